@@ -1,0 +1,173 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed errors of the whole collection.
+
+This module is private to the collection and may change at any time.
+
+Every error is one sentence for the user (``message``) with a way out (``hint``). Neither may hold a secret: whoever
+raises one quotes names, codes and counts, never a request header, a request body or a credential.
+"""
+
+from __future__ import annotations
+
+
+class PerimeterError(Exception):
+    """Base of all errors that a user may see.
+
+    Args:
+        message: one sentence that says what went wrong, in terms of options or the vendor's own codes.
+        hint: one sentence that says what to do; empty when there is nothing to advise.
+        code: the vendor's own code, or None.
+    """
+
+    kind = "error"
+
+    def __init__(self, message: str, *, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def to_dict(self) -> dict[str, str | None]:
+        """The error as plain data, for the ``error`` key of a module's result."""
+        return {"kind": self.kind, "message": self.message, "hint": self.hint, "code": self.code}
+
+
+class OptionError(PerimeterError):
+    """An option, or a combination of options, that cannot be acted on. Raised before any request is sent."""
+
+    kind = "option"
+
+
+class FileError(PerimeterError):
+    """A file that cannot be read, parsed or written."""
+
+    kind = "file"
+
+
+class StateError(PerimeterError):
+    """A position, cache or lock under ``state_dir`` that is missing, foreign, newer or damaged."""
+
+    kind = "state"
+
+
+class TransportError(PerimeterError):
+    """The connection failed: name resolution, refusal, reset, truncated body.
+
+    ``sent`` is False when it is certain that the server never saw the request; a write may then be repeated.
+    """
+
+    kind = "connection"
+
+    def __init__(self, message: str, *, hint: str = "", code: str | None = None, sent: bool = True) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.sent = sent
+
+
+class TlsError(TransportError):
+    """The certificate of the server, or our own, was not accepted."""
+
+    kind = "tls"
+
+
+class RequestTimeout(TransportError):
+    """The server did not answer in ``timeout`` seconds."""
+
+    kind = "timeout"
+
+
+class ServerFault(TransportError):
+    """The server answered with a fault of its own (HTTP 5xx), or a vendor client judged its answer to be one.
+
+    After a write nobody knows whether the server acted, so ``sent`` is True. ``body`` is the answer as it came, for
+    a vendor client that finds its own error codes in it; it may hold anything, so it is never quoted here.
+    """
+
+    kind = "server"
+
+    def __init__(
+        self, message: str, *, hint: str = "", code: str | None = None, status: int = 0, body: bytes = b""
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, sent=True)
+        self.status = status
+        self.body = body
+
+
+class RedirectRefused(PerimeterError):
+    """The server answered with a redirect. Redirects are not followed: credentials would travel to another host."""
+
+    kind = "redirect"
+
+
+class ResponseTooLarge(PerimeterError):
+    """The answer is larger than the ceiling for one response."""
+
+    kind = "response"
+
+
+class BadResponse(PerimeterError):
+    """The answer is not what the vendor documents: HTML instead of JSON, half a document, a missing member."""
+
+    kind = "response"
+
+
+class AuthenticationFailed(PerimeterError):
+    """The vendor refused the credentials. Stops all threads and is never retried: repeated tries lock accounts."""
+
+    kind = "authentication"
+
+
+class RateLimited(PerimeterError):
+    """The vendor still answers "slow down" after ``max_wait`` seconds were spent waiting."""
+
+    kind = "rate_limit"
+
+
+class VendorError(PerimeterError):
+    """The vendor understood the request and refused it; ``code`` is the vendor's own word."""
+
+    kind = "vendor"
+
+
+class NotFound(VendorError):
+    """The record does not exist, or is outside what these credentials may see."""
+
+    kind = "not_found"
+
+
+class AmbiguousMatch(PerimeterError):
+    """A name matches more than one record."""
+
+    kind = "ambiguous_match"
+
+
+class AmbiguousWrite(PerimeterError):
+    """A write may or may not have happened, and reading the state back did not settle it."""
+
+    kind = "ambiguous_write"
+
+
+class IncompleteRead(PerimeterError):
+    """A listing did not hold as many records as the vendor announced, twice."""
+
+    kind = "incomplete"
+
+
+class PartialFailure(PerimeterError):
+    """Some of many items failed; the result tells which."""
+
+    kind = "partial"
+
+
+class MissingLibrary(PerimeterError):
+    """A Python package that is needed is not installed. ``trace`` is the traceback of its import."""
+
+    kind = "missing_library"
+
+    def __init__(self, library: str, trace: str) -> None:
+        super().__init__(f"The Python package {library} is needed.", hint="Install it where the module runs.")
+        self.library = library
+        self.trace = trace

@@ -1,0 +1,119 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the options that a user gave, and the present state, to the desired state.
+
+This module is private to the collection and may change at any time.
+
+Omitted leaves alone; an empty list, mapping or text clears.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._http.errors import OptionError
+from .spec import Field, Fields, Options, Record
+
+
+def given_fields(fields: Fields, options: Options) -> list[Field]:
+    """The fields that the options say anything about."""
+    return [field for field in fields if _is_given(field, options)]
+
+
+def _is_given(field: Field, options: Options) -> bool:
+    names = [field.name] if field.kind == "scalar" else [field.name, f"{field.name}_add", f"{field.name}_remove"]
+    return any(options.get(name) is not None for name in names)
+
+
+def desired_value(field: Field, present: t.Any, options: Options) -> t.Any:
+    """The value that the field shall have.
+
+    Args:
+        field: one of :func:`given_fields`.
+        present: the field's present value, normalised; None when there is none.
+        options: the options as the user gave them.
+
+    Raises:
+        OptionError: the options for this field contradict each other, or a value is malformed.
+    """
+    if field.kind == "scalar":
+        return _scalar(field, options[field.name])
+    if field.kind == "mapping":
+        return _mapping(field, present or {}, options)
+    return _list(field, present or [], options)
+
+
+def _scalar(field: Field, value: t.Any) -> t.Any:
+    return None if value == "" else field.normalise(value)
+
+
+def _edits(field: Field, options: Options) -> tuple[t.Any, t.Any, t.Any]:
+    """What to set (None for nothing), what to add and what to remove, as the options say."""
+    value = options.get(field.name)
+    mode = options.get(f"{field.name}_mode") or "set"
+    add = options.get(f"{field.name}_add")
+    remove = options.get(f"{field.name}_remove")
+    if value is not None and mode == "set" and (add is not None or remove is not None):
+        raise OptionError(
+            f"{field.name}: set cannot be combined with {field.name}_add or {field.name}_remove.",
+            hint=f"Drop {field.name}, or give {field.name}_mode: add.",
+        )
+    if value is not None and mode != "set" and (add if mode == "add" else remove) is not None:
+        raise OptionError(
+            f"{field.name}: {field.name}_mode {mode} and {field.name}_{mode} say the same thing twice.",
+            hint="Give one of them.",
+        )
+    if mode == "add":
+        return None, value if add is None else add, remove
+    if mode == "remove":
+        return None, add, value if remove is None else remove
+    return value, add, remove
+
+
+def _list(field: Field, present: list[t.Any], options: Options) -> list[t.Any]:
+    value, add, remove = _edits(field, options)
+    if value is not None:
+        return list(_by_key(field, value).values())
+    items = {field.key(item): item for item in present}
+    added, removed = _by_key(field, add or []), _by_key(field, remove or [])
+    _refuse_overlap(field, set(added) & set(removed))
+    for key in removed:
+        items.pop(key, None)
+    return list((items | added).values())
+
+
+def _by_key(field: Field, values: t.Iterable[t.Any]) -> dict[t.Hashable, t.Any]:
+    items: dict[t.Hashable, t.Any] = {}
+    for item in map(field.normalise, values):
+        key = field.key(item)
+        if key in items and items[key] != item:
+            raise OptionError(f"{field.name}: the same entry is listed twice with different content.")
+        items[key] = item
+    return items
+
+
+def _mapping(field: Field, present: dict[str, t.Any], options: Options) -> dict[str, t.Any]:
+    value, add, remove = _edits(field, options)
+    if value is not None:
+        return {str(name): field.normalise(item) for name, item in value.items()}
+    added = {str(name): field.normalise(item) for name, item in (add or {}).items()}
+    removed = {str(name) for name in remove or ()}
+    _refuse_overlap(field, set(added) & removed)
+    return {name: item for name, item in present.items() if name not in removed} | added
+
+
+def _refuse_overlap(field: Field, keys: t.Collection[t.Any]) -> None:
+    if keys:
+        raise OptionError(f"{field.name}: {len(keys)} entries are both added and removed.", hint="Decide for one.")
+
+
+def desired_record(fields: Fields, present: Record | None, options: Options) -> Record:
+    """The present record with every given field replaced by its desired value.
+
+    Raises:
+        OptionError: as :func:`desired_value`.
+    """
+    record = dict(present or {})
+    for field in given_fields(fields, options):
+        record[field.name] = desired_value(field, record.get(field.name), options)
+    return record

@@ -1,0 +1,136 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be written to come from the present state to the desired one, and how that is shown.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .desired import desired_record, given_fields
+from .redact import CHANGED
+from .spec import Field, Fields, Options, Record
+
+Action = t.Literal["create", "update", "delete", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One field that differs.
+
+    Attributes:
+        field: the field.
+        before: its present value, normalised.
+        after: its desired value, normalised.
+        added: items (or name and value pairs) that are new or have new content.
+        removed: items (or names) that go.
+        replace: whether the user asked for the whole list, not for an addition or a removal.
+    """
+
+    field: Field
+    before: t.Any
+    after: t.Any
+    added: tuple[t.Any, ...] = ()
+    removed: tuple[t.Any, ...] = ()
+    replace: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to do with one record.
+
+    Attributes:
+        action: what to do.
+        label: how messages call the record.
+        before: the present record, or None.
+        after: the record as it shall be, or None when it shall not be.
+        changes: the fields to write, for a create and an update.
+    """
+
+    action: Action
+    label: str
+    before: Record | None
+    after: Record | None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything has to be written."""
+        return self.action != "none"
+
+
+def plan_present(fields: Fields, label: str, before: Record | None, options: Options) -> Plan:
+    """Plan for a record that shall exist.
+
+    Raises:
+        OptionError: an option is malformed or contradicts another.
+    """
+    after = desired_record(fields, before, options)
+    changes = tuple(
+        change for field in given_fields(fields, options) if (change := _change(field, before or {}, after, options))
+    )
+    if before is None:
+        return Plan("create", label, None, after, changes)
+    return Plan("update" if changes else "none", label, before, after, changes)
+
+
+def plan_absent(label: str, before: Record | None) -> Plan:
+    """Plan for a record that shall not exist."""
+    return Plan("none" if before is None else "delete", label, before, None)
+
+
+def _change(field: Field, before: Record, after: Record, options: Options) -> Change | None:
+    old, new = before.get(field.name), after.get(field.name)
+    if field.kind == "scalar":
+        return None if _scalar_key(field, old) == _scalar_key(field, new) else Change(field, old, new)
+    old, new = old or field.empty(), new or field.empty()
+    old_items, new_items = _items(field, old), _items(field, new)
+    if old_items == new_items:
+        return None
+    added = tuple(item for key, item in new_items.items() if old_items.get(key) != item)
+    removed = tuple(item for key, item in old_items.items() if key not in new_items)
+    replace = options.get(field.name) is not None and (options.get(f"{field.name}_mode") or "set") == "set"
+    return Change(field, old, new, added, removed, replace)
+
+
+def _scalar_key(field: Field, value: t.Any) -> t.Any:
+    return None if value is None else field.key(value)
+
+
+def _items(field: Field, value: t.Any) -> dict[t.Hashable, t.Any]:
+    if field.kind == "mapping":
+        return {name: (name, item) for name, item in value.items()}
+    return {field.key(item): item for item in value}
+
+
+def shown_record(fields: Fields, record: Record | None) -> Record | None:
+    """A record with every secret replaced, as it may be returned."""
+    if record is None:
+        return None
+    shown = dict(record)
+    for field in fields:
+        if field.name in shown:
+            shown[field.name] = field.shown(shown[field.name])
+    return shown
+
+
+def diff_of(plan: Plan) -> dict[str, t.Any]:
+    """Before and after of the fields that differ, with every secret redacted on both sides."""
+    before: Record = {}
+    after: Record = {}
+    if plan.action == "delete":
+        before = {key: plan.before[key] for key in ("id", "name") if plan.before and key in plan.before}
+    for change in plan.changes:
+        name, field = change.field.name, change.field
+        old, new = field.shown(change.before), field.shown(change.after)
+        if old == new:
+            # Only the secret part differs: say so, without saying how.
+            new = CHANGED
+        if plan.action != "create":
+            before[name] = old
+        after[name] = new
+    header = f"{plan.label}"
+    return {"before": before, "after": after, "before_header": header, "after_header": header}

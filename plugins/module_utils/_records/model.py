@@ -1,0 +1,146 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The normalised records that every vendor room produces and every consumer reads.
+
+This module is private to the collection and may change at any time.
+
+Records are plain dictionaries, typed here, and not objects: a million of them pass through on their way to one line
+of NDJSON each, and a conversion step per record would be most of the cost. Every key is always present; what a vendor
+does not say is None (or an empty list).
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+SCHEMA = 1
+"""Version of the record layout, carried by each line as ``schema``."""
+
+Severity = t.Literal["critical", "high", "medium", "low", "info", "unknown"]
+FindingKind = t.Literal["vulnerability", "sensitive_content", "information", "unknown"]
+FindingStatus = t.Literal["new", "open", "reopened", "fixed", "protected", "retesting", "unknown"]
+
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info", "unknown")
+"""Worst first. ``unknown`` is last here for display only: a gate counts it as critical."""
+
+STATUSES: tuple[FindingStatus, ...] = ("new", "reopened", "open", "retesting", "protected", "fixed", "unknown")
+OPEN_STATUSES: frozenset[str] = frozenset({"new", "open", "reopened", "retesting", "unknown"})
+"""Statuses that still need somebody's attention. An unknown status counts as open."""
+
+
+class Asset(t.TypedDict):
+    """What was scanned. ``tags`` are tag names, sorted."""
+
+    id: str | None
+    name: str | None
+    url: str | None
+    tags: list[str]
+
+
+class Ignored(t.TypedDict):
+    """Why a finding is ignored at its source. Times are UTC, ISO-8601 with ``Z``."""
+
+    reason: str | None
+    by: str | None
+    at: str | None
+    until: str | None
+    comment: str | None
+
+
+class Owasp(t.TypedDict):
+    """One OWASP Top 10 category. ``code`` is the number in its list, 1 to 10."""
+
+    code: int | None
+    name: str | None
+    url: str | None
+
+
+class Wasc(t.TypedDict):
+    """One WASC threat class."""
+
+    code: int | None
+    name: str | None
+    url: str | None
+
+
+class Evidence(t.TypedDict):
+    """One request and response that showed the finding. Attack payloads: data, never to be run or rendered."""
+
+    payload: str | None
+    method: str | None
+    url: str | None
+    headers: str | None
+    body: str | None
+    response: str | None
+    result: str | None
+    authenticated: bool | None
+
+
+class Finding(t.TypedDict):
+    """One finding. Times are UTC, ISO-8601 with ``Z``; ids are text, whatever the vendor uses."""
+
+    record: t.Literal["finding"]
+    schema: int
+    source: str
+    id: str
+    unique_id: str | None
+    rule_id: str | None
+    title: str | None
+    kind: FindingKind
+    severity: Severity
+    severity_native: str | None
+    original_severity: str | None
+    cvss_score: float | None
+    cvss_vector: str | None
+    detection_score: int | None
+    status: FindingStatus
+    ignored: Ignored | None
+    asset: Asset
+    url: str | None
+    method: str | None
+    parameter: str | None
+    first_seen: str | None
+    last_seen: str | None
+    last_tested: str | None
+    fixed_at: str | None
+    times_seen: int | None
+    cwe: list[int]
+    owasp: list[Owasp]
+    wasc: list[Wasc]
+    group: str | None
+    finding_type: str | None
+    potential: bool | None
+    external_ref: str | None
+    patch: str | None
+    ssl: dict[str, t.Any] | None
+    evidence: list[Evidence]
+    fingerprint: str
+    raw: t.NotRequired[t.Any]
+
+
+class Manifest(t.TypedDict):
+    """What a snapshot file holds, written beside it as ``<dest>.manifest.json``. Times are UTC, ISO-8601 with ``Z``.
+
+    ``complete`` is True only when every record that the vendor announced is in the file. ``assets`` are the ids of the
+    applications that occur in it. ``since`` is set for feeds, which are never complete snapshots.
+    """
+
+    record: t.Literal["manifest"]
+    schema: int
+    source: str
+    stream: str
+    file: str
+    compressed: bool
+    filters: list[dict[str, t.Any]]
+    detail: str
+    since: str | None
+    started: str
+    finished: str
+    announced_before: int
+    announced_after: int
+    records: int
+    complete: bool
+    assets: list[str]
+    unknown_values: dict[str, int]
+    bytes: int
+    sha256: str

@@ -1,0 +1,61 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JMESPath over results, inside the module, so that what is not wanted never crosses into the play.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import traceback
+import typing as t
+
+from .._http.errors import MissingLibrary, OptionError
+
+try:
+    import jmespath
+except ImportError:
+    JMESPATH_IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    JMESPATH_IMPORT_ERROR = None
+
+
+class Query:
+    """A JMESPath expression; compiled at once, so that a wrong one fails before any request.
+
+    Args:
+        expression: the expression; None selects everything.
+
+    Raises:
+        OptionError: the expression is not JMESPath.
+        MissingLibrary: jmespath is not installed.
+    """
+
+    def __init__(self, expression: str | None) -> None:
+        self._compiled = _compile(expression) if expression else None
+
+    def __call__(self, records: t.Any) -> t.Any:
+        """What the expression selects.
+
+        Raises:
+            OptionError: a function of the expression does not fit the data.
+        """
+        if self._compiled is None:
+            return records
+        try:
+            return self._compiled.search(records)
+        except jmespath.exceptions.JMESPathError as error:
+            raise OptionError(f"query: {_one_line(error)}.", hint="The expression is applied to the list.") from error
+
+
+def _compile(expression: str) -> t.Any:
+    if JMESPATH_IMPORT_ERROR is not None:
+        raise MissingLibrary("jmespath", JMESPATH_IMPORT_ERROR)
+    try:
+        return jmespath.compile(expression)
+    except jmespath.exceptions.JMESPathError as error:
+        raise OptionError(f"query: {_one_line(error)}.", hint="See https://jmespath.org for the language.") from error
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(" .:") if str(error) else type(error).__name__

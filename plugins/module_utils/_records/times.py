@@ -1,0 +1,63 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Times and durations: parsed once, written one way (UTC, ISO-8601, ``Z``, whole seconds unless given finer).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+_CANONICAL = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ")
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def utc_text(moment: dt.datetime) -> str:
+    """An aware time as ``YYYY-MM-DDTHH:MM:SSZ``; fractions are kept when there are any."""
+    moment = moment.astimezone(dt.UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def now_text() -> str:
+    """The present, UTC, to the second."""
+    return utc_text(dt.datetime.now(dt.UTC).replace(microsecond=0))
+
+
+def parse_time(text: str) -> dt.datetime:
+    """An ISO-8601 date or time as an aware UTC time; a time without a zone is UTC.
+
+    Raises:
+        ValueError: the text is not an ISO-8601 date or time.
+    """
+    moment = dt.datetime.fromisoformat(text.strip())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return moment.astimezone(dt.UTC)
+
+
+def canonical_time(text: str | None) -> str | None:
+    """A vendor's time in canonical form; None for nothing, and for what is not a time."""
+    if not text:
+        return None
+    # Nearly every vendor time is canonical already, and this runs several times for each of a million records.
+    if _CANONICAL.fullmatch(text):
+        return text
+    try:
+        return utc_text(parse_time(text))
+    except ValueError:
+        return None
+
+
+def parse_duration(text: str) -> float:
+    """A duration such as ``90s``, ``15m``, ``12h``, ``7d`` or ``2w``, in seconds.
+
+    Raises:
+        ValueError: the text is not a number with one of the units s, m, h, d, w.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration: give a number with s, m, h, d or w, such as 7d")
+    return float(match.group(1)) * _UNIT_SECONDS[match.group(2)]

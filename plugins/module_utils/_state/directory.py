@@ -1,0 +1,41 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place for positions, baselines and caches: ``state_dir``.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from .._http.errors import StateError
+from .files import reason
+
+_FOLDER = "appsec.perimeter"
+
+
+def state_directory(option: str | None, environ: t.Mapping[str, str]) -> pathlib.Path:
+    """The folder for everything that outlives a run; created private when it is missing.
+
+    Args:
+        option: the ``state_dir`` option, which already includes PERIMETER_STATE_DIR; None for the user's own folder.
+        environ: the environment, for XDG_STATE_HOME.
+
+    Raises:
+        StateError: the folder cannot be created.
+    """
+    if option:
+        folder = pathlib.Path(option).expanduser()
+    else:
+        base = environ.get("XDG_STATE_HOME")
+        folder = (pathlib.Path(base) if base else pathlib.Path.home() / ".local" / "state") / _FOLDER
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"state_dir: cannot create {folder}: {reason(error)}.",
+            hint="Give a folder that this user can write, with state_dir or PERIMETER_STATE_DIR.",
+        ) from error
+    return folder

@@ -1,0 +1,99 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Argument specifications that modules share.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible.module_utils.basic import env_fallback
+
+Options = dict[str, dict[str, t.Any]]
+Constraint = list[t.Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Options together with the constraints between them, so that merging loses neither."""
+
+    options: Options = dataclasses.field(default_factory=dict)
+    mutually_exclusive: Constraint = dataclasses.field(default_factory=list)
+    required_together: Constraint = dataclasses.field(default_factory=list)
+    required_one_of: Constraint = dataclasses.field(default_factory=list)
+    required_if: Constraint = dataclasses.field(default_factory=list)
+
+    def merge(self, other: Spec) -> Spec:
+        """Both together; an option of the other one replaces one of the same name."""
+        return Spec(
+            options=self.options | other.options,
+            mutually_exclusive=self.mutually_exclusive + other.mutually_exclusive,
+            required_together=self.required_together + other.required_together,
+            required_one_of=self.required_one_of + other.required_one_of,
+            required_if=self.required_if + other.required_if,
+        )
+
+    def arguments(self) -> dict[str, t.Any]:
+        """What AnsibleModule takes."""
+        return {
+            "argument_spec": self.options,
+            "mutually_exclusive": self.mutually_exclusive,
+            "required_together": self.required_together,
+            "required_one_of": self.required_one_of,
+            "required_if": self.required_if,
+        }
+
+
+CONNECTION = Spec(
+    options={
+        "timeout": {"type": "float", "default": 60},
+        "retries": {"type": "int", "default": 5},
+        "max_wait": {"type": "float", "default": 900},
+        "max_connections": {"type": "int"},
+        "validate_certs": {"type": "bool", "default": True},
+        "ca_path": {"type": "path", "fallback": (env_fallback, ["PERIMETER_CA_PATH"])},
+        "client_cert": {"type": "path"},
+        "client_key": {"type": "path", "no_log": False},
+        # A proxy's URL may hold a password.
+        "proxy": {"type": "str", "no_log": True, "fallback": (env_fallback, ["PERIMETER_PROXY"])},
+        "state_dir": {"type": "path", "fallback": (env_fallback, ["PERIMETER_STATE_DIR"])},
+        "allow_http": {"type": "bool", "default": False},
+    },
+)
+"""The row of connection options that every vendor has."""
+
+QUALYS = CONNECTION.merge(
+    Spec(
+        # No fallbacks here: the environment binds late, see _qualys.connection.
+        options={
+            "platform": {"type": "str"},
+            "api_url": {"type": "str"},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "client_id": {"type": "str"},
+            "client_secret": {"type": "str", "no_log": True},
+            "gateway_url": {"type": "str"},
+        },
+        mutually_exclusive=[("platform", "api_url"), ("username", "client_id"), ("password", "client_secret")],
+    )
+)
+
+
+def filter_option(name: str = "filters") -> Options:
+    """A list of Qualys criteria."""
+    return {
+        name: {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "field": {"type": "str", "required": True},
+                "operator": {"type": "str"},
+                "value": {"type": "raw"},
+                "name": {"type": "str"},
+            },
+        },
+        "filters_strict": {"type": "bool", "default": True},
+    }

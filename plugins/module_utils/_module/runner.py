@@ -1,0 +1,108 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the logic of a room as an Ansible module. Only here ``exit_json`` and ``fail_json`` are called.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from .._http.errors import MissingLibrary, PerimeterError
+from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, HttpSession
+from .._records.result import Result
+from .argspec import Spec
+
+TRACEBACK_VERBOSITY = 3
+"""From ``-vvv`` on, a failure also shows where in the code it arose."""
+
+Params = t.Mapping[str, t.Any]
+
+
+class Client(t.Protocol):
+    """What every vendor's client has."""
+
+    http: HttpSession
+
+    def __enter__(self) -> t.Any: ...
+    def __exit__(self, *details: object) -> None: ...
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be shown."""
+
+
+C = t.TypeVar("C", bound=Client)
+
+
+def run_vendor_module(
+    spec: Spec,
+    connect: t.Callable[[Params, t.Mapping[str, str]], C],
+    run: t.Callable[[Params, C, bool], Result],
+) -> None:
+    """Run the logic of a vendor's room with a client.
+
+    Args:
+        spec: the module's options.
+        connect: makes the client from the options and the environment; sends nothing.
+        run: the logic.
+    """
+    module = AnsibleModule(supports_check_mode=True, **spec.arguments())
+
+    def work() -> Result:
+        if not HAS_REQUESTS:
+            raise MissingLibrary("requests", REQUESTS_IMPORT_ERROR or "")
+        with connect(module.params, os.environ) as client:
+            # Secrets from the environment are unknown to Ansible's masking until now.
+            module.no_log_values.update(client.secrets())
+            result = run(module.params, client, module.check_mode)
+            result.values["stats"] = client.http.stats.to_dict()
+            return result
+
+    _finish(module, work)
+
+
+def run_local_module(spec: Spec, run: t.Callable[[Params, bool], Result]) -> None:
+    """Run the logic of a room that needs no connection."""
+    module = AnsibleModule(supports_check_mode=True, **spec.arguments())
+    _finish(module, lambda: run(module.params, module.check_mode))
+
+
+def _finish(module: AnsibleModule, work: t.Callable[[], Result]) -> None:
+    try:
+        result = work()
+    except PerimeterError as error:
+        _fail(module, error)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence for the user, not a traceback
+        _fail(module, _unexpected(error))
+    for warning in result.warnings:
+        module.warn(warning)
+    values = {"changed": result.changed, **result.values}
+    if result.diff is not None and module._diff:
+        values["diff"] = result.diff
+    if result.error is not None:
+        _fail(module, result.error, **values)
+    module.exit_json(**values)
+
+
+def _unexpected(error: Exception) -> PerimeterError:
+    # The text of an unforeseen error may quote anything, so only its type is told.
+    return PerimeterError(
+        f"This module failed inside, with {type(error).__name__}.",
+        hint="That is a defect of appsec.perimeter: please report it with the output of -vvv.",
+    )
+
+
+def _fail(module: AnsibleModule, error: PerimeterError, **values: t.Any) -> t.NoReturn:
+    if module._verbosity >= TRACEBACK_VERBOSITY:
+        values["exception"] = traceback.format_exc()
+    if isinstance(error, MissingLibrary):
+        message = missing_required_lib(error.library)
+        values["exception"] = error.trace
+    else:
+        message = str(error)
+    module.fail_json(msg=message, error=error.to_dict(), **values)
+    raise AssertionError("fail_json returned")

@@ -1,0 +1,250 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of the Qualys WAS API: authentication, endpoints, pages (sheet sections 1 to 3).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import typing as t
+
+from .._http.errors import AuthenticationFailed, BadResponse, NotFound, VendorError
+from .._http.response import Response
+from .._http.retry import ACCEPT, Verdict
+from .._http.session import HttpSession
+from .._http.settings import HttpSettings, settings_from
+from .._records.codec import dumps
+from .connection import Connection, resolve
+from .criteria import Criterion
+from .envelope import judge
+from .shapes import Raw, number, truth
+from .token import TokenSource
+from .xml import Node, service_request
+
+JSON = "application/json"
+XML = "application/xml"
+MAX_PAGE = 1000
+"""Ceiling of ``limitResults`` (sheet section 3)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page of a search. ``last_id`` is the cursor, None when there is no further page."""
+
+    records: list[Raw]
+    last_id: int | None
+
+
+class QualysClient:
+    """One account at one Qualys platform. Safe to be used from many threads.
+
+    Every call raises the errors of ``_http``, and of ``envelope.judge``.
+    """
+
+    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+        self.connection = connection
+        self.workers = settings.max_connections
+        self._basic = _basic_value(connection)
+        self.http = HttpSession(settings, secrets=self.secrets())
+        self._token = TokenSource(connection, self.http) if connection.client_id else None
+
+    def __enter__(self) -> QualysClient:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.http.close()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every credential, also in the form in which it is sent."""
+        return (*self.connection.secrets(), *((self._basic,) if self._basic else ()))
+
+    # Reads
+
+    def count(self, resource: str, criteria: t.Sequence[Criterion]) -> int:
+        """How many records match."""
+        path = f"count/was/{resource}"
+        count = number(self._read("POST", path, _search_body(criteria, {})).get("count"))
+        if count is None:
+            raise BadResponse(f"Qualys answered {path} without a count.")
+        return count
+
+    def page(
+        self,
+        resource: str,
+        criteria: t.Sequence[Criterion],
+        *,
+        limit: int,
+        verbose: bool = False,
+        offset: int | None = None,
+        api: str = "3.0",
+        module: str = "was",
+    ) -> Page:
+        """One page of a search, ascending by id.
+
+        Args:
+            resource: object name in the path, such as ``webapp``.
+            criteria: ANDed.
+            limit: page size, 1 to 1000.
+            verbose: the longer form of each record.
+            offset: one-based index of the first record.
+            api: version of the API, 3.0 for WAS and 2.0 for tags.
+            module: ``was``, or ``am`` for tags.
+        """
+        preferences: dict[str, t.Any] = {"limitResults": limit}
+        if verbose:
+            preferences["verbose"] = "true"
+        if offset is not None:
+            preferences["startFromOffset"] = offset
+        path = f"search/{module}/{resource}"
+        return _page(self._read("POST", path, _search_body(criteria, preferences), api=api), path)
+
+    def get(self, resource: str, record_id: int | str) -> Raw | None:
+        """One record in full; None when it does not exist, for which sheet 2.3 lists three answers."""
+        path = f"get/was/{resource}/{record_id}"
+        try:
+            envelope = self._read("GET", path, None)
+        except NotFound:
+            return None
+        except VendorError as error:
+            if error.code == "INVALID_REQUEST":
+                return None
+            raise
+        records = _page(envelope, path).records
+        return records[0] if records else None
+
+    # Writes
+
+    def write(
+        self, operation: str, resource: str, data: t.Mapping[str, Node], record_id: int | None = None
+    ) -> list[Raw]:
+        """Create, update or delete. Never repeated once the server may have seen it.
+
+        Args:
+            operation: the first part of the path, such as ``update``.
+            resource: object name in the path.
+            data: what stands in ``<data>``.
+            record_id: the record; None for a create.
+
+        Returns:
+            The records in the answer; for an update only their ids.
+
+        Raises:
+            TransportError: with ``sent`` True when the write may have happened.
+        """
+        path = f"{operation}/was/{resource}" + (f"/{record_id}" if record_id is not None else "")
+        return _page(self._call("POST", path, service_request(data), XML, idempotent=False), path).records
+
+    # Transport
+
+    def _read(self, method: str, path: str, body: bytes | None, *, api: str = "3.0") -> Raw:
+        return self._call(method, path, body, JSON, idempotent=True, api=api)
+
+    def _call(
+        self, method: str, path: str, body: bytes | None, content_type: str, *, idempotent: bool, api: str = "3.0"
+    ) -> Raw:
+        url = f"{self.connection.api_url}/qps/rest/{api}/{path}"
+        headers = {"Accept": JSON, "X-Requested-With": "appsec.perimeter"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if self._token is None:
+            authorization = {"Authorization": f"Basic {self._basic}"}
+            response = self._send(method, url, headers | authorization, body, path, idempotent=idempotent)
+        else:
+            response = self._send_with_token(self._token, method, url, headers, body, path, idempotent=idempotent)
+        return t.cast(Raw, response.memo["envelope"])
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        path: str,
+        *,
+        idempotent: bool,
+        renewable: bool = False,
+    ) -> Response:
+        def classify(response: Response) -> Verdict:
+            try:
+                verdict = judge(response, path, idempotent=idempotent)
+            except AuthenticationFailed:
+                if renewable:
+                    return ACCEPT
+                raise
+            return ACCEPT if renewable and response.status == 401 else verdict
+
+        return self.http.request(method, url, headers=headers, body=body, idempotent=idempotent, classify=classify)
+
+    def _send_with_token(
+        self,
+        tokens: TokenSource,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        path: str,
+        *,
+        idempotent: bool,
+    ) -> Response:
+        """A token may be withdrawn before its time, so a refused one is renewed, once. A refused write is not done."""
+
+        def send(*, renewable: bool) -> tuple[Response, str]:
+            token = tokens.get()
+            bearer = {"Authorization": f"Bearer {token}", "request-source": "gateway"}
+            return self._send(
+                method, url, headers | bearer, body, path, idempotent=idempotent, renewable=renewable
+            ), token
+
+        response, token = send(renewable=True)
+        if "envelope" not in response.memo:
+            tokens.forget(token)
+            response, _token = send(renewable=False)
+        return response
+
+
+def _basic_value(connection: Connection) -> str | None:
+    if connection.username is None:
+        return None
+    return base64.b64encode(f"{connection.username}:{connection.password}".encode()).decode("ascii")
+
+
+def _search_body(criteria: t.Sequence[Criterion], preferences: dict[str, t.Any]) -> bytes:
+    request: dict[str, t.Any] = {}
+    if criteria:
+        request["filters"] = {"Criteria": list(criteria)}
+    if preferences:
+        request["preferences"] = preferences
+    return dumps({"ServiceRequest": request})
+
+
+def _page(envelope: Raw, path: str) -> Page:
+    """The records of an envelope. An empty one may lack ``data`` and ``hasMoreRecords`` (sheet section 2.2)."""
+    data = envelope.get("data") or []
+    if not isinstance(data, list):
+        raise BadResponse(f"Qualys answered {path} with data that is not a list.")
+    records: list[Raw] = []
+    for entry in data:
+        record = next(iter(entry.values()), None) if isinstance(entry, dict) and len(entry) == 1 else None
+        if not isinstance(record, dict):
+            raise BadResponse(f"Qualys answered {path} with an entry that is not one record.")
+        records.append(record)
+    if not truth(envelope.get("hasMoreRecords")):
+        return Page(records, None)
+    last_id = number(envelope.get("lastId"))
+    if last_id is None and records:
+        last_id = number(records[-1].get("id"))
+    if last_id is None:
+        raise BadResponse(f"Qualys announced more records for {path}, but did not say after which id.")
+    return Page(records, last_id)
+
+
+def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> QualysClient:
+    """The client that the options of a task, and the environment, describe. Sends nothing.
+
+    Raises:
+        OptionError: an option is missing, malformed or contradicts another.
+    """
+    return QualysClient(resolve(params, environ), settings_from(params))

@@ -1,0 +1,214 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole listings: disjoint id windows side by side, keyset paging inside each (sheet section 3).
+
+This module is private to the collection and may change at any time.
+
+A page is asked for by "id greater than the last one seen", so records that appear or vanish meanwhile shift nothing.
+The user's own criteria, one on ``id`` included, stay beside the cursor: Qualys ANDs several criteria on one field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import threading
+import typing as t
+
+from .._http.errors import BadResponse
+from .._reconcile.apply import every
+from .client import QualysClient
+from .criteria import Criterion
+from .shapes import Raw, number
+
+WINDOWS_PER_CONNECTION = 4
+"""More windows than connections, so that one slow window does not leave the other connections idle at the end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """The records with ``after < id <= upto``; None is open."""
+
+    index: int
+    after: int | None
+    upto: int | None
+
+    def criteria(self, cursor: int | None) -> list[Criterion]:
+        """What is added to the user's criteria to read on from the cursor."""
+        found: list[Criterion] = []
+        start = self.after if cursor is None else cursor
+        if start is not None:
+            found.append({"field": "id", "operator": "GREATER", "value": str(start)})
+        if self.upto is not None:
+            found.append({"field": "id", "operator": "LESSER", "value": str(self.upto + 1)})
+        return found
+
+
+@dataclasses.dataclass
+class Tally:
+    """What became of a listing."""
+
+    announced_before: int
+    announced_after: int = 0
+    records: int = 0
+    duplicates: int = 0
+    rereads: int = 0
+    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
+
+    def add_duplicates(self, count: int) -> None:
+        """Count records that came twice; windows call this side by side."""
+        with self._lock:
+            self.duplicates += count
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many distinct records came as the vendor announces at the end."""
+        return self.records == self.announced_after
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """A search to be read to its end.
+
+    Attributes:
+        client: the account.
+        resource: object name.
+        criteria: the user's, already checked.
+        page_size: records a page.
+        verbose: the longer form of each record.
+    """
+
+    client: QualysClient
+    resource: str
+    criteria: t.Sequence[Criterion]
+    page_size: int
+    verbose: bool = False
+
+    def windows(self, total: int) -> list[Window]:
+        """Windows of whole pages, by asking which id stands at each border.
+
+        A border only has to be some id: windows are disjoint and leave nothing out wherever the borders are.
+        """
+        pages = math.ceil(total / self.page_size)
+        wanted = min(pages, self.client.workers * WINDOWS_PER_CONNECTION)
+        if wanted <= 1 or self.client.workers == 1:
+            return [Window(0, None, None)]
+        step = math.ceil(pages / wanted) * self.page_size
+        offsets = list(range(step, total, step))
+        borders = sorted({found for found in every(offsets, self._id_at, workers=self.client.workers) if found})
+        lower = [None, *borders]
+        upper = [*borders, None]
+        return [Window(index, after, upto) for index, (after, upto) in enumerate(zip(lower, upper, strict=True))]
+
+    def _id_at(self, offset: int) -> int | None:
+        page = self.client.page(self.resource, self.criteria, limit=1, offset=offset)
+        return number(page.records[0].get("id")) if page.records else None
+
+    def pages(self, window: Window, tally: Tally | None = None) -> t.Iterator[list[Raw]]:
+        """The window's pages in order, without the records that were already seen.
+
+        Raises:
+            BadResponse: a record without id, or a cursor that does not move.
+        """
+        cursor: int | None = None
+        while True:
+            criteria = [*self.criteria, *window.criteria(cursor)]
+            page = self.client.page(self.resource, criteria, limit=self.page_size, verbose=self.verbose)
+            fresh = _fresh(page.records, cursor, window)
+            if tally is not None:
+                tally.add_duplicates(len(page.records) - len(fresh))
+            if fresh:
+                yield fresh
+            if page.last_id is None:
+                return
+            if cursor is not None and page.last_id <= cursor:
+                raise BadResponse(
+                    f"Qualys' search of {self.resource} does not advance: it answered with the same page twice.",
+                    hint="Run again; if it persists, it is a fault of the platform.",
+                )
+            cursor = page.last_id
+
+    def stream(self) -> t.Iterator[Raw]:
+        """All records in one window, as they come; for when only the first few are wanted."""
+        for page in self.pages(Window(0, None, None)):
+            yield from page
+
+    def read(self) -> tuple[list[Raw], Tally]:
+        """All records, ascending by id. Read a second time if the first does not match the announced total."""
+        tally = Tally(self.client.count(self.resource, self.criteria))
+        records = self._gather(tally)
+        if not self.settled(tally, len(records)):
+            tally.rereads = 1
+            records = self._gather(tally)
+            self.settled(tally, len(records))
+        return records, tally
+
+    def settled(self, tally: Tally, records: int) -> bool:
+        """Note how many records came, and whether that is what Qualys announces now."""
+        tally.records = records
+        tally.announced_after = self.client.count(self.resource, self.criteria)
+        return tally.complete
+
+    def _gather(self, tally: Tally) -> list[Raw]:
+        def whole(window: Window) -> list[Raw]:
+            return [record for page in self.pages(window, tally) for record in page]
+
+        windows = self.windows(tally.announced_before)
+        return [record for part in every(windows, whole, workers=self.client.workers) for record in part]
+
+
+def _fresh(records: list[Raw], cursor: int | None, window: Window) -> list[Raw]:
+    """The page's records that are new and inside the window, ascending by id."""
+    floor = cursor if cursor is not None else window.after
+    found: dict[int, Raw] = {}
+    for record in records:
+        record_id = number(record.get("id"))
+        if record_id is None:
+            raise BadResponse("Qualys answered a search with a record that has no id.")
+        if (floor is None or record_id > floor) and (window.upto is None or record_id <= window.upto):
+            found.setdefault(record_id, record)
+    return [found[record_id] for record_id in sorted(found)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Excerpt:
+    """The records that an ``_info`` module returns.
+
+    Attributes:
+        records: ascending by id.
+        total: how many match.
+        warnings: what the user should know about the number.
+    """
+
+    records: list[Raw]
+    total: int
+    warnings: list[str]
+
+
+def read_excerpt(listing: Listing, limit: int | None, *, in_full: bool) -> Excerpt:
+    """The first records of a listing, or all.
+
+    Args:
+        listing: what to read.
+        limit: how many records at most; None for all.
+        in_full: whether each is then read again by its id, one request a record.
+    """
+    warnings: list[str] = []
+    if limit is None:
+        records, tally = listing.read()
+        total = tally.announced_after
+        if not tally.complete:
+            warnings.append(f"Qualys announced {total} records and sent {tally.records}: the list is not complete.")
+    else:
+        total = listing.client.count(listing.resource, listing.criteria)
+        short = dataclasses.replace(listing, page_size=max(1, min(limit, listing.page_size)))
+        records = list(itertools.islice(short.stream(), limit)) if limit else []
+    if in_full:
+        found = every(
+            records, lambda raw: listing.client.get(listing.resource, raw["id"]), workers=listing.client.workers
+        )
+        records = [raw for raw in found if raw is not None]
+        if len(records) < len(found):
+            warnings.append(f"{len(found) - len(records)} records vanished while they were read.")
+    return Excerpt(records, total, warnings)

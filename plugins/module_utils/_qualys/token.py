@@ -1,0 +1,98 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OAuth2 client credentials: a token from the gateway, kept until shortly before it expires (sheet section 1.3).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import time
+import typing as t
+
+from .._http.errors import AuthenticationFailed, BadResponse
+from .connection import Connection
+
+if t.TYPE_CHECKING:
+    from .._http.session import HttpSession
+
+MARGIN = 60.0
+"""Seconds before the end of its life in which a token is no longer used: a long request must not outlive it."""
+
+_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+
+ASSUMED_LIFE = 600.0
+"""Seconds, for a token that does not say when it expires; the life of these tokens is not documented."""
+
+
+class TokenSource:
+    """The token of one run, shared by its threads."""
+
+    def __init__(self, connection: Connection, http: HttpSession, *, clock: t.Callable[[], float] = time.time) -> None:
+        self._connection = connection
+        self._http = http
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._expires = 0.0
+        self.value = ""
+
+    def get(self) -> str:
+        """A token that is good for at least a minute.
+
+        Raises:
+            AuthenticationFailed: the gateway refused the client.
+            BadResponse: the gateway's answer is not a token.
+        """
+        with self._lock:
+            if self._clock() >= self._expires - MARGIN:
+                self.value = self._fetch()
+                self._expires = _expiry(self.value) or self._clock() + ASSUMED_LIFE
+            return self.value
+
+    def forget(self, value: str) -> None:
+        """Do not use this token again: it was refused although its time was not over."""
+        with self._lock:
+            if self.value == value:
+                self._expires = 0.0
+
+    def _fetch(self) -> str:
+        response = self._http.request(
+            "POST",
+            f"{self._connection.gateway_url}/auth/oidc",
+            headers={
+                "clientId": self._connection.client_id or "",
+                "clientSecret": self._connection.client_secret or "",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            body=b"",
+            idempotent=True,
+        )
+        token = response.body.decode("ascii", "replace").strip()
+        if response.status in (401, 403):
+            raise AuthenticationFailed(
+                "The Qualys gateway refused the client.", hint="Check client_id and client_secret."
+            )
+        if response.status not in (200, 201) or not _looks_like_token(token):
+            raise BadResponse(
+                f"The Qualys gateway answered {response.status} without a token.",
+                hint="Check client_id, client_secret and gateway_url.",
+            )
+        return token
+
+
+def _looks_like_token(text: str) -> bool:
+    return _TOKEN.fullmatch(text) is not None
+
+
+def _expiry(token: str) -> float | None:
+    """When the token says it expires, in seconds since 1970; None when it does not say."""
+    payload = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"])
+    except (ValueError, KeyError, TypeError):
+        return None

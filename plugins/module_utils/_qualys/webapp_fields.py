@@ -1,0 +1,446 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The web application: its fields, how they are read, and how a change is written (sheet sections 5 and 6.1).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import urlsplit
+
+from .._http.errors import OptionError
+from .._reconcile.plan import Change, Plan
+from .._reconcile.redact import MARKER
+from .._reconcile.spec import Field, Record
+from .._records.times import canonical_time
+from .references import Reference, show_reference
+from .shapes import Raw, items, number, text, truth, user_name
+from .xml import Attributed, Node
+
+SEARCH, VERBOSE, GET = 0, 1, 2
+"""The reads, cheapest first: search, verbose search, get (one request for each application)."""
+
+_TEXT_LIST: dict[str, t.Any] = {"type": "list", "elements": "str"}
+_RAW_LIST: dict[str, t.Any] = {"type": "list", "elements": "raw"}
+_SCRIPT_OPTIONS: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "data": {"type": "str", "no_log": True},
+    "starting_url": {"type": "str"},
+    "starting_url_regex": {"type": "bool", "default": False},
+    "regex": {"type": "str"},
+    "requires_authentication": {"type": "bool", "default": False},
+}
+_SCANNER_OPTIONS: dict[str, t.Any] = {
+    "type": {"type": "str", "choices": ["EXTERNAL", "INTERNAL", "scannerTags"], "required": True},
+    "friendly_name": {"type": "str"},
+}
+
+
+def _stripped(value: t.Any) -> str:
+    return str(value).strip()
+
+
+def same_url(value: str) -> str:
+    """The form in which URLs are compared: host in lower case, an empty path is ``/``."""
+    try:
+        parts = urlsplit(value.strip())
+    except ValueError:
+        return value
+    if not parts.netloc:
+        return value
+    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower(), path=parts.path or "/").geturl()
+
+
+def url_entry(value: t.Any) -> Record:
+    """An entry of an allow or exclude list: a text, or ``{value, regex}``.
+
+    Raises:
+        OptionError: neither of them.
+    """
+    if isinstance(value, str):
+        return {"value": value, "regex": False}
+    if not isinstance(value, dict) or not isinstance(value.get("value"), str) or set(value) - {"value", "regex"}:
+        raise OptionError(
+            "An entry of a URL list is neither a text nor {value, regex}.", hint="{value: ^/admin, regex: true}"
+        )
+    return {"value": value["value"], "regex": bool(truth(value.get("regex")))}
+
+
+def _entry_key(entry: Record) -> t.Hashable:
+    return entry["value"], entry["regex"]
+
+
+def _header(value: t.Any) -> str:
+    name, colon, content = str(value).partition(":")
+    if not name.strip() or not colon:
+        # The text itself may hold a token, so it is not quoted.
+        raise OptionError("headers: an entry is not of the form 'Name: value'.")
+    return f"{name.strip()}: {content.strip()}"
+
+
+def _show_header(value: str) -> str:
+    """Headers may carry tokens: only the name is shown."""
+    return f"{value.partition(':')[0]}: {MARKER}"
+
+
+def _show_script(script: Record) -> Record:
+    """A crawling script may hold credentials."""
+    return script | {"data": MARKER if script.get("data") else None}
+
+
+def _hours(value: t.Any) -> int | None:
+    """Zero hours means: no limit."""
+    return int(value) or None
+
+
+def _scanner(value: t.Any) -> Record:
+    return {"type": value["type"], "friendly_name": value.get("friendly_name") or None}
+
+
+def _reference_key(reference: Reference) -> t.Hashable:
+    return reference.id if reference.id is not None else reference.name
+
+
+def _references(name: str, read: int) -> Field:
+    return Field(name=name, kind="list", option=_TEXT_LIST, key=_reference_key, show=show_reference, read=read)
+
+
+def _url_list(name: str) -> Field:
+    return Field(name=name, kind="list", option=_RAW_LIST, normalise=url_entry, key=_entry_key, read=GET)
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(name="name", option={"type": "str"}, normalise=_stripped),
+    Field(name="url", option={"type": "str"}, normalise=_stripped, key=same_url),
+    Field(name="owner", option={"type": "str"}, key=_reference_key, show=show_reference, read=GET),
+    Field(name="scope", option={"type": "str", "choices": ["ALL", "LIMIT", "SUBDOMAIN", "DOMAINS"]}, read=GET),
+    Field(name="sub_domain", option={"type": "str"}, normalise=_stripped, read=GET),
+    Field(name="domains", kind="list", option=_TEXT_LIST, normalise=_stripped, read=GET),
+    Field(name="uris", kind="list", option=_TEXT_LIST, normalise=_stripped, read=GET),
+    _references("tags", VERBOSE),
+    _references("scanner_tags", GET),
+    Field(
+        name="default_scanner",
+        option={"type": "dict", "options": _SCANNER_OPTIONS},
+        normalise=_scanner,
+        key=repr,
+        read=GET,
+    ),
+    _references("auth_records", GET),
+    Field(name="default_profile", option={"type": "str"}, key=_reference_key, show=show_reference, read=GET),
+    Field(name="attributes", kind="mapping", option={"type": "dict"}, normalise=str, read=GET),
+    Field(
+        name="headers",
+        kind="list",
+        option=_TEXT_LIST | {"no_log": True},
+        normalise=_header,
+        show=_show_header,
+        read=GET,
+    ),
+    _url_list("url_allowlist"),
+    _url_list("url_excludelist"),
+    _url_list("post_data_excludelist"),
+    _url_list("logout_regex_list"),
+    Field(name="use_robots", option={"type": "str"}, read=GET),
+    Field(name="use_sitemap", option={"type": "bool"}, read=GET),
+    Field(name="cancel_after", option={"type": "int"}, normalise=_hours, read=GET),
+    _references("dns_overrides", GET),
+    Field(
+        name="crawling_scripts",
+        kind="list",
+        option={"type": "list", "elements": "dict", "options": _SCRIPT_OPTIONS},
+        key=lambda script: script["name"],
+        show=_show_script,
+        read=GET,
+    ),
+    Field(name="comments", kind="list", option=_TEXT_LIST, normalise=_stripped, read=GET),
+)
+
+REFERENCES: dict[str, str] = {
+    "tags": "tag",
+    "scanner_tags": "tag",
+    "auth_records": "webappauthrecord",
+    "default_profile": "optionprofile",
+    "dns_overrides": "dnsoverride",
+    "owner": "user",
+}
+"""Fields that name other records, and the object that they name."""
+
+READ_ONLY: tuple[str, ...] = (
+    "id",
+    "risk_score",
+    "created",
+    "updated",
+    "created_by",
+    "updated_by",
+    "last_scan",
+    "is_scheduled",
+)
+"""Keys of a result that are no options."""
+
+
+# Reading
+
+
+def _named(collection: t.Any) -> list[Reference]:
+    return [Reference.of(item) for item in items(collection) if isinstance(item, dict)]
+
+
+def _one(value: t.Any) -> Reference | None:
+    return Reference.of(value) if isinstance(value, dict) and value else None
+
+
+def _texts(collection: t.Any) -> list[str]:
+    return [found for item in items(collection) if (found := text(item)) is not None]
+
+
+def _entries(raw: Raw, *names: str) -> list[Record]:
+    """Allow and exclude lists have other names at older tenants (sheet section 8, quirk 4)."""
+    collection = next((raw[name] for name in names if name in raw), None)
+    found: list[Record] = []
+    for item in items(collection):
+        value = text(item)
+        if value is not None:
+            found.append({"value": value, "regex": isinstance(item, dict) and bool(truth(item.get("regex")))})
+    return found
+
+
+def _attributes(collection: t.Any) -> dict[str, str]:
+    pairs = ((text(item.get("name")), text(item.get("value"))) for item in items(collection) if isinstance(item, dict))
+    return {name: value or "" for name, value in pairs if name}
+
+
+def _scripts(collection: t.Any) -> list[Record]:
+    return [
+        {
+            "name": text(item.get("name")),
+            "data": text(item.get("data")),
+            "starting_url": text(item.get("startingUrl")),
+            "starting_url_regex": bool(truth(item.get("startingUrlRegex"))),
+            "regex": text(item.get("regex")),
+            "requires_authentication": bool(truth(item.get("requiresAuthentication"))),
+        }
+        for item in items(collection)
+        if isinstance(item, dict)
+    ]
+
+
+def _comments(collection: t.Any) -> list[str]:
+    return [found for item in items(collection) if isinstance(item, dict) and (found := text(item.get("contents")))]
+
+
+def _default_scanner(value: t.Any) -> Record | None:
+    if not isinstance(value, dict) or not value.get("type"):
+        return None
+    return {"type": text(value["type"]), "friendly_name": text(value.get("friendlyName"))}
+
+
+def _last_scan(value: t.Any) -> Record | None:
+    if not isinstance(value, dict):
+        return None
+    summary = value.get("summary")
+    summary = summary if isinstance(summary, dict) else {}
+    return {
+        "id": number(value.get("id")),
+        "name": text(value.get("name")),
+        "date": canonical_time(text(value.get("launchedDate")) or text(value.get("date"))),
+        "status": text(value.get("status")),
+        "results_status": text(summary.get("resultsStatus")),
+        "auth_status": text(summary.get("authStatus")),
+    }
+
+
+def _config_hours(raw: Raw) -> int | None:
+    config = raw.get("config")
+    return number(config.get("cancelScansAfterNHours")) if isinstance(config, dict) else None
+
+
+_READERS: tuple[tuple[str, t.Callable[[Raw], t.Any]], ...] = (
+    ("name", lambda raw: text(raw.get("name"))),
+    ("url", lambda raw: text(raw.get("url"))),
+    ("owner", lambda raw: _one(raw.get("owner"))),
+    ("scope", lambda raw: text(raw.get("scope"))),
+    ("sub_domain", lambda raw: text(raw.get("subDomain"))),
+    ("domains", lambda raw: _texts(raw.get("domains"))),
+    ("uris", lambda raw: _texts(raw.get("uris"))),
+    ("tags", lambda raw: _named(raw.get("tags"))),
+    ("scanner_tags", lambda raw: _named(raw.get("defaultScannerTags"))),
+    ("default_scanner", lambda raw: _default_scanner(raw.get("defaultScanner"))),
+    ("auth_records", lambda raw: _named(raw.get("authRecords"))),
+    ("default_profile", lambda raw: _one(raw.get("defaultProfile"))),
+    ("attributes", lambda raw: _attributes(raw.get("attributes"))),
+    ("headers", lambda raw: _texts(raw.get("headers"))),
+    ("url_allowlist", lambda raw: _entries(raw, "urlAllowlist", "urlWhitelist")),
+    ("url_excludelist", lambda raw: _entries(raw, "urlExcludelist", "urlBlacklist")),
+    ("post_data_excludelist", lambda raw: _entries(raw, "postDataExcludelist", "postDataBlacklist")),
+    ("logout_regex_list", lambda raw: _entries(raw, "logoutRegexList")),
+    ("use_robots", lambda raw: text(raw.get("useRobots"))),
+    ("use_sitemap", lambda raw: truth(raw.get("useSitemap"))),
+    ("cancel_after", _config_hours),
+    ("dns_overrides", lambda raw: _named(raw.get("dnsOverrides"))),
+    ("crawling_scripts", lambda raw: _scripts(raw.get("crawlingScripts"))),
+    ("comments", lambda raw: _comments(raw.get("comments"))),
+)
+_LEVELS = {field.name: field.read for field in FIELDS}
+
+
+def from_raw(raw: Raw, level: int = GET) -> Record:
+    """A web application in option form, with the fields that a read of this level holds."""
+    record: Record = {"id": number(raw.get("id"))}
+    record |= {name: read(raw) for name, read in _READERS if _LEVELS[name] <= level}
+    record |= {
+        "risk_score": number(raw.get("riskScore")),
+        "created": canonical_time(text(raw.get("createdDate"))),
+        "updated": canonical_time(text(raw.get("updatedDate"))),
+    }
+    if level >= GET:
+        record |= {
+            "created_by": user_name(raw.get("createdBy")),
+            "updated_by": user_name(raw.get("updatedBy")),
+            "last_scan": _last_scan(raw.get("lastScan")),
+            "is_scheduled": truth(raw.get("isScheduled")),
+        }
+    return record
+
+
+# Writing
+
+
+def _reference_node(reference: Reference) -> Node:
+    return {"id": reference.id}
+
+
+def _owner_node(reference: Reference | None) -> Node:
+    if reference is None:
+        return None
+    return {"id": reference.id} if reference.id is not None else {"username": reference.name}
+
+
+def _entry_node(entry: Record) -> Node:
+    return Attributed(entry["value"], (("regex", "true" if entry["regex"] else "false"),))
+
+
+def _attribute_node(pair: t.Any) -> Node:
+    name, value = pair
+    return {"name": name, "value": value}
+
+
+def _script_node(script: Record) -> Node:
+    node: dict[str, Node] = {"name": script["name"]}
+    for ours, theirs in (("data", "data"), ("regex", "regex"), ("starting_url", "startingUrl")):
+        if script.get(ours) is not None:
+            node[theirs] = script[ours]
+    node["requiresAuthentication"] = bool(script.get("requires_authentication"))
+    node["startingUrlRegex"] = bool(script.get("starting_url_regex"))
+    return node
+
+
+def _script_key_node(script: Record) -> Node:
+    return {"name": script["name"]}
+
+
+def _plain_node(value: t.Any) -> Node:
+    return str(value)
+
+
+def _comment_node(value: t.Any) -> Node:
+    return {"contents": value}
+
+
+class _ListShape(t.NamedTuple):
+    """How a list is written: element of the list, element of an item, an item, an item to be removed."""
+
+    element: str
+    item: str
+    node: t.Callable[[t.Any], Node]
+    removal: t.Callable[[t.Any], Node] | None = None
+
+
+_LISTS: dict[str, _ListShape] = {
+    "uris": _ListShape("uris", "Url", _plain_node, _plain_node),
+    "domains": _ListShape("domains", "Domain", _plain_node, _plain_node),
+    "tags": _ListShape("tags", "Tag", _reference_node, _reference_node),
+    "scanner_tags": _ListShape("defaultScannerTags", "Tag", _reference_node, _reference_node),
+    "auth_records": _ListShape("authRecords", "WebAppAuthRecord", _reference_node, _reference_node),
+    "dns_overrides": _ListShape("dnsOverrides", "DnsOverride", _reference_node, _reference_node),
+    "attributes": _ListShape("attributes", "Attribute", _attribute_node, lambda pair: {"name": pair[0]}),
+    "headers": _ListShape("headers", "WebAppHeader", _plain_node, _plain_node),
+    "url_allowlist": _ListShape("urlAllowlist", "UrlEntry", _entry_node, _entry_node),
+    "url_excludelist": _ListShape("urlExcludelist", "UrlEntry", _entry_node, _entry_node),
+    "post_data_excludelist": _ListShape("postDataExcludelist", "UrlEntry", _entry_node, _entry_node),
+    "logout_regex_list": _ListShape("logoutRegexList", "UrlEntry", _entry_node, _entry_node),
+    "crawling_scripts": _ListShape("crawlingScripts", "SeleniumScript", _script_node, _script_key_node),
+    # The vendor has no "remove" for comments.
+    "comments": _ListShape("comments", "Comment", _comment_node),
+}
+
+_SCALARS: dict[str, tuple[str, t.Callable[[t.Any], Node]]] = {
+    "name": ("name", _plain_node),
+    "url": ("url", _plain_node),
+    "owner": ("owner", _owner_node),
+    "scope": ("scope", _plain_node),
+    "sub_domain": ("subDomain", _plain_node),
+    "default_profile": ("defaultProfile", _reference_node),
+    "use_robots": ("useRobots", _plain_node),
+    "use_sitemap": ("useSitemap", bool),
+}
+
+
+def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
+    """The ``WebApp`` element that carries out a plan.
+
+    Args:
+        plan: a create or an update.
+        raw: the application as Qualys holds it; needed for parts that can only be written as a whole.
+    """
+    webapp: dict[str, Node] = {}
+    for change in plan.changes:
+        name = change.field.name
+        if name in _LISTS:
+            webapp[_LISTS[name].element] = _list_node(_LISTS[name], change, create=plan.action == "create")
+        elif name == "cancel_after":
+            webapp["config"] = _config_node(raw or {}, change.after)
+        elif name == "default_scanner":
+            webapp["defaultScanner"] = _scanner_node(change.after)
+        else:
+            element, node = _SCALARS[name]
+            webapp[element] = None if change.after is None else node(change.after)
+    return {"WebApp": webapp}
+
+
+def _list_node(shape: _ListShape, change: Change, *, create: bool) -> Node:
+    whole = list(change.after.items()) if isinstance(change.after, dict) else change.after
+    if create or shape.removal is None or (change.replace and whole):
+        return {"set": {shape.item: [shape.node(item) for item in whole]}}
+    # Whether an empty "set" clears a list is not documented; removing each item always does.
+    node: dict[str, Node] = {}
+    if change.added:
+        node["add"] = {shape.item: [shape.node(item) for item in change.added]}
+    if change.removed:
+        node["remove"] = {shape.item: [shape.removal(item) for item in change.removed]}
+    return node
+
+
+def _scanner_node(scanner: Record | None) -> Node:
+    if scanner is None:
+        return None
+    node: dict[str, Node] = {"type": scanner["type"]}
+    if scanner["friendly_name"]:
+        node["friendlyName"] = scanner["friendly_name"]
+    return node
+
+
+def _config_node(raw: Raw, hours: int | None) -> Node:
+    """The whole ``config``: one that leaves out a part may clear that part (sheet section 6.1)."""
+    present = raw.get("config")
+    present = present if isinstance(present, dict) else {}
+    node: dict[str, Node] = {}
+    if hours is not None:
+        node["cancelScansAfterNHours"] = hours
+    for reference in ("defaultAuthRecord", "defaultDnsOverride"):
+        value = present.get(reference)
+        if isinstance(value, dict) and value.get("id") is not None:
+            node[reference] = {"id": str(value["id"])}
+    return node

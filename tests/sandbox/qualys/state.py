@@ -1,0 +1,87 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that the Qualys subscription holds."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from ..tables import Record, Table
+
+
+class State:
+    """Tables by id. Values are Python values (int, bool, list of ids); the views give them the vendor's shapes.
+
+    Change them under ``lock`` when requests are running.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.users = Table(71001)
+        self.tags = Table(90001)
+        self.auth_records = Table(31001)
+        self.option_profiles = Table(12001)
+        self.dns_overrides = Table(8001)
+        self.proxies = Table(6001)
+        self.webapps = Table(410001)
+        self.scans = Table(770001)
+        self.findings = Table(5100001)
+        # Deleted from WAS, still in the subscription: (name, url) -> the record as it was.
+        self.in_subscription: dict[tuple[str, str], Record] = {}
+        self.next_item_id = 55001
+
+    def tables(self) -> tuple[Table, ...]:
+        """All tables."""
+        return (
+            self.users,
+            self.tags,
+            self.auth_records,
+            self.option_profiles,
+            self.dns_overrides,
+            self.proxies,
+            self.webapps,
+            self.scans,
+            self.findings,
+        )
+
+    def clear(self) -> None:
+        """Empty, as before seeding."""
+        fresh = State()
+        for table, new in zip(self.tables(), fresh.tables(), strict=True):
+            table.clear()
+            table.next_id = new.next_id
+        self.in_subscription.clear()
+        self.next_item_id = fresh.next_item_id
+
+    def new_item_id(self) -> int:
+        """An id for something inside a record (a crawling script, a form field)."""
+        self.next_item_id += 1
+        return self.next_item_id
+
+    def user(self, user_id: int) -> dict[str, Any]:
+        """A user as it appears inside other objects."""
+        user = self.users.get(user_id)
+        if user is None:
+            return {"id": user_id}
+        return {name: user[name] for name in ("id", "username", "firstName", "lastName")}
+
+    def named(self, table: Table, key: int) -> dict[str, Any]:
+        """The ``{id, name}`` form of a reference."""
+        record = table.get(key)
+        return {"id": key, "name": record["name"]} if record is not None else {"id": key}
+
+    def scans_of(self, webapp_id: int) -> list[int]:
+        """Ids of the scans of one web application."""
+        return [scan["id"] for scan in self.scans.in_order() if scan["webAppId"] == webapp_id]
+
+    def findings_of(self, webapp_id: int) -> list[int]:
+        """Ids of the findings of one web application."""
+        return [finding["id"] for finding in self.findings.in_order() if finding["webApp"]["id"] == webapp_id]
+
+    def forget_scan_data(self, webapp_ids: set[int]) -> None:
+        """Remove findings and scans of web applications."""
+        findings = [item["id"] for item in self.findings.values() if item["webApp"]["id"] in webapp_ids]
+        scans = [item["id"] for item in self.scans.values() if item["webAppId"] in webapp_ids]
+        self.findings.remove_many(findings)
+        self.scans.remove_many(scans)

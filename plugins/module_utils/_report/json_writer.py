@@ -1,0 +1,54 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as JSON: for programs, and for the next run to compare with.
+
+This module is private to the collection and may change at any time.
+
+One member on each line and one finding on each line, so that line tools and :mod:`changes` can stream it. All text is
+ASCII with ``\\uXXXX`` escapes: nothing is lost, and nothing in a terminal or a pipeline log comes alive.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from . import collect, model
+from .model import ReportInput
+
+
+def _dump(value: t.Any) -> str:
+    encoded = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    # A number sign occurs only inside strings, where this is the same text. Azure Pipelines would obey "##vso[".
+    return encoded.replace("##", "#\\u0023") if "##" in encoded else encoded
+
+
+def write_json(report: ReportInput, stream: t.TextIO) -> None:
+    """Write the report; key order is fixed, findings are in report order, each with its ``change``."""
+    head: dict[str, t.Any] = {
+        "schema": model.REPORT_SCHEMA,
+        "title": report.title,
+        "generated": report.generated,
+        "warnings": [{"headline": headline, "text": words} for headline, words in collect.warnings_of(report)],
+        "notes": collect.quality_notes(report),
+        "manifest": report.manifest,
+        "manifests": [file["manifest"] for file in report.files],
+        "inputs": collect.input_digests(report.files),
+        "limits": {
+            "evidence_items": model.EVIDENCE_ITEMS,
+            "evidence_characters": model.EVIDENCE_CHARACTERS,
+            "field_characters": model.FIELD_CHARACTERS,
+        },
+        "webapps": report.webapps,
+        "changes": report.changes,
+        "summary": report.summary,
+    }
+    stream.write("{\n")
+    for name, value in head.items():
+        stream.write(f'"{name}": {_dump(value)},\n')
+    stream.write('"findings": [\n')
+    last = len(report.findings) - 1
+    for position, finding in enumerate(report.findings):
+        row = _dump({"change": report.mark(position) or None, **finding})
+        stream.write(row + (",\n" if position < last else "\n"))
+    stream.write("]\n}\n")

@@ -1,0 +1,253 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as Markdown for step summaries, tickets and chat.
+
+This module is private to the collection and may change at any time.
+
+Text of a finding never makes structure: it is escaped so that GitHub, GitLab, Azure DevOps and Jira importers show it
+as text. No raw line begins with anything but our own words, so a pipeline log that prints the file obeys nothing in it.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._records.model import SEVERITIES, Finding
+from . import collect, model, text
+from .model import ReportInput
+
+MAX_BYTES = 1 << 20
+"""Size limit of a GitHub step summary: one byte more, and all of it is dropped."""
+
+_APPLICATIONS = 20
+_NEVER_SCANNED = 20
+_CELL = 240
+_RESERVE = 400
+
+# Safe in a code span of a table cell: no pipe, no backtick, nothing that HTML or a mention needs.
+_PLAIN = re.compile(r"[A-Za-z0-9 ._~:/?=%+,;()\-]+")
+_BACKSLASHED = re.compile(r"([\\`*_\[\]{}()!#~^$|])")
+_BREAK = "&#8203;"
+# Mentions, issue and merge request numbers, labels and other references of the platforms; each needs a word behind it.
+_REFERENCE = re.compile(r"(@|\\#|\\!|\\~|\\\$|%|&amp;)(?=[\w\"'])")
+_AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+# Workflow commands, checkboxes, lists: a cell is never at the start of a line, a heading is.
+_LINE_START = re.compile(r"^([-+=:>]|\d+(?=[.)]))")
+
+
+def escape(value: str | None, limit: int = _CELL) -> str:
+    """Text that stays text in Markdown, also inside a table."""
+    shown = text.line(value, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = _BACKSLASHED.sub(r"\\\1", shown).replace("\\|", "&#124;")
+    shown = _REFERENCE.sub(rf"\1{_BREAK}", shown)
+    shown = _AUTOLINK.sub(_BREAK, shown)
+    return _LINE_START.sub(lambda match: f"&#{ord(match[1])};" if len(match[1]) == 1 else f"{match[1]}{_BREAK}", shown)
+
+
+def code(value: str | None, limit: int = _CELL) -> str:
+    """Text in a code span when nothing in it can break one out, else as escaped text."""
+    shown = text.line(value, limit).strip()
+    return f"`{shown}`" if shown and _PLAIN.fullmatch(shown) else escape(shown, limit + 64)
+
+
+def _table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]], right: t.Container[int] = ()) -> list[str]:
+    rule = ["---:" if index in right else "---" for index in range(len(head))]
+    return [_cells(head), _cells(rule), *map(_cells, rows), ""]
+
+
+def _cells(cells: t.Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _counts(counts: model.SeverityCounts) -> list[str]:
+    return [text.number(counts[severity]) for severity in SEVERITIES]
+
+
+_SEVERITY_HEAD = [model.SEVERITY_LABELS[severity] for severity in SEVERITIES]
+_FIGURES = frozenset(range(1, 20))
+
+
+def _top(report: ReportInput) -> list[str]:
+    lines = [f"# {escape(report.title)}", ""]
+    for headline, words in collect.warnings_of(report):
+        lines += [f"> **{headline}.** {escape(words, 600)}", ""]
+    lines += [f"- {label}: {escape(words, 1200)}" for label, words in collect.scope_facts(report)]
+    return [*lines, ""]
+
+
+def _overview(report: ReportInput) -> list[str]:
+    summary = report.summary
+    if not summary["total"]:
+        return ["**No findings.**", ""]
+    states = [f"{text.number(summary['states'][state])} {words}" for state, words in _STATE_WORDS.items()]
+    lines = ["## Overview", "", f"{text.plural(summary['total'], 'finding')}: {', '.join(states)}.", ""]
+    lines += _table(["Open risks", *_SEVERITY_HEAD], [["all", *_counts(summary["open_by_severity"])]], _FIGURES)
+    ages = ((label, _counts(counts)) for label, counts in summary["by_age"].items() if any(counts.values()))
+    lines += _table(["Age", *_SEVERITY_HEAD], [[label, *counts] for label, counts in ages], _FIGURES)
+    kinds = ((model.KIND_LABELS[kind], counts) for kind, counts in summary["by_kind"].items() if counts["total"])
+    rows = [[label, *(text.number(counts[key]) for key in (*model.STATES, "total"))] for label, counts in kinds]
+    heads = ["Kind", *(model.STATE_LABELS[state] for state in model.STATES), "Total"]
+    return lines + _table(heads, rows, _FIGURES)
+
+
+_STATE_WORDS = {
+    "open": "open risks",
+    "ignored": "ignored",
+    "protected": "protected by a virtual patch",
+    "fixed": "fixed",
+    "information": "information only",
+}
+
+
+def _changes(report: ReportInput) -> list[str]:
+    changes = report.changes
+    lines = ["## Since the previous run", ""]
+    if changes is None:
+        return [*lines, "No previous run to compare with.", ""]
+    before, now = changes["open_before"], changes["open_now"]
+    when = text.readable_time(changes["previous_generated"])
+    lines += [f"Open risks: {before:,} on {escape(when)}, {now:,} now ({now - before:+,}).", ""]
+    if not changes["same_scope"]:
+        lines += ["The previous run had another scope, so new and gone findings may come from that.", ""]
+    if not changes["listed"]:
+        return [*lines, "The previous run is known by its figures only.", ""]
+    rows = [
+        [model.CHANGE_LABELS[change], text.number(count), model.CHANGE_MEANINGS[change]]
+        for change, count in changes["counts"].items()
+    ]
+    return lines + _table(["Change", "Findings", "Meaning"], rows, {1})
+
+
+def _risks(report: ReportInput) -> list[str]:
+    risks = report.summary["top_risks"]
+    if not risks:
+        return []
+    rows = [
+        [
+            str(rank),
+            model.SEVERITY_LABELS[risk["severity"]],
+            escape(risk["title"]),
+            str(risk["score"]),
+            text.number(risk["findings"]),
+            text.number(risk["applications"]),
+            "" if risk["oldest_days"] is None else text.plural(risk["oldest_days"], "day"),
+        ]
+        for rank, risk in enumerate(risks, 1)
+    ]
+    head = ["Rank", "Severity", "Rule", "Score", "Findings", "Applications", "Oldest"]
+    return ["## Top risks", "", model.SCORING_RULE, "", *_table(head, rows, {0, 3, 4, 5, 6})]
+
+
+def _applications(report: ReportInput) -> list[str]:
+    worst = [item for item in report.summary["applications"] if item["open"]]
+    if not worst:
+        return []
+    rows = [[escape(item["name"]), *_counts(item["severity"])] for item in worst[:_APPLICATIONS]]
+    lines = ["## Applications", "", *_table(["Application", *_SEVERITY_HEAD], rows, _FIGURES)]
+    if len(worst) > _APPLICATIONS:
+        lines += [f"The worst {_APPLICATIONS} of {len(worst):,} applications with open risks.", ""]
+    return lines
+
+
+def _never_scanned(report: ReportInput) -> list[str]:
+    never = collect.never_scanned(report)
+    if not never:
+        return []
+    names = ", ".join(escape(item["name"], 80) for item in never[:_NEVER_SCANNED])
+    more = f" and {len(never) - _NEVER_SCANNED:,} more" if len(never) > _NEVER_SCANNED else ""
+    return [f"Never scanned ({len(never):,}): {names}{more}.", ""]
+
+
+def _owasp(report: ReportInput) -> list[str]:
+    rows = [[escape(owasp_label(item)), *_counts(item["severity"])] for item in report.summary["by_owasp"][:30]]
+    if not rows:
+        return []
+    return ["## OWASP Top 10", "", *_table(["Category", *_SEVERITY_HEAD], rows, _FIGURES)]
+
+
+def owasp_label(item: model.OwaspSummary) -> str:
+    """``A3 Injection``, or what there is."""
+    if item["code"] is None:
+        return item["name"] or "Not mapped"
+    return f"A{item['code']} {item['name']}".strip()
+
+
+def _ignored(report: ReportInput) -> list[str]:
+    reasons = report.summary["ignored_by_reason"]
+    if not reasons:
+        return []
+    rows = [[escape(reason), text.number(count)] for reason, count in list(reasons.items())[:30]]
+    return ["## Ignored findings", "", *_table(["Reason", "Findings"], rows, {1})]
+
+
+def _notes(report: ReportInput) -> list[str]:
+    notes = collect.quality_notes(report)
+    if not notes:
+        return []
+    return ["## Data quality", "", *(f"- {escape(note, 600)}" for note in notes), ""]
+
+
+def _finding_row(finding: Finding, age: int | None) -> str:
+    cells = [
+        model.SEVERITY_LABELS[finding["severity"]],
+        model.STATUS_LABELS[finding["status"]],
+        escape(model.application_label(finding), 80),
+        escape(model.title_label(finding), 160),
+        code(finding["url"], 160),
+        code(finding["parameter"], 60),
+        "" if age is None else text.number(age),
+        code(finding["id"], 60),
+    ]
+    return _cells(cells)
+
+
+class _Limited:
+    """Writes lines for as long as they fit, and counts bytes, not characters."""
+
+    def __init__(self, stream: t.TextIO, limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+
+    def write(self, lines: t.Iterable[str], reserve: int = 0) -> bool:
+        """Write all of these lines, or none of them."""
+        block = "".join(f"{line}\n" for line in lines)
+        size = len(block.encode())
+        if size > self._left - reserve:
+            return False
+        self._left -= size
+        self._stream.write(block)
+        return True
+
+
+def write_markdown(report: ReportInput, stream: t.TextIO, *, max_bytes: int = MAX_BYTES) -> None:
+    """Write the figures, then the open risks worst first, until ``max_bytes`` are full.
+
+    The last line says what was left out.
+    """
+    out = _Limited(stream, max_bytes)
+    dropped = 0
+    for section in (_top, _overview, _changes, _risks, _applications, _never_scanned, _owasp, _ignored, _notes):
+        dropped += not out.write(section(report), reserve=_RESERVE)
+    shown = _write_findings(report, out) if report.summary["states"]["open"] else 0
+    left = report.summary["states"]["open"] - shown
+    if left or dropped:
+        sections = f" and {text.plural(dropped, 'section')}" if dropped else ""
+        out.write(
+            ["", f"Left out for size: {text.plural(left, 'open risk')}{sections}. The other formats hold all of them."]
+        )
+
+
+def _write_findings(report: ReportInput, out: _Limited) -> int:
+    head = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age (days)", "Id"]
+    if not out.write(["## Open risks", "", *_table(head, [], {6})[:2]], reserve=_RESERVE):
+        return 0
+    shown = 0
+    for finding in report.findings:
+        if model.state_of(finding) != "open":
+            continue
+        age = text.age_in_days(finding["first_seen"], report.generated)
+        if not out.write([_finding_row(finding, age)], reserve=_RESERVE):
+            break
+        shown += 1
+    return shown

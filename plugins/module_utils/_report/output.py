@@ -1,0 +1,151 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several output files that appear together or not at all.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import pathlib
+import secrets
+import typing as t
+
+from .._http.errors import FileError
+from .._state.files import Staged, check_target, reason, sha256_of, sync_directory
+from .model import ReportInput
+from .writers import WRITERS
+
+
+class Written(t.TypedDict):
+    """One output. ``bytes`` and ``sha256`` are of the file as it stands, or would stand, on the disk."""
+
+    format: str
+    path: str
+    bytes: int
+    sha256: str
+    changed: bool
+
+
+class _Sink(io.TextIOBase):
+    """Text to UTF-8 bytes, counted and hashed on their way to a file, or to nowhere in check mode."""
+
+    def __init__(self, file: t.BinaryIO | None) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, value: str, /) -> int:
+        # Writers make surrogates visible; "replace" only guards a title that no writer touched.
+        data = value.encode("utf-8", "replace")
+        self._digest.update(data)
+        self.bytes += len(data)
+        if self._file is not None:
+            self._file.write(data)
+        return len(value)
+
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+class Outputs:
+    """The files of one report, under temporary names until :meth:`commit`. Use as a context manager."""
+
+    def __init__(self, targets: t.Mapping[str, pathlib.Path]) -> None:
+        self._targets = targets
+        self._staged: list[tuple[str, Staged]] = []
+        for name, path in targets.items():
+            check_target(path, f"outputs.{name}")
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        for _name, staged in self._staged:
+            staged.discard()
+
+    def render(self, report: ReportInput, *, check_mode: bool) -> list[Written]:
+        """Write every format beside its target, or to nowhere in check mode.
+
+        Raises:
+            FileError: a file cannot be written; no target was touched.
+        """
+        return [self._render(name, path, report, check_mode) for name, path in self._targets.items()]
+
+    def _render(self, name: str, path: pathlib.Path, report: ReportInput, check_mode: bool) -> Written:
+        try:
+            staged = None if check_mode else Staged(path)
+            if staged:
+                self._staged.append((name, staged))
+            sink = _Sink(staged.file if staged else None)
+            WRITERS[name](report, t.cast(t.TextIO, sink))
+            if staged:
+                staged.close()
+            changed = not path.is_file() or sha256_of(path) != sink.sha256()
+        except OSError as error:
+            raise _failed(name, path, error) from error
+        return Written(format=name, path=str(path), bytes=sink.bytes, sha256=sink.sha256(), changed=changed)
+
+    def commit(self, written: t.Iterable[Written]) -> None:
+        """Rename the files that differ over their targets; when one rename fails, take the others back.
+
+        Raises:
+            FileError: a rename failed; the targets are as they were before.
+        """
+        changed = {item["format"] for item in written if item["changed"]}
+        with contextlib.ExitStack() as undo:
+            for name, staged in self._staged:
+                if name in changed:
+                    undo.callback(_keep_old(staged.target))
+                    try:
+                        os.replace(staged.path, staged.target)
+                    except OSError as error:
+                        raise _failed(name, staged.target, error) from error
+            undo.pop_all()
+        self._settle(changed)
+
+    def _settle(self, changed: set[str]) -> None:
+        """Make the renames durable, then drop what was kept for taking them back."""
+        for directory in {staged.target.parent for name, staged in self._staged if name in changed}:
+            # Some network file systems cannot sync a directory; the files themselves are synced.
+            with contextlib.suppress(OSError):
+                sync_directory(directory)
+        for name, staged in self._staged:
+            if name in changed:
+                with contextlib.suppress(OSError):
+                    _backup(staged.target).unlink(missing_ok=True)
+
+
+_RUN = secrets.token_hex(6)
+
+
+def _backup(target: pathlib.Path) -> pathlib.Path:
+    return target.with_name(f".{target.name[:100]}.{_RUN}.old")
+
+
+def _keep_old(target: pathlib.Path) -> t.Callable[[], None]:
+    """Keep a second name for the present file.
+
+    Returns:
+        What brings the target back to its present state.
+    """
+    backup = _backup(target)
+    if not target.exists():
+        return lambda: target.unlink(missing_ok=True)
+    try:
+        os.link(target, backup)
+    except OSError:
+        # No hard links here: the rename is still atomic for each file, only not for all of them together.
+        return lambda: None
+    return lambda: os.replace(backup, target)
+
+
+def _failed(name: str, path: pathlib.Path, error: OSError) -> FileError:
+    return FileError(
+        f"outputs.{name}: writing {path} failed: {reason(error)}.",
+        hint="No output was changed. Make room or choose another path, and run the task again.",
+    )

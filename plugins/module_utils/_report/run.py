@@ -1,0 +1,140 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ``report`` module without Ansible: options in, files out.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+from .._http.errors import FileError, OptionError
+from .._records.result import Result
+from . import collect, model
+from .changes import Previous, read_previous
+from .output import Outputs
+from .read import SnapshotReader, open_store
+from .writers import WRITERS
+
+DEFAULT_TITLE = "Web application security report"
+
+
+def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
+    """Write the reports.
+
+    Args:
+        params: the options of the module: ``findings`` (paths of snapshots), ``outputs`` (format to path), ``title``,
+            ``previous`` (path of an earlier JSON report or its summary), ``webapps`` (records in option form).
+        check_mode: render everything, write nothing, and say what would change.
+
+    Returns:
+        With the values ``written`` (format, path, bytes, sha256, changed) and ``summary`` (figures).
+
+    Raises:
+        OptionError: an option that cannot be acted on.
+        FileError: a file that cannot be read or written; existing outputs are then as they were.
+    """
+    inputs, targets = _inputs(params), _targets(params)
+    _check_apart(inputs, targets)
+    with Outputs(targets) as outputs, open_store() as store:
+        reader = SnapshotReader(store)
+        for path in inputs:
+            reader.read(path)
+        store.seal()
+        previous, notes = _previous(params, targets)
+        report = _report(params, reader, previous, notes)
+        written = outputs.render(report, check_mode=check_mode)
+        if not check_mode:
+            outputs.commit(written)
+    return Result(
+        changed=any(item["changed"] for item in written),
+        values={"written": written, "summary": figures(report)},
+        warnings=[f"{headline}: {words}" for headline, words in collect.warnings_of(report)],
+    )
+
+
+def figures(report: model.ReportInput) -> dict[str, t.Any]:
+    """The figures that a playbook decides on; the full summary is in the JSON output."""
+    summary = report.summary
+    manifests = [file["manifest"] for file in report.files]
+    return {
+        "generated": report.generated,
+        "complete": bool(manifests) and not collect.warnings_of(report),
+        "total": summary["total"],
+        "states": summary["states"],
+        "open_by_severity": summary["open_by_severity"],
+        "by_age": {label: sum(counts.values()) for label, counts in summary["by_age"].items()},
+        "by_kind": summary["by_kind"],
+        "applications_with_findings": summary["applications_with_findings"],
+        "applications_with_open": summary["applications_with_open"],
+        "never_scanned": None if report.webapps is None else len(collect.never_scanned(report)),
+        "changes": report.changes["counts"] if report.changes and report.changes["listed"] else None,
+        "quality": summary["quality"],
+    }
+
+
+def _inputs(params: t.Mapping[str, t.Any]) -> list[pathlib.Path]:
+    given = params.get("findings")
+    if isinstance(given, (str, os.PathLike)):
+        given = [given]
+    if not given:
+        raise OptionError(
+            "`findings` is empty.", hint="Give the paths of snapshots written by a finding_export module."
+        )
+    return [pathlib.Path(path).expanduser() for path in given]
+
+
+def _targets(params: t.Mapping[str, t.Any]) -> dict[str, pathlib.Path]:
+    outputs = {name: path for name, path in (params.get("outputs") or {}).items() if path is not None}
+    if not outputs:
+        raise OptionError("`outputs` is empty.", hint=f"Give at least one of {', '.join(WRITERS)} with a path.")
+    for name, path in outputs.items():
+        if name not in WRITERS:
+            raise OptionError(f"outputs.{name} is not a known format.", hint=f"The formats are {', '.join(WRITERS)}.")
+        if not path or not isinstance(path, (str, os.PathLike)):
+            raise OptionError(f"outputs.{name} has no path.", hint="Give the path of the file to write.")
+    return {name: pathlib.Path(outputs[name]).expanduser() for name in WRITERS if name in outputs}
+
+
+def _check_apart(inputs: list[pathlib.Path], targets: dict[str, pathlib.Path]) -> None:
+    """No output may stand on another output or on an input."""
+    seen: dict[str, str] = {os.path.realpath(path): "findings" for path in inputs}
+    for name, path in targets.items():
+        place = os.path.realpath(path)
+        if place in seen:
+            raise OptionError(f"outputs.{name} and {seen[place]} are the same file.", hint="Give each its own path.")
+        seen[place] = f"outputs.{name}"
+
+
+def _previous(params: t.Mapping[str, t.Any], targets: dict[str, pathlib.Path]) -> tuple[Previous | None, list[str]]:
+    """The earlier run: the option, else what stands where the JSON report goes, read before it is replaced."""
+    given, old = params.get("previous"), targets.get("json")
+    if given:
+        return read_previous(pathlib.Path(given).expanduser()), []
+    if old is None or not old.is_file():
+        return None, []
+    try:
+        return read_previous(old), []
+    except FileError:
+        # Whatever it is, it is about to be replaced, and a damaged report must not block all that follow.
+        return None, ["The file at outputs.json was no earlier report, so there is nothing to compare with."]
+
+
+def _report(
+    params: t.Mapping[str, t.Any], reader: SnapshotReader, previous: Previous | None, notes: list[str]
+) -> model.ReportInput:
+    report = collect.build(
+        reader.store,
+        title=str(params.get("title") or DEFAULT_TITLE),
+        generated=reader.generated,
+        files=reader.files,
+        previous=previous,
+        webapps=params.get("webapps"),
+        notes=notes,
+    )
+    counts = {"duplicates": reader.store.duplicates, "gaps": reader.gaps, "other_records": reader.other_records}
+    report.summary["quality"] |= {name: count for name, count in counts.items() if count}
+    return report

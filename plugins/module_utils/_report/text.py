@@ -1,0 +1,128 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How text that an attacker may have written is shown: visible escapes, clipping, ages and labels.
+
+This module is private to the collection and may change at any time.
+
+The rules here hold for every format; each writer adds the escaping of its own format on top.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import re
+
+from .._records import times
+
+# Control characters, ANSI escapes (they begin with U+001B), bidi overrides and isolates, zero-width and tag characters,
+# line separators, lone surrogates. All of them can make a reader see something else than what is there.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_HIDDEN_IN_BLOCK = re.compile(_HIDDEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+# Azure Pipelines and the GitHub runner look for these two marks anywhere in a line of output.
+_WORKFLOW_MARK = re.compile(r"##(?=vso\[|\[)", re.IGNORECASE)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    if character in _NAMED:
+        return _NAMED[character]
+    number = ord(character)
+    if number <= 0xFF:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def visible(text: str) -> str:
+    """The text on one line, with everything invisible or line-breaking written as an escape such as ``\\x1b``."""
+    # isprintable() is false for a few harmless characters too; the expression then decides.
+    if text.isprintable():
+        return text
+    return _HIDDEN.sub(_escape, text)
+
+
+def visible_block(text: str) -> str:
+    """As :func:`visible`, but line feeds and tabs stay: for evidence, which is read as it was sent."""
+    return _HIDDEN_IN_BLOCK.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def without_workflow_marks(text: str) -> str:
+    """The text with ``##vso[`` and ``##[`` broken by a visible escape, so that no CI system obeys it."""
+    if "##" not in text:
+        return text
+    return _WORKFLOW_MARK.sub(r"#\\x23", text)
+
+
+_CLIPPED = re.compile(r"… \[(\d{1,12}) more characters\]\Z")
+
+
+def clip(text: str, limit: int) -> str:
+    """At most ``limit`` characters of the text, and how many were left out, earlier clipping included."""
+    if len(text) <= limit:
+        return text
+    left = len(text) - limit
+    earlier = _CLIPPED.search(text)
+    if earlier and earlier.start() >= limit:
+        left = earlier.start() - limit + int(earlier[1])
+    return f"{text[:limit]}… [{left} more characters]"
+
+
+def line(text: str | None, limit: int = 0) -> str:
+    """One visible line of a value that may be missing; ``limit`` 0 does not clip."""
+    if not text:
+        return ""
+    return visible(clip(text, limit) if limit else text)
+
+
+@functools.lru_cache(maxsize=65536)
+def parse_time(value: str | None) -> datetime.datetime | None:
+    """A UTC time, or None when the value is missing or is no time at all."""
+    if not value:
+        return None
+    try:
+        return times.parse_time(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def canonical_time(value: str | None) -> str | None:
+    """The time as ``YYYY-MM-DDTHH:MM:SSZ``, or None when it is no time."""
+    moment = parse_time(value)
+    return None if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def age_in_days(first_seen: str | None, now: str | None) -> int | None:
+    """Whole days from ``first_seen`` to ``now``; 0 when it lies in the future, None when either is unknown."""
+    start, end = parse_time(first_seen), parse_time(now)
+    if start is None or end is None:
+        return None
+    return max(0, (end - start).days)
+
+
+def readable_time(value: str | None) -> str:
+    """A time for people: ``2026-11-20 09:12 UTC``. A value that is no time is shown as it is."""
+    moment = parse_time(value)
+    if moment is None:
+        return line(value, 40) or "not known"
+    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes") + " UTC"
+
+
+def readable_date(value: str | None) -> str:
+    """The day of a time, or an empty text."""
+    moment = parse_time(value)
+    return line(value, 40) if moment is None else moment.date().isoformat()
+
+
+def number(value: int) -> str:
+    """A count with thousands separators."""
+    return f"{value:,}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``1 finding``, ``2 findings``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,303 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many requests may be in flight, how fast they may start, and how long a run may wait in all.
+
+This module is private to the collection and may change at any time.
+
+One ``WaitBudget`` belongs to one run. All threads and all sessions that share a governor share its budget, and with it
+the stop switch: whoever stops the run wakes every sleeper.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+import typing as t
+from collections import deque
+
+from .errors import PerimeterError, RateLimited
+from .retry import backoff
+
+RAISE_AFTER = 20
+"""Answers without throttling after which one more request may be in flight."""
+WINDOW_MARGIN = 0.25
+"""Seconds added to a rate window: the server counts arrivals, which drift against our departures."""
+
+_SLACK = 1e-6
+
+
+class WaitBudget:
+    """The wall-clock time that a run may spend waiting, and the switch that ends all waiting.
+
+    Time is counted once however many threads wait in it: four threads that sleep through the same minute use one
+    minute. A wait that does not fit in what is left is refused at once and not begun.
+
+    Args:
+        max_wait: the budget in seconds.
+        clock: monotonic seconds.
+        sleep: replaces the real sleep in tests; a real sleep ends early when the run is stopped.
+    """
+
+    def __init__(
+        self,
+        max_wait: float,
+        *,
+        clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], object] | None = None,
+    ) -> None:
+        self.max_wait = max_wait
+        self.clock = clock
+        self._stopped = threading.Event()
+        self._sleep = self._stopped.wait if sleep is None else sleep
+        self._error: PerimeterError | None = None
+        self._lock = threading.Lock()
+        self._waiters = 0
+        self._since = 0.0
+        self._spent = 0.0
+        self._listeners: list[t.Callable[[], None]] = []
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which at least one thread waited, up to now."""
+        with self._lock:
+            return self._used()
+
+    @property
+    def left(self) -> float:
+        """Seconds that may still be waited."""
+        return max(0.0, self.max_wait - self.waited)
+
+    def _used(self) -> float:
+        return self._spent + (self.clock() - self._since if self._waiters else 0.0)
+
+    def wait(self, seconds: float, *, reason: str = "") -> None:
+        """Wait, or refuse to.
+
+        Args:
+            seconds: how long.
+            reason: who asks for it, for the message.
+
+        Raises:
+            RateLimited: less than that is left of the budget.
+            PerimeterError: what the run was stopped with, before or during the wait.
+        """
+        self.check()
+        self._enter(seconds, reason)
+        try:
+            self._sleep(seconds)
+        finally:
+            self._leave()
+        self.check()
+
+    def _enter(self, seconds: float, reason: str) -> None:
+        with self._lock:
+            used = self._used()
+            if used + seconds > self.max_wait + _SLACK:
+                raise self._refusal(seconds, used, reason)
+            if not self._waiters:
+                self._since = self.clock()
+            self._waiters += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._waiters -= 1
+            if not self._waiters:
+                self._spent += self.clock() - self._since
+
+    def _refusal(self, seconds: float, used: float, reason: str) -> RateLimited:
+        who = reason or "The service asks to slow down"
+        return RateLimited(
+            f"{who}: another wait of {seconds:.0f} seconds is due, but {used:.0f} of the {self.max_wait:.0f} seconds"
+            " that max_wait allows have been spent waiting.",
+            hint="Raise max_wait, lower max_connections, or run when fewer clients use this account.",
+        )
+
+    def stop(self, error: PerimeterError) -> None:
+        """End the run with ``error``: everything that waits, and everything that starts later, raises it.
+
+        Only the first error counts.
+        """
+        with self._lock:
+            if self._error is None:
+                self._error = error
+            listeners = list(self._listeners)
+        self._stopped.set()
+        for listener in listeners:
+            listener()
+
+    def check(self) -> None:
+        """Raise what the run was stopped with, if it was."""
+        if self._error is not None:
+            # The traceback of the thread that failed first says nothing about this one, and would grow with each raise.
+            raise self._error.with_traceback(None)
+
+    @property
+    def stopped(self) -> PerimeterError | None:
+        """What the run was stopped with, or None."""
+        return self._error
+
+    def on_stop(self, listener: t.Callable[[], None]) -> None:
+        """Have ``listener`` called when the run is stopped. It must not block."""
+        with self._lock:
+            self._listeners.append(listener)
+
+
+class Governor:
+    """Admission of requests: a ceiling of concurrency that follows the service, an optional rate, and pauses.
+
+    Args:
+        max_concurrency: ceiling of requests in flight; what the vendor allows.
+        calls: ceiling of requests started within ``per_seconds``, or None.
+        per_seconds: length of that window in seconds; it slides.
+        budget: the waiting budget of the run. A session gives its own to a governor that has none.
+        draw: random number in [0, 1) for jitter.
+    """
+
+    def __init__(
+        self,
+        max_concurrency: int,
+        *,
+        calls: int | None = None,
+        per_seconds: float | None = None,
+        budget: WaitBudget | None = None,
+        draw: t.Callable[[], float] = random.random,
+    ) -> None:
+        if max_concurrency < 1 or (calls is None) != (per_seconds is None) or (calls is not None and calls < 1):
+            raise ValueError("max_concurrency and calls must be at least 1; calls and per_seconds go together")
+        self.max_concurrency = max_concurrency
+        self.concurrency = max_concurrency
+        self._calls = calls
+        self._window = 0.0 if per_seconds is None else per_seconds + WINDOW_MARGIN
+        self._started: deque[float] = deque()
+        self._draw = draw
+        self._condition = threading.Condition()
+        self._in_flight = 0
+        self._calm = 0
+        self._strikes = 0
+        self._paused_until = -float("inf")
+        self._reason = ""
+        self.budget = budget
+        if budget is not None:
+            budget.on_stop(self._wake)
+
+    def attach(self, budget: WaitBudget, max_concurrency: int) -> WaitBudget:
+        """Take ``budget`` unless there is one, lower the ceiling to ``max_concurrency``, return the budget in use."""
+        with self._condition:
+            self.max_concurrency = min(self.max_concurrency, max_concurrency)
+            self.concurrency = min(self.concurrency, self.max_concurrency)
+            if self.budget is None:
+                self.budget = budget
+                budget.on_stop(self._wake)
+            return self.budget
+
+    def _wake(self) -> None:
+        with self._condition:
+            self._condition.notify_all()
+
+    @contextlib.contextmanager
+    def slot(self) -> t.Iterator[None]:
+        """The right to have one request in flight.
+
+        Waits for it: for a place free of charge, for the end of a pause or a place in the rate window on the budget.
+
+        Raises:
+            RateLimited: the budget does not cover the wait.
+            PerimeterError: what the run was stopped with.
+        """
+        self._acquire()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._in_flight -= 1
+                self._condition.notify()
+
+    def _acquire(self) -> None:
+        budget = self.budget
+        if budget is None:
+            raise ValueError("a governor needs a budget before its first slot")
+        while True:
+            with self._condition:
+                due = self._admit(budget)
+            if due is None:
+                return
+            budget.wait(due[0], reason=due[1])
+
+    def _admit(self, budget: WaitBudget) -> tuple[float, str] | None:
+        """Take a place, or return the seconds to wait and who asks for it. The caller holds the lock."""
+        while True:
+            budget.check()
+            due = self._due(budget.clock())
+            if due[0] > 0:
+                # Whoever cannot go passes the word on, or the threads behind it would not learn of the pause.
+                self._condition.notify()
+                return due
+            if self._in_flight < self.concurrency:
+                self._in_flight += 1
+                if self._calls is not None:
+                    self._started.append(budget.clock())
+                return None
+            self._condition.wait()
+
+    def _due(self, now: float) -> tuple[float, str]:
+        pause = self._paused_until - now
+        if self._calls is None:
+            return pause, self._reason
+        # The same sum as below: where a difference rounds the other way, a start would neither expire nor count.
+        while self._started and self._started[0] + self._window <= now:
+            self._started.popleft()
+        if len(self._started) < self._calls:
+            return pause, self._reason
+        window = self._started[0] + self._window - now
+        if pause > window:
+            return pause, self._reason
+        return window, f"No more than {self._calls} requests in {self._window - WINDOW_MARGIN:g} seconds are allowed"
+
+    def throttled(self, wait: float | None = None, *, reason: str = "") -> None:
+        """The service asked to slow down: halve the concurrency and let nobody start for a while.
+
+        Requests that were in flight together are refused together; that is one event, so it halves once.
+
+        Args:
+            wait: seconds that the service asks for, or None for a growing back-off of our own.
+            reason: who asks, for the message when the budget is used up.
+        """
+        with self._condition:
+            now = self._now()
+            if now >= self._paused_until:
+                self.concurrency = max(1, self.concurrency // 2)
+                self._strikes += 1
+            pause = self._pause(wait)
+            self._calm = 0
+            self._paused_until = max(self._paused_until, now + pause)
+            self._reason = reason
+
+    def _pause(self, wait: float | None) -> float:
+        # A wait of nothing is no help: without a pause of our own a service that says "0" would be called in a loop.
+        if not wait or wait <= 0:
+            return backoff(self._strikes - 1, draw=self._draw)
+        return wait + self._draw() * min(1.0, wait / 10)
+
+    def succeeded(self) -> None:
+        """The service answered without asking to slow down. Every so often this allows one more request in flight."""
+        if self._calm_ceiling():
+            return
+        with self._condition:
+            self._strikes = 0
+            self._calm += 1
+            if self._calm >= RAISE_AFTER and self.concurrency < self.max_concurrency:
+                self._calm = 0
+                self.concurrency += 1
+                self._condition.notify()
+
+    def _calm_ceiling(self) -> bool:
+        """Whether there is nothing to raise or forget, which is nearly always: then no lock is taken."""
+        return self.concurrency >= self.max_concurrency and not self._strikes
+
+    def _now(self) -> float:
+        return time.monotonic() if self.budget is None else self.budget.clock()
+
+    def __repr__(self) -> str:
+        return f"Governor(concurrency={self.concurrency}/{self.max_concurrency}, in_flight={self._in_flight})"

@@ -1,0 +1,266 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connection pools: the one place that knows urllib3.
+
+This module is private to the collection and may change at any time.
+
+urllib3 is used below ``requests.Session`` and not through it. A Session follows redirects, reads netrc, keeps cookies
+and merges settings and environment on each call, all of which would have to be switched off again; and it hides whether
+a request had left when its connection failed, which decides whether a write may be repeated. What requests decides
+well, the CA bundle and the rules of ``NO_PROXY``, is asked of requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+import threading
+import traceback
+import typing as t
+from dataclasses import dataclass
+
+from .errors import MissingLibrary, OptionError
+from .settings import (
+    HttpSettings,
+    Proxy,
+    check_plain_http,
+    check_settings,
+    origin_of,
+    parse_proxy,
+    split_host,
+)
+from .tls import build_context
+
+try:
+    import requests.utils
+    import urllib3
+    import urllib3.connection
+    import urllib3.connectionpool
+
+    HAS_REQUESTS = True
+    REQUESTS_IMPORT_ERROR: str | None = None
+except ImportError:
+    HAS_REQUESTS = False
+    REQUESTS_IMPORT_ERROR = traceback.format_exc()
+
+
+ALERT_TIMEOUT = 1.0
+"""Seconds to look for the reason of a connection that ended while we wrote."""
+
+
+class Trace(threading.local):
+    """What happened to the connection during the current try of this thread.
+
+    ``opened``: a new connection was made for it. ``sent``: a byte of the request (not of a proxy handshake) was handed
+    to the socket, so from here on the server may have acted. ``greeted``: a proxy was reached and asked for a tunnel.
+    ``total``: connections that this thread has opened.
+    """
+
+    opened = False
+    sent = False
+    greeted = False
+    total = 0
+
+    def reset(self) -> None:
+        """Forget the try before."""
+        self.opened = self.sent = self.greeted = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way to one origin.
+
+    Attributes:
+        origin: scheme, host and port.
+        pool: urllib3's pool for it.
+        proxy: the proxy on the way, or None.
+        absolute: whether the request line carries the whole URL, as a proxy for plain http wants it.
+    """
+
+    origin: str
+    pool: t.Any
+    proxy: Proxy | None
+    absolute: bool
+
+
+class QueryFilter(logging.Filter):
+    """Cuts query strings out of what urllib3 logs at debug level: some services take their key there."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record through without what follows a question mark."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+        return True
+
+
+_QUERY_FILTER = QueryFilter()
+
+
+def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
+    """Pool classes by scheme whose connections report to ``trace``. Made here because their bases may be missing."""
+
+    class Tracked:
+        """Mixin: note when a connection is opened and when it first carries a request."""
+
+        sock: t.Any
+        _opening = False
+
+        def connect(self) -> None:
+            self._opening = True
+            try:
+                super().connect()  # type: ignore[misc]
+            finally:
+                self._opening = False
+            trace.opened = True
+            trace.total += 1
+
+        def send(self, data: t.Any) -> None:
+            # http.client opens plain connections from within send(); and connect() itself uses send() to greet a proxy.
+            if self.sock is None and not self._opening:
+                self.connect()
+            if self._opening:
+                trace.greeted = True
+                super().send(data)  # type: ignore[misc]
+                return
+            trace.sent = True
+            try:
+                super().send(data)  # type: ignore[misc]
+            except ssl.SSLError:
+                self._raise_alert()
+                raise
+
+        def _raise_alert(self) -> None:
+            # Since TLS 1.3 a server refuses our certificate after we may write, and then closes. The write fails with
+            # no more than "end of file"; the reason waits to be read.
+            with contextlib.suppress(TimeoutError):
+                self.sock.settimeout(ALERT_TIMEOUT)
+                self.sock.recv(1)
+
+    class PlainConnection(Tracked, urllib3.connection.HTTPConnection):
+        pass
+
+    class TlsConnection(Tracked, urllib3.connection.HTTPSConnection):
+        pass
+
+    class PlainPool(urllib3.connectionpool.HTTPConnectionPool):
+        ConnectionCls = PlainConnection
+
+    class TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    class UncheckedTlsPool(TlsPool):
+        """Without urllib3's warning at each connection: the user asked for it, and a filter would be global."""
+
+        def _validate_conn(self, conn: t.Any) -> None:
+            if conn.sock is None:
+                conn.connect()
+
+    return {"http": PlainPool, "https": TlsPool if verified else UncheckedTlsPool}
+
+
+class Pools:
+    """All connections of a session. Thread-safe.
+
+    Args:
+        settings: the connection options.
+
+    Raises:
+        OptionError: an option that cannot be used.
+        MissingLibrary: requests is not installed.
+    """
+
+    def __init__(self, settings: HttpSettings) -> None:
+        if not HAS_REQUESTS:
+            raise MissingLibrary("requests", REQUESTS_IMPORT_ERROR or "")
+        check_settings(settings)
+        self.trace = Trace()
+        self._settings = settings
+        self._classes = _classes(self.trace, settings.validate_certs)
+        self._context = self._server_context()
+        self._own_proxy = None if settings.proxy is None else parse_proxy(settings.proxy, "proxy")
+        self._lock = threading.Lock()
+        self._routes: dict[tuple[str, str, int], Route] = {}
+        self._managers: dict[str, t.Any] = {}
+        logger = logging.getLogger("urllib3.connectionpool")
+        if _QUERY_FILTER not in logger.filters:
+            logger.addFilter(_QUERY_FILTER)
+
+    def locate(self, url: str) -> tuple[Route, str, str]:
+        """Find the way for a URL.
+
+        Returns:
+            The route, the path, and the path with its query.
+
+        Raises:
+            OptionError: no usable URL, plain http to another machine, an unusable proxy.
+        """
+        try:
+            parts, host, port = split_host(url)
+        except ValueError as error:
+            raise OptionError(f"The address of the request {error}.", hint="Check api_url.") from None
+        key = (parts.scheme, host, port)
+        route = self._routes.get(key)
+        if route is None:
+            with self._lock:
+                route = self._routes.setdefault(key, self._open(*key))
+        path = parts.path or "/"
+        return route, path, f"{path}?{parts.query}" if parts.query else path
+
+    def _open(self, scheme: str, host: str, port: int) -> Route:
+        check_plain_http(scheme, host, self._settings.allow_http)
+        origin = origin_of(scheme, host, port)
+        proxy = self._proxy_for(origin)
+        manager = self._manager(proxy)
+        options = {**manager.connection_pool_kw, **self._tls_options(scheme, proxy)}
+        pool = manager.connection_from_host(host, port, scheme, pool_kwargs=options)
+        return Route(origin, pool, proxy, absolute=proxy is not None and scheme == "http")
+
+    def _tls_options(self, scheme: str, proxy: Proxy | None) -> dict[str, t.Any]:
+        verify = "CERT_REQUIRED" if self._settings.validate_certs else "CERT_NONE"
+        if scheme == "https":
+            return {"ssl_context": self._context, "cert_reqs": verify}
+        if proxy is not None and proxy.url.startswith("https:"):
+            # Plain requests that are forwarded over TLS: urllib3 1.26 looks at the options of the pool for that.
+            return {"ssl_context": self._proxy_context(), "cert_reqs": verify}
+        return {}
+
+    def _manager(self, proxy: Proxy | None) -> t.Any:
+        key = "" if proxy is None else proxy.url
+        if key not in self._managers:
+            common: dict[str, t.Any] = {"num_pools": 100, "maxsize": self._settings.max_connections, "block": True}
+            if proxy is None:
+                manager: t.Any = urllib3.PoolManager(**common)
+            else:
+                manager = self._proxy_manager(proxy, common)
+            manager.pool_classes_by_scheme = self._classes
+            self._managers[key] = manager
+        return self._managers[key]
+
+    def _proxy_manager(self, proxy: Proxy, common: dict[str, t.Any]) -> t.Any:
+        if proxy.url.startswith("https:"):
+            common["proxy_ssl_context"] = self._proxy_context()
+        return urllib3.ProxyManager(proxy.url, proxy_headers=dict(proxy.headers), **common)
+
+    def _server_context(self) -> ssl.SSLContext:
+        # 1.26 names no host to OpenSSL when it is an IP address, which OpenSSL cannot check then. It does so itself,
+        # but not for a proxy.
+        check_name = not str(getattr(urllib3, "__version__", "")).startswith("1.")
+        return build_context(self._settings, requests.utils.DEFAULT_CA_BUNDLE_PATH, check_name=check_name)
+
+    def _proxy_context(self) -> ssl.SSLContext:
+        return build_context(self._settings, requests.utils.DEFAULT_CA_BUNDLE_PATH, with_client_cert=False)
+
+    def _proxy_for(self, origin: str) -> Proxy | None:
+        """The proxy for an origin: the option, else the environment; ``NO_PROXY`` exempts hosts from both."""
+        if self._own_proxy is not None:
+            return None if requests.utils.should_bypass_proxies(origin, no_proxy=None) else self._own_proxy
+        proxies = requests.utils.get_environ_proxies(origin, no_proxy=None)
+        chosen = requests.utils.select_proxy(origin, proxies)
+        scheme = origin.partition(":")[0].upper()
+        return parse_proxy(chosen, f"{scheme}_PROXY or ALL_PROXY") if chosen else None
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        for manager in self._managers.values():
+            manager.clear()

@@ -1,0 +1,168 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When to try again, and when: pure functions without a clock, a socket or a thread.
+
+This module is private to the collection and may change at any time.
+
+Statuses follow section 1.5 of the Qualys sheet, which is the widest of the five vendors; wait headers follow section 7.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .errors import PerimeterError
+
+RETRY_STATUSES: frozenset[int] = frozenset({202, 500, 501, 502, 503, 504, 520})
+"""Passing faults of a platform. 202 is among them for reads only: the answer is not ready yet."""
+THROTTLE_STATUSES: frozenset[int] = frozenset({409, 429})
+AUTH_STATUSES: frozenset[int] = frozenset({401})
+
+MAX_HEADER_WAIT = 86_400.0
+"""Seconds. A wait of more than a day is a clock or unit mistake of the server, and is treated as no header at all."""
+BACKOFF_BASE = 1.0
+BACKOFF_CAP = 60.0
+
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
+_WAIT_HEADERS = ("retry-after", "x-ratelimit-towait-sec")
+_LIMIT_HEADERS = ("x-ratelimit-", "x-concurrency-")
+
+Action = t.Literal["return", "retry", "throttle", "fault", "auth"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a vendor client says about an answer whose status alone does not tell.
+
+    ``OK``: nothing in the body speaks against it; the rules for its status still apply.
+    ``ACCEPT``: hand it to the caller as it is, whatever its status (a 401 that only means "renew the token").
+    ``RETRY``: a passing fault; ``error`` is what to raise when the tries are used up.
+    ``THROTTLED``: "slow down"; ``wait`` is in seconds, or None to go by the headers, else by back-off.
+    """
+
+    kind: t.Literal["ok", "accept", "retry", "throttled"]
+    wait: float | None = None
+    error: PerimeterError | None = None
+
+
+OK = Verdict("ok")
+ACCEPT = Verdict("accept")
+RETRY = Verdict("retry")
+
+
+def RETRY_AS(error: PerimeterError) -> Verdict:  # noqa: N802 (reads as a verdict)
+    """``RETRY``, with the error to raise when the tries are used up."""
+    return Verdict("retry", error=error)
+
+
+def THROTTLED(wait: float | None = None) -> Verdict:  # noqa: N802 (reads as a verdict)
+    """The service asks to slow down; ``wait`` in seconds, or None to go by the headers, else by back-off."""
+    return Verdict("throttled", wait=wait)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do with an answer; ``wait`` is what the server asks for in seconds, or None."""
+
+    action: Action
+    wait: float | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which statuses mean what, for one session."""
+
+    retry: frozenset[int] = RETRY_STATUSES
+    auth: frozenset[int] = AUTH_STATUSES
+
+    def decide(self, status: int, headers: t.Mapping[str, str], *, idempotent: bool, verdict: Verdict = OK) -> Decision:
+        """Decide what to do with a complete answer.
+
+        Args:
+            status: HTTP status.
+            headers: answer headers; the look-up must ignore case.
+            idempotent: whether the request may be repeated without harm.
+            verdict: what the vendor client says.
+        """
+        if verdict.kind == "accept":
+            return Decision("return")
+        if status in self.auth:
+            return Decision("auth")
+        asked = parse_wait(headers)
+        if verdict.kind == "throttled":
+            return Decision("throttle", asked if verdict.wait is None else verdict.wait)
+        if status == 429 or (status == 409 and (idempotent or shows_throttling(headers))):
+            return Decision("throttle", asked)
+        if verdict.kind == "retry":
+            return Decision("retry", asked) if idempotent else Decision("fault")
+        if status in self.retry and idempotent:
+            return Decision("retry", asked)
+        return Decision("fault" if status >= 500 else "return")
+
+
+def parse_wait(headers: t.Mapping[str, str], *, now: datetime | None = None) -> float | None:
+    """The longest wait in seconds that the headers ask for, or None.
+
+    ``Retry-After`` (seconds or HTTP date) and ``X-RateLimit-ToWait-Sec`` are read. A value that is negative, in the
+    past, more than a day, or no number counts as absent.
+    """
+    waits = [_seconds(headers.get(name), now) for name in _WAIT_HEADERS]
+    usable = [wait for wait in waits if wait is not None and 0 <= wait <= MAX_HEADER_WAIT]
+    return max(usable, default=None)
+
+
+def _seconds(value: str | None, now: datetime | None) -> float | None:
+    if value is None:
+        return None
+    value = value.strip()
+    if _NUMBER.match(value):
+        return float(value)
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - (now or datetime.now(UTC))).total_seconds()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def shows_throttling(headers: t.Mapping[str, str]) -> bool:
+    """Whether the headers of a 409 say that it is about rate or concurrency, and not about a conflict of data.
+
+    A write is repeated only on that evidence. Services that send their limits with every answer would make each
+    conflict look like throttling, so counters that show room speak against it, unless a wait is asked for as well.
+    """
+    if parse_wait(headers) is not None:
+        return True
+    if not any(name.lower().startswith(_LIMIT_HEADERS) for name in headers):
+        return False
+    remaining = _count(headers.get("x-ratelimit-remaining"))
+    limit, running = (_count(headers.get(f"x-concurrency-limit-{word}")) for word in ("limit", "running"))
+    rate_left = remaining is not None and remaining > 0
+    full = limit is not None and running is not None and running >= limit
+    return full or not rate_left
+
+
+def _count(value: str | None) -> float | None:
+    value = (value or "").strip()
+    return float(value) if _NUMBER.match(value) else None
+
+
+def backoff(
+    attempt: int,
+    *,
+    base: float = BACKOFF_BASE,
+    cap: float = BACKOFF_CAP,
+    draw: t.Callable[[], float] = random.random,
+) -> float:
+    """Seconds to wait before try ``attempt + 2``: doubling from ``base`` up to ``cap``, the upper half of it random.
+
+    Half is fixed so that a wait never is next to nothing; half is random so that parallel runs drift apart.
+    """
+    full = min(cap, base * 2.0 ** min(max(attempt, 0), 32))
+    return full / 2 + draw() * full / 2

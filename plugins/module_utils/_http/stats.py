@@ -1,0 +1,54 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a session has cost so far.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from .governor import WaitBudget
+
+
+class Stats:
+    """Counters of a session; thread-safe.
+
+    ``requests`` counts tries that were begun, ``retries`` those among them that were not the first of their request,
+    ``bytes`` the body bytes received (before decompression), ``connections`` those that were opened.
+    """
+
+    def __init__(self, budget: WaitBudget) -> None:
+        self._lock = threading.Lock()
+        self._budget = budget
+        self._begun = budget.clock()
+        self.requests = 0
+        self.retries = 0
+        self.bytes = 0
+        self.connections = 0
+
+    def add(self, *, requests: int = 0, retries: int = 0, received: int = 0, connections: int = 0) -> None:
+        """Count."""
+        with self._lock:
+            self.requests += requests
+            self.retries += retries
+            self.bytes += received
+            self.connections += connections
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which at least one thread waited."""
+        return self._budget.waited
+
+    def to_dict(self) -> dict[str, int | float]:
+        """The counters as plain data; ``waited`` and ``elapsed`` (since the session was made) in seconds."""
+        with self._lock:
+            return {
+                "requests": self.requests,
+                "retries": self.retries,
+                "waited": round(self._budget.waited, 3),
+                "bytes": self.bytes,
+                "connections": self.connections,
+                "elapsed": round(self._budget.clock() - self._begun, 3),
+            }

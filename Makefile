@@ -1,0 +1,48 @@
+# The commands of this repository; `make` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python tests/tools/run_sessions.py
+SESSIONS ?=
+REQUIREMENTS := tests/requirements.txt tests/requirements-tests.txt
+
+.PHONY: help demo test bench lint format sanity assets clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+demo: ## audit the sandbox with the installed collection, and say where the report is
+	@$(PYTHON) tests/demo/run.py
+
+test: $(VENV)/installed ## run every check and test (SESSIONS="lint typing" for some of them)
+	@$(RUN) $(SESSIONS)
+
+bench: $(VENV)/installed ## measure speed and memory against the sandbox
+	@$(VENV)/bin/python tests/perf/bench.py
+
+lint: $(VENV)/installed ## ruff, mypy, ansible-lint, documentation and changelog
+	@$(RUN) lint typing ansible-lint docs
+
+format: $(VENV)/installed ## rewrite the Python files in the house style
+	@$(VENV)/bin/python -m nox --session format
+
+sanity: $(VENV)/installed ## ansible-test sanity of every ansible-core that is supported
+	@$(RUN) sanity-2.18 sanity-2.19 sanity-newest
+
+assets: ## build the generated assets of the report anew
+	@$(PYTHON) docs/report-assets/build.py
+
+clean: ## remove everything that the targets made
+	rm -rf .build .demo .nox $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage
+
+$(VENV)/installed: $(REQUIREMENTS)
+	@echo "Making $(VENV) with what the checks need ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3.11."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "Python's venv module is needed: install it (Debian: apt-get install python3-venv)."; exit 1; }
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt \
+		|| { echo "pip could not install tests/requirements.txt: a package index that pip reaches is needed."; exit 1; }
+	@touch $@

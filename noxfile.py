@@ -1,0 +1,271 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All checks of the collection. ``make test`` runs them; ``nox -l`` lists them; ``nox -s NAME`` runs one.
+
+Plain nox and not antsibull-nox: that one starts ansible-test in containers, and not every machine has an engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from tests.tools import workbench  # noqa: E402
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = True
+
+OLDEST_PYTHON = "3.11"
+PYTHON_3_11 = workbench.find_python(OLDEST_PYTHON)
+NEWEST_PYTHON = workbench.newest_python()
+CORES = {
+    "2.18": ("ansible-core>=2.18,<2.19", PYTHON_3_11),
+    "2.19": ("ansible-core>=2.19,<2.20", PYTHON_3_11),
+    "newest": ("ansible-core", NEWEST_PYTHON or PYTHON_3_11),
+}
+"""The ansible-core versions that are tested, and the interpreter for each."""
+MAIN_CORE = "2.19"
+"""The one for checks that need ansible-core, but not each version of it; coverage is measured with it."""
+COVERAGE_MINIMUM = 95
+TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
+CODE = ("plugins", "extensions", "tests", "docs", "noxfile.py")
+
+
+def install(session: nox.Session, *specifiers: str) -> None:
+    """Install into the session's environment, unless it already holds exactly what is asked for."""
+    if PYTHON_3_11 is None:
+        session.error(f"Python {OLDEST_PYTHON} was not found: install it, or put it on PATH")
+    files = "".join(Path(item).read_text(encoding="utf-8") for item in specifiers if item.endswith(".txt"))
+    digest = hashlib.sha256(json.dumps([specifiers, files, str(session.python)]).encode()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "installed.sha256"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+        return
+    try:
+        session.install("--quiet", *specifiers)
+    except nox.command.CommandFailed:
+        session.error(f"pip could not install {' '.join(specifiers)}: this step needs a package index that pip reaches")
+    stamp.write_text(digest, encoding="utf-8")
+
+
+def run_each(session: nox.Session, *commands: tuple[str, ...]) -> None:
+    """Run all commands, also after one that failed, so that one run shows everything."""
+    failed = []
+    for command in commands:
+        try:
+            session.run(*command)
+        except nox.command.CommandFailed:
+            failed.append(command[0])
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+def need_core(session: nox.Session, core: str) -> str:
+    """The specifier of an ansible-core version; ends the session when its interpreter is missing."""
+    specifier = CORES[core][0]
+    if core == "newest" and NEWEST_PYTHON is None:
+        session.log("NOTE: no Python 3.12, 3.13 or 3.14 was found, so the newest ansible-core is that for Python 3.11.")
+    return specifier
+
+
+def need_file(session: nox.Session, name: str) -> Path:
+    """A file that the session runs; ends the session when it is missing."""
+    path = ROOT / name
+    if not path.exists():
+        session.error(f"{name} is missing")
+    return path
+
+
+def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) -> None:
+    """Run the tests in these folders, and leave their count for run_sessions.py."""
+    for folder in folders:
+        need_file(session, folder)
+    results = workbench.NOX / "results" / f"{session.name}.xml"
+    selected = session.posargs or folders
+    environment = {"PERIMETER_ROOT": str(ROOT), "COVERAGE_FILE": str(workbench.NOX / "coverage" / session.name)}
+    Path(environment["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
+    session.run("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected, env=environment)
+
+
+def show_versions(session: nox.Session) -> None:
+    """Print which Python and which ansible-core are tested."""
+    code = (
+        "import platform, ansible.release as r; print('ansible-core', r.__version__, 'on', platform.python_version())"
+    )
+    session.run("python", "-c", code)
+
+
+@nox.session(python=PYTHON_3_11)
+def lint(session: nox.Session) -> None:
+    """Ruff (rules and format) and yamllint."""
+    install(session, "ruff>=0.14", "yamllint>=1.37")
+    folders = [item for item in CODE if (ROOT / item).exists()]
+    checks = ("ruff", "check", *folders), ("ruff", "format", "--check", *folders), ("yamllint", "--strict", ".")
+    run_each(session, *checks)
+
+
+@nox.session(python=PYTHON_3_11)
+def typing(session: nox.Session) -> None:
+    """Strict mypy on the collection's code, the sandbox and the tools."""
+    install(
+        session, "mypy>=1.18", "trustme", "types-requests", "types-jmespath", "types-PyYAML", "orjson", "pytest", "nox"
+    )
+    session.run("python", "tests/conftest.py")
+    others = ("tests/sandbox", "tests/tools", "tests/conftest.py", "tests/unit/test_house_rules.py", "noxfile.py")
+    run_each(session, ("mypy", "-p", "ansible_collections.appsec.perimeter.plugins"), ("mypy", *others))
+
+
+def _tests(session: nox.Session, core: str) -> None:
+    install(session, need_core(session, core), "-r", str(TEST_REQUIREMENTS))
+    show_versions(session)
+    run_pytest(session, folders=("tests/unit", "tests/integration"))
+
+
+@nox.session(name="tests-2.18", python=CORES["2.18"][1])
+def tests_2_18(session: nox.Session) -> None:
+    """Unit and integration tests with ansible-core 2.18 on Python 3.11."""
+    _tests(session, "2.18")
+
+
+@nox.session(name="tests-2.19", python=CORES["2.19"][1])
+def tests_2_19(session: nox.Session) -> None:
+    """The same with ansible-core 2.19 and orjson, with line coverage of plugins/, modules under Ansible included."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), "orjson>=3.9")
+    show_versions(session)
+    cover = ("--cov", "--cov-config=.coveragerc", "--cov-report=term", f"--cov-fail-under={COVERAGE_MINIMUM}")
+    run_pytest(session, *(() if session.posargs else cover), folders=("tests/unit", "tests/integration"))
+
+
+@nox.session(name="tests-newest", python=CORES["newest"][1])
+def tests_newest(session: nox.Session) -> None:
+    """The same with the newest ansible-core on the newest Python at hand."""
+    _tests(session, "newest")
+
+
+@nox.session(python=PYTHON_3_11)
+def browser(session: nox.Session) -> None:
+    """The report in a real Chromium."""
+    if workbench.find_chromium() is None:
+        session.error("Chromium was not found: install it (Debian: apt-get install chromium)")
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    run_pytest(session, folders=("tests/browser",))
+
+
+def _sanity(session: nox.Session, core: str) -> None:
+    install(session, need_core(session, core))
+    show_versions(session)
+    code = "import ansible_test, pathlib; print(pathlib.Path(ansible_test.__file__).parents[1])"
+    packages = str(session.run("python", "-c", code, silent=True)).strip()
+    home, note = workbench.ansible_test_home(session.name, Path(packages))
+    session.log(note)
+    tree = workbench.copy_tree(session.name)
+    environment = {"HOME": str(home), "PATH": workbench.path_with_interpreters(("3.11", *workbench.NEWEST_FIRST))}
+    with session.chdir(tree):
+        command = ("ansible-test", "sanity", "--color", "no", *session.posargs)
+        output = str(session.run(*command, silent=True, env=environment))
+    session.log(output)
+    if missing := workbench.sanity_gaps(output):
+        session.error(f"ansible-test ended well without running {', '.join(missing)}")
+
+
+@nox.session(name="sanity-2.18", python=CORES["2.18"][1])
+def sanity_2_18(session: nox.Session) -> None:
+    """``ansible-test sanity`` of ansible-core 2.18, without ignore entries."""
+    _sanity(session, "2.18")
+
+
+@nox.session(name="sanity-2.19", python=CORES["2.19"][1])
+def sanity_2_19(session: nox.Session) -> None:
+    """``ansible-test sanity`` of ansible-core 2.19, without ignore entries."""
+    _sanity(session, "2.19")
+
+
+@nox.session(name="sanity-newest", python=CORES["newest"][1])
+def sanity_newest(session: nox.Session) -> None:
+    """``ansible-test sanity`` of the newest ansible-core, without ignore entries."""
+    _sanity(session, "newest")
+
+
+@nox.session(name="ansible-lint", python=PYTHON_3_11)
+def ansible_lint(session: nox.Session) -> None:
+    """ansible-lint, profile production, on the whole repository."""
+    install(
+        session, need_core(session, MAIN_CORE), "ansible-lint>=25.9", "-r", str(ROOT / "meta" / "ee-requirements.txt")
+    )
+    tree = workbench.copy_tree(session.name)
+    environment = {"ANSIBLE_COLLECTIONS_PATH": workbench.collections_path(tree)}
+    with session.chdir(tree):
+        session.run(
+            "ansible-lint", "--offline", "--nocolor", "--profile", "production", *session.posargs, env=environment
+        )
+
+
+@nox.session(python=PYTHON_3_11)
+def docs(session: nox.Session) -> None:
+    """The documentation of every plugin, and the changelog fragments."""
+    install(session, need_core(session, MAIN_CORE), "antsibull-docs>=2.20", "antsibull-changelog>=0.34")
+    tree = workbench.copy_tree(session.name)
+    with session.chdir(tree):
+        docs_lint = ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")
+        run_each(session, ("antsibull-changelog", "lint"), docs_lint)
+
+
+@nox.session(python=PYTHON_3_11)
+def build(session: nox.Session) -> None:
+    """Build the collection, install the artifact, and let ansible-doc and ansible-playbook read it."""
+    install(session, need_core(session, MAIN_CORE))
+    scratch = Path(session.create_tmp()).resolve()
+    installed = scratch / "collections"
+    session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(scratch))
+    artifact = next(scratch.glob("appsec-perimeter-*.tar.gz"))
+    if problems := workbench.artifact_problems(artifact):
+        session.error("\n".join(problems))
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_HOME": str(scratch / "home")}
+    target = ("--collections-path", str(installed), "--force", "--offline", "--no-deps")
+    session.run("ansible-galaxy", "collection", "install", str(artifact), *target, env=environment)
+    with session.chdir(scratch):
+        names = workbench.module_names()
+        if not names:
+            session.error("There is no module under plugins/modules")
+        for name in names:
+            shown = session.run("ansible-doc", "--type", "module", "--json", name, silent=True, env=environment)
+            if not workbench.shows_documentation(str(shown), name):
+                session.log(str(shown))
+                session.error(f"ansible-doc cannot show {name} of the installed artifact")
+            session.log(f"ansible-doc shows {name}")
+        for playbook in sorted((ROOT / "playbooks").glob("*.yml")):
+            name = f"appsec.perimeter.{playbook.stem}"
+            session.run("ansible-playbook", "--syntax-check", "-i", "localhost,", name, env=environment)
+
+
+@nox.session(python=PYTHON_3_11)
+def assets(session: nox.Session) -> None:
+    """The generated assets of the report are what their sources give."""
+    script = need_file(session, "docs/report-assets/build.py")
+    session.run("python", str(script), "--check", *session.posargs)
+
+
+@nox.session(name="sdk-proof", python=PYTHON_3_11)
+def sdk_proof(session: nox.Session) -> None:
+    """A client that no one here wrote (qualysdk 0.3.17) works against the sandbox."""
+    need_file(session, "tests/sandbox/prove_qualysdk.py")
+    install(session, "qualysdk==0.3.17", "trustme>=1.1")
+    session.run("python", "tests/tools/sdk_proof.py", *session.posargs)
+
+
+@nox.session(name="format", python=PYTHON_3_11, default=False)
+def format_(session: nox.Session) -> None:
+    """Rewrite the Python files in the house style; not part of the checks."""
+    install(session, "ruff>=0.14")
+    folders = [item for item in CODE if (ROOT / item).exists()]
+    session.run("ruff", "check", "--fix", "--exit-zero", *folders)
+    session.run("ruff", "format", *folders)

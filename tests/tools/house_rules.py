@@ -1,0 +1,469 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the house (DESIGN.md section 1) as functions that return what breaks them.
+
+Each takes the root of a collection and returns one sentence per violation, which names the file and the line.
+``tests/unit/test_house_rules.py`` runs them on this collection, and on small broken trees to show that they bite.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import graphlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PACKAGE = "ansible_collections.appsec.perimeter"
+UTILS = f"{PACKAGE}.plugins.module_utils"
+GLUE = "_module"
+VENDORS = frozenset({"_qualys", "_indusface", "_edgecast", "_scutum", "_carbon_black"})
+ROOMS = VENDORS | {"_gate", "_report", "_history", "_correlate", "_deliver"}
+MIDDLE = frozenset({"_reconcile", "_spool", "_state"})
+BOTTOM = frozenset({"_records", "_http"})
+MAX_LINES = 600
+MAX_MAIN_STATEMENTS = 15
+GENERATED = "do not edit"
+"""A file that says so in its first lines is an asset: its length is not held against it."""
+COPYRIGHT = "# Copyright: appsec.perimeter contributors"
+SPDX = "# SPDX-License-Identifier: GPL-3.0-or-later"
+GPL_SENTENCE = "GNU General Public License v3.0"
+"""``ansible-test sanity`` looks for this in the first lines of a module."""
+VENDOR_PREFIXES = ("qualys_", "indusface_", "edgecast_", "scutum_", "carbon_black_")
+BAD_NAMES = frozenset({"_", "bar", "baz", "foo", "tata", "toto", "tutu"})
+DOCUMENTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
+
+
+def reachable(room: str) -> frozenset[str]:
+    """The other rooms of ``module_utils`` that a room may import."""
+    if room == GLUE:
+        return MIDDLE | BOTTOM
+    if room in ROOMS:
+        return MIDDLE | BOTTOM
+    if room in MIDDLE:
+        return (MIDDLE | BOTTOM) - {room}
+    return BOTTOM - {room}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: its full dotted name, and how it is imported."""
+
+    name: str
+    line: int
+    guarded: bool
+    typing_only: bool
+
+    @property
+    def top(self) -> str:
+        """The top-level package."""
+        return self.name.partition(".")[0]
+
+    @property
+    def room(self) -> str | None:
+        """The room of ``module_utils``, or None for anything else."""
+        if not self.name.startswith(UTILS + "."):
+            return None
+        return self.name.removeprefix(UTILS + ".").partition(".")[0]
+
+
+def python_files(directory: Path) -> list[Path]:
+    """The Python files under a directory, sorted; an absent directory has none."""
+    return sorted(path for path in directory.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+@functools.cache
+def parse(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def package_of(root: Path, path: Path) -> list[str]:
+    """The dotted package that holds a file of the collection, in parts."""
+    return [*PACKAGE.split("."), *path.relative_to(root).parts[:-1]]
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return ast.unparse(test).rpartition(".")[2] == "TYPE_CHECKING"
+
+
+def _catches_import_error(node: ast.Try) -> bool:
+    caught = " ".join(ast.unparse(handler.type) if handler.type else "Exception" for handler in node.handlers)
+    return any(name in caught for name in ("ImportError", "Exception"))
+
+
+def _names(node: ast.Import | ast.ImportFrom, package: list[str]) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not node.level:
+        base = node.module or ""
+    else:
+        above = package[: len(package) - node.level + 1]
+        base = ".".join([*above, node.module] if node.module else above)
+    # "from package import a" may import the module package.a, so each name counts.
+    return [f"{base}.{alias.name}" for alias in node.names]
+
+
+def imports(tree: ast.Module, package: list[str]) -> list[Import]:
+    """Every import of a file, inside functions too."""
+    found: list[Import] = []
+
+    def visit(node: ast.AST, guarded: bool, typing_only: bool) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.extend(Import(name, node.lineno, guarded, typing_only) for name in _names(node, package))
+        elif isinstance(node, ast.Try):
+            inside = guarded or _catches_import_error(node)
+            for tried in node.body:
+                visit(tried, inside, typing_only)
+            for other in (*node.handlers, *node.orelse, *node.finalbody):
+                visit(other, guarded, typing_only)
+        elif isinstance(node, ast.If) and _is_type_checking(node.test):
+            for child in node.body:
+                visit(child, guarded, True)
+            for child in node.orelse:
+                visit(child, guarded, typing_only)
+        else:
+            for inner in ast.iter_child_nodes(node):
+                visit(inner, guarded, typing_only)
+
+    visit(tree, False, False)
+    return found
+
+
+def file_imports(root: Path, path: Path) -> list[Import]:
+    """Every import of one file of the collection."""
+    return imports(parse(path), package_of(root, path))
+
+
+def _where(root: Path, path: Path, line: int = 1) -> str:
+    return f"{path.relative_to(root)}:{line}"
+
+
+def room_files(root: Path) -> Iterator[tuple[str, Path]]:
+    """Every Python file of ``module_utils`` with the name of its room."""
+    base = root / "plugins" / "module_utils"
+    for path in python_files(base):
+        yield path.relative_to(base).parts[0], path
+
+
+def rooms_are_private_and_known(root: Path) -> list[str]:
+    """Everything in ``module_utils`` is a room that DESIGN.md names, and so starts with an underscore."""
+    known = ROOMS | MIDDLE | BOTTOM | {GLUE}
+    return [
+        f"{_where(root, path)}: {room} is not a room of DESIGN.md section 1"
+        for room, path in room_files(root)
+        if room not in known
+    ]
+
+
+def imports_point_one_way(root: Path) -> list[str]:
+    """A room imports only rooms below it, and there is no cycle; no vendor room imports another."""
+    problems = []
+    graph: dict[str, set[str]] = {}
+    for room, path in room_files(root):
+        for item in file_imports(root, path):
+            if item.room is None:
+                if item.name.startswith(PACKAGE + "."):
+                    problems.append(
+                        f"{_where(root, path, item.line)}: module_utils imports {item.name}, which is above it"
+                    )
+                continue
+            if item.room == room:
+                continue
+            graph.setdefault(room, set()).add(item.room)
+            if item.room not in reachable(room):
+                problems.append(f"{_where(root, path, item.line)}: {room} must not import {item.room}")
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        problems.append(f"plugins/module_utils: rooms import each other in a circle: {' -> '.join(error.args[1])}")
+    return problems
+
+
+def only_the_glue_imports_ansible(root: Path) -> list[str]:
+    """In ``module_utils`` only ``_module`` imports ansible."""
+    return [
+        f"{_where(root, path, item.line)}: {room} imports {item.name}; only {GLUE} may import ansible"
+        for room, path in room_files(root)
+        for item in file_imports(root, path)
+        if item.top == "ansible" and room != GLUE
+    ]
+
+
+def modules_import_glue_and_one_room(root: Path) -> list[str]:
+    """A module imports ``_module`` and one room, so its payload carries one vendor."""
+    problems = []
+    for path in python_files(root / "plugins" / "modules"):
+        rooms: set[str] = set()
+        for item in file_imports(root, path):
+            if item.room is not None:
+                rooms.add(item.room)
+            elif item.top != "__future__":
+                problems.append(f"{_where(root, path, item.line)}: a module imports {item.name}; that is for a room")
+        if GLUE not in rooms:
+            problems.append(f"{_where(root, path)}: the module does not import {GLUE}")
+        others = sorted(rooms - {GLUE})
+        if len(others) != 1 or others[0] not in ROOMS:
+            problems.append(f"{_where(root, path)}: a module imports {GLUE} and one room, this one {others or 'none'}")
+    return problems
+
+
+def _is_entry(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node) == "if __name__ == '__main__':\n    main()"
+
+
+def _is_allowed_in_module(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom) or _is_entry(node):
+        return True
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    if isinstance(node, ast.Assign):
+        return len(node.targets) == 1 and ast.unparse(node.targets[0]) in DOCUMENTS
+    return isinstance(node, ast.FunctionDef) and node.name == "main"
+
+
+def modules_hold_no_logic(root: Path) -> list[str]:
+    """A module is documentation, imports and a short ``main`` without branches or loops."""
+    problems = []
+    for path in python_files(root / "plugins" / "modules"):
+        tree = parse(path)
+        for node in tree.body:
+            if not _is_allowed_in_module(node):
+                problems.append(
+                    f"{_where(root, path, node.lineno)}: only documentation, imports and main() belong here"
+                )
+        main = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"), None)
+        if main is None or not any(_is_entry(node) for node in tree.body):
+            problems.append(f"{_where(root, path)}: the module needs main() and the call of it")
+            continue
+        statements = [node for node in ast.walk(main) if isinstance(node, ast.stmt)][1:]
+        if len(statements) > MAX_MAIN_STATEMENTS:
+            problems.append(f"{_where(root, path, main.lineno)}: main() has {len(statements)} statements")
+        logic = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match, ast.FunctionDef, ast.ClassDef, ast.IfExp)
+        for inner in ast.walk(main):
+            if inner is not main and isinstance(inner, logic):
+                problems.append(f"{_where(root, path, inner.lineno)}: main() holds logic; that is for a room")
+    return problems
+
+
+def only_python_travels(root: Path) -> list[str]:
+    """Ansible ships only Python files with a module."""
+    base = root / "plugins" / "module_utils"
+    return [
+        f"{_where(root, path)}: only .py files travel with a module"
+        for path in sorted(base.rglob("*"))
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    ]
+
+
+def third_party_imports_are_guarded(root: Path) -> list[str]:
+    """A library outside Python and ansible is imported in a ``try`` that catches its absence."""
+    own = {"ansible", "ansible_collections"} | sys.stdlib_module_names
+    problems = []
+    for path in [*python_files(root / "plugins"), *python_files(root / "extensions")]:
+        outside = [item for item in file_imports(root, path) if item.top not in own and not item.typing_only]
+        problems += [
+            f"{_where(root, path, item.line)}: the import of {item.name} needs try/except ImportError"
+            for item in outside
+            if not item.guarded
+        ]
+        tops = {item.top for item in outside}
+        for node in parse(path).body:
+            if not isinstance(node, ast.ClassDef):
+                continue
+            problems += [
+                f"{_where(root, path, node.lineno)}: {node.name} subclasses {ast.unparse(base)}, which may be absent"
+                for base in node.bases
+                if ast.unparse(base).partition(".")[0] in tops
+            ]
+    return problems
+
+
+def _documentation_lines(tree: ast.Module) -> int:
+    """How many lines of a module are DOCUMENTATION, EXAMPLES and RETURN."""
+    blocks = [node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in DOCUMENTS]
+    return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in blocks)
+
+
+def files_are_short(root: Path) -> list[str]:
+    """No hand-written Python file has more than 600 lines, not counting the documentation of a module."""
+    problems = []
+    for path in own_python_files(root):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if any(GENERATED in line for line in lines[:8]):
+            continue
+        count = len(lines) - _documentation_lines(parse(path))
+        if count > MAX_LINES:
+            problems.append(f"{_where(root, path)}: {count} lines, at most {MAX_LINES}")
+    return problems
+
+
+def own_python_files(root: Path) -> list[Path]:
+    """All Python files that belong to the repository."""
+    folders = ("plugins", "extensions", "tests", "docs", "roles")
+    return [*sorted(root.glob("*.py")), *(path for folder in folders for path in python_files(root / folder))]
+
+
+def files_carry_the_header(root: Path) -> list[str]:
+    """Each Python file begins with copyright and licence, and a module with the sentence that sanity wants, too."""
+    problems = []
+    for path in own_python_files(root):
+        head = path.read_text(encoding="utf-8").splitlines()[:8]
+        if not head:
+            continue
+        problems += [
+            f"{_where(root, path)}: the line {line!r} is missing" for line in (COPYRIGHT, SPDX) if line not in head
+        ]
+        if path.parent == root / "plugins" / "modules" and not any(GPL_SENTENCE in line for line in head):
+            problems.append(f"{_where(root, path)}: no line says {GPL_SENTENCE!r}, which ansible-test asks for")
+    return problems
+
+
+def sandbox_is_independent(root: Path) -> list[str]:
+    """The sandbox never imports the collection, so that a shared mistake cannot hide."""
+    problems = []
+    for path in python_files(root / "tests" / "sandbox"):
+        for item in file_imports(root, path):
+            inside = item.name.startswith(f"{PACKAGE}.tests.sandbox") or item.name.startswith("tests.sandbox")
+            if (item.top in {"ansible_collections", "plugins"} and not inside) or item.top == "ansible":
+                problems.append(f"{_where(root, path, item.line)}: the sandbox imports {item.name}")
+    return problems
+
+
+def module_section(path: Path, name: str) -> Any:
+    """The parsed DOCUMENTATION, EXAMPLES or RETURN of a module, or None."""
+    for node in parse(path).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return yaml.safe_load(ast.literal_eval(node.value))
+    return None
+
+
+def module_documents(path: Path) -> dict[str, Any]:
+    """The parsed DOCUMENTATION of a module."""
+    loaded = module_section(path, "DOCUMENTATION")
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _fragment(root: Path, name: str) -> dict[str, Any]:
+    """A documentation fragment of this collection; that of another collection counts as empty."""
+    file, dot, variant = name.removeprefix("appsec.perimeter.").partition(".")
+    path = root / "plugins" / "doc_fragments" / f"{file}.py"
+    if not name.startswith("appsec.perimeter.") or not path.exists():
+        return {}
+    wanted = variant.upper() if dot else "DOCUMENTATION"
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == wanted:
+            return yaml.safe_load(ast.literal_eval(node.value)) or {}
+    return {}
+
+
+def documented(root: Path, path: Path, section: str) -> dict[str, dict[str, Any]]:
+    """The ``options`` or ``attributes`` of a module: what its fragments say, and over that what it says itself."""
+    document = module_documents(path)
+    fragments = document.get("extends_documentation_fragment") or []
+    names = [fragments] if isinstance(fragments, str) else fragments
+    merged: dict[str, dict[str, Any]] = {}
+    for source in (*(_fragment(root, name) for name in names), document):
+        for name, value in (source.get(section) or {}).items():
+            merged[name] = {**merged.get(name, {}), **value}
+    return merged
+
+
+def modules_are_documented(root: Path) -> list[str]:
+    """Every module says since when it exists, and what it supports (attributes)."""
+    problems = []
+    for path in python_files(root / "plugins" / "modules"):
+        document = module_documents(path)
+        if document.get("module") != path.stem:
+            problems.append(f"{_where(root, path)}: DOCUMENTATION says module: {document.get('module')}")
+        if "version_added" not in document:
+            problems.append(f"{_where(root, path)}: version_added is missing")
+        attributes = documented(root, path, "attributes")
+        for name in ("check_mode", "diff_mode", "idempotent"):
+            if "support" not in attributes.get(name, {}):
+                problems.append(f"{_where(root, path)}: attributes.{name}.support is missing")
+    return problems
+
+
+def expected_action_groups(root: Path) -> dict[str, set[str]]:
+    """What ``action_groups`` must hold: a group per vendor, and ``all`` for the modules with connection options."""
+    groups: dict[str, set[str]] = {"all": set()}
+    for path in python_files(root / "plugins" / "modules"):
+        vendor = next((prefix for prefix in VENDOR_PREFIXES if path.stem.startswith(prefix)), None)
+        if vendor:
+            groups["all"].add(path.stem)
+            groups.setdefault(vendor.rstrip("_"), set()).add(path.stem)
+    return groups
+
+
+def action_groups_are_complete(root: Path) -> list[str]:
+    """``meta/runtime.yml`` lists each module in its vendor's group, sorted, and nothing else."""
+    runtime = yaml.safe_load((root / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    groups: dict[str, list[str]] = runtime.get("action_groups") or {}
+    expected = expected_action_groups(root)
+    problems = []
+    for name in sorted(set(groups) | set(expected)):
+        listed = groups.get(name, [])
+        wanted = expected.get(name, set())
+        problems += [f"meta/runtime.yml: group {name} lacks {module}" for module in sorted(wanted - set(listed))]
+        problems += [
+            f"meta/runtime.yml: group {name} lists {module}, no such module" for module in sorted(set(listed) - wanted)
+        ]
+        if listed != sorted(set(listed)):
+            problems.append(f"meta/runtime.yml: group {name} is not sorted, or lists a module twice")
+    for path in python_files(root / "plugins" / "modules"):
+        wanted = {f"appsec.perimeter.{name}" for name, modules in expected.items() if path.stem in modules}
+        said = set(documented(root, path, "attributes").get("action_group", {}).get("membership") or [])
+        if said != wanted:
+            problems.append(
+                f"{_where(root, path)}: attributes.action_group.membership is {sorted(said)}, not {sorted(wanted)}"
+            )
+    return problems
+
+
+def names_suit_sanity(root: Path) -> list[str]:
+    """No name is one of those that ansible-test's pylint refuses, ``_`` above all."""
+    problems = []
+    for path in own_python_files(root):
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                name = node.id
+            elif isinstance(node, ast.arg):
+                name = node.arg
+            else:
+                continue
+            if name in BAD_NAMES:
+                problems.append(f"{_where(root, path, node.lineno)}: ansible-test refuses the name {name}")
+    return problems
+
+
+def no_sanity_ignores(root: Path) -> list[str]:
+    """``ansible-test sanity`` runs without a single exception."""
+    return [
+        f"{_where(root, path)}: sanity runs without ignore entries"
+        for path in sorted((root / "tests" / "sanity").glob("ignore*.txt"))
+        if path.read_text(encoding="utf-8").strip()
+    ]
+
+
+RULES = (
+    rooms_are_private_and_known,
+    imports_point_one_way,
+    only_the_glue_imports_ansible,
+    modules_import_glue_and_one_room,
+    modules_hold_no_logic,
+    only_python_travels,
+    third_party_imports_are_guarded,
+    files_are_short,
+    files_carry_the_header,
+    sandbox_is_independent,
+    modules_are_documented,
+    action_groups_are_complete,
+    names_suit_sanity,
+    no_sanity_ignores,
+)

@@ -1,0 +1,240 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs nox sessions side by side, and says what came of them.
+
+One line is printed when a session starts and when it ends, one line every half minute while nothing ends, the whole
+output of a session that failed, and at the end a table and the sum. The sum counts tests where a session ran pytest,
+and one check for each other session.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGS = ROOT / ".nox" / "logs"
+RESULTS = ROOT / ".nox" / "results"
+HEARTBEAT = 30.0
+LONGEST_FIRST = (
+    "tests-2.19",
+    "tests-2.18",
+    "tests-newest",
+    "browser",
+    "sanity-newest",
+    "sanity-2.19",
+    "sanity-2.18",
+    "ansible-lint",
+    "sdk-proof",
+    "docs",
+    "typing",
+    "build",
+    "lint",
+    "assets",
+)
+"""Every session, in the order in which they start; the long ones first keep both cores at work to the end."""
+PRIVATE = ("ANSIBLE_", "QUALYS_", "INDUSFACE_", "EDGECAST_", "SCUTUM_", "CBC_", "CSP_", "PERIMETER_", "COVERAGE_")
+"""Variables of the caller's that would change what is tested."""
+
+
+@dataclass
+class Count:
+    """What a session counted."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Count) -> None:
+        """Add another count to this one."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+@dataclass
+class Run:
+    """One session at work, or done."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    started: float
+    seconds: float = 0.0
+    count: Count = field(default_factory=Count)
+    detail: str = ""
+
+    @property
+    def log(self) -> Path:
+        """Where the session's output is."""
+        return LOGS / f"{self.name}.log"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the session ended well."""
+        return self.process.returncode == 0
+
+
+def say(text: str, since: float) -> None:
+    """Print one line with the time since the start."""
+    print(f"[{time.monotonic() - since:6.1f} s] {text}", flush=True)
+
+
+def environment() -> dict[str, str]:
+    """The caller's environment without what would change the tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
+
+
+def start(name: str) -> Run:
+    """Start one session."""
+    (RESULTS / f"{name}.xml").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "nox", "--no-color", "--session", name]
+    with (LOGS / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Run(name, process, time.monotonic())
+
+
+def pytest_count(report: Path) -> Count | None:
+    """What pytest counted, from its report; None when the session ran no pytest."""
+    if not report.exists():
+        return None
+    count = Count()
+    for suite in ET.parse(report).getroot().iter("testsuite"):
+        tests, failures, errors, skipped = (
+            int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
+        )
+        count.add(Count(tests - failures - errors - skipped, failures + errors, skipped))
+    return count
+
+
+def left_out(report: Path) -> list[str]:
+    """Which tests were skipped or are expected to fail, and why: one line each. Both count as skipped."""
+    if not report.exists():
+        return []
+    lines = []
+    for case in ET.parse(report).getroot().iter("testcase"):
+        for mark in case.iter("skipped"):
+            what = "expected to fail" if mark.get("type") == "pytest.xfail" else "skipped"
+            lines.append(f"{what}: {case.get('name')}: {' '.join((mark.get('message') or '').split())}")
+    return lines
+
+
+def finish(run: Run) -> None:
+    """Note how a session ended."""
+    run.seconds = time.monotonic() - run.started
+    counted = pytest_count(RESULTS / f"{run.name}.xml")
+    if counted is None:
+        run.count = Count(passed=1) if run.ok else Count(failed=1)
+    else:
+        run.count = counted
+        run.detail = f"{counted.passed} tests passed"
+        run.detail += f", {counted.failed} failed" if counted.failed else ""
+        run.detail += f", {counted.skipped} skipped" if counted.skipped else ""
+        if not run.ok and not counted.failed:
+            # The tests passed and the session did not, as with too little coverage: that is a failure of its own.
+            run.count.failed = 1
+    notes = [line.partition("NOTE: ")[2] for line in log_lines(run) if "NOTE: " in line]
+    run.detail = "; ".join(part for part in (run.detail, *notes) if part)
+
+
+def log_lines(run: Run) -> list[str]:
+    """The output of a session."""
+    return run.log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def show_failure(run: Run) -> None:
+    """Print the whole output of a session that failed."""
+    print(f"----- {run.name}: output -----")
+    print("\n".join(log_lines(run)))
+    print(f"----- {run.name}: end of output -----", flush=True)
+
+
+def stop(runs: list[Run]) -> None:
+    """End sessions that are still at work, with everything that they started."""
+    for run in runs:
+        if run.process.poll() is None:
+            os.killpg(run.process.pid, signal.SIGTERM)
+    for run in runs:
+        run.process.wait()
+
+
+def run_all(names: list[str], jobs: int, since: float) -> list[Run]:
+    """Run the sessions, so many at a time, and return them in the order in which they ended."""
+    waiting, running, done = list(names), list[Run](), list[Run]()
+    spoken = time.monotonic()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(start(waiting.pop(0)))
+                say(f"start   {running[-1].name}", since)
+            time.sleep(0.2)
+            for run in [item for item in running if item.process.poll() is not None]:
+                running.remove(run)
+                finish(run)
+                done.append(run)
+                say(
+                    f"{'ok' if run.ok else 'FAILED':<7} {run.name} in {run.seconds:.1f} s  {run.detail}".rstrip(), since
+                )
+                if not run.ok:
+                    show_failure(run)
+                spoken = time.monotonic()
+            if running and time.monotonic() - spoken > HEARTBEAT:
+                spoken = time.monotonic()
+                at_work = ", ".join(f"{run.name} ({spoken - run.started:.0f} s)" for run in running)
+                say(f"running {at_work}; {len(waiting)} to come", since)
+    finally:
+        stop(running)
+    return done
+
+
+def show_table(runs: list[Run], since: float) -> bool:
+    """Print each session with its result and time, then the sum; return whether all ended well."""
+    total = Count()
+    print()
+    print(f"{'session':<14} {'result':<7} {'seconds':>8}  detail")
+    for run in runs:
+        total.add(run.count)
+        print(f"{run.name:<14} {'ok' if run.ok else 'FAILED':<7} {run.seconds:>8.1f}  {run.detail}".rstrip())
+    for run in runs:
+        for line in left_out(RESULTS / f"{run.name}.xml"):
+            print(f"  {run.name}: {line}")
+    tested = sum(1 for run in runs if "tests passed" in run.detail)
+    elapsed = time.monotonic() - since
+    print()
+    print(f"{tested} sessions with tests and {len(runs) - tested} other checks in {elapsed:.0f} s.")
+    print(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))
+    return all(run.ok for run in runs)
+
+
+def main() -> int:
+    """Command line: the names of the sessions, or nothing for all of them."""
+    parser = argparse.ArgumentParser(description="Run nox sessions side by side.")
+    parser.add_argument("sessions", nargs="*", help="names of nox sessions; all of them when left out")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.sessions if name not in LONGEST_FIRST]
+    if unknown:
+        parser.error(f"no such session: {', '.join(unknown)}; there are {', '.join(LONGEST_FIRST)}")
+    names = [name for name in LONGEST_FIRST if name in arguments.sessions or not arguments.sessions]
+    LOGS.mkdir(parents=True, exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    since = time.monotonic()
+    return 0 if show_table(run_all(names, max(1, arguments.jobs), since), since) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the nox sessions need beside nox: interpreters, copies of the tree, a home for ansible-test."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOX = ROOT / ".nox"
+NEWEST_FIRST = ("3.14", "3.13", "3.12")
+"""Interpreters that the newest ansible-core may run on."""
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+SANITY_TESTS = ("ansible-doc", "compile", "import", "pep8", "pylint", "validate-modules", "yamllint")
+"""Sanity tests that ansible-test leaves out without failing when it cannot run them."""
+NEVER_IN_ARTIFACT = re.compile(
+    r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|tests/output)(/|$|\.)"
+    r"|__pycache__|\.pyc$|\.tar\.gz$"
+)
+
+
+def _works(candidate: str, version: str) -> bool:
+    """Whether a program is a Python of this version that runs (a pyenv shim may be on PATH and lead nowhere)."""
+    command = [candidate, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0 and done.stdout.strip() == version
+
+
+def _pyenv_versions(version: str) -> list[Path]:
+    folder = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = [path for path in folder.glob(f"{version}.*") if re.fullmatch(r"\d+(\.\d+)+", path.name)]
+    return sorted(found, key=lambda path: [int(part) for part in path.name.split(".")], reverse=True)
+
+
+def find_python(version: str) -> str | None:
+    """The path of a Python of this version: the running one, on PATH, or among pyenv's.
+
+    Args:
+        version: such as ``3.11``.
+
+    Returns:
+        An absolute path, or None when there is no such interpreter.
+    """
+    candidates = [sys.executable] if "{}.{}".format(*sys.version_info[:2]) == version else []
+    candidates += [path for path in (shutil.which(f"python{version}"),) if path]
+    candidates += [str(path / "bin" / f"python{version}") for path in _pyenv_versions(version)]
+    return next((candidate for candidate in candidates if _works(candidate, version)), None)
+
+
+def newest_python() -> str | None:
+    """The newest Python at hand that is newer than 3.11, or None."""
+    return next((path for version in NEWEST_FIRST if (path := find_python(version))), None)
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium, or None."""
+    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+def repository_files() -> list[Path]:
+    """The files of the repository as git sees them: tracked or new, not ignored; relative to the root."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = sorted({Path(name) for name in listed.split("\0") if name})
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def copy_tree(name: str) -> Path:
+    """Copy the repository to where Ansible's tools look for a collection.
+
+    Args:
+        name: tells the copies of several sessions apart.
+
+    Returns:
+        The root of the copy, which ends in ``ansible_collections/appsec/perimeter``.
+    """
+    base = NOX / "trees" / name
+    shutil.rmtree(base, ignore_errors=True)
+    target = base / "ansible_collections" / "appsec" / "perimeter"
+    for file in repository_files():
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, target / file)
+    # A repository of its own: ansible-test asks git for the files, and this copy is in a folder that ours ignores.
+    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
+    return target
+
+
+def collections_path(tree: Path) -> str:
+    """The value of ANSIBLE_COLLECTIONS_PATH for a copy of the tree."""
+    return str(tree.parents[2])
+
+
+def _pip_settings() -> str:
+    """The pip settings in force, from the environment and every file, as one configuration file."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    sections: dict[str, dict[str, str]] = {"global": {}}
+    for line in listed.splitlines():
+        key, value = line.split("=", maxsplit=1)
+        section, option = key.rsplit(".", maxsplit=1)
+        name = "global" if section == ":env:" else section
+        sections.setdefault(name, {})[option] = str(ast.literal_eval(value))
+    cache = subprocess.run([sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True, check=False)
+    if cache.returncode == 0:
+        sections["global"].setdefault("cache-dir", cache.stdout.strip())
+    sections["global"]["quiet"] = "1"
+    lines = []
+    for name, options in sections.items():
+        lines.append(f"[{name}]")
+        lines += [f"{option} = " + value.replace("\n", "\n    ") for option, value in options.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _bootstrap_source(site_packages: Path) -> tuple[str, str]:
+    """The version of pip that this ansible-test wants, and the address it would download get-pip from."""
+    package = site_packages / "ansible_test"
+    versions = (package / "_internal" / "python_requirements.py").read_text(encoding="utf-8")
+    script = (package / "_util" / "target" / "setup" / "requirements.py").read_text(encoding="utf-8")
+    version = re.search(r"\bpip='([\d.]+)'", versions)
+    address = re.search(r"'(https://[^']*get-pip[^']*)'", script)
+    if not version or not address:
+        raise RuntimeError("This ansible-test bootstraps pip in a way that tests/tools/workbench.py does not know yet.")
+    return version[1], address[1].replace("%s", version[1])
+
+
+def _can_download(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310  (the address is ansible-test's own)
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def ansible_test_home(name: str, site_packages: Path) -> tuple[Path, str]:
+    """Make a home folder for ansible-test, whose sanity tests build their environments in it.
+
+    ansible-test clears the environment, so pip's settings go into a file there. Each session has a home of its own, as
+    two of them at work in one would race for the same environments.
+
+    Args:
+        name: tells the homes apart.
+        site_packages: where ansible-core is installed.
+
+    Returns:
+        The home folder, and one line that says where pip comes from.
+    """
+    home = NOX / "homes" / name
+    settings = home / ".config" / "pip" / "pip.conf"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(_pip_settings(), encoding="utf-8")
+    settings.chmod(0o600)
+    version, address = _bootstrap_source(site_packages)
+    cached = home / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py"
+    if cached.exists():
+        return home, f"pip {version} for the sanity tests: {cached.name} is there already"
+    if _can_download(address):
+        return home, f"pip {version} for the sanity tests: ansible-test downloads get-pip"
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "tests" / "tools" / "get_pip.py", cached)
+    return home, f"pip {version} for the sanity tests: get-pip cannot be downloaded, ensurepip stands in"
+
+
+def sanity_gaps(output: str) -> list[str]:
+    """The sanity tests that must have run, and did not, by ansible-test's own output."""
+    if "All targets skipped" in output:
+        return ["anything: it skipped all targets"]
+    return [name for name in SANITY_TESTS if f'Running sanity test "{name}"' not in output]
+
+
+def path_with_interpreters(versions: Iterable[str]) -> str:
+    """PATH without pyenv's shims (which exist for versions that do not run) and with the real interpreters."""
+    folder = NOX / "interpreters"
+    folder.mkdir(parents=True, exist_ok=True)
+    for version in versions:
+        found = find_python(version)
+        link = folder / f"python{version}"
+        if found and not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path(found).resolve())
+    rest = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(entry).name != "shims"]
+    return os.pathsep.join([str(folder), *rest])
+
+
+def module_names(root: Path = ROOT) -> list[str]:
+    """Full names of the collection's modules."""
+    return [f"appsec.perimeter.{path.stem}" for path in sorted((root / "plugins" / "modules").glob("*.py"))]
+
+
+def shows_documentation(output: str, name: str) -> bool:
+    """Whether what ``ansible-doc --json`` printed, warnings before it or not, holds the documentation of a module."""
+    try:
+        shown = json.JSONDecoder().raw_decode(output, output.index("{"))[0]
+    except ValueError:
+        return False
+    return bool(shown.get(name, {}).get("doc"))
+
+
+def artifact_problems(artifact: Path) -> list[str]:
+    """What is wrong with the contents of a built collection: files that do not belong there, or that are missing."""
+    with tarfile.open(artifact) as archive:
+        inside = {name.removeprefix("./") for name in archive.getnames()}
+    problems = [
+        f"{name} does not belong into the artifact" for name in sorted(inside) if NEVER_IN_ARTIFACT.search(name)
+    ]
+    needed = [
+        file for file in repository_files() if file.parts[0] in {"plugins", "roles", "playbooks", "extensions", "meta"}
+    ]
+    problems += [f"{file} is not in the artifact" for file in needed if file.as_posix() not in inside]
+    return problems

@@ -120,7 +120,8 @@ def typing(session: nox.Session) -> None:
         session, "mypy>=1.18", "trustme", "types-requests", "types-jmespath", "types-PyYAML", "orjson", "pytest", "nox"
     )
     session.run("python", "tests/conftest.py")
-    others = ("tests/sandbox", "tests/tools", "tests/conftest.py", "tests/unit/test_house_rules.py", "noxfile.py")
+    tests = ("tests/sandbox", "tests/tools", "tests/demo", "tests/conftest.py", "tests/unit/test_house_rules.py")
+    others = (*tests, "docs/docsite/tables.py", "noxfile.py")
     run_each(session, ("mypy", "-p", "ansible_collections.appsec.perimeter.plugins"), ("mypy", *others))
 
 

@@ -56,7 +56,7 @@ options:
     type: str
   scope:
     description:
-      - What the crawler may follow from the target URL: V(ALL) its host, V(LIMIT) its directory, V(SUBDOMAIN)
+      - What the crawler may follow from the target URL. V(ALL) is its host, V(LIMIT) its directory, V(SUBDOMAIN)
         also the O(sub_domain), V(DOMAINS) also the O(domains).
     type: str
     choices: [ALL, LIMIT, SUBDOMAIN, DOMAINS]
@@ -222,8 +222,8 @@ options:
     elements: str
   headers:
     description:
-      - Headers that the scanner sends, each as V(Name: value). They may carry tokens, so that only their names
-        are ever shown.
+      - Headers that the scanner sends, each as a name, a colon and a value. They may carry tokens, so that only their
+        names are ever shown.
       - An empty list removes all.
     type: list
     elements: str
@@ -342,7 +342,7 @@ options:
     elements: raw
   use_robots:
     description:
-      - What to do with C(robots.txt): V(IGNORE), V(ADD_PATHS), V(BLACKLIST), or another word of Qualys.
+      - What to do with C(robots.txt), such as V(IGNORE), V(ADD_PATHS), V(BLACKLIST), or another word of Qualys.
     type: str
   use_sitemap:
     description:
@@ -523,15 +523,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Set the connection once for all tasks of a play
-  hosts: localhost
-  gather_facts: false
+# module_defaults can also stand in a play. Credentials come from the environment when they are not given.
+- name: Set the connection once for several tasks
   module_defaults:
     group/appsec.perimeter.qualys:
       platform: eu1
-      username: "{{ lookup('ansible.builtin.env', 'QUALYS_WAS_USERNAME') }}"
-      password: "{{ lookup('ansible.builtin.env', 'QUALYS_WAS_PASSWORD') }}"
-  tasks:
+      username: "{{ qualys_username }}"
+      password: "{{ qualys_password }}"
+  block:
     - name: The shop is scanned, with its login, but without the logout page
       appsec.perimeter.qualys_was_webapp:
         name: shop
@@ -623,8 +622,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec i
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import FIELDS
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import OPTIONS
 
 
 def main() -> None:
@@ -633,7 +631,7 @@ def main() -> None:
         options={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "id": {"type": "int"},
-            **option_spec(FIELDS),
+            **OPTIONS,
             "reactivate_if_exists": {"type": "bool", "default": False},
             "remove_from_subscription": {"type": "bool", "default": True},
         },

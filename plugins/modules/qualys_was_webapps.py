@@ -65,7 +65,7 @@ options:
         type: str
       scope:
         description:
-          - What the crawler may follow from the target URL: V(ALL) its host, V(LIMIT) its directory, V(SUBDOMAIN)
+          - What the crawler may follow from the target URL. V(ALL) is its host, V(LIMIT) its directory, V(SUBDOMAIN)
             also the O(webapps[].sub_domain), V(DOMAINS) also the O(webapps[].domains).
         type: str
         choices: [ALL, LIMIT, SUBDOMAIN, DOMAINS]
@@ -234,8 +234,8 @@ options:
         elements: str
       headers:
         description:
-          - Headers that the scanner sends, each as V(Name: value). They may carry tokens, so that only their names
-            are ever shown.
+          - Headers that the scanner sends, each as a name, a colon and a value. They may carry tokens, so that only
+            their names are ever shown.
           - An empty list removes all.
         type: list
         elements: str
@@ -357,7 +357,7 @@ options:
         elements: raw
       use_robots:
         description:
-          - What to do with C(robots.txt): V(IGNORE), V(ADD_PATHS), V(BLACKLIST), or another word of Qualys.
+          - What to do with C(robots.txt), such as V(IGNORE), V(ADD_PATHS), V(BLACKLIST), or another word of Qualys.
         type: str
       use_sitemap:
         description:
@@ -669,16 +669,15 @@ error:
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import FIELDS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import OPTIONS
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapps import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
 
 
 def main() -> None:
     """Entry point."""
     webapp = {
         "id": {"type": "int"},
-        **option_spec(FIELDS),
+        **OPTIONS,
         "reactivate_if_exists": {"type": "bool", "default": False},
     }
     own = Spec(

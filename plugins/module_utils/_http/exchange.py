@@ -104,7 +104,7 @@ def exchange(call: Call, *, limit: int) -> tuple[Response, int]:
         TransportError: the proxy wants other credentials.
         Truncated, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError: for ``failure_of``.
     """
-    raw = call.route.pool.urlopen(
+    raw = call.route.pool.request(
         call.method,
         call.target,
         body=call.body,

@@ -27,6 +27,7 @@ def web_application(raw: t.Mapping[str, t.Any]) -> WebApp:
         id=None if identifier is None else str(identifier),
         name=str(name or raw.get("url") or identifier or "(application not named)"),
         url=None if raw.get("url") is None else str(raw["url"]),
+        never_scanned="last_scan" in raw and raw["last_scan"] is None,
         scanned=None if scan.get("date") is None else str(scan["date"]),
         scan_status=None if scan.get("status") is None else str(scan["status"]),
         risk_score=int(risk) if isinstance(risk, (int, float)) and not isinstance(risk, bool) else None,
@@ -215,4 +216,4 @@ def _filters(filters: list[dict[str, t.Any]]) -> str:
 
 def never_scanned(report: ReportInput) -> list[WebApp]:
     """Applications in scope that no scan has looked at."""
-    return [webapp for webapp in report.webapps or () if not webapp["scanned"]]
+    return [webapp for webapp in report.webapps or () if webapp["never_scanned"]]

@@ -365,13 +365,13 @@ def _application_row(item: model.ApplicationSummary, scale: int, columns: list[s
         return _row(*cells, h("td", {"class": "nowrap"}, text.readable_date(item["last_tested"])))
     webapp = known.get(item["id"])
     scan = "–"
-    if webapp is not None:
-        scan = " ".join(
-            filter(None, (text.readable_date(webapp["scanned"]), text.line(webapp["scan_status"], 40).lower()))
-        )
-    return _row(
-        *cells, _number_cell(webapp["risk_score"] if webapp else None), h("td", {"class": "nowrap"}, scan or "never")
-    )
+    if webapp is not None and webapp["never_scanned"]:
+        scan = "never"
+    elif webapp is not None:
+        # What was tested was scanned; it is the best that there is when the estate list has no time.
+        date = text.readable_date(webapp["scanned"] or item["last_tested"])
+        scan = " ".join(filter(None, (date, text.line(webapp["scan_status"], 40).lower()))) or scan
+    return _row(*cells, _number_cell(webapp["risk_score"] if webapp else None), h("td", {"class": "nowrap"}, scan))
 
 
 def findings(report: ReportInput) -> Markup:

@@ -213,11 +213,16 @@ class SourceFile(t.TypedDict):
 
 
 class WebApp(t.TypedDict):
-    """What the report uses of a web application record in option form."""
+    """What the report uses of a web application record in option form.
+
+    Qualys tells the time of the last scan of an application in no list, so that ``scanned`` may be None although
+    ``never_scanned`` is False.
+    """
 
     id: str | None
     name: str
     url: str | None
+    never_scanned: bool
     scanned: str | None
     scan_status: str | None
     risk_score: int | None
@@ -226,9 +231,11 @@ class WebApp(t.TypedDict):
 class Findings(t.Protocol):
     """Findings in report order (worst severity, application, title), to be walked as often as needed."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """How many there are."""
 
-    def __iter__(self) -> t.Iterator[Finding]: ...
+    def __iter__(self) -> t.Iterator[Finding]:
+        """One after the other."""
 
 
 @dataclasses.dataclass(frozen=True)

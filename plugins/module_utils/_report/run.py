@@ -72,6 +72,7 @@ def figures(report: model.ReportInput) -> dict[str, t.Any]:
         "applications_with_open": summary["applications_with_open"],
         "never_scanned": None if report.webapps is None else len(collect.never_scanned(report)),
         "changes": report.changes["counts"] if report.changes and report.changes["listed"] else None,
+        "same_scope": report.changes["same_scope"] if report.changes else None,
         "quality": summary["quality"],
     }
 

@@ -230,11 +230,11 @@ def test_another_scope_is_said(tmp_path: pathlib.Path) -> None:
         assert "another scope" in path.read_text()
 
 
-def test_web_applications_that_were_never_scanned() -> None:
+def test_only_an_application_that_is_known_to_have_no_scan_was_never_scanned() -> None:
     webapps: list[factory.Record] = [
         {"id": 1, "name": "A", "last_scan": {"date": "2026-11-01T00:00:00Z", "status": "FINISHED"}, "risk_score": 7},
         {"id": 2, "name": "B", "last_scan": None},
         {"id": 3, "name": None, "url": "https://c.example"},
     ]
     report = collect.build(FindingList([]), title="x", generated="", webapps=webapps)
-    assert [item["name"] for item in collect.never_scanned(report)] == ["B", "https://c.example"]
+    assert [item["name"] for item in collect.never_scanned(report)] == ["B"]

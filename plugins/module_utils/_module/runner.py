@@ -8,6 +8,7 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 import typing as t
 
@@ -29,8 +30,12 @@ class Client(t.Protocol):
 
     http: HttpSession
 
-    def __enter__(self) -> t.Any: ...
-    def __exit__(self, *details: object) -> None: ...
+    def __enter__(self) -> t.Any:
+        """Nothing is opened before the first request."""
+
+    def __exit__(self, *details: object) -> None:
+        """Close the connections."""
+
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never be shown."""
 
@@ -92,12 +97,15 @@ def _unexpected(error: Exception) -> PerimeterError:
     # The text of an unforeseen error may quote anything, so only its type is told.
     return PerimeterError(
         f"This module failed inside, with {type(error).__name__}.",
-        hint="That is a defect of appsec.perimeter: please report it with the output of -vvv.",
+        # ansible-core 2.19 and newer keep tracebacks to themselves unless they are asked for.
+        hint="That is a defect of appsec.perimeter: please report it with the output of -vvv, and with"
+        " ANSIBLE_DISPLAY_TRACEBACK=error in the environment.",
     )
 
 
 def _fail(module: AnsibleModule, error: PerimeterError, **values: t.Any) -> t.NoReturn:
-    if module._verbosity >= TRACEBACK_VERBOSITY:
+    # A failure of some items of many is told in the result, and was not raised.
+    if module._verbosity >= TRACEBACK_VERBOSITY and sys.exc_info()[0] is not None:
         values["exception"] = traceback.format_exc()
     if isinstance(error, MissingLibrary):
         message = missing_required_lib(error.library)

@@ -11,7 +11,7 @@ import concurrent.futures
 import dataclasses
 import typing as t
 
-from .._http.errors import AuthenticationFailed, PerimeterError, RateLimited
+from .._http.errors import PerimeterError
 
 T = t.TypeVar("T")
 R = t.TypeVar("R")
@@ -28,18 +28,13 @@ class Outcome(t.Generic[R]):
 def each(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> list[Outcome[R]]:
     """Do the work for every item, side by side; results stand in the order of the items.
 
-    An error of one item does not stop the others, except those that all would meet: refused credentials, and a budget
-    for waiting that is used up.
-
-    Raises:
-        AuthenticationFailed, RateLimited: as said.
+    An error of one item does not stop the others. What all would meet, such as refused credentials, ends each of them
+    without a further request, for the session is stopped then; what was done before keeps its result.
     """
 
     def attempt(item: T) -> Outcome[R]:
         try:
             return Outcome(value=work(item))
-        except (AuthenticationFailed, RateLimited):
-            raise
         except PerimeterError as error:
             return Outcome(error=error)
 
@@ -56,11 +51,18 @@ def each(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> lis
 
 
 def every(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> list[R]:
-    """As :func:`each`, for reads: the first error ends it all."""
-    outcomes = each(items, work, workers=workers)
-    values: list[R] = []
-    for outcome in outcomes:
-        if outcome.error is not None:
-            raise outcome.error
-        values.append(t.cast(R, outcome.value))
-    return values
+    """As :func:`each`, for reads: the first error ends it all, and what has not begun by then is not begun.
+
+    Raises:
+        PerimeterError: the first error.
+    """
+    if len(items) == 1 or workers == 1:
+        return [work(item) for item in items]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        finished, pending = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
+        for future in pending:
+            future.cancel()
+        for future in finished:
+            future.result()
+        return [future.result() for future in futures]

@@ -96,6 +96,14 @@ def _change(field: Field, before: Record, after: Record, options: Options) -> Ch
     return Change(field, old, new, added, removed, replace)
 
 
+def holds(change: Change, present: Record) -> bool:
+    """Whether a record, read again, has what a change was to bring about."""
+    field, value = change.field, present.get(change.field.name)
+    if field.kind == "scalar":
+        return bool(_scalar_key(field, value) == _scalar_key(field, change.after))
+    return _items(field, value or field.empty()) == _items(field, change.after or field.empty())
+
+
 def _scalar_key(field: Field, value: t.Any) -> t.Any:
     return None if value is None else field.key(value)
 

@@ -11,7 +11,7 @@ import contextlib
 import time
 import typing as t
 
-from .._http.errors import AmbiguousWrite, TransportError
+from .._http.errors import AmbiguousWrite, BadResponse, TransportError
 
 T = t.TypeVar("T")
 DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -37,7 +37,7 @@ def settle(
     """
     for delay in DELAYS:
         sleep(delay)
-        with contextlib.suppress(TransportError):
+        with contextlib.suppress(TransportError, BadResponse):
             found = look()
             if found is not None:
                 return found

@@ -8,6 +8,7 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import json
+import math
 import typing as t
 
 try:
@@ -22,11 +23,18 @@ def _refuse_constant(word: str) -> t.NoReturn:
     raise ValueError(f"{word} is not JSON")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
+
+
 def loads(data: bytes) -> t.Any:
     """Parse one JSON document.
 
     Raises:
-        ValueError: the data is not one whole JSON document in UTF-8.
+        ValueError: the data is not one whole JSON document in UTF-8, or is nested too deeply.
     """
     if HAS_ORJSON:
         try:
@@ -34,7 +42,10 @@ def loads(data: bytes) -> t.Any:
         except orjson.JSONDecodeError:
             # orjson refuses lone surrogates, which occur in recorded attack traffic; the standard library decides.
             pass
-    return json.loads(data, parse_constant=_refuse_constant)
+    try:
+        return json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("the document is nested too deeply") from error
 
 
 def dumps(value: t.Any) -> bytes:

@@ -12,8 +12,8 @@ import hashlib
 import re
 from urllib.parse import unquote, urlsplit
 
-_PATH_SESSION = re.compile(r";[^/]*|\([A-Z]\([^)]*\)\)/?", re.IGNORECASE)
-"""Path parameters (``;jsessionid=...``) and ASP.NET cookieless sessions (``/(S(...))/``)."""
+_PATH_SESSION = re.compile(r";[^/]*|\((?:[A-Z]\([^()]*\))+\)/?", re.IGNORECASE)
+"""Path parameters (``;jsessionid=...``) and ASP.NET cookieless sessions (``/(S(...))/``, ``/(S(...)F(...))/``)."""
 
 _SESSION_NAMES = re.compile(
     r"(?:.*sess(?:ion)?(?:_?id)?|sid|phpsessid|aspsessionid.*|cfid|cftoken|token|csrf.*|xsrf.*|nonce|ticket|_|ts|timestamp)",

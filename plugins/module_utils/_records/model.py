@@ -118,6 +118,68 @@ class Finding(t.TypedDict):
     raw: t.NotRequired[t.Any]
 
 
+ScanStatus = t.Literal["running", "finished", "cancelled", "failed", "unknown"]
+EndReason = t.Literal[
+    "finished",
+    "no_host_alive",
+    "no_web_service",
+    "authentication_failed",
+    "time_limit",
+    "cancelled",
+    "not_launched",
+    "scanner_not_available",
+    "service_error",
+    "error",
+    "still_running",
+]
+"""Why waiting for a scan ended. Only ``finished`` allows a conclusion: every other end may have seen nothing at all."""
+
+
+class SeverityCounts(t.TypedDict):
+    """How many vulnerabilities there are of each severity."""
+
+    critical: int
+    high: int
+    medium: int
+    low: int
+    info: int
+
+
+class Scan(t.TypedDict):
+    """One scan. Times are UTC, ISO-8601 with ``Z``; ``id`` is None only for a scan that check mode predicts.
+
+    ``status`` is where the scan stands and ``end_reason`` how it ended, which is None as long as that is open.
+    ``conclusive`` is True only when the scan looked at the whole application as it was asked to: a gate that has
+    nothing but an inconclusive scan knows nothing. ``counts`` and ``malware`` are None where they were not read.
+    """
+
+    record: t.Literal["scan"]
+    schema: int
+    source: str
+    id: str | None
+    name: str | None
+    reference: str | None
+    kind: t.Literal["vulnerability", "discovery", "unknown"]
+    mode: str | None
+    profile: str | None
+    asset: Asset
+    time: str | None
+    ended: str | None
+    duration: int | None
+    status: ScanStatus
+    status_native: str | None
+    results_status: str | None
+    auth_status: str | None
+    end_reason: EndReason | None
+    conclusive: bool
+    links_crawled: int | None
+    requests_sent: int | None
+    launched_by: str | None
+    counts: SeverityCounts | None
+    malware: int | None
+    raw: t.NotRequired[t.Any]
+
+
 class Manifest(t.TypedDict):
     """What a snapshot file holds, written beside it as ``<dest>.manifest.json``. Times are UTC, ISO-8601 with ``Z``.
 

@@ -44,7 +44,8 @@ class Query:
             return records
         try:
             return self._compiled.search(records)
-        except jmespath.exceptions.JMESPathError as error:
+        except ValueError as error:
+            # jmespath's own errors are ValueErrors, and some others are not wrapped: a slice with step 0.
             raise OptionError(f"query: {_one_line(error)}.", hint="The expression is applied to the list.") from error
 
 

@@ -10,7 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-_CANONICAL = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ")
+_CANONICAL = re.compile(
+    r"(?!0000)[0-9]{4}-"
+    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+)
+"""Times that are certainly canonical; the 29th of February is left to the calendar."""
+
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -30,12 +36,15 @@ def parse_time(text: str) -> dt.datetime:
     """An ISO-8601 date or time as an aware UTC time; a time without a zone is UTC.
 
     Raises:
-        ValueError: the text is not an ISO-8601 date or time.
+        ValueError: the text is not an ISO-8601 date or time, or its UTC is outside of the years 1 to 9999.
     """
     moment = dt.datetime.fromisoformat(text.strip())
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
-    return moment.astimezone(dt.UTC)
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is outside of the calendar") from error
 
 
 def canonical_time(text: str | None) -> str | None:

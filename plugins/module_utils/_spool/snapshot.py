@@ -49,6 +49,8 @@ class Part:
         Raises:
             FileError: the disk is full, or failed.
         """
+        if not lines:
+            return  # a gzip header without an end would spoil the parts that follow
         self.records += records
         self._put(self._deflate.compress(lines) if self._deflate else lines)
 
@@ -82,6 +84,7 @@ class Snapshot:
 
     def __init__(self, dest: pathlib.Path, *, compress: bool, option: str = "dest") -> None:
         check_target(dest, option)
+        check_target(manifest_path(dest), option)
         self.dest = dest
         self.compress = compress
         self._parts: dict[int, Part] = {}
@@ -139,8 +142,11 @@ class Snapshot:
         return digest.hexdigest(), size
 
     def would_change(self, sha256: str) -> bool:
-        """Whether ``dest`` holds other bytes than the sealed file, or does not exist."""
-        return not self.dest.is_file() or sha256_of(self.dest) != sha256
+        """Whether ``dest`` holds other bytes than the sealed file, does not exist, or cannot be read."""
+        try:
+            return sha256_of(self.dest) != sha256
+        except OSError:
+            return True
 
     def commit(self, manifest: Manifest) -> None:
         """Rename the sealed file over ``dest``, then write the manifest.

@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import typing as t
 
@@ -14,6 +15,7 @@ from .._http.errors import StateError
 from .files import reason
 
 _FOLDER = "appsec.perimeter"
+_HINT = "Give a folder that this user can write, with state_dir or PERIMETER_STATE_DIR."
 
 
 def state_directory(option: str | None, environ: t.Mapping[str, str]) -> pathlib.Path:
@@ -24,18 +26,20 @@ def state_directory(option: str | None, environ: t.Mapping[str, str]) -> pathlib
         environ: the environment, for XDG_STATE_HOME.
 
     Raises:
-        StateError: the folder cannot be created.
+        StateError: the folder cannot be created, or the user has no folder of its own.
     """
-    if option:
-        folder = pathlib.Path(option).expanduser()
-    else:
-        base = environ.get("XDG_STATE_HOME")
-        folder = (pathlib.Path(base) if base else pathlib.Path.home() / ".local" / "state") / _FOLDER
+    folder = pathlib.Path(os.path.expanduser(option)) if option else _own_folder(environ)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StateError(
-            f"state_dir: cannot create {folder}: {reason(error)}.",
-            hint="Give a folder that this user can write, with state_dir or PERIMETER_STATE_DIR.",
-        ) from error
+        raise StateError(f"state_dir: cannot create {folder}: {reason(error)}.", hint=_HINT) from error
     return folder
+
+
+def _own_folder(environ: t.Mapping[str, str]) -> pathlib.Path:
+    base = environ.get("XDG_STATE_HOME")
+    try:
+        return (pathlib.Path(base) if base else pathlib.Path.home() / ".local" / "state") / _FOLDER
+    except RuntimeError as error:
+        # A container may run as a number that no user has.
+        raise StateError("state_dir: this user has no home directory.", hint=_HINT) from error

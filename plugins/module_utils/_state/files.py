@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import stat
 import tempfile
 import typing as t
 
@@ -47,13 +48,21 @@ def check_target(path: pathlib.Path, option: str) -> None:
     """Refuse a target that could not be written later, before any work is done for it.
 
     Raises:
-        FileError: the directory is missing or not writable, or the path is a directory; names ``option``.
+        FileError: the directory is missing or not writable, or the path is no file that can be replaced; names
+            ``option``.
     """
     directory = path.parent
-    if path.is_dir():
+    try:
+        there, around = _mode_of(path), _mode_of(directory)
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
+    if there is not None and stat.S_ISDIR(there):
         raise FileError(f"{option}: {path} is a directory.", hint="Give the path of a file.")
-    if not directory.is_dir():
+    if around is None or not stat.S_ISDIR(around):
         raise FileError(f"{option}: the directory {directory} does not exist.", hint="Create it first.")
+    if there is not None and not stat.S_ISREG(there):
+        raise FileError(f"{option}: {path} is not a regular file.", hint="Give the path of a file.")
     try:
         with tempfile.TemporaryFile(dir=directory):
             pass
@@ -62,6 +71,13 @@ def check_target(path: pathlib.Path, option: str) -> None:
             f"{option}: cannot write in {directory}: {reason(error)}.",
             hint="Choose another path, or give this user the right to write there.",
         ) from error
+
+
+def _mode_of(path: pathlib.Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 class Staged:
@@ -80,7 +96,11 @@ class Staged:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
         self.path = pathlib.Path(name)
         self.file: t.BinaryIO = os.fdopen(descriptor, "w+b", buffering=_CHUNK)
-        os.fchmod(descriptor, _mode_for(target) if mode is None else mode)
+        try:
+            os.fchmod(descriptor, _mode_for(target) if mode is None else mode)
+        except OSError:
+            self.discard()
+            raise
 
     def close(self) -> None:
         """Flush to the disk and close; the target is still untouched."""

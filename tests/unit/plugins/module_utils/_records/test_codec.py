@@ -1,0 +1,109 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON in and out: the same bytes from both libraries, and one kind of error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._records import codec
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+)
+VALUES = st.recursive(
+    SCALARS | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@contextlib.contextmanager
+def library(*, orjson: bool) -> Any:
+    """Only the standard library, or orjson where it is installed."""
+    before = codec.HAS_ORJSON
+    codec.HAS_ORJSON = before and orjson
+    try:
+        yield
+    finally:
+        codec.HAS_ORJSON = before
+
+
+both = pytest.mark.parametrize("orjson", [False, True], ids=["json", "orjson"])
+
+
+@both
+@given(value=VALUES)
+def test_what_is_written_is_read_back(orjson: bool, value: Any) -> None:
+    with library(orjson=orjson):
+        assert codec.loads(codec.dumps(value)) == value
+
+
+@given(VALUES)
+def test_both_libraries_write_data_that_the_other_reads(value: Any) -> None:
+    with library(orjson=False):
+        plain = codec.dumps(value)
+    with library(orjson=True):
+        fast = codec.dumps(value)
+        assert codec.loads(plain) == codec.loads(fast) == value
+
+
+@pytest.mark.parametrize("value", [{"a": [1, "ä", None, True]}, "line\u2028", 0.1, 9.8, 1e16, 2**70, "\ud800", "\x7f"])
+def test_both_libraries_write_the_same_bytes(value: Any) -> None:
+    with library(orjson=False):
+        plain = codec.dumps(value)
+    with library(orjson=True):
+        assert codec.dumps(value) == plain
+
+
+@both
+@given(data=st.binary() | st.text().map(str.encode))
+def test_no_bytes_break_the_reader(orjson: bool, data: bytes) -> None:
+    with library(orjson=orjson), contextlib.suppress(ValueError):
+        codec.loads(data)
+
+
+@both
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b'{"a": 1} {"b": 2}',
+        b"NaN",
+        b"[Infinity]",
+        b"\xff\xfe",
+        b'"\xc3\x28"',
+        b"[" * 200_000,
+        b'{"a":' * 100_000,
+        b"1e999",
+        b'{"a": -1e999}',
+    ],
+    ids=["nothing", "half", "two", "nan", "infinity", "bom", "utf-8", "deep list", "deep object", "huge", "low"],
+)
+def test_what_is_not_one_json_document_is_a_value_error(orjson: bool, data: bytes) -> None:
+    with library(orjson=orjson), pytest.raises(ValueError):
+        codec.loads(data)
+
+
+@both
+def test_a_lone_surrogate_is_read_and_written_as_a_question_mark(orjson: bool) -> None:
+    with library(orjson=orjson):
+        assert codec.loads(b'"a\\ud800b"') == "a\ud800b"
+        assert codec.dumps("a\ud800b") == b'"a?b"'
+
+
+@both
+def test_a_line_is_one_line_whatever_is_in_it(orjson: bool) -> None:
+    with library(orjson=orjson):
+        line = codec.dump_line({"text": "one\ntwo\r\u2028", "number": math.pi})
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert json.loads(line)["text"] == "one\ntwo\r\u2028"

@@ -52,7 +52,9 @@ class Sandbox:
         self.switches = Switches(self.settings.switches)
         self.clock = Clock()
         self._qualys = Qualys(self._qualys_settings(), self.switches, self.counters, self.clock)
-        self._control = Control(self.counters, self.faults, self.switches, self.reset)
+        self._control = Control(
+            self.counters, self.faults, self.switches, self.reset, self.clock, self._qualys.controls()
+        )
         self._service = Service([self._qualys], self.counters, self.faults, self.switches, self._control)
         self._service.latency_s = self.settings.latency_ms / 1000
         self._server: Server | None = None

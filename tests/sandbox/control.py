@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .clock import Clock
 from .counters import Counters
 from .faults import Faults
 from .switches import SWITCHES, Switches
@@ -17,11 +18,15 @@ from .wire import Reply, Request
 class Control:
     """Answers control requests with JSON; a wrong one gets 400 and a message."""
 
-    def __init__(self, counters: Counters, faults: Faults, switches: Switches, reset: Callable[[], None]) -> None:
+    def __init__(
+        self, counters: Counters, faults: Faults, switches: Switches, reset: Callable[[], None], clock: Clock,
+        extra: Mapping[str, Callable[..., None]] | None = None,
+    ) -> None:  # fmt: skip
         self._counters = counters
         self._faults = faults
         self._switches = switches
         self._reset_state = reset
+        self._clock = clock
         self._routes: dict[tuple[str, str], Callable[[Any], Any]] = {
             ("GET", "counters"): lambda _body: counters.snapshot(),
             ("POST", "counters/reset"): self._reset_counters,
@@ -31,7 +36,11 @@ class Control:
             ("POST", "switches"): self._set_switches,
             ("GET", "switches/help"): lambda _body: {name: item.meaning for name, item in SWITCHES.items()},
             ("POST", "reset"): self._reset,
+            ("GET", "clock"): lambda _body: {"now": clock.stamp()},
+            ("POST", "clock"): self._advance,
         }
+        for name, function in (extra or {}).items():
+            self._routes["POST", name] = _with_list(function)
 
     def answer(self, request: Request) -> Reply:
         """Perform one control request."""
@@ -60,9 +69,27 @@ class Control:
         self._switches.update(body)
         return dict(self._switches)
 
+    def _advance(self, body: Any) -> Any:
+        if not isinstance(body, dict) or set(body) != {"advance_s"}:
+            raise ValueError("clock takes advance_s")
+        self._clock.advance(float(body["advance_s"]))
+        return {"now": self._clock.stamp()}
+
     def _reset(self, _body: Any) -> Any:
         self._reset_state()
         return {"ok": True}
+
+
+def _with_list(function: Callable[..., None]) -> Callable[[Any], Any]:
+    """A control call whose body is the list of arguments."""
+
+    def call(body: Any) -> Any:
+        if not isinstance(body, list):
+            raise ValueError("the body must be a JSON list")
+        function(*body)
+        return {"ok": True}
+
+    return call
 
 
 def _json(status: int, value: Any) -> Reply:

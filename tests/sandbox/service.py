@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from . import bombs
 from .control import Control
 from .counters import Counters
 from .faults import Fault, Faults
@@ -178,6 +179,8 @@ def _canned(fault: Fault, request: Request) -> Reply:
     """The reply of a fault that replaces the vendor's answer."""
     if fault.kind == "html_200":
         return Reply(200, [HTML], "text/html")
+    if fault.kind == "xml_bomb":
+        return Reply(200, [bombs.document(fault.args)], "text/xml")
     if fault.kind == "redirect":
         location = str(fault.args.get("location", "/"))
         return Reply(int(fault.args.get("status", 302)), [HTML], "text/html", {"Location": location})

@@ -18,6 +18,12 @@ class Switch:
     meaning: str
 
 
+RETEST_OUTCOMES = ("still_there", "fixed", "canceled")
+SCAN_OUTCOMES = (
+    "finished", "successful", "no_host_alive", "no_web_service", "service_error", "scan_results_invalid",
+    "time_limit_reached", "time_limit_exceeded", "scan_not_launched", "scanner_not_available", "error",
+    "internal_error", "canceled", "canceled_with_results", "auth_failed", "auth_partial", "no_links",
+)  # fmt: skip
 _BOOL = ("true", "false")
 
 SWITCHES: dict[str, Switch] = {
@@ -49,6 +55,59 @@ SWITCHES: dict[str, Switch] = {
     "secret_read_mode": Switch(
         ("clear_unless_secured", "masked", "absent"), "clear_unless_secured", "secrets of authentication records on get"
     ),
+    "object_update": Switch(
+        ("merge", "replace"),
+        "merge",
+        "members left out of a written formRecord, oauth2Record, scheduling, ...: stay or go",
+    ),
+    "form_oauth2_swap": Switch(
+        ("needs_none", "replaces"), "needs_none", "oauth2Record to a record with a form, or the other way round"
+    ),
+    "server_domain": Switch(("any", "ntlm_only"), "any", "which server fields may have a domain"),
+    "unique_auth_record": Switch(("none", "name"), "none", "what a second authentication record may not share"),
+    "delete_attached_auth_record": Switch(
+        ("refuse", "detach"), "refuse", "delete of an authentication record that a web application uses"
+    ),
+    "progress": Switch(
+        ("polls", "clock"), "polls", "what moves scans, retests and reports on: each look at them, or time"
+    ),
+    "scan_polls": Switch((), "1", "looks at a scan (status, get, search) before its next state; 0 ends it at once"),
+    "scan_seconds": Switch((), "600", "length of a scan with progress: clock"),
+    "cancel_polls": Switch((), "1", "looks at a canceled scan that say CANCELING before CANCELED"),
+    "cancel_seconds": Switch((), "60", "the same with progress: clock"),
+    "scan_outcome": Switch(SCAN_OUTCOMES, "finished", "what comes of a scan"),
+    "scan_processing": Switch(("on", "off"), "on", "a scan is PROCESSING between RUNNING and its end"),
+    "auth_word_unused": Switch(("NONE", "NOT_USED"), "NONE", "authStatus of a scan without login"),
+    "scan_auth_record": Switch(("any", "attached"), "any", "which authentication records a launch may name"),
+    "scan_default_auth_missing": Switch(
+        ("reject", "unauthenticated"), "reject", "webAppAuthRecord.isDefault for an application without one"
+    ),
+    "scan_option_words": Switch(
+        ("known", "any"),
+        "known",
+        "authRecordOption, profileOption, scannerOption: SINGLE, ALL, NONE, DEFAULT or any word",
+    ),
+    "scan_again_path": Switch(
+        ("scan", "wasscan", "any"), "scan", "scanagain/was/scan/<id>, scanAgain/was/wasscan/<id>, or both"
+    ),
+    "multi_launch_reply": Switch(("all", "first"), "all", "ids in the reply of a launch of several applications"),
+    "delete_running_scans": Switch(("refuse", "skip"), "refuse", "delete by filters that match a running scan"),
+    "schedule_search": Switch(("short", "full"), "short", "what a search of schedules shows"),
+    "delay_scale": Switch(("day", "any"), "day", "words for the scale of the delay of a notification"),
+    "retest_polls": Switch((), "2", "calls of retestStatus that say UNDER_RETEST; 0 ends the retest at once"),
+    "retest_seconds": Switch((), "300", "length of a retest with progress: clock"),
+    "retest_outcome": Switch(RETEST_OUTCOMES, "still_there", "what comes of a retest"),
+    "retest_in_status": Switch(_BOOL, "true", "a finding under retest has the status RETESTING"),
+    "retest_again": Switch(("reject", "accept"), "reject", "retest of a finding that is under retest"),
+    "report_polls": Switch((), "2", "looks at a report that say RUNNING; 0 completes it at once"),
+    "report_seconds": Switch((), "30", "length of a report with progress: clock"),
+    "report_outcome": Switch(("complete", "error"), "complete", "what comes of a report"),
+    "report_storage": Switch(("free", "full"), "free", "full: create of a report is refused"),
+    "report_filename": Switch(("plain", "hostile"), "plain", "file name in Content-Disposition of a report"),
+    "unique_tag": Switch(("none", "name"), "none", "what a second tag may not share"),
+    "reactivate_both": Switch(("reject", "accept"), "reject", "reactivateIn and reactivateDate in one ignore call"),
+    "reactivate_in_max": Switch((), "0", "highest reactivateIn; 0 is unlimited"),
+    "severity_comment": Switch(("optional", "required"), "optional", "severityComment of editSeverity"),
     "selenium_reply": Switch(("envelope", "raw"), "envelope", "reply of downloadSeleniumScript"),
     "xml_control_chars": Switch(("strip", "raw"), "strip", "characters that XML 1.0 forbids; raw is not well formed"),
     "qualysdk_readable": Switch(_BOOL, "false", "leave out what qualysdk 0.3.17 cannot parse"),
@@ -60,6 +119,11 @@ SWITCHES: dict[str, Switch] = {
     "rate_limit_status": Switch(("409", "429"), "409", "HTTP status of a blocked request"),
     "rate_limit_to_wait": Switch(("always", "second", "never"), "always", "X-RateLimit-ToWait-Sec on blocked replies"),
     "concurrency_limit": Switch((), "0", "requests in flight on /qps before blocking; 0 is unlimited"),
+    "kb_rate_limit": Switch((), "0", "requests per window on the knowledge base before 409; 0 is unlimited"),
+    "kb_concurrency_limit": Switch((), "0", "requests in flight on the knowledge base before 409; 0 is unlimited"),
+    "kb_permission": Switch(("granted", "denied"), "granted", "the right to use the knowledge base"),
+    "kb_bearer": Switch(("accept", "reject"), "accept", "tokens on the knowledge base"),
+    "kb_doctype": Switch(("on", "off"), "off", "a document type declaration with a system identifier in its replies"),
     "gzip": Switch(("on", "off"), "off", "compress replies when the client accepts it"),
     "clock": Switch(("virtual", "real"), "virtual", "virtual starts at 2026-11-01T00:00:00Z"),
 }

@@ -1,12 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authentication records, read side (sheet section 6.2)."""
+"""Authentication records: criteria and view (sheet section 6.2)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..tables import Record
+from . import auth_writes
 from .common import Tree, at, comments_view, listed, tag_names, tags_view, users_view
 from .criteria import Field
 from .search import read_operations
@@ -40,7 +41,10 @@ def resource(world: World) -> Resource:
     state = world.state
 
     def used(record: Any) -> bool:
-        return any(record["id"] in app["authRecords"] for app in state.webapps.values())
+        return bool(auth_writes.users_of(world, record["id"]))
+
+    def last_status(record: Any) -> str:
+        return str((record.get("lastScan") or {}).get("authStatus", "NONE"))
 
     fields = {
         "id": Field("integer", at("id")),
@@ -51,7 +55,7 @@ def resource(world: World) -> Resource:
         "createdDate": Field("date", at("createdDate")),
         "updatedDate": Field("date", at("updatedDate")),
         "lastScan.date": Field("date", at("lastScan", "date")),
-        "lastScan.authStatus": Field("keyword", at("lastScan", "authStatus"), AUTH_STATUSES),
+        "lastScan.authStatus": Field("keyword", last_status, AUTH_STATUSES),
         "isUsed": Field("boolean", used),
         "contents": Field("keyword", contents_of, CONTENTS),
     }
@@ -64,7 +68,7 @@ def resource(world: World) -> Resource:
 
     return Resource(
         world, "3.0", "was", "webappauthrecord", "WebAppAuthRecord", state.auth_records, fields, view,
-        stamp, read_operations(),
+        stamp, {**read_operations(), **auth_writes.operations()},
     )  # fmt: skip
 
 

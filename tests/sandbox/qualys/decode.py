@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ..switches import Switches
@@ -15,6 +16,7 @@ from .state import State
 
 _INTEGER = re.compile(r"-?\d{1,18}")
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 
 
 class Context:
@@ -54,15 +56,28 @@ def text(maximum: int = 2048, *, required: bool = False) -> Decoder:
             return node.text  # spaces around a text are part of it
         if required:
             raise Refusal("CANNOT_BE_NULL", f"Element {node.tag} cannot be empty.", "Send a value.")
-        return _cleared(node, context)
+        return cleared(node, context)
 
     return decode
 
 
-def _cleared(node: Node, context: Context) -> Any:
+def cleared(node: Node, context: Context) -> Any:
+    """CLEAR for an empty element, unless the switch refuses it."""
     if not context.switches.on("empty_object_clears"):
         raise invalid(f"Element {node.tag} cannot be empty.")
     return CLEAR
+
+
+def secret(maximum: int = 8192) -> Decoder:
+    """Text that is kept to the last space; only one without any character is empty."""
+
+    def decode(node: Node, context: Context) -> Any:
+        _leaf(node)
+        if len(node.text) > maximum:
+            raise invalid(f"Element {node.tag} is longer than {maximum} characters.")
+        return node.text or cleared(node, context)
+
+    return decode
 
 
 def boolean(node: Node, _context: Context) -> bool:
@@ -79,7 +94,7 @@ def integer(minimum: int = 0, *, optional: bool = False) -> Decoder:
     def decode(node: Node, context: Context) -> Any:
         value = _leaf(node)
         if not value and optional:
-            return _cleared(node, context)
+            return cleared(node, context)
         if not _INTEGER.fullmatch(value) or int(value) < minimum:
             raise _wrong(node, value, f"Long, at least {minimum}")
         return int(value)
@@ -104,12 +119,28 @@ def robots(node: Node, context: Context) -> str:
     return str(keyword("IGNORE", "ADD_PATHS", context.switches["robots_word"])(node, context))
 
 
+def date(node: Node, _context: Context) -> str:
+    """A UTC date, or date and time; a date alone means midnight."""
+    value = _leaf(node)
+    try:
+        if not _DATE.fullmatch(value):
+            raise ValueError(value)
+        datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise _wrong(node, value, "Date (YYYY-MM-DDTHH:MM:SSZ)") from error
+    return value if len(value) > 10 else value + "T00:00:00Z"
+
+
 def date_time(node: Node, _context: Context) -> str:
     """A UTC date and time."""
     value = _leaf(node)
     if not _DATE_TIME.fullmatch(value):
         raise _wrong(node, value, "Date (YYYY-MM-DDTHH:MM:SSZ)")
     return value
+
+
+def later(_node: Node, _context: Context) -> None:
+    """A member that its caller decodes itself."""
 
 
 def anything(node: Node, context: Context) -> Any:
@@ -140,7 +171,7 @@ def obj(allowed: Mapping[str, Decoder], required: tuple[str, ...] = ()) -> Decod
 
     def decode(node: Node, context: Context) -> Any:
         if node.empty:
-            return _cleared(node, context)
+            return cleared(node, context)
         values = members(node, allowed, context)
         missing = [name for name in required if values.get(name, CLEAR) is CLEAR]
         if missing:
@@ -155,7 +186,7 @@ def reference(table: str) -> Decoder:
 
     def decode(node: Node, context: Context) -> Any:
         if node.empty:
-            return _cleared(node, context)
+            return cleared(node, context)
         return {"id": existing_id(node, context, table)}
 
     return decode

@@ -4,28 +4,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..tables import Record
 from ..wire import Reply
+from . import finding_writes
 from .common import Tree, at, tag_names, tags_view
 from .criteria import Field
 from .envelope import Page
 from .evidence import results, ssl_data
-from .search import encoder, find, missing, read_operations
+from .search import encoder, read_operations
 from .tree import QList, SetList
 from .world import Call, Operation, Resource, World
 
 TYPES = ("VULNERABILITY", "SENSITIVE_CONTENT", "INFORMATION_GATHERED")
 STATUSES = ("NEW", "ACTIVE", "REOPENED", "PROTECTED", "FIXED", "RETESTING")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 # Fields that a qualysdk 0.3.17 data class does not have; it fails on them.
 _UNKNOWN_TO_QUALYSDK = ("originalSeverity", "editedSeverityDate", "externalRef", "function", "content")
-_IGNORE = ("ignoredReason", "ignoredBy", "ignoredDate", "ignoredComment", "reactivateIn", "reactivateDate")
-_EDITED = ("originalSeverity", "severityComment", "editedSeverityUser", "editedSeverityDate")
 
 
 def _codes(name: str, part: str) -> Any:
@@ -62,7 +59,7 @@ def resource(world: World) -> Resource:
         "lastDetectedDate": Field("date", at("lastDetectedDate")),
         "lastTestedDate": Field("date", at("lastTestedDate")),
         "fixedDate": Field("date", at("fixedDate"), uncertain=True),
-        "ignoredReason": Field("keyword", at("ignoredReason"), ("FALSE_POSITIVE", "RISK_ACCEPTED", "NOT_APPLICABLE")),
+        "ignoredReason": Field("keyword", at("ignoredReason"), finding_writes.REASONS),
         "isIgnored": Field("boolean", at("isIgnored"), uncertain=True),
         "group": Field("keyword", at("group"), ("XSS", "SQL", "INFO", "PATH", "CC", "SSN_US", "CUSTOM")),
         "owasp.name": Field("text", _codes("owasp", "name")),
@@ -81,26 +78,17 @@ def resource(world: World) -> Resource:
     def view(record: Record, detail: str) -> Tree:
         return _View(world, record).tree(detail)
 
-    operations = {**read_operations(), "get": Operation(("GET",), "required", get, reads_body=False)}
+    read = {**read_operations(), "get": Operation(("GET",), "required", get, reads_body=False)}
+    operations = {**read, **finding_writes.operations()}
     return Resource(world, "3.0", "was", "finding", "Finding", state.findings, fields, view, stamp, operations)
 
 
 def get(resource: Resource, call: Call) -> Reply:
     """``get`` by id or uniqueId."""
     with resource.world.state.lock:
-        record = _found(resource, call.path_id)
+        record = finding_writes.found(resource, call.path_id)
         page = Page(resource.element, [encoder(resource, call, "full")(record)])
     return resource.world.responder.page(call.request, page, resource.xsd)
-
-
-def _found(resource: Resource, path_id: str) -> Record:
-    if not _UUID.fullmatch(path_id):
-        return find(resource, path_id)
-    wanted = path_id.lower()
-    for record in resource.table.values():
-        if record["uniqueId"] == wanted:
-            return record
-    raise missing(resource, path_id)
 
 
 class _View:
@@ -188,10 +176,10 @@ class _View:
         for name in ("firstDetectedDate", "lastDetectedDate", "lastTestedDate", "fixedDate", "updatedDate"):
             tree[name] = record.get(name)
         tree["webApp"] = self._webapp(verbose=verbose)
-        for name in ("externalRef", "patch", *_EDITED):
+        for name in ("externalRef", "patch", *finding_writes.EDITED):
             tree[name] = record.get(name)
         if not self._info:
-            for name in ("timesDetected", "isIgnored", *_IGNORE):
+            for name in ("timesDetected", "isIgnored", *finding_writes.IGNORED):
                 tree[name] = record.get(name)
         for name in ("ignoredBy", "editedSeverityUser"):
             if tree.get(name):

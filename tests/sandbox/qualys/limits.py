@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rate and concurrency limits of /qps, off unless switched on (sheet section 7)."""
+"""Rate and concurrency limits of /qps and of the knowledge base, off unless switched on (sheet section 7)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ _TEXTS = {
 
 
 class Limiter:
-    """Counts requests in flight and in the sliding window."""
+    """Counts requests in flight and in the sliding window; ``prefix`` chooses the switches of the two limits."""
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Switches, prefix: str = "") -> None:
         self._switches = switches
+        self._rate = f"{prefix}rate_limit"
+        self._concurrency = f"{prefix}concurrency_limit"
+        self._status = "" if prefix else "rate_limit_status"
         self._lock = threading.Lock()
         self._running = 0
         self._started: deque[float] = deque()
@@ -39,8 +42,8 @@ class Limiter:
         with self._lock:
             self._running += 1
             self._forget_before(now - self._switches.number("rate_limit_window_s"))
-            concurrency = self._switches.number("concurrency_limit")
-            rate = self._switches.number("rate_limit")
+            concurrency = self._switches.number(self._concurrency)
+            rate = self._switches.number(self._rate)
             # Concurrency is checked before rate.
             if concurrency and self._running > concurrency:
                 return self._refusal(1960, 1)
@@ -72,12 +75,12 @@ class Limiter:
         mode = self._switches["rate_limit_to_wait"]
         if mode == "always" or (mode == "second" and self._blocked > 1):
             headers["X-RateLimit-ToWait-Sec"] = str(wait)
-        status = self._switches.number("rate_limit_status")
+        status = self._switches.number(self._status) if self._status else 409
         return Reply(status, [_BODY.format(code=code, text=_TEXTS[code]).encode()], "text/xml", headers)
 
     def _headers(self) -> dict[str, str]:
-        rate = self._switches.number("rate_limit") or _DEFAULT_RATE
-        concurrency = self._switches.number("concurrency_limit") or _DEFAULT_CONCURRENCY
+        rate = self._switches.number(self._rate) or _DEFAULT_RATE
+        concurrency = self._switches.number(self._concurrency) or _DEFAULT_CONCURRENCY
         return {
             "X-RateLimit-Limit": str(rate),
             "X-RateLimit-Window-Sec": self._switches["rate_limit_window_s"],
@@ -98,3 +101,8 @@ class Limiter:
         with self._lock:
             headers = self._headers()
         return {name: headers[name] for name in ("X-RateLimit-Limit", "X-Concurrency-Limit-Limit")}
+
+    def all_headers(self) -> dict[str, str]:
+        """All limit headers, whatever the switch says."""
+        with self._lock:
+            return self._headers()

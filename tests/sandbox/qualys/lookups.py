@@ -1,21 +1,17 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read-only look-ups: tags (version 2.0), option profiles, DNS overrides."""
+"""Look-ups: tags (version 2.0), option profiles, DNS overrides."""
 
 from __future__ import annotations
 
 from ..tables import Record, Table
+from . import tag_writes
 from .common import Tree, at, comments_view, listed, owner_fields, tag_names, tags_view, users_view
 from .criteria import Field
 from .search import read_operations
 from .state import State
 from .tree import QList
 from .world import Resource, World
-
-RULE_TYPES = (
-    "STATIC", "GROOVY", "OS_REGEX", "NETWORK_RANGE", "NAME_CONTAINS", "INSTALLED_SOFTWARE", "OPEN_PORTS",
-    "VULN_EXIST", "ASSET_SEARCH", "CLOUD_ASSET", "BUSINESS_INFORMATION", "GLOBAL_ASSET_VIEW", "TAG_SET",
-)  # fmt: skip
 
 
 def resources(world: World) -> list[Resource]:
@@ -34,7 +30,7 @@ def _tags(world: World) -> Resource:
         "id": Field("integer", at("id")),
         "name": Field("text", at("name")),
         "parent": Field("integer", at("parentTagId")),
-        "ruleType": Field("keyword", at("ruleType"), RULE_TYPES),
+        "ruleType": Field("keyword", at("ruleType"), tag_writes.RULE_TYPES),
         "provider": Field("keyword", at("provider"), ("EC2", "AZURE", "GCP", "IBM", "OCI")),
         "color": Field("text", at("color")),
         "criticalityScore": Field("integer", at("criticalityScore")),
@@ -54,7 +50,7 @@ def _tags(world: World) -> Resource:
 
     return Resource(
         world, "2.0", "am", "tag", "Tag", state.tags, fields, view,
-        lambda _record: _generations(state.tags), read_operations(),
+        lambda _record: _generations(state.tags), {**read_operations(), **tag_writes.operations()},
     )  # fmt: skip
 
 
@@ -65,6 +61,10 @@ def _option_profiles(world: World) -> Resource:
         key = record["id"]  # type: ignore[index]
         return any((app.get("defaultProfile") or {}).get("id") == key for app in state.webapps.values())
 
+    def scheduled(record: object) -> bool:
+        key = record["id"]  # type: ignore[index]
+        return any((item.get("profile") or {}).get("id") == key for item in state.schedules.values())
+
     fields = {
         "id": Field("integer", at("id")),
         "name": Field("text", at("name")),
@@ -73,7 +73,7 @@ def _option_profiles(world: World) -> Resource:
         "createdDate": Field("date", at("createdDate")),
         "updatedDate": Field("date", at("updatedDate")),
         "usedByWebApps": Field("boolean", used),
-        "usedBySchedules": Field("boolean", lambda _record: False),
+        "usedBySchedules": Field("boolean", scheduled),
         **owner_fields(state),
     }
 

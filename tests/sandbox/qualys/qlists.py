@@ -21,7 +21,8 @@ Key = Callable[[Any, Context], Hashable]
 class ListSpec:
     """One collection: item element, decoders, key and the operations it has.
 
-    ``read`` decodes an item to store; ``read_key`` decodes an item of ``remove`` to its key.
+    ``read`` decodes an item to store; ``read_key`` decodes an item of ``remove`` to its key. ``merge``
+    completes a written item from the present one with the same key, ``merge_in_set`` also in a set.
     """
 
     item: str
@@ -30,6 +31,7 @@ class ListSpec:
     read_key: Decoder
     operations: tuple[str, ...] = ALL
     merge: bool = False
+    merge_in_set: bool = True
 
 
 def apply(spec: ListSpec, node: Node, current: list[Any], context: Context) -> list[Any]:
@@ -92,7 +94,7 @@ def _check_shape(node: Node, context: Context) -> None:
 def _set(spec: ListSpec, node: Node, current: list[Any], context: Context) -> list[Any]:
     values = _items(spec, node, spec.read, spec.key, context)
     if values:
-        return [_merged(spec, value, current, context) for value in values]
+        return [_merged(spec, value, current, context) for value in values] if spec.merge_in_set else values
     mode = context.switches["empty_set_clears"]
     if mode == "reject":
         raise invalid("An empty set is not allowed.", "Remove the items one by one.")

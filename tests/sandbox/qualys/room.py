@@ -12,9 +12,10 @@ from ..counters import Counters
 from ..faults import Fault
 from ..switches import Switches
 from ..wire import Reply, Request
-from . import auth_records, findings, lookups, portal, scans, seed, webapps
+from . import auth_records, findings, kb, lookups, portal, reports, scans, schedules, seed, webapps
 from .envelope import Refusal, ServiceRequest, invalid, parse_request
 from .limits import Limiter
+from .moments import Moments
 from .search import encoder
 from .state import State
 from .tokens import Authenticator
@@ -24,7 +25,7 @@ _REST = re.compile(
     r"/qps/rest/(?P<version>[^/]+)/(?P<operation>[^/]+)/(?P<module>[^/]+)/(?P<object>[^/]+)(/(?P<id>[^/]+))?/?"
 )
 _READS = ("count", "search", "get", "status", "download", "downloadSeleniumScript", "retestStatus")
-_OTHERS = ("/auth", "/auth/oidc", "/msp/about.php", "/api/2.0/fo/knowledge_base/vuln")
+_OTHERS = ("/auth", "/auth/oidc", "/msp/about.php", kb.PATH)
 
 
 class Qualys:
@@ -33,24 +34,31 @@ class Qualys:
     def __init__(self, settings: QualysSettings, switches: Switches, counters: Counters, clock: Clock) -> None:
         self._world = World(settings, switches, counters, clock)
         self._limiter = Limiter(switches)
+        self._kb_limiter = Limiter(switches, "kb_")
         self._auth = Authenticator(self._world)
         self._resources = self._make_resources()
+        self._moments = Moments(self._world)
         self._portal = portal.Portal(self._world, self._limiter, self._auth)
+        knowledge = kb.KnowledgeBase(self._world, self._kb_limiter, self._auth)
         self._plain: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("POST", "/auth"): self._auth.token_for_user,
             ("POST", "/auth/oidc"): self._auth.token_for_client,
             ("GET", "/msp/about.php"): self._portal.about,
-            ("GET", "/api/2.0/fo/knowledge_base/vuln"): self._portal.knowledge_base,
-            ("POST", "/api/2.0/fo/knowledge_base/vuln"): self._portal.knowledge_base,
+            ("GET", kb.PATH): knowledge.answer,
+            ("POST", kb.PATH): knowledge.answer,
         }
 
     def _make_resources(self) -> dict[tuple[str, str, str], Resource]:
         world = self._world
+        scan = scans.resource(world)
         resources = [
             webapps.resource(world),
             findings.resource(world),
             auth_records.resource(world),
-            scans.resource(world),
+            scan,
+            scans.again_resource(scan),
+            schedules.resource(world),
+            *reports.resources(world),
             *lookups.resources(world),
         ]
         return {(item.version, item.module, item.name): item for item in resources}
@@ -60,9 +68,17 @@ class Qualys:
         """The subscription."""
         return self._world.state
 
+    def controls(self) -> dict[str, Callable[..., None]]:
+        """What the control plane can ask of this vendor, by path."""
+        return {
+            "qualys/next_scan_outcome": self.state.next_scan_outcome,
+            "qualys/next_retest_outcome": self.state.next_retest_outcome,
+        }
+
     def reset(self) -> None:
         """State and limits back to the seed; tokens stay good."""
         self._limiter.reset()
+        self._kb_limiter.reset()
         with self.state.lock:
             self.state.clear()
             seed.fill(self.state, self._world.settings)
@@ -86,14 +102,21 @@ class Qualys:
         found = _REST.fullmatch(path)
         return found is not None and method != "GET" and found["operation"] not in _READS
 
+    def _limiter_of(self, request: Request) -> Limiter | None:
+        if request.path.startswith("/qps/"):
+            return self._limiter
+        return self._kb_limiter if request.path.rstrip("/") == kb.PATH else None
+
     def enter(self, request: Request) -> Reply | None:
-        """Begin a request; limits hold for /qps only."""
-        return self._limiter.enter() if request.path.startswith("/qps/") else None
+        """Begin a request; /qps and the knowledge base have limits, each its own."""
+        limiter = self._limiter_of(request)
+        return limiter.enter() if limiter is not None else None
 
     def leave(self, request: Request) -> None:
         """End a request."""
-        if request.path.startswith("/qps/"):
-            self._limiter.leave()
+        limiter = self._limiter_of(request)
+        if limiter is not None:
+            limiter.leave()
 
     def failure(self, request: Request, code: str, message: str, resolution: str) -> Reply:
         """An error envelope; the status stays 200 for the fault of that kind."""
@@ -123,6 +146,7 @@ class Qualys:
         if request.path.rstrip("/") == "/qps/rest/portal/version" and request.method == "GET":
             return self._portal.version(request)
         resource, operation, path_id = self._route(request)
+        self._moments.tick()
         body = parse_request(request) if operation.reads_body else ServiceRequest()
         return operation.handle(resource, Call(request, body, path_id, faults))
 

@@ -155,6 +155,8 @@ def search(resource: Resource, call: Call) -> Reply:
         page = Page(resource.element, [], ids[-1] if more else None, more)
         encode = encoder(resource, call, _detail(preferences))
         page.records = [encode(resource.table[key]) for key in _spoiled(resource.table, query, ids, call)]
+        if resource.seen is not None:
+            resource.seen(ids)
     return resource.world.responder.page(call.request, page, resource.xsd)
 
 
@@ -227,6 +229,8 @@ def get(resource: Resource, call: Call) -> Reply:
     with resource.world.state.lock:
         record = find(resource, call.path_id)
         page = Page(resource.element, [encoder(resource, call, "full")(record)])
+        if resource.seen is not None:
+            resource.seen([record["id"]])
     return resource.world.responder.page(call.request, page, resource.xsd)
 
 

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from typing import Any
 
 from ..tables import Record, Table
-from . import seed_findings, seed_webapps
+from . import seed_findings, seed_schedules, seed_webapps
 from .dates import ago
 from .state import State
 from .world import QualysSettings
@@ -63,6 +64,9 @@ def fill(state: State, settings: QualysSettings) -> None:
     _auth_records(state)
     seed_webapps.fill(state, settings.webapps, draw)
     seed_findings.fill(state, settings.findings, draw)
+    seed_schedules.fill(state)
+    _report_templates(state)
+    _reports(state)
 
 
 def _put(table: Table, fields: dict[str, Any]) -> int:
@@ -118,7 +122,7 @@ _OPTIONS = {
     "ignoreBinaryFiles": True,
     "performance": "LOW",
     "bruteforceOption": "MINIMAL",
-    "sensitiveContent": {"creditCardNumber": True, "socialSecurityNumber": False},
+    "sensitiveContent": {"creditCardNumber": True, "socialSecurityNumber": False, "customContents": "secret & <word>"},
 }
 
 
@@ -155,6 +159,11 @@ def _server_field(state: State, kind: str) -> dict[str, Any]:
     return {"id": state.new_item_id(), "type": kind, **login}
 
 
+# PEM in form only: what is inside is plain text.
+_LINES = base64.encodebytes(b"an example certificate of the sandbox, not a real one; " * 4).decode()
+PEM = f"-----BEGIN CERTIFICATE-----\n{_LINES}-----END CERTIFICATE-----\n"
+
+
 def _auth_contents(state: State) -> list[tuple[str, dict[str, Any]]]:
     script = {"name": "login.html", "data": "<html><body>@@authusername@@</body></html>", "regex": "Log ?out"}
     secured = {"sslOnly": True, "authVault": False}
@@ -162,7 +171,7 @@ def _auth_contents(state: State) -> list[tuple[str, dict[str, Any]]]:
     client = {"clientId": "was-scanner", "clientSecret": "example-client-secret"}
     selenium = {"seleniumScript": script, "redirectUrl": "https://shop.example/callback"}
     custom = [*_login(state, "o'brien", 'a<b>&"c"'), _field(state, "tenant", "eu", secured=False)]
-    certificate = {"name": "client.pem", "contents": "example certificate text", "passphrase": "example-passphrase"}
+    certificate = {"name": "client.pem", "contents": PEM, "passphrase": "example-passphrase"}
     return [
         ("Storefront login", {"formRecord": {"type": "STANDARD", **secured,
                                              "fields": _login(state, "bob", "p&<w]]>")}}),
@@ -193,3 +202,23 @@ def _auth_records(state: State) -> None:
         last_scan = {"date": ago(number * 3, number), "authStatus": statuses[number % len(statuses)]}
         fields.update(comments=comments if number % 2 else [], lastScan=last_scan)
         _put(state.auth_records, {**fields, **_signed(state, number, 700 - number, 60 + number)})
+
+
+def _report_templates(state: State) -> None:
+    kinds = ("WAS_WEBAPP_REPORT", "WAS_SCAN_REPORT", "WAS_SCORECARD_REPORT", "WAS_CATALOG_REPORT")
+    names = ("Web Application Report", "Scan Report", "Scorecard Report", "Catalog Report")
+    for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        fields = {"name": name, "type": kind, "isDefault": True, **_signed(state, number, 900, 300)}
+        _put(state.report_templates, fields)
+    custom = {"name": "Executives & <board>", "type": "WAS_WEBAPP_REPORT", "isDefault": False}
+    _put(state.report_templates, {**custom, **_signed(state, 2, 400, 20)})
+
+
+def _reports(state: State) -> None:
+    scans = [key for key, scan in state.scans.items() if scan["status"] == "FINISHED"]
+    for number, (kind, status) in enumerate((("PDF", "COMPLETE"), ("CSV", "COMPLETE"), ("XML", "ERROR"))):
+        config = {"scanReport": {"target": {"scans": scans[number : number + 1]}}}
+        fields: dict[str, Any] = {"name": f"Monthly {kind} & <more>", "type": "WAS_SCAN_REPORT", "format": kind}
+        fields.update(status=status, tags=[], distributionList=[], downloadCount=number, config=config)
+        fields.update(owner=_by(state, number), creationDate=ago(30 * number + 3, 600))
+        _put(state.reports, fields)

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Any
 
 from ..tables import Record, Table
+from .scan_outcomes import RETEST_OUTCOMES, Outcome, checked
 
 
 class State:
@@ -27,9 +29,18 @@ class State:
         self.webapps = Table(410001)
         self.scans = Table(770001)
         self.findings = Table(5100001)
+        self.schedules = Table(640001)
+        self.reports = Table(880001)
+        self.report_templates = Table(9001)
         # Deleted from WAS, still in the subscription: (name, url) -> the record as it was.
         self.in_subscription: dict[tuple[str, str], Record] = {}
         self.next_item_id = 55001
+        # What is under way, by id, and what is to come of the next ones that start.
+        self.running_scans: set[int] = set()
+        self.retests: set[int] = set()
+        self.running_reports: set[int] = set()
+        self.scan_outcomes: deque[Outcome] = deque()
+        self.retest_outcomes: deque[str] = deque()
 
     def tables(self) -> tuple[Table, ...]:
         """All tables."""
@@ -43,6 +54,9 @@ class State:
             self.webapps,
             self.scans,
             self.findings,
+            self.schedules,
+            self.reports,
+            self.report_templates,
         )
 
     def clear(self) -> None:
@@ -53,6 +67,27 @@ class State:
             table.next_id = new.next_id
         self.in_subscription.clear()
         self.next_item_id = fresh.next_item_id
+        for waiting in (
+            self.running_scans,
+            self.retests,
+            self.running_reports,
+            self.scan_outcomes,
+            self.retest_outcomes,
+        ):
+            waiting.clear()
+
+    def next_scan_outcome(self, *outcomes: Outcome) -> None:
+        """What is to come of the next scans, in order: names of outcomes, or dicts as the README describes them."""
+        for outcome in outcomes:
+            checked(outcome)
+        self.scan_outcomes.extend(outcomes)
+
+    def next_retest_outcome(self, *outcomes: str) -> None:
+        """What is to come of the next retests, in order: still_there, fixed, canceled."""
+        for outcome in outcomes:
+            if outcome not in RETEST_OUTCOMES:
+                raise ValueError(f"unknown outcome {outcome}; known: {', '.join(RETEST_OUTCOMES)}")
+        self.retest_outcomes.extend(outcomes)
 
     def new_item_id(self) -> int:
         """An id for something inside a record (a crawling script, a form field)."""
@@ -85,3 +120,4 @@ class State:
         scans = [item["id"] for item in self.scans.values() if item["webAppId"] in webapp_ids]
         self.findings.remove_many(findings)
         self.scans.remove_many(scans)
+        self.running_scans.difference_update(scans)

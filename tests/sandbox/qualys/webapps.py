@@ -14,8 +14,23 @@ from .criteria import Field
 from .decode import CLEAR, Context
 from .envelope import Criterion, Page, Refusal, invalid
 from .node import Node
-from .search import encoder, find, matching, read_operations
+from .search import find, read_operations
 from .world import Call, Operation, Resource, World
+from .writes import (
+    data_of,
+    full_reply,
+    ids_reply,
+    need,
+    new_record,
+    no_data,
+    no_filters,
+    no_id,
+    same_id,
+    sign_comments,
+    sign_update,
+    store,
+    targets,
+)
 
 LAST_SCAN_STATUSES = (
     "SUBMITTED", "RUNNING", "FINISHED", "TIME_LIMIT_EXCEEDED", "SCAN_NOT_LAUNCHED", "SCANNER_NOT_AVAILABLE", "ERROR",
@@ -62,20 +77,6 @@ def resource(world: World) -> Resource:
     return Resource(world, "3.0", "was", "webapp", "WebApp", state.webapps, fields, view, stamp, operations)
 
 
-def _data(call: Call, *, required: bool = True) -> Node:
-    data = call.body.data
-    if data is None:
-        if required:
-            raise invalid("Element data is needed.", "Send data with one WebApp.")
-        return Node("WebApp")
-    if data.text.strip() or len(data.children) != 1 or data.children[0].tag != "WebApp":
-        raise invalid("data must hold exactly one WebApp.", "Send data with one WebApp.")
-    webapp = data.children[0]
-    if webapp.text.strip() or webapp.attributes:
-        raise invalid("Unexpected text or attribute in WebApp.")
-    return webapp
-
-
 def _written(node: Node, record: Record, context: Context, world: World) -> dict[str, Any]:
     """The new values of the written elements; CLEAR where a value is to go."""
     values: dict[str, Any] = {}
@@ -87,16 +88,10 @@ def _written(node: Node, record: Record, context: Context, world: World) -> dict
         elif tag in webapp_spec.FIELDS:
             values[tag] = webapp_spec.FIELDS[tag](child, context)
     if "comments" in values:
-        _sign_comments(values["comments"], world)
+        sign_comments(values["comments"], world)
     if "config" in values:
         values["config"] = _config(values["config"], record, context)
     return values
-
-
-def _sign_comments(comments: list[dict[str, Any]], world: World) -> None:
-    for comment in comments:
-        comment.setdefault("author", {"id": world.user_id()})
-        comment.setdefault("createdDate", world.now())
 
 
 def _config(written: dict[str, Any], record: Record, context: Context) -> Any:
@@ -138,52 +133,31 @@ def _check_unique(merged: dict[str, Any], record: Record, world: World) -> None:
             raise invalid(f"A web application with this {' and '.join(names)} exists already.", "Choose another.")
 
 
-def _store(record: Record, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if value is CLEAR:
-            record.pop(name, None)
-        else:
-            record[name] = value
-
-
 def _empty_record(world: World) -> Record:
-    record = Record({**webapp_spec.DEFAULTS, **{name: [] for name in webapp_spec.LISTS}})
-    record["owner"] = {"id": world.user_id()}
-    record["isScheduled"] = False
-    record["riskScore"] = 0
-    record["createdBy"] = {"id": world.user_id()}
-    record["createdDate"] = world.now()
-    return record
+    lists: dict[str, Any] = {name: [] for name in webapp_spec.LISTS}
+    return new_record(world, **webapp_spec.DEFAULTS, **lists, isScheduled=False, riskScore=0)
 
 
 def create(resource: Resource, call: Call) -> Reply:
     """``create``: the whole new web application comes back."""
     world = resource.world
     context = Context(world.state, world.switches)
-    node = _data(call)
+    node = data_of(resource, call)
     with world.state.lock:
         webapp_spec.check_known(node, "create", context)
-        _no_id(node)
-        for name in ("name", "url"):
-            if node.one(name) is None:
-                raise Refusal("CANNOT_BE_NULL", f"Element {name} is needed in WebApp.", f"Send {name}.")
+        no_id(node)
+        need(node, "name", "url")
         record = _revived(node, world) or _empty_record(world)
         values = _written(node, record, context, world)
         _check(values, record, world)
-        _store(record, values)
-        _stamp_update(record, world)
+        store(record, values)
+        sign_update(record, world)
         if "id" not in record:
             record["id"] = world.state.webapps.new_id()
         world.state.in_subscription.pop((record["name"], record["url"]), None)
         world.state.webapps[record["id"]] = record
         world.wrote()
-        page = Page(resource.element, [encoder(resource, call, "full")(record)])
-    return world.responder.page(call.request, page, resource.xsd)
-
-
-def _no_id(node: Node) -> None:
-    if node.one("id") is not None:
-        raise invalid("Element id is not allowed on create.", "Leave it out.")
+        return full_reply(resource, call, record)
 
 
 def _revived(node: Node, world: World) -> Record | None:
@@ -204,52 +178,22 @@ def _revived(node: Node, world: World) -> Record | None:
     return known
 
 
-def _stamp_update(record: Record, world: World) -> None:
-    record["updatedBy"] = {"id": world.user_id()}
-    record["updatedDate"] = world.now()
-
-
 def update(resource: Resource, call: Call) -> Reply:
     """``update``: only what is written changes; the id comes back."""
     world = resource.world
     context = Context(world.state, world.switches)
     with world.state.lock:
         record = find(resource, call.path_id)
-        node = _data(call)
-        if call.body.criteria:
-            raise invalid("update takes no filters.", "Put the id into the path.")
+        node = data_of(resource, call)
+        no_filters(call, "update")
         webapp_spec.check_known(node, "update", context)
-        given = node.one("id")
-        if given is not None and given.text.strip() != call.path_id:
-            raise invalid("The id in WebApp differs from the id in the path.", "Leave it out.")
+        same_id(node, call.path_id)
         values = _written(node, record, context, world)
         _check(values, record, world)
-        _store(record, values)
-        _stamp_update(record, world)
+        store(record, values)
+        sign_update(record, world)
         world.wrote()
-    return _ids(resource, call, [record["id"]])
-
-
-def _ids(resource: Resource, call: Call, ids: list[int]) -> Reply:
-    encode = json_codec.encode if call.request.wants_json else xml_codec.encode
-    page = Page(resource.element, [encode(resource.element, {"id": key}) for key in ids])
-    return resource.world.responder.page(call.request, page, resource.xsd)
-
-
-def _targets(resource: Resource, call: Call) -> list[int]:
-    """Ids that a delete or purge is about: the id of the path, or all that match the filters."""
-    if call.path_id:
-        if not call.path_id.isdigit():
-            raise Refusal("INVALID_URL", f"Invalid id {call.path_id} in the URL.", "The id must be a number.")
-        if call.body.criteria:
-            raise invalid("Send an id in the path or filters, not both.")
-        if int(call.path_id) not in resource.table:
-            raise invalid(f"WebApp {call.path_id} does not exist or is not in your scope.", "Check the id.")
-        return [int(call.path_id)]
-    if not call.body.criteria:
-        raise invalid("At least one criterion is needed.", "Send an id in the path or filters.")
-    query = resource.world.engine.compile(resource.fields, call.body.criteria)
-    return matching(resource.table, query)
+    return ids_reply(resource, call, [record["id"]])
 
 
 def delete(resource: Resource, call: Call) -> Reply:
@@ -257,12 +201,12 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     context = Context(world.state, world.switches)
     with world.state.lock:
-        node = _data(call, required=False)
+        node = data_of(resource, call, required=False)
         webapp_spec.check_known(node, "delete", context)
         if any(child.tag != "removeFromSubscription" for child in node.children):
             raise invalid("delete takes only removeFromSubscription in WebApp.")
         forever = _flag(node.one("removeFromSubscription"))
-        ids = _targets(resource, call)
+        ids = targets(resource, call)
         for key in ids:
             record = resource.table[key]
             if not forever:
@@ -271,7 +215,7 @@ def delete(resource: Resource, call: Call) -> Reply:
         resource.table.remove_many(ids)
         if ids:
             world.wrote()
-    return _ids(resource, call, ids)
+    return ids_reply(resource, call, ids)
 
 
 def _flag(node: Node | None) -> bool:
@@ -290,16 +234,15 @@ def _stripped(record: Record) -> Record:
 def purge(resource: Resource, call: Call) -> Reply:
     """``purge``: findings and scans go, the web application stays."""
     world = resource.world
-    if call.body.data is not None:
-        raise invalid("purge takes no data.", "Send an id in the path or filters.")
+    no_data(resource, call)
     with world.state.lock:
-        ids = _targets(resource, call)
+        ids = targets(resource, call)
         world.state.forget_scan_data(set(ids))
         for key in ids:
             resource.table[key].pop("lastScan", None)
         if ids:
             world.wrote()
-    return _ids(resource, call, ids)
+    return ids_reply(resource, call, ids)
 
 
 def download_script(resource: Resource, call: Call) -> Reply:

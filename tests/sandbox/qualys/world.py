@@ -97,7 +97,7 @@ class Resource:
     """One object of the API, e.g. ``webapp`` with root element ``WebApp``.
 
     ``view`` gives the reply tree of a record for a detail (summary, verbose, full); ``stamp`` changes when anything
-    outside the record that its view shows has changed.
+    outside the record that its view shows has changed; ``seen`` is told the ids that a search or get has shown.
     """
 
     world: World
@@ -110,6 +110,7 @@ class Resource:
     view: View
     stamp: Callable[[Record], int]
     operations: dict[str, Operation] = field(default_factory=dict)
+    seen: Callable[[list[int]], None] | None = None
 
     @property
     def xsd(self) -> str:

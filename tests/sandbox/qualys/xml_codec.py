@@ -38,6 +38,10 @@ class Writer:
         """One element with its content."""
         if value is None or isinstance(value, Null):
             return
+        if isinstance(value, list):
+            for item in value:  # an element that repeats without a wrapper
+                self.element(name, item)
+            return
         if isinstance(value, Attributed):
             listed = "".join(f" {key}={quoteattr(item)}" for key, item in value.attributes.items())
             self.element(name, value.value, listed)

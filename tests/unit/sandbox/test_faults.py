@@ -166,7 +166,7 @@ def test_counters(client: Client, sandbox: Sandbox) -> None:
     client.count("webapp")
     client.get(key)
     client.update(key, name="x")
-    client.raw("POST", f"{WAS}/ignore/was/finding")
+    client.raw("POST", f"{WAS}/reopen/was/finding")
     counters = sandbox.counters
     assert counters.requests == 4
     assert counters.by_route["GET /qps/rest/3.0/get/was/webapp/<id>"] == 1

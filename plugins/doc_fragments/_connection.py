@@ -66,3 +66,17 @@ options:
     type: bool
     default: false
 """
+
+    # What differs for plugins: modules take these from the environment by their argument specification.
+    PLUGIN = r"""
+options:
+  ca_path:
+    env:
+      - name: PERIMETER_CA_PATH
+  proxy:
+    env:
+      - name: PERIMETER_PROXY
+  state_dir:
+    env:
+      - name: PERIMETER_STATE_DIR
+"""

@@ -29,6 +29,12 @@ XML = "application/xml"
 MAX_PAGE = 1000
 """Ceiling of ``limitResults`` (sheet section 3)."""
 
+_PLACES = {"tag": ("2.0", "am")}
+"""API version and module of the objects that are not at 3.0/was (sheet section 1.1)."""
+
+Judge = t.Callable[[Response], Verdict]
+"""Says what an answer amounts to, as :func:`.envelope.judge` does, and leaves what it parsed in ``response.memo``."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Page:
@@ -65,8 +71,9 @@ class QualysClient:
 
     def count(self, resource: str, criteria: t.Sequence[Criterion]) -> int:
         """How many records match."""
-        path = f"count/was/{resource}"
-        count = number(self._read("POST", path, _search_body(criteria, {})).get("count"))
+        api, module = place_of(resource)
+        path = f"count/{module}/{resource}"
+        count = number(self._read("POST", path, _search_body(criteria, {}), api=api).get("count"))
         if count is None:
             raise BadResponse(f"Qualys answered {path} without a count.")
         return count
@@ -79,8 +86,6 @@ class QualysClient:
         limit: int,
         verbose: bool = False,
         offset: int | None = None,
-        api: str = "3.0",
-        module: str = "was",
     ) -> Page:
         """One page of a search, ascending by id.
 
@@ -90,22 +95,22 @@ class QualysClient:
             limit: page size, 1 to 1000.
             verbose: the longer form of each record.
             offset: one-based index of the first record.
-            api: version of the API, 3.0 for WAS and 2.0 for tags.
-            module: ``was``, or ``am`` for tags.
         """
         preferences: dict[str, t.Any] = {"limitResults": limit}
         if verbose:
             preferences["verbose"] = "true"
         if offset is not None:
             preferences["startFromOffset"] = offset
+        api, module = place_of(resource)
         path = f"search/{module}/{resource}"
         return _page(self._read("POST", path, _search_body(criteria, preferences), api=api), path)
 
     def get(self, resource: str, record_id: int | str) -> Raw | None:
         """One record in full; None when it does not exist, for which sheet 2.3 lists three answers."""
-        path = f"get/was/{resource}/{record_id}"
+        api, module = place_of(resource)
+        path = f"get/{module}/{resource}/{record_id}"
         try:
-            envelope = self._read("GET", path, None)
+            envelope = self._read("GET", path, None, api=api)
         except NotFound:
             return None
         except VendorError as error:
@@ -115,17 +120,22 @@ class QualysClient:
         records = _page(envelope, path).records
         return records[0] if records else None
 
+    def ask(self, method: str, operation: str, resource: str, record_id: int | str) -> list[Raw]:
+        """A read on one record that is neither get nor search, such as ``retestStatus`` (sheet section 6.3)."""
+        path = f"{operation}/was/{resource}/{record_id}"
+        return _page(self._read(method, path, None), path).records
+
     # Writes
 
     def write(
-        self, operation: str, resource: str, data: t.Mapping[str, Node], record_id: int | None = None
+        self, operation: str, resource: str, data: t.Mapping[str, Node] | None, record_id: int | str | None = None
     ) -> list[Raw]:
-        """Create, update or delete. Never repeated once the server may have seen it.
+        """Create, update, delete, or another write. Never repeated once the server may have seen it.
 
         Args:
             operation: the first part of the path, such as ``update``.
             resource: object name in the path.
-            data: what stands in ``<data>``.
+            data: what stands in ``<data>``; None sends no body, which is what some operations want.
             record_id: the record; None for a create.
 
         Returns:
@@ -135,7 +145,8 @@ class QualysClient:
             TransportError: with ``sent`` True when the write may have happened.
         """
         path = f"{operation}/was/{resource}" + (f"/{record_id}" if record_id is not None else "")
-        return _page(self._call("POST", path, service_request(data), XML, idempotent=False), path).records
+        body = None if data is None else service_request(data)
+        return _page(self._call("POST", path, body, XML, idempotent=False), path).records
 
     # Transport
 
@@ -145,16 +156,46 @@ class QualysClient:
     def _call(
         self, method: str, path: str, body: bytes | None, content_type: str, *, idempotent: bool, api: str = "3.0"
     ) -> Raw:
-        url = f"{self.connection.api_url}/qps/rest/{api}/{path}"
-        headers = {"Accept": JSON, "X-Requested-With": "appsec.perimeter"}
+        response = self.request(
+            method,
+            f"/qps/rest/{api}/{path}",
+            lambda response: judge(response, path, idempotent=idempotent),
+            body=body,
+            content_type=content_type,
+            idempotent=idempotent,
+        )
+        return t.cast(Raw, response.memo["envelope"])
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        judged_by: Judge,
+        *,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        idempotent: bool = True,
+    ) -> Response:
+        """Send a request with the credentials, for answers of any form.
+
+        Args:
+            method: HTTP method.
+            target: path and query.
+            judged_by: looks at each complete answer.
+            body: request body.
+            content_type: what the body is.
+            accept: what the answer should be.
+            idempotent: False for a write.
+        """
+        url = f"{self.connection.api_url}{target}"
+        headers = {"Accept": accept, "X-Requested-With": "appsec.perimeter"}
         if body is not None:
             headers["Content-Type"] = content_type
         if self._token is None:
             authorization = {"Authorization": f"Basic {self._basic}"}
-            response = self._send(method, url, headers | authorization, body, path, idempotent=idempotent)
-        else:
-            response = self._send_with_token(self._token, method, url, headers, body, path, idempotent=idempotent)
-        return t.cast(Raw, response.memo["envelope"])
+            return self._send(method, url, headers | authorization, body, judged_by, idempotent=idempotent)
+        return self._send_with_token(self._token, method, url, headers, body, judged_by, idempotent=idempotent)
 
     def _send(
         self,
@@ -162,19 +203,22 @@ class QualysClient:
         url: str,
         headers: dict[str, str],
         body: bytes | None,
-        path: str,
+        judged_by: Judge,
         *,
         idempotent: bool,
         renewable: bool = False,
     ) -> Response:
         def classify(response: Response) -> Verdict:
             try:
-                verdict = judge(response, path, idempotent=idempotent)
+                verdict = judged_by(response)
             except AuthenticationFailed:
-                if renewable:
-                    return ACCEPT
-                raise
-            return ACCEPT if renewable and response.status == 401 else verdict
+                if not renewable:
+                    raise
+            else:
+                if not renewable or response.status != 401:
+                    return verdict
+            response.memo["refused"] = True
+            return ACCEPT
 
         return self.http.request(method, url, headers=headers, body=body, idempotent=idempotent, classify=classify)
 
@@ -185,7 +229,7 @@ class QualysClient:
         url: str,
         headers: dict[str, str],
         body: bytes | None,
-        path: str,
+        judged_by: Judge,
         *,
         idempotent: bool,
     ) -> Response:
@@ -195,14 +239,19 @@ class QualysClient:
             token = tokens.get()
             bearer = {"Authorization": f"Bearer {token}", "request-source": "gateway"}
             return self._send(
-                method, url, headers | bearer, body, path, idempotent=idempotent, renewable=renewable
+                method, url, headers | bearer, body, judged_by, idempotent=idempotent, renewable=renewable
             ), token
 
         response, token = send(renewable=True)
-        if "envelope" not in response.memo:
+        if "refused" in response.memo:
             tokens.forget(token)
             response, _token = send(renewable=False)
         return response
+
+
+def place_of(resource: str) -> tuple[str, str]:
+    """API version and module of an object."""
+    return _PLACES.get(resource, ("3.0", "was"))
 
 
 def _basic_value(connection: Connection) -> str | None:

@@ -11,6 +11,7 @@ more than it should is how data gets deleted.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from .._http.errors import OptionError
@@ -74,6 +75,33 @@ WEBAPP: dict[str, CriterionType] = {
     "attributes": TEXT,
 }
 
+AUTH_RECORD: dict[str, CriterionType] = {
+    "id": INTEGER,
+    "name": TEXT,
+    # A text on the vendor's page, a number on the SDK's.
+    "tags": CriterionType("text", ("EQUALS", "NOT EQUALS", "GREATER", "LESSER", "IN", "CONTAINS", "NONE")),
+    "tags.name": TEXT,
+    "tags.id": INTEGER,
+    "createdDate": DATE,
+    "updatedDate": DATE,
+    "lastScan.date": DATE,
+    "lastScan.authStatus": keyword("NONE", "NOT_USED", "SUCCESSFUL", "FAILED", "PARTIAL"),
+    "isUsed": BOOLEAN,
+    "contents": keyword(
+        "FORM_STANDARD",
+        "FORM_CUSTOM",
+        "FORM_SELENIUM",
+        "SERVER_BASIC",
+        "SERVER_DIGEST",
+        "SERVER_NTLM",
+        "CERTIFICATE",
+        "OAUTH2_AUTH_CODE",
+        "OAUTH2_IMPLICIT",
+        "OAUTH2_PASSWORD",
+        "OAUTH2_CLIENT_CREDS",
+    ),
+}
+
 FINDING: dict[str, CriterionType] = {
     "id": INTEGER,
     "uniqueId": TEXT,
@@ -107,13 +135,135 @@ FINDING: dict[str, CriterionType] = {
     "timesDetected": INTEGER,
 }
 
-TABLES: dict[str, dict[str, CriterionType]] = {"webapp": WEBAPP, "finding": FINDING}
+OPTION_PROFILE: dict[str, CriterionType] = {
+    "id": INTEGER,
+    "name": TEXT,
+    "tags.name": TEXT,
+    "tags.id": INTEGER,
+    "createdDate": DATE,
+    "updatedDate": DATE,
+    "usedByWebApps": BOOLEAN,
+    "usedBySchedules": BOOLEAN,
+    "owner.id": INTEGER,
+    "owner.name": TEXT,
+    "owner.username": TEXT,
+}
+
+TAG: dict[str, CriterionType] = {
+    "id": INTEGER,
+    "name": TEXT,
+    "parent": INTEGER,
+    "ruleType": keyword(
+        "STATIC",
+        "GROOVY",
+        "OS_REGEX",
+        "NETWORK_RANGE",
+        "NAME_CONTAINS",
+        "INSTALLED_SOFTWARE",
+        "OPEN_PORTS",
+        "VULN_EXIST",
+        "ASSET_SEARCH",
+        "CLOUD_ASSET",
+        "BUSINESS_INFORMATION",
+        "GLOBAL_ASSET_VIEW",
+        "TAG_SET",
+    ),
+    # The words are not documented.
+    "provider": keyword(),
+    "color": TEXT,
+    "criticalityScore": INTEGER,
+}
+
+WASSCAN: dict[str, CriterionType] = {
+    "id": INTEGER,
+    "name": TEXT,
+    "reference": TEXT,
+    "webApp.id": INTEGER,
+    "webApp.name": TEXT,
+    "webApp.tags": NOTHING,
+    "webApp.tags.id": INTEGER,
+    "launchedDate": DATE,
+    "type": keyword("VULNERABILITY", "DISCOVERY"),
+    "mode": keyword("ONDEMAND", "SCHEDULED", "API"),
+    "status": keyword("SUBMITTED", "RUNNING", "FINISHED", "ERROR", "CANCELED", "PROCESSING"),
+    "authStatus": keyword("NONE", "NOT_USED", "SUCCESSFUL", "FAILED", "PARTIAL"),
+    "resultsStatus": keyword(
+        "NOT_USED",
+        "TO_BE_PROCESSED",
+        "NO_HOST_ALIVE",
+        "NO_WEB_SERVICE",
+        "SERVICE_ERROR",
+        "TIME_LIMIT_REACHED",
+        "SCAN_INTERNAL_ERROR",
+        "SCAN_RESULTS_INVALID",
+        "SUCCESSFUL",
+        "PROCESSING",
+        "TIME_LIMIT_EXCEEDED",
+        "SCAN_NOT_LAUNCHED",
+        "SCANNER_NOT_AVAILABLE",
+        "SUBMITTED",
+        "RUNNING",
+        "FINISHED",
+        "CANCELED",
+        "CANCELING",
+        "ERROR",
+        "DELETED",
+        "CANCELED_WITH_RESULTS",
+    ),
+}
+
+WASSCANSCHEDULE: dict[str, CriterionType] = {
+    "id": INTEGER,
+    "name": TEXT,
+    "owner.id": INTEGER,
+    "createdDate": DATE,
+    "updatedDate": DATE,
+    "active": BOOLEAN,
+    "invalid": BOOLEAN,
+    "type": keyword("VULNERABILITY", "DISCOVERY"),
+    "webApp.name": TEXT,
+    "webApp.id": INTEGER,
+    "webApp.tags": NOTHING,
+    "webApp.tags.id": INTEGER,
+    "lastScan": NOTHING,
+    "lastScan.launchedDate": DATE,
+    # The words are not documented.
+    "lastScan.status": keyword(),
+    "multi": BOOLEAN,
+}
+
+REPORT: dict[str, CriterionType] = {
+    "id": INTEGER,
+    "name": TEXT,
+    "tags.id": INTEGER,
+    "tags.name": TEXT,
+    "creationDate": DATE,
+    "type": keyword(
+        "WAS_SCAN_REPORT", "WAS_WEBAPP_REPORT", "WAS_SCORECARD_REPORT", "WAS_CATALOG_REPORT", "DATALIST_REPORT"
+    ),
+    "format": keyword(
+        "HTML_ZIPPED", "HTML_BASE64", "PDF", "PDF_ENCRYPTED", "POWERPOINT", "CSV", "CSV_V2", "XML", "WORD"
+    ),
+    "status": keyword("RUNNING", "COMPLETE", "ERROR"),
+}
+
+TABLES: dict[str, dict[str, CriterionType]] = {
+    "webapp": WEBAPP,
+    "webappauthrecord": AUTH_RECORD,
+    "finding": FINDING,
+    "optionprofile": OPTION_PROFILE,
+    "tag": TAG,
+    "wasscan": WASSCAN,
+    "wasscanschedule": WASSCANSCHEDULE,
+    "report": REPORT,
+}
 """The fields of each object that can be searched."""
 
 _SPELLINGS = {"CANCELLED": "CANCELED"}
 """The SDK's page writes two Ls; the API has one."""
 
 _WITHOUT_VALUE = ("NONE", "IS EMPTY")
+_BARE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def build(filters: t.Sequence[t.Mapping[str, t.Any]] | None, resource: str, *, strict: bool = True) -> list[Criterion]:
@@ -178,6 +328,8 @@ def _value_text(field: str, operator: str, value: t.Any, kind: CriterionType | N
 
 
 def _one_value(field: str, value: t.Any, kind: CriterionType | None) -> str:
+    if isinstance(value, (dict, list)):
+        raise OptionError(f"filters: {field} takes a text, a number or a boolean.", hint="For IN, a list of them.")
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     if kind is None or kind.name == "text":
         return text
@@ -197,7 +349,7 @@ def _integer(text: str, kind: CriterionType) -> str | None:
 def _keyword(text: str, kind: CriterionType) -> str | None:
     word = text.upper()
     word = _SPELLINGS.get(word, word)
-    return word if word in kind.enum else None
+    return word if not kind.enum or word in kind.enum else None
 
 
 def _boolean(text: str, _kind: CriterionType) -> str | None:
@@ -211,7 +363,7 @@ def _date(text: str, _kind: CriterionType) -> str | None:
     except ValueError:
         return None
     # A bare date is sent as it is: the vendor takes it, and only the vendor knows what "equal to a day" means.
-    return text if len(text) == len("2026-01-31") else utc_text(moment.replace(microsecond=0))
+    return text if _BARE_DATE.fullmatch(text) else utc_text(moment.replace(microsecond=0))
 
 
 _CHECKS: dict[str, t.Callable[[str, CriterionType], str | None]] = {

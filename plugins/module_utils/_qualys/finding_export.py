@@ -8,6 +8,8 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import collections
+import math
+import os
 import pathlib
 import threading
 import typing as t
@@ -27,6 +29,10 @@ from .normalise import SOURCE, FindingNormaliser
 from .shapes import Raw
 
 Options = t.Mapping[str, t.Any]
+
+WINDOWS_AT_WORK = 1.5
+"""For each connection: while one window's page becomes lines, the next page of another is on its way. More would be
+faster still, and hold more pages in memory."""
 
 
 class _Export:
@@ -49,7 +55,7 @@ class _Export:
         tally = Tally(self._listing.client.count(RESOURCE, self._listing.criteria))
         self._read_once(tally)
         if not self._listing.settled(tally, self._snapshot.records):
-            tally.rereads = 1
+            tally.start_again()
             self._read_once(tally)
             self._listing.settled(tally, self._snapshot.records)
         return tally
@@ -59,7 +65,8 @@ class _Export:
         self.assets.clear()
         self.unknown.clear()
         windows = self._listing.windows(max(tally.announced_before, tally.announced_after))
-        every(windows, lambda window: self._window(window, tally), workers=self._client.workers)
+        workers = math.ceil(self._client.workers * WINDOWS_AT_WORK)
+        every(windows, lambda window: self._window(window, tally), workers=workers)
 
     def _window(self, window: Window, tally: Tally) -> None:
         part = self._snapshot.part(window.index)
@@ -73,11 +80,19 @@ class _Export:
             self.assets |= assets
             self.unknown += normaliser.unknown
 
-    def _in_full(self, page: list[Raw]) -> t.Iterable[Raw]:
-        if not self._full:
-            return page
-        # One that vanished meanwhile is left out; the count at the end then says whether anything is missing.
-        return (raw for short in page if (raw := self._client.get(RESOURCE, short["id"])) is not None)
+    def _in_full(self, page: list[Raw]) -> t.Iterator[Raw]:
+        for short in _drained(page):
+            raw = self._client.get(RESOURCE, short["id"]) if self._full else short
+            # One that vanished meanwhile is left out; the count at the end then says whether anything is missing.
+            if raw is not None:
+                yield raw
+
+
+def _drained(page: list[Raw]) -> t.Iterator[Raw]:
+    """The records in order. Each is let go once it is used: with many pages at work, that is most of the memory."""
+    page.reverse()
+    while page:
+        yield page.pop()
 
 
 def _write_page(part: Part, normaliser: FindingNormaliser, page: t.Iterable[Raw], assets: set[str]) -> None:
@@ -97,7 +112,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
     since = _since(params.get("since"))
     if since is not None:
         criteria.append({"field": "lastTestedDate", "operator": "GREATER", "value": since})
-    dest = pathlib.Path(params["dest"]).expanduser()
+    dest = pathlib.Path(os.path.expanduser(params["dest"]))
     compress = dest.name.endswith(".gz") if params.get("compress") is None else bool(params["compress"])
     with Snapshot(dest, compress=compress) as snapshot:
         started = now_text()

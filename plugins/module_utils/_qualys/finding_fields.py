@@ -47,6 +47,11 @@ def identifier(value: t.Any) -> str | None:
     return None if value is None else str(value)
 
 
+def moment(value: t.Any) -> str | None:
+    """A date in canonical form."""
+    return canonical_time(text(value))
+
+
 def parameter(value: t.Any) -> str | None:
     """The parameter's name, which arrives URL-encoded."""
     name = text(value)
@@ -106,10 +111,10 @@ FIELDS: dict[str, Entry] = {
     "editedSeverityDate": Entry(None, None, SUMMARY, always=False),
     "url": Entry("url", text, SUMMARY, always=False),
     "status": Entry("status", None, SUMMARY, always=False),
-    "firstDetectedDate": Entry("first_seen", canonical_time, SUMMARY),
-    "lastDetectedDate": Entry("last_seen", canonical_time, SUMMARY),
-    "lastTestedDate": Entry("last_tested", canonical_time, SUMMARY),
-    "fixedDate": Entry("fixed_at", canonical_time, SUMMARY, always=False),
+    "firstDetectedDate": Entry("first_seen", moment, SUMMARY),
+    "lastDetectedDate": Entry("last_seen", moment, SUMMARY),
+    "lastTestedDate": Entry("last_tested", moment, SUMMARY),
+    "fixedDate": Entry("fixed_at", moment, SUMMARY, always=False),
     "updatedDate": Entry(None, None, SUMMARY, always=False),
     "timesDetected": Entry("times_seen", number, SUMMARY, always=False),
     "webApp": Entry("asset", None, SUMMARY),

@@ -7,8 +7,10 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
+from .._http.errors import OptionError
 from .._records.model import Finding
 from .._records.query import Query
 from .._records.result import Result
@@ -20,6 +22,8 @@ from .normalise import FindingNormaliser
 
 Options = t.Mapping[str, t.Any]
 
+_ID = re.compile(r"[0-9]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
 
 def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
     """Logic of ``qualys_was_finding_info``. Reads only, so that check mode changes nothing."""
@@ -28,7 +32,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         keep_sensitive=params["sensitive"] == "keep", include_raw=params["include_raw"], raw_as=lambda raw: raw
     )
     if params.get("id") is not None:
-        raw = client.get(RESOURCE, params["id"])
+        raw = client.get(RESOURCE, _identifier(params["id"]))
         return _info([normaliser.finding(raw)] if raw else [], 1 if raw else 0, normaliser, query)
     criteria = build(params.get("filters"), RESOURCE, strict=params["filters_strict"])
     if params["count_only"]:
@@ -40,6 +44,14 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
     result = _info([normaliser.finding(raw) for raw in excerpt.records], excerpt.total, normaliser, query)
     result.warnings += excerpt.warnings
     return result
+
+
+def _identifier(written: str) -> str:
+    if not _ID.fullmatch(written):
+        raise OptionError(
+            f"id: {written!r} is not the id of a finding.", hint="Give its id, which is a number, or its uniqueId."
+        )
+    return written
 
 
 def _info(

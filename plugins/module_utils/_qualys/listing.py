@@ -16,7 +16,7 @@ import math
 import threading
 import typing as t
 
-from .._http.errors import BadResponse
+from .._http.errors import BadResponse, OptionError
 from .._reconcile.apply import every
 from .client import QualysClient
 from .criteria import Criterion
@@ -60,6 +60,11 @@ class Tally:
         """Count records that came twice; windows call this side by side."""
         with self._lock:
             self.duplicates += count
+
+    def start_again(self) -> None:
+        """What the first reading came to no longer counts."""
+        self.rereads += 1
+        self.duplicates = 0
 
     @property
     def complete(self) -> bool:
@@ -115,19 +120,22 @@ class Listing:
         while True:
             criteria = [*self.criteria, *window.criteria(cursor)]
             page = self.client.page(self.resource, criteria, limit=self.page_size, verbose=self.verbose)
-            fresh = _fresh(page.records, cursor, window)
+            fresh, last_id = _fresh(page.records, cursor, window), page.last_id
             if tally is not None:
                 tally.add_duplicates(len(page.records) - len(fresh))
+            # A page takes megabytes once it is parsed, so it is let go before the next one is read.
+            del page
             if fresh:
                 yield fresh
-            if page.last_id is None:
+            del fresh
+            if last_id is None:
                 return
-            if cursor is not None and page.last_id <= cursor:
+            if cursor is not None and last_id <= cursor:
                 raise BadResponse(
                     f"Qualys' search of {self.resource} does not advance: it answered with the same page twice.",
                     hint="Run again; if it persists, it is a fault of the platform.",
                 )
-            cursor = page.last_id
+            cursor = last_id
 
     def stream(self) -> t.Iterator[Raw]:
         """All records in one window, as they come; for when only the first few are wanted."""
@@ -139,7 +147,7 @@ class Listing:
         tally = Tally(self.client.count(self.resource, self.criteria))
         records = self._gather(tally)
         if not self.settled(tally, len(records)):
-            tally.rereads = 1
+            tally.start_again()
             records = self._gather(tally)
             self.settled(tally, len(records))
         return records, tally
@@ -193,8 +201,15 @@ def read_excerpt(listing: Listing, limit: int | None, *, in_full: bool) -> Excer
         listing: what to read.
         limit: how many records at most; None for all.
         in_full: whether each is then read again by its id, one request a record.
+
+    Raises:
+        OptionError: the limit is negative.
     """
     warnings: list[str] = []
+    if limit is not None and limit < 0:
+        raise OptionError(
+            f"limit: {limit} is not a number of records.", hint="Give 0 or more, or leave it out for all."
+        )
     if limit is None:
         records, tally = listing.read()
         total = tally.announced_after

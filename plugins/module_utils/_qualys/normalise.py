@@ -76,6 +76,7 @@ class FindingNormaliser:
         self._include_raw = include_raw
         self._raw_as = raw_as
         self.unknown: collections.Counter[str] = collections.Counter()
+        self._assets: dict[t.Any, tuple[t.Any, Asset]] = {}
 
     def finding(self, raw: Raw) -> Finding:
         """One finding. Never fails on a value: what is not understood is None or ``unknown``, and counted."""
@@ -86,18 +87,18 @@ class FindingNormaliser:
                 record[direct[0]] = direct[1](value)
         self._classify(record, raw)
         record["ignored"] = _ignored(raw)
-        record["asset"] = _asset(raw.get("webApp"))
+        record["asset"] = self._asset(raw.get("webApp"))
         record["cvss_score"] = cvss_score(raw.get("cvssV3"))
         record["cvss_vector"] = cvss_vector(raw.get("cvssV3"))
         self._add_evidence(record, raw)
-        # Information-gathered and imported findings may have neither rule nor place: their title tells them apart.
-        extra = record["title"] if record["rule_id"] in (None, "0") or not record["url"] else None
+        # Imported findings have no rule: their title tells them apart.
+        extra = record["title"] if record["rule_id"] in (None, "0") else None
         record["fingerprint"] = fingerprint(
             SOURCE,
             record["asset"]["id"],
             record["rule_id"],
             record["url"],
-            record["method"],
+            None,  # the method comes with the evidence, which a summary lacks and whose order may change
             record["parameter"],
             extra,
         )
@@ -127,6 +128,16 @@ class FindingNormaliser:
             self.unknown[f"{field}={str(value)[:40]}"] += 1
             return "unknown"
         return word
+
+    def _asset(self, web_app: t.Any) -> Asset:
+        """As :func:`_asset`, made once for an application: thousands of findings name the same one."""
+        key = web_app.get("id") if isinstance(web_app, dict) else None
+        if not isinstance(key, (int, str)):
+            return _asset(web_app)
+        known = self._assets.get(key)
+        if known is None or known[0] != web_app:
+            known = self._assets[key] = (web_app, _asset(web_app))
+        return known[1]
 
     def _add_evidence(self, record: dict[str, t.Any], raw: Raw) -> None:
         hide_result = not self._keep and record["kind"] == "sensitive_content"

@@ -39,17 +39,13 @@ def show_reference(reference: Reference) -> str:
     return str(reference.id) if reference.id is not None else str(reference.name)
 
 
-class _Kind(t.NamedTuple):
-    what: str
-    api: str
-    module: str
-
-
 _KINDS = {
-    "tag": _Kind("tag", "2.0", "am"),
-    "webappauthrecord": _Kind("authentication record", "3.0", "was"),
-    "optionprofile": _Kind("option profile", "3.0", "was"),
-    "dnsoverride": _Kind("DNS override", "3.0", "was"),
+    "tag": "tag",
+    "webapp": "web application",
+    "webappauthrecord": "authentication record",
+    "optionprofile": "option profile",
+    "dnsoverride": "DNS override",
+    "reporttemplate": "report template",
 }
 
 
@@ -89,16 +85,16 @@ class References:
             return self._found[key]
 
     def _look_up(self, resource: str, option: str, name: str) -> Reference:
-        kind = _KINDS[resource]
+        what = _KINDS[resource]
         criteria = [{"field": "name", "operator": "EQUALS", "value": name}]
-        page = self._client.page(resource, criteria, limit=10, api=kind.api, module=kind.module)
+        page = self._client.page(resource, criteria, limit=10)
         found = [Reference.of(raw) for raw in page.records if text(raw.get("name")) == name]
         if not found:
             raise OptionError(
-                f"{option}: there is no {kind.what} named {name!r}.",
+                f"{option}: there is no {what} named {name!r}.",
                 hint="Names are compared exactly; an id can be given instead.",
             )
         if len(found) > 1:
             ids = ", ".join(str(reference.id) for reference in found)
-            raise AmbiguousMatch(f"{option}: {name!r} names several {kind.what}s: {ids}.", hint="Give the id instead.")
+            raise AmbiguousMatch(f"{option}: {name!r} names several {what}s: {ids}.", hint="Give the id instead.")
         return found[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import typing as t
 
 Raw = dict[str, t.Any]
@@ -27,25 +28,27 @@ def number(value: t.Any) -> int | None:
     """A whole number, which Qualys writes as a number or as text."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
 def decimal(value: t.Any) -> float | None:
-    """A decimal number, which Qualys writes as a number or as text."""
+    """A finite decimal number, which Qualys writes as a number or as text."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return found if math.isfinite(found) else None
 
 
 def text(value: t.Any) -> str | None:
     """A text; also the text of an element with attributes, which is an object with ``value``."""
     if isinstance(value, dict):
         value = value.get("value")
-    if value is None or isinstance(value, (list, dict)):
-        return None
-    return value if isinstance(value, str) else str(value)
+    # Nearly every value is a text already, and this runs a few dozen times for each record.
+    if isinstance(value, str):
+        return value
+    return None if value is None or isinstance(value, (list, dict)) else str(value)
 
 
 def items(collection: t.Any, wrapper: str = "list") -> list[t.Any]:

@@ -8,14 +8,15 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import base64
-import json
 import re
 import threading
 import time
 import typing as t
 
 from .._http.errors import AuthenticationFailed, BadResponse
+from .._records.codec import loads
 from .connection import Connection
+from .shapes import decimal
 
 if t.TYPE_CHECKING:
     from .._http.session import HttpSession
@@ -92,7 +93,7 @@ def _expiry(token: str) -> float | None:
     """When the token says it expires, in seconds since 1970; None when it does not say."""
     payload = token.split(".")[1]
     try:
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return float(claims["exp"])
-    except (ValueError, KeyError, TypeError):
+        claims = loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
         return None
+    return decimal(claims.get("exp")) if isinstance(claims, dict) else None

@@ -7,22 +7,36 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from urllib.parse import urlsplit
 
 from .._http.errors import OptionError
 from .._reconcile.plan import Change, Plan
 from .._reconcile.redact import MARKER
-from .._reconcile.spec import Field, Record
+from .._reconcile.spec import Field, Record, option_spec
 from .._records.times import canonical_time
+from .elements import (
+    COMMENTS,
+    GET,
+    TAGS,
+    TEXT_LIST,
+    VERBOSE,
+    ListShape,
+    comment_list,
+    comments,
+    list_node,
+    named,
+    plain_node,
+    reference_key,
+    reference_list,
+    reference_node,
+    stripped,
+)
 from .references import Reference, show_reference
 from .shapes import Raw, items, number, text, truth, user_name
 from .xml import Attributed, Node
 
-SEARCH, VERBOSE, GET = 0, 1, 2
-"""The reads, cheapest first: search, verbose search, get (one request for each application)."""
-
-_TEXT_LIST: dict[str, t.Any] = {"type": "list", "elements": "str"}
 _RAW_LIST: dict[str, t.Any] = {"type": "list", "elements": "raw"}
 _SCRIPT_OPTIONS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -36,10 +50,6 @@ _SCANNER_OPTIONS: dict[str, t.Any] = {
     "type": {"type": "str", "choices": ["EXTERNAL", "INTERNAL", "scannerTags"], "required": True},
     "friendly_name": {"type": "str"},
 }
-
-
-def _stripped(value: t.Any) -> str:
-    return str(value).strip()
 
 
 def same_url(value: str) -> str:
@@ -72,7 +82,12 @@ def _entry_key(entry: Record) -> t.Hashable:
     return entry["value"], entry["regex"]
 
 
-def _header(value: t.Any) -> str:
+def header_line(value: t.Any) -> str:
+    """A header as it is compared.
+
+    Raises:
+        OptionError: it is not of the form ``Name: value``.
+    """
     name, colon, content = str(value).partition(":")
     if not name.strip() or not colon:
         # The text itself may hold a token, so it is not quoted.
@@ -90,6 +105,13 @@ def _show_script(script: Record) -> Record:
     return script | {"data": MARKER if script.get("data") else None}
 
 
+def _attribute_value(value: t.Any) -> str:
+    """Attributes are text; YAML may have made something else of what the user wrote."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _hours(value: t.Any) -> int | None:
     """Zero hours means: no limit."""
     return int(value) or None
@@ -99,28 +121,20 @@ def _scanner(value: t.Any) -> Record:
     return {"type": value["type"], "friendly_name": value.get("friendly_name") or None}
 
 
-def _reference_key(reference: Reference) -> t.Hashable:
-    return reference.id if reference.id is not None else reference.name
-
-
-def _references(name: str, read: int) -> Field:
-    return Field(name=name, kind="list", option=_TEXT_LIST, key=_reference_key, show=show_reference, read=read)
-
-
 def _url_list(name: str) -> Field:
     return Field(name=name, kind="list", option=_RAW_LIST, normalise=url_entry, key=_entry_key, read=GET)
 
 
 FIELDS: tuple[Field, ...] = (
-    Field(name="name", option={"type": "str"}, normalise=_stripped),
-    Field(name="url", option={"type": "str"}, normalise=_stripped, key=same_url),
-    Field(name="owner", option={"type": "str"}, key=_reference_key, show=show_reference, read=GET),
+    Field(name="name", option={"type": "str"}, normalise=stripped),
+    Field(name="url", option={"type": "str"}, normalise=stripped, key=same_url),
+    Field(name="owner", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
     Field(name="scope", option={"type": "str", "choices": ["ALL", "LIMIT", "SUBDOMAIN", "DOMAINS"]}, read=GET),
-    Field(name="sub_domain", option={"type": "str"}, normalise=_stripped, read=GET),
-    Field(name="domains", kind="list", option=_TEXT_LIST, normalise=_stripped, read=GET),
-    Field(name="uris", kind="list", option=_TEXT_LIST, normalise=_stripped, read=GET),
-    _references("tags", VERBOSE),
-    _references("scanner_tags", GET),
+    Field(name="sub_domain", option={"type": "str"}, normalise=stripped, read=GET),
+    Field(name="domains", kind="list", option=TEXT_LIST, normalise=stripped, read=GET),
+    Field(name="uris", kind="list", option=TEXT_LIST, normalise=stripped, read=GET),
+    reference_list("tags", VERBOSE),
+    reference_list("scanner_tags", GET),
     Field(
         name="default_scanner",
         option={"type": "dict", "options": _SCANNER_OPTIONS},
@@ -128,14 +142,14 @@ FIELDS: tuple[Field, ...] = (
         key=repr,
         read=GET,
     ),
-    _references("auth_records", GET),
-    Field(name="default_profile", option={"type": "str"}, key=_reference_key, show=show_reference, read=GET),
-    Field(name="attributes", kind="mapping", option={"type": "dict"}, normalise=str, read=GET),
+    reference_list("auth_records", GET),
+    Field(name="default_profile", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
+    Field(name="attributes", kind="mapping", option={"type": "dict"}, normalise=_attribute_value, read=GET),
     Field(
         name="headers",
         kind="list",
-        option=_TEXT_LIST | {"no_log": True},
-        normalise=_header,
+        option=TEXT_LIST | {"no_log": True},
+        normalise=header_line,
         show=_show_header,
         read=GET,
     ),
@@ -146,7 +160,7 @@ FIELDS: tuple[Field, ...] = (
     Field(name="use_robots", option={"type": "str"}, read=GET),
     Field(name="use_sitemap", option={"type": "bool"}, read=GET),
     Field(name="cancel_after", option={"type": "int"}, normalise=_hours, read=GET),
-    _references("dns_overrides", GET),
+    reference_list("dns_overrides", GET),
     Field(
         name="crawling_scripts",
         kind="list",
@@ -155,8 +169,11 @@ FIELDS: tuple[Field, ...] = (
         show=_show_script,
         read=GET,
     ),
-    Field(name="comments", kind="list", option=_TEXT_LIST, normalise=_stripped, read=GET),
+    comment_list(),
 )
+
+OPTIONS = option_spec(FIELDS)
+"""Ansible's specification of the options that the fields stand for."""
 
 REFERENCES: dict[str, str] = {
     "tags": "tag",
@@ -182,10 +199,6 @@ READ_ONLY: tuple[str, ...] = (
 
 
 # Reading
-
-
-def _named(collection: t.Any) -> list[Reference]:
-    return [Reference.of(item) for item in items(collection) if isinstance(item, dict)]
 
 
 def _one(value: t.Any) -> Reference | None:
@@ -227,17 +240,14 @@ def _scripts(collection: t.Any) -> list[Record]:
     ]
 
 
-def _comments(collection: t.Any) -> list[str]:
-    return [found for item in items(collection) if isinstance(item, dict) and (found := text(item.get("contents")))]
-
-
 def _default_scanner(value: t.Any) -> Record | None:
     if not isinstance(value, dict) or not value.get("type"):
         return None
     return {"type": text(value["type"]), "friendly_name": text(value.get("friendlyName"))}
 
 
-def _last_scan(value: t.Any) -> Record | None:
+def _last_scan(raw: Raw) -> Record | None:
+    value = raw.get("lastScan")
     if not isinstance(value, dict):
         return None
     summary = value.get("summary")
@@ -246,7 +256,8 @@ def _last_scan(value: t.Any) -> Record | None:
         "id": number(value.get("id")),
         "name": text(value.get("name")),
         "date": canonical_time(text(value.get("launchedDate")) or text(value.get("date"))),
-        "status": text(value.get("status")),
+        # The status stands beside the scan, and not in it.
+        "status": text(value.get("status")) or text(raw.get("lastScanStatus")),
         "results_status": text(summary.get("resultsStatus")),
         "auth_status": text(summary.get("authStatus")),
     }
@@ -265,10 +276,10 @@ _READERS: tuple[tuple[str, t.Callable[[Raw], t.Any]], ...] = (
     ("sub_domain", lambda raw: text(raw.get("subDomain"))),
     ("domains", lambda raw: _texts(raw.get("domains"))),
     ("uris", lambda raw: _texts(raw.get("uris"))),
-    ("tags", lambda raw: _named(raw.get("tags"))),
-    ("scanner_tags", lambda raw: _named(raw.get("defaultScannerTags"))),
+    ("tags", lambda raw: named(raw.get("tags"))),
+    ("scanner_tags", lambda raw: named(raw.get("defaultScannerTags"))),
     ("default_scanner", lambda raw: _default_scanner(raw.get("defaultScanner"))),
-    ("auth_records", lambda raw: _named(raw.get("authRecords"))),
+    ("auth_records", lambda raw: named(raw.get("authRecords"))),
     ("default_profile", lambda raw: _one(raw.get("defaultProfile"))),
     ("attributes", lambda raw: _attributes(raw.get("attributes"))),
     ("headers", lambda raw: _texts(raw.get("headers"))),
@@ -279,9 +290,9 @@ _READERS: tuple[tuple[str, t.Callable[[Raw], t.Any]], ...] = (
     ("use_robots", lambda raw: text(raw.get("useRobots"))),
     ("use_sitemap", lambda raw: truth(raw.get("useSitemap"))),
     ("cancel_after", _config_hours),
-    ("dns_overrides", lambda raw: _named(raw.get("dnsOverrides"))),
+    ("dns_overrides", lambda raw: named(raw.get("dnsOverrides"))),
     ("crawling_scripts", lambda raw: _scripts(raw.get("crawlingScripts"))),
-    ("comments", lambda raw: _comments(raw.get("comments"))),
+    ("comments", lambda raw: comments(raw.get("comments"))),
 )
 _LEVELS = {field.name: field.read for field in FIELDS}
 
@@ -299,17 +310,13 @@ def from_raw(raw: Raw, level: int = GET) -> Record:
         record |= {
             "created_by": user_name(raw.get("createdBy")),
             "updated_by": user_name(raw.get("updatedBy")),
-            "last_scan": _last_scan(raw.get("lastScan")),
+            "last_scan": _last_scan(raw),
             "is_scheduled": truth(raw.get("isScheduled")),
         }
     return record
 
 
 # Writing
-
-
-def _reference_node(reference: Reference) -> Node:
-    return {"id": reference.id}
 
 
 def _owner_node(reference: Reference | None) -> Node:
@@ -337,53 +344,35 @@ def _script_node(script: Record) -> Node:
     return node
 
 
-def _script_key_node(script: Record) -> Node:
-    return {"name": script["name"]}
+def _script_id_node(script_id: int) -> Node:
+    return {"id": script_id}
 
 
-def _plain_node(value: t.Any) -> Node:
-    return str(value)
-
-
-def _comment_node(value: t.Any) -> Node:
-    return {"contents": value}
-
-
-class _ListShape(t.NamedTuple):
-    """How a list is written: element of the list, element of an item, an item, an item to be removed."""
-
-    element: str
-    item: str
-    node: t.Callable[[t.Any], Node]
-    removal: t.Callable[[t.Any], Node] | None = None
-
-
-_LISTS: dict[str, _ListShape] = {
-    "uris": _ListShape("uris", "Url", _plain_node, _plain_node),
-    "domains": _ListShape("domains", "Domain", _plain_node, _plain_node),
-    "tags": _ListShape("tags", "Tag", _reference_node, _reference_node),
-    "scanner_tags": _ListShape("defaultScannerTags", "Tag", _reference_node, _reference_node),
-    "auth_records": _ListShape("authRecords", "WebAppAuthRecord", _reference_node, _reference_node),
-    "dns_overrides": _ListShape("dnsOverrides", "DnsOverride", _reference_node, _reference_node),
-    "attributes": _ListShape("attributes", "Attribute", _attribute_node, lambda pair: {"name": pair[0]}),
-    "headers": _ListShape("headers", "WebAppHeader", _plain_node, _plain_node),
-    "url_allowlist": _ListShape("urlAllowlist", "UrlEntry", _entry_node, _entry_node),
-    "url_excludelist": _ListShape("urlExcludelist", "UrlEntry", _entry_node, _entry_node),
-    "post_data_excludelist": _ListShape("postDataExcludelist", "UrlEntry", _entry_node, _entry_node),
-    "logout_regex_list": _ListShape("logoutRegexList", "UrlEntry", _entry_node, _entry_node),
-    "crawling_scripts": _ListShape("crawlingScripts", "SeleniumScript", _script_node, _script_key_node),
-    # The vendor has no "remove" for comments.
-    "comments": _ListShape("comments", "Comment", _comment_node),
+_LISTS: dict[str, ListShape] = {
+    "uris": ListShape("uris", "Url", plain_node, plain_node),
+    "domains": ListShape("domains", "Domain", plain_node, plain_node),
+    "tags": TAGS,
+    "scanner_tags": ListShape("defaultScannerTags", "Tag", reference_node, reference_node),
+    "auth_records": ListShape("authRecords", "WebAppAuthRecord", reference_node, reference_node),
+    "dns_overrides": ListShape("dnsOverrides", "DnsOverride", reference_node, reference_node),
+    "attributes": ListShape("attributes", "Attribute", _attribute_node, lambda pair: {"name": pair[0]}),
+    "headers": ListShape("headers", "WebAppHeader", plain_node, plain_node),
+    "url_allowlist": ListShape("urlAllowlist", "UrlEntry", _entry_node, _entry_node),
+    "url_excludelist": ListShape("urlExcludelist", "UrlEntry", _entry_node, _entry_node),
+    "post_data_excludelist": ListShape("postDataExcludelist", "UrlEntry", _entry_node, _entry_node),
+    "logout_regex_list": ListShape("logoutRegexList", "UrlEntry", _entry_node, _entry_node),
+    "crawling_scripts": ListShape("crawlingScripts", "SeleniumScript", _script_node, _script_id_node),
+    "comments": COMMENTS,
 }
 
 _SCALARS: dict[str, tuple[str, t.Callable[[t.Any], Node]]] = {
-    "name": ("name", _plain_node),
-    "url": ("url", _plain_node),
+    "name": ("name", plain_node),
+    "url": ("url", plain_node),
     "owner": ("owner", _owner_node),
-    "scope": ("scope", _plain_node),
-    "sub_domain": ("subDomain", _plain_node),
-    "default_profile": ("defaultProfile", _reference_node),
-    "use_robots": ("useRobots", _plain_node),
+    "scope": ("scope", plain_node),
+    "sub_domain": ("subDomain", plain_node),
+    "default_profile": ("defaultProfile", reference_node),
+    "use_robots": ("useRobots", plain_node),
     "use_sitemap": ("useSitemap", bool),
 }
 
@@ -399,7 +388,9 @@ def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
     for change in plan.changes:
         name = change.field.name
         if name in _LISTS:
-            webapp[_LISTS[name].element] = _list_node(_LISTS[name], change, create=plan.action == "create")
+            if name == "crawling_scripts":
+                change = _with_script_ids(change, raw or {})
+            webapp[_LISTS[name].element] = list_node(_LISTS[name], change, create=plan.action == "create")
         elif name == "cancel_after":
             webapp["config"] = _config_node(raw or {}, change.after)
         elif name == "default_scanner":
@@ -410,17 +401,12 @@ def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
     return {"WebApp": webapp}
 
 
-def _list_node(shape: _ListShape, change: Change, *, create: bool) -> Node:
-    whole = list(change.after.items()) if isinstance(change.after, dict) else change.after
-    if create or shape.removal is None or (change.replace and whole):
-        return {"set": {shape.item: [shape.node(item) for item in whole]}}
-    # Whether an empty "set" clears a list is not documented; removing each item always does.
-    node: dict[str, Node] = {}
-    if change.added:
-        node["add"] = {shape.item: [shape.node(item) for item in change.added]}
-    if change.removed:
-        node["remove"] = {shape.item: [shape.removal(item) for item in change.removed]}
-    return node
+def _with_script_ids(change: Change, raw: Raw) -> Change:
+    """Qualys tells scripts apart by id, users by name: one that goes, or gets new content, is removed by its id."""
+    names = {script["name"] for script in (*change.removed, *change.added)}
+    held = (item for item in items(raw.get("crawlingScripts")) if isinstance(item, dict))
+    ids = (number(item.get("id")) for item in held if text(item.get("name")) in names)
+    return dataclasses.replace(change, removed=tuple(found for found in ids if found is not None))
 
 
 def _scanner_node(scanner: Record | None) -> Node:

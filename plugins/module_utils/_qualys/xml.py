@@ -42,7 +42,8 @@ def service_request(data: t.Mapping[str, Node]) -> bytes:
     root = ET.Element("ServiceRequest")
     _append(root, "data", data)
     body: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return body
+    # A reader of XML takes a bare carriage return for a line feed.
+    return body.replace(b"\r", b"&#13;")
 
 
 def _append(parent: ET.Element, name: str, node: Node) -> None:

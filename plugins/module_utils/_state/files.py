@@ -19,6 +19,8 @@ from .._http.errors import FileError
 
 PRIVATE = 0o600
 _CHUNK = 1 << 20
+_BUFFER = 1 << 16
+"""Small, as many files may be staged at once; what is larger is written past it."""
 
 
 def reason(error: OSError) -> str:
@@ -95,7 +97,7 @@ class Staged:
         self.target = target
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
         self.path = pathlib.Path(name)
-        self.file: t.BinaryIO = os.fdopen(descriptor, "w+b", buffering=_CHUNK)
+        self.file: t.BinaryIO = os.fdopen(descriptor, "w+b", buffering=_BUFFER)
         try:
             os.fchmod(descriptor, _mode_for(target) if mode is None else mode)
         except OSError:

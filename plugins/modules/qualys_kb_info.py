@@ -1,0 +1,169 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the knowledge base of Qualys."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qualys_kb_info
+short_description: Read the knowledge base of Qualys
+version_added: 1.0.0
+description:
+  - Reads what vulnerabilities mean and how they are fixed from the knowledge base of Qualys, which the findings of
+    Qualys Web Application Scanning lack.
+  - Answers are kept under O(state_dir), because this API allows few calls an hour.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._attributes.actiongroup_qualys
+  - appsec.perimeter._connection
+  - appsec.perimeter._qualys
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Neither O(dest) nor what is kept under O(state_dir) is written.
+  diff_mode:
+    support: none
+    details:
+      - The texts are too long to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - RV(ignore:changed) is true only when O(dest) is given and held other entries.
+options:
+  qids:
+    description:
+      - Numbers of the vulnerabilities, which are the C(rule_id) of findings. They are asked for in batches of 500.
+    type: list
+    elements: int
+    required: true
+  max_age:
+    description:
+      - How old an answer that was kept may be, as a number with V(s), V(m), V(h), V(d) or V(w). V(0s) asks Qualys in
+        any case.
+      - That Qualys does not know a number is believed for a day at most.
+    type: str
+    default: 7d
+  dest:
+    description:
+      - File to write RV(entries) to, as one JSON document, for reports and other tasks. Its folder must exist.
+    type: path
+notes:
+  - The account needs API access to the knowledge base, which is not part of every subscription to WAS.
+  - The texts are HTML of the vendor. They are data, and must be escaped or cleaned before they are shown.
+seealso:
+  - module: appsec.perimeter.qualys_was_finding_info
+"""
+
+EXAMPLES = r"""
+- name: What was found
+  appsec.perimeter.qualys_was_finding_info:
+    filters:
+      - {field: status, value: [NEW, ACTIVE, REOPENED]}
+    query: "[].rule_id"
+  register: found
+
+- name: What it means, and how it is fixed
+  appsec.perimeter.qualys_kb_info:
+    qids: "{{ found.findings | map('int') | unique }}"
+    dest: knowledge.json
+  register: knowledge
+"""
+
+RETURN = r"""
+entries:
+  description: The entries, ascending by QID. Texts are HTML, and plain in the keys that end in C(_text). Times are UTC.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - qid: 150001
+      title: Reflected Cross-Site Scripting (XSS) Vulnerabilities
+      kind: Vulnerability
+      category: Web Application
+      severity: critical
+      severity_native: "5"
+      diagnosis: "XSS vulnerabilities occur when ...<P>"
+      diagnosis_text: XSS vulnerabilities occur when ...
+      consequence: "XSS exploits pose ..."
+      consequence_text: XSS exploits pose ...
+      solution: "Filter all data ..."
+      solution_text: Filter all data ...
+      published: "2010-03-05T10:00:00Z"
+      modified: "2026-09-14T08:00:00Z"
+      patchable: false
+      pci: true
+      cves: [CVE-2024-50001]
+      references: [{id: CWE-79, url: "https://cwe.mitre.org/data/definitions/79.html"}]
+      cvss: {version: "3.1", base: 6.1, temporal: 5.8, vector: "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"}
+missing:
+  description: The numbers that Qualys does not know. V(0), which imported findings have, is always among them.
+  type: list
+  elements: int
+  returned: success
+  sample: [0]
+total:
+  description: How many entries were found.
+  type: int
+  returned: success
+  sample: 1
+truncated:
+  description: Whether there are more than were returned, which is never so.
+  type: bool
+  returned: success
+  sample: false
+fetched:
+  description: How many numbers Qualys was asked for.
+  type: int
+  returned: success
+  sample: 1
+cached:
+  description: How many answers were there already.
+  type: int
+  returned: success
+  sample: 0
+dest:
+  description: The file.
+  type: str
+  returned: when O(dest) is given
+  sample: knowledge.json
+stats:
+  description: What the task cost. Times are seconds.
+  type: dict
+  returned: always
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}
+error:
+  description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: authentication
+    message: "Qualys answered count/was/webapp with INVALID_CREDENTIALS: Authentication failed."
+    hint: Check username and password (or client_id and client_secret), and the platform.
+    code: INVALID_CREDENTIALS
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.kb import run
+
+
+def main() -> None:
+    """Entry point."""
+    own = Spec(
+        options={
+            "qids": {"type": "list", "elements": "int", "required": True},
+            "max_age": {"type": "str", "default": "7d"},
+            "dest": {"type": "path"},
+        },
+    )
+    run_vendor_module(QUALYS.merge(own), connect, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Launch, wait for, cancel or delete a scan of Qualys WAS."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qualys_was_scan
+short_description: Launch, wait for, cancel or delete a scan of Qualys WAS
+version_added: 1.0.0
+description:
+  - Launches a scan of one web application in Qualys Web Application Scanning and waits for its end, cancels one, or
+    deletes one.
+  - A scan that belongs to the task already is adopted and not launched again. That is one of the same O(name),
+    O(webapp) and O(type) which is still under way, or which was launched within O(resume_within). So a pipeline that
+    was interrupted waits on for the same scan, and an old scan is never taken for a new one.
+  - With O(state=finished) the task fails whenever the scan ends in a way that proves nothing, such as without a live
+    host, without its login, cancelled, or at its time limit. The scan is returned all the same, with
+    RV(scan.end_reason) and RV(scan.conclusive).
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._attributes.actiongroup_qualys
+  - appsec.perimeter._connection
+  - appsec.perimeter._qualys
+attributes:
+  check_mode:
+    support: full
+    details:
+      - No scan is launched, cancelled or deleted, and nothing is waited for. RV(scan) is the scan that would be
+        adopted, or what is known of the one that would be launched, whose C(id) is then null.
+  diff_mode:
+    support: none
+    details:
+      - A scan is an action, and has no state before.
+  idempotent:
+    support: partial
+    details:
+      - A second run with O(state=finished) or O(state=launched) changes nothing while the scan is under way or was
+        launched within O(resume_within); after that it launches another scan.
+      - O(state=canceled) and O(state=absent) are idempotent.
+options:
+  state:
+    description:
+      - V(finished) launches or adopts a scan and waits for its end.
+      - V(launched) launches or adopts a scan and does not wait.
+      - V(canceled) cancels a scan that is under way, and waits until it has ended. One that has ended is left alone.
+      - V(absent) deletes a scan that has ended. One that is under way is refused, because it has to be cancelled
+        first.
+    type: str
+    choices: [finished, launched, canceled, absent]
+    default: finished
+  id:
+    description:
+      - Id of a scan, instead of O(webapp) and O(name). With O(state=finished) that scan is waited for, and none is ever
+        launched.
+    type: int
+  webapp:
+    description:
+      - Web application to scan, by name or id. Names are compared exactly; digits are taken for an id.
+    type: str
+  name:
+    description:
+      - Name of the scan. Names are not unique at Qualys. Give each run of a pipeline a name of its own, for example
+        with the number of the build, and a repeated job finds its own scan.
+    type: str
+  type:
+    description:
+      - V(VULNERABILITY) crawls and tests, V(DISCOVERY) only crawls.
+    type: str
+    choices: [VULNERABILITY, DISCOVERY]
+    default: VULNERABILITY
+  profile:
+    description:
+      - Option profile, by name or id. Needed unless the application has a default one.
+    type: str
+  auth_record:
+    description:
+      - Authentication record to log in with, by name or id, or V(default) for the default one of the application.
+      - V(none), which is also what leaving it out means, scans without login, even when the application has records.
+      - A record that is itself called C(default) or C(none) has to be given by its id.
+    type: str
+  scanner:
+    description:
+      - Which scanner is used. The default is that of the application.
+    type: dict
+    suboptions:
+      type:
+        description:
+          - V(EXTERNAL) are those of Qualys, V(INTERNAL) is one appliance, V(scannerTags) are the appliances with a tag.
+        type: str
+        choices: [EXTERNAL, INTERNAL, scannerTags]
+        required: true
+      friendly_name:
+        description:
+          - Name of the appliance, for V(INTERNAL).
+        type: str
+      tags:
+        description:
+          - Tags of the appliances, by name or id, for V(scannerTags).
+        type: list
+        elements: str
+  cancel_after:
+    description:
+      - Hours after which Qualys ends the scan. It takes precedence over the limit of the application.
+    type: int
+  cancel_with_results:
+    description:
+      - Whether O(state=canceled) keeps what the scan has found so far.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - How long the task may take in all, from its start over launch and adoption to the end of the scan, as a number
+        with V(s), V(m), V(h), V(d) or V(w). When it is over, the task fails and the scan goes on.
+      - A request that is under way by then is finished first, with the pauses that O(max_wait) allows it.
+    type: str
+    default: 6h
+  poll_interval:
+    description:
+      - How long to wait between two looks at the scan, as a duration. It varies by a tenth to either side, so that
+        pipelines which started together do not ask together.
+      - A look that fails is repeated, and never counts as an end.
+    type: str
+    default: 60s
+  resume_within:
+    description:
+      - Up to which age a scan that has finished is adopted, as a duration. The default adopts only scans that are under
+        way.
+      - A scan that ended in a way that proves nothing is never adopted.
+      - The age is measured with the clock of Qualys, as told by its answers, so that the clock of this machine does not
+        matter. Where the answers do not tell it, this machine's clock is used, and its skew adds to the age.
+    type: str
+    default: 0s
+notes:
+  - When the connection is lost during the launch, the task looks for a scan of that name and application which was not
+    there before, and adopts it. If there is none, it fails without trying again, for a second scan may cost hours.
+  - To accept an end that proves nothing, use C(failed_when) with RV(scan.end_reason).
+  - One task waits for one scan. To wait for many, launch them with O(state=launched) and then wait for each.
+seealso:
+  - module: appsec.perimeter.qualys_was_scan_info
+  - module: appsec.perimeter.qualys_was_schedule
+  - module: appsec.perimeter.qualys_was_finding_export
+"""
+
+EXAMPLES = r"""
+- name: Scan the shop, logged in, and wait for the end
+  appsec.perimeter.qualys_was_scan:
+    webapp: shop
+    name: "ci {{ lookup('ansible.builtin.env', 'CI_PIPELINE_ID') }}"
+    profile: CI quick
+    auth_record: default
+    cancel_after: 2
+    wait_timeout: 3h
+    resume_within: 1d
+  register: scan
+
+- name: Scan, and let a time limit pass
+  appsec.perimeter.qualys_was_scan:
+    webapp: shop
+    name: nightly
+    profile: Nightly full
+  register: nightly
+  failed_when:
+    - nightly is failed
+    - (nightly.scan | default({}, true)).end_reason | default('') != 'time_limit'
+
+- name: Launch without waiting
+  appsec.perimeter.qualys_was_scan:
+    webapp: "410001"
+    name: discovery
+    type: DISCOVERY
+    scanner: {type: INTERNAL, friendly_name: dmz}
+    state: launched
+  register: discovery
+
+- name: Wait for it later
+  appsec.perimeter.qualys_was_scan:
+    id: "{{ discovery.scan.id }}"
+    wait_timeout: 2h
+
+- name: Cancel it, and keep what was found
+  appsec.perimeter.qualys_was_scan:
+    id: "{{ discovery.scan.id }}"
+    state: canceled
+    cancel_with_results: true
+
+- name: Delete it
+  appsec.perimeter.qualys_was_scan:
+    id: "{{ discovery.scan.id }}"
+    state: absent
+"""
+
+RETURN = r"""
+scan:
+  description:
+    - The scan, in the form that all sources of this collection share, also when the task fails. Null when there is
+      none.
+    - After O(state=absent) it is the scan as it was.
+  type: dict
+  returned: always, once there is a scan
+  contains:
+    status:
+      description: One of V(running), V(finished), V(cancelled), V(failed) and V(unknown).
+      type: str
+      returned: success
+      sample: finished
+    end_reason:
+      description:
+        - One of V(finished), V(no_host_alive), V(no_web_service), V(authentication_failed), V(time_limit),
+          V(cancelled), V(not_launched), V(scanner_not_available), V(service_error), V(error) and V(still_running),
+          which is a scan that had not ended after O(wait_timeout). Null as long as it is open.
+        - V(authentication_failed) is also a login that worked only in part or was not used although it was asked for.
+      type: str
+      returned: success
+      sample: finished
+    conclusive:
+      description: Whether the scan allows a conclusion about the application, which only V(finished) does.
+      type: bool
+      returned: success
+      sample: true
+    links_crawled:
+      description: How many links were crawled. A finished scan without any has seen nothing, and gives a warning.
+      type: int
+      returned: success
+      sample: 120
+    counts:
+      description: Read with C(results) of M(appsec.perimeter.qualys_was_scan_info) only.
+      type: dict
+      returned: success
+      sample: null
+  sample:
+    record: scan
+    schema: 1
+    source: qualys
+    id: "9988"
+    name: ci 42
+    reference: was/1793491200000.2000001
+    kind: vulnerability
+    mode: API
+    profile: CI quick
+    asset: {id: "4711", name: shop, url: "https://shop.example.com/", tags: []}
+    time: "2026-11-01T00:00:00Z"
+    ended: "2026-11-01T00:40:00Z"
+    duration: 2400
+    status: finished
+    status_native: FINISHED
+    results_status: SUCCESSFUL
+    auth_status: SUCCESSFUL
+    end_reason: finished
+    conclusive: true
+    links_crawled: 120
+    requests_sent: 4440
+    launched_by: jdoe
+    counts: null
+    malware: null
+adopted:
+  description: Whether the scan was there already.
+  type: bool
+  returned: for O(state=finished) and O(state=launched), once there is a scan
+  sample: false
+stats:
+  description: What the task cost. Times are seconds.
+  type: dict
+  returned: always
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}
+error:
+  description:
+    - The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
+    - C(kind) is C(scan_inconclusive) for an end that proves nothing, and C(scan_timeout) for a scan that was not over
+      in time.
+  type: dict
+  returned: failure
+  sample:
+    kind: scan_inconclusive
+    message: "Scan 9988 found no live host (status FINISHED, results NO_HOST_ALIVE, login NONE)."
+    hint: Check the URL, its DNS name, and whether the scanner may reach it.
+    code: NO_HOST_ALIVE
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan_target import SCANNER_OPTIONS, TYPES
+
+
+def main() -> None:
+    """Entry point."""
+    states = ["finished", "launched", "canceled", "absent"]
+    own = Spec(
+        options={
+            "state": {"type": "str", "choices": states, "default": "finished"},
+            "id": {"type": "int"},
+            "webapp": {"type": "str"},
+            "name": {"type": "str"},
+            "type": {"type": "str", "choices": list(TYPES), "default": "VULNERABILITY"},
+            "profile": {"type": "str"},
+            "auth_record": {"type": "str"},
+            "scanner": {"type": "dict", "options": SCANNER_OPTIONS},
+            "cancel_after": {"type": "int"},
+            "cancel_with_results": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "str", "default": "6h"},
+            "poll_interval": {"type": "str", "default": "60s"},
+            "resume_within": {"type": "str", "default": "0s"},
+        },
+        mutually_exclusive=[("id", "webapp"), ("id", "name")],
+        required_one_of=[("id", "webapp")],
+        required_together=[("webapp", "name")],
+    )
+    run_vendor_module(QUALYS.merge(own), connect, run)
+
+
+if __name__ == "__main__":
+    main()

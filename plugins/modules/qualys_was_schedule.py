@@ -1,0 +1,272 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manage a schedule of scans in Qualys WAS."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qualys_was_schedule
+short_description: Manage a schedule of scans in Qualys WAS
+version_added: 1.0.0
+description:
+  - Creates, updates, activates, deactivates and deletes a schedule of scans in Qualys Web Application Scanning.
+  - What is not given is left alone; an empty list or text clears. Only what differs is written.
+  - What a schedule has besides, such as its notification, is left alone.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._attributes.actiongroup_qualys
+  - appsec.perimeter._connection
+  - appsec.perimeter._qualys
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - Whether the schedule shall exist.
+    type: str
+    choices: [present, absent]
+    default: present
+  id:
+    description:
+      - Id of the schedule. Without it, O(name) says which one is meant.
+    type: int
+  name:
+    description:
+      - Name of the schedule. Without O(id) it says which schedule is meant; names are not unique at Qualys, so that one
+        which several schedules have is refused unless O(webapp) tells them apart.
+      - With O(id) it is the name that the schedule shall have.
+    type: str
+  type:
+    description:
+      - V(VULNERABILITY) crawls and tests, V(DISCOVERY) only crawls. A new schedule is for V(VULNERABILITY) unless told
+        otherwise.
+    type: str
+    choices: [VULNERABILITY, DISCOVERY]
+  active:
+    description:
+      - Whether the schedule launches scans. One that is switched off is switched off before anything else is changed,
+        one that is switched on afterwards.
+    type: bool
+  webapp:
+    description:
+      - Web application to scan, by name or id. Takes the place of O(tags).
+    type: str
+  tags:
+    description:
+      - Tags of the web applications to scan, by name or id. A new schedule is for the applications that have all of
+        them. Takes the place of O(webapp).
+      - An empty list removes all.
+    type: list
+    elements: str
+  tags_mode:
+    description:
+      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
+        from it (V(remove)).
+    type: str
+    choices: [set, add, remove]
+    default: set
+  tags_add:
+    description:
+      - Entries to add to O(tags); can be combined with O(tags_remove) in one update.
+    type: list
+    elements: str
+  tags_remove:
+    description:
+      - Entries to remove from O(tags); what is not there is no error.
+    type: list
+    elements: str
+  start:
+    description:
+      - When the first scan is launched, as a UTC time such as V(2026-01-31T08:00:00Z). Needed to create a schedule.
+    type: str
+  time_zone:
+    description:
+      - Time zone by which the recurrence goes, such as V(Europe/Paris). A new schedule goes by UTC unless told
+        otherwise.
+    type: str
+  recurrence:
+    description:
+      - How often a scan is launched. Needed to create a schedule.
+    type: dict
+    suboptions:
+      type:
+        description:
+          - V(ONCE), or by day, week or month.
+        type: str
+        choices: [ONCE, DAILY, WEEKLY, MONTHLY]
+        required: true
+      every:
+        description:
+          - Every how many days (up to 365), weeks (up to 52) or months (up to 12). The default is V(1).
+        type: int
+      days:
+        description:
+          - Days of the week, for V(WEEKLY).
+        type: list
+        elements: str
+        choices: [MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY]
+      day:
+        description:
+          - Day of the month, for V(MONTHLY), instead of O(recurrence.order) and O(recurrence.weekday).
+        type: int
+      order:
+        description:
+          - Which O(recurrence.weekday) of the month, for V(MONTHLY).
+        type: str
+        choices: [FIRST, SECOND, THIRD, FOURTH, LAST]
+      weekday:
+        description:
+          - Day of the week, for V(MONTHLY).
+        type: str
+        choices: [MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY]
+      count:
+        description:
+          - After how many scans the schedule ends. The default is never.
+        type: int
+  profile:
+    description:
+      - Option profile, by name or id. A new schedule goes by that of the application unless told otherwise, and needs
+        one where an application has none. It can be changed, not removed.
+    type: str
+  auth_record:
+    description:
+      - Authentication record to log in with, by name or id, or V(default) for the default one of each application.
+      - V(none) and an empty text scan without login, which is also what a new schedule does unless told otherwise.
+      - A record that is itself called C(default) or C(none) has to be given by its id.
+    type: str
+  scanner:
+    description:
+      - Which scanner is used. The default is that of the application.
+    type: dict
+    suboptions:
+      type:
+        description:
+          - V(EXTERNAL) are those of Qualys, V(INTERNAL) is one appliance, V(scannerTags) are the appliances with a tag.
+        type: str
+        choices: [EXTERNAL, INTERNAL, scannerTags]
+        required: true
+      friendly_name:
+        description:
+          - Name of the appliance, for V(INTERNAL).
+        type: str
+      tags:
+        description:
+          - Tags of the appliances, by name or id, for V(scannerTags).
+        type: list
+        elements: str
+  cancel_after:
+    description:
+      - Hours after which Qualys ends a scan, whatever the limit of the application. V(0) leaves it to the application.
+    type: int
+seealso:
+  - module: appsec.perimeter.qualys_was_schedule_info
+  - module: appsec.perimeter.qualys_was_scan
+"""
+
+EXAMPLES = r"""
+- name: The shop is scanned twice a week, logged in
+  appsec.perimeter.qualys_was_schedule:
+    name: shop, twice a week
+    webapp: shop
+    profile: Nightly full
+    auth_record: default
+    start: "2026-12-01T02:00:00Z"
+    time_zone: Europe/Paris
+    recurrence: {type: WEEKLY, days: [MONDAY, THURSDAY]}
+    cancel_after: 6
+
+- name: All of production is scanned on the last Sunday of each month
+  appsec.perimeter.qualys_was_schedule:
+    name: production, monthly
+    tags: [prod]
+    start: "2026-12-01T02:00:00Z"
+    recurrence: {type: MONTHLY, order: LAST, weekday: SUNDAY}
+
+- name: No scans during the freeze
+  appsec.perimeter.qualys_was_schedule:
+    name: production, monthly
+    active: false
+
+- name: The old schedule is gone
+  appsec.perimeter.qualys_was_schedule:
+    name: old schedule
+    state: absent
+"""
+
+RETURN = r"""
+schedule:
+  description:
+    - The schedule after the task; in check mode as it would be. Null when it does not exist.
+    - Everything that is an option has the form of the option, so that it can be fed back. After O(state=absent) it is
+      the schedule as it was.
+  type: dict
+  returned: success
+  sample:
+    id: 88001
+    name: shop, twice a week
+    type: VULNERABILITY
+    active: true
+    webapp: shop
+    tags: []
+    start: "2026-12-01T02:00:00Z"
+    time_zone: Europe/Paris
+    recurrence: {type: WEEKLY, every: 1, days: [MONDAY, THURSDAY]}
+    profile: Nightly full
+    auth_record: default
+    scanner: {type: EXTERNAL, friendly_name: null, tags: []}
+    cancel_after: 6
+    owner: jdoe
+    next_launch: "2026-12-03T02:00:00Z"
+    launched: 0
+    last_scan: null
+    created: "2026-11-01T00:00:00Z"
+    updated: "2026-11-01T00:00:00Z"
+    webapps: []
+stats:
+  description: What the task cost. Times are seconds.
+  type: dict
+  returned: always
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}
+error:
+  description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: authentication
+    message: "Qualys answered count/was/webapp with INVALID_CREDENTIALS: Authentication failed."
+    hint: Check username and password (or client_id and client_secret), and the platform.
+    code: INVALID_CREDENTIALS
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.schedule import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.schedule_fields import OPTIONS
+
+
+def main() -> None:
+    """Entry point."""
+    own = Spec(
+        options={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "id": {"type": "int"},
+            **OPTIONS,
+        },
+        mutually_exclusive=[("webapp", "tags")],
+        required_one_of=[("id", "name")],
+    )
+    run_vendor_module(QUALYS.merge(own), connect, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from .._http.errors import AmbiguousMatch, NotFound, OptionError, PerimeterError, TransportError, VendorError
+from .._reconcile.desired import check_edits
 from .._reconcile.plan import Plan, diff_of, holds, plan_absent, plan_present, shown_record
 from .._reconcile.settle import settle
 from .._reconcile.spec import Field, Fields, Record
@@ -94,7 +95,7 @@ class Resource:
         check: refuses options that no record could make good, before anything is sent.
         prepare: the last step before the plan: from the options as written, those given (with references resolved)
             and the present record.
-        secrets: the secrets that a plan writes, which no error may quote.
+        secrets: the secrets that a plan writes or replaces, which no error may quote.
         settled: whether a record that was read again shows that a planned update happened.
         verify: looks at a record after its update, and raises if something was lost. It costs one more request for
             each update in a module for many.
@@ -143,7 +144,7 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
     check_identity(resource, params)
     absent = params["state"] == "absent"
     if not absent:
-        resource.check(params)
+        check_options(resource, params)
     raw = find(resource, client, params)
     before = resource.from_raw(raw, GET) if raw is not None else None
     if absent:
@@ -172,6 +173,16 @@ def _result(resource: Resource, plan: Plan, record: Record | None, values: Recor
 
 
 # Find
+
+
+def check_options(resource: Resource, options: Written) -> None:
+    """Refuse what no present state could make good, before anything is sent.
+
+    Raises:
+        OptionError: options that contradict each other, or are malformed.
+    """
+    check_edits(resource.fields, options)
+    resource.check(options)
 
 
 def check_identity(resource: Resource, options: Written, where: str = "") -> None:

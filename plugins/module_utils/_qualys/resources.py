@@ -22,7 +22,7 @@ from .client import QualysClient
 from .criteria import Criterion, build
 from .elements import GET, SEARCH, VERBOSE
 from .references import References
-from .resource import Resource, Written, check_identity, delete, pick, plan_record, write
+from .resource import Resource, Written, check_identity, check_options, delete, pick, plan_record, write
 from .shapes import Raw, number, text
 from .targets import read_complete
 
@@ -91,7 +91,7 @@ class _Task:
             check_identity(self.resource, options, f"{self.option}[{index}]: ")
         self._refuse_repeated(self.resource.label(options) for options in wanted)
         for options in wanted:
-            self._naming(options, functools.partial(self.resource.check, options))
+            self._naming(options, functools.partial(check_options, self.resource, options))
 
     def _refuse_repeated(self, labels: t.Iterable[str]) -> None:
         twice = [label for label, count in collections.Counter(labels).items() if count > 1]

@@ -28,10 +28,12 @@ def _of_that_url(candidates: list[Raw], options: Written) -> list[Raw]:
 
 
 def _secrets(plan: Plan) -> list[str]:
-    """Headers may carry tokens, and scripts credentials."""
-    after = {change.field.name: change.after for change in plan.changes}
-    contents = [header.partition(":")[2].strip() for header in after.get("headers") or ()]
-    return contents + [script["data"] for script in after.get("crawling_scripts") or () if script.get("data")]
+    """Headers may carry tokens, and scripts credentials: those that are written, and those that Qualys holds."""
+    records = (plan.before or {}, plan.after or {})
+    headers = (header for record in records for header in record.get("headers") or ())
+    scripts = (script for record in records for script in record.get("crawling_scripts") or ())
+    contents = [header.partition(":")[2].strip() for header in headers]
+    return contents + [script["data"] for script in scripts if script.get("data")]
 
 
 def _delete_data(options: Written) -> dict[str, Node]:

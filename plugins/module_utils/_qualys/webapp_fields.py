@@ -73,7 +73,7 @@ def url_entry(value: t.Any) -> Record:
         return {"value": value, "regex": False}
     if not isinstance(value, dict) or not isinstance(value.get("value"), str) or set(value) - {"value", "regex"}:
         raise OptionError(
-            "An entry of a URL list is neither a text nor {value, regex}.", hint="{value: ^/admin, regex: true}"
+            "an entry is neither a text nor {value, regex}.", hint="{value: ^/admin, regex: true}"
         )
     return {"value": value["value"], "regex": bool(truth(value.get("regex")))}
 

@@ -25,6 +25,23 @@ def _is_given(field: Field, options: Options) -> bool:
     return any(options.get(name) is not None for name in names)
 
 
+def check_edits(fields: Fields, options: Options) -> None:
+    """Refuse options that contradict each other whatever the present state is, before anything is read.
+
+    Raises:
+        OptionError: a list is set and edited at once, or an entry is both added and removed.
+    """
+    for field in given_fields(fields, options):
+        if field.kind != "scalar":
+            _value, add, remove = _edits(field, options)
+            _refuse_overlap(field, _words(add) & _words(remove))
+
+
+def _words(entries: t.Iterable[t.Any] | None) -> set[str]:
+    """The entries as they were written; a mapping's names."""
+    return {str(entry).strip() for entry in entries or ()}
+
+
 def desired_value(field: Field, present: t.Any, options: Options) -> t.Any:
     """The value that the field shall have.
 
@@ -36,11 +53,16 @@ def desired_value(field: Field, present: t.Any, options: Options) -> t.Any:
     Raises:
         OptionError: the options for this field contradict each other, or a value is malformed.
     """
-    if field.kind == "scalar":
-        return _scalar(field, options[field.name])
-    if field.kind == "mapping":
-        return _mapping(field, present or {}, options)
-    return _list(field, present or [], options)
+    try:
+        if field.kind == "scalar":
+            return _scalar(field, options[field.name])
+        if field.kind == "mapping":
+            return _mapping(field, present or {}, options)
+        return _list(field, present or [], options)
+    except OptionError as error:
+        if not error.message.startswith(field.name):
+            error.message = f"{field.name}: {error.message}"
+        raise
 
 
 def _scalar(field: Field, value: t.Any) -> t.Any:

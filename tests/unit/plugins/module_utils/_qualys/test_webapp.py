@@ -248,11 +248,15 @@ def test_a_new_application_needs_no_more_than_a_name_and_a_url(estate_of: Estate
         ({"id": APP, "default_profile": "x"}, "default_profile: there is no option profile named 'x'"),
         ({"id": APP, "dns_overrides": ["x"]}, "dns_overrides: there is no DNS override named 'x'"),
         ({"id": APP, "headers": ["nonsense-canary"]}, "headers: an entry is not of the form"),
-        ({"id": APP, "url_excludelist": [5]}, "entry of a URL list"),
-        ({"id": APP, "url_excludelist": [{"value": "a", "regexp": True}]}, "entry of a URL list"),
+        ({"id": APP, "url_excludelist": [5]}, "url_excludelist: an entry is neither a text nor"),
+        ({"id": APP, "url_excludelist": [{"value": "a", "regexp": True}]}, "url_excludelist: an entry is neither"),
         ({"id": APP, "tags": ["prod"], "tags_add": ["uat"]}, "tags: set cannot be combined"),
         ({"id": APP, "tags": ["prod"], "tags_mode": "add", "tags_add": ["uat"]}, "say the same thing twice"),
         ({"id": APP, "domains_add": ["a"], "domains_remove": ["a"]}, "both added and removed"),
+        ({"id": APP, "tags_add": ["sox"], "tags_remove": ["sox"]}, "tags: 1 entries are both added and removed"),
+        ({"id": APP, "attributes_add": {"a": "b"}, "attributes_remove": ["a"]}, "both added and removed"),
+        ({"id": APP, "headers": [f"X-New: {MARKER}"]}, "headers: X-New has the value VALUE_REDACTED"),
+        ({"id": APP, "crawling_scripts": [{**PLAIN_SCRIPT, "name": "n", "data": MARKER}]}, "a script that is not there"),
         ({"id": APP, "comments": ["bell\x07"]}, r"contents holds the character U\+0007"),
         ({"id": APP, "crawling_scripts": [SCRIPT, SCRIPT | {"data": "x"}]}, "the same entry is listed twice"),
     ],
@@ -346,6 +350,22 @@ def test_a_header_is_removed_by_its_name(estate_of: Estate) -> None:
     assert estate_of.stored()["headers"] == ["X-Other: a"]
     assert not estate_of(id=APP, headers_remove=["X-Token"]).changed
     assert estate_of(id=APP, headers=["X-Other"], headers_mode="remove").changed
+
+
+def test_headers_and_scripts_as_they_are_shown_mean_what_they_are(estate_of: Estate) -> None:
+    headers = ["X-Token: canary-1", "x-token: canary-2", "X-Other: a"]
+    estate_of(id=APP, headers=headers, crawling_scripts=[SCRIPT])
+    shown = estate_of(id=APP).values["webapp"]
+    assert shown["headers"][0] == f"X-Token: {MARKER}"
+    assert not estate_of(id=APP, headers=shown["headers"], crawling_scripts=shown["crawling_scripts"]).changed
+    assert estate_of(id=APP, headers=[*shown["headers"], "X-New: b"]).changed
+    assert estate_of.stored()["headers"] == [*headers, "X-New: b"]
+
+
+def test_what_contradicts_itself_is_refused_before_anything_is_read(estate_of: Estate) -> None:
+    with pytest.raises(OptionError, match="set cannot be combined"):
+        estate_of(id=APP, tags=["prod"], tags_add=["uat"])
+    assert estate_of.sandbox.counters.snapshot()["requests"] == 0
 
 
 def test_a_headers_value_is_replaced_by_removing_its_name_and_adding_it(estate_of: Estate) -> None:

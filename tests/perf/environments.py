@@ -1,0 +1,146 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is measured with: a Python environment for each client, and a sandbox in a process of its own, behind TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+CLIENTS: dict[str, tuple[str, ...]] = {
+    "orjson": ("requests", "orjson"),
+    "plain": ("requests",),
+    "qualysdk": ("qualysdk==0.3.17",),
+}
+"""The environments and what is in them."""
+PASSWORD = "bench-password"
+USER = "bench_user"
+
+
+class BenchError(Exception):
+    """A measurement that could not be made."""
+
+
+def client_python(name: str) -> Path:
+    """The Python of an environment, which is made at the first call."""
+    folder = ROOT / ".nox" / f"bench-{name}"
+    python = folder / "bin" / "python"
+    stamp = folder / "installed.json"
+    wanted = json.dumps([CLIENTS[name], sys.version])
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        print(f"  making .nox/bench-{name} with {', '.join(CLIENTS[name])} ...", flush=True)
+        quiet = ("--quiet", "--disable-pip-version-check")
+        for command in (
+            [sys.executable, "-m", "venv", "--clear", str(folder)],
+            [str(python), "-m", "pip", "install", *quiet, *CLIENTS[name]],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                said = f"{done.stdout}{done.stderr}"[-2000:]
+                raise BenchError(f"{' '.join(command)} failed; pip needs a package index that it reaches.\n{said}")
+        stamp.write_text(wanted, encoding="utf-8")
+    return python
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Files of a CA that is made for the run."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """A CA, and a certificate for 127.0.0.1."""
+    import trustme
+
+    files = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    authority.cert_pem.write_to_path(str(files.ca))
+    issued.private_key_pem.write_to_path(str(files.key))
+    for blob in issued.cert_chain_pems:
+        blob.write_to_path(str(files.certificate), append=True)
+    return files
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running sandbox."""
+
+    url: str
+    certificates: Certificates
+
+    @property
+    def login(self) -> dict[str, str]:
+        """The environment that leads to it."""
+        return {
+            "QUALYS_WAS_URL": self.url,
+            "QUALYS_WAS_USERNAME": USER,
+            "QUALYS_WAS_PASSWORD": PASSWORD,
+            "PERIMETER_CA_PATH": str(self.certificates.ca),
+            "REQUESTS_CA_BUNDLE": str(self.certificates.ca),
+        }
+
+    def counters(self) -> dict[str, Any]:
+        """What it has counted."""
+        return dict(self._control("GET", "counters"))
+
+    def reset_counters(self) -> None:
+        """All counters to zero."""
+        self._control("POST", "counters/reset")
+
+    def _control(self, method: str, path: str) -> Any:
+        context = ssl.create_default_context(cafile=str(self.certificates.ca))
+        request = urllib.request.Request(f"{self.url}/_sandbox/{path}", method=method)  # noqa: S310 (loopback)
+        with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+@contextlib.contextmanager
+def serving(certificates: Certificates, *arguments: str) -> Iterator[Server]:
+    """A sandbox with these arguments, in a process of its own as a real server would be."""
+    command = [
+        sys.executable, "-m", "tests.sandbox", "--certfile", str(certificates.certificate),
+        "--keyfile", str(certificates.key), "--username", USER, "--password-env", "BENCH_PASSWORD", *arguments,
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ | {"BENCH_PASSWORD": PASSWORD}
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise BenchError(f"The sandbox did not start: {' '.join(command)}")
+        yield Server(json.loads(line)["url"], certificates)
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def measured(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """Run a measured process, and return the JSON object that it prints last."""
+    clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=clean | (environment or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"{command[1]} failed:\n{done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))

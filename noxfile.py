@@ -263,6 +263,12 @@ def sdk_proof(session: nox.Session) -> None:
     session.run("python", "tests/tools/sdk_proof.py", *session.posargs)
 
 
+@nox.session(name="bench-quick", venv_backend="none")
+def bench_quick(session: nox.Session) -> None:
+    """A small run of the benchmarks: they work, and the request counts hold. Times are judged by make bench only."""
+    session.run(sys.executable, "tests/perf/bench.py", "--quick", *session.posargs, external=True)
+
+
 @nox.session(name="format", python=PYTHON_3_11, default=False)
 def format_(session: nox.Session) -> None:
     """Rewrite the Python files in the house style; not part of the checks."""

@@ -57,6 +57,21 @@ def _webapp(result: Mapping[str, Any]) -> Any:
     return {key: value for key, value in result["webapp"].items() if key not in unknown + chosen_by_qualys}
 
 
+def _fill(sandbox: Sandbox) -> None:
+    """An application in which every list holds something."""
+    state = sandbox.qualys
+    record = next(iter(state.webapps.values()))
+    record["name"] = FULL["name"]
+    record["tags"] = [key for key, tag in state.tags.items() if tag["name"] in ("prod", "team-web")]
+    record["uris"] = ["https://cdn.example.com/x"]
+    record["headers"] = ["X-One: 1"]
+    record["attributes"] = [{"name": "team", "value": "cdn"}]
+    record["authRecords"] = state.auth_records.ids[:2]
+    record["dnsOverrides"] = state.dns_overrides.ids[:1]
+    for name in ("urlAllowlist", "urlExcludelist", "postDataExcludelist", "logoutRegexList"):
+        record[name] = [{"value": "https://cdn.example.com/", "regex": False}]
+
+
 def _webapp_name(result: Mapping[str, Any]) -> Any:
     return result["webapp"]["name"]
 
@@ -141,7 +156,7 @@ ROWS = {
         "qualys_was_webapp",
         {"name": FULL["name"], **EMPTY},
         _webapp_name,
-        prepare=lambda sandbox: _fill(sandbox),  # noqa: PLW0108 (defined below)
+        prepare=_fill,
         verify=lambda sandbox: not any(_by_name(sandbox, FULL["name"])[name] for name in ("tags", "uris", "headers")),
         diff=("cdn", "prod"),
     ),
@@ -264,21 +279,6 @@ ROWS = {
 
 def _ignored_comments(sandbox: Sandbox) -> set[str]:
     return {record["ignoredComment"] for record in sandbox.qualys.findings.values() if record.get("ignoredComment")}
-
-
-def _fill(sandbox: Sandbox) -> None:
-    """An application in which every list holds something."""
-    state = sandbox.qualys
-    record = next(iter(state.webapps.values()))
-    record["name"] = FULL["name"]
-    record["tags"] = [key for key, tag in state.tags.items() if tag["name"] in ("prod", "team-web")]
-    record["uris"] = ["https://cdn.example.com/x"]
-    record["headers"] = ["X-One: 1"]
-    record["attributes"] = [{"name": "team", "value": "cdn"}]
-    record["authRecords"] = state.auth_records.ids[:2]
-    record["dnsOverrides"] = state.dns_overrides.ids[:1]
-    for name in ("urlAllowlist", "urlExcludelist", "postDataExcludelist", "logoutRegexList"):
-        record[name] = [{"value": "https://cdn.example.com/", "regex": False}]
 
 
 @pytest.fixture(params=sorted(ROWS))

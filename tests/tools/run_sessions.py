@@ -33,6 +33,7 @@ LONGEST_FIRST = (
     "sanity-2.18",
     "ansible-lint",
     "sdk-proof",
+    "bench-quick",
     "docs",
     "typing",
     "build",

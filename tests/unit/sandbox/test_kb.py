@@ -22,6 +22,10 @@ def fetch(client: Client, path: str, body: bytes = b"", **headers: str) -> tuple
     return client.raw("POST" if body else "GET", path, body, **{"X_Requested_With": "tests", **headers})
 
 
+def _refuse(name: str, *_rest: object) -> None:
+    raise ValueError(f"{name} is declared")
+
+
 def code(data: bytes) -> str:
     return ET.fromstring(data).findtext("RESPONSE/CODE") or ""
 
@@ -141,16 +145,9 @@ def test_doctype_and_bombs(client: Client, sandbox: Sandbox) -> None:
         status, headers, data = fetch(client, f"{LIST}150001")
         assert (status, headers["Content-Type"]) == (200, "text/xml")
         assert b"<!ENTITY" in data
-        declared: list[str] = []
         parser = expat.ParserCreate()
-
-        def refuse(name: str, *_rest: object, declared: list[str] = declared) -> None:
-            declared.append(name)
-            raise ValueError(name)
-
-        parser.EntityDeclHandler = refuse
-        with pytest.raises(ValueError, match="a"):
+        parser.EntityDeclHandler = _refuse
+        with pytest.raises(ValueError, match="declared"):
             parser.Parse(data, True)
-        assert len(declared) == 1
     sandbox.faults.add(kind="xml_bomb", root="ServiceResponse")
     assert b"<ServiceResponse>" in client.raw("GET", "/qps/rest/3.0/count/was/webapp")[2]

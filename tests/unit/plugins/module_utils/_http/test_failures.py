@@ -94,7 +94,7 @@ def test_the_reason_of_a_failed_write_is_looked_for(pending: Exception | None) -
     trace = Trace()
     connection = _classes(trace, verified=True)["https"].ConnectionCls("h")
     connection.sock = Socket(pending)
-    with pytest.raises(ssl.SSLError, match="the alert" if type(pending) is ssl.SSLError else "while writing"):
+    with pytest.raises(ssl.SSLError, match="the alert" if isinstance(pending, ssl.SSLError) else "while writing"):
         connection.send(b"x")
     assert trace.sent
 

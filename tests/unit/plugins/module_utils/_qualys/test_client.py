@@ -204,7 +204,7 @@ def test_the_response_code_decides_whatever_the_status(
     estate.faults.add(kind="response_code", code=code, message="The reason", resolution="Do this")
     with client_of(estate) as client, pytest.raises(kind) as caught:
         count(client)
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert caught.value.code == code
     assert caught.value.message == f"Qualys answered count/was/webapp with {code}: The reason."
     assert caught.value.hint

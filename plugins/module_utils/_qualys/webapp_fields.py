@@ -72,9 +72,7 @@ def url_entry(value: t.Any) -> Record:
     if isinstance(value, str):
         return {"value": value, "regex": False}
     if not isinstance(value, dict) or not isinstance(value.get("value"), str) or set(value) - {"value", "regex"}:
-        raise OptionError(
-            "an entry is neither a text nor {value, regex}.", hint="{value: ^/admin, regex: true}"
-        )
+        raise OptionError("an entry is neither a text nor {value, regex}.", hint="{value: ^/admin, regex: true}")
     return {"value": value["value"], "regex": bool(truth(value.get("regex")))}
 
 

@@ -256,7 +256,10 @@ def test_a_new_application_needs_no_more_than_a_name_and_a_url(estate_of: Estate
         ({"id": APP, "tags_add": ["sox"], "tags_remove": ["sox"]}, "tags: 1 entries are both added and removed"),
         ({"id": APP, "attributes_add": {"a": "b"}, "attributes_remove": ["a"]}, "both added and removed"),
         ({"id": APP, "headers": [f"X-New: {MARKER}"]}, "headers: X-New has the value VALUE_REDACTED"),
-        ({"id": APP, "crawling_scripts": [{**PLAIN_SCRIPT, "name": "n", "data": MARKER}]}, "a script that is not there"),
+        (
+            {"id": APP, "crawling_scripts": [{**PLAIN_SCRIPT, "name": "n", "data": MARKER}]},
+            "a script that is not there",
+        ),
         ({"id": APP, "comments": ["bell\x07"]}, r"contents holds the character U\+0007"),
         ({"id": APP, "crawling_scripts": [SCRIPT, SCRIPT | {"data": "x"}]}, "the same entry is listed twice"),
     ],

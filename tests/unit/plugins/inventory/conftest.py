@@ -1,0 +1,9 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the inventory plugins."""
+
+from __future__ import annotations
+
+from tests.unit.plugins.module_utils.qualys_kit import estate, no_pauses, shared_estate
+
+__all__ = ["estate", "no_pauses", "shared_estate"]

@@ -123,6 +123,7 @@ def test_the_first_run_writes_everything_and_sums_up_in_numbers(audit: Auditor, 
     assert "Applications: 24 in scope" in summary(run)
     assert f"Open risks: {report['summary']['states']['open']:,} (" in summary(run)
     assert "nothing to compare with" in summary(run)
+    assert "other filters" not in summary(run)
     assert sandbox.counters.writes == 0
     lines = gzip.decompress((audit.directory / "findings.ndjson.gz").read_bytes()).splitlines()
     assert len(lines) == 300

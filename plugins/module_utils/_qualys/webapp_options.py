@@ -76,7 +76,7 @@ def _comparable_script(script: Record, held: Record | None) -> Record:
     redacted = script.get("data") == MARKER
     if held is None and redacted:
         raise OptionError(
-            f"crawling_scripts: the data of {script['name']!r} is {MARKER}, which stands for a script that is not there.",
+            f"crawling_scripts: {script['name']!r} has the data {MARKER}, which stands for a script that is not there.",
             hint="Give the script.",
         )
     if held is None:

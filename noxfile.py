@@ -96,6 +96,12 @@ def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) 
     session.run("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected, env=environment)
 
 
+def run_controller_tests(session: nox.Session) -> None:
+    """Plugins of the controller, in a process of their own: beside it, modules behave as if they ran inside it."""
+    if not session.posargs:
+        session.run("python", "-m", "pytest", "tests/controller", env={"PERIMETER_ROOT": str(ROOT)})
+
+
 def show_versions(session: nox.Session) -> None:
     """Print which Python and which ansible-core are tested."""
     code = (
@@ -128,6 +134,7 @@ def typing(session: nox.Session) -> None:
 def _tests(session: nox.Session, core: str) -> None:
     install(session, need_core(session, core), "-r", str(TEST_REQUIREMENTS))
     show_versions(session)
+    run_controller_tests(session)
     run_pytest(session, folders=("tests/unit", "tests/integration"))
 
 
@@ -142,6 +149,7 @@ def tests_2_19(session: nox.Session) -> None:
     """The same with ansible-core 2.19 and orjson, with line coverage of plugins/, modules under Ansible included."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), "orjson>=3.9")
     show_versions(session)
+    run_controller_tests(session)
     cover = ("--cov", "--cov-config=.coveragerc", "--cov-report=term", f"--cov-fail-under={COVERAGE_MINIMUM}")
     run_pytest(session, *(() if session.posargs else cover), folders=("tests/unit", "tests/integration"))
 

@@ -46,7 +46,8 @@ def judge(response: Response, path: str, *, idempotent: bool) -> Verdict:
         AuthenticationFailed, NotFound, VendorError: the vendor's refusal.
         BadResponse: a refusal that is not Qualys' own, such as the 404 page of another server.
     """
-    if response.status in (409, 429):
+    # For a write, a 409 may also be a conflict: it is repeated only if its headers say that it is a limit.
+    if response.status == 429 or (response.status == 409 and idempotent):
         return THROTTLED()
     envelope = _parse(response.body)
     if envelope is None:
@@ -70,7 +71,7 @@ def _parse(body: bytes) -> Raw | None:
 
 
 def _unreadable(response: Response, path: str, *, idempotent: bool) -> Verdict:
-    if response.status >= 500 or response.status in (401, 202):
+    if response.status >= 500 or response.status in (401, 202, 409):
         return OK
     what = _what_came(response.body)
     if response.status >= 400:

@@ -32,9 +32,13 @@ class Reference:
         return cls(number(raw.get("id")), text(raw.get("name")) or text(raw.get("username")))
 
 
+def _is_id(word: str) -> bool:
+    return word.isascii() and word.isdigit()
+
+
 def show_reference(reference: Reference) -> str:
     """The form that an option takes: the name, or the id where a name would be taken for one."""
-    if reference.name and not reference.name.isdigit():
+    if reference.name and not _is_id(reference.name):
         return reference.name
     return str(reference.id) if reference.id is not None else str(reference.name)
 
@@ -72,9 +76,9 @@ class References:
         """
         word = str(written).strip()
         for reference in present:
-            if word == str(reference.id) or (word == reference.name and not word.isdigit()):
+            if word == str(reference.id) or (word == reference.name and not _is_id(word)):
                 return reference
-        if word.isdigit():
+        if _is_id(word):
             return Reference(int(word), None)
         if resource == "user":
             return Reference(None, word)

@@ -187,7 +187,7 @@ class _Task:
         diffs = [diff_of(item.plan) for item in items if item.plan.changed]
         diffs += [self._deletion_diff(record) for record in doomed]
         return Result(
-            changed=any(result["changed"] for result in results) or bool(doomed),
+            changed=any(result["changed"] for result in results) or bool(_gone(doomed, deleted)),
             values={"plan": plan, "results": results, "deleted": _gone(doomed, deleted)},
             diff=diffs,
             error=self._first_failure(results),

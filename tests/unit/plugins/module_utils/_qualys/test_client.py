@@ -427,3 +427,12 @@ def test_options_become_a_client_without_a_request(estate: Sandbox) -> None:
     with connect({**connection(estate), "max_connections": 7}, {}) as client:
         assert client.workers == 7
     assert estate.counters.snapshot()["requests"] == 0
+
+
+def test_a_write_that_is_in_conflict_is_sent_once_and_says_why(estate: Sandbox) -> None:
+    body = '{"ServiceResponse": {"responseCode": "INVALID_REQUEST", "responseErrorDetails": {"errorMessage": "Taken"}}}'
+    estate.faults.add(kind="status", status=409, body=body, match={"route": "update/was/webapp"}, times=-1)
+    estate.reset_counters()
+    with client_of(estate) as client, pytest.raises(VendorError, match="Taken"):
+        client.write("update", "webapp", {"WebApp": {"name": "x"}}, 410001)
+    assert estate.counters.writes == 1

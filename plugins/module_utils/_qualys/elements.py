@@ -61,12 +61,16 @@ def comments(collection: t.Any) -> list[str]:
 
 
 class ListShape(t.NamedTuple):
-    """How a list is written: element of the list, element of an item, an item, an item to be removed."""
+    """How a list is written: element of the list, element of an item, an item, an item to be removed.
+
+    Without ``whole`` an update never sets the list: its items hold what Qualys may not give back, and would lose it.
+    """
 
     element: str
     item: str
     node: t.Callable[[t.Any], Node]
     removal: t.Callable[[t.Any], Node] | None = None
+    whole: bool = True
 
 
 def plain_node(value: t.Any) -> Node:
@@ -99,7 +103,7 @@ def list_node(shape: ListShape, change: Change, *, create: bool) -> Node:
     """
     whole = list(change.after.items()) if isinstance(change.after, dict) else change.after
     # Where nothing can be removed, the whole is written only when something goes: a comment keeps its author and date.
-    if create or (change.removed if shape.removal is None else change.replace and whole):
+    if create or (change.removed if shape.removal is None else change.replace and whole and shape.whole):
         return {"set": {shape.item: [shape.node(item) for item in whole]}}
     # Whether an empty "set" clears a list is not documented; removing each item always does.
     node: dict[str, Node] = {}

@@ -359,7 +359,7 @@ _LISTS: dict[str, ListShape] = {
     "url_excludelist": ListShape("urlExcludelist", "UrlEntry", _entry_node, _entry_node),
     "post_data_excludelist": ListShape("postDataExcludelist", "UrlEntry", _entry_node, _entry_node),
     "logout_regex_list": ListShape("logoutRegexList", "UrlEntry", _entry_node, _entry_node),
-    "crawling_scripts": ListShape("crawlingScripts", "SeleniumScript", _script_node, _script_id_node),
+    "crawling_scripts": ListShape("crawlingScripts", "SeleniumScript", _script_node, _script_id_node, whole=False),
     "comments": COMMENTS,
 }
 

@@ -390,6 +390,16 @@ def test_a_crawling_script_of_the_same_name_is_replaced(estate_of: Estate) -> No
     assert not estate_of(id=APP, crawling_scripts_add=[changed]).changed
 
 
+def test_a_change_of_one_crawling_script_does_not_write_the_others(estate_of: Estate) -> None:
+    other = PLAIN_SCRIPT | {"name": "other.html", "data": "<html/>"}
+    estate_of(id=APP, crawling_scripts=[SCRIPT, other])
+    before = {item["name"]: dict(item) for item in estate_of.stored()["crawlingScripts"]}
+    assert estate_of(id=APP, crawling_scripts=[SCRIPT, other | {"data": "<html>2</html>"}]).changed
+    after = {item["name"]: dict(item) for item in estate_of.stored()["crawlingScripts"]}
+    assert after[SCRIPT["name"]] == before[SCRIPT["name"]]
+    assert after["other.html"]["data"] == "<html>2</html>"
+
+
 def test_a_crawling_script_keeps_its_text_when_none_is_given(estate_of: Estate) -> None:
     estate_of(id=APP, crawling_scripts=[SCRIPT])
     without = SCRIPT | {"data": None, "regex": "Bye"}

@@ -35,7 +35,8 @@ assets: ## build the generated assets of the report anew
 	@$(PYTHON) docs/report-assets/build.py
 
 clean: ## remove everything that the targets made
-	rm -rf .build .demo .nox $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .build .demo .nox $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* tests/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: $(REQUIREMENTS)
 	@echo "Making $(VENV) with what the checks need ..."

@@ -25,8 +25,8 @@ RESULTS = ROOT / ".nox" / "results"
 HEARTBEAT = 30.0
 LONGEST_FIRST = (
     "tests-2.19",
-    "tests-2.18",
     "tests-newest",
+    "tests-2.18",
     "browser",
     "sanity-newest",
     "sanity-2.19",

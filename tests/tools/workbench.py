@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NOX = ROOT / ".nox"
+OLDEST_FIRST = ("3.11", "3.12", "3.13")
+"""What ansible-core 2.18 and 2.19 run on."""
 NEWEST_FIRST = ("3.14", "3.13", "3.12")
 """Interpreters that the newest ansible-core may run on."""
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -58,6 +60,11 @@ def find_python(version: str) -> str | None:
     candidates += [path for path in (shutil.which(f"python{version}"),) if path]
     candidates += [str(path / "bin" / f"python{version}") for path in _pyenv_versions(version)]
     return next((candidate for candidate in candidates if _works(candidate, version)), None)
+
+
+def oldest_python() -> str | None:
+    """The oldest Python at hand that all supported versions of ansible-core run on, or None."""
+    return next((path for version in OLDEST_FIRST if (path := find_python(version))), None)
 
 
 def newest_python() -> str | None:

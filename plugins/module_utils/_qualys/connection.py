@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._http import environment
 from .._http.errors import OptionError
 from .._http.settings import check_base_url
 
@@ -67,18 +68,8 @@ class Connection:
 
 
 def with_environment(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> dict[str, str | None]:
-    """The connection options, with what the task left open taken from the environment.
-
-    The environment binds late: an option of the task beats every variable of its group, also the variables of the other
-    way to say the same thing.
-    """
-    given = {name: params.get(name) or None for name in ENVIRONMENT}
-    merged = {name: value or environ.get(ENVIRONMENT[name]) or None for name, value in given.items()}
-    for one, other in _ALTERNATIVES:
-        for chosen, silenced in ((one, other), (other, one)):
-            if any(given[name] for name in chosen):
-                merged |= {name: given[name] for name in silenced}
-    return merged
+    """The connection options, with what the task left open taken from the environment."""
+    return environment.with_environment(params, environ, ENVIRONMENT, _ALTERNATIVES)
 
 
 def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:

@@ -115,6 +115,7 @@ class Finding(t.TypedDict):
     ssl: dict[str, t.Any] | None
     evidence: list[Evidence]
     fingerprint: str
+    details: t.NotRequired[dict[str, t.Any]]
     raw: t.NotRequired[t.Any]
 
 
@@ -143,6 +144,7 @@ class SeverityCounts(t.TypedDict):
     medium: int
     low: int
     info: int
+    unknown: t.NotRequired[int]
 
 
 class Scan(t.TypedDict):
@@ -177,7 +179,76 @@ class Scan(t.TypedDict):
     launched_by: str | None
     counts: SeverityCounts | None
     malware: int | None
+    details: t.NotRequired[dict[str, t.Any]]
     raw: t.NotRequired[t.Any]
+
+
+Action = t.Literal["blocked", "alerted", "allowed", "challenged", "redirected", "unknown"]
+"""What a firewall did. ``alerted`` saw an attack and let it pass; ``redirected`` answered with something else."""
+
+
+class SubEvent(t.TypedDict):
+    """One rule that an event violated, in the vendor's order.
+
+    ``score`` is what this rule added to ``total_score``. ``matched_value`` is attack text, or a secret of somebody:
+    None unless sensitive data is kept.
+    """
+
+    rule_id: str | None
+    message: str | None
+    severity: Severity
+    severity_native: str | None
+    score: int | None
+    total_score: int | None
+    matched_on: str | None
+    matched_value: str | None
+
+
+class Event(t.TypedDict):
+    """One event of a web firewall. ``time`` is UTC, ISO-8601 with ``Z``; ids are text, whatever the vendor uses.
+
+    ``details`` holds what only this vendor says, under our names; the vendor's field table lists them.
+    """
+
+    record: t.Literal["event"]
+    schema: int
+    source: str
+    id: str
+    time: str | None
+    action: Action
+    action_native: str | None
+    client_ip: str | None
+    country: str | None
+    host: str | None
+    url: str | None
+    path: str | None
+    method: str | None
+    user_agent: str | None
+    referer: str | None
+    categories: list[str]
+    rule_ids: list[str]
+    message: str | None
+    severity: Severity
+    severity_native: str | None
+    profile: str | None
+    sub_events: list[SubEvent]
+    details: dict[str, t.Any]
+    raw: t.NotRequired[t.Any]
+
+
+Gap = t.TypedDict(
+    "Gap",
+    {
+        "record": t.Literal["gap"],
+        "schema": int,
+        "source": str,
+        "stream": str,
+        "from": str,
+        "to": str,
+        "reason": str,
+    },
+)
+"""A span of a stream that was not read and will not be. Times are UTC; ``from`` is inclusive, ``to`` exclusive."""
 
 
 class Manifest(t.TypedDict):

@@ -1,0 +1,148 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls of a service that answers in JSON, for vendors whose envelope needs no parser of its own.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from urllib.parse import quote
+
+from .errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, VendorError
+from .response import Response
+from .retry import ACCEPT, OK, Verdict
+from .session import HttpSession
+
+Loads = t.Callable[[bytes], t.Any]
+Query = t.Sequence[tuple[str, str]]
+_SHOWN = 300
+"""Characters of a vendor's own words in a message."""
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
+
+
+class JsonApi:
+    """Calls of one service.
+
+    Args:
+        http: the session.
+        base_url: scheme, host and port.
+        vendor: the name for messages, such as ``Edgecast``.
+        headers: sent with each call, credentials included.
+        loads: parses a body; ``_records.codec.loads``.
+        words: finds the vendor's own error text in a parsed error body; None for none.
+        auth_hint: what to do about refused credentials.
+    """
+
+    def __init__(
+        self,
+        http: HttpSession,
+        base_url: str,
+        *,
+        vendor: str,
+        headers: t.Mapping[str, str],
+        loads: Loads,
+        words: t.Callable[[t.Any], str | None],
+        auth_hint: str,
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._vendor = vendor
+        self._headers = {"Accept": "application/json", **headers}
+        self._loads = loads
+        self._words = words
+        self._auth_hint = auth_hint
+
+    def get(self, path: str, query: Query = (), *, headers: t.Mapping[str, str] | None = None) -> t.Any:
+        """A read by GET.
+
+        Args:
+            path: absolute path, percent-encoded where needed.
+            query: names and values, not encoded, in the order in which they are sent.
+            headers: more headers, or others than those of every call.
+
+        Raises:
+            AuthenticationFailed: 401 or 403; the run is stopped.
+            NotFound: 404.
+            VendorError: any other refusal (4xx); ``code`` is the status.
+            BadResponse: the answer is not JSON.
+        """
+        return self._call("GET", path, query, None, headers)
+
+    def search(self, path: str, body: t.Any, *, headers: t.Mapping[str, str] | None = None) -> t.Any:
+        """A search by POST with a JSON body: it changes nothing, so faults that pass are tried again. Raises as get."""
+        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return self._call("POST", path, (), data, {"Content-Type": "application/json", **(headers or {})})
+
+    def _call(
+        self, method: str, path: str, query: Query, body: bytes | None, headers: t.Mapping[str, str] | None
+    ) -> t.Any:
+        response = self._http.request(
+            method,
+            self._base_url + path + query_text(query),
+            headers=self._headers | dict(headers or {}),
+            body=body,
+            idempotent=True,
+            classify=self.judge,
+        )
+        return response.memo["json"]
+
+    def judge(self, response: Response) -> Verdict:
+        """What an answer amounts to; the parsed body is left in ``response.memo``."""
+        if 200 <= response.status < 300 and response.status != 202:
+            response.memo["json"] = self._parsed(response)
+            return ACCEPT
+        if response.status in (401, 403):
+            raise AuthenticationFailed(
+                f"{self._vendor} refused the credentials (HTTP {response.status}){self._quoted(response)}.",
+                hint=f"Nothing more was sent, so that the account is not locked. {self._auth_hint}",
+                code=str(response.status),
+            )
+        if 400 <= response.status < 500 and response.status not in (408, 409, 425, 429):
+            raise self._refusal(response)
+        return OK
+
+    def _refusal(self, response: Response) -> PerimeterError:
+        kind = NotFound if response.status == 404 else VendorError
+        message = f"{self._vendor} refused the request (HTTP {response.status}){self._quoted(response)}."
+        return kind(message, hint="Check the options of the task.", code=str(response.status))
+
+    def _parsed(self, response: Response) -> t.Any:
+        try:
+            return self._loads(response.body)
+        except ValueError as error:
+            html = response.body.lstrip()[:1] == b"<"
+            what = "a web page" if html else f"something that is not JSON ({type(error).__name__} at {_place(error)})"
+            raise BadResponse(
+                f"{self._vendor} answered with {what}.",
+                hint="Check api_url: a login page, a proxy or another service may answer there.",
+            ) from None
+
+    def _quoted(self, response: Response) -> str:
+        """The vendor's own words, short and printable: they may hold anything."""
+        try:
+            words = self._words(self._loads(response.body))
+        except (ValueError, TypeError, AttributeError):
+            words = None
+        text = _UNPRINTABLE.sub(" ", words or "").strip()
+        return f": {text[:_SHOWN].rstrip('.')}" if text else ""
+
+
+def query_text(query: Query) -> str:
+    """A query string with its question mark, or nothing. Everything that is not unreserved is percent-encoded."""
+    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
+    return f"?{pairs}" if pairs else ""
+
+
+def segment(text: str) -> str:
+    """One path segment, percent-encoded, slashes and dots included where they would change the path."""
+    encoded = quote(text, safe="")
+    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
+
+
+def _place(error: ValueError) -> str:
+    position = getattr(error, "pos", None)
+    return "an unknown place" if position is None else f"character {position}"

@@ -126,8 +126,9 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Strict mypy on the collection's code, the sandbox and the tools."""
     install(
-        session, "mypy>=1.18", "trustme", "types-requests", "types-jmespath", "types-PyYAML", "orjson", "pytest", "nox"
-    )
+        session, "mypy>=1.18", "trustme", "types-requests", "types-jmespath", "types-PyYAML", "orjson", "pytest", "nox",
+        "sqlalchemy>=2.0",
+    )  # fmt: skip
     session.run("python", "tests/conftest.py")
     tests = ("tests/sandbox", "tests/tools", "tests/demo", "tests/conftest.py", "tests/unit/test_house_rules.py")
     others = (*tests, "docs/docsite/tables.py", "noxfile.py")
@@ -170,6 +171,15 @@ def browser(session: nox.Session) -> None:
         session.error("Chromium was not found: install it (Debian: apt-get install chromium)")
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, folders=("tests/browser",))
+
+
+@nox.session(python=BASE_PYTHON)
+def receivers(session: nox.Session) -> None:
+    """Delivery to a real PostgreSQL and a real rsyslog, which the tests start."""
+    if missing := workbench.missing_servers():
+        session.error(f"{', '.join(missing)}: not found. {workbench.SERVERS_HINT}")
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    run_pytest(session, folders=("tests/receivers",))
 
 
 def _sanity(session: nox.Session, core: str) -> None:

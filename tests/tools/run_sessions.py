@@ -28,6 +28,7 @@ LONGEST_FIRST = (
     "tests-newest",
     "tests-2.18",
     "browser",
+    "receivers",
     "sanity-newest",
     "sanity-2.19",
     "sanity-2.18",

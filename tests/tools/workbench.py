@@ -77,6 +77,16 @@ def find_chromium() -> str | None:
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
+SERVERS_HINT = "Install them (Debian: apt-get install postgresql rsyslog rsyslog-openssl)."
+
+
+def missing_servers() -> list[str]:
+    """The receivers that the tests start and that this machine does not have."""
+    places = [*map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin", os.environ.get("PATH", os.defpath)]
+    path = os.pathsep.join(places)
+    return [name for name in ("initdb", "postgres", "rsyslogd") if shutil.which(name, path=path) is None]
+
+
 def repository_files() -> list[Path]:
     """The files of the repository as git sees them: tracked or new, not ignored; relative to the root."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

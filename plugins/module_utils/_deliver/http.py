@@ -1,0 +1,96 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the sinks that speak HTTP share: one session, one way to post, one way to be refused.
+
+This module is private to the collection and may change at any time.
+
+Posting a batch again after a failed connection is safe here: receivers know a record by its id, and where they do not,
+delivery is at least once, which the documentation says.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._http.errors import OptionError, PerimeterError, VendorError
+from .._http.response import Response
+from .._http.session import HttpSession
+from .._http.settings import check_plain_http, origin_of, settings_from, split_host
+from .sink import Outcome, Record
+
+DEFAULT_RECORDS = 500
+DEFAULT_BYTES = 4 << 20
+
+
+class HttpSink:
+    """A sink behind a URL. Subclasses set ``kind``, and have ``_prepare`` and ``send``.
+
+    Args:
+        options: the sink options.
+        connection: the connection options of the task.
+        secrets: what must never be shown.
+
+    Raises:
+        OptionError: the options cannot be used.
+    """
+
+    kind = ""
+
+    def __init__(
+        self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any], secrets: t.Iterable[str]
+    ) -> None:
+        self.base_url, self.path = _split(options.get("url"), bool(connection.get("allow_http")))
+        self.target = self.base_url + self.path
+        self.batch_records = options.get("batch_records") or DEFAULT_RECORDS
+        self.batch_bytes = DEFAULT_BYTES
+        self._http = HttpSession(settings_from(connection), secrets=secrets)
+        try:
+            self._prepare(options)
+        except PerimeterError:
+            self._http.close()
+            raise
+
+    def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
+        raise NotImplementedError
+
+    def send(self, batch: t.Sequence[Record]) -> Outcome:
+        """Hand a batch over."""
+        raise NotImplementedError
+
+    def stats(self) -> dict[str, t.Any]:
+        """Counters of the session."""
+        return self._http.stats.to_dict()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def post(self, path: str, body: bytes, headers: t.Mapping[str, str]) -> Response:
+        """One POST, tried again after passing faults."""
+        return self._http.request("POST", self.base_url + path, headers=headers, body=body, idempotent=True)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, within ``max_wait``."""
+        self._http.wait(seconds)
+
+    def refused(self, answer: Response) -> VendorError:
+        """The error for an answer that takes nothing of the batch. The body may quote it, so it is not repeated."""
+        return VendorError(
+            f"{self.kind}: {self.base_url} refused the batch (HTTP {answer.status}).",
+            hint="Check sink_options. Nothing is lost: the next run sends the batch again.",
+            code=str(answer.status),
+        )
+
+
+def _split(url: str | None, allow_http: bool) -> tuple[str, str]:
+    if not url:
+        raise OptionError("sink_options.url is missing.", hint="Give the address of the receiver.")
+    try:
+        parts, host, port = split_host(url.strip())
+    except ValueError as error:
+        raise OptionError(f"sink_options.url {error}.", hint="Give https://host:port/path.") from None
+    check_plain_http(parts.scheme, host, allow_http, name="sink_options.url")
+    if parts.fragment:
+        raise OptionError("sink_options.url holds a fragment.", hint="Give https://host:port/path.")
+    query = f"?{parts.query}" if parts.query else ""
+    return origin_of(parts.scheme, host, port), parts.path.rstrip("/") + query

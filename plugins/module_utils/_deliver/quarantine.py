@@ -1,0 +1,57 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where records go that no receiver takes: kept, counted, and out of the way of the others.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+from .._http.errors import FileError
+from .._records.codec import dump_line
+from .._records.times import now_text
+from .._state.files import PRIVATE, reason
+from .sink import Rejected
+
+
+def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
+    """Append records to the quarantine, durably: the position moves past them next.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    lines = [
+        dump_line(
+            {
+                "record": "quarantined",
+                "schema": 1,
+                "at": now_text(),
+                "segment": item.segment,
+                "line": item.number,
+                "reason": item.reason,
+                "text": item.line.decode("utf-8", "replace"),
+            }
+        )
+        for item in rejected
+    ]
+    if not lines:
+        return 0
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(b"".join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise FileError(
+            f"The quarantine {path} cannot be written: {reason(error)}.",
+            hint="The position stays before the records that belong there.",
+        ) from error
+    return len(lines)

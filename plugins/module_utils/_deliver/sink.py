@@ -1,0 +1,139 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every sink promises, and what passes through it.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from .._http.errors import PerimeterError
+from .._records.codec import loads
+
+
+class Record(t.NamedTuple):
+    """One line of a spool.
+
+    Attributes:
+        id: the same for the same record for ever, and for a changed row too: what receivers de-duplicate by.
+        content: hash of what the vendor sent; another one under the same id is a changed row.
+        line: the line as it stands in the segment, without its newline.
+        document: the line, parsed.
+        segment: path of the segment, relative to the spool.
+        number: line number in the segment, from one.
+    """
+
+    id: str
+    content: str
+    line: bytes
+    document: dict[str, t.Any]
+    segment: str
+    number: int
+
+    @property
+    def version_id(self) -> str:
+        """Differs between the versions of a changed row, for receivers that only ever add."""
+        return f"{self.id}-{self.content}"
+
+
+class Rejected(t.NamedTuple):
+    """A line that the receiver will never take, or that is no record at all. It goes to quarantine."""
+
+    segment: str
+    number: int
+    line: bytes
+    reason: str
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of a batch. All of it is accounted for: delivered + duplicate + rejected."""
+
+    delivered: int = 0
+    duplicate: int = 0
+    rejected: list[Rejected] = dataclasses.field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Add what became of another batch."""
+        self.delivered += other.delivered
+        self.duplicate += other.duplicate
+        self.rejected += other.rejected
+
+    @property
+    def total(self) -> int:
+        """How many records are accounted for."""
+        return self.delivered + self.duplicate + len(self.rejected)
+
+
+class Sink(t.Protocol):
+    """A receiver of records.
+
+    ``kind`` and ``target`` say which it is, without credentials: another pair has a position of its own.
+    ``batch_records`` and ``batch_bytes`` are the ceilings of one batch.
+    """
+
+    kind: str
+    target: str
+    batch_records: int
+    batch_bytes: int
+
+    def send(self, batch: t.Sequence[Record]) -> Outcome:
+        """Hand a batch over, and return only when the receiver has acknowledged it.
+
+        Raises:
+            PerimeterError: the batch as a whole was not acknowledged; it will be sent again by the next run.
+        """
+
+    def stats(self) -> dict[str, t.Any]:
+        """Counters of the transport."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
+def record_of(stream: str, line: bytes, segment: str, number: int) -> Record | Rejected:
+    """The record in a line of a segment, or why there is none.
+
+    Args:
+        stream: identity of the stream, which makes ids differ between streams.
+        line: without its newline.
+        segment: path of the segment, relative to the spool.
+        number: line number, from one.
+    """
+    try:
+        document = loads(line)
+    except ValueError:
+        return Rejected(segment, number, line, "the line is not JSON")
+    if not isinstance(document, dict) or "record" not in document:
+        return Rejected(segment, number, line, "the line is not a record")
+    key = str(document.get("key") or hashlib.sha256(line).hexdigest())
+    content = str(document.get("content") or hashlib.blake2b(line, digest_size=8).hexdigest())
+    identity = hashlib.sha256(f"{stream}\0{key}".encode("utf-8", "replace")).hexdigest()[:32]
+    return Record(identity, content, line, document, segment, number)
+
+
+def rejected(record: Record, reason: str) -> Rejected:
+    """A record that the receiver will never take."""
+    return Rejected(record.segment, record.number, record.line, reason)
+
+
+def halved(
+    send: t.Callable[[t.Sequence[Record]], Outcome], batch: t.Sequence[Record], error: PerimeterError
+) -> Outcome:
+    """Send the two halves of a batch that was refused as a whole, down to the one record that is at fault.
+
+    Args:
+        send: sends a batch; may call this again.
+        batch: what was refused.
+        error: why; the reason in the quarantine when only one record is left.
+    """
+    if len(batch) == 1:
+        return Outcome(rejected=[rejected(batch[0], error.message)])
+    middle = len(batch) // 2
+    outcome = send(batch[:middle])
+    outcome.add(send(batch[middle:]))
+    return outcome

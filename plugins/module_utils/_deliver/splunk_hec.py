@@ -1,0 +1,131 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Splunk, by its HTTP event collector.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+import uuid
+
+from .._http.errors import AuthenticationFailed, BadResponse, OptionError, RateLimited
+from .._http.response import Response
+from .._records.codec import dumps, loads
+from .._records.times import parse_time
+from .http import HttpSink
+from .sink import Outcome, Record, halved, rejected
+
+_BAD_TOKENS = (1, 2, 3, 4)
+_BAD_DATA = (5, 6, 12, 13, 15)
+_ACK_TRIES = 60
+
+
+class SplunkHec(HttpSink):
+    """One event collector.
+
+    Sink options: ``url``, ``token``, ``index``, ``sourcetype``, ``acknowledge``: wait until Splunk says that the events
+    are indexed; without it, success means received.
+    """
+
+    kind = "splunk_hec"
+
+    def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
+        if not options.get("token"):
+            raise OptionError("sink_options.token is missing.", hint="Give the token of the event collector.")
+        self._headers = {"Authorization": f"Splunk {options['token']}", "Content-Type": "application/json"}
+        self._index = options.get("index")
+        self._sourcetype = options.get("sourcetype")
+        self._acknowledge = bool(options.get("acknowledge"))
+        if self._acknowledge:
+            self._headers["X-Splunk-Request-Channel"] = str(uuid.uuid4())
+        self.path = self.path.removesuffix("/services/collector/event").removesuffix("/services/collector")
+        self.target = f"{self.base_url}{self.path}#{self._index or ''}"
+
+    def send(self, batch: t.Sequence[Record]) -> Outcome:
+        """One POST of all events; one that Splunk cannot read is set aside, and the others are sent again."""
+        answer = self.post(f"{self.path}/services/collector/event", b"".join(map(self._event, batch)), self._headers)
+        code, reply = _code(answer)
+        if code != 0:
+            return self._sort_out(batch, answer, code, reply)
+        self._wait_until_indexed(reply)
+        return Outcome(delivered=len(batch))
+
+    def _event(self, record: Record) -> bytes:
+        document = record.document
+        source = str(document.get("source") or "perimeter")
+        event: dict[str, t.Any] = {
+            "source": source,
+            "sourcetype": self._sourcetype or f"perimeter:{source}:{document.get('record')}",
+            "event": document,
+            "fields": {"delivery_id": record.id, "content": record.content},
+        }
+        if self._index:
+            event["index"] = self._index
+        moment = _epoch(document)
+        if moment is not None:
+            event["time"] = moment
+        host = document.get("host")
+        if isinstance(host, str) and host:
+            event["host"] = host
+        return dumps(event)
+
+    def _sort_out(
+        self, batch: t.Sequence[Record], answer: Response, code: int | None, reply: t.Mapping[str, t.Any]
+    ) -> Outcome:
+        if code in _BAD_TOKENS:
+            raise AuthenticationFailed(
+                f"Splunk refused the token (code {code}).", hint="Check sink_options.token.", code=str(code)
+            )
+        if code in _BAD_DATA or answer.status == 413:
+            number = reply.get("invalid-event-number")
+            error = self.refused(answer)
+            if not isinstance(number, int) or not 0 <= number < len(batch) or len(batch) == 1:
+                return halved(self.send, batch, error)
+            outcome = Outcome(rejected=[rejected(batch[number], f"Splunk cannot read it (code {code})")])
+            # What came before it may have been taken already; at least once is what Splunk offers.
+            outcome.add(self.send([record for place, record in enumerate(batch) if place != number]))
+            return outcome
+        raise self.refused(answer)
+
+    def _wait_until_indexed(self, reply: t.Mapping[str, t.Any]) -> None:
+        if not self._acknowledge:
+            return
+        ack = reply.get("ackId")
+        if not isinstance(ack, int):
+            raise BadResponse(
+                "Splunk gave no ackId.", hint="Switch on indexer acknowledgement for the token, or acknowledge off."
+            )
+        for attempt in range(_ACK_TRIES):
+            answer = self.post(f"{self.path}/services/collector/ack", dumps({"acks": [ack]}), self._headers)
+            _answered, state = _code(answer)
+            if isinstance(state.get("acks"), dict) and state["acks"].get(str(ack)) is True:
+                return
+            self.pause(min(0.2 * 1.5**attempt, 5.0))
+        raise RateLimited(
+            "Splunk did not say in time that the events are indexed.", hint="The next run sends the batch again."
+        )
+
+
+def _code(answer: Response) -> tuple[int | None, dict[str, t.Any]]:
+    try:
+        reply = loads(answer.body)
+    except ValueError:
+        reply = None
+    if not isinstance(reply, dict):
+        if answer.status == 200:
+            raise BadResponse("Splunk answered with something that is not JSON.", hint="Check sink_options.url.")
+        return None, {}
+    code = reply.get("code")
+    return (code if isinstance(code, int) else None), reply
+
+
+def _epoch(document: t.Mapping[str, t.Any]) -> float | None:
+    moment = document.get("time") or document.get("last_seen") or document.get("from")
+    try:
+        parsed = parse_time(str(moment)) if moment else None
+    except ValueError:
+        return None
+    return (parsed - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)).total_seconds() if parsed else None

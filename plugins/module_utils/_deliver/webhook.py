@@ -1,0 +1,57 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A webhook: batches as NDJSON or as a JSON list, to any address.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import typing as t
+
+from .http import HttpSink
+from .sink import Outcome, Record, halved
+
+_REFUSES_CONTENT = (400, 413, 415, 422)
+
+
+class Webhook(HttpSink):
+    """Any receiver that takes a POST.
+
+    Sink options: ``url``, ``format``, ``token`` (sent as a bearer token) and ``signature_secret``, by which the body is
+    signed (HMAC-SHA-256 in ``X-Perimeter-Signature``).
+    """
+
+    kind = "webhook"
+
+    def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
+        self._lines = options.get("format") != "json"
+        self._secret = str(options.get("signature_secret") or "").encode()
+        self._headers = {"Content-Type": "application/x-ndjson" if self._lines else "application/json"}
+        if options.get("token"):
+            self._headers["Authorization"] = f"Bearer {options['token']}"
+
+    def send(self, batch: t.Sequence[Record]) -> Outcome:
+        """One POST. Any 2xx acknowledges the whole; a refusal of the content is narrowed down to the record."""
+        body = self._body(batch)
+        # The same batch has the same key, so that a receiver can drop one that comes again.
+        headers = {"Idempotency-Key": hashlib.sha256(body).hexdigest(), "X-Perimeter-Records": str(len(batch))}
+        if self._secret:
+            headers["X-Perimeter-Signature"] = "sha256=" + hmac.new(self._secret, body, "sha256").hexdigest()
+        answer = self.post(self.path, body, self._headers | headers)
+        if 200 <= answer.status < 300:
+            return Outcome(delivered=len(batch))
+        if answer.status in _REFUSES_CONTENT:
+            return halved(self.send, batch, self.refused(answer))
+        raise self.refused(answer)
+
+    def _body(self, batch: t.Sequence[Record]) -> bytes:
+        entries = [_entry(record) for record in batch]
+        return b"".join(entry + b"\n" for entry in entries) if self._lines else b"[" + b",".join(entries) + b"]"
+
+
+def _entry(record: Record) -> bytes:
+    """The line, with the id that the receiver can de-duplicate by put before everything else."""
+    return b'{"delivery_id":"' + record.id.encode() + b'",' + record.line.lstrip()[1:]

@@ -1,0 +1,272 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deliver collected logs to a SIEM or a database."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deliver
+short_description: Deliver collected logs to a SIEM or a database
+version_added: 1.0.0
+description:
+  - Sends what a C(_export) module has collected in a stream directory to a receiver, from where the last run stopped.
+  - Each receiver has a position of its own under O(state_dir). It moves only after the receiver has acknowledged a
+    batch.
+  - Delivery to SQL is exactly once, by key. Delivery to Elasticsearch is exactly once within one backing index.
+    Delivery to Splunk, syslog and webhooks is at least once. Every message carries C(delivery_id), which is the same
+    for the same record for ever, so that a receiver can drop what came twice.
+  - A record that a receiver will never take goes to a quarantine file with the reason, and does not hold up the
+    others.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._connection
+attributes:
+  action_group:
+    description: Use C(group/appsec.perimeter.all) in C(module_defaults) to set the connection options once.
+    support: full
+    membership:
+      - appsec.perimeter.all
+  check_mode:
+    support: full
+    details:
+      - The spool is read and counted, and nothing is sent. What the receiver would call a duplicate counts as
+        delivered.
+  diff_mode:
+    support: none
+    details:
+      - The records are too many to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - A run with nothing new sends nothing.
+options:
+  spool:
+    description:
+      - The stream directory, which is O(appsec.perimeter.edgecast_waf_event_export#module:dest) of the module that
+        collects.
+    type: path
+    required: true
+  sink:
+    description:
+      - What kind of receiver it is.
+      - V(splunk_hec) is the HTTP event collector of Splunk.
+      - V(elasticsearch) is the bulk API of Elasticsearch and OpenSearch.
+      - V(syslog) is RFC 5424 over TCP or TLS, with octet counting.
+      - V(webhook) is any address that takes a POST.
+      - V(sql) is a table in SQLite or PostgreSQL.
+    type: str
+    choices: [splunk_hec, elasticsearch, syslog, webhook, sql]
+    required: true
+  sink_options:
+    description:
+      - Where the receiver is, and how it wants the records.
+    type: dict
+    default: {}
+    suboptions:
+      url:
+        description:
+          - Address of the receiver, for V(splunk_hec), V(elasticsearch) and V(webhook).
+        type: str
+      token:
+        description:
+          - Token of V(splunk_hec), or the bearer token of V(webhook).
+          - If not set, the environment variable E(PERIMETER_SINK_TOKEN) is used.
+        type: str
+      username:
+        description:
+          - User of V(elasticsearch).
+        type: str
+      password:
+        description:
+          - Password of O(sink_options.username).
+          - If not set, the environment variable E(PERIMETER_SINK_PASSWORD) is used.
+        type: str
+      api_key:
+        description:
+          - API key of V(elasticsearch), encoded as the service shows it; instead of user and password.
+          - If not set, the environment variable E(PERIMETER_SINK_API_KEY) is used.
+        type: str
+      index:
+        description:
+          - Index or data stream of V(elasticsearch), where it is required, or index of V(splunk_hec).
+        type: str
+      sourcetype:
+        description:
+          - Source type of V(splunk_hec). The default is C(perimeter:<source>:<record>).
+        type: str
+      acknowledge:
+        description:
+          - Whether to wait until V(splunk_hec) says that events are indexed. The token must have indexer
+            acknowledgement switched on. Without it, the events are only known to have been received.
+        type: bool
+        default: false
+      host:
+        description:
+          - Host name of the V(syslog) receiver.
+        type: str
+      port:
+        description:
+          - Port of the V(syslog) receiver. The default is 6514 with TLS, and 601 without.
+        type: int
+      tls:
+        description:
+          - Whether V(syslog) uses TLS. Without it, the receiver must be this machine, unless O(allow_http) is true.
+        type: bool
+        default: true
+      facility:
+        description:
+          - Facility of the V(syslog) messages.
+        type: str
+        default: local0
+      app_name:
+        description:
+          - Application name of the V(syslog) messages.
+        type: str
+        default: appsec.perimeter
+      enterprise_id:
+        description:
+          - Private enterprise number in the structured data of V(syslog). The default is the one for documentation.
+        type: int
+        default: 32473
+      max_message:
+        description:
+          - Bytes of the longest V(syslog) message; longer ones go to quarantine. Set it to what the receiver takes:
+            rsyslog cuts at 8 KiB unless it is told otherwise.
+        type: int
+        default: 65536
+      format:
+        description:
+          - V(json) or V(cef) for V(syslog); V(ndjson) or V(json) for V(webhook). The default is V(json) for syslog and
+            V(ndjson) for a webhook.
+        type: str
+        choices: [json, ndjson, cef]
+      signature_secret:
+        description:
+          - Secret by which the body for a V(webhook) is signed, with HMAC-SHA-256 in the header
+            C(X-Perimeter-Signature).
+          - If not set, the environment variable E(PERIMETER_SINK_SIGNATURE_SECRET) is used.
+        type: str
+      database_url:
+        description:
+          - Database of V(sql), such as V(sqlite:////srv/perimeter.db) or V(postgresql://user@host/database).
+          - If not set, the environment variable E(PERIMETER_SINK_DATABASE_URL) is used.
+        type: str
+      table:
+        description:
+          - Table of V(sql). It is made when it is missing.
+        type: str
+        default: perimeter_records
+      schema:
+        description:
+          - Schema of the table, for PostgreSQL.
+        type: str
+      batch_records:
+        description:
+          - How many records go into one batch at most. The default depends on the sink.
+        type: int
+notes:
+  - Records contain attack payloads. They are data everywhere, and are escaped for each receiver.
+  - V(sql) needs the Python package C(sqlalchemy), and C(psycopg) for PostgreSQL.
+seealso:
+  - ref: ansible_collections.appsec.perimeter.docsite.delivering_logs
+    description: Receivers, guarantees and quarantine.
+"""
+
+EXAMPLES = r"""
+- name: Events of the firewall go to PostgreSQL
+  appsec.perimeter.deliver:
+    spool: /srv/waf/edgecast
+    sink: sql
+    sink_options:
+      database_url: "{{ lookup('ansible.builtin.env', 'WAF_DATABASE_URL') }}"
+
+- name: Events of the firewall go to Splunk, whose token is in the environment
+  appsec.perimeter.deliver:
+    spool: /srv/waf/edgecast
+    sink: splunk_hec
+    sink_options:
+      url: https://splunk.example.com:8088
+      index: waf
+
+- name: Events of the firewall go to a syslog receiver over TLS
+  appsec.perimeter.deliver:
+    spool: /srv/waf/edgecast
+    sink: syslog
+    sink_options:
+      host: syslog.example.com
+    ca_path: /etc/ssl/company-ca.pem
+"""
+
+RETURN = r"""
+collected:
+  description: How many lines of the spool this run dealt with. It is RV(delivered) + RV(duplicate) + RV(quarantined).
+  type: int
+  returned: always
+  sample: 1200
+delivered:
+  description: How many records the receiver took.
+  type: int
+  returned: always
+  sample: 1190
+duplicate:
+  description: How many records the receiver had already.
+  type: int
+  returned: always
+  sample: 8
+quarantined:
+  description: How many records were refused for good.
+  type: int
+  returned: always
+  sample: 2
+quarantine:
+  description: File with the refused records; null when there never were any.
+  type: str
+  returned: always
+  sample: /var/lib/perimeter/deliver/sql-0011223344556677.quarantine.ndjson
+complete:
+  description: Whether everything in the spool is delivered.
+  type: bool
+  returned: always
+  sample: true
+target:
+  description: The receiver, without credentials.
+  type: str
+  returned: always
+  sample: postgresql+psycopg://db.example.com/waf#perimeter_records
+totals:
+  description: The same counters since the position exists.
+  type: dict
+  returned: always
+  sample: {delivered: 812345, duplicate: 8, quarantined: 2}
+stats:
+  description: What the task cost; the counters depend on the sink.
+  type: dict
+  returned: always
+  sample: {batches: 2, transactions: 2}
+error:
+  description: The error as data, with C(kind), C(message), C(hint) and the receiver's own C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: connection
+    message: "sql: postgresql+psycopg://db.example.com/waf#perimeter_records failed (OperationalError)."
+    hint: "Check sink_options.database_url and the rights of its user. Nothing is lost: the next run goes on."
+    code: null
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import DELIVER
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
+
+
+def main() -> None:
+    """Entry point."""
+    run_local_module(DELIVER, run)
+
+
+if __name__ == "__main__":
+    main()

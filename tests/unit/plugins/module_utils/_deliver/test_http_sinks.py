@@ -1,0 +1,191 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Splunk, Elasticsearch and webhooks, against strict stand-ins."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+    AuthenticationFailed,
+    BadResponse,
+    OptionError,
+    PerimeterError,
+    RateLimited,
+)
+from tests.sandbox import Sandbox
+from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, http_options, records, sink
+
+KINDS = ("splunk_hec", "elasticsearch", "webhook")
+
+
+@pytest.fixture
+def sandbox() -> t.Iterator[Sandbox]:
+    with Sandbox(webapps=1, findings=0) as running:
+        yield running
+
+
+def received(sandbox: Sandbox, kind: str) -> list[t.Any]:
+    """The documents that a receiver holds."""
+    room = sandbox.receivers
+    if kind == "splunk_hec":
+        return [item["event"] for item in room.events]
+    if kind == "elasticsearch":
+        return [item["perimeter"] for item in room.documents.values()]
+    return room.hooks
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_arrives_as_it_is(sandbox: Sandbox, kind: str) -> None:
+    documents = [event(1), event(2, url=HOSTILE, message=HOSTILE)]
+    target = sink(kind, http_options(sandbox, kind))
+    outcome = target.send(records(*documents))
+    target.close()
+    assert (outcome.delivered, outcome.duplicate, outcome.rejected) == (2, 0, [])
+    got = [{name: item[name] for name in documents[0]} for item in received(sandbox, kind)]
+    assert got == documents
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_poison_record_does_not_hold_up_the_others(sandbox: Sandbox, kind: str) -> None:
+    documents = [event(number, message="POISON" if number == 5 else "fine") for number in range(11)]
+    target = sink(kind, http_options(sandbox, kind))
+    outcome = target.send(records(*documents))
+    target.close()
+    assert (outcome.delivered, [item.number for item in outcome.rejected]) == (10, [6])
+    assert outcome.total == 11
+    assert sorted(item["id"] for item in received(sandbox, kind)) == sorted(
+        document["id"] for document in documents if document["message"] == "fine"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_passing_fault_is_tried_again(sandbox: Sandbox, kind: str) -> None:
+    sandbox.faults.replace([{"kind": "status", "status": 503}])
+    target = sink(kind, http_options(sandbox, kind))
+    assert target.send(records(event(1))).delivered == 1
+    target.close()
+    assert len(received(sandbox, kind)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wrong_credentials_stop_at_once_and_are_not_shown(sandbox: Sandbox, kind: str) -> None:
+    options = http_options(sandbox, kind)
+    secret = "canary-f00d-credential"
+    options |= {"api_key": secret} if kind == "elasticsearch" else {"token": secret}
+    target = sink(kind, options)
+    with pytest.raises(AuthenticationFailed) as caught:
+        target.send(records(event(1)))
+    target.close()
+    assert secret not in str(caught.value)
+    assert sandbox.counters.snapshot()["requests"] == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (None, "sink_options.url is missing"),
+        ("ftp://x", "does not start with"),
+        ("http://siem.example.com", "plain http"),
+        ("https://user:pw@siem.example.com", "user name or password"),
+    ],
+)
+def test_an_address_that_cannot_be_used(sandbox: Sandbox, kind: str, url: str | None, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        sink(kind, http_options(sandbox, kind) | {"url": url})
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("splunk_hec", "token"), ("elasticsearch", "index")])
+def test_a_missing_option_is_named(sandbox: Sandbox, kind: str, missing: str) -> None:
+    with pytest.raises(OptionError, match=f"sink_options.{missing} is missing"):
+        sink(kind, http_options(sandbox, kind) | {missing: None})
+
+
+def test_splunk_gets_time_host_and_flat_fields(sandbox: Sandbox) -> None:
+    target = sink("splunk_hec", http_options(sandbox, "splunk_hec"))
+    (record,) = records(event(1))
+    target.send([record])
+    target.close()
+    (got,) = sandbox.receivers.events
+    assert got["time"] == 1793491201.0
+    assert (got["host"], got["source"], got["sourcetype"]) == (
+        "shop.example.com",
+        "edgecast",
+        "perimeter:edgecast:event",
+    )
+    assert got["fields"] == {"delivery_id": record.id, "content": record.content}
+    assert got["index"] == "waf"
+
+
+def test_splunk_can_be_waited_for_until_events_are_indexed(sandbox: Sandbox) -> None:
+    target = sink("splunk_hec", http_options(sandbox, "splunk_hec") | {"acknowledge": True})
+    assert target.send(records(event(1))).delivered == 1
+    target.close()
+    assert sandbox.counters.snapshot()["requests"] == 3
+
+
+def test_elasticsearch_calls_what_it_has_a_duplicate_and_keeps_both_versions_of_a_changed_row(sandbox: Sandbox) -> None:
+    target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
+    assert target.send(records(event(1), event(2))).delivered == 2
+    again = target.send(records(event(1), event(2, content="changed"), event(3)))
+    target.close()
+    assert (again.delivered, again.duplicate) == (2, 1)
+    assert len(sandbox.receivers.documents) == 4
+
+
+def test_elasticsearch_entries_that_were_too_many_are_sent_again() -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"busy_items": 3}) as sandbox:
+        target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
+        outcome = target.send(records(*(event(number) for number in range(5))))
+        target.close()
+        assert (outcome.delivered, outcome.duplicate) == (5, 0)
+        assert sandbox.counters.snapshot()["requests"] == 2
+
+
+def test_elasticsearch_that_stays_busy_is_an_error_and_nothing_is_called_delivered() -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"busy_items": 1000}) as sandbox:
+        target = sink("elasticsearch", http_options(sandbox, "elasticsearch"), max_wait=1)
+        with pytest.raises(RateLimited):
+            target.send(records(event(1)))
+        target.close()
+
+
+@pytest.mark.parametrize("kind", ["elasticsearch", "webhook"])
+def test_a_batch_that_is_too_large_is_halved(kind: str) -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"max_body": 3000}) as sandbox:
+        target = sink(kind, http_options(sandbox, kind))
+        outcome = target.send(records(*(event(number) for number in range(16)), event(16, url="x" * 4000)))
+        target.close()
+        assert (outcome.delivered, [item.number for item in outcome.rejected]) == (16, [17])
+        assert len(received(sandbox, kind)) == 16
+
+
+def test_the_same_webhook_batch_has_the_same_key_and_format_can_be_a_list(sandbox: Sandbox) -> None:
+    target = sink("webhook", http_options(sandbox, "webhook") | {"format": "json"})
+    target.send(records(event(1)))
+    target.send(records(event(1)))
+    target.close()
+    first, second = sandbox.receivers.hook_keys
+    assert first == second
+    assert len({item["delivery_id"] for item in sandbox.receivers.hooks}) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", json.dumps({"took": 1}).encode(), b"[]"])
+def test_an_answer_that_is_no_bulk_answer(sandbox: Sandbox, body: bytes) -> None:
+    sandbox.faults.replace([{"kind": "status", "status": 200, "body": body.decode()}])
+    target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
+    with pytest.raises(BadResponse):
+        target.send(records(event(1)))
+    target.close()
+
+
+def test_a_refusal_of_the_whole_says_so(sandbox: Sandbox) -> None:
+    sandbox.faults.replace([{"kind": "status", "status": 404}])
+    target = sink("webhook", http_options(sandbox, "webhook"))
+    with pytest.raises(PerimeterError, match=r"refused the batch \(HTTP 4"):
+        target.send(records(event(1)))
+    target.close()

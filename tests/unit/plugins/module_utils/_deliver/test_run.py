@@ -1,0 +1,260 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A spool, delivered: positions, quarantine, crashes between every two steps."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import os
+import pathlib
+import sqlite3
+import typing as t
+
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import quarantine
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.position import PositionFile
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, stream_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Outcome
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sql import Sql
+from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+    FileError,
+    OptionError,
+    PerimeterError,
+    StateError,
+    TransportError,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Identity
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.stream import (
+    Stream,
+    describe,
+    identity_hash,
+    new_owner,
+    write_stream,
+)
+from tests.unit.plugins.module_utils.deliver_kit import event
+
+IDENTITY = Identity(source="edgecast", account="0001", stream="events", parameters={})
+
+
+class Spool:
+    """A stream directory, and what delivers it to SQLite."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.root = folder / "spool"
+        self.database = folder / "events.db"
+        self.state = folder / "state"
+        self.root.mkdir()
+        write_stream(self.root, Stream(identity_hash(IDENTITY), new_owner(), describe(IDENTITY)), mode=0o600)
+        self._clock = 1_000
+
+    def segment(self, hour: int, *documents: t.Any, compress: bool = False) -> str:
+        """Write a segment; later ones are younger, as a collector's are."""
+        start = dt.datetime(2026, 11, 1, hour, tzinfo=dt.UTC)
+        name = f"{start:%Y%m%dT%H0000Z}-{start + dt.timedelta(hours=1):%Y%m%dT%H0000Z}.ndjson"
+        path = self.root / "dt=2026-11-01" / (name + (".gz" if compress else ""))
+        path.parent.mkdir(exist_ok=True)
+        lines = [item if isinstance(item, str) else json.dumps(item) for item in documents]
+        data = "".join(f"{line}\n" for line in lines).encode()
+        path.write_bytes(gzip.compress(data) if compress else data)
+        self._clock += 10
+        os.utime(path, (self._clock, self._clock))
+        return path.relative_to(self.root).as_posix()
+
+    def params(self, **options: t.Any) -> dict[str, t.Any]:
+        url = f"sqlite:///{self.database}"
+        return {
+            "spool": str(self.root),
+            "sink": "sql",
+            "sink_options": {"database_url": url} | options,
+            "state_dir": str(self.state),
+        }
+
+    def deliver(self, *, check_mode: bool = False, **options: t.Any) -> t.Any:
+        return run(self.params(**options), check_mode)
+
+    def keys(self) -> list[str]:
+        with sqlite3.connect(self.database) as connection:
+            return [row[0] for row in connection.execute("select record_key from perimeter_records order by 1")]
+
+
+@pytest.fixture
+def spool(tmp_path: pathlib.Path) -> Spool:
+    return Spool(tmp_path)
+
+
+def counts(result: t.Any) -> tuple[int, int, int, int]:
+    values = result.values
+    return values["collected"], values["delivered"], values["duplicate"], values["quarantined"]
+
+
+def test_everything_once_and_then_nothing(spool: Spool) -> None:
+    spool.segment(0, event(1), event(2))
+    spool.segment(1, event(3), compress=True)
+    first, second = spool.deliver(), spool.deliver()
+    assert (counts(first), first.changed) == ((3, 3, 0, 0), True)
+    assert (counts(second), second.changed) == ((0, 0, 0, 0), False)
+    assert second.values["stats"]["batches"] == 0
+    assert second.values["totals"] == {"delivered": 3, "duplicate": 0, "quarantined": 0}
+    assert spool.keys() == ["id-1", "id-2", "id-3"]
+
+
+def test_a_segment_that_comes_later_for_an_earlier_hour_is_delivered(spool: Spool) -> None:
+    spool.segment(5, event(5))
+    spool.deliver()
+    spool.segment(2, event(2))
+    assert counts(spool.deliver()) == (1, 1, 0, 0)
+
+
+def test_small_batches_stop_and_go_on_inside_a_segment(spool: Spool) -> None:
+    spool.segment(0, *(event(number) for number in range(10)))
+    result = spool.deliver(batch_records=3)
+    assert (counts(result), result.values["stats"]["batches"]) == ((10, 10, 0, 0), 4)
+
+
+def test_a_changed_row_wins_over_the_older_one(spool: Spool) -> None:
+    spool.segment(3, event(1, message="old"))
+    spool.segment(1, event(1, message="new", content="f" * 16))
+    assert counts(spool.deliver(batch_records=1)) == (2, 2, 0, 0)
+    with sqlite3.connect(spool.database) as connection:
+        (document,) = connection.execute("select document from perimeter_records").fetchone()
+    assert json.loads(document)["message"] == "new"
+
+
+def test_lines_that_are_no_records_are_kept_in_quarantine(spool: Spool) -> None:
+    spool.segment(0, event(1), "{broken", "[1]", '{"no": "record"}', event(2))
+    result = spool.deliver()
+    assert counts(result) == (5, 2, 0, 3)
+    path = pathlib.Path(result.values["quarantine"])
+    kept = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(item["line"], item["text"]) for item in kept] == [(2, "{broken"), (3, "[1]"), (4, '{"no": "record"}')]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "3 records were refused for good" in result.warnings[0]
+
+
+def test_check_mode_counts_and_touches_nothing(spool: Spool) -> None:
+    spool.segment(0, event(1), event(2))
+    result = spool.deliver(check_mode=True)
+    assert (counts(result), result.changed) == ((2, 2, 0, 0), True)
+    assert not spool.database.exists()
+    assert not list(spool.state.rglob("*.json"))
+
+
+def test_each_sink_has_a_position_of_its_own(spool: Spool) -> None:
+    spool.segment(0, event(1))
+    spool.deliver()
+    assert counts(spool.deliver(table="other")) == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("step", ["send", "quarantine", "position"])
+def test_a_crash_at_any_step_loses_nothing_and_repeats_nothing(
+    spool: Spool, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.segment(0, *(event(number) for number in range(6)))
+    place, name = {
+        "send": (Sql, "send"),
+        "quarantine": (quarantine, "append"),
+        "position": (PositionFile, "write"),
+    }[step]
+    real, calls = getattr(place, name), 0
+
+    def crash(*arguments: t.Any) -> t.Any:
+        nonlocal calls
+        calls += 1
+        done = real(*arguments) if calls != 2 or step != "position" else None
+        if calls == 2:
+            raise RuntimeError("crashed here")
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, name, crash)
+        with pytest.raises(RuntimeError, match="crashed here"):
+            spool.deliver(batch_records=2)
+    after = spool.deliver(batch_records=2)
+    assert spool.keys() == [f"id-{number}" for number in range(6)]
+    collected, delivered, duplicate, _quarantined = counts(after)
+    assert collected == delivered + duplicate == 4
+
+
+def test_an_error_of_the_sink_keeps_what_was_delivered(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.segment(0, *(event(number) for number in range(6)))
+    real, calls = Sql.send, 0
+
+    def fail(self: Sql, batch: t.Any) -> Outcome:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise TransportError("gone")
+        return real(self, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sql, "send", fail)
+        result = spool.deliver(batch_records=2)
+    assert (counts(result), result.values["complete"], str(result.error)) == ((2, 2, 0, 0), False, "gone")
+    assert counts(spool.deliver()) == (4, 4, 0, 0)
+
+
+def test_records_that_are_not_accounted_for_stop_the_position(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.segment(0, event(1), event(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(Sql, "send", lambda _self, _batch: Outcome(delivered=1))
+        result = spool.deliver()
+    assert "1 of 2 records of a batch are accounted for" in str(result.error)
+    assert counts(spool.deliver()) == (2, 2, 0, 0)
+
+
+def test_two_runs_at_once(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.segment(0, event(1))
+
+    def again(_self: Sql, _batch: t.Any) -> Outcome:
+        with pytest.raises(StateError, match="Another run delivers this spool"):
+            spool.deliver()
+        return Outcome(delivered=1)
+
+    monkeypatch.setattr(Sql, "send", again)
+    assert counts(spool.deliver()) == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"{", "is damaged"), (b"[]", "is damaged"), (b'{"version": 99}', "version 99"), (b"{}", "is damaged")],
+)
+def test_a_position_that_cannot_be_used(spool: Spool, content: bytes, words: str) -> None:
+    spool.segment(0, event(1))
+    spool.deliver()
+    (path,) = (spool.state / "deliver").glob("sql-*.json")
+    path.write_bytes(content)
+    with pytest.raises(StateError, match=words):
+        spool.deliver()
+
+
+def test_a_damaged_segment_delivers_what_comes_before(spool: Spool) -> None:
+    spool.segment(0, event(1))
+    name = spool.segment(1, event(2), compress=True)
+    path = spool.root / name
+    written = path.stat()
+    path.write_bytes(path.read_bytes()[:-8])
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+    result = spool.deliver()
+    assert isinstance(result.error, FileError)
+    assert str(path) in str(result.error)
+    assert counts(result)[:2] == (2, 2)
+    assert spool.keys() == ["id-1", "id-2"]
+
+
+@pytest.mark.parametrize(("make", "words"), [(False, "is not a directory"), (True, "nothing was ever collected")])
+def test_a_spool_that_is_none(tmp_path: pathlib.Path, make: bool, words: str) -> None:
+    folder = tmp_path / "elsewhere"
+    if make:
+        folder.mkdir()
+    with pytest.raises(OptionError, match=words):
+        stream_of(folder)
+
+
+def test_state_that_cannot_be_written(spool: Spool) -> None:
+    spool.segment(0, event(1))
+    spool.state.write_text("a file")
+    with pytest.raises(PerimeterError, match="state_dir"):
+        spool.deliver()

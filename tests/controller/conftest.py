@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the inventory plugins."""
+"""Fixtures of the plugins of the controller."""
 
 from __future__ import annotations
 

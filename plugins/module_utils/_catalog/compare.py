@@ -1,0 +1,229 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A catalog beside the estate: what nobody lists, what has to wait, and what differs.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .kinds import Entry, Kind
+
+Record = t.Mapping[str, t.Any]
+
+
+def orphans(records: t.Iterable[Record], entries: t.Iterable[Entry]) -> list[dict[str, t.Any]]:
+    """The records that no entry is about, with id, name and, where there is one, URL.
+
+    A record whose name an entry without id has is never an orphan, also if a namesake is meant: what is superfluous may
+    be deleted, so that in doubt a record is not.
+    """
+    listed = list(entries)
+    ids = {str(entry["id"]) for entry in listed if entry.get("id") is not None}
+    names = {str(entry.get("name") or "").strip() for entry in listed if entry.get("id") is None}
+    left = [record for record in records if str(record["id"]) not in ids]
+    return [
+        {name: record[name] for name in ("id", "name", "url") if name in record}
+        for record in left
+        if str(record.get("name") or "").strip() not in names
+    ]
+
+
+def split_pending(
+    entries: t.Iterable[Entry], kind: Kind, pending: t.Mapping[str, t.Collection[str]]
+) -> tuple[list[Entry], list[Entry]]:
+    """Entries as check mode can plan them: without references to what a real run would create before.
+
+    Args:
+        entries: of this kind.
+        kind: says which fields refer to what.
+        pending: names by kind.
+
+    Returns:
+        The entries to plan, and for each entry that lost something its name, id and the fields as they shall be. One
+        that refers to a single record which is not there yet is not planned at all, and has no fields.
+    """
+    planned: list[Entry] = []
+    waiting: list[Entry] = []
+    for entry in entries:
+        whole, lost = _without_pending(entry, kind, pending)
+        if whole is not None:
+            planned.append(whole)
+        if whole is None or lost:
+            waiting.append({"id": entry.get("id"), "name": entry.get("name"), "fields": lost})
+    return planned, waiting
+
+
+def _without_pending(
+    entry: Entry, kind: Kind, pending: t.Mapping[str, t.Collection[str]]
+) -> tuple[Entry | None, Entry]:
+    """The entry without what is pending, None if nothing is left to plan; and the fields that it lost, as written."""
+    whole, lost = dict(entry), {}
+    for field, other in kind.references.items():
+        names = set(pending.get(other) or ())
+        if str(entry.get(field) or "").strip() in names:
+            return None, {}
+        if entry.get(f"{field}_mode") == "remove":
+            continue
+        for key in (field, f"{field}_add"):
+            value = entry.get(key)
+            kept = [item for item in value if str(item).strip() not in names] if isinstance(value, list) else value
+            if kept != value:
+                lost[field] = value
+                whole[key] = kept
+    return whole, lost
+
+
+def to_check(entries: t.Iterable[Entry], records: t.Sequence[Record]) -> list[dict[str, t.Any]]:
+    """The entries that are not certainly made good already, for a module that takes one at a time.
+
+    Args:
+        entries: of one kind.
+        records: all there are, in option form and in full.
+
+    Returns:
+        ``entry``, and ``before``, the record that it seems to be about, or None. Which one it is, and what is equal, is
+        for the module to say; an entry is only left out where one record of its name, or its id, has every value as it
+        is written.
+    """
+    left: list[dict[str, t.Any]] = []
+    for entry in entries:
+        key, wanted = ("id", str(entry["id"])) if entry.get("id") is not None else ("name", str(entry["name"]).strip())
+        found = [record for record in records if str(record.get(key)) == wanted]
+        if len(found) > 1 and entry.get("webapp"):
+            found = [record for record in found if record.get("webapp") == entry["webapp"]]
+        before = found[0] if len(found) == 1 else None
+        if before is None or not _has_all(before, entry):
+            left.append({"entry": entry, "before": before})
+    return left
+
+
+def _has_all(record: Record, entry: Entry) -> bool:
+    given = {name: value for name, value in entry.items() if value is not None and name != "id"}
+    return all(name in record and _same(record[name], value) for name, value in given.items())
+
+
+def _same(held: t.Any, written: t.Any) -> bool:
+    if isinstance(written, dict):
+        members = {name: value for name, value in written.items() if value is not None}
+        present = {name: value for name, value in (held or {}).items() if value is not None}
+        return isinstance(held, dict) and members == present
+    if isinstance(written, list):
+        return isinstance(held, list) and sorted(map(str, held)) == sorted(map(str, written))
+    return held is written if isinstance(written, bool) else str(held) == str(written)
+
+
+def differences(kind: Kind, result: Record, waiting: t.Iterable[Record] = ()) -> list[dict[str, t.Any]]:
+    """What differs, one row for each record.
+
+    Args:
+        kind: what the records are.
+        result: of the module for many; or of a loop over what :func:`to_check` gave, with the module for one.
+        waiting: what :func:`split_pending` took out.
+    """
+    if kind.singular is not None:
+        rows = [_single(kind, item) for item in result.get("results") or () if item.get("changed")]
+    else:
+        diffs = iter(result.get("diff") or ())
+        changed = [item for item in result.get("results") or () if item.get("changed")]
+        rows = [_row(kind, item, next(diffs, {})) for item in changed]
+    for item in waiting:
+        _add_waiting(rows, kind, item)
+    return rows
+
+
+def _row(kind: Kind, result: Record, diff: Record) -> dict[str, t.Any]:
+    return {
+        "kind": kind.name,
+        "id": result.get("id"),
+        "name": result.get("name"),
+        "action": result["action"],
+        "fields": list(result.get("fields") or ()),
+        "before": dict(diff.get("before") or {}),
+        "after": dict(diff.get("after") or {}),
+    }
+
+
+def _single(kind: Kind, result: Record) -> dict[str, t.Any]:
+    after = result[str(kind.singular)] or {}
+    entry, before = result["item"]["entry"], result["item"]["before"]
+    given = [name for name in kind.options if entry.get(name) is not None and name != "id"]
+    fields = given if before is None else [name for name in given if before.get(name) != after.get(name)]
+    about = {"id": after.get("id"), "name": after.get("name") or entry.get("name"), "fields": fields}
+    return _row(kind, {**about, "action": "create" if before is None else "update"}, result.get("diff") or {})
+
+
+def _add_waiting(rows: list[dict[str, t.Any]], kind: Kind, item: Record) -> None:
+    row = next((row for row in rows if item["name"] == row["name"] and item["id"] in (None, row["id"])), None)
+    if row is None:
+        blank = {"id": item["id"], "name": item["name"], "action": "update" if item["fields"] else "create"}
+        row = {"kind": kind.name, **blank, "fields": [], "before": {}, "after": {}}
+        rows.append(row)
+    row["fields"] += [name for name in item["fields"] if name not in row["fields"]]
+    row["after"] |= item["fields"]
+
+
+# Summing up
+
+_NAMES_SHOWN = 20
+_PREDICTED = {"create": "to create", "update": "to update", "delete": "to delete"}
+_DONE = {"create": "created", "update": "updated", "delete": "deleted"}
+
+
+def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted: bool) -> dict[str, t.Any]:
+    """Everything that is told about a run.
+
+    Args:
+        parts: for each kind: ``count`` of its entries; ``result`` of the module; ``waiting`` and ``orphans`` as
+            above; ``deleted``, the records that were, or would be, pruned.
+        kinds: in the order in which they are told.
+        predicted: whether nothing was done.
+
+    Returns:
+        ``counts`` by kind, ``objects`` (a row for each record that differs), ``orphans`` by kind, and ``lines`` for
+        people, which hold numbers and names only.
+    """
+    counts: dict[str, dict[str, int]] = {}
+    objects: list[dict[str, t.Any]] = []
+    lines: list[str] = []
+    for kind in kinds:
+        part = parts[kind.name]
+        result = part.get("result") or {}
+        waiting = (part.get("waiting") or ()) if predicted else ()
+        rows = differences(kind, result, waiting)
+        counts[kind.name] = _counts(rows, part)
+        objects += rows
+        lines += _lines(kind, rows, part, counts[kind.name], _PREDICTED if predicted else _DONE)
+    orphaned = {kind.name: list(parts[kind.name].get("orphans") or ()) for kind in kinds}
+    return {"counts": counts, "objects": objects, "orphans": orphaned, "lines": lines}
+
+
+def _counts(rows: t.Sequence[Record], part: Record) -> dict[str, int]:
+    found = {action: sum(row["action"] == action for row in rows) for action in ("create", "update")}
+    return {
+        **found,
+        "delete": len(part.get("deleted") or ()),
+        "unchanged": int(part.get("count") or 0) - len(rows),
+        "orphans": len(part.get("orphans") or ()),
+    }
+
+
+def _lines(
+    kind: Kind, rows: t.Sequence[Record], part: Record, found: t.Mapping[str, int], verbs: t.Mapping[str, str]
+) -> t.Iterator[str]:
+    told = ", ".join(f"{found[action]:,} {verb}" for action, verb in verbs.items())
+    title = f"{kind.word}s".capitalize()
+    yield f"{title}: {told}, {found['unchanged']:,} unchanged, {found['orphans']:,} not in the catalog."
+    named = {
+        verbs["create"]: [row for row in rows if row["action"] == "create"],
+        verbs["update"]: [row for row in rows if row["action"] == "update"],
+        verbs["delete"]: list(part.get("deleted") or ()),
+        "not in the catalog": list(part.get("orphans") or ()),
+    }
+    for words, records in named.items():
+        if records:
+            names = ", ".join(str(record.get("name") or record.get("id")) for record in records[:_NAMES_SHOWN])
+            more = f" and {len(records) - _NAMES_SHOWN:,} more" if len(records) > _NAMES_SHOWN else ""
+            yield f"- {words}: {names}{more}"

@@ -1,0 +1,127 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An estate as the text of a catalog: YAML that Ansible reads back as it was.
+
+This module is private to the collection and may change at any time.
+
+Names come from outside and may look like templates. Ansible takes texts in a file of variables for templates, so those
+with a brace carry its tag ``!unsafe``.
+"""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from .kinds import Entry, Kind
+from .text import need_yaml
+
+try:
+    import yaml
+except ImportError:
+    pass  # need_yaml says so
+
+HEADER = """\
+---
+# Written from the estate at Qualys. VALUE_REDACTED stands for a secret, which stays as it is: replace it where a value
+# has to be written, by a vault or a lookup, never by the secret itself.
+"""
+_TEMPLATE_MARKS = ("{{", "{%", "{#")
+_COMPANIONS = ("_mode", "_add", "_remove")
+
+
+class _Data(str):
+    """A text that looks like a template, and is none."""
+
+
+def entries_of(records: t.Iterable[t.Mapping[str, t.Any]], kind: Kind, *, empty: bool = False) -> list[Entry]:
+    """Records as an info module returns them, as entries of a catalog, ordered by name.
+
+    Args:
+        records: in option form, with ``id``.
+        kind: what they are.
+        empty: whether lists and mappings without content are written too, so that what is added by hand is drift.
+    """
+    listed = sorted(records, key=lambda record: (str(record.get("name") or ""), record.get("id") or 0))
+    names = collections.Counter(str(record.get("name") or "").strip() for record in listed)
+    return [_entry(record, kind, names[str(record.get("name") or "").strip()] > 1, empty) for record in listed]
+
+
+def _entry(record: t.Mapping[str, t.Any], kind: Kind, shared: bool, empty: bool) -> Entry:
+    name = str(record.get("name") or "")
+    entry: Entry = {}
+    # A name alone must say which record is meant, and modules strip the names that they are given.
+    if shared or name != name.strip() or not name:
+        entry["id"] = record.get("id")
+    for option in kind.options:
+        if option == "id" or option in kind.not_written or _is_companion(option, kind):
+            continue
+        value = _plain(record.get(option))
+        if value is None or value == "" or (value in ([], {}) and not empty):
+            continue
+        if _has_outer_space(value):
+            # Written out, it would be compared without the space, and would differ for ever.
+            continue
+        entry[option] = value
+    return entry
+
+
+def _is_companion(option: str, kind: Kind) -> bool:
+    return any(option.endswith(end) and option.removesuffix(end) in kind.options for end in _COMPANIONS)
+
+
+def _plain(value: t.Any) -> t.Any:
+    """The value as plain data, without members that are not set."""
+    if isinstance(value, dict):
+        return {"".join(str(name)): _plain(item) for name, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        # Neither a text that Ansible has marked nor one that knows where it came from.
+        return "".join(value)
+    return value
+
+
+def _has_outer_space(value: t.Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return any(isinstance(item, str) and item != item.strip() for item in items)
+
+
+def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:
+    """The text of a file with these entries. The same entries always give the same text.
+
+    Raises:
+        MissingLibrary: PyYAML is not there.
+    """
+    need_yaml()
+
+    class Dumper(yaml.SafeDumper):
+        """Indents the items of lists, and shares nothing between entries."""
+
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> t.Any:
+            return super().increase_indent(flow, False)
+
+        def ignore_aliases(self, data: t.Any) -> bool:
+            return True
+
+    def represent(dumper: yaml.SafeDumper, text: _Data) -> yaml.Node:
+        return dumper.represent_scalar("!unsafe", "".join(text), style='"')
+
+    Dumper.add_representer(_Data, represent)
+    body = yaml.dump(
+        {kind.name: [_marked(entry) for entry in entries]},
+        Dumper=Dumper,
+        default_flow_style=False,
+        sort_keys=False,
+        allow_unicode=True,
+        width=1 << 30,
+    )
+    return HEADER + str(body)
+
+
+def _marked(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {name: _marked(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item) for item in value]
+    return _Data(value) if isinstance(value, str) and any(mark in value for mark in _TEMPLATE_MARKS) else value

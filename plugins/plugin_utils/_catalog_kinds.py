@@ -1,0 +1,49 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a catalog of Qualys WAS may hold.
+
+This module is private to the collection and may change at any time.
+
+It stands here because a room of ``module_utils`` must not know a vendor, and a vendor's room no other room. Like them
+it imports nothing of Ansible.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Kind
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import (
+    auth_record_fields,
+    schedule_fields,
+    webapp_fields,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
+
+_ID: dict[str, t.Any] = {"id": {"type": "int"}}
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        name="auth_records",
+        word="authentication record",
+        options={**_ID, **auth_record_fields.OPTIONS},
+        not_written=("comments", "update_secret"),
+        knows_marker=True,
+    ),
+    Kind(
+        name="webapps",
+        word="web application",
+        options={**_ID, **webapp_fields.OPTIONS, "reactivate_if_exists": {"type": "bool"}},
+        references={"auth_records": "auth_records"},
+        not_written=("comments", "reactivate_if_exists"),
+    ),
+    Kind(
+        name="schedules",
+        word="schedule",
+        options={**_ID, **option_spec(schedule_fields.FIELDS)},
+        references={"webapp": "webapps", "auth_record": "auth_records"},
+        identity=("webapp",),
+        singular="schedule",
+    ),
+)
+"""In the order in which they are applied."""

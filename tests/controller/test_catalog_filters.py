@@ -1,0 +1,84 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters of the role catalog; what is behind them is tested beside it, in tests/unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.appsec.perimeter.plugins.filter.catalog import FilterModule
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import text as text_room
+from tests.sandbox.qualys import hostile
+
+FILTERS = FilterModule().filters()
+SIDECARS = Path(__file__).resolve().parents[2] / "plugins" / "filter"
+SHOP = {"name": "shop", "url": "https://shop.example.com/"}
+
+
+def read_back(text: str) -> Any:
+    """What Ansible makes of the text, as plain data."""
+    return DataLoader().load(text)
+
+
+@pytest.mark.parametrize("name", [text for text in hostile.ALL if text == text.strip()])
+def test_every_name_survives(name: str) -> None:
+    text = FILTERS["to_catalog"]([{"id": 1, "name": name, "attributes": {name: name}}], "webapps")
+    assert read_back(text) == {"webapps": [{"name": name, "attributes": {name: name}}]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["yes", "2026-01-01", "1.0", "null", "~", "0x1f", "1_000", "#", "- a", "a: b", "'", "!x", "!unsafe x", "a\n\n b"],
+)
+def test_names_that_look_like_something_else_stay_texts(name: str) -> None:
+    text = FILTERS["to_catalog"]([{"id": 1, "name": name}], "webapps")
+    assert read_back(text) == {"webapps": [{"name": name}]}
+    assert FILTERS["catalog_text_problems"]([text], ["a.yml"]) == []
+
+
+def test_what_is_written_is_read_without_problems() -> None:
+    content = read_back(FILTERS["to_catalog"]([{"id": 1, **SHOP, "tags": []}], "webapps", True))
+    assert FILTERS["from_catalog"]([content], ["a.yml"]) == {
+        "entries": {"webapps": [SHOP | {"tags": []}]},
+        "problems": [],
+    }
+
+
+def test_problems_come_as_data() -> None:
+    found = FILTERS["from_catalog"]([{"webapps": [SHOP | {"tgas": 1}]}], ["a.yml"])
+    assert found["problems"] == ["a.yml: webapps[0] ('shop'): tgas is not an option. Is tags meant?"]
+
+
+def test_a_catalog_beside_an_estate() -> None:
+    records = [{"id": 1, **SHOP}, {"id": 2, "name": "old", "url": "https://old.example.com/"}]
+    assert FILTERS["catalog_orphans"](records, [SHOP]) == [records[1]]
+    assert FILTERS["catalog_to_check"]([SHOP], records) == []
+    entries = [SHOP | {"auth_records": ["new"]}]
+    assert FILTERS["catalog_pending"](entries, "webapps", {"auth_records": ["new"]}) == {
+        "entries": [SHOP | {"auth_records": []}],
+        "waiting": [{"id": None, "name": "shop", "fields": {"auth_records": ["new"]}}],
+    }
+    parts = {"webapps": {"count": 1, "result": {}, "orphans": records[1:], "deleted": []}}
+    found = FILTERS["catalog_summary"](parts, ["webapps"])
+    assert found["counts"] == {"webapps": {"create": 0, "update": 0, "delete": 0, "unchanged": 1, "orphans": 1}}
+
+
+def test_an_unknown_kind_and_a_missing_library_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AnsibleFilterError, match="webapp is no kind of a catalog"):
+        FILTERS["to_catalog"]([], "webapp")
+    monkeypatch.setattr(text_room, "HAS_YAML", False)
+    for name, arguments in (("to_catalog", ([], "webapps")), ("catalog_text_problems", (["a: 1"], ["a.yml"]))):
+        with pytest.raises(AnsibleFilterError, match="PyYAML"):
+            FILTERS[name](*arguments)
+
+
+def test_each_filter_is_documented() -> None:
+    documented = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in SIDECARS.glob("*.yml")}
+    assert documented.keys() == FILTERS.keys()
+    assert all(documents["DOCUMENTATION"]["name"] == name for name, documents in documented.items())

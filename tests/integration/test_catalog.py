@@ -1,0 +1,478 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The estate as code, as a user runs it: apply, drift and import_estate against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.conftest import login_to
+from tests.integration.runner import Ansible, Run
+from tests.sandbox import Sandbox
+
+CANARY = "Cnry-login+pass/w0rd="
+VAULTED = "Cnry-vault+pass/w0rd="
+CLEAR = "Cnry-clear+pass/w0rd="
+SECRETS = (CANARY, VAULTED, CLEAR)
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "docsite" / "rst" / "estate_as_code.rst"
+README = GUIDE.parents[3] / "roles" / "catalog" / "README.md"
+
+
+class Catalog:
+    """Writes a catalog, and runs the playbooks with it."""
+
+    def __init__(self, ansible: Ansible, login: dict[str, str]) -> None:
+        self.ansible = ansible
+        self.login = login
+        self.directory = ansible.folder / "catalog"
+        self.report = ansible.folder / "drift.json"
+        self._serial = 0
+
+    def write(self, name: str, text: str) -> Path:
+        """One file of the catalog."""
+        self.directory.mkdir(exist_ok=True)
+        path = self.directory / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def run(self, playbook: str, *arguments: str, environment: dict[str, str] | None = None, **variables: Any) -> Run:
+        """Run one of the playbooks; variables become extra vars."""
+        self._serial += 1
+        extra = {"catalog_path": str(self.directory), "catalog_drift_report": str(self.report)} | variables
+        return self.ansible.program(
+            "ansible-playbook",
+            f"appsec.perimeter.{playbook}",
+            "--extra-vars",
+            json.dumps({name: value for name, value in extra.items() if value is not None}),
+            *arguments,
+            environment=self.login | (environment or {}),
+            results=self.ansible.folder / f"catalog-{self._serial}.jsonl",
+        )
+
+    def drift(self) -> dict[str, Any]:
+        """The report of the last drift."""
+        found: dict[str, Any] = json.loads(self.report.read_text(encoding="utf-8"))
+        return found
+
+
+@pytest.fixture
+def catalog(ansible: Ansible, login: dict[str, str]) -> Catalog:
+    return Catalog(ansible, login)
+
+
+def recap(run: Run) -> dict[str, int]:
+    """The numbers of the last line."""
+    line = re.search(r"^localhost +: (.+)$", run.stdout, re.MULTILINE)
+    assert line, run.output
+    return {name: int(count) for name, count in (item.split("=") for item in line[1].split())}
+
+
+def summary(run: Run) -> list[str]:
+    """What the role sums up."""
+    lines: list[str] = last(run, "Sum up")["msg"]
+    return lines
+
+
+def last(run: Run, name: str) -> dict[str, Any]:
+    """The result of the task of this name; newer versions put the role before it."""
+    (found,) = [result for result in run.results if result.task.removeprefix("appsec.perimeter.catalog : ") == name]
+    return found.result
+
+
+def error(run: Run) -> str:
+    """The message of the task that failed."""
+    assert run.status == 2, run.output
+    (failed,) = [result for result in run.results if result.failed]
+    message = failed["msg"]
+    return "\n".join(message) if isinstance(message, list) else str(message)
+
+
+def named(sandbox: Sandbox, kind: str, name: str) -> dict[str, Any] | None:
+    """The record of this name."""
+    found = [record for record in getattr(sandbox.qualys, kind).values() if record["name"] == name]
+    return found[0] if found else None
+
+
+SMALL = """\
+---
+auth_records:
+  - name: catalog login
+    form:
+      type: STANDARD
+      fields:
+        - {name: username, value: scanner}
+        - name: password
+          secured: true
+          value: VAULTED
+schedules:
+  - name: catalog nightly
+    webapp: catalog shop
+    profile: CI quick
+    auth_record: catalog login
+    start: 2026-12-01T02:00:00Z
+    recurrence: {type: WEEKLY, days: [MONDAY]}
+"""
+WEBAPPS = """\
+---
+webapps:
+  - name: catalog shop
+    url: https://shop.example.com/
+    tags: [prod, pci]
+    auth_records: [catalog login]
+    headers:
+      - "X-Token: {{ lookup('ansible.builtin.env', 'CATALOG_TOKEN', default=undef()) }}"
+      - "X-Clear: CLEAR"
+    cancel_after: 8
+  - name: catalog basket
+    url: https://basket.example.com/
+    like: catalog shop
+    tags: [prod]
+"""
+
+
+@pytest.fixture
+def small(catalog: Catalog) -> Catalog:
+    """A catalog in two files, with secrets from the environment, from a vault, and in clear."""
+    password = catalog.ansible.folder / "vault.txt"
+    password.write_text("open sesame", encoding="utf-8")
+    made = catalog.ansible.program("ansible-vault", "encrypt_string", "--vault-password-file", str(password), VAULTED)
+    catalog.write("a.yml", SMALL.replace("VAULTED", re.sub(r"\n *", "\n            ", made.stdout.strip())))
+    catalog.write("b.yaml", WEBAPPS.replace("CLEAR", CLEAR))
+    catalog.login |= {"CATALOG_TOKEN": CANARY, "ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
+    return catalog
+
+
+def test_drift_apply_and_apply_again(small: Catalog, sandbox: Sandbox) -> None:
+    outputs = []
+
+    def run(playbook: str, *arguments: str, **variables: Any) -> Run:
+        done = small.run(playbook, *arguments, **variables)
+        outputs.append(done.output)
+        return done
+
+    # Nothing is there yet: the report names what would be created, in an order in which it could be.
+    first = run("drift", "-vvvv")
+    assert error(first).startswith("The estate differs from the catalog. Records that differ: 4; ")
+    assert sandbox.counters.writes == 0
+    report = small.drift()
+    assert report["drift"] is True
+    assert [(item["kind"], item["name"], item["action"]) for item in report["objects"]] == [
+        ("auth_records", "catalog login", "create"),
+        ("webapps", "catalog shop", "create"),
+        ("webapps", "catalog basket", "create"),
+        ("schedules", "catalog nightly", "create"),
+    ]
+    shop = report["objects"][1]
+    assert "auth_records" in shop["fields"]
+    assert shop["after"]["headers"] == ["X-Token: VALUE_REDACTED", "X-Clear: VALUE_REDACTED"]
+    assert small.report.stat().st_mode & 0o077 == 0
+
+    applied = run("apply", "-vvvv", "--diff")
+    assert applied.status == 0, applied.output
+    assert recap(applied)["changed"] == 3
+    assert "Web applications: 2 created, 0 updated, 0 deleted, 0 unchanged, 24 not in the catalog." in summary(applied)
+    handed = last(applied, "Hand the figures to the jobs that follow")["ansible_stats"]["data"]["catalog_result"]
+    assert handed["webapps"] == {"create": 2, "update": 0, "delete": 0, "unchanged": 0, "orphans": 24}
+    login, app = named(sandbox, "auth_records", "catalog login"), named(sandbox, "webapps", "catalog basket")
+    assert login is not None
+    assert app is not None
+    assert app["authRecords"] == [login["id"]]
+    assert app["headers"] == [f"X-Token: {CANARY}", f"X-Clear: {CLEAR}"]
+    assert VAULTED in json.dumps(login["formRecord"])
+
+    sandbox.reset_counters()
+    again = run("apply")
+    assert again.status == 0, again.output
+    assert recap(again)["changed"] == 0
+    assert sandbox.counters.writes == 0
+
+    # Somebody changes an application by hand.
+    with sandbox.qualys.lock:
+        app["url"] = "https://elsewhere.example.com/"
+        app["config"] = {"cancelScansAfterNHours": 2}
+    changed = run("drift")
+    assert "Records that differ: 1;" in error(changed)
+    (difference,) = small.drift()["objects"]
+    assert difference["fields"] == ["url", "cancel_after"]
+    assert (difference["id"], difference["action"]) == (app["id"], "update")
+    assert difference["before"] == {"url": "https://elsewhere.example.com/", "cancel_after": 2}
+    assert difference["after"] == {"url": "https://basket.example.com/", "cancel_after": 8}
+    assert sandbox.counters.writes == 0
+
+    outputs.append(small.report.read_text(encoding="utf-8"))
+    assert not any(secret in text for text in outputs for secret in SECRETS)
+    assert not any("[WARNING]: " in text and "DEPRECAT" in text for text in outputs)
+
+
+def example(path: Path) -> str:
+    """The catalog that a document shows."""
+    found = re.search(
+        r"^( *)auth_records:\n.*?(?=^(?!\1)\S|^```)", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert found, path
+    return textwrap.dedent(found[0])
+
+
+def test_the_catalog_in_the_documents_works(catalog: Catalog, sandbox: Sandbox) -> None:
+    assert yaml.safe_load(example(README)) == yaml.safe_load(example(GUIDE))
+    with sandbox.qualys.lock:
+        next(iter(sandbox.qualys.tags.values()))["name"] = "team-checkout"
+    # The whole file is encrypted, which the guide allows.
+    password = catalog.ansible.folder / "vault.txt"
+    password.write_text("open sesame", encoding="utf-8")
+    written = catalog.write("estate.yml", example(GUIDE))
+    catalog.ansible.program("ansible-vault", "encrypt", "--vault-password-file", str(password), str(written))
+    assert written.read_text(encoding="utf-8").startswith("$ANSIBLE_VAULT;")
+    environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(password), "SHOP_PASSWORD": CANARY}
+    # A relative path starts where the program was started.
+    applied = catalog.run("apply", "-vvvv", environment=environment, catalog_path="catalog")
+    assert applied.status == 0, applied.output
+    assert CANARY not in applied.output
+    login, basket = named(sandbox, "auth_records", "shop login"), named(sandbox, "webapps", "basket")
+    assert CANARY in json.dumps(login)
+    assert basket is not None
+    assert login is not None
+    assert basket["authRecords"] == [login["id"]]
+    assert named(sandbox, "schedules", "shop, nightly") is not None
+    sandbox.reset_counters()
+    again = catalog.run("drift", environment=environment)
+    assert again.status == 0, again.output
+    assert sandbox.counters.writes == 0
+
+
+HOSTILE = ["{{ 7*7 }}", "!unsafe x", "a: 'b' \"c\" # {% raw %}", "- é\u00a0🔥\n2nd line", "yes", "2026-01-01"]
+
+
+class Loader(yaml.SafeLoader):
+    """Knows Ansible's tag."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
+def make_hostile(sandbox: Sandbox, template: str) -> None:
+    """Give records names that YAML or Ansible could take for something else; two applications have the same one."""
+    with sandbox.qualys.lock:
+        for kind in ("webapps", "auth_records", "schedules", "tags"):
+            for record, name in zip(getattr(sandbox.qualys, kind).values(), [template, *HOSTILE], strict=False):
+                record["name"] = name
+        apps = list(sandbox.qualys.webapps.values())
+        apps[10]["name"] = apps[11]["name"] = "twice"
+        apps[12]["attributes"] = [{"name": template, "value": template}]
+
+
+def test_an_estate_of_500_comes_back_unchanged(ansible: Ansible) -> None:
+    with Sandbox(webapps=500, findings=0) as sandbox:
+        trap = ansible.folder / "executed"
+        template = "{{ lookup('ansible.builtin.pipe', 'touch " + str(trap) + "') }}"
+        make_hostile(sandbox, template)
+        catalog = Catalog(ansible, login_to(sandbox))
+        imported = catalog.run("import_estate", "-v")
+        assert imported.status == 0, imported.output
+        files = sorted(catalog.directory.iterdir())
+        assert [path.name for path in files] == ["auth_records.yml", "schedules.yml", "webapps.yml"]
+        assert all(path.stat().st_mode & 0o077 == 0 for path in (catalog.directory, *files))
+        texts = {path.stem: path.read_text(encoding="utf-8") for path in files}
+        assert not any(word in text for text in texts.values() for word in ("example-", "<tr>", "BEGIN "))
+        for kind, text in texts.items():
+            entries = yaml.load(text, Loader)[kind]
+            held = list(getattr(sandbox.qualys, kind).values())
+            assert len(entries) == len(held) >= 12
+            assert {entry["name"] for entry in entries} == {record["name"] for record in held}
+            assert len([entry for entry in entries if "id" in entry]) == (2 if kind == "webapps" else 0)
+
+        # The same estate gives the same files, and applying them changes nothing.
+        again = catalog.run("import_estate")
+        assert recap(again)["changed"] == 0
+        applied = catalog.run("apply")
+        assert applied.status == 0, applied.output
+        assert recap(applied)["changed"] == 0
+        assert "Web applications: 0 created, 0 updated, 0 deleted, 500 unchanged, 0 not in the catalog." in summary(
+            applied
+        )
+
+        # What is told of names and values that look like templates is what they are.
+        with sandbox.qualys.lock:
+            apps = list(sandbox.qualys.webapps.values())
+            apps[1]["url"] = f"https://x.example/{template}"
+            apps[2]["name"] = other = "{{ 8*8 }}"
+        drifted = catalog.run("drift", "-v")
+        assert "Records that differ: 2; not in the catalog: 1." in error(drifted)
+        assert f"- not in the catalog: {other}" in summary(drifted)
+        changed, missing = sorted(catalog.drift()["objects"], key=lambda item: item["action"], reverse=True)
+        assert (changed["name"], changed["fields"]) == (HOSTILE[0], ["url"])
+        assert changed["before"]["url"] == f"https://x.example/{template}"
+        assert (missing["name"], missing["action"]) == (HOSTILE[1], "create")
+        assert sandbox.counters.writes == 0
+        assert not trap.exists()
+
+
+def test_what_was_written_by_hand_is_not_lost_by_accident(catalog: Catalog) -> None:
+    path = catalog.write("webapps.yml", "webapps: []\n# by hand\n")
+    only = {"catalog_import_kinds": ["webapps"]}
+    assert f"differ from the estate: {path}." in error(catalog.run("import_estate", **only))
+    assert path.read_text(encoding="utf-8").endswith("# by hand\n")
+    replaced = catalog.run("import_estate", **only, catalog_import_overwrite=True)
+    assert recap(replaced)["changed"] == 1
+    assert [item.name for item in catalog.directory.iterdir()] == ["webapps.yml"]
+
+
+def test_pruning_has_bounds(catalog: Catalog, sandbox: Sandbox) -> None:
+    held = sandbox.qualys
+    owned = {
+        "auth_records": [{"field": "name", "operator": "CONTAINS", "value": "Unused"}],
+        "webapps": [{"field": "tags.name", "value": "pci"}],
+        "schedules": [{"field": "name", "value": "Retired schedule"}],
+    }
+    pci = {key for key, tag in held.tags.items() if tag["name"] == "pci"}
+    doomed = [record["name"] for record in held.webapps.values() if pci.intersection(record["tags"])]
+    assert len(doomed) > 2
+    # One of the applications stays, and there is one more of each other kind.
+    kept, surplus = "Checkout (prod)", len(doomed) - 1 + 2
+    content = {
+        "auth_records": [{"name": "OAuth2 password"}],
+        "webapps": [{"name": kept, "tags_add": ["pci"]}],
+        "schedules": [{"name": next(record["name"] for record in held.schedules.values())}],
+    }
+    catalog.write("estate.yml", json.dumps(content))
+    bounds: dict[str, Any] = {"catalog_prune": True, "catalog_prune_filters": owned}
+    assert "catalog_prune needs catalog_prune_filters" in error(catalog.run("apply", **bounds))
+    assert "catalog_prune needs catalog_prune_filters" in error(
+        catalog.run("apply", catalog_prune=True, catalog_max_deletes=5)
+    )
+    catalog.write("estate.yml", json.dumps(content | {"webapps": []}))
+    assert "must have entries in the catalog" in error(catalog.run("apply", **bounds, catalog_max_deletes=99))
+    assert sandbox.counters.requests == 0
+
+    catalog.write("estate.yml", json.dumps(content))
+    message = error(catalog.run("apply", **bounds, catalog_max_deletes=surplus - 1))
+    assert message.startswith(f"catalog_prune_filters match {surplus} records that are not in the catalog")
+    told = catalog.run("apply", "--check", **bounds, catalog_max_deletes=surplus)
+    assert f"{surplus - 2} to delete" in "".join(summary(told))
+    assert "- to delete: Retired schedule" in summary(told)
+    assert sandbox.counters.writes == 0
+    before = {kind: len(getattr(held, kind)) for kind in ("auth_records", "webapps", "schedules")}
+    done = catalog.run("apply", **bounds, catalog_max_deletes=surplus)
+    assert done.status == 0, done.output
+    left = {record["name"] for record in held.webapps.values()}
+    assert kept in left
+    assert not left.intersection(doomed) - {kept}
+    assert len(held.webapps) == before["webapps"] - surplus + 2
+    assert named(sandbox, "auth_records", "Unused login") is None
+    assert len(held.auth_records) == before["auth_records"] - 1
+    assert named(sandbox, "schedules", "Retired schedule") is None
+
+
+def test_all_mistakes_are_told_before_anything_is_sent(catalog: Catalog, sandbox: Sandbox) -> None:
+    catalog.write(
+        "one.yml", "webapps:\n  - {name: shop, url: https://x.example/, tgas: [prod]}\n  - {url: https://y.example/}\n"
+    )
+    catalog.write("two.yml", "webapps:\n  - {name: shop}\n  - {name: a, like: b}\n  - {name: b, like: a}\nwebapp: []\n")
+    unset = "{{ lookup('ansible.builtin.env', 'CATALOG_NOT_SET') }}"
+    wrong = {"webapps": [{"name": "c", "headers": [f"X: {unset}"]}], "auth_records": [{"name": "x", "form": CLEAR}]}
+    catalog.write("zoo.yml", json.dumps(wrong))
+    run = catalog.run("apply", "-vvvv")
+    assert CLEAR not in run.output
+    message = error(run)
+    assert message.startswith("The catalog has mistakes, 8 in all. Nothing was sent.\n")
+    for words in (
+        "zoo.yml: webapps[0] ('c'): headers has an entry without a value. Is a variable not set?",
+        "zoo.yml: auth_records[0] ('x'): form is not a mapping.",
+        "one.yml: webapps[0] ('shop'): tgas is not an option. Is tags meant?",
+        "one.yml: webapps[1] (''): name or id is needed.",
+        "two.yml: webapps[0] ('shop'): listed already, in ",
+        "two.yml: webapps[1] ('a'): like goes in a circle: 'a' -> 'b' -> 'a'.",
+        "two.yml: webapp is no part of a catalog. Is webapps meant?",
+    ):
+        assert words in message
+    assert sandbox.counters.requests == 0
+    (catalog.directory / "two.yml").write_text("webapps: [unclosed\n", encoding="utf-8")
+    assert f"{catalog.directory / 'two.yml'}: line 2: this is no YAML" in error(catalog.run("apply"))
+    # Ansible itself does not survive this one.
+    (catalog.directory / "two.yml").write_text("webapps: &all\n  - *all\n", encoding="utf-8")
+    assert f"{catalog.directory / 'two.yml'}: line 1: an anchor contains itself" in error(catalog.run("apply"))
+    assert sandbox.counters.requests == 0
+
+
+def login_with(value: str) -> dict[str, Any]:
+    """A catalog with an authentication record whose password this is."""
+    fields = [{"name": "username", "value": "x"}, {"name": "password", "value": value, "secured": True}]
+    return {"auth_records": [{"name": "new login", "form": {"type": "STANDARD", "fields": fields}}]}
+
+
+ENVIRONMENT = "{{ lookup('ansible.builtin.env', 'CATALOG_NOT_SET', default=undef()) }}"
+BEFORE_ANY_REQUEST: dict[str, tuple[dict[str, Any], str]] = {
+    "not-in-the-environment": (login_with(ENVIRONMENT), "CATALOG_NOT_SET"),
+    "no-such-variable": (login_with("{{ nowhere }}"), "'nowhere' is undefined"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), BEFORE_ANY_REQUEST.values(), ids=BEFORE_ANY_REQUEST)
+def test_a_bad_secret_is_told_before_anything_is_sent(
+    catalog: Catalog, sandbox: Sandbox, content: dict[str, Any], words: str
+) -> None:
+    catalog.write("a.yml", json.dumps(content))
+    assert words in error(catalog.run("apply"))
+    assert sandbox.counters.requests == 0
+
+
+KNOWN = "Order Tracking (prod)"
+NIGHTLY = {"name": "new", "profile": "CI quick", "start": "2026-12-01T02:00:00Z", "recurrence": {"type": "ONCE"}}
+NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
+    "authentication-record": (
+        {"webapps": [{"name": KNOWN, "auth_records": ["nobody"]}]},
+        f"webapps, web application '{KNOWN}': auth_records: there is no authentication record named 'nobody'",
+    ),
+    "tag": (
+        {"webapps": [{"name": KNOWN, "tags": ["nowhere"]}]},
+        f"webapps, web application '{KNOWN}': tags: there is no tag named 'nowhere'",
+    ),
+    "profile": (
+        {"webapps": [{"name": KNOWN, "default_profile": "nowhere"}]},
+        f"webapps, web application '{KNOWN}': default_profile: there is no option profile named 'nowhere'",
+    ),
+    "application-of-a-schedule": (
+        {"schedules": [NIGHTLY | {"webapp": "nowhere"}]},
+        "webapp: there is no web application named 'nowhere'",
+    ),
+    "one-of-two": (
+        {"webapps": [{"name": "twice", "cancel_after": 3}]},
+        "'twice' names several web applications: 410001, 410002. Give id, or a url that one of them has.",
+    ),
+    "certificate": (
+        {"auth_records": [{"name": "new", "server": {"certificate": {"name": "c", "contents": CLEAR}}}]},
+        "authentication record 'new': server.certificate.contents is not PEM.",
+    ),
+    "empty-password": (
+        login_with("{{ lookup('ansible.builtin.env', 'CATALOG_NOT_SET') }}"),
+        "authentication record 'new login': form.fields[password].value is needed.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), NOT_THERE.values(), ids=NOT_THERE)
+def test_what_only_the_estate_can_tell_is_named_and_nothing_is_written(
+    catalog: Catalog, sandbox: Sandbox, content: dict[str, Any], words: str
+) -> None:
+    with sandbox.qualys.lock:
+        for app in list(sandbox.qualys.webapps.values())[:2]:
+            app["name"] = "twice"
+    catalog.write("a.yml", json.dumps(content))
+    run = catalog.run("apply", "-vvvv")
+    assert run.status == 2
+    assert words in json.dumps([result.result for result in run.results if result.failed], ensure_ascii=False)
+    assert sandbox.counters.writes == 0
+    assert CLEAR not in run.output
+
+
+def test_a_catalog_that_is_not_there_is_named(catalog: Catalog, sandbox: Sandbox) -> None:
+    message = error(catalog.run("apply", catalog_path=str(catalog.ansible.folder / "nowhere")))
+    assert f"catalog_path: {catalog.ansible.folder / 'nowhere'} does not exist." in message
+    assert sandbox.counters.requests == 0

@@ -1,0 +1,157 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A catalog beside the estate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.compare import (
+    orphans,
+    split_pending,
+    summary,
+    to_check,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Kind
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
+
+BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
+RECURRENCE = {"type": "WEEKLY", "every": 1, "days": ["MONDAY"]}
+SCHEDULE = {"id": 5, "name": "nightly", "webapp": "shop", "active": True, "recurrence": RECURRENCE, "tags": ["a", "b"]}
+
+
+def test_orphans_are_what_no_entry_can_be_about() -> None:
+    records = [{"id": key, "name": name, "url": f"https://{key}/"} for key, name in enumerate(["a", "b", "b", "c "])]
+    entries = [{"id": "0"}, {"name": "b", "url": "https://1/"}]
+    assert orphans(records, entries) == [{"id": 3, "name": "c ", "url": "https://3/"}]
+    # In doubt a record is none: it may be pruned.
+    assert orphans(records, [*entries, {"name": "c"}]) == []
+
+
+def test_check_mode_leaves_out_what_a_run_would_create_before() -> None:
+    entries: list[dict[str, Any]] = [
+        {"name": "one", "auth_records": ["new", "old"]},
+        {"name": "two", "auth_records_add": ["new"]},
+        {"name": "three", "auth_records": ["new"], "auth_records_mode": "remove"},
+        {"name": "four", "auth_records": ["old"]},
+    ]
+    planned, waiting = split_pending(entries, BY_NAME["webapps"], {"auth_records": ["new"]})
+    assert planned == [
+        {"name": "one", "auth_records": ["old"]},
+        {"name": "two", "auth_records_add": []},
+        *entries[2:],
+    ]
+    assert waiting == [
+        {"id": None, "name": "one", "fields": {"auth_records": ["new", "old"]}},
+        {"id": None, "name": "two", "fields": {"auth_records": ["new"]}},
+    ]
+    assert split_pending(entries, BY_NAME["webapps"], {}) == (entries, [])
+
+
+def test_a_schedule_for_what_is_not_there_yet_waits_as_a_whole() -> None:
+    schedules: list[dict[str, Any]] = [{"name": "a", "webapp": "shop"}, {"name": "b", "auth_record": "new"}]
+    coming = {"webapps": ["shop"], "auth_records": ["new"]}
+    planned, waiting = split_pending(schedules, BY_NAME["schedules"], coming)
+    assert planned == []
+    assert [item["name"] for item in waiting] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "nightly"},
+        {"id": "5", "recurrence": RECURRENCE | {"count": None}},
+        {"name": "nightly", "webapp": "shop", "active": True, "tags": ["b", "a"]},
+    ],
+)
+def test_what_is_as_written_needs_no_module(entry: dict[str, Any]) -> None:
+    assert to_check([entry], [SCHEDULE]) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ({"name": "nightly", "active": False}, True),
+        ({"name": "nightly", "active": "yes"}, True),
+        ({"name": "nightly", "tags": ["a"]}, True),
+        ({"name": "nightly", "tags_add": ["a"]}, True),
+        ({"name": "nightly", "recurrence": {"type": "WEEKLY", "days": ["MONDAY"]}}, True),
+        ({"id": 5, "name": "other"}, True),
+        ({"id": 6, "name": "nightly"}, False),
+        ({"name": "weekly"}, False),
+    ],
+)
+def test_everything_else_is_for_the_module_to_say(entry: dict[str, Any], found: bool) -> None:
+    assert to_check([entry], [SCHEDULE]) == [{"entry": entry, "before": SCHEDULE if found else None}]
+
+
+def test_namesakes_are_told_apart_by_their_application_or_not_at_all() -> None:
+    other = SCHEDULE | {"id": 6, "webapp": "basket"}
+    assert to_check([{"name": "nightly", "webapp": "basket"}], [SCHEDULE, other]) == []
+    (left,) = to_check([{"name": "nightly"}], [SCHEDULE, other])
+    assert left["before"] is None
+
+
+def part(**values: Any) -> dict[str, Any]:
+    return {"count": 0, "result": {"skipped": True}, "orphans": [], "deleted": [], **values}
+
+
+def test_the_summary_has_a_row_for_each_difference() -> None:
+    results = [
+        {"id": 1, "name": "a", "action": "update", "changed": True, "fields": ["tags"]},
+        {"id": 2, "name": "b", "action": "none", "changed": False, "fields": []},
+        {"id": None, "name": "c", "action": "create", "changed": True, "fields": ["name", "url"]},
+        {"id": 4, "name": "d", "action": "none", "changed": False, "fields": []},
+    ]
+    diff = [{"before": {"tags": []}, "after": {"tags": ["x"]}}, {"before": {}, "after": {"name": "c"}}]
+    waiting = [{"id": None, "name": name, "fields": {"auth_records": ["new"]}} for name in ("c", "d")]
+    schedule = {
+        "changed": True,
+        "schedule": {"id": 9, "name": "s", "active": False, "type": "DISCOVERY"},
+        "item": {
+            "entry": {"name": "s", "active": False, "type": "DISCOVERY"},
+            "before": {"id": 9, "name": "s", "active": True, "type": "DISCOVERY"},
+        },
+    }
+    created = {"changed": True, "schedule": None, "item": {"entry": {"name": "t"}, "before": None}}
+    parts = {
+        "auth_records": part(),
+        "webapps": part(
+            count=4,
+            result={"results": results, "diff": diff},
+            waiting=waiting,
+            orphans=[{"id": key, "name": f"o{key}"} for key in range(25)],
+            deleted=[{"id": 7, "name": "gone"}],
+        ),
+        "schedules": part(
+            count=4,
+            result={"results": [schedule, created, {"changed": False}]},
+            waiting=[{"id": None, "name": "w", "fields": {}}],
+        ),
+    }
+    kinds = [BY_NAME["webapps"], BY_NAME["schedules"]]
+    found = summary(parts, kinds, predicted=True)
+    assert [(row["kind"], row["id"], row["name"], row["action"], row["fields"]) for row in found["objects"]] == [
+        ("webapps", 1, "a", "update", ["tags"]),
+        ("webapps", None, "c", "create", ["name", "url", "auth_records"]),
+        ("webapps", None, "d", "update", ["auth_records"]),
+        ("schedules", 9, "s", "update", ["active"]),
+        ("schedules", None, "t", "create", ["name"]),
+        ("schedules", None, "w", "create", []),
+    ]
+    assert found["objects"][0]["after"] == {"tags": ["x"]}
+    assert found["objects"][1]["after"] == {"name": "c", "auth_records": ["new"]}
+    assert found["counts"]["webapps"] == {"create": 1, "update": 2, "delete": 1, "unchanged": 1, "orphans": 25}
+    assert found["counts"]["schedules"] == {"create": 2, "update": 1, "delete": 0, "unchanged": 1, "orphans": 0}
+    assert "auth_records" not in found["counts"]
+    assert found["lines"][0] == (
+        "Web applications: 1 to create, 2 to update, 1 to delete, 1 unchanged, 25 not in the catalog."
+    )
+    assert found["lines"][3] == "- to delete: gone"
+    assert found["lines"][4].endswith("o19 and 5 more")
+    # A real run has nothing that waits.
+    done = summary(parts, kinds, predicted=False)
+    assert done["counts"]["webapps"]["update"] == 1
+    assert done["lines"][0].startswith("Web applications: 1 created, 1 updated, 1 deleted,")

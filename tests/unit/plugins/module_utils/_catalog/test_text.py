@@ -1,0 +1,52 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that Ansible would not read, or not as they are meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.text import text_problems
+
+SECRET = "canary"
+WRONG = {
+    "open": ("webapps: [shop\n", "a.yml: line 2: this is no YAML: "),
+    "tab": (f"webapps:\n\t- {SECRET}\n", "a.yml: line 2: this is no YAML: "),
+    "control": (f"webapps: {SECRET}\x01\n", "a.yml: this is no YAML: it holds a character that is not allowed there."),
+    "alias": ("webapps: *nowhere\n", "a.yml: line 1: this is no YAML: found undefined alias"),
+    "two-documents": ("webapps: []\n---\nwebapps: []\n", "a.yml: line 2: this is no YAML: but found another document."),
+    "list": (f"- {SECRET}\n", "a.yml: this is not a mapping of kinds, such as webapps, to lists."),
+    "circle": (f"webapps: &a\n  - {SECRET}\n  - *a\n", "a.yml: line 1: an anchor contains itself, by an alias."),
+    "deep-circle": ("webapps:\n  - &b {name: x, attributes: {y: [*b]}}\n", "a.yml: line 2: an anchor contains itself"),
+    "twice": (
+        f"webapps:\n  - name: x\n    url: {SECRET}\n    url: y\n",
+        "a.yml: line 4: the key 'url' is there twice.",
+    ),
+    "kind-twice": ("webapps: []\nwebapps: []\n", "a.yml: line 2: the key 'webapps' is there twice."),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), WRONG.values(), ids=WRONG)
+def test_a_problem_is_told_with_its_line_and_without_a_value(text: str, problem: str) -> None:
+    (found,) = text_problems(text, "a.yml")
+    assert found.startswith(problem)
+    assert SECRET not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "---\n",
+        "webapps: []\n",
+        "webapps: [{name: !unsafe '{{ x }}', url: !vault x}]\n",
+        "webapps:\n  - &a {name: x, tags: &t [p]}\n  - {<<: *a, name: y}\n  - {name: z, tags: *t}\n",
+    ],
+)
+def test_everything_else_is_for_ansible(text: str) -> None:
+    assert text_problems(text, "a.yml") == []
+
+
+def test_aliases_of_aliases_cost_no_time() -> None:
+    levels = ["webapps: &l0 [x, x]"] + [f"k{n}: &l{n} [*l{n - 1}, *l{n - 1}]" for n in range(1, 60)]
+    assert text_problems("\n".join(levels), "a.yml") == []

@@ -14,6 +14,7 @@ options:
   timeout:
     description:
       - Seconds without a sign of life after which a request is given up. Connecting may take at most 15 seconds of it.
+        A whole answer may take ten times as long.
     type: float
     default: 60
   retries:
@@ -53,6 +54,7 @@ options:
   proxy:
     description:
       - URL of the proxy. It takes precedence over the usual environment variables; E(NO_PROXY) is honoured.
+      - The usual environment variables do not apply to this machine itself (C(localhost)), this option does.
       - If not set, the environment variable E(PERIMETER_PROXY) is used.
     type: str
   state_dir:

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import make_import_tree
+from tests.integration.runner import Ansible, TaskResult
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 CLIENTS: dict[str, tuple[str, ...]] = {
@@ -98,13 +101,19 @@ class Server:
         """What it has counted."""
         return dict(self._control("GET", "counters"))
 
+    def set_faults(self, *faults: dict[str, Any]) -> None:
+        """Exactly these faults from now on."""
+        self._control("POST", "faults", list(faults))
+
     def reset_counters(self) -> None:
         """All counters to zero."""
         self._control("POST", "counters/reset")
 
-    def _control(self, method: str, path: str) -> Any:
+    def _control(self, method: str, path: str, body: Any = None) -> Any:
         context = ssl.create_default_context(cafile=str(self.certificates.ca))
-        request = urllib.request.Request(f"{self.url}/_sandbox/{path}", method=method)  # noqa: S310 (loopback)
+        data = None if body is None else json.dumps(body).encode()
+        address = f"{self.url}/_sandbox/{path}"
+        request = urllib.request.Request(address, method=method, data=data)  # noqa: S310 (loopback)
         with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310
             return json.load(answer)
 
@@ -129,6 +138,20 @@ def serving(certificates: Certificates, *arguments: str) -> Iterator[Server]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def task(folder: Path, server: Server, content: dict[str, Any]) -> TaskResult:
+    """One task of a real playbook."""
+    run = Ansible(folder, make_import_tree()).play([content], environment=server.login)
+    if run.status:
+        raise BenchError(run.output[-3000:])
+    return run.results[0]
+
+
+def measured_room(python: Path, server: Server, logic: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What the logic of a Qualys module costs in a fresh process: ``logic`` names its file in the room."""
+    arguments = (make_import_tree(), logic, json.dumps(options))
+    return measured([python, HERE / "work_room.py", *arguments], server.login)
 
 
 def measured(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> dict[str, Any]:

@@ -10,6 +10,25 @@ raises one quotes names, codes and counts, never a request header, a request bod
 
 from __future__ import annotations
 
+import re
+
+# Control characters (terminal escapes begin with U+001B), line separators, bidirectional overrides, lone surrogates.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+# Azure Pipelines, TeamCity and the GitHub runner obey a mark like "##vso[" anywhere in a line of output; the last one
+# also "::error::" where a line begins, and a log may break a line at any space.
+_MARK = re.compile(r"##(?=[a-z]*\[)|(?<!\S)::(?=[a-z-]+(?:\s[^:]*)?::)", re.IGNORECASE)
+
+
+def fit_for_message(text: str) -> str:
+    """The text on one line, without control characters, and with nothing in it that a CI system would obey.
+
+    Vendors repeat in their errors what an attacker may have written, and messages are printed in terminals and CI logs.
+    Every message passes here, so no vendor room has to think of it.
+    """
+    if text.isprintable() and "##" not in text and "::" not in text:
+        return text
+    return _MARK.sub(lambda found: f"{found.group()[0]}\\x{ord(found.group()[1]):02x}", _UNFIT.sub(" ", text))
+
 
 class PerimeterError(Exception):
     """Base of all errors that a user may see.
@@ -23,10 +42,10 @@ class PerimeterError(Exception):
     kind = "error"
 
     def __init__(self, message: str, *, hint: str = "", code: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.code = code
+        self.message = fit_for_message(message)
+        self.hint = fit_for_message(hint)
+        self.code = None if code is None else fit_for_message(code)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

@@ -13,8 +13,9 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+from .deadline import Deadline
 from .errors import BadResponse, OptionError, RedirectRefused, TransportError
-from .failures import Circumstances, Failure, translate
+from .failures import Circumstances, Failure, too_slow, translate
 from .pools import Route, Trace
 from .response import Headers, Response, Truncated, read_body
 from .retry import Verdict
@@ -89,11 +90,12 @@ def complete_headers(headers: t.Mapping[str, str], route: Route) -> dict[str, st
     return complete
 
 
-def exchange(call: Call, *, limit: int) -> tuple[Response, int]:
+def exchange(call: Call, deadline: Deadline, *, limit: int) -> tuple[Response, int]:
     """Send a request and read the whole answer.
 
     Args:
         call: the request.
+        deadline: ends its connection when it takes too long.
         limit: ceiling of the body in bytes, after decompression.
 
     Returns:
@@ -122,6 +124,8 @@ def exchange(call: Call, *, limit: int) -> tuple[Response, int]:
         headers = Headers(raw.headers.items())
         _check_status(call, raw.status, headers)
         body, received = read_body(raw, headers, limit=limit, where=call.route.origin)
+        if deadline.passed:
+            raise Truncated  # where no length is announced, the end of the connection looks like that of the body
         complete = True
     finally:
         # A connection with unread bytes on it must not be used again, but its place in the pool must be given back.
@@ -169,6 +173,8 @@ def failure_of(error: Exception, call: Call, trace: Trace, *, answered: bool) ->
     if not isinstance(error, (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, Truncated)):
         # Its text could quote a header, so only its type is told.
         raise BadResponse(f"The request to {call.where} failed inside: {type(error).__name__}.") from None
+    if trace.deadline is not None and trace.deadline.passed:
+        return too_slow(call.route.origin, trace.deadline.seconds, sent=trace.sent)
     seen = Circumstances(
         origin=call.route.origin,
         proxy=None if call.route.proxy is None else call.route.proxy.url,

@@ -181,6 +181,13 @@ def _timeout(seen: Circumstances) -> Failure:
     )
 
 
+def too_slow(origin: str, seconds: float, *, sent: bool) -> Failure:
+    """The server was never silent for long, and yet not done when the time for a whole answer was over."""
+    text = f"{origin} had not finished its answer after {seconds:g} seconds"
+    # It would take as long again.
+    return Failure(RequestTimeout, text, "Raise timeout, or ask for less at a time.", sent=sent, retry=False)
+
+
 def _connect_failure(error: BaseException, seen: Circumstances, host: str) -> Failure:
     hint = "Check host, port and firewall, and whether a proxy is needed."
     # urllib3 reports a time-out of the TLS handshake as one of reading; both come from the socket's own.

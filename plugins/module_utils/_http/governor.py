@@ -196,6 +196,24 @@ class Governor:
         with self._condition:
             self._condition.notify_all()
 
+    def due_in(self) -> float:
+        """Seconds until the next request may start, as far as pauses and the rate go."""
+        with self._condition:
+            return max(0.0, self._due(self._now())[0])
+
+    def room(self) -> int | None:
+        """How many requests may start before the rate makes one wait; None without a rate."""
+        with self._condition:
+            if self._calls is None:
+                return None
+            now = self._now()
+            return self._calls - sum(1 for started in self._started if started + self._window > now)
+
+    def clear_in(self) -> float:
+        """Seconds until the oldest request in the rate window has left it: then the service has room for one more."""
+        with self._condition:
+            return self._started[0] + self._window - self._now() if self._started else self._window
+
     @contextlib.contextmanager
     def slot(self) -> t.Iterator[None]:
         """The right to have one request in flight.

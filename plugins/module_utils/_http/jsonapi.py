@@ -7,6 +7,8 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import json
 import re
 import typing as t
@@ -14,11 +16,13 @@ from urllib.parse import quote
 
 from .errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, VendorError
 from .response import Response
-from .retry import ACCEPT, OK, Verdict
+from .retry import ACCEPT, OK, THROTTLED, Verdict, parse_wait
 from .session import HttpSession
 
 Loads = t.Callable[[bytes], t.Any]
 Query = t.Sequence[tuple[str, str]]
+Look = t.Callable[[Response], t.Optional[Verdict]]
+"""Looks at an answer before the general rules do; None leaves it to them."""
 _SHOWN = 300
 """Characters of a vendor's own words in a message."""
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
@@ -35,6 +39,10 @@ class JsonApi:
         loads: parses a body; ``_records.codec.loads``.
         words: finds the vendor's own error text in a parsed error body; None for none.
         auth_hint: what to do about refused credentials.
+        pause: seconds to wait after a 429 that names no time itself; None for a growing back-off.
+        page_hint: what to do about a web page, or anything else that is not JSON, in place of an answer.
+        check: looks at each parsed answer, and raises for a refusal that came with a friendly status. What it raises
+            is treated as for any other refusal: secrets are masked, and refused credentials stop the run.
     """
 
     def __init__(
@@ -47,6 +55,9 @@ class JsonApi:
         loads: Loads,
         words: t.Callable[[t.Any], str | None],
         auth_hint: str,
+        pause: t.Callable[[], float] | None = None,
+        check: t.Callable[[t.Any], object] | None = None,
+        page_hint: str = "Check api_url: a login page, a proxy or another service may answer there.",
     ) -> None:
         self._http = http
         self._base_url = base_url
@@ -55,14 +66,29 @@ class JsonApi:
         self._loads = loads
         self._words = words
         self._auth_hint = auth_hint
+        self._pause = pause
+        self._check = check
+        self._page_hint = page_hint
+        self._date: str | None = None
 
-    def get(self, path: str, query: Query = (), *, headers: t.Mapping[str, str] | None = None) -> t.Any:
+    def server_time(self) -> dt.datetime | None:
+        """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
+        try:
+            return email.utils.parsedate_to_datetime(self._date or "").astimezone(dt.UTC)
+        except (ValueError, TypeError, OverflowError):
+            return None
+
+    def get(
+        self, path: str, query: Query = (), *, headers: t.Mapping[str, str] | None = None, look: Look | None = None
+    ) -> t.Any:
         """A read by GET.
 
         Args:
             path: absolute path, percent-encoded where needed.
             query: names and values, not encoded, in the order in which they are sent.
             headers: more headers, or others than those of every call.
+            look: for what this call alone knows about an answer. With a verdict of ``ACCEPT`` it leaves what the call
+                returns in ``response.memo["json"]``, else None is returned.
 
         Raises:
             AuthenticationFailed: 401 or 403; the run is stopped.
@@ -70,30 +96,45 @@ class JsonApi:
             VendorError: any other refusal (4xx); ``code`` is the status.
             BadResponse: the answer is not JSON.
         """
-        return self._call("GET", path, query, None, headers)
+        return self._call("GET", path, query, None, headers, look)
 
-    def search(self, path: str, body: t.Any, *, headers: t.Mapping[str, str] | None = None) -> t.Any:
+    def search(
+        self, path: str, body: t.Any, *, headers: t.Mapping[str, str] | None = None, look: Look | None = None
+    ) -> t.Any:
         """A search by POST with a JSON body: it changes nothing, so faults that pass are tried again. Raises as get."""
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        return self._call("POST", path, (), data, {"Content-Type": "application/json", **(headers or {})})
+        return self._call("POST", path, (), data, {"Content-Type": "application/json", **(headers or {})}, look)
 
     def _call(
-        self, method: str, path: str, query: Query, body: bytes | None, headers: t.Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: bytes | None,
+        headers: t.Mapping[str, str] | None,
+        look: Look | None,
     ) -> t.Any:
+        def classify(response: Response) -> Verdict:
+            verdict = None if look is None else look(response)
+            return self.judge(response) if verdict is None else verdict
+
         response = self._http.request(
             method,
             self._base_url + path + query_text(query),
             headers=self._headers | dict(headers or {}),
             body=body,
             idempotent=True,
-            classify=self.judge,
+            classify=classify,
         )
-        return response.memo["json"]
+        return response.memo.get("json")
 
     def judge(self, response: Response) -> Verdict:
         """What an answer amounts to; the parsed body is left in ``response.memo``."""
+        self._date = response.headers.get("date", self._date)
         if 200 <= response.status < 300 and response.status != 202:
             response.memo["json"] = self._parsed(response)
+            if self._check is not None:
+                self._check(response.memo["json"])
             return ACCEPT
         if response.status in (401, 403):
             raise AuthenticationFailed(
@@ -103,6 +144,8 @@ class JsonApi:
             )
         if 400 <= response.status < 500 and response.status not in (408, 409, 425, 429):
             raise self._refusal(response)
+        if response.status == 429 and self._pause is not None and parse_wait(response.headers) is None:
+            return THROTTLED(self._pause())
         return OK
 
     def _refusal(self, response: Response) -> PerimeterError:
@@ -118,15 +161,18 @@ class JsonApi:
             what = "a web page" if html else f"something that is not JSON ({type(error).__name__} at {_place(error)})"
             raise BadResponse(
                 f"{self._vendor} answered with {what}.",
-                hint="Check api_url: a login page, a proxy or another service may answer there.",
+                hint=self._page_hint,
             ) from None
 
     def _quoted(self, response: Response) -> str:
-        """The vendor's own words, short and printable: they may hold anything."""
+        """The vendor's own words, short and printable: they may hold anything. Of a web page, nothing is quoted."""
         try:
             words = self._words(self._loads(response.body))
-        except (ValueError, TypeError, AttributeError):
+        except (TypeError, AttributeError):
             words = None
+        except ValueError:
+            plain = response.body.lstrip()[:1] != b"<"
+            words = response.body[: 4 * _SHOWN].decode("utf-8", "replace") if plain else None
         text = _UNPRINTABLE.sub(" ", words or "").strip()
         return f": {text[:_SHOWN].rstrip('.')}" if text else ""
 

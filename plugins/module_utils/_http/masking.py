@@ -13,7 +13,7 @@ import base64
 import typing as t
 from urllib.parse import quote, quote_plus
 
-from .errors import PerimeterError
+from .errors import PerimeterError, fit_for_message
 
 MASK = "***"
 MIN_LENGTH = 4
@@ -27,17 +27,23 @@ class Mask:
         secrets: the secrets. Each is found as it is, in the encodings of a URL, and in base64.
     """
 
-    def __init__(self, secrets: t.Iterable[str]) -> None:
-        forms: set[str] = set()
+    def __init__(self, secrets: t.Iterable[str] = ()) -> None:
+        self._forms: tuple[str, ...] = ()
         for secret in secrets:
-            if len(secret) >= MIN_LENGTH:
-                encoded = base64.b64encode(secret.encode()).decode("ascii")
-                forms.update((secret, quote(secret, safe=""), quote_plus(secret), encoded))
-        # Longest first: the encoded form of a secret can hold the plain form of another.
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
+            self.add(secret)
 
     def __repr__(self) -> str:
         return f"Mask({len(self._forms)} forms)"
+
+    def add(self, secret: str) -> None:
+        """Mask this one too, from now on. To be called by one thread at a time."""
+        if len(secret) < MIN_LENGTH:
+            return
+        encoded = base64.b64encode(secret.encode()).decode("ascii")
+        # Messages are freed of control characters first, and a secret may hold some.
+        forms = {*self._forms, secret, fit_for_message(secret), quote(secret, safe=""), quote_plus(secret), encoded}
+        # Longest first: the encoded form of a secret can hold the plain form of another.
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
 
     def text(self, text: str) -> str:
         """``text`` without the secrets."""

@@ -20,12 +20,14 @@ import traceback
 import typing as t
 from dataclasses import dataclass
 
+from .deadline import Deadline
 from .errors import MissingLibrary, OptionError
 from .settings import (
     HttpSettings,
     Proxy,
     check_plain_http,
     check_settings,
+    is_loopback,
     origin_of,
     parse_proxy,
     split_host,
@@ -54,17 +56,19 @@ class Trace(threading.local):
 
     ``opened``: a new connection was made for it. ``sent``: a byte of the request (not of a proxy handshake) was handed
     to the socket, so from here on the server may have acted. ``greeted``: a proxy was reached and asked for a tunnel.
-    ``total``: connections that this thread has opened.
+    ``total``: connections that this thread has opened. ``deadline``: when the try has to be over.
     """
 
     opened = False
     sent = False
     greeted = False
     total = 0
+    deadline: Deadline | None = None
 
-    def reset(self) -> None:
+    def reset(self, deadline: Deadline | None = None) -> None:
         """Forget the try before."""
         self.opened = self.sent = self.greeted = False
+        self.deadline = deadline
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
             # http.client opens plain connections from within send(); and connect() itself uses send() to greet a proxy.
             if self.sock is None and not self._opening:
                 self.connect()
+            if trace.deadline is not None:
+                trace.deadline.watch(self.sock)
             if self._opening:
                 trace.greeted = True
                 super().send(data)  # type: ignore[misc]
@@ -159,6 +165,19 @@ def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
     return {"http": PlainPool, "https": TlsPool if verified else UncheckedTlsPool}
 
 
+def _check_plain_proxy(proxy: Proxy, host: str) -> None:
+    """Refuse plain http through a proxy elsewhere: what is readable there is no longer on loopback.
+
+    Raises:
+        OptionError: the proxy is not on this machine.
+    """
+    if not is_loopback(split_host(proxy.url)[1]):
+        raise OptionError(
+            f"proxy: plain http to {host} would pass through {proxy.url}: the credentials could be read on the way.",
+            hint="Leave out proxy, list the host in NO_PROXY, use https, or set allow_http to true if you accept that.",
+        )
+
+
 class Pools:
     """All connections of a session. Thread-safe.
 
@@ -177,7 +196,9 @@ class Pools:
         self.trace = Trace()
         self._settings = settings
         self._classes = _classes(self.trace, settings.validate_certs)
-        self._context = self._server_context()
+        self._context: ssl.SSLContext | None = None
+        if settings.ca_path or settings.client_cert:
+            self._server_context()  # a mistake in an option is told at once
         self._own_proxy = None if settings.proxy is None else parse_proxy(settings.proxy, "proxy")
         self._lock = threading.Lock()
         self._routes: dict[tuple[str, str, int], Route] = {}
@@ -210,7 +231,9 @@ class Pools:
     def _open(self, scheme: str, host: str, port: int) -> Route:
         check_plain_http(scheme, host, self._settings.allow_http)
         origin = origin_of(scheme, host, port)
-        proxy = self._proxy_for(origin)
+        proxy = self._proxy_for(origin, host)
+        if proxy is not None and scheme == "http" and not self._settings.allow_http:
+            _check_plain_proxy(proxy, host)
         manager = self._manager(proxy)
         options = {**manager.connection_pool_kw, **self._tls_options(scheme, proxy)}
         pool = manager.connection_from_host(host, port, scheme, pool_kwargs=options)
@@ -219,7 +242,7 @@ class Pools:
     def _tls_options(self, scheme: str, proxy: Proxy | None) -> dict[str, t.Any]:
         verify = "CERT_REQUIRED" if self._settings.validate_certs else "CERT_NONE"
         if scheme == "https":
-            return {"ssl_context": self._context, "cert_reqs": verify}
+            return {"ssl_context": self._server_context(), "cert_reqs": verify}
         if proxy is not None and proxy.url.startswith("https:"):
             # Plain requests that are forwarded over TLS: urllib3 1.26 looks at the options of the pool for that.
             return {"ssl_context": self._proxy_context(), "cert_reqs": verify}
@@ -243,6 +266,12 @@ class Pools:
         return urllib3.ProxyManager(proxy.url, proxy_headers=dict(proxy.headers), **common)
 
     def _server_context(self) -> ssl.SSLContext:
+        # Not before it is needed: reading the CAs of requests takes some 20 ms.
+        if self._context is None:
+            self._context = self._new_server_context()
+        return self._context
+
+    def _new_server_context(self) -> ssl.SSLContext:
         # 1.26 names no host to OpenSSL when it is an IP address, which OpenSSL cannot check then. It does so itself,
         # but not for a proxy.
         check_name = not str(getattr(urllib3, "__version__", "")).startswith("1.")
@@ -251,10 +280,15 @@ class Pools:
     def _proxy_context(self) -> ssl.SSLContext:
         return build_context(self._settings, requests.utils.DEFAULT_CA_BUNDLE_PATH, with_client_cert=False)
 
-    def _proxy_for(self, origin: str) -> Proxy | None:
-        """The proxy for an origin: the option, else the environment; ``NO_PROXY`` exempts hosts from both."""
+    def _proxy_for(self, origin: str, host: str) -> Proxy | None:
+        """The proxy for an origin: the option, else the environment; ``NO_PROXY`` exempts hosts from both.
+
+        The environment is meant for the network, so it does not apply to this machine itself.
+        """
         if self._own_proxy is not None:
             return None if requests.utils.should_bypass_proxies(origin, no_proxy=None) else self._own_proxy
+        if is_loopback(host):
+            return None
         proxies = requests.utils.get_environ_proxies(origin, no_proxy=None)
         chosen = requests.utils.select_proxy(origin, proxies)
         scheme = origin.partition(":")[0].upper()

@@ -16,11 +16,13 @@ What it promises:
 
 from __future__ import annotations
 
+import threading
 import time
 import types
 import typing as t
 from dataclasses import dataclass
 
+from .deadline import Deadline
 from .errors import AuthenticationFailed, PerimeterError, RateLimited, ServerFault, TransportError
 from .exchange import Call, Classify, complete_headers, exchange, failure_of
 from .failures import Failure
@@ -108,6 +110,7 @@ class HttpSession:
         self._budget = self._governor.attach(budget, settings.max_connections)
         self._gate = Gate(self._budget)
         self._mask = Mask(secrets)
+        self._protecting = threading.Lock()
         self._answered: set[str] = set()
         self._closed = False
         self.stats = Stats(self._budget)
@@ -127,6 +130,20 @@ class HttpSession:
         """Close all connections. A request after that raises ``TransportError``."""
         self._closed = True
         self._pools.close()
+
+    def protect(self, secret: str) -> None:
+        """Mask this text in every message from now on: a token that was fetched, which the services may repeat."""
+        with self._protecting:
+            self._mask.add(secret)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a service that is not ready, within ``max_wait``.
+
+        Raises:
+            RateLimited: ``max_wait`` is used up.
+            PerimeterError: what the run was stopped with.
+        """
+        self._budget.wait(seconds)
 
     def stop(self, error: PerimeterError) -> None:
         """Stop the run: requests that wait or come later, in any thread, raise ``error`` and send nothing."""
@@ -164,7 +181,8 @@ class HttpSession:
             headers: header values in Latin-1; ``User-Agent`` and ``Accept-Encoding`` are set here.
             body: request body.
             idempotent: True for everything that may be repeated without harm, searches by POST included.
-            timeout: seconds to wait for the answer; ``timeout`` of the settings if None.
+            timeout: seconds of silence that are allowed, and a tenth of what the whole answer may take; ``timeout`` of
+                the settings if None.
             classify: called with each complete answer, before the rules for its status. It may raise: an
                 ``AuthenticationFailed`` stops the run. While the first request is under way no other one is sent until
                 ``classify`` returns, so refusals that hide in a body belong here and not after ``request``.
@@ -240,10 +258,12 @@ class HttpSession:
                 raise TransportError("The HTTP session is closed.", sent=False)
             self.stats.add(requests=1, retries=0 if first else 1)
             trace = self._pools.trace
-            trace.reset()
+            deadline = Deadline(call.timeout)
+            trace.reset(deadline)
             before = trace.total
             try:
-                response, received = exchange(call, limit=self._settings.max_response_bytes)
+                with deadline:
+                    response, received = exchange(call, deadline, limit=self._settings.max_response_bytes)
             except PerimeterError as error:
                 self._mask.error(error)
                 raise

@@ -38,7 +38,8 @@ class HttpSettings:
     """How to reach a vendor. Durations are seconds, sizes are bytes.
 
     Attributes:
-        timeout: longest silence of the server; the connect time-out is ``min(timeout, 15)``.
+        timeout: longest silence of the server; the connect time-out is ``min(timeout, 15)``, and a whole answer may
+            take ten times as long.
         retries: tries after the first.
         max_wait: one wall-clock budget for all waiting of a run (throttling, rate limit and retry pauses together).
         max_connections: ceiling of concurrent requests, and size of the connection pool.

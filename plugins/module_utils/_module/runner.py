@@ -13,8 +13,9 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.parameters import remove_values
 
-from .._http.errors import MissingLibrary, PerimeterError
+from .._http.errors import MissingLibrary, PerimeterError, fit_for_message
 from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, HttpSession
 from .._records.result import Result
 from .argspec import Spec
@@ -63,8 +64,12 @@ def run_vendor_module(
         with connect(module.params, os.environ) as client:
             # Secrets from the environment are unknown to Ansible's masking until now.
             module.no_log_values.update(client.secrets())
-            result = run(module.params, client, module.check_mode)
-            result.values["stats"] = client.http.stats.to_dict()
+            try:
+                result = run(module.params, client, module.check_mode)
+            finally:
+                # By now there may be a token, which a vendor may have repeated in what is about to be told.
+                module.no_log_values.update(client.secrets())
+            result.values["stats"] = client.http.stats.to_dict() | result.values.get("stats", {})
             return result
 
     _finish(module, work)
@@ -84,13 +89,30 @@ def _finish(module: AnsibleModule, work: t.Callable[[], Result]) -> None:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence for the user, not a traceback
         _fail(module, _unexpected(error))
     for warning in result.warnings:
-        module.warn(warning)
+        # From ansible-core 2.19 on, Ansible masks what a module returns, but not its warnings.
+        module.warn(remove_values(fit_for_message(warning), module.no_log_values))
     values = {"changed": result.changed, **result.values}
     if result.diff is not None and module._diff:
         values["diff"] = result.diff
     if result.error is not None:
         _fail(module, result.error, **values)
-    module.exit_json(**values)
+    module.exit_json(**values, **_invocation(module))
+
+
+def _invocation(module: AnsibleModule) -> dict[str, t.Any]:
+    """What Ansible shows of the options at ``-vvv``: those that were given, or have a default.
+
+    It would add all of them itself. For a list of a thousand records that is a megabyte of null, which costs a second.
+    """
+    return {"invocation": {"module_args": _without_none(module.params)}}
+
+
+def _without_none(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {name: _without_none(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return value
 
 
 def _unexpected(error: Exception) -> PerimeterError:
@@ -112,5 +134,5 @@ def _fail(module: AnsibleModule, error: PerimeterError, **values: t.Any) -> t.No
         values["exception"] = error.trace
     else:
         message = str(error)
-    module.fail_json(msg=message, error=error.to_dict(), **values)
+    module.fail_json(msg=message, error=error.to_dict(), **values, **_invocation(module))
     raise AssertionError("fail_json returned")

@@ -54,8 +54,19 @@ class QualysClient:
         self.connection = connection
         self.workers = settings.max_connections
         self._basic = _basic_value(connection)
+        self._token: TokenSource | None = None
         self.http = HttpSession(settings, secrets=self.secrets())
-        self._token = TokenSource(connection, self.http) if connection.client_id else None
+        if connection.client_id:
+            self._token = TokenSource(connection, self.http)
+
+    @property
+    def threads(self) -> int:
+        """How many threads may share the connections in many small reads.
+
+        A thread that pauses before its next try holds no connection, so with as many threads as connections each fault
+        would leave one idle. For large pages ``workers`` is right: each thread holds one in memory.
+        """
+        return 1 if self.workers == 1 else 2 * self.workers
 
     def __enter__(self) -> QualysClient:
         return self
@@ -64,8 +75,9 @@ class QualysClient:
         self.http.close()
 
     def secrets(self) -> tuple[str, ...]:
-        """Every credential, also in the form in which it is sent."""
-        return (*self.connection.secrets(), *((self._basic,) if self._basic else ()))
+        """Every credential, also in the form in which it is sent, and every token that was fetched so far."""
+        tokens = self._token.fetched if self._token is not None else ()
+        return (*self.connection.secrets(), *((self._basic,) if self._basic else ()), *tokens)
 
     # Reads
 

@@ -58,7 +58,11 @@ def judge(response: Response, path: str, *, idempotent: bool) -> Verdict:
         return OK
     if response.status >= 500:
         return OK
-    raise refusal(code, envelope, path)
+    error = refusal(code, envelope, path)
+    if response.status == 401 and not isinstance(error, AuthenticationFailed):
+        # Whatever the code is, the status says that it is about the credentials, which are not tried again.
+        error = AuthenticationFailed(error.message, hint=error.hint or _HINTS["INVALID_CREDENTIALS"], code=code)
+    raise error
 
 
 def _parse(body: bytes) -> Raw | None:

@@ -6,11 +6,16 @@ This module is private to the collection and may change at any time.
 
 A page is asked for by "id greater than the last one seen", so records that appear or vanish meanwhile shift nothing.
 The user's own criteria, one on ``id`` included, stay beside the cursor: Qualys ANDs several criteria on one field.
+
+A criterion with very many ids is asked for in parts, since no search takes a list without an end. The parts are
+disjoint, and their records are merged by id, so that nobody sees a difference.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import heapq
 import itertools
 import math
 import threading
@@ -21,6 +26,12 @@ from .._reconcile.apply import every
 from .client import QualysClient
 from .criteria import Criterion
 from .shapes import Raw, number
+
+IDS_PER_SEARCH = 500
+"""Ids in one ``IN``: the criterion stays below 8 kB, and its records fit into one page."""
+
+_ONE_EACH = frozenset({"id", "webApp.id", "qid"})
+"""Fields of which a record has one value, so that parts of a list of them never share a record."""
 
 WINDOWS_PER_CONNECTION = 4
 """More windows than connections, so that one slow window does not leave the other connections idle at the end."""
@@ -72,6 +83,21 @@ class Tally:
         return self.records == self.announced_after
 
 
+def split(criteria: t.Sequence[Criterion]) -> list[list[Criterion]]:
+    """The same search as several disjoint ones, none of which has more than ``IDS_PER_SEARCH`` ids in one ``IN``."""
+    for index, criterion in enumerate(criteria):
+        if criterion["operator"] != "IN" or criterion["field"] not in _ONE_EACH:
+            continue
+        values = list(dict.fromkeys(criterion["value"].split(",")))
+        if len(values) <= IDS_PER_SEARCH:
+            continue
+        chunks = (values[start : start + IDS_PER_SEARCH] for start in range(0, len(values), IDS_PER_SEARCH))
+        before, after = criteria[:index], criteria[index + 1 :]
+        shorter = ([*before, {**criterion, "value": ",".join(chunk)}, *after] for chunk in chunks)
+        return [part for found in shorter for part in split(found)]
+    return [list(criteria)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Listing:
     """A search to be read to its end.
@@ -90,11 +116,26 @@ class Listing:
     page_size: int
     verbose: bool = False
 
+    @functools.cached_property
+    def _parts(self) -> list[Listing]:
+        """The searches that this listing takes; itself when one is enough."""
+        found = split(self.criteria)
+        return [self] if len(found) == 1 else [dataclasses.replace(self, criteria=criteria) for criteria in found]
+
+    def count(self) -> int:
+        """How many records Qualys announces."""
+        parts = self._parts
+        if len(parts) == 1:
+            return self.client.count(self.resource, self.criteria)
+        return sum(every(parts, lambda part: part.count(), workers=self.client.workers))
+
     def windows(self, total: int) -> list[Window]:
         """Windows of whole pages, by asking which id stands at each border.
 
         A border only has to be some id: windows are disjoint and leave nothing out wherever the borders are.
         """
+        if len(self._parts) > 1:
+            return self._parts[0].windows(math.ceil(total / len(self._parts)))
         pages = math.ceil(total / self.page_size)
         wanted = min(pages, self.client.workers * WINDOWS_PER_CONNECTION)
         if wanted <= 1 or self.client.workers == 1:
@@ -116,6 +157,9 @@ class Listing:
         Raises:
             BadResponse: a record without id, or a cursor that does not move.
         """
+        if len(self._parts) > 1:
+            yield from self._merged(window, tally)
+            return
         cursor: int | None = None
         while True:
             criteria = [*self.criteria, *window.criteria(cursor)]
@@ -137,6 +181,12 @@ class Listing:
                 )
             cursor = last_id
 
+    def _merged(self, window: Window, tally: Tally | None) -> t.Iterator[list[Raw]]:
+        streams = [itertools.chain.from_iterable(part.pages(window, tally)) for part in self._parts]
+        records = heapq.merge(*streams, key=lambda raw: number(raw.get("id")) or 0)
+        while page := list(itertools.islice(records, self.page_size)):
+            yield page
+
     def stream(self) -> t.Iterator[Raw]:
         """All records in one window, as they come; for when only the first few are wanted."""
         for page in self.pages(Window(0, None, None)):
@@ -144,7 +194,7 @@ class Listing:
 
     def read(self) -> tuple[list[Raw], Tally]:
         """All records, ascending by id. Read a second time if the first does not match the announced total."""
-        tally = Tally(self.client.count(self.resource, self.criteria))
+        tally = Tally(self.count())
         records = self._gather(tally)
         if not self.settled(tally, len(records)):
             tally.start_again()
@@ -155,7 +205,7 @@ class Listing:
     def settled(self, tally: Tally, records: int) -> bool:
         """Note how many records came, and whether that is what Qualys announces now."""
         tally.records = records
-        tally.announced_after = self.client.count(self.resource, self.criteria)
+        tally.announced_after = self.count()
         return tally.complete
 
     def _gather(self, tally: Tally) -> list[Raw]:
@@ -216,12 +266,12 @@ def read_excerpt(listing: Listing, limit: int | None, *, in_full: bool) -> Excer
         if not tally.complete:
             warnings.append(f"Qualys announced {total} records and sent {tally.records}: the list is not complete.")
     else:
-        total = listing.client.count(listing.resource, listing.criteria)
+        total = listing.count()
         short = dataclasses.replace(listing, page_size=max(1, min(limit, listing.page_size)))
         records = list(itertools.islice(short.stream(), limit)) if limit else []
     if in_full:
         found = every(
-            records, lambda raw: listing.client.get(listing.resource, raw["id"]), workers=listing.client.workers
+            records, lambda raw: listing.client.get(listing.resource, raw["id"]), workers=listing.client.threads
         )
         records = [raw for raw in found if raw is not None]
         if len(records) < len(found):

@@ -94,58 +94,69 @@ class Outputs:
         """Rename the files that differ over their targets; when one rename fails, take the others back.
 
         Raises:
-            FileError: a rename failed; the targets are as they were before.
+            FileError: a rename failed; the message says which targets are not as they were before, if any.
         """
         changed = {item["format"] for item in written if item["changed"]}
-        with contextlib.ExitStack() as undo:
-            for name, staged in self._staged:
-                if name in changed:
-                    undo.callback(_keep_old(staged.target))
-                    try:
-                        os.replace(staged.path, staged.target)
-                    except OSError as error:
-                        raise _failed(name, staged.target, error) from error
-            undo.pop_all()
-        self._settle(changed)
+        done: list[_Replaced] = []
+        for name, staged in self._staged:
+            if name not in changed:
+                continue
+            replaced = _Replaced(name, staged.target)
+            try:
+                os.replace(staged.path, staged.target)
+            except OSError as error:
+                replaced.forget()
+                left = [earlier.name for earlier in reversed(done) if not earlier.take_back()]
+                raise _failed(name, staged.target, error, left[::-1]) from error
+            done.append(replaced)
+        self._settle(done)
 
-    def _settle(self, changed: set[str]) -> None:
+    def _settle(self, done: t.Iterable[_Replaced]) -> None:
         """Make the renames durable, then drop what was kept for taking them back."""
-        for directory in {staged.target.parent for name, staged in self._staged if name in changed}:
+        for directory in {replaced.target.parent for replaced in done}:
             # Some network file systems cannot sync a directory; the files themselves are synced.
             with contextlib.suppress(OSError):
                 sync_directory(directory)
-        for name, staged in self._staged:
-            if name in changed:
-                with contextlib.suppress(OSError):
-                    _backup(staged.target).unlink(missing_ok=True)
+        for replaced in done:
+            replaced.forget()
 
 
 _RUN = secrets.token_hex(6)
 
 
-def _backup(target: pathlib.Path) -> pathlib.Path:
-    return target.with_name(f".{target.name[:100]}.{_RUN}.old")
+class _Replaced:
+    """A target that is about to be replaced, and a second name for what it was."""
+
+    def __init__(self, name: str, target: pathlib.Path) -> None:
+        self.name = name
+        self.target = target
+        self._backup = target.with_name(f".{target.name[:100]}.{_RUN}.old")
+        self._existed = target.exists()
+        if self._existed:
+            # Without hard links each rename is still atomic, only not all of them together.
+            with contextlib.suppress(OSError):
+                os.link(target, self._backup)
+
+    def take_back(self) -> bool:
+        """Bring the target back to what it was; False when that is not possible."""
+        try:
+            if self._existed:
+                os.replace(self._backup, self.target)
+            else:
+                self.target.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Drop the second name."""
+        with contextlib.suppress(OSError):
+            self._backup.unlink(missing_ok=True)
 
 
-def _keep_old(target: pathlib.Path) -> t.Callable[[], None]:
-    """Keep a second name for the present file.
-
-    Returns:
-        What brings the target back to its present state.
-    """
-    backup = _backup(target)
-    if not target.exists():
-        return lambda: target.unlink(missing_ok=True)
-    try:
-        os.link(target, backup)
-    except OSError:
-        # No hard links here: the rename is still atomic for each file, only not for all of them together.
-        return lambda: None
-    return lambda: os.replace(backup, target)
-
-
-def _failed(name: str, path: pathlib.Path, error: OSError) -> FileError:
+def _failed(name: str, path: pathlib.Path, error: OSError, left: t.Sequence[str] = ()) -> FileError:
+    kept = "No output was changed." if not left else f"Already replaced: {', '.join(left)}."
     return FileError(
         f"outputs.{name}: writing {path} failed: {reason(error)}.",
-        hint="No output was changed. Make room or choose another path, and run the task again.",
+        hint=f"{kept} Make room or choose another path, and run the task again.",
     )

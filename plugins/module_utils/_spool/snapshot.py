@@ -10,18 +10,20 @@ the end. That keeps memory flat, and the same data always gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import pathlib
 import shutil
+import tempfile
 import threading
 import typing as t
 import zlib
 
 from .._http.errors import FileError
 from .._records.model import Manifest
-from .._state.files import Staged, check_target, reason, replace_file, sha256_of
+from .._state.files import Staged, check_target, reason, sha256_of, sync_directory
 
 MANIFEST_SUFFIX = ".manifest.json"
 _CHUNK = 1 << 20
@@ -37,7 +39,9 @@ class Part:
     """One window's share of the file. Used by one thread at a time."""
 
     def __init__(self, dest: pathlib.Path, *, compress: bool) -> None:
-        self._staged = Staged(dest)
+        self._dest = dest
+        # It has no name, so nothing is left of it when the process is killed.
+        self._file: t.BinaryIO = tempfile.TemporaryFile(dir=dest.parent)  # noqa: SIM115 (closed by discard)
         # A gzip file may consist of several members, so parts that are compressed apart can simply be joined.
         # wbits 31 asks zlib for a gzip header, which then holds no time and no name: same data, same bytes.
         self._deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31) if compress else None
@@ -54,25 +58,26 @@ class Part:
         self.records += records
         self._put(self._deflate.compress(lines) if self._deflate else lines)
 
-    def finish(self) -> pathlib.Path:
-        """Flush and close; the path holds the whole part."""
+    def finish(self) -> t.BinaryIO:
+        """The whole part, from its beginning."""
         if self._deflate and self.records:
             self._put(self._deflate.flush())
         try:
-            self._staged.file.close()
+            self._file.seek(0)
         except OSError as error:
-            raise _write_failed(self._staged.target, error) from error
-        return self._staged.path
+            raise _write_failed(self._dest, error) from error
+        return self._file
 
     def discard(self) -> None:
-        """Remove the part's temporary file."""
-        self._staged.discard()
+        """Give the part's space back."""
+        with contextlib.suppress(OSError):  # what a full disk did not take is flushed again here
+            self._file.close()
 
     def _put(self, data: bytes) -> None:
         try:
-            self._staged.file.write(data)
+            self._file.write(data)
         except OSError as error:
-            raise _write_failed(self._staged.target, error) from error
+            raise _write_failed(self._dest, error) from error
 
 
 class Snapshot:
@@ -149,24 +154,34 @@ class Snapshot:
             return True
 
     def commit(self, manifest: Manifest) -> None:
-        """Rename the sealed file over ``dest``, then write the manifest.
+        """Put both files in place: the manifest is written under a temporary name, then both are renamed.
 
         A crash between the two leaves a manifest whose SHA-256 does not fit, which every reader refuses: the safe side.
+
+        Raises:
+            FileError: the message says whether ``dest`` was replaced.
         """
         if self._joined is None:
             raise ValueError("commit before seal")
-        try:
-            self._joined.commit()
-            with replace_file(manifest_path(self.dest)) as file:
-                file.write(json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n")
-        except OSError as error:
-            raise _write_failed(self.dest, error) from error
+        with contextlib.ExitStack() as stack:
+            try:
+                staged = Staged(manifest_path(self.dest))
+                stack.callback(staged.discard)
+                staged.file.write(json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n")
+                staged.close()
+                self._joined.rename()
+            except OSError as error:
+                raise _write_failed(self.dest, error) from error
+            try:
+                staged.rename()
+                sync_directory(self.dest.parent)
+            except OSError as error:
+                raise _half_done(self.dest, error) from error
 
 
-def _append(source: pathlib.Path, target: t.BinaryIO, update: t.Callable[[bytes], None]) -> None:
-    with source.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            _write(target, chunk, update)
+def _append(source: t.BinaryIO, target: t.BinaryIO, update: t.Callable[[bytes], None]) -> None:
+    while chunk := source.read(_CHUNK):
+        _write(target, chunk, update)
 
 
 def _write(target: t.BinaryIO, chunk: bytes, update: t.Callable[[bytes], None]) -> None:
@@ -179,4 +194,11 @@ def _write_failed(dest: pathlib.Path, error: OSError) -> FileError:
     return FileError(
         f"dest: writing {dest} failed: {reason(error)}.",
         hint=f"There are {free // (1 << 20)} MiB free in {dest.parent}. An existing file was left as it was.",
+    )
+
+
+def _half_done(dest: pathlib.Path, error: OSError) -> FileError:
+    return FileError(
+        f"dest: {dest} was replaced, but writing {manifest_path(dest).name} beside it failed: {reason(error)}.",
+        hint="Until both fit, readers refuse the file. Run the task again.",
     )

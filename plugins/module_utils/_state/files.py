@@ -55,10 +55,13 @@ def check_target(path: pathlib.Path, option: str) -> None:
     """
     directory = path.parent
     try:
-        there, around = _mode_of(path), _mode_of(directory)
+        there, around, link = _mode_of(path), _mode_of(directory), path.is_symlink()
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
+    if link:
+        # It would be replaced by a file, or, if it were followed, lead whoever made it to write elsewhere.
+        raise FileError(f"{option}: {path} is a symbolic link.", hint="Give the path of the file itself.")
     if there is not None and stat.S_ISDIR(there):
         raise FileError(f"{option}: {path} is a directory.", hint="Give the path of a file.")
     if around is None or not stat.S_ISDIR(around):
@@ -113,9 +116,13 @@ class Staged:
 
     def commit(self) -> None:
         """Rename over the target. The rename is what makes the file exist."""
+        self.rename()
+        sync_directory(self.target.parent)
+
+    def rename(self) -> None:
+        """As :meth:`commit`, for a caller that makes several renames durable at once with ``sync_directory``."""
         self.close()
         os.replace(self.path, self.target)
-        sync_directory(self.target.parent)
 
     def discard(self) -> None:
         """Remove the temporary file; harmless after a commit."""

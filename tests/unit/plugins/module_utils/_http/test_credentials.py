@@ -175,6 +175,24 @@ def test_masks_know_the_encodings() -> None:
     assert PASSWORD not in repr(mask)
 
 
+def test_a_secret_that_holds_what_messages_are_freed_of_is_masked_all_the_same() -> None:
+    mask = Mask(["c4n\n4ry", "##[c4n4ry"])
+    for secret in ("c4n\n4ry", "##[c4n4ry"):
+        error = PerimeterError(f"a {secret} b")
+        mask.error(error)
+        assert error.message == "a *** b"
+
+
+def test_a_secret_that_comes_up_later_is_masked_from_then_on(server: Server, make: MakeSession) -> None:
+    def classify(response: Response) -> Verdict:
+        raise BadResponse(f"It said {PASSWORD} and later-c4n4ry.")
+
+    session = make(secrets=[PASSWORD])
+    session.protect("later-c4n4ry")
+    with pytest.raises(BadResponse, match=r"^It said \*\*\* and \*\*\*\.$"):
+        session.request("GET", server.url, idempotent=True, classify=classify)
+
+
 def test_no_repr_shows_a_secret(server: Server, make: MakeSession) -> None:
     proxy = "http://user:c4n4ry@127.0.0.1:1"
     settings = HttpSettings(proxy=proxy)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._http import deadline
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
     BadResponse,
     PerimeterError,
@@ -30,8 +31,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.session imp
     Verdict,
 )
 
-from .conftest import MakeSession
-from .servers import Action, FakeTime, Server, chunked, close, hang, raw, reply, reset, then_close, unused_port
+from .conftest import MakeSession, Pki
+from .servers import Action, FakeTime, Hangup, Server, chunked, close, hang, raw, reply, reset, then_close, unused_port
 
 READ_STATUSES = [202, 500, 501, 502, 503, 504, 520]
 CUT = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
@@ -178,6 +179,60 @@ def test_a_timeout_in_the_body(server: Server, make: MakeSession) -> None:
     session = make(timeout=0.2, max_connections=1)
     assert session.request("GET", server.url, idempotent=True).body == b"ok"
     assert len(server.seen) == 2
+
+
+def drip(begin: bytes) -> Action:
+    """The beginning of an answer, then a byte now and then, without an end."""
+
+    def act(connection: socket.socket, request: object) -> None:
+        connection.sendall(begin)
+        for _byte in range(400):
+            time.sleep(0.02)
+            connection.sendall(b"1")
+        raise Hangup
+
+    return act
+
+
+DRIPS = {
+    "in the headers": b"HTTP/1.1 200 OK\r\nX-Long: ",
+    "in a body of known length": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+    "in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n",
+    "until the connection ends": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("begin", DRIPS.values(), ids=DRIPS)
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_an_answer_that_drips_is_given_up(
+    server: Server, make: MakeSession, pki: Pki, monkeypatch: pytest.MonkeyPatch, begin: bytes, tls: bool
+) -> None:
+    monkeypatch.setattr(deadline, "TIMEOUTS", 1.5)
+    with Server(tls=pki.server()) as secure:
+        target = secure if tls else server
+        target.default = drip(begin)
+        session = make(timeout=0.2, ca_path=pki.ca_file)
+        begun = time.monotonic()
+        with pytest.raises(RequestTimeout) as caught:
+            session.request("POST", target.url, idempotent=True)
+        assert time.monotonic() - begun < 2
+        assert caught.value.message == f"{target.url} had not finished its answer after 0.3 seconds."
+        assert caught.value.sent
+        # The next request has a connection of its own.
+        target.default = reply()
+        assert session.request("GET", target.url, idempotent=True).body == b"ok"
+        assert len(target.seen) == 2
+
+
+def test_no_timer_is_left_after_an_answer(server: Server, make: MakeSession) -> None:
+    session = make()
+    before = threading.active_count()
+    for _turn in range(5):
+        session.request("GET", server.url, idempotent=True)
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for timer in timers:
+        timer.join(5)
+    assert threading.active_count() <= before + 1  # the server's own
 
 
 def test_a_connect_timeout_is_not_sent(make: MakeSession) -> None:

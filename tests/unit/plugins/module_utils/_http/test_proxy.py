@@ -8,6 +8,7 @@ import base64
 import socket
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -142,27 +143,44 @@ def test_a_proxy_that_speaks_tls(secure: Server, make: MakeSession, pki: Pki, se
             make(proxy=url).request("GET", secure.url, idempotent=True)
 
 
+@pytest.fixture
+def remote(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server at ``https://api.example.com:port``, which is not loopback by its name."""
+    real = socket.getaddrinfo
+
+    def look_up(host: str, *rest: Any, **options: Any) -> Any:
+        return real("127.0.0.1" if str(host).endswith(".example.com") else host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with Server(tls=pki.server("api.example.com")) as running:
+        yield running
+
+
+def address(remote: Server) -> str:
+    return f"https://api.example.com:{remote.port}"
+
+
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_from_the_environment(
-    secure: Server, proxy: ProxyServer, make: MakeSession, pki: Pki, monkeypatch: pytest.MonkeyPatch, name: str
+    remote: Server, proxy: ProxyServer, make: MakeSession, pki: Pki, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, proxy.url)
-    make(ca_path=pki.ca_file).request("GET", secure.url, idempotent=True)
+    make(ca_path=pki.ca_file).request("GET", address(remote), idempotent=True)
     assert len(proxy.tunnels) == 1
 
 
 def test_the_option_beats_the_environment(
-    secure: Server, proxy: ProxyServer, make: MakeSession, pki: Pki, monkeypatch: pytest.MonkeyPatch
+    remote: Server, proxy: ProxyServer, make: MakeSession, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_port()}")
-    make(ca_path=pki.ca_file, proxy=proxy.url).request("GET", secure.url, idempotent=True)
+    make(ca_path=pki.ca_file, proxy=proxy.url).request("GET", address(remote), idempotent=True)
     assert len(proxy.tunnels) == 1
 
 
-@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "example.com,127.0.0.0/8", "*"])
+@pytest.mark.parametrize("no_proxy", ["api.example.com", "example.org,.example.com", "*"])
 @pytest.mark.parametrize("by_option", [True, False])
 def test_no_proxy_is_honoured_in_both_cases(
-    secure: Server,
+    remote: Server,
     proxy: ProxyServer,
     make: MakeSession,
     pki: Pki,
@@ -172,9 +190,51 @@ def test_no_proxy_is_honoured_in_both_cases(
 ) -> None:
     monkeypatch.setenv("NO_PROXY", no_proxy)
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-    make(ca_path=pki.ca_file, proxy=proxy.url if by_option else None).request("GET", secure.url, idempotent=True)
+    session = make(ca_path=pki.ca_file, proxy=proxy.url if by_option else None)
+    session.request("GET", address(remote), idempotent=True)
     assert proxy.connections == 0
-    assert secure.connections == 1
+    assert remote.connections == 1
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
+def test_a_proxy_from_the_environment_is_not_for_this_machine(
+    secure: Server,
+    server: Server,
+    proxy: ProxyServer,
+    make: MakeSession,
+    pki: Pki,
+    monkeypatch: pytest.MonkeyPatch,
+    tls: bool,
+) -> None:
+    target = secure if tls else server
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        # http_proxy in upper case is not looked at where REQUEST_METHOD is set.
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv(name.lower(), proxy.url)
+    session = make(ca_path=pki.ca_file)
+    for host in ("127.0.0.1", "localhost"):
+        session.request("GET", target.url.replace("127.0.0.1", host), headers={"Authorization": "x"}, idempotent=True)
+    assert (proxy.connections, len(target.seen)) == (0, 2)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"], ids=["plain proxy", "tls proxy"])
+def test_plain_http_to_this_machine_never_passes_through_another(
+    server: Server, make: MakeSession, scheme: str
+) -> None:
+    session = make(proxy=f"{scheme}://{USER}@proxy.invalid:3128", retries=0)
+    with pytest.raises(OptionError) as caught:
+        session.request("GET", server.url, idempotent=True)
+    assert caught.value.message == (
+        f"proxy: plain http to 127.0.0.1 would pass through {scheme}://proxy.invalid:3128:"
+        " the credentials could be read on the way."
+    )
+    assert "allow_http" in caught.value.hint
+    assert "c4n4ry" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(TransportError, match=r"proxy\.invalid"):
+        make(proxy=f"{scheme}://proxy.invalid:3128", retries=0, allow_http=True).request(
+            "GET", server.url, idempotent=True
+        )
+    assert server.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -186,4 +246,4 @@ def test_an_unusable_proxy(make: MakeSession, monkeypatch: pytest.MonkeyPatch, u
     assert "c4n4ry" not in "".join(traceback.format_exception(caught.value))
     monkeypatch.setenv("HTTPS_PROXY", url)
     with pytest.raises(OptionError, match="HTTPS_PROXY or ALL_PROXY is not a usable proxy"):
-        make().request("GET", "https://127.0.0.1:1/", idempotent=True)
+        make().request("GET", "https://api.example.com:1/", idempotent=True)

@@ -19,6 +19,7 @@ import requests.utils
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._http import pools
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError, TlsError, TransportError
 
 from .conftest import MakeSession, Pki
@@ -71,7 +72,8 @@ def test_a_private_ca_from_the_environment(
     assert get(secure, make) == 200
     monkeypatch.setenv(name, "/nowhere/ca.pem")
     with pytest.raises(OptionError, match=f"{name} cannot be read: /nowhere/ca.pem: No such file"):
-        make()
+        get(secure, make)
+    assert secure.connections == 1
     assert get(secure, make, ca_path=pki.ca_file) == 200
 
 
@@ -186,6 +188,15 @@ def test_a_handshake_that_never_ends(make: MakeSession, pki: Pki) -> None:
             make(retries=0, timeout=0.2).request("POST", server.url.replace("http:", "https:"), idempotent=False)
         assert not caught.value.sent
         silence.set()
+
+
+def test_the_cas_are_not_read_before_they_are_needed(
+    server: Server, make: MakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(pools, "build_context", lambda *arguments, **options: read.append(arguments))
+    assert get(server, make) == 200
+    assert read == []
 
 
 def test_connections_share_one_context(secure: Server, make: MakeSession, pki: Pki) -> None:

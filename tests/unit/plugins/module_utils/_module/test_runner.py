@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from typing import Any
 
 import pytest
+from ansible.module_utils import basic
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
     MissingLibrary,
@@ -58,6 +61,21 @@ def test_a_vendors_module_also_returns_what_it_cost(estate: Sandbox) -> None:
     assert (ran.result["total"], ran.result["check"], ran.result["retries"]) == (200, True, 5)
     assert ran.result["stats"]["requests"] == 1
     assert {"retries", "waited", "bytes", "connections", "elapsed"} < set(ran.result["stats"])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_invocation_holds_what_was_given_and_no_secret(estate: Sandbox, fails: bool) -> None:
+    def run(_params: Any, _client: Any, _check_mode: bool) -> Result:
+        return Result(error=PartialFailure("Some failed.") if fails else None)
+
+    # From ansible-core 2.20 on, it is shown on request only.
+    asked = {"_ansible_inject_invocation": True} if "_ansible_inject_invocation" in inspect.getsource(basic) else {}
+    shown = vendor(estate, run, connection(estate) | asked).result["invocation"]["module_args"]
+    assert shown["api_url"] == estate.url
+    assert shown["retries"] == 5
+    assert estate.password not in str(shown)
+    assert "password" in shown
+    assert None not in shown.values()
 
 
 @pytest.mark.parametrize("diff", [True, False])
@@ -162,6 +180,33 @@ def test_secrets_are_masked_wherever_they_come_from(
     assert ran.failed is fails
     assert CANARY not in ran.printed
     assert "YWRhOmNhbmFyeS" not in ran.printed
+
+
+@pytest.mark.parametrize("ends", ["well", "in a failure", "in a partial failure", "unforeseen"])
+def test_a_token_that_came_up_during_the_work_is_masked(estate: Sandbox, ends: str) -> None:
+    login = {"client_id": estate.client_id, "client_secret": estate.client_secret, "gateway_url": estate.url}
+    seen: list[str] = []
+
+    def run(_params: Any, client: Any, _check_mode: bool) -> Result:
+        client.count("webapp", [])
+        (_secret, token) = client.secrets()
+        seen.append(token)
+        if ends == "in a failure":
+            raise OptionError(f"It is {token}.")
+        if ends == "unforeseen":
+            raise KeyError(token)
+        error = PartialFailure(f"It is {token}.") if ends == "in a partial failure" else None
+        return Result(values={"leak": [token]}, warnings=[f"Say {token}."], error=error)
+
+    ran = vendor(estate, run, {"api_url": estate.url, **login}, verbosity=4, diff=True, tracebacks=["error"])
+    assert ran.failed is (ends != "well")
+    assert len(seen[0]) > 20
+    assert seen[0] not in ran.printed
+
+
+def test_warnings_hold_nothing_that_a_terminal_obeys() -> None:
+    printed = json.dumps(local(Result(warnings=["Look\x1b[31m at ##vso[this]."])).result["warnings"])
+    assert json.dumps("Look [31m at #\\x23vso[this].") in printed
 
 
 @pytest.mark.parametrize("name", ["client_secret", "password", "proxy"])

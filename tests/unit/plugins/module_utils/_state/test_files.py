@@ -121,6 +121,8 @@ def test_a_good_target_leaves_no_trace_of_the_check(tmp_path: Path) -> None:
         ("n" * 300, "cannot be used"),
         ("nul\0byte", "cannot be used"),
         ("pipe", "is not a regular file"),
+        ("link", "is a symbolic link"),
+        ("dangling", "is a symbolic link"),
     ],
 )
 def test_a_target_that_cannot_be_written_is_one_sentence_about_the_option(
@@ -128,6 +130,8 @@ def test_a_target_that_cannot_be_written_is_one_sentence_about_the_option(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
     with pytest.raises(FileError, match=words) as caught:
         check_target(tmp_path / path, "dest")
     assert caught.value.message.startswith("dest: ")

@@ -1,12 +1,14 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measured process: ``qualys_was_finding_export`` without Ansible, in a fresh interpreter.
+"""Measured process: the logic of a Qualys module without Ansible, in a fresh interpreter.
 
-Usage: ``python work_export.py IMPORT_TREE OPTIONS``, with the options as JSON; prints one JSON object.
+Usage: ``python work_room.py IMPORT_TREE LOGIC OPTIONS``, with the name of the logic's file in the room and the options
+as JSON; prints one JSON object: what it cost, what it returned (lists as their length) and a digest of it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -16,28 +18,29 @@ from importlib import import_module
 
 
 def main() -> None:
-    """Export, and say what it cost."""
-    tree, options = sys.argv[1], json.loads(sys.argv[2])
+    """Do the work, and say what it cost."""
+    tree, logic, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     sys.path.insert(0, tree)
     started = time.monotonic()
     # Importing counts: a module pays for it each time.
     room = "ansible_collections.appsec.perimeter.plugins.module_utils"
     client_of = import_module(f"{room}._qualys.client").connect
-    run = import_module(f"{room}._qualys.finding_export").run
+    run = import_module(f"{room}._qualys.{logic}").run
     codec = import_module(f"{room}._records.codec")
     with client_of(options, os.environ) as client:
         result = run(options, client, False)
         stats = client.http.stats.to_dict()
     wall = time.monotonic() - started
     used = resource.getrusage(resource.RUSAGE_SELF)
+    values = {name: value for name, value in result.values.items() if name != "stats"}
     report = {
+        **{name: len(value) if isinstance(value, (list, dict)) else value for name, value in values.items()},
+        "digest": hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest(),
+        "warnings": result.warnings,
         "wall_s": wall,
         "cpu_s": used.ru_utime + used.ru_stime,
         "peak_mb": used.ru_maxrss / 1024,
         "orjson": codec.HAS_ORJSON,
-        "records": result.values["records"],
-        "complete": result.values["complete"],
-        "bytes": result.values["bytes"],
         "stats": stats,
     }
     print(json.dumps(report))

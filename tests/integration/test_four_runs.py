@@ -53,6 +53,7 @@ def _names(sandbox: Sandbox) -> set[str]:
 def _webapp(result: Mapping[str, Any]) -> Any:
     """The application without what only the vendor can know beforehand."""
     unknown = ("id", "created", "created_by", "updated", "updated_by", "owner", "risk_score", "is_scheduled")
+    unknown += ("crawling_script_ids",)
     chosen_by_qualys = ("scope", "use_robots", "use_sitemap")
     return {key: value for key, value in result["webapp"].items() if key not in unknown + chosen_by_qualys}
 

@@ -24,7 +24,11 @@ PROXY_PASSWORD = "Cnry-pr0xy+pass"
 HEADER = "Cnry-header+t0ken/="
 SCRIPT = "Cnry-selenium+p4ss&<x>"
 HELD = "Cnry-held-by-qualys+/="
-CANARIES = (PASSWORD, WRONG, SECRET, PROXY_PASSWORD, HEADER, SCRIPT, HELD)
+LOGIN = "Cnry-login+pass&/<y>"
+PASSPHRASE = "Cnry-key+phrase&/<z>"
+FILE = "Cnry-file+pass&/="
+KEY = "Q25yeSBwcml2YXRlIGtleSBvZiB0aGUgc2Nhbm5lcg"
+CANARIES = (PASSWORD, WRONG, SECRET, PROXY_PASSWORD, HEADER, SCRIPT, HELD, LOGIN, PASSPHRASE, FILE, KEY)
 USER = "canary_user"
 
 CREDENTIALS = {"username": USER, "password": "{{ lookup('env', 'CANARY_PASSWORD') }}"}
@@ -34,6 +38,10 @@ ENVIRONMENT = {
     "CANARY_SECRET": SECRET,
     "CANARY_HEADER": HEADER,
     "CANARY_SCRIPT": SCRIPT,
+    "CANARY_LOGIN": LOGIN,
+    "CANARY_PASSPHRASE": PASSPHRASE,
+    "CANARY_FILE": FILE,
+    "CANARY_PEM": f"-----BEGIN PRIVATE KEY-----\n{KEY}==\n-----END PRIVATE KEY-----\n",
     "CANARY_PROXY": f"http://user:{quote(PROXY_PASSWORD)}@127.0.0.1:9",
 }
 """What the playbooks look up, so that no secret stands in them."""

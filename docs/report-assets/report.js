@@ -240,7 +240,17 @@
     add("Rule", value(row, "rule_id"));
     add("Id", value(row, "id"));
     add("Unique id", value(row, "unique_id"));
-    return [list, evidenceOf(row)];
+    return [list, meaningOf(row), evidenceOf(row)];
+  }
+
+  // What the knowledge base says stands in a section of its own; its nodes are copied, so nothing is parsed again.
+  let meanings = null;
+  function meaningOf(row) {
+    if (!meanings) {
+      meanings = new Map([...document.querySelectorAll("[data-rule]")].map((box) => [box.getAttribute("data-rule"), box.querySelector(".words")]));
+    }
+    const words = meanings.get(value(row, "source") + " " + value(row, "rule_id"));
+    return words ? element("details", { class: "evidence meaning" }, element("summary", {}, "What it means and how to fix it"), words.cloneNode(true)) : "";
   }
 
   function cvss(row) {

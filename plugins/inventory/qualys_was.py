@@ -138,10 +138,15 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.connectio
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.criteria import Criterion, build
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.elements import GET, SEARCH, VERBOSE
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.finding_fields import SEVERITY_LEVELS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.listing import Listing, Tally, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.listing import (
+    IDS_PER_SEARCH,
+    Listing,
+    Tally,
+    Window,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource_info import LEVELS
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.shapes import Raw, number, text, truth
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.targets import IDS_PER_SEARCH, read_complete
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.targets import read_complete
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp import RESOURCE
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import FIELDS, READ_ONLY, from_raw
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.apply import every

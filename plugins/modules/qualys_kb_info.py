@@ -50,27 +50,32 @@ options:
     default: 7d
   dest:
     description:
-      - File to write RV(entries) to, as one JSON document, for reports and other tasks. Its folder must exist.
+      - File to write RV(entries) to, as one JSON document, for O(appsec.perimeter.report#module:knowledge) and other
+        tasks, instead of returning them. Its folder must exist. A new file is readable for its owner only.
     type: path
 notes:
   - The account needs API access to the knowledge base, which is not part of every subscription to WAS.
   - The texts are HTML of the vendor. They are data, and must be escaped or cleaned before they are shown.
 seealso:
+  - module: appsec.perimeter.qualys_was_finding_export
   - module: appsec.perimeter.qualys_was_finding_info
+  - module: appsec.perimeter.report
 """
 
 EXAMPLES = r"""
-- name: What was found
-  appsec.perimeter.qualys_was_finding_info:
-    filters:
-      - {field: status, value: [NEW, ACTIVE, REOPENED]}
-    query: "[].rule_id"
+- name: Export what was found
+  appsec.perimeter.qualys_was_finding_export:
+    dest: findings.ndjson.gz
   register: found
 
-- name: What it means, and how it is fixed
+- name: Write what it means, and how it is fixed, to a file for the report
   appsec.perimeter.qualys_kb_info:
-    qids: "{{ found.findings | map('int') | unique }}"
+    qids: "{{ found.rule_ids | map('int') }}"
     dest: knowledge.json
+
+- name: Read two entries into the play
+  appsec.perimeter.qualys_kb_info:
+    qids: [150001, 150003]
   register: knowledge
 """
 
@@ -79,7 +84,7 @@ entries:
   description: The entries, ascending by QID. Texts are HTML, and plain in the keys that end in C(_text). Times are UTC.
   type: list
   elements: dict
-  returned: success
+  returned: when O(dest) is not given
   sample:
     - qid: 150001
       title: Reflected Cross-Site Scripting (XSS) Vulnerabilities

@@ -40,7 +40,8 @@ attributes:
 options:
   dest:
     description:
-      - File to write. Its folder must exist. A new file is readable for its owner only.
+      - File to write. Its folder must exist. A new file is readable for its owner only; one that exists keeps its mode.
+      - A symbolic link is refused.
     type: path
     required: true
   detail:
@@ -126,6 +127,14 @@ sha256:
   type: str
   returned: success
   sample: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+rule_ids:
+  description:
+    - The rules that occur in the file, which are QIDs as text, ascending. M(appsec.perimeter.qualys_kb_info) explains
+      them.
+  type: list
+  elements: str
+  returned: success
+  sample: ["150001", "150003"]
 unknown_values:
   description:
     - Words of Qualys that this version does not know, with how often they occurred. They are mapped to V(unknown).

@@ -58,10 +58,37 @@ options:
       - Id of a scan, instead of O(webapp) and O(name). With O(state=finished) that scan is waited for, and none is ever
         launched.
     type: int
+  again:
+    description:
+      - Id of a scan that has ended, which is run once more with the same target, profile, login and limit, instead of
+        O(webapp). For O(state=finished) and O(state=launched) only.
+      - The new scan has the name of the old one unless O(name) is given. One of that name, application and type that is
+        newer than the old scan is adopted by the same rules.
+    type: int
   webapp:
     description:
       - Web application to scan, by name or id. Names are compared exactly; digits are taken for an id.
     type: str
+  webapps:
+    description:
+      - Web applications to scan, by name or id, instead of O(webapp), with one launch for all. Each gets a scan of its
+        own, and each is adopted by the same rules, so that only what is missing is launched.
+      - For O(state=finished) and O(state=launched) only. O(profile), O(auth_record), O(scanner) and O(cancel_after)
+        hold for all.
+    type: list
+    elements: str
+  tags:
+    description:
+      - As O(webapps), for the applications that have all of these tags now. Tags are given by name or id.
+    type: list
+    elements: str
+  max_running:
+    description:
+      - How many scans of this task may run at the same time, with O(webapps) or O(tags) and O(state=finished). Each
+        further one is launched by a request of its own when another has ended, as long as O(wait_timeout) lasts.
+      - What could not be launched is among RV(scans) too, with V(not_launched) as its C(end_reason).
+      - Without it, all are launched at once.
+    type: int
   name:
     description:
       - Name of the scan. Names are not unique at Qualys. Give each run of a pipeline a name of its own, for example
@@ -139,7 +166,8 @@ notes:
   - When the connection is lost during the launch, the task looks for a scan of that name and application which was not
     there before, and adopts it. If there is none, it fails without trying again, for a second scan may cost hours.
   - To accept an end that proves nothing, use C(failed_when) with RV(scan.end_reason).
-  - One task waits for one scan. To wait for many, launch them with O(state=launched) and then wait for each.
+  - To wait for scans that differ in more than their application, launch them with O(state=launched) and then wait for
+    each.
 seealso:
   - module: appsec.perimeter.qualys_was_scan_info
   - module: appsec.perimeter.qualys_was_schedule
@@ -181,6 +209,19 @@ EXAMPLES = r"""
   appsec.perimeter.qualys_was_scan:
     id: "{{ discovery.scan.id }}"
     wait_timeout: 2h
+
+- name: Scan all applications of a team with one launch, and wait for all
+  appsec.perimeter.qualys_was_scan:
+    tags: [checkout]
+    name: "weekly {{ lookup('ansible.builtin.env', 'CI_PIPELINE_ID') }}"
+    auth_record: default
+    resume_within: 1d
+  register: weekly
+
+- name: Run it once more, and wait for the end
+  appsec.perimeter.qualys_was_scan:
+    again: "{{ discovery.scan.id }}"
+    name: discovery, second look
 
 - name: Cancel it, and keep what was found
   appsec.perimeter.qualys_was_scan:
@@ -257,8 +298,14 @@ scan:
     launched_by: jdoe
     counts: null
     malware: null
+scans:
+  description: The scans, each in the form of RV(scan), which is then null.
+  type: list
+  elements: dict
+  returned: when O(webapps) or O(tags) is given
+  sample: []
 adopted:
-  description: Whether the scan was there already.
+  description: Whether the scan was there already; of several, whether all were.
   type: bool
   returned: for O(state=finished) and O(state=launched), once there is a scan
   sample: false
@@ -295,7 +342,11 @@ def main() -> None:
         options={
             "state": {"type": "str", "choices": states, "default": "finished"},
             "id": {"type": "int"},
+            "again": {"type": "int"},
             "webapp": {"type": "str"},
+            "webapps": {"type": "list", "elements": "str"},
+            "tags": {"type": "list", "elements": "str"},
+            "max_running": {"type": "int"},
             "name": {"type": "str"},
             "type": {"type": "str", "choices": list(TYPES), "default": "VULNERABILITY"},
             "profile": {"type": "str"},
@@ -307,9 +358,8 @@ def main() -> None:
             "poll_interval": {"type": "str", "default": "60s"},
             "resume_within": {"type": "str", "default": "0s"},
         },
-        mutually_exclusive=[("id", "webapp"), ("id", "name")],
-        required_one_of=[("id", "webapp")],
-        required_together=[("webapp", "name")],
+        mutually_exclusive=[("id", "webapp", "webapps", "tags", "again"), ("id", "name")],
+        required_one_of=[("id", "webapp", "webapps", "tags", "again"), ("id", "name", "again")],
     )
     run_vendor_module(QUALYS.merge(own), connect, run)
 

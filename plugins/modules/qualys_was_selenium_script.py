@@ -39,7 +39,8 @@ options:
     required: true
   script_id:
     description:
-      - The script, as C(crawling_scripts) of M(appsec.perimeter.qualys_was_webapp_info) shows it.
+      - The script, as C(crawling_script_ids) of M(appsec.perimeter.qualys_was_webapp_info)
+        shows it.
     type: int
     required: true
   dest:

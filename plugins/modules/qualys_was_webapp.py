@@ -159,14 +159,14 @@ options:
   default_scanner:
     description:
       - Scanner that is used by default.
+      - An empty dictionary removes it, so that the platform decides.
     type: dict
     suboptions:
       type:
         description:
-          - Kind of the scanner.
+          - Kind of the scanner. Needed for any scanner.
         type: str
         choices: [EXTERNAL, INTERNAL, scannerTags]
-        required: true
       friendly_name:
         description:
           - Name of the appliance, for V(INTERNAL).
@@ -595,6 +595,7 @@ webapp:
     created_by: jdoe
     updated_by: jdoe
     is_scheduled: true
+    crawling_script_ids: []
     last_scan:
       id: 9988
       name: nightly

@@ -169,14 +169,14 @@ options:
       default_scanner:
         description:
           - Scanner that is used by default.
+          - An empty dictionary removes it, so that the platform decides.
         type: dict
         suboptions:
           type:
             description:
-              - Kind of the scanner.
+              - Kind of the scanner. Needed for any scanner.
             type: str
             choices: [EXTERNAL, INTERNAL, scannerTags]
-            required: true
           friendly_name:
             description:
               - Name of the appliance, for V(INTERNAL).

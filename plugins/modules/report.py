@@ -44,7 +44,8 @@ options:
     required: true
   outputs:
     description:
-      - What to write, as formats and paths. A new file is readable for its owner only.
+      - What to write, as formats and paths. A new file is readable for its owner only; one that
+        exists keeps its mode. A symbolic link is refused.
     type: dict
     required: true
     suboptions:
@@ -79,8 +80,29 @@ options:
         report also tells which applications have no findings, and which were never scanned.
     type: list
     elements: dict
+  knowledge:
+    description:
+      - File with the entries of a knowledge base, as M(appsec.perimeter.qualys_kb_info) writes it to its
+        O(ignore:dest). A JSON list of entries, and NDJSON with one entry in each line, are read too.
+      - With it the HTML, JSON and Markdown reports say for each rule what it means, what follows from it, how it is
+        fixed, and which CVEs belong to it. HTML in these texts is reduced to plain text.
+    type: path
+  scope:
+    description:
+      - What was asked for, such as the filters of the applications and of the findings. It decides whether this report
+        and the earlier one can be compared.
+      - Without it the filters of the manifests decide, where a filter that was resolved to ids differs as soon as an
+        application comes or goes.
+    type: list
+    elements: raw
+  notes:
+    description:
+      - Further sentences for the section about the data, such as what could not be read.
+    type: list
+    elements: str
 seealso:
   - module: appsec.perimeter.qualys_was_finding_export
+  - module: appsec.perimeter.qualys_kb_info
 """
 
 EXAMPLES = r"""
@@ -92,11 +114,19 @@ EXAMPLES = r"""
     outputs:
       html: report.html
       json: report.json
+
+- name: Write the report with what the findings mean and how they are fixed
+  appsec.perimeter.report:
+    findings:
+      - findings.ndjson.gz
+    knowledge: knowledge.json
+    outputs:
+      html: report.html
 """
 
 RETURN = r"""
 written:
-  description: The files, each with whether it differs from what was there before.
+  description: The files, each with whether it differs from what was there before, and whether there was none.
   type: list
   elements: dict
   returned: success
@@ -106,6 +136,14 @@ written:
       bytes: 812345
       sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
       changed: true
+      created: false
+only_time_changed:
+  description:
+    - Whether the reports were all there, and are made of the same data as the earlier report that was compared with.
+      They then differ in the time of the data, in ages, and in what they say about changes since, if at all.
+  type: bool
+  returned: success
+  sample: false
 summary:
   description:
     - The figures of the report.
@@ -152,6 +190,9 @@ def main() -> None:
             "title": {"type": "str", "default": "Web application security report"},
             "previous": {"type": "path"},
             "webapps": {"type": "list", "elements": "dict"},
+            "knowledge": {"type": "path"},
+            "scope": {"type": "list", "elements": "raw"},
+            "notes": {"type": "list", "elements": "str"},
         },
     )
     run_local_module(own, run)

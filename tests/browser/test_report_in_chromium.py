@@ -327,3 +327,21 @@ def test_a_missing_browser_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(BrowserError, match="Chromium is not on PATH: install it"), Page():
         pass
+
+
+def test_the_details_say_what_it_means_and_hostile_words_stay_text(tmp_path: pathlib.Path) -> None:
+    words = "\n".join(payload for payload in factory.PAYLOADS if len(payload) < 1000)
+    entry = {"qid": 150001, "title": words, "diagnosis": words, "solution_text": f"Encode output.\n{words}"}
+    knowledge = tmp_path / "knowledge.json"
+    knowledge.write_text(json.dumps([entry]))
+    findings = [factory.finding(1, rule_id="150001", source="qualys", status="open")]
+    with Page() as page:
+        page.open(make(tmp_path, findings, knowledge=knowledge))
+        assert page.evaluate("document.querySelectorAll('#remediation [data-rule] h4').length") == 2
+        page.evaluate("document.querySelector('#explorer .expand').click()")
+        meaning = page.evaluate("document.querySelector('.detail .meaning').textContent")
+        assert "Encode output." in meaning
+        assert "<script>window.__pwned=1" in meaning
+        assert page.evaluate("document.querySelectorAll('.words script, .words img, .words a').length") == 0
+        assert page.evaluate("window.__pwned === undefined")
+        assert page.complaints() == []

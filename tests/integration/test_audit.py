@@ -19,6 +19,7 @@ PLAYBOOK = "appsec.perimeter.audit"
 FILES = {
     "findings.ndjson.gz",
     "findings.ndjson.gz.manifest.json",
+    "knowledge.json",
     "report.csv",
     "report.html",
     "report.json",
@@ -208,6 +209,73 @@ def test_a_filter_that_findings_do_not_have_goes_by_the_ids(audit: Auditor) -> N
     (criterion,) = report["manifests"][0]["filters"]
     assert criterion["field"] == "webApp.id"
     assert set(criterion["value"].split(",")) == ids
+
+
+def test_an_application_that_comes_is_no_other_scope(audit: Auditor, sandbox: Sandbox) -> None:
+    shops = [{"field": "url", "operator": "CONTAINS", "value": "checkout"}]
+    audit(audit_webapp_filters=shops)
+    before = {app["id"] for app in audit.report()["webapps"]}
+    with sandbox.qualys.lock:
+        key = next(key for key in sandbox.qualys.webapps.ids if str(key) not in before)
+        sandbox.qualys.webapps[key]["url"] = "https://new.example.com/checkout"
+    run = audit(audit_webapp_filters=shops)
+    assert {app["id"] for app in audit.report()["webapps"]} == before | {str(key)}
+    assert audit.report()["changes"]["same_scope"] is True
+    assert "other filters" not in summary(run)
+    # Another title of the filter is another scope, and said to be one.
+    assert "other filters" in summary(audit(audit_webapp_filters=[{**shops[0], "value": "https"}]))
+
+
+def test_a_report_that_says_something_else_is_a_change(audit: Auditor, sandbox: Sandbox) -> None:
+    audit()
+    assert recap(audit())["changed"] == 0
+    # Nothing happens to the findings: an application without any gets a name, and a file is lost.
+    with sandbox.qualys.lock:
+        found = {item["webApp"]["id"] for item in sandbox.qualys.findings.values()}
+        key = next(key for key in sandbox.qualys.webapps.ids if key not in found)
+        sandbox.qualys.webapps[key]["name"] = "Renamed"
+    assert recap(audit())["changed"] == 1
+    (audit.directory / "report.csv").unlink()
+    assert recap(audit())["changed"] == 1
+    assert recap(audit())["changed"] == 0
+
+
+def test_the_report_says_what_the_rules_mean(audit: Auditor, sandbox: Sandbox) -> None:
+    run = audit("-v")
+    assert "rules explained" in summary(run)
+    explained = audit.report()["knowledge"]
+    assert len(explained) > 5
+    assert sum(bool(rule["solution"]) for rule in explained) > 5
+    assert "What it means and how to fix it" in audit.text("report.html")
+    assert "## How to fix" in audit.text("report.md")
+    # The texts travel in a file only.
+    assert [rule["rule_id"] for rule in explained if (rule["solution"] or "-" * 99)[:60] in run.output] == []
+    asked = sandbox.counters.snapshot()["by_route"]
+    assert asked["GET /api/2.0/fo/knowledge_base/vuln"] == 1
+
+
+def test_without_the_right_to_the_knowledge_base_the_audit_goes_on(audit: Auditor, sandbox: Sandbox) -> None:
+    sandbox.switches["kb_permission"] = "denied"
+    run = audit()
+    assert run.status == 0, run.output
+    assert audit.files() == FILES - {"knowledge.json"}
+    assert "could not be read; the report says why" in summary(run)
+    assert any("The knowledge base could not be read" in note for note in audit.report()["notes"])
+    assert audit.report()["knowledge"] is None
+    assert recap(audit())["changed"] == 0
+
+    sandbox.switches["kb_permission"] = "granted"
+    # The file of the knowledge base, and the report that now has it.
+    assert recap(audit())["changed"] == 2
+    assert audit.report()["knowledge"]
+
+
+def test_the_knowledge_base_can_be_left_out(audit: Auditor, sandbox: Sandbox) -> None:
+    run = audit(environment={"PERIMETER_AUDIT_KNOWLEDGE": "false"})
+    assert run.status == 0, run.output
+    assert "Knowledge base: not asked." in summary(run)
+    assert audit.files() == FILES - {"knowledge.json"}
+    assert not [route for route in sandbox.counters.snapshot()["by_route"] if "knowledge_base" in route]
 
 
 def test_an_empty_scope_is_an_error(audit: Auditor) -> None:

@@ -35,6 +35,8 @@ SPDX = "# SPDX-License-Identifier: GPL-3.0-or-later"
 GPL_SENTENCE = "GNU General Public License v3.0"
 """``ansible-test sanity`` looks for this in the first lines of a module."""
 VENDOR_PREFIXES = ("qualys_", "indusface_", "edgecast_", "scutum_", "carbon_black_")
+CONNECTION_FRAGMENT = "appsec.perimeter._connection"
+"""What documents the connection options; a module that has it and no vendor belongs to the group ``all`` only."""
 BAD_NAMES = frozenset({"_", "bar", "baz", "foo", "tata", "toto", "tutu"})
 DOCUMENTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 
@@ -398,6 +400,8 @@ def expected_action_groups(root: Path) -> dict[str, set[str]]:
         if vendor:
             groups["all"].add(path.stem)
             groups.setdefault(vendor.rstrip("_"), set()).add(path.stem)
+        elif CONNECTION_FRAGMENT in (module_documents(path).get("extends_documentation_fragment") or []):
+            groups["all"].add(path.stem)
     return groups
 
 

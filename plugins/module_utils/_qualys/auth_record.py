@@ -17,7 +17,7 @@ from .._records.result import Result
 from . import resource
 from .auth_record_desired import Secrets, check_parts, desired_form, desired_oauth2, desired_server
 from .auth_record_fields import FIELDS, REFERENCES, from_raw
-from .auth_record_parts import Part, compared, held_secrets, is_secret, readable, written_secrets
+from .auth_record_parts import Part, compared, held_secrets, is_secret, readable, returned_secrets, written_secrets
 from .auth_record_write import write_data
 from .client import QualysClient
 from .resource import Prepared, Resource, Written
@@ -113,6 +113,7 @@ AUTH_RECORD = Resource(
     check=check_parts,
     prepare=_prepare,
     secrets=_secrets,
+    held=returned_secrets,
     settled=_settled,
     verify=_verify,
 )

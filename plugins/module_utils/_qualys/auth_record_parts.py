@@ -55,6 +55,8 @@ OAUTH2_TEXTS: dict[str, str] = {
 OAUTH2_SECRETS: dict[str, str] = {"password": "password", "client_secret": "clientSecret"}
 """Members of an OAuth2 record that are secrets, and Qualys' names for them."""
 
+_RAW_SECRETS = (*OAUTH2_SECRETS.values(), "data", "contents", "passphrase")
+
 # Options. A part with no member given is an empty one, which clears: so nothing here has a default, or is required by
 # Ansible itself where an empty mapping has a meaning.
 
@@ -186,6 +188,22 @@ def written_secrets(part: Part | None) -> list[str]:
     found: list[str] = []
     _with_secrets(part or {}, lambda value: found.append(value) if value not in (None, MARKER) else None)
     return found
+
+
+def returned_secrets(raw: Raw) -> list[str]:
+    """The secrets that Qualys has given back of a record, in clear or masked: a message of the vendor may quote them.
+
+    Args:
+        raw: the record as Qualys holds it.
+    """
+    found = [text(raw.get(key)) for key in _RAW_SECRETS]
+    for part in (item for item in raw.values() if isinstance(item, dict)):
+        found += returned_secrets(part)
+        for field in (item for item in items(part.get("fields")) if isinstance(item, dict)):
+            found.append(text(field.get("password")))
+            if is_secret({"name": text(field.get("name")) or "", "secured": truth(field.get("secured"))}):
+                found.append(text(field.get("value")))
+    return [secret for secret in found if secret]
 
 
 def held_secrets(parts: Record) -> set[str]:

@@ -172,7 +172,8 @@ def _send(client: QualysClient, wish: Wish, item: Item, step: Step) -> None:
     except TransportError as error:
         if not error.sent:
             raise
-        settle(f"{step.operation} of finding {item.id}", lambda: _if_visible(client, wish, item.id, step), error)
+        what = f"{step.operation} of finding {item.id}"
+        settle(what, lambda: _if_visible(client, wish, item.id, step), error, sleep=client.http.wait)
 
 
 def _if_visible(client: QualysClient, wish: Wish, finding_id: int, step: Step) -> bool | None:

@@ -48,11 +48,12 @@ class _Export:
         self._include_raw = params["include_raw"]
         self._lock = threading.Lock()
         self.assets: set[str] = set()
+        self.rules: set[str] = set()
         self.unknown: collections.Counter[str] = collections.Counter()
 
     def read(self) -> Tally:
         """Everything; a second time if the first does not match the total that Qualys announces at the end."""
-        tally = Tally(self._listing.client.count(RESOURCE, self._listing.criteria))
+        tally = Tally(self._listing.count())
         self._read_once(tally)
         if not self._listing.settled(tally, self._snapshot.records):
             tally.start_again()
@@ -63,6 +64,7 @@ class _Export:
     def _read_once(self, tally: Tally) -> None:
         self._snapshot.restart()
         self.assets.clear()
+        self.rules.clear()
         self.unknown.clear()
         windows = self._listing.windows(max(tally.announced_before, tally.announced_after))
         workers = math.ceil(self._client.workers * WINDOWS_AT_WORK)
@@ -74,10 +76,12 @@ class _Export:
             keep_sensitive=self._keep, include_raw=self._include_raw, raw_as=lambda raw: dumps(raw).decode()
         )
         assets: set[str] = set()
+        rules: set[str] = set()
         for page in self._listing.pages(window, tally):
-            _write_page(part, normaliser, self._in_full(page), assets)
+            _write_page(part, normaliser, self._in_full(page), assets, rules)
         with self._lock:
             self.assets |= assets
+            self.rules |= rules
             self.unknown += normaliser.unknown
 
     def _in_full(self, page: list[Raw]) -> t.Iterator[Raw]:
@@ -95,13 +99,17 @@ def _drained(page: list[Raw]) -> t.Iterator[Raw]:
         yield page.pop()
 
 
-def _write_page(part: Part, normaliser: FindingNormaliser, page: t.Iterable[Raw], assets: set[str]) -> None:
+def _write_page(
+    part: Part, normaliser: FindingNormaliser, page: t.Iterable[Raw], assets: set[str], rules: set[str]
+) -> None:
     lines: list[bytes] = []
     for raw in page:
         finding = normaliser.finding(raw)
         asset_id = finding["asset"]["id"]
         if asset_id is not None:
             assets.add(asset_id)
+        if finding["rule_id"] is not None:
+            rules.add(finding["rule_id"])
         lines.append(dump_line(finding))
     part.write(b"".join(lines), len(lines))
 
@@ -143,7 +151,9 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         changed = snapshot.would_change(sha256)
         if not check_mode:
             snapshot.commit(manifest)
-    return _export_result(dest, manifest, tally, changed)
+    result = _export_result(dest, manifest, tally, changed)
+    result.values["rule_ids"] = sorted(export.rules, key=lambda found: (len(found), found))
+    return result
 
 
 def _since(since: str | None) -> str | None:

@@ -36,7 +36,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         return _info([normaliser.finding(raw)] if raw else [], 1 if raw else 0, normaliser, query)
     criteria = build(params.get("filters"), RESOURCE, strict=params["filters_strict"])
     if params["count_only"]:
-        return _info([], client.count(RESOURCE, criteria), normaliser, query, counted=True)
+        return _info([], Listing(client, RESOURCE, criteria, MAX_PAGE).count(), normaliser, query, counted=True)
     detail = params["detail"]
     page_size = PAGE_SIZES[VERBOSE] if detail == VERBOSE else MAX_PAGE
     listing = Listing(client, RESOURCE, criteria, page_size, detail == VERBOSE)

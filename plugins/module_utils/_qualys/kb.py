@@ -23,13 +23,13 @@ from .._http.errors import AuthenticationFailed, BadResponse, FileError, Incompl
 from .._http.response import Response
 from .._http.retry import OK, RETRY_AS, THROTTLED, Verdict
 from .._reconcile.apply import every
+from .._records.plain import plain_text
 from .._records.result import Result
 from .._records.times import canonical_time, parse_duration
 from .._state.files import check_target, reason, replace_file
 from .client import XML, QualysClient
 from .finding_fields import SEVERITY_LEVELS
 from .kb_cache import Cache, Entry
-from .plain import plain_text
 from .safe_xml import parse_xml
 from .shapes import decimal
 
@@ -66,6 +66,8 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
         warnings=cache.warnings,
     )
     if dest is not None:
+        # The texts are megabytes, and hostile: who has them in a file does not want them in the play too.
+        del result.values["entries"]
         result.values["dest"] = str(dest)
         result.changed = _write(dest, t.cast(list[Entry], entries), check_mode=check_mode)
     return result

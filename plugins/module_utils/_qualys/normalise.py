@@ -11,11 +11,11 @@ import collections
 import typing as t
 
 from .._reconcile.redact import MARKER
+from .._reconcile.sensitive import redact_text, redact_url
 from .._records.fingerprint import fingerprint
 from .._records.model import SCHEMA, Asset, Evidence, Finding, Ignored
 from .._records.times import canonical_time
 from .finding_fields import DIRECT, KINDS, SEVERITY_LEVELS, STATUS_WORDS, cvss_score, cvss_vector
-from .sensitive import redact_text, redact_url
 from .shapes import Raw, decoded, items, text, truth, user_name
 
 SOURCE = "qualys"
@@ -159,7 +159,7 @@ class FindingNormaliser:
         response = text(payload.get("response"))
         matched = text(payload.get("payloadResult"))
         return {
-            "payload": text(payload.get("payload")),
+            "payload": clean(text(payload.get("payload"))),
             "method": text(request.get("method")),
             "url": clean(text(request.get("link"))),
             "headers": clean(decoded(request.get("headers"))),

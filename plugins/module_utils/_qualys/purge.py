@@ -107,7 +107,8 @@ def _purge(client: QualysClient, webapp_id: int) -> None:
     except TransportError as error:
         if not error.sent:
             raise
-        settle(f"purge of web application {webapp_id}", lambda: _if_clean(client, webapp_id), error)
+        what = f"purge of web application {webapp_id}"
+        settle(what, lambda: _if_clean(client, webapp_id), error, sleep=client.http.wait)
     except VendorError as error:
         if client.get(RESOURCE, webapp_id) is None:
             raise NotFound(

@@ -67,6 +67,10 @@ def _no_secrets(_plan: Plan) -> t.Iterable[str]:
     return ()
 
 
+def _none_held(_raw: Raw) -> t.Iterable[str]:
+    return ()
+
+
 def _as_planned(plan: Plan, present: Record) -> bool:
     return all(holds(change, present) for change in plan.changes)
 
@@ -96,6 +100,7 @@ class Resource:
         prepare: the last step before the plan: from the options as written, those given (with references resolved)
             and the present record.
         secrets: the secrets that a plan writes or replaces, which no error may quote.
+        held: the same of Qualys' record, where the plan does not know them.
         settled: whether a record that was read again shows that a planned update happened.
         verify: looks at a record after its update, and raises if something was lost. It costs one more request for
             each update in a module for many.
@@ -120,6 +125,7 @@ class Resource:
     check: t.Callable[[Written], None] = _no_check
     prepare: t.Callable[[Written, Record, Record | None], Prepared] = _as_given
     secrets: t.Callable[[Plan], t.Iterable[str]] = _no_secrets
+    held: t.Callable[[Raw], t.Iterable[str]] = _none_held
     settled: t.Callable[[Plan, Record], bool] = _as_planned
     verify: t.Callable[[Plan, Record], None] | None = None
 
@@ -324,7 +330,7 @@ def write(
     try:
         return _write(resource, client, plan, options, raw)
     except PerimeterError as error:
-        withhold(error, resource.secrets(plan))
+        withhold(error, [*resource.secrets(plan), *resource.held(raw or {})])
         raise
 
 
@@ -340,7 +346,12 @@ def _write(
     except TransportError as error:
         if not error.sent:
             raise
-        settle(f"update of {plan.label}", lambda: _if_as_planned(resource, client, record_id, plan), error)
+        settle(
+            f"update of {plan.label}",
+            lambda: _if_as_planned(resource, client, record_id, plan),
+            error,
+            sleep=client.http.wait,
+        )
     except VendorError as error:
         if client.get(resource.object, record_id) is None:
             raise _vanished(plan, error.code) from error
@@ -380,7 +391,9 @@ def _create(resource: Resource, client: QualysClient, plan: Plan, options: Writt
     except TransportError as error:
         if not error.sent:
             raise
-        return settle(f"create of {plan.label}", lambda: _id_of(find(resource, client, options)), error)
+        return settle(
+            f"create of {plan.label}", lambda: _id_of(find(resource, client, options)), error, sleep=client.http.wait
+        )
     created = _id_of(records[0]) if records else _id_of(find(resource, client, options))
     if created is None:
         raise NotFound(f"Qualys reported the create of {plan.label} as done, but does not list it.")
@@ -410,7 +423,12 @@ def delete(resource: Resource, client: QualysClient, record_id: int, options: Wr
     except TransportError as error:
         if not error.sent:
             raise
-        settle(f"delete of {resource.word} {record_id}", lambda: _if_gone(resource, client, record_id), error)
+        settle(
+            f"delete of {resource.word} {record_id}",
+            lambda: _if_gone(resource, client, record_id),
+            error,
+            sleep=client.http.wait,
+        )
     except VendorError:
         if _if_gone(resource, client, record_id) is None:
             raise

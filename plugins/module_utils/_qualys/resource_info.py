@@ -31,7 +31,9 @@ def run(resource: Resource, params: t.Mapping[str, t.Any], client: QualysClient)
     criteria = build(params.get("filters"), resource.object, strict=params["filters_strict"])
     key = f"{resource.option}s"
     if params["count_only"]:
-        return Result(values={key: [], "total": client.count(resource.object, criteria), "truncated": False})
+        return Result(
+            values={key: [], "total": Listing(client, resource.object, criteria, MAX_PAGE).count(), "truncated": False}
+        )
     level = LEVELS[params["detail"]]
     listing = Listing(client, resource.object, criteria, MAX_PAGE, level == VERBOSE)
     excerpt = read_excerpt(listing, params.get("limit"), in_full=level == GET)

@@ -82,9 +82,10 @@ class _Task:
             return self._present_result(items, outcomes, doomed, [])
         outcomes = each(items, self._carry_out, workers=self.client.workers)
         failed = any(outcome.error for outcome in outcomes)
+        spared = len(doomed) if failed else 0
         # Nothing is deleted after a failure: what could not be written may be why something looks superfluous.
         deleted = [] if failed else self._delete_all(doomed)
-        return self._present_result(items, outcomes, [] if failed else doomed, deleted)
+        return self._present_result(items, outcomes, [] if failed else doomed, deleted, spared=spared)
 
     def _check_wanted(self, wanted: t.Sequence[Written]) -> None:
         for index, options in enumerate(wanted):
@@ -145,7 +146,7 @@ class _Task:
             planned, values = self._naming(options, lambda: plan_record(self.resource, options, before, references))
             return Item(options, raw, planned, values)
 
-        return every(wanted, plan, workers=self.client.workers)
+        return every(wanted, plan, workers=self.client.threads)
 
     def _naming(self, options: Written, work: t.Callable[[], T]) -> T:
         """Do something with one entry, whose error then names the entry."""
@@ -175,6 +176,8 @@ class _Task:
         outcomes: t.Sequence[Outcome[int | None]],
         doomed: list[Record],
         deleted: list[Record],
+        *,
+        spared: int = 0,
     ) -> Result:
         plan = self._empty_plan(doomed)
         for item in items:
@@ -190,7 +193,7 @@ class _Task:
             changed=any(result["changed"] for result in results) or bool(_gone(doomed, deleted)),
             values={"plan": plan, "results": results, "deleted": _gone(doomed, deleted)},
             diff=diffs,
-            error=self._first_failure(results),
+            error=self._first_failure(results, spared),
         )
 
     # Absent
@@ -258,15 +261,22 @@ class _Task:
         header = self._named(record)
         return {"before": record, "after": {}, "before_header": header, "after_header": header}
 
-    def _first_failure(self, results: t.Sequence[Record]) -> PerimeterError | None:
+    def _first_failure(self, results: t.Sequence[Record], spared: int = 0) -> PerimeterError | None:
         failed = [result for result in results if result["failed"]]
         if not failed:
             return None
         first = failed[0]
+        hint = "results has one entry for each; the others were carried out."
+        if spared:
+            short = self.resource.short if spared == 1 else f"{self.resource.short}s"
+            hint = (
+                "results has one entry for each; the others were written, but nothing was pruned:"
+                f" {spared} {short} that would have been deleted stayed. Run again once the errors are mended."
+            )
         return PartialFailure(
             f"{len(failed)} of the {self.resource.word}s failed; the first is {first['name']!r}:"
             f" {first['error']['message']}",
-            hint="results has one entry for each; the others were carried out.",
+            hint=hint,
             code=first["error"]["code"],
         )
 

@@ -102,7 +102,7 @@ def start(client: QualysClient, finding_id: int, before: Retest) -> bool:
     except TransportError as error:
         if not error.sent:
             raise
-        return settle(f"retest of finding {finding_id}", seen, error)
+        return settle(f"retest of finding {finding_id}", seen, error, sleep=client.http.wait)
     except VendorError:
         if look(client, finding_id).running:
             return False

@@ -9,14 +9,26 @@ from __future__ import annotations
 
 import typing as t
 
-from .._http.errors import AmbiguousMatch, NotFound, TransportError, VendorError
+from .._http.errors import AmbiguousMatch, NotFound, OptionError, TransportError, VendorError
 from .._reconcile.settle import settle
 from .._records.model import Scan
 from .._records.result import Result
 from .client import QualysClient
 from .references import References
 from .scan_fields import RESOURCE, RUNNING_WORDS, scan_record, standing_of
-from .scan_launch import Wanted, adoptable, launch, prepare, read_scan, same_scans, wanted_of
+from .scan_launch import (
+    Launch,
+    Wanted,
+    adoptable,
+    launch,
+    prepare,
+    prepare_again,
+    read_scan,
+    same_scans,
+    wanted_again,
+    wanted_of,
+)
+from .scan_many import is_many, launch_many
 from .scan_target import auth_of
 from .scan_wait import ScanGone, Waited, judged, wait_for
 from .shapes import Raw, number, text
@@ -34,6 +46,10 @@ def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timi
     """
     task = _Task(params, client, check_mode, timing or Timing())
     state = params["state"]
+    if params.get("again") is not None and state not in ("finished", "launched"):
+        raise OptionError(f"again does not go with the state {state}.", hint="Give the id of the scan as id.")
+    if is_many(params) and state not in ("finished", "launched"):
+        raise OptionError(f"webapps and tags do not go with the state {state}.", hint="Give the id of each scan.")
     if state == "absent":
         return task.delete()
     if state == "canceled":
@@ -62,6 +78,18 @@ class _Task:
     def launch_or_adopt(self, *, wait: bool) -> Result:
         if self.params.get("id") is not None:
             return self._take(self._by_id(), login=None, wait=wait)
+        if self.params.get("again") is not None:
+            return self._again(wait=wait)
+        if is_many(self.params):
+            return launch_many(
+                self.params,
+                self.client,
+                self.references,
+                self.budget,
+                self.timing,
+                resume_within=self.resume_within,
+                check_mode=self.check_mode,
+            )
         wanted = wanted_of(self.params, self.references)
         others = same_scans(self.client, wanted)
         found = adoptable(self.client, wanted, others, self.resume_within, self.timing)
@@ -69,6 +97,21 @@ class _Task:
             return self._launch(wanted, others, wait=wait)
         asked = auth_of(self.params.get("auth_record"), self.references).given
         return self._take(found, login=True if asked else None, wait=wait)
+
+    def _again(self, *, wait: bool) -> Result:
+        old = self.client.get(RESOURCE, self.params["again"])
+        if old is None:
+            raise NotFound(
+                f"again: there is no scan {self.params['again']}, or these credentials may not see it.",
+                hint="Give webapp and name instead, to launch one.",
+            )
+        wanted = wanted_again(self.params, old)
+        # The old scan is what is to be run once more, and never the one that comes of it. Ids only grow.
+        others = [raw for raw in same_scans(self.client, wanted) if int(raw["id"]) > self.params["again"]]
+        found = adoptable(self.client, wanted, others, self.resume_within, self.timing)
+        if found is not None:
+            return self._take(found, login=None, wait=wait)
+        return self._carry_out(prepare_again(self.params, wanted, old), others, wait=wait)
 
     def _take(self, raw: Raw, *, login: bool | None, wait: bool) -> Result:
         """Adopt a scan. ``login`` says whether it was to log in; None goes by what the scan itself says."""
@@ -86,7 +129,9 @@ class _Task:
         return raw
 
     def _launch(self, wanted: Wanted, others: list[Raw], *, wait: bool) -> Result:
-        prepared = prepare(self.client, self.params, wanted, self.references)
+        return self._carry_out(prepare(self.client, self.params, wanted, self.references), others, wait=wait)
+
+    def _carry_out(self, prepared: Launch, others: list[Raw], *, wait: bool) -> Result:
         if self.check_mode:
             return _result(scan_record(prepared.outline()), changed=True, adopted=False)
         scan_id = launch(self.client, prepared, others, self.budget)

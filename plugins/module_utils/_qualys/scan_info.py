@@ -33,7 +33,12 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         return _result(params, client, [raw] if raw else [], 1 if raw else 0, query)
     criteria = build(params.get("filters"), RESOURCE, strict=params["filters_strict"])
     if params["count_only"]:
-        values = {"scans": [], "total": client.count(RESOURCE, criteria), "truncated": False, "unknown_values": {}}
+        values = {
+            "scans": [],
+            "total": Listing(client, RESOURCE, criteria, MAX_PAGE).count(),
+            "truncated": False,
+            "unknown_values": {},
+        }
         return Result(values=values)
     if params["results"] and params.get("limit") is None:
         raise OptionError("results needs id or limit.", hint="Each scan is downloaded whole, which can be megabytes.")

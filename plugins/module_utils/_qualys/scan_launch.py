@@ -15,14 +15,14 @@ import datetime as dt
 import email.utils
 import typing as t
 
-from .._http.errors import OptionError, PerimeterError, TransportError
+from .._http.errors import OptionError, PerimeterError, TransportError, VendorError
 from .._reconcile.settle import settle
 from .._records.times import parse_time
 from .client import MAX_PAGE, QualysClient
 from .envelope import judge
 from .listing import Listing
 from .references import References
-from .scan_fields import RESOURCE, part, standing_of
+from .scan_fields import RESOURCE, has_credentials, part, standing_of
 from .scan_target import Auth, Target, auth_of, check_auth, scanner_of, target_node
 from .shapes import Raw, number, text
 from .waiting import Budget, Timing
@@ -124,13 +124,15 @@ class Launch:
         auth: with which login.
         data: what is sent.
         profile: the option profile, as Qualys' ``{id, name}``.
+        again: the scan that is run once more, instead of a launch with a target of its own.
     """
 
     wanted: Wanted
     webapp: Raw
     auth: Auth
-    data: dict[str, Node]
+    data: dict[str, Node] | None
     profile: Raw | None
+    again: int | None = None
 
     def outline(self) -> Raw:
         """The scan as far as it is known before Qualys tells."""
@@ -179,6 +181,49 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
     return Launch(wanted, webapp, auth, {"WasScan": scan}, shown)
 
 
+def wanted_again(params: Written, old: Raw) -> Wanted:
+    """The scan that comes of running another once more: its application and type, and its name unless there is one."""
+    name = str(params.get("name") or "").strip() or (text(old.get("name")) or "")
+    return Wanted(name, (text(old.get("type")) or "").upper(), number(part(old, "target", "webApp", "id")) or 0)
+
+
+def prepare_again(params: Written, wanted: Wanted, old: Raw) -> Launch:
+    """As :func:`prepare`, for a scan that is run once more with everything that it had.
+
+    Raises:
+        OptionError: the scan has not ended, or was of several applications.
+    """
+    if not wanted.webapp_id:
+        raise OptionError(
+            f"again: the scan {params['again']} is not of one web application.",
+            hint="Launch a scan of each, with webapp and name.",
+        )
+    if not standing_of(old).over:
+        raise OptionError(
+            f"again: the scan {params['again']} is {text(old.get('status'))}, and only one that has ended can be run"
+            " once more.",
+            hint="Wait for it, with its id.",
+        )
+    # Without a name of its own, the new scan gets that of the old one, and no body is needed.
+    data: dict[str, Node] | None = None if wanted.name == text(old.get("name")) else {"WasScan": {"name": wanted.name}}
+    auth = Auth(default=has_credentials(old))
+    profile = part(old, "profile")
+    return Launch(wanted, part(old, "target", "webApp") or {}, auth, data, profile, again=params["again"])
+
+
+def _send(client: QualysClient, prepared: Launch) -> list[Raw]:
+    if prepared.again is None:
+        return client.write("launch", RESOURCE, prepared.data)
+    try:
+        return client.write("scanagain", "scan", prepared.data, prepared.again)
+    except VendorError as error:
+        # The vendor's quick reference and its newer tools spell the path differently (sheet section 1.1). A path that
+        # does not exist did nothing, so that asking at the other one is no repetition.
+        if error.code != "INVALID_URL":
+            raise
+        return client.write("scanAgain", RESOURCE, prepared.data, prepared.again)
+
+
 def launch(client: QualysClient, prepared: Launch, known: t.Iterable[Raw], budget: Budget) -> int:
     """Launch the scan, once.
 
@@ -202,7 +247,7 @@ def launch(client: QualysClient, prepared: Launch, known: t.Iterable[Raw], budge
 
     what = f"launch of the {prepared.wanted.label}"
     try:
-        records = client.write("launch", RESOURCE, prepared.data)
+        records = _send(client, prepared)
     except TransportError as error:
         if not error.sent:
             raise

@@ -17,13 +17,13 @@ from .._http.errors import BadResponse
 from .._http.response import Response
 from .._http.retry import OK, RETRY_AS, Verdict
 from .._reconcile.redact import MARKER
+from .._reconcile.sensitive import redact_text, redact_url
 from .._records.model import SeverityCounts
 from .client import QualysClient
 from .envelope import judge, refusal
 from .finding_fields import SEVERITY_LEVELS, parameter
 from .safe_xml import parse_xml, root_name
 from .scan_fields import RESOURCE, part
-from .sensitive import redact_text, redact_url
 from .shapes import Raw, decoded, items, number, text, truth
 
 _ELEMENT = "WasScan"

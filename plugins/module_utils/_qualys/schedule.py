@@ -194,7 +194,7 @@ def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> Non
     except TransportError as error:
         if not error.sent:
             raise
-        settle(f"{operation} of schedule {schedule_id}", look, error)
+        settle(f"{operation} of schedule {schedule_id}", look, error, sleep=client.http.wait)
         return
     if schedule_id not in [number(record.get("id")) for record in answered] and look() is None:
         raise BadResponse(

@@ -17,11 +17,8 @@ from .._http.errors import IncompleteRead, NotFound, OptionError
 from .._reconcile.apply import every
 from .client import MAX_PAGE, QualysClient
 from .criteria import Criterion, build
-from .listing import Listing
+from .listing import IDS_PER_SEARCH, Listing
 from .shapes import Raw, number
-
-IDS_PER_SEARCH = 500
-"""Ids in one ``IN``: the criterion stays below 8 kB, and its records fit into one page."""
 
 Options = t.Mapping[str, t.Any]
 

@@ -115,8 +115,8 @@ class Budget:
         return True
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, for pauses that are not between two looks; they use up the budget too."""
-        self._timing.sleep(seconds)
+        """Sleep, for pauses that are not between two looks; they use up the budget too, and end with it."""
+        self._timing.sleep(min(seconds, self.left))
 
 
 @dataclasses.dataclass

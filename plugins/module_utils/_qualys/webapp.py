@@ -13,7 +13,7 @@ from . import resource
 from .client import QualysClient
 from .resource import Resource, Written
 from .shapes import Raw, text
-from .webapp_fields import FIELDS, REFERENCES, from_raw, same_url, write_data
+from .webapp_fields import FIELDS, REFERENCES, from_raw, same_url, scanner, write_data
 from .webapp_options import prepare
 from .xml import Node
 
@@ -34,6 +34,11 @@ def _secrets(plan: Plan) -> list[str]:
     scripts = (script for record in records for script in record.get("crawling_scripts") or ())
     contents = [header.partition(":")[2].strip() for header in headers]
     return contents + [script["data"] for script in scripts if script.get("data")]
+
+
+def _check(options: Written) -> None:
+    if options.get("default_scanner") is not None:
+        scanner(options["default_scanner"])
 
 
 def _delete_data(options: Written) -> dict[str, Node]:
@@ -57,6 +62,7 @@ WEBAPP = Resource(
     delete_data=_delete_data,
     narrow=_of_that_url,
     narrow_hint="Give id, or a url that one of them has.",
+    check=_check,
     prepare=prepare,
     secrets=_secrets,
 )

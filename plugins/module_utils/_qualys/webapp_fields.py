@@ -47,7 +47,7 @@ _SCRIPT_OPTIONS: dict[str, t.Any] = {
     "requires_authentication": {"type": "bool", "default": False},
 }
 _SCANNER_OPTIONS: dict[str, t.Any] = {
-    "type": {"type": "str", "choices": ["EXTERNAL", "INTERNAL", "scannerTags"], "required": True},
+    "type": {"type": "str", "choices": ["EXTERNAL", "INTERNAL", "scannerTags"]},
     "friendly_name": {"type": "str"},
 }
 
@@ -115,8 +115,12 @@ def _hours(value: t.Any) -> int | None:
     return int(value) or None
 
 
-def _scanner(value: t.Any) -> Record:
-    return {"type": value["type"], "friendly_name": value.get("friendly_name") or None}
+def scanner(value: t.Any) -> Record | None:
+    """The scanner; None for an empty one, which Ansible hands over with all its members as None."""
+    kind, name = value.get("type") or None, value.get("friendly_name") or None
+    if kind is None and name is not None:
+        raise OptionError("default_scanner: type is missing.", hint="An appliance with a name is of the type INTERNAL.")
+    return None if kind is None else {"type": kind, "friendly_name": name}
 
 
 def _url_list(name: str) -> Field:
@@ -136,7 +140,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="default_scanner",
         option={"type": "dict", "options": _SCANNER_OPTIONS},
-        normalise=_scanner,
+        normalise=scanner,
         key=repr,
         read=GET,
     ),
@@ -192,6 +196,7 @@ READ_ONLY: tuple[str, ...] = (
     "updated_by",
     "last_scan",
     "is_scheduled",
+    "crawling_script_ids",
 )
 """Keys of a result that are no options."""
 
@@ -236,6 +241,12 @@ def _scripts(collection: t.Any) -> list[Record]:
         for item in items(collection)
         if isinstance(item, dict)
     ]
+
+
+def _script_ids(collection: t.Any) -> list[Record]:
+    """Beside the scripts and not in them: the id is what a download asks for, and no user chooses it."""
+    scripts = (item for item in items(collection) if isinstance(item, dict))
+    return [{"id": number(item.get("id")), "name": text(item.get("name"))} for item in scripts]
 
 
 def _default_scanner(value: t.Any) -> Record | None:
@@ -310,6 +321,7 @@ def from_raw(raw: Raw, level: int = GET) -> Record:
             "updated_by": user_name(raw.get("updatedBy")),
             "last_scan": _last_scan(raw),
             "is_scheduled": truth(raw.get("isScheduled")),
+            "crawling_script_ids": _script_ids(raw.get("crawlingScripts")),
         }
     return record
 
@@ -407,12 +419,12 @@ def _with_script_ids(change: Change, raw: Raw) -> Change:
     return dataclasses.replace(change, removed=tuple(found for found in ids if found is not None))
 
 
-def _scanner_node(scanner: Record | None) -> Node:
-    if scanner is None:
+def _scanner_node(held: Record | None) -> Node:
+    if held is None:
         return None
-    node: dict[str, Node] = {"type": scanner["type"]}
-    if scanner["friendly_name"]:
-        node["friendlyName"] = scanner["friendly_name"]
+    node: dict[str, Node] = {"type": held["type"]}
+    if held["friendly_name"]:
+        node["friendlyName"] = held["friendly_name"]
     return node
 
 

@@ -60,6 +60,17 @@ def dumps(value: t.Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def dumps_sorted(value: t.Any) -> bytes:
+    """As :func:`dumps`, with the keys of every object in order: the same bytes for the same value, for hashing."""
+    if HAS_ORJSON:
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:
+            pass
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
+    return text.encode("utf-8", "replace")
+
+
 def dump_line(value: t.Any) -> bytes:
     """One value as a line of NDJSON, newline included."""
     return dumps(value) + b"\n"

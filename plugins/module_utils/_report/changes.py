@@ -36,6 +36,26 @@ class Before(t.NamedTuple):
     application: str
 
 
+class Scope(t.NamedTuple):
+    """What decides which findings a run can see at all.
+
+    ``asked`` is what the user asked for, None when nobody told; ``manifests`` are sources and filters of the snapshots.
+    """
+
+    asked: list[t.Any] | None
+    manifests: list[t.Any]
+
+    def same_as(self, other: Scope) -> bool:
+        """Whether two runs saw the same part of the estate.
+
+        A filter that was resolved to ids changes with every application that comes or goes, although nobody changed it.
+        So where both runs know what was asked for, that decides.
+        """
+        if self.asked is not None and other.asked is not None:
+            return self.asked == other.asked
+        return self.manifests == other.manifests
+
+
 @dataclasses.dataclass
 class Previous:
     """An earlier report. ``findings`` is None when there are only figures; ``marks`` is what that run showed."""
@@ -44,7 +64,8 @@ class Previous:
     title: str
     generated: str
     inputs: list[str]
-    scope: list[t.Any]
+    scope: Scope
+    content: str
     changes: model.Changes | None
     findings: dict[str, Before] | None
     marks: bytes
@@ -95,7 +116,8 @@ def _previous(head: dict[str, t.Any], findings: t.Iterable[t.Any] | None) -> Pre
         title=str(head.get("title", "")),
         generated=str(head.get("generated", summary.get("now", ""))),
         inputs=list(head.get("inputs", [])),
-        scope=scope_of(head.get("manifests", [])),
+        scope=Scope(head.get("scope"), scope_of(head.get("manifests", []))),
+        content=str(head.get("content") or ""),
         changes=head.get("changes"),
         findings=before,
         marks=marks,
@@ -142,7 +164,7 @@ class _Keys:
 
 
 def scope_of(manifests: t.Iterable[t.Any]) -> list[t.Any]:
-    """What decides which findings a run can see at all: sources and filters of its snapshots."""
+    """Sources and filters of the snapshots of a run."""
     known = [manifest for manifest in manifests if isinstance(manifest, dict)]
     return sorted(([item.get("source"), item.get("filters")] for item in known), key=json.dumps)
 
@@ -175,7 +197,7 @@ def _severity_change(before: Before, finding: Finding) -> str:
 
 
 def compare(
-    findings: t.Iterable[Finding], summary: model.Summary, previous: Previous, scope: list[t.Any]
+    findings: t.Iterable[Finding], summary: model.Summary, previous: Previous, scope: Scope
 ) -> tuple[model.Changes, bytes]:
     """This run against an earlier one.
 
@@ -191,7 +213,7 @@ def compare(
     changes = model.Changes(
         previous_generated=previous.generated,
         previous_title=previous.title,
-        same_scope=previous.scope == scope,
+        same_scope=scope.same_as(previous.scope),
         listed=previous.findings is not None,
         open_before=sum(severities.values()),
         open_now=summary["states"]["open"],

@@ -7,12 +7,14 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import typing as t
 
 from . import changes, model, text
-from .changes import Previous
+from .changes import Previous, Scope
+from .knowledge import Entries, RuleTally
 from .model import ReportInput, SourceFile, WebApp
 from .summarise import summarise
 
@@ -43,6 +45,8 @@ def build(
     previous: Previous | None = None,
     webapps: t.Iterable[t.Mapping[str, t.Any]] | None = None,
     notes: t.Sequence[str] = (),
+    knowledge: Entries | None = None,
+    scope: t.Sequence[t.Any] | None = None,
 ) -> ReportInput:
     """Everything that the writers need.
 
@@ -54,10 +58,19 @@ def build(
         previous: an earlier report, or None.
         webapps: web application records in option form; tells what is in scope and was never scanned.
         notes: further sentences for the data-quality section.
+        knowledge: entries of a knowledge base, see :mod:`knowledge`.
+        scope: what was asked for, in any form that JSON has; decides whether two runs can be compared.
     """
-    summary = summarise(findings, now=generated)
-    changed, marks = _changes(findings, summary, files, previous)
-    return ReportInput(
+    rules = RuleTally() if knowledge is not None else None
+    summary = summarise(findings, now=generated, rules=rules)
+    asked = None if scope is None else list(scope)
+    sought = Scope(asked, changes.scope_of(file["manifest"] for file in files))
+    changed, marks = _changes(findings, summary, files, previous, sought)
+    explained = None
+    if rules is not None:
+        explained, without = rules.joined(knowledge or {})
+        summary["quality"] |= {"rules_without_knowledge": without} if without else {}
+    report = ReportInput(
         findings=findings,
         summary=summary,
         title=title,
@@ -67,7 +80,24 @@ def build(
         marks=marks,
         webapps=None if webapps is None else tuple(sorted(map(web_application, webapps), key=_by_name)),
         notes=tuple(notes),
+        knowledge=explained,
+        scope=asked,
     )
+    return dataclasses.replace(report, content=_content(report))
+
+
+def _content(report: ReportInput) -> str:
+    """A digest of what a report is made of, without the time of the data and what follows from it."""
+    parts = (
+        report.title,
+        sorted(file["sha256"] for file in report.files),
+        warnings_of(report),
+        report.notes,
+        report.webapps,
+        report.knowledge,
+        report.scope,
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _by_name(webapp: WebApp) -> tuple[str, str]:
@@ -75,7 +105,11 @@ def _by_name(webapp: WebApp) -> tuple[str, str]:
 
 
 def _changes(
-    findings: model.Findings, summary: model.Summary, files: t.Sequence[SourceFile], previous: Previous | None
+    findings: model.Findings,
+    summary: model.Summary,
+    files: t.Sequence[SourceFile],
+    previous: Previous | None,
+    scope: Scope,
 ) -> tuple[model.Changes | None, bytes]:
     if previous is None:
         return None, b""
@@ -83,7 +117,7 @@ def _changes(
     # with itself would hide every change behind the second start of a pipeline.
     if files and previous.inputs == input_digests(files) and len(previous.marks) == len(findings):
         return previous.changes, previous.marks if previous.changes else b""
-    return changes.compare(findings, summary, previous, changes.scope_of(file["manifest"] for file in files))
+    return changes.compare(findings, summary, previous, scope)
 
 
 def input_digests(files: t.Iterable[SourceFile]) -> list[str]:
@@ -140,6 +174,10 @@ def quality_notes(report: ReportInput) -> list[str]:
     }
     counted = ((quality.get(name, 0), words) for name, words in wording.items())
     notes = [f"{text.plural(count, 'finding')} {words}." for count, words in counted if count]
+    if quality.get("rules_without_knowledge"):
+        notes.append(
+            f"{text.plural(quality['rules_without_knowledge'], 'rule')} without an entry in the knowledge base."
+        )
     if quality.get("other_records"):
         notes.append(f"{text.plural(quality['other_records'], 'record')} of another kind than finding, left out.")
     for file in report.files:

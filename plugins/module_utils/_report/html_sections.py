@@ -28,7 +28,8 @@ def badge(severity: str) -> Markup:
     return h("span", {"class": f"badge b-{severity}"}, model.SEVERITY_LABELS[severity])
 
 
-def _section(identifier: str, heading: str, *children: Child, lead: str | None = None) -> Markup:
+def section(identifier: str, heading: str, *children: Child, lead: str | None = None) -> Markup:
+    """A section of the page with its heading."""
     title = h("h2", {"id": f"{identifier}-heading"}, heading)
     words = h("p", {"class": "lead"}, lead) if lead else None
     frame: Attributes = {"id": identifier, "class": "section", "aria-labelledby": f"{identifier}-heading"}
@@ -98,7 +99,7 @@ def overview(report: ReportInput) -> Markup:
     summary = report.summary
     if not summary["total"]:
         words = h("p", {"class": "empty"}, "No findings.")
-        return _section("overview", "Overview", words, *_estate_figures(report), _never_scanned(report))
+        return section("overview", "Overview", words, *_estate_figures(report), _never_scanned(report))
     charts = h(
         "div",
         {"class": "grid"},
@@ -108,7 +109,7 @@ def overview(report: ReportInput) -> Markup:
         _by_owasp(report),
         _by_kind(report),
     )
-    return _section("overview", "Overview", *_estate_figures(report), charts, _never_scanned(report))
+    return section("overview", "Overview", *_estate_figures(report), charts, _never_scanned(report))
 
 
 def _estate_figures(report: ReportInput) -> list[Markup]:
@@ -223,7 +224,7 @@ def changes(report: ReportInput) -> Markup:
     found = report.changes
     heading = "Since the previous run"
     if found is None:
-        return _section("changes", heading, h("p", {"class": "empty"}, "No previous run to compare with."))
+        return section("changes", heading, h("p", {"class": "empty"}, "No previous run to compare with."))
     before, now = found["open_before"], found["open_now"]
     when = text.readable_time(found["previous_generated"])
     lead = f"{before:,} open risks on {when}, {now:,} now ({_delta(now, before)})."
@@ -233,13 +234,13 @@ def changes(report: ReportInput) -> Markup:
         parts.append(h("p", {"class": "caution"}, words))
     if not found["listed"]:
         parts.append(h("p", {"class": "caution"}, "The previous run is known by its figures only."))
-        return _section("changes", heading, *parts, lead=lead)
+        return section("changes", heading, *parts, lead=lead)
     tiles = (
         _change_figure(name, count) for name, count in found["counts"].items() if count or name in model.CHANGES[:5]
     )
     lists = (_change_list(name, found) for name in model.CHANGES if found["worst"][name])
     parts += [h("dl", {"class": "figures tight"}, *tiles), h("div", {"class": "grid"}, *lists)]
-    return _section("changes", heading, *parts, lead=lead)
+    return section("changes", heading, *parts, lead=lead)
 
 
 def _change_figure(name: str, count: int) -> Markup:
@@ -275,7 +276,7 @@ def risks(report: ReportInput) -> Markup:
     """The ranked list of rules."""
     listed = report.summary["top_risks"]
     if not listed:
-        return _section("risks", "Top risks", h("p", {"class": "empty"}, "No open risks."))
+        return section("risks", "Top risks", h("p", {"class": "empty"}, "No open risks."))
     rows = (_risk_row(rank, risk) for rank, risk in enumerate(listed, 1))
     heads = ("Rank", "Severity", "Rule", "Score", "CVSS", "Findings", "Applications", "Reopened", "Oldest", "Seen")
     total = report.summary["rules_with_open"]
@@ -284,7 +285,7 @@ def risks(report: ReportInput) -> Markup:
     method = h(
         "details", {"class": "method"}, h("summary", None, "How the score is made"), h("p", None, model.SCORING_RULE)
     )
-    return _section("risks", "Top risks", table, method, lead=lead)
+    return section("risks", "Top risks", table, method, lead=lead)
 
 
 def _risk_row(rank: int, risk: model.RiskSummary) -> Markup:
@@ -319,7 +320,7 @@ def applications(report: ReportInput) -> Markup:
     """Applications, worst first; those that only the estate list knows come last."""
     listed = [item for item in report.summary["applications"] if item["open"]]
     if not listed:
-        return _section("applications", "Applications", h("p", {"class": "empty"}, "No application has open risks."))
+        return section("applications", "Applications", h("p", {"class": "empty"}, "No application has open risks."))
     scale = max(item["open"] for item in listed)
     known: _Known = {webapp["id"]: webapp for webapp in report.webapps or () if webapp["id"]}
     columns = _severity_columns(report.summary["open_by_severity"])
@@ -334,7 +335,7 @@ def applications(report: ReportInput) -> Markup:
         summary = h("summary", None, f"Show {len(rest):,} more applications{note}")
         further = _application_table("Further applications", rest, columns, known)
         more = h("details", {"class": "more"}, summary, further)
-    return _section("applications", "Applications", table, more, lead=lead)
+    return section("applications", "Applications", table, more, lead=lead)
 
 
 def _severity_columns(counts: model.SeverityCounts) -> list[str]:
@@ -378,7 +379,7 @@ def findings(report: ReportInput) -> Markup:
     """The worst open risks as a table that needs no script; a script puts the full list in its place."""
     total = report.summary["total"]
     if not total:
-        return _section("findings", "Findings", h("p", {"class": "empty"}, "No findings."))
+        return section("findings", "Findings", h("p", {"class": "empty"}, "No findings."))
     worst = (finding for finding in report.findings if model.state_of(finding) == "open")
     rows = [_finding_row(finding, report.generated) for finding in itertools.islice(worst, STATIC_FINDINGS)]
     open_risks = report.summary["states"]["open"]
@@ -391,7 +392,7 @@ def findings(report: ReportInput) -> Markup:
         f"{caption}, at most 100 on paper. The screen and the other formats hold all.",
     )
     static = h("div", {"id": "static-findings"}, note, table if rows else h("p", {"class": "empty"}, "No open risks."))
-    return _section("findings", "Findings", h("div", {"id": "explorer"}), static)
+    return section("findings", "Findings", h("div", {"id": "explorer"}), static)
 
 
 def _finding_row(finding: Finding, generated: str) -> Markup:
@@ -412,7 +413,7 @@ def ignored(report: ReportInput) -> Markup:
     listed = report.summary["ignored"]
     count = report.summary["states"]["ignored"]
     if not count:
-        return _section("ignored", "Ignored findings", h("p", {"class": "empty"}, "No finding is ignored."))
+        return section("ignored", "Ignored findings", h("p", {"class": "empty"}, "No finding is ignored."))
     reasons = report.summary["ignored_by_reason"]
     scale = max(reasons.values())
     bars = (
@@ -433,7 +434,7 @@ def ignored(report: ReportInput) -> Markup:
     )
     details = h("details", {"class": "more"}, summary, table)
     lead = f"{text.plural(count, 'finding')} not counted as open, because somebody said so in the scanner."
-    return _section("ignored", "Ignored findings", h("div", {"class": "card narrow"}, by_reason), details, lead=lead)
+    return section("ignored", "Ignored findings", h("div", {"class": "card narrow"}, by_reason), details, lead=lead)
 
 
 def _ignored_row(item: model.IgnoredSummary) -> Markup:
@@ -468,4 +469,4 @@ def quality(report: ReportInput, evidence_note: str) -> Markup:
     made = (_OPEN_RISK, ages, _ESCAPES, evidence_note)
     method = h("ul", None, *(h("li", None, words) for words in made))
     cards = h("div", {"class": "grid"}, _card("Data quality", known), _card("How to read this report", method))
-    return _section("quality", "About the data", cards)
+    return section("quality", "About the data", cards)

@@ -18,7 +18,7 @@ import re
 import typing as t
 
 from .._records.model import SEVERITIES, STATUSES, Evidence, Finding
-from . import assets, collect, html_sections, model, text
+from . import assets, collect, html_knowledge, html_sections, model, text
 from .markup import Markup, escape
 from .model import ReportInput
 
@@ -264,6 +264,8 @@ def write_html(report: ReportInput, stream: t.TextIO) -> None:
         "overview": lambda: [html_sections.overview(report)],
         "risks": lambda: [html_sections.risks(report)],
         "changes": lambda: [html_sections.changes(report)],
+        "remediation": lambda: [html_knowledge.remediation(report)],
+        "remediationlink": lambda: [html_knowledge.link(report)],
         "applications": lambda: [html_sections.applications(report)],
         "findings": lambda: [html_sections.findings(report)],
         "ignored": lambda: [html_sections.ignored(report)],

@@ -15,12 +15,15 @@ import typing as t
 
 from .._records.model import SEVERITIES, Finding
 from . import collect, model, text
+from .knowledge import FIELDS
 from .model import ReportInput
 
 MAX_BYTES = 1 << 20
 """Size limit of a GitHub step summary: one byte more, and all of it is dropped."""
 
 _APPLICATIONS = 20
+_RULES = 25
+_WORDS = 1500
 _NEVER_SCANNED = 20
 _CELL = 240
 _RESERVE = 400
@@ -139,6 +142,36 @@ def _risks(report: ReportInput) -> list[str]:
     return ["## Top risks", "", model.SCORING_RULE, "", *_table(head, rows, {0, 3, 4, 5, 6})]
 
 
+def _remediation(report: ReportInput) -> list[str]:
+    if not report.knowledge:
+        return []
+    lines = ["## How to fix", ""]
+    for rule in report.knowledge[:_RULES]:
+        severity = model.SEVERITY_LABELS[rule["severity"]]
+        open_risks = text.plural(rule["open"], "open risk")
+        lines += [
+            f"### {severity}: {escape(rule['title'])}",
+            "",
+            f"Rule {escape(rule['rule_id'], 60)}, {open_risks}.",
+            "",
+        ]
+        for name, label in FIELDS:
+            lines += _quoted(label, rule[name])  # type: ignore[literal-required]
+        if rule["cves"]:
+            lines += [f"CVE: {', '.join(rule['cves'])}", ""]
+    if len(report.knowledge) > _RULES:
+        lines += [f"The worst {_RULES} of {len(report.knowledge):,} rules that the knowledge base explains.", ""]
+    return lines
+
+
+def _quoted(label: str, words: str | None) -> list[str]:
+    """A text of several lines as a quotation: each raw line begins with our own mark."""
+    if not words:
+        return []
+    shown = (escape(line.strip(), _WORDS) for line in text.clip(words, _WORDS).splitlines())
+    return [f"{label}:", "", *(f"> {line}".rstrip() for line in shown), ""]
+
+
 def _applications(report: ReportInput) -> list[str]:
     worst = [item for item in report.summary["applications"] if item["open"]]
     if not worst:
@@ -227,7 +260,18 @@ def write_markdown(report: ReportInput, stream: t.TextIO, *, max_bytes: int = MA
     """
     out = _Limited(stream, max_bytes)
     dropped = 0
-    for section in (_top, _overview, _changes, _risks, _applications, _never_scanned, _owasp, _ignored, _notes):
+    for section in (
+        _top,
+        _overview,
+        _changes,
+        _risks,
+        _remediation,
+        _applications,
+        _never_scanned,
+        _owasp,
+        _ignored,
+        _notes,
+    ):
         dropped += not out.write(section(report), reserve=_RESERVE)
     shown = _write_findings(report, out) if report.summary["states"]["open"] else 0
     left = report.summary["states"]["open"] - shown

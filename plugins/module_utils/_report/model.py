@@ -14,6 +14,7 @@ import dataclasses
 import typing as t
 
 from .._records.model import OPEN_STATUSES, SEVERITIES, STATUSES, Finding, Manifest
+from .gate_view import GateView
 
 REPORT_SCHEMA = 1
 KINDS: tuple[str, ...] = ("vulnerability", "sensitive_content", "information", "unknown")
@@ -228,6 +229,33 @@ class WebApp(t.TypedDict):
     risk_score: int | None
 
 
+class RuleKnowledge(t.TypedDict):
+    """One rule that occurs in the findings, with what a knowledge base says about it, in plain words.
+
+    ``severity`` is that of the worst open finding, else of the worst one; ``title`` is that of the knowledge base.
+    """
+
+    source: str
+    rule_id: str
+    title: str
+    severity: str
+    findings: int
+    open: int
+    diagnosis: str | None
+    consequence: str | None
+    solution: str | None
+    cves: list[str]
+
+
+class Place(t.NamedTuple):
+    """A line of a file in the repository; columns start at 1 and the end is exclusive."""
+
+    uri: str
+    line: int
+    start: int
+    end: int
+
+
 class Findings(t.Protocol):
     """Findings in report order (worst severity, application, title), to be walked as often as needed."""
 
@@ -244,6 +272,10 @@ class ReportInput:
 
     ``generated`` comes from the data (UTC, ISO-8601; empty when the data holds no time at all), so the same data gives
     the same bytes. ``marks`` holds one byte for each finding, in order: 0, or 1 + the position in ``CHANGES``.
+    ``knowledge`` has the rules of the findings that a knowledge base explains, worst first; None without one. ``scope``
+    is what the user asked for, None when only the manifests tell. ``content`` identifies all that a report is made of
+    but the time of the data. ``gate`` is the verdict, when there is one; ``places`` says by name where in a catalog an
+    application is declared.
     """
 
     findings: Findings
@@ -255,6 +287,11 @@ class ReportInput:
     marks: bytes = b""
     webapps: tuple[WebApp, ...] | None = None
     notes: tuple[str, ...] = ()
+    knowledge: tuple[RuleKnowledge, ...] | None = None
+    scope: list[t.Any] | None = None
+    content: str = ""
+    gate: GateView | None = None
+    places: t.Mapping[str, Place] = dataclasses.field(default_factory=dict)
 
     @property
     def manifest(self) -> Manifest | None:

@@ -15,6 +15,7 @@ from .._http.errors import FileError, OptionError
 from .._records.result import Result
 from . import collect, model
 from .changes import Previous, read_previous
+from .knowledge import Entries, read_knowledge
 from .output import Outputs
 from .read import SnapshotReader, open_store
 from .writers import WRITERS
@@ -27,31 +28,42 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
 
     Args:
         params: the options of the module: ``findings`` (paths of snapshots), ``outputs`` (format to path), ``title``,
-            ``previous`` (path of an earlier JSON report or its summary), ``webapps`` (records in option form).
+            ``previous`` (path of an earlier JSON report or its summary), ``webapps`` (records in option form),
+            ``knowledge`` (path of the entries of a knowledge base), ``scope`` (what was asked for), ``notes``.
         check_mode: render everything, write nothing, and say what would change.
 
     Returns:
-        With the values ``written`` (format, path, bytes, sha256, changed) and ``summary`` (figures).
+        With the values ``written`` (format, path, bytes, sha256, changed, created), ``summary`` (figures) and
+        ``only_time_changed``.
 
     Raises:
         OptionError: an option that cannot be acted on.
         FileError: a file that cannot be read or written; existing outputs are then as they were.
     """
     inputs, targets = _inputs(params), _targets(params)
-    _check_apart(inputs, targets)
+    explained = pathlib.Path(params["knowledge"]).expanduser() if params.get("knowledge") else None
+    read = [("findings", path) for path in inputs] + ([("knowledge", explained)] if explained else [])
+    _check_apart(read, targets)
+    created = {name for name, path in targets.items() if not path.exists()}
     with Outputs(targets) as outputs, open_store() as store:
         reader = SnapshotReader(store)
         for path in inputs:
             reader.read(path)
         store.seal()
         previous, notes = _previous(params, targets)
-        report = _report(params, reader, previous, notes)
+        notes += [str(note) for note in params.get("notes") or []]
+        knowledge = read_knowledge(explained) if explained else None
+        report = _report(params, reader, previous, notes, knowledge)
         written = outputs.render(report, check_mode=check_mode)
         if not check_mode:
             outputs.commit(written)
     return Result(
         changed=any(item["changed"] for item in written),
-        values={"written": written, "summary": figures(report)},
+        values={
+            "written": [{**item, "created": item["format"] in created} for item in written],
+            "summary": figures(report),
+            "only_time_changed": not created and previous is not None and previous.content == report.content,
+        },
         warnings=[f"{headline}: {words}" for headline, words in collect.warnings_of(report)],
     )
 
@@ -73,6 +85,7 @@ def figures(report: model.ReportInput) -> dict[str, t.Any]:
         "never_scanned": None if report.webapps is None else len(collect.never_scanned(report)),
         "changes": report.changes["counts"] if report.changes and report.changes["listed"] else None,
         "same_scope": report.changes["same_scope"] if report.changes else None,
+        "rules_explained": None if report.knowledge is None else len(report.knowledge),
         "quality": summary["quality"],
     }
 
@@ -100,9 +113,9 @@ def _targets(params: t.Mapping[str, t.Any]) -> dict[str, pathlib.Path]:
     return {name: pathlib.Path(outputs[name]).expanduser() for name in WRITERS if name in outputs}
 
 
-def _check_apart(inputs: list[pathlib.Path], targets: dict[str, pathlib.Path]) -> None:
+def _check_apart(inputs: list[tuple[str, pathlib.Path]], targets: dict[str, pathlib.Path]) -> None:
     """No output may stand on another output or on an input."""
-    seen: dict[str, str] = {os.path.realpath(path): "findings" for path in inputs}
+    seen: dict[str, str] = {os.path.realpath(path): option for option, path in inputs}
     for name, path in targets.items():
         place = os.path.realpath(path)
         if place in seen:
@@ -125,7 +138,11 @@ def _previous(params: t.Mapping[str, t.Any], targets: dict[str, pathlib.Path]) -
 
 
 def _report(
-    params: t.Mapping[str, t.Any], reader: SnapshotReader, previous: Previous | None, notes: list[str]
+    params: t.Mapping[str, t.Any],
+    reader: SnapshotReader,
+    previous: Previous | None,
+    notes: list[str],
+    knowledge: Entries | None,
 ) -> model.ReportInput:
     report = collect.build(
         reader.store,
@@ -135,6 +152,8 @@ def _report(
         previous=previous,
         webapps=params.get("webapps"),
         notes=notes,
+        knowledge=knowledge,
+        scope=params.get("scope"),
     )
     counts = {"duplicates": reader.store.duplicates, "gaps": reader.gaps, "other_records": reader.other_records}
     report.summary["quality"] |= {name: count for name, count in counts.items() if count}

@@ -14,6 +14,7 @@ import typing as t
 
 from .._records.model import STATUSES, Finding
 from . import model, text
+from .knowledge import RuleTally
 from .model import SeverityCounts
 
 TOP_RISKS = 25
@@ -252,14 +253,17 @@ def _owasp(categories: dict[tuple[int | None, str], SeverityCounts]) -> list[mod
     ]
 
 
-def summarise(findings: t.Iterable[Finding], *, now: str) -> model.Summary:
+def summarise(findings: t.Iterable[Finding], *, now: str, rules: RuleTally | None = None) -> model.Summary:
     """Count, group and rank findings.
 
     Args:
         findings: in report order, so that the lists of the summary are worst first.
         now: the UTC time to which ages are measured; empty when there is none, then no age is known.
+        rules: told which rules occur.
     """
     tally = _Tally(now)
     for finding in findings:
         tally.add(finding)
+        if rules is not None:
+            rules.add(finding, model.state_of(finding))
     return tally.summary()

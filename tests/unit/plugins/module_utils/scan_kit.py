@@ -47,7 +47,11 @@ def scan_options(**options: Any) -> Options:
     blank: Options = {
         "state": "finished",
         "id": None,
+        "again": None,
         "webapp": None,
+        "webapps": None,
+        "tags": None,
+        "max_running": None,
         "name": None,
         "type": "VULNERABILITY",
         "profile": None,
@@ -71,7 +75,7 @@ class Scans:
         self.clock = Clock(sandbox)
 
     def __call__(self, *, check: bool = False, connection: Options | None = None, **options: Any) -> Result:
-        if options.get("id") is None:
+        if all(options.get(name) is None for name in ("id", "again", "webapps", "tags")):
             options = {"webapp": str(APP), "name": "ci", **options}
         self.sandbox.reset_counters()
         self.clock.slept.clear()

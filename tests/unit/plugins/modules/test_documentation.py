@@ -70,7 +70,7 @@ def test_the_sample_of_a_finding_has_every_key() -> None:
     returned = house_rules.module_section(path("qualys_was_finding_info"), "RETURN")["findings"]
     (sample,) = returned["sample"] if isinstance(returned["sample"], list) else [returned["sample"]]
     assert set(sample) - set(Finding.__annotations__) == set()
-    assert set(Finding.__annotations__) - {"raw"} <= set(sample)
+    assert set(Finding.__annotations__) - {"raw", "details"} <= set(sample)
 
 
 @pytest.mark.parametrize("variable", sorted(ENVIRONMENT.values()))

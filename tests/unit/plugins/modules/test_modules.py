@@ -118,7 +118,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("qualys_was_webapp", {}, "one of the following is required: id, name"),
     ("qualys_was_webapp", {"name": "a", "scope": "NONE"}, "scope"),
     ("qualys_was_webapp", {"id": "x"}, "id"),
-    ("qualys_was_webapp", {"id": APP, "default_scanner": {}}, "type"),
+    ("qualys_was_webapp", {"id": APP, "default_scanner": {"friendly_name": "x"}}, "type"),
     ("qualys_was_webapp", {"id": APP, "crawling_scripts": [{"data": CANARY}]}, "name"),
     ("qualys_was_webapp", {"id": APP, "tags": ["prod"], "tags_add": ["uat"]}, "tags: set cannot be combined"),
     ("qualys_was_webapp", {"id": APP, "headers": [CANARY]}, "headers: "),

@@ -96,7 +96,10 @@ def test_the_knowledge_base_is_read(living: Sandbox, tmp_path: Path) -> None:
     options = {"qids": ["150001", 0], "state_dir": str(tmp_path / "state"), "dest": str(dest)}
     ran = run_module("qualys_kb_info", living, **options)
     assert (ran.result["changed"], ran.result["missing"]) == (True, [0])
-    assert json.loads(dest.read_bytes())["entries"] == ran.result["entries"]
+    assert [entry["qid"] for entry in json.loads(dest.read_bytes())["entries"]] == [150001]
+    assert "entries" not in ran.result
+    told = run_module("qualys_kb_info", living, **{**options, "dest": None})
+    assert told.result["entries"] == json.loads(dest.read_bytes())["entries"]
     again = run_module("qualys_kb_info", living, **options)
     assert (again.result["changed"], again.result["cached"]) == (False, 1)
 

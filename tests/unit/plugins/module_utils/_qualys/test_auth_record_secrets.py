@@ -184,3 +184,14 @@ def test_a_field_that_becomes_secured_is_hidden_on_both_sides_of_the_diff(record
     done = records(id=key, form={"fields": [{"name": "answer", "secured": True}]})
     assert "forty-two" not in str(done)
     assert records.secrets(key) == {"form.answer": "forty-two"}
+
+
+@pytest.mark.parametrize("kind", ["form custom", "server basic", "oauth2 code", "oauth2 password", "oauth2 client"])
+def test_a_refusal_that_quotes_what_qualys_gave_back_is_cleaned(records: Records, kind: str) -> None:
+    """Qualys may give a secret back in clear; no option holds it, and a message of the vendor may repeat it."""
+    key = records(name=NEW, **RECORDS[kind]).values["auth_record"]["id"]
+    assert HARD in records.secrets(key).values()
+    said = {"code": "INVALID_REQUEST", "message": f"Not {HARD}", "resolution": HARD}
+    records.sandbox.faults.add(kind="response_code", match={"route": "/update/"}, **said)
+    with pytest.raises(VendorError, match=f"INVALID_REQUEST.*{MARKER}"):
+        records(id=key, comments=["x"])

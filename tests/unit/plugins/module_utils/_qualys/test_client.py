@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._http import session
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
     AuthenticationFailed,
     BadResponse,
@@ -29,6 +30,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.response im
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import token as token_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import QualysClient, _page, connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.envelope import judge
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.listing import Listing, read_excerpt
 from tests.sandbox import Sandbox
 
 from ..qualys_kit import client_of, connection, routes
@@ -148,16 +150,62 @@ def test_a_gateway_that_gives_no_token_is_one_sentence(
     assert "client_secret" in caught.value.hint
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gateway_that_refuses_stops_everything(estate: Sandbox, status: int) -> None:
+    estate.faults.add(kind="status", status=status, body="html", match={"route": "/auth/oidc"}, times=1)
+    with token_client(estate) as client:
+        assert in_ten_threads(client) == [AuthenticationFailed] * 10
+        assert isinstance(client.http.stopped, AuthenticationFailed)
+    assert routes(estate) == ["POST /auth/oidc"]
+
+
+def test_a_clock_that_is_ahead_of_the_gateways_does_not_ask_for_a_token_each_time(
+    estate: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = token_module.time.time()
+    monkeypatch.setattr(token_module.time, "time", lambda: now + 10 * 86_400)
+    with token_client(estate) as client:
+        assert [count(client) for _turn in range(3)] == [200] * 3
+    assert len(routes(estate, "/auth/oidc")) == 1
+
+
+def test_a_token_of_a_short_life_is_used_for_half_of_it(estate: Sandbox) -> None:
+    estate.switches["token_life_s"] = 40
+    with token_client(estate) as client:
+        assert client._token is not None
+        now = client._token._clock()
+        for later, fetched in ((0, 1), (19, 1), (22, 2)):
+            client._token._clock = lambda later=later: now + later
+            count(client)
+            assert len(routes(estate, "/auth/oidc")) == fetched
+
+
+def test_a_token_that_the_vendor_repeats_is_masked(estate: Sandbox) -> None:
+    with token_client(estate) as client:
+        count(client)
+        assert client._token is not None
+        token = client._token.value
+        assert client.secrets() == (estate.client_secret, token)
+        estate.faults.add(kind="response_code", code="INVALID_PARAM", message=f"Bearer {token}", resolution=token)
+        with pytest.raises(VendorError) as caught:
+            count(client)
+    assert (caught.value.message[-13:], caught.value.hint) == (": Bearer ***.", "***.")
+
+
 def jwt(claims: Any) -> str:
     payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
     return f"h.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.s"
 
 
 @pytest.mark.parametrize(
-    ("token", "expires"),
+    ("token", "life"),
     [
-        (jwt({"exp": 5}), 5.0),
-        (jwt({"exp": "5.5"}), 5.5),
+        (jwt({"exp": 500}), 400.0),
+        (jwt({"exp": "500.5"}), 400.5),
+        (jwt({"exp": 500, "iat": 450}), 50.0),
+        (jwt({"exp": 50, "iat": "20"}), 30.0),
+        (jwt({"exp": 50, "iat": "x"}), None),
+        (jwt({"exp": 100}), None),
         *((jwt(claims), None) for claims in ({}, {"exp": None}, {"exp": "x"}, [], "x", 5, b"\xff", b"{", b"[" * 99999)),
         ("h.!!!.s", None),
         ("h..s", None),
@@ -166,8 +214,8 @@ def jwt(claims: Any) -> str:
         (jwt({"exp": 10**400}), None),
     ],
 )
-def test_the_life_of_a_token_is_read_defensively(token: str, expires: float | None) -> None:
-    assert token_module._expiry(token) == expires
+def test_the_life_of_a_token_is_read_defensively(token: str, life: float | None) -> None:
+    assert token_module._life(token, 100.0) == (token_module.ASSUMED_LIFE if life is None else life)
 
 
 def test_the_secrets_of_a_client_include_the_form_that_travels(estate: Sandbox) -> None:
@@ -209,6 +257,28 @@ def test_the_response_code_decides_whatever_the_status(
     assert caught.value.message == f"Qualys answered count/was/webapp with {code}: The reason."
     assert caught.value.hint
     assert len(routes(estate)) == 1
+
+
+@pytest.mark.parametrize("code", ["UNAUTHORIZED", "INVALID_REQUEST"])
+def test_a_401_is_about_the_credentials_whatever_its_code(estate: Sandbox, code: str) -> None:
+    body = {"ServiceResponse": {"responseCode": code, "responseErrorDetails": {"errorMessage": "No"}}}
+    estate.faults.add(kind="status", status=401, body=json.dumps(body), times=-1)
+    with client_of(estate) as client:
+        assert in_ten_threads(client) == [AuthenticationFailed] * 10
+        assert client.http.stopped is not None
+        assert (client.http.stopped.code, client.http.stopped.message[-4:]) == (code, " No.")
+    assert len(routes(estate)) == 1
+
+
+def test_a_reason_that_a_terminal_or_a_ci_system_would_obey_is_made_harmless(estate: Sandbox) -> None:
+    said = "\x1b[2J##vso[task.complete]\x9b31m ::error::x"
+    estate.faults.add(kind="response_code", code="INVALID_PARAM", message=said, resolution=said)
+    with client_of(estate) as client, pytest.raises(VendorError) as caught:
+        count(client)
+    shown = f"{caught.value} {caught.value.hint}"
+    assert shown.isprintable()
+    assert "##vso" not in shown
+    assert "::error" not in shown
 
 
 @both_modes
@@ -436,3 +506,16 @@ def test_a_write_that_is_in_conflict_is_sent_once_and_says_why(estate: Sandbox) 
     with client_of(estate) as client, pytest.raises(VendorError, match="Taken"):
         client.write("update", "webapp", {"WebApp": {"name": "x"}}, 410001)
     assert estate.counters.writes == 1
+
+
+def test_a_read_that_pauses_before_its_next_try_leaves_no_connection_idle(
+    estate: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "backoff", lambda _attempt, **_options: 0.5)
+    estate.faults.add(kind="status", status=500, match={"route": "/get/"}, times=2)
+    with client_of(estate, max_connections=2) as client:
+        listing = Listing(client, "webapp", [], page_size=12)
+        assert len(read_excerpt(listing, 12, in_full=True).records) == 12
+    gets = routes(estate, "/get/")
+    assert len(gets) == 14
+    assert set(gets[-2:]) == set(gets[:2])

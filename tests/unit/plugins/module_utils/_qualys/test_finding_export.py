@@ -21,7 +21,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     ServerFault,
     TransportError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import finding_export, finding_fields
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import finding_export, finding_fields, listing
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.finding_export import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Manifest
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
@@ -99,9 +99,25 @@ def test_every_finding_is_a_line_and_the_manifest_is_true(
         "total": 700,
         "duplicates": 0,
         "unknown_values": told["unknown_values"],
+        "rule_ids": sorted({item["rule_id"] for item in found}, key=int),
     }
     assert names(tmp_path) == [name, f"{name}.manifest.json"]
     assert estate.counters.snapshot()["writes"] == 0
+
+
+def test_applications_without_number_are_asked_for_in_parts(
+    estate: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "IDS_PER_SEARCH", 30)
+    monkeypatch.setattr(finding_export, "PAGE_SIZES", {"verbose": 40})
+    apps = [app["id"] for app in estate.qualys.webapps.values()][:170]
+    dest = tmp_path / "findings.ndjson"
+    done = export(estate, dest, filters=[{"field": "webApp.id", "value": apps}])
+    expected = [str(key) for key, item in estate.qualys.findings.items() if item["webApp"]["id"] in set(apps)]
+    # Ascending by id and each once, as if it had been one search.
+    assert [item["id"] for item in lines(dest)] == sorted(expected, key=int)
+    assert (done.values["complete"], done.values["duplicates"]) == (True, 0)
+    assert estate.counters.snapshot()["by_route"]["POST /qps/rest/3.0/count/was/finding"] == 12
 
 
 @pytest.mark.parametrize("compress", [False, True])

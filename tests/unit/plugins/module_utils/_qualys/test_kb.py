@@ -274,7 +274,10 @@ def test_the_entries_are_written_as_one_document(living: Sandbox, state: Path, t
     result = go(living, state, *QIDS[:3], dest=str(dest))
     document = json.loads(dest.read_bytes())
     assert (result.changed, result.values["dest"]) == (True, str(dest))
-    assert document == {"record": "knowledge", "schema": 1, "source": "qualys", "entries": result.values["entries"]}
+    # The texts are in the file only: a play has no use for megabytes of them.
+    assert "entries" not in result.values
+    entries = go(living, state, *QIDS[:3]).values["entries"]
+    assert document == {"record": "knowledge", "schema": 1, "source": "qualys", "entries": entries}
     assert dest.stat().st_mode & 0o777 == 0o600
     stamp = dest.stat().st_mtime_ns
     for check in (False, True):

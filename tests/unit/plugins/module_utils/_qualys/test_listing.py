@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import BadResponse, OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import client as client_module
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import listing
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import Page
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.listing import (
     Listing,
     Tally,
     Window,
     read_excerpt,
+    split,
 )
 from tests.sandbox import Sandbox
 
@@ -111,6 +114,48 @@ def test_the_users_own_filter_on_id_stays_beside_the_cursor(
     ids, tally = read(many, *criteria, size=size)
     assert ids == wanted
     assert tally.complete
+
+
+def watch_lists(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many values each IN has that is sent from now on."""
+    lengths: list[int] = []
+    encode = client_module._search_body
+
+    def watched(criteria: Any, preferences: Any) -> Any:
+        lengths.extend(len(item["value"].split(",")) for item in criteria if item["operator"] == "IN")
+        return encode(criteria, preferences)
+
+    monkeypatch.setattr(client_module, "_search_body", watched)
+    return lengths
+
+
+@pytest.mark.parametrize("size", [3, 10, 1000])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_list_of_ids_without_an_end_is_asked_for_in_parts(
+    many: Sandbox, monkeypatch: pytest.MonkeyPatch, size: int, workers: int
+) -> None:
+    monkeypatch.setattr(listing, "IDS_PER_SEARCH", 25)
+    lengths = watch_lists(monkeypatch)
+    # Not ascending, and some twice: the parts overlap in their ids, and the result is ascending all the same.
+    wanted = [FIRST + number * 7 % 120 for number in range(110)]
+    value = ",".join(map(str, wanted + wanted[:30]))
+    ids, tally = read(many, id_filter("IN", value), id_filter("GREATER", str(FIRST + 3)), size=size, workers=workers)
+    assert ids == sorted(key for key in wanted if key > FIRST + 3)
+    assert (tally.complete, tally.duplicates, tally.rereads) == (True, 0, 0)
+    assert max(lengths) == 25
+
+
+def test_only_what_a_record_has_once_is_split() -> None:
+    ids = ",".join(map(str, range(1, 1202)))
+    long = {"field": "webApp.id", "operator": "IN", "value": ids}
+    kept = {"field": "severity", "operator": "IN", "value": "4,5"}
+    parts = split([kept, long])
+    assert [len(part[1]["value"].split(",")) for part in parts] == [500, 500, 201]
+    assert all(part[0] == kept for part in parts)
+    # A finding of an application with two of the tags would be in two parts, and count twice.
+    tags = {**long, "field": "webApp.tags.id"}
+    assert split([tags]) == [[tags]]
+    assert len(split([long, {**long, "field": "qid"}])) == 9
 
 
 def test_a_record_that_comes_twice_is_dropped_and_counted(many: Sandbox) -> None:

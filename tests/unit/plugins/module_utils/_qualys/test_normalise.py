@@ -40,7 +40,7 @@ from tests.sandbox import Sandbox
 from ..qualys_kit import client_of
 
 LEVELS = (SUMMARY, VERBOSE, GET)
-KEYS = set(model.Finding.__annotations__) - {"raw"}
+KEYS = set(model.Finding.__annotations__) - {"raw", "details"}
 
 
 def finding(raw: Raw, **options: Any) -> Any:
@@ -401,6 +401,14 @@ def test_the_title_of_information_with_a_rule_does_not_matter() -> None:
     raw = {key: value for key, value in RAW.items() if key not in ("url", "status", "param", "resultList")}
     raw["type"] = "INFORMATION_GATHERED"
     assert finding(raw)["fingerprint"] == finding(raw | {"name": "renamed"})["fingerprint"]
+
+
+def test_the_payload_is_cleaned_as_everything_else_is() -> None:
+    raw = copy.deepcopy(RAW)
+    instance = raw["resultList"]["list"][0]["Result"]["payloads"]["list"][0]["PayloadInstance"]
+    instance["payload"] = "q=<script>&newPassword=canary"
+    assert finding(raw)["evidence"][0]["payload"] == f"q=<script>&newPassword={MARKER}"
+    assert finding(raw, keep_sensitive=True)["evidence"][0]["payload"] == instance["payload"]
 
 
 def test_redaction_does_not_change_the_identity() -> None:

@@ -144,7 +144,7 @@ def test_trap_35_no_scan_is_launched_in_check_mode(scans: Scans) -> None:
     assert (adopted.changed, adopted.values["adopted"], adopted.error) == (False, True, None)
 
 
-def test_defect_20_each_application_of_a_launch_is_an_element_of_its_own(sandbox: Sandbox) -> None:
+def test_sdk_defect_20_each_application_of_a_launch_is_an_element_of_its_own(sandbox: Sandbox) -> None:
     node = target_node(Target(webapps=(APP, OTHER)))
     data = {"WasScan": {"name": "two", "type": "DISCOVERY", "target": node}}
     with client_of(sandbox) as client:

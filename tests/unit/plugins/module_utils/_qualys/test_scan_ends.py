@@ -116,7 +116,7 @@ def test_unknown_words_are_reported_and_end_nothing() -> None:
 def test_a_record_has_every_key_whatever_is_missing() -> None:
     hostile = {"id": 7, "target": "x", "summary": [], "profile": 3, "launchedBy": "me", "launchedDate": {}}
     for raw in ({}, {"id": 7}, hostile):
-        assert set(scan_record(raw)) == set(Scan.__annotations__) - {"raw"}
+        assert set(scan_record(raw)) == set(Scan.__annotations__) - {"raw", "details"}
     assert {entry.ours for entry in FIELDS} <= set(Scan.__annotations__)
 
 

@@ -502,3 +502,20 @@ def test_delete_is_the_only_call_that_deletes_and_it_names_one_id(estate_of: Est
     assert [item for item in routes(estate_of.sandbox, "POST") if "delete" in item] == [
         f"POST /qps/rest/3.0/delete/was/webapp/{APP}"
     ]
+
+
+@pytest.mark.parametrize("empty", [{}, {"type": None, "friendly_name": None}], ids=["none", "as-ansible-fills-it"])
+def test_an_empty_default_scanner_removes_it(estate_of: Estate, empty: dict[str, Any]) -> None:
+    estate_of(id=APP, default_scanner={"type": "INTERNAL", "friendly_name": "dc1"})
+    assert estate_of(check=True, id=APP, default_scanner=empty).changed
+    done = estate_of(id=APP, default_scanner=empty)
+    assert done.changed
+    assert done.values["webapp"]["default_scanner"] is None
+    assert "defaultScanner" not in estate_of.stored()
+    assert not estate_of(id=APP, default_scanner=empty).changed
+
+
+def test_a_scanner_with_a_name_needs_its_type(estate_of: Estate) -> None:
+    with pytest.raises(OptionError, match="default_scanner: type is missing"):
+        estate_of(id=APP, default_scanner={"friendly_name": "dc1"})
+    assert estate_of.requests == 0

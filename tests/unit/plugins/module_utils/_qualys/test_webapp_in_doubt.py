@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor, session
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
     AmbiguousWrite,
     NotFound,
@@ -15,6 +16,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile import settle
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 
@@ -191,3 +193,25 @@ def test_refused_credentials_end_the_run_at_once(sandbox: Sandbox) -> None:
     with client_of(sandbox, password="wrong") as client, pytest.raises(PerimeterError, match="INVALID_CREDENTIALS"):
         run(webapp_options(id=APP, use_sitemap=True), client, False)
     assert len(routes(sandbox)) == 1
+
+
+def test_a_rate_limit_while_looking_does_not_hide_a_create_in_doubt(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (session, governor):
+        monkeypatch.setattr(module, "backoff", lambda _attempt, **_options: 5.0)
+    sandbox.faults.add(kind="apply_then_reset", match={"route": "/create/"})
+    sandbox.faults.add(kind="status", status=429, match={"route": "/search/"}, times=-1, skip=1)
+    # Each refused look waits for as long as it may: not at all.
+    with client_of(sandbox, retries=1, max_wait=0) as client, pytest.raises(AmbiguousWrite, match="may or may not"):
+        run(webapp_options(name="new", url="https://new.test/"), client, False)
+    assert applied(sandbox) == (1, 1)
+
+
+def test_looking_waits_on_the_budget_of_the_run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "DELAYS", (3600.0,) * 5)
+    sandbox.faults.add(kind="reset", match={"route": "/create/"})
+    # Nothing of an hour fits into max_wait, so that there is one look, at once.
+    with client_of(sandbox, retries=1, max_wait=60) as client, pytest.raises(AmbiguousWrite):
+        run(webapp_options(name="new", url="https://new.test/"), client, False)
+    assert len(routes(sandbox, "/search/")) == 2

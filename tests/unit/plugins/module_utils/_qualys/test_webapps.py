@@ -14,6 +14,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     OptionError,
     PartialFailure,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import listing
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_info import run as info
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapps import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
@@ -262,9 +263,27 @@ def test_nothing_is_pruned_after_a_failure(many: Many) -> None:
     assert (done.values["deleted"], done.values["plan"]["delete"]) == ([], [])
     assert many.deletions() == []
     assert len(many.ids()) == 20
+    # It is said that the deletions were not carried out, and how many there would have been.
+    assert "nothing was pruned: 19 applications that would have been deleted stayed" in done.error.hint
+    assert "others were carried out" not in done.error.hint
+
+
+def test_without_prune_a_failure_says_that_the_others_were_carried_out(many: Many) -> None:
+    many.sandbox.faults.add(kind="response_code", code="UNAUTHORIZED", match={"route": "/update/"}, times=1)
+    done = many({"id": APP, "cancel_after": 99}, {"id": APP + 1, "cancel_after": 99}, workers=1)
+    assert isinstance(done.error, PartialFailure)
+    assert done.error.hint.endswith("the others were carried out.")
 
 
 # Absent
+
+
+def test_many_ids_are_looked_up_in_parts(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "IDS_PER_SEARCH", 3)
+    ids = [APP + number for number in (9, 1, 8, 2, 7, 3, 6)]
+    done = many(state="absent", ids=[*ids, 999, ids[0]])
+    assert sorted(record["id"] for record in done.values["deleted"]) == sorted(ids)
+    assert many.counters["by_route"]["POST /qps/rest/3.0/count/was/webapp"] == 6
 
 
 @pytest.mark.parametrize("shown", ["id", "filters"])

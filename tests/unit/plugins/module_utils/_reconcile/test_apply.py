@@ -113,6 +113,42 @@ def test_a_write_that_never_shows_is_reported_as_ambiguous_and_not_repeated() ->
     assert "the connection was reset" in str(caught.value)
 
 
+@pytest.mark.parametrize("trouble", [RateLimited("409 for an hour"), VendorError("OTHER_ERROR"), CAUSE])
+def test_a_trouble_met_while_looking_does_not_hide_the_write_in_doubt(trouble: PerimeterError) -> None:
+    def look() -> None:
+        raise trouble
+
+    with pytest.raises(AmbiguousWrite, match="The create of x may or may not have happened") as caught:
+        settle("create of x", look, CAUSE, sleep=lambda _seconds: None)
+    assert f"The last look at it failed too: {trouble.message}" in caught.value.message
+
+
+def test_when_the_waiting_budget_is_used_up_there_is_one_last_look() -> None:
+    looks: list[int] = []
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        if len(waits) == 2:
+            raise RateLimited("max_wait is used up")
+        waits.append(seconds)
+
+    with pytest.raises(AmbiguousWrite):
+        settle("create of x", lambda: looks.append(1), CAUSE, sleep=sleep)
+    assert (len(waits), len(looks)) == (2, 3)
+    assert settle("create of x", lambda: "found", CAUSE, sleep=sleep) == "found"
+
+
+def test_when_the_run_was_stopped_nobody_looks() -> None:
+    looks: list[int] = []
+
+    def sleep(_seconds: float) -> None:
+        raise AuthenticationFailed("refused in another thread")
+
+    with pytest.raises(AmbiguousWrite, match="refused in another thread"):
+        settle("create of x", lambda: looks.append(1), CAUSE, sleep=sleep)
+    assert looks == []
+
+
 def test_refused_credentials_while_looking_are_not_hidden() -> None:
     def look() -> None:
         raise AuthenticationFailed("no")

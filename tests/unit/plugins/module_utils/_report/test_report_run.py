@@ -319,6 +319,61 @@ def test_a_rename_that_fails_takes_the_others_back(
     assert not _leftovers(tmp_path)
 
 
+def _fail_replacing(monkeypatch: pytest.MonkeyPatch, *failing: str) -> None:
+    """Renames over these targets fail; one that begins with ``old:`` only when it is to be taken back."""
+    real = os.replace
+
+    def replace(source: t.Any, target: t.Any) -> None:
+        name = pathlib.Path(target).name
+        if (f"old:{name}" if str(source).endswith(".old") else name) in failing:
+            raise PermissionError(1, "Operation not permitted")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+def test_the_target_whose_rename_fails_keeps_no_second_name(
+    tmp_path: pathlib.Path, snapshot: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = outputs_in(tmp_path)
+    for path in outputs.values():
+        pathlib.Path(path).write_text("old")
+    _fail_replacing(monkeypatch, "report.csv")
+    with pytest.raises(FileError, match=r"outputs\.csv") as caught:
+        run({"findings": [snapshot], "outputs": outputs}, False)
+    assert caught.value.hint.startswith("No output was changed.")
+    assert set(contents(outputs).values()) == {b"old"}
+    assert not _leftovers(tmp_path)
+
+
+def test_what_cannot_be_taken_back_is_named(
+    tmp_path: pathlib.Path, snapshot: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = outputs_in(tmp_path)
+    for path in outputs.values():
+        pathlib.Path(path).write_text("old")
+    with monkeypatch.context() as patched:
+        _fail_replacing(patched, "report.csv", "old:report.html")
+        with pytest.raises(FileError) as caught:
+            run({"findings": [snapshot], "outputs": outputs}, False)
+        assert caught.value.hint.startswith("Already replaced: html.")
+
+    def no_links(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    other = tmp_path / "other"
+    other.mkdir()
+    outputs = outputs_in(other)
+    for path in outputs.values():
+        pathlib.Path(path).write_text("old")
+    monkeypatch.setattr(os, "link", no_links)
+    _fail_replacing(monkeypatch, "report.csv")
+    with pytest.raises(FileError) as caught:
+        run({"findings": [snapshot], "outputs": outputs}, False)
+    assert caught.value.hint.startswith("Already replaced: html, json.")
+    assert not _leftovers(other)
+
+
 # --- Markdown size, assets --------------------------------------------------------------------------------------------
 
 

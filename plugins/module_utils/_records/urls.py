@@ -1,0 +1,71 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""URLs of recorded traffic: what must not be stored of them, and their path.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+from urllib.parse import unquote_plus
+
+MARKER = "VALUE_REDACTED"
+
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+_PAIR = re.compile(r"(?<=[?&;#])([^=&;#?]+)=([^&;#]+)")
+_SECRET = re.compile(
+    r".*(?:token|passw|pwd|passphrase|secret|api[-_]?key|access[-_]?key|private[-_]?key|session|sessid|credential|csrf|"
+    r"xsrf|signature|authorization|jwt).*|sid|auth|sig|key|pin|otp|code|pass",
+    re.DOTALL,
+)
+_LONG = 1024
+"""Longer URLs are not remembered: a thousand of them would be megabytes."""
+
+
+class Address(t.NamedTuple):
+    """A URL as it may be stored, and its path without query and fragment."""
+
+    url: str
+    path: str | None
+
+
+def address(url: str) -> Address:
+    """A URL without the passwords and tokens in it, and its path. Never fails: recorded URLs may be anything."""
+    return _remembered(url) if len(url) <= _LONG else _address(url)
+
+
+def redact_url(url: str) -> str:
+    """A URL without user and password, and without the values of parameters whose names speak of secrets."""
+    if "@" in url:
+        url = _USER.sub(f"{MARKER}@", url)
+    return _PAIR.sub(_without_value, url) if "=" in url else url
+
+
+def path_of(url: str) -> str | None:
+    """The path of a URL; None when there is none."""
+    _scheme, separator, rest = url.partition("://")
+    if not separator:
+        rest = url
+    rest = rest.partition("#")[0].partition("?")[0]
+    slash = rest.find("/")
+    if slash < 0:
+        return "/" if separator and rest else None
+    # The parameters of a path (";jsessionid=...") are redacted as those of a query are.
+    return redact_url(rest[slash:])
+
+
+def _address(url: str) -> Address:
+    return Address(redact_url(url), path_of(url))
+
+
+_remembered = functools.lru_cache(maxsize=2048)(_address)
+
+
+def _without_value(match: re.Match[str]) -> str:
+    name = match[1]
+    if "%" in name or "+" in name:
+        name = unquote_plus(name)
+    return f"{match[1]}={MARKER}" if _SECRET.fullmatch(name.casefold()) else match[0]

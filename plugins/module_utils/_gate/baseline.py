@@ -1,0 +1,213 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The baseline: what the last passing run counted, which decides what is new.
+
+This module is private to the collection and may change at any time.
+
+It is frozen: between two updates it never learns anything. Beside it stands a list of the findings in it that were seen
+to be gone or reopened since. Without that list a reappearance would be new only until the next scan, because Qualys
+calls a finding REOPENED once and ACTIVE from then on. The list only ever makes the gate stricter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import typing as t
+
+from .._http.errors import FileError
+from .._records import codec
+from .._state.files import PRIVATE, reason, replace_file
+from .documents import Document, read_document
+from .facts import RANKS, AppKey, Facts
+from .schemas import BASELINE
+from .validate import validate
+from .verdict import PolicyError
+
+SIZE_LIMIT = 1 << 30
+_MARKS_SUFFIX = ".gone.json"
+
+
+@dataclasses.dataclass
+class Section:
+    """What the baseline knows about one application. ``left`` are severities that no finding took yet, by key."""
+
+    time: str
+    scan: dict[str, t.Any] | None
+    left: dict[str, list[str]]
+    reopened: frozenset[str]
+    gone: frozenset[str]
+    raw: dict[str, t.Any]
+
+    def state_of(self, facts: Facts) -> str:
+        """What a counted finding is: new, reopened, escalated or known. Each of the same identity takes one place."""
+        key = facts.key
+        left = self.left.get(key) if key else None
+        if key is None or not left:
+            return "reopened" if facts.status == "reopened" or key in self.gone else "new"
+        rank = RANKS[facts.severity]
+        enough = [severity for severity in left if RANKS[severity] <= rank]
+        # The least that is bad enough, so that worse ones are left for worse findings.
+        left.remove(max(enough, key=RANKS.__getitem__) if enough else min(left, key=RANKS.__getitem__))
+        if key in self.gone or (facts.status == "reopened" and key not in self.reopened):
+            return "reopened"
+        return "known" if enough else "escalated"
+
+    def unseen(self) -> t.Iterator[str]:
+        """Keys of findings that did not occur in this run."""
+        return (key for key, left in self.left.items() if len(left) == len(self.raw["findings"][key]))
+
+
+class Baseline:
+    """The baseline of earlier runs. ``exists`` is False when there is none."""
+
+    def __init__(
+        self,
+        path: pathlib.Path | None,
+        document: Document | None = None,
+        gone: t.Mapping[AppKey, list[str]] | None = None,
+    ) -> None:
+        data = document.data if document else None
+        gone = gone or {}
+        self.path = path
+        self.sha256 = document.sha256 if document else None
+        self.exists = data is not None
+        self.written: str | None = data["written"] if data else None
+        self.sections: dict[AppKey, Section] = {}
+        for raw in data["applications"] if data else ():
+            key = section_key(raw)
+            self.sections[key] = Section(
+                time=raw["time"],
+                scan=raw["scan"],
+                left={identity: list(severities) for identity, severities in raw["findings"].items()},
+                reopened=frozenset(raw["reopened"]),
+                gone=frozenset(gone.get(key, ())),
+                raw=raw,
+            )
+
+
+def section_key(raw: t.Mapping[str, t.Any]) -> AppKey:
+    """The application of a section of the file."""
+    return raw["source"], raw["id"] or f"name:{raw['name'] or ''}"
+
+
+def marks_path(path: pathlib.Path) -> pathlib.Path:
+    """Where the list of what was seen to be gone stands."""
+    return path.with_name(path.name + _MARKS_SUFFIX)
+
+
+def load_baseline(option: str | None) -> Baseline:
+    """The baseline at a path; one that says nothing when there is no such file.
+
+    Raises:
+        PolicyError: the file is there and is no baseline. It is never taken for a missing one.
+    """
+    if not option:
+        return Baseline(None)
+    path = pathlib.Path(option).expanduser()
+    if not path.exists() and not path.is_symlink():
+        return Baseline(path)
+    document = read_document(path, "baseline", limit=SIZE_LIMIT)
+    validate(document.data, BASELINE, "baseline")
+    return Baseline(path, document, _read_marks(path, document))
+
+
+def _read_marks(path: pathlib.Path, document: Document) -> dict[AppKey, list[str]]:
+    place = marks_path(path)
+    if not place.exists():
+        return {}
+    marks = read_document(place, "baseline", limit=SIZE_LIMIT).data
+    try:
+        if marks["record"] != "baseline_gone" or marks["schema"] != 1:
+            raise KeyError("record")
+        # Written beside another baseline: what was gone then was settled when this one was made.
+        if marks["baseline"] != document.sha256:
+            return {}
+        return {
+            (str(item["source"]), str(item["key"])): list(map(str, item["findings"])) for item in marks["applications"]
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PolicyError(
+            f"baseline: {place} is not a list of findings that were gone.", hint="Remove it, or restore it."
+        ) from error
+
+
+def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, t.Collection[str]]) -> None:
+    """Remember what was seen to be gone or reopened, beside what is remembered already.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    if baseline.path is None or not baseline.exists:
+        return
+    merged = {key: sorted(section.gone | set(gone.get(key, ()))) for key, section in baseline.sections.items()}
+    if all(merged[key] == sorted(section.gone) for key, section in baseline.sections.items()):
+        return
+    content = {
+        "record": "baseline_gone",
+        "schema": 1,
+        "baseline": baseline.sha256,
+        "applications": [
+            {"source": key[0], "key": key[1], "findings": findings}
+            for key, findings in sorted(merged.items())
+            if findings
+        ],
+    }
+    _write(marks_path(baseline.path), codec.dumps(content) + b"\n")
+
+
+def save_baseline(baseline: Baseline, content: dict[str, t.Any]) -> bool:
+    """Replace the baseline by what this run counted.
+
+    Args:
+        baseline: the one that the run was judged by.
+        content: the new one; applications that this run did not judge keep what is there.
+
+    Returns:
+        Whether it was written: not when it would say the same.
+
+    Raises:
+        FileError: the file cannot be written; the old one is then as it was.
+    """
+    if baseline.path is None:
+        raise ValueError("a baseline needs a path")
+    judged = set(map(section_key, content["applications"]))
+    kept = [_without_gone(section) for key, section in baseline.sections.items() if key not in judged]
+    content["applications"] = sorted(
+        [*content["applications"], *kept], key=lambda item: (item["source"], item["id"] or "", item["name"] or "")
+    )
+    old = [section.raw for section in baseline.sections.values()]
+    changed = not baseline.exists or _essence(old) != _essence(content["applications"])
+    if changed:
+        _write(baseline.path, _lines(content))
+        # What was gone is not in the new one, so the list has nothing more to say.
+        marks_path(baseline.path).unlink(missing_ok=True)
+    return changed
+
+
+def _without_gone(section: Section) -> dict[str, t.Any]:
+    kept = {key: found for key, found in section.raw["findings"].items() if key not in section.gone}
+    return {**section.raw, "findings": kept}
+
+
+def _essence(applications: t.Iterable[t.Mapping[str, t.Any]]) -> list[t.Any]:
+    kept = [
+        {name: item[name] for name in ("source", "id", "name", "scan", "findings", "reopened")} for item in applications
+    ]
+    return sorted(kept, key=lambda item: (item["source"], str(item["id"]), str(item["name"])))
+
+
+def _lines(content: dict[str, t.Any]) -> bytes:
+    """One finding on each line, so that a version control system shows what moved."""
+    return json.dumps(content, indent=0, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+
+
+def _write(path: pathlib.Path, data: bytes) -> None:
+    try:
+        with replace_file(path, mode=PRIVATE) as file:
+            file.write(data)
+    except OSError as error:
+        raise FileError(
+            f"baseline: writing {path} failed: {reason(error)}.", hint="The file that was there is as it was."
+        ) from error

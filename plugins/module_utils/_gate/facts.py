@@ -1,0 +1,129 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the gate needs to know about one finding, read so that nothing in a file can stop it.
+
+This module is private to the collection and may change at any time.
+
+A finding is judged by the worst that its words can mean: an unknown severity is critical, an unknown status open, an
+unknown kind a vulnerability.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+Record = t.Mapping[str, t.Any]
+AppKey = tuple[str, str]
+"""An application: its source, and its id there (``name:`` and the name where it has none)."""
+
+RANKS = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
+KINDS = frozenset({"vulnerability", "sensitive_content", "information"})
+STATUSES = frozenset({"new", "open", "reopened", "fixed", "protected", "retesting"})
+_TEXT_LIMIT = 4096
+
+
+def text(value: t.Any) -> str | None:
+    """Text of a limited length, as an identity or a name; None for nothing."""
+    if isinstance(value, str):
+        return value[:_TEXT_LIMIT] or None
+    return None if value is None or isinstance(value, (bool, dict, list)) else str(value)[:_TEXT_LIMIT]
+
+
+def mapping(value: t.Any) -> Record:
+    """The mapping, or an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: t.Any) -> list[t.Any]:
+    """The list, or an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def number(value: t.Any) -> float | None:
+    """The number; None for anything else, and for what is beyond every scale."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:
+        return None
+    return float(value)
+
+
+def counted_severity(value: t.Any) -> str:
+    """The severity that a finding is judged by: an unknown one is critical."""
+    return value if isinstance(value, str) and value in RANKS else "critical"
+
+
+@dataclasses.dataclass(slots=True)
+class Facts:
+    """One finding as the gate sees it. ``severity`` is the one it is judged by, ``raw`` the record as it came."""
+
+    raw: Record
+    source: str
+    id: str | None
+    unique_id: str | None
+    fingerprint: str | None
+    rule_id: str | None
+    severity: str
+    kind: str
+    status: str
+    ignored: Record | None
+    app: AppKey
+    app_name: str | None
+    url: str | None
+    parameter: str | None
+    tags: list[str]
+    cwe: list[int]
+
+    @property
+    def key(self) -> str | None:
+        """The identity of the finding from run to run; None when the record has none."""
+        if self.unique_id:
+            return f"u:{self.unique_id}"
+        if self.fingerprint:
+            return f"f:{self.fingerprint}"
+        return f"i:{self.id}" if self.id else None
+
+
+def app_key(source: str, asset: Record) -> AppKey:
+    """Which application a record belongs to."""
+    identity, name = text(asset.get("id")), text(asset.get("name"))
+    return source, identity or (f"name:{name}" if name else "name:")
+
+
+def facts_of(raw: Record) -> Facts:
+    """Read one record of kind finding. Never fails on a value."""
+    get = raw.get
+    asset = mapping(get("asset"))
+    source = text(get("source")) or "unknown"
+    kind, status, ignored = get("kind"), get("status"), get("ignored")
+    return Facts(
+        raw=raw,
+        source=source,
+        id=text(get("id")),
+        unique_id=text(get("unique_id")),
+        fingerprint=text(get("fingerprint")),
+        rule_id=text(get("rule_id")),
+        severity=counted_severity(get("severity")),
+        kind=kind if isinstance(kind, str) and kind in KINDS else "vulnerability",
+        status=status if isinstance(status, str) and status in STATUSES else "open",
+        ignored=None if ignored is None or ignored is False else mapping(ignored),
+        app=app_key(source, asset),
+        app_name=text(asset.get("name")),
+        url=text(get("url")),
+        parameter=text(get("parameter")),
+        tags=[tag for tag in map(text, items(asset.get("tags"))) if tag],
+        cwe=[int(code) for code in items(get("cwe")) if number(code) is not None],
+    )
+
+
+def owasp_codes(facts: Facts) -> list[int]:
+    """The numbers of its OWASP Top 10 categories."""
+    codes = (number(mapping(item).get("code")) for item in items(facts.raw.get("owasp")))
+    return [int(code) for code in codes if code is not None]
+
+
+def label(app: AppKey, name: str | None) -> str:
+    """An application for people: name and id."""
+    identity = app[1]
+    if identity.startswith("name:"):
+        return name or identity[5:] or f"(no application, {app[0]})"
+    return f"{name} ({identity})" if name else identity

@@ -53,6 +53,7 @@ class WaitBudget:
         self._sleep = self._stopped.wait if sleep is None else sleep
         self._error: PerimeterError | None = None
         self._lock = threading.Lock()
+        self.waits = 0
         self._waiters = 0
         self._since = 0.0
         self._spent = 0.0
@@ -99,6 +100,7 @@ class WaitBudget:
             if not self._waiters:
                 self._since = self.clock()
             self._waiters += 1
+            self.waits += 1
 
     def _leave(self) -> None:
         with self._lock:

@@ -42,11 +42,15 @@ class Stats:
         return self._budget.waited
 
     def to_dict(self) -> dict[str, int | float]:
-        """The counters as plain data; ``waited`` and ``elapsed`` (since the session was made) in seconds."""
+        """The counters as plain data; ``waited`` and ``elapsed`` (since the session was made) in seconds.
+
+        ``waits`` counts how often a thread had to wait.
+        """
         with self._lock:
             return {
                 "requests": self.requests,
                 "retries": self.retries,
+                "waits": self._budget.waits,
                 "waited": round(self._budget.waited, 3),
                 "bytes": self.bytes,
                 "connections": self.connections,

@@ -1,0 +1,94 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scan logs as a stream for the collector (sheet section 7).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+from .._http.errors import OptionError
+from .._records.codec import dumps
+from .._records.result import Result
+from .._spool.collect import collect
+from .._spool.source import Entry, Identity, Timing, Window, content_hash
+from .client import CarbonBlackClient, Raw
+from .criteria import SCAN_TIME, check_criteria
+from .listing import Search, read_span
+from .normalise import SOURCE, ScanNormaliser, id_of, time_of
+
+Options = t.Mapping[str, t.Any]
+
+_HALF = dt.timedelta(milliseconds=500)
+
+
+class CarbonBlackScanLogs:
+    """The stream: scan logs of one organisation under one set of criteria."""
+
+    def __init__(self, params: Options, client: CarbonBlackClient) -> None:
+        self._client = client
+        criteria, self.warnings = check_criteria(params.get("criteria"))
+        if SCAN_TIME in criteria:
+            raise OptionError(
+                "criteria: scan_time is the collector's own.", hint="Use lookback, backfill or the _info module."
+            )
+        self._search = Search(criteria, params.get("search") or None)
+        self._malware = params["malware_findings"]
+        self.normaliser = ScanNormaliser(include_raw=params["include_raw"], raw_as=lambda row: dumps(row).decode())
+        self.identity = Identity(
+            source=SOURCE,
+            account=client.connection.org_key,
+            stream="scan_logs",
+            parameters={
+                "criteria": criteria,
+                "search": self._search.text,
+                "malware_findings": self._malware,
+                "sensitive": params["sensitive"],
+                "include_raw": params["include_raw"],
+            },
+        )
+        self.timing = Timing(
+            lag=dt.timedelta(minutes=1),
+            overlap=dt.timedelta(minutes=10),
+            window=dt.timedelta(days=1),
+        )
+
+    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+        """Every row of the window, and half a second around it: whether the bounds are inclusive is not known."""
+        for rows in read_span(self._client, self._search, window.start - _HALF, window.end + _HALF):
+            yield [entry for row in rows for entry in self._entries(row, window.start)]
+
+    def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[Entry]:
+        # A row without a time stands at the start of the window that brought it.
+        moment = time_of(row) or default
+        content = content_of(row)
+        yield Entry(id_of(row), moment, content, self.normaliser.scan(row))
+        finding = self.normaliser.malware(row) if self._malware else None
+        if finding is not None:
+            yield Entry(finding["id"], moment, content, finding)
+
+    def server_time(self) -> dt.datetime | None:
+        """The ``Date`` of the newest answer, or None."""
+        return self._client.server_time()
+
+
+def content_of(row: Raw) -> str:
+    """Short hash of a row, without the number of workloads, which says how often the image runs now."""
+    names = sorted(row.keys() - {"workloads"})
+    ordered = {name: row[name] for name in names}
+    summary = ordered.get("vulnerabilities_summary")
+    if isinstance(summary, dict):
+        ordered["vulnerabilities_summary"] = {name: summary[name] for name in sorted(summary)}
+    return content_hash(ordered)
+
+
+def run(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
+    """Logic of ``carbon_black_scan_log_export``."""
+    source = CarbonBlackScanLogs(params, client)
+    result = collect(params, source, check_mode=check_mode)
+    result.values["unknown_values"] = dict(sorted(source.normaliser.unknown.items()))
+    result.warnings += source.warnings
+    return result

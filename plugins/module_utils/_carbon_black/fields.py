@@ -1,0 +1,46 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fields of a row: the vendor's name, ours, and type (sheet sections 4.3 and 12).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Field(t.NamedTuple):
+    """One field: name at the vendor, where it stands in our record, and the vendor's type."""
+
+    vendor: str
+    ours: tuple[str, ...]
+    type: str
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("full_tag", ("asset.name", "name", "details.image", "details.tag"), "string"),
+    Field("manifest_digest", ("asset.id", "reference"), "string"),
+    Field("workloads", ("details.workloads",), "integer"),
+    Field("scan_time", ("time", "ended"), "string"),
+    Field("source", ("details.source", "mode"), "string"),
+    Field(
+        "vulnerabilities_summary", ("counts", "details.vulnerabilities", "details.total", "details.highest"), "object"
+    ),
+    Field("has_malware", ("malware", "details.has_malware"), "boolean"),
+)
+"""Every field that a search shows. A row has no id: tag, digest, time and source identify it."""
+
+NAMES = frozenset(field.vendor for field in FIELDS)
+
+SEVERITIES: dict[str, t.Literal["critical", "high", "medium", "low", "unknown"]] = {
+    "CRITICAL": "critical",
+    "HIGH": "high",
+    "MEDIUM": "medium",
+    "LOW": "low",
+    "UNKNOWN": "unknown",
+}
+"""Worst first. A severity without findings is absent in an answer, and others may come."""
+
+SOURCES = frozenset({"CLI", "CLUSTER_SCAN", "FEED_UPDATE"})
+"""What started a scan; the list is open."""

@@ -1,0 +1,225 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of the Edgecast WAF event logs: authentication, endpoints, error mapping (sheet sections 1, 2 and 4).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import email.utils
+import json
+import typing as t
+
+from .._http.errors import BadResponse, NotFound, VendorError
+from .._http.jsonapi import JsonApi, Look, segment
+from .._http.response import Response
+from .._http.retry import ACCEPT, RETRY_AS, Verdict
+from .._http.session import HttpSession
+from .._http.settings import HttpSettings, settings_from
+from .._records.codec import loads
+from .connection import Connection, resolve
+from .filters import Filters
+
+Raw = dict[str, t.Any]
+MAX_PAGE_SIZE = 1000
+"""Ceiling of ``page_size`` (sheet section 2.A)."""
+
+_AUTH_HINT = (
+    "Check token and account_number; the user of the token needs the permission for GET in its API access (HTTP 403)."
+)
+_WINDOW_HINT = "Check account_number, and that start_time is not more than 30 days ago: older events are gone."
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """A frozen span of time, UTC, in whole seconds: what the service takes."""
+
+    start: dt.datetime
+    end: dt.datetime
+
+    def query(self) -> list[tuple[str, str]]:
+        """The span as parameters; the service shows no zone, and means UTC."""
+        return [("start_time", f"{self.start:%Y-%m-%dT%H:%M:%S}"), ("end_time", f"{self.end:%Y-%m-%dT%H:%M:%S}")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page. ``page_of`` is how many there are at this moment; it may be 0 when there are no events."""
+
+    events: list[Raw]
+    number: int
+    page_of: int
+    time_from: float | None
+    time_to: float | None
+
+
+class EdgecastClient:
+    """One account. Safe to be used from many threads. Every call raises the errors of ``_http``."""
+
+    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+        self.connection = connection
+        self.workers = settings.max_connections
+        self.http = HttpSession(settings, secrets=self.secrets())
+        self._base = f"/v2/mcc/customers/{connection.account_number}/waf/eventlogs"
+        self._date: str | None = None
+        self._api = JsonApi(
+            self.http,
+            connection.api_url,
+            vendor="Edgecast",
+            headers={"Authorization": f"TOK:{connection.token}"},
+            loads=loads,
+            words=_words,
+            auth_hint=_AUTH_HINT,
+        )
+
+    def __enter__(self) -> EdgecastClient:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.http.close()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be shown."""
+        return (self.connection.token,)
+
+    def server_time(self) -> dt.datetime | None:
+        """The ``Date`` of the newest answer, UTC; None when there was none."""
+        try:
+            return email.utils.parsedate_to_datetime(self._date).astimezone(dt.UTC) if self._date else None
+        except ValueError:
+            return None
+
+    def page(self, bounds: Bounds, filters: Filters, number: int, page_size: int) -> Page:
+        """One page of the events in a span of time (sheet section 2.A).
+
+        Args:
+            bounds: both ends are sent always: the service's own last 24 hours move between requests.
+            filters: field name to the values that match.
+            number: from 1.
+            page_size: 1 to 1000.
+
+        Raises:
+            VendorError: refused; a fault of the server while there are filters is taken for a mistake in them.
+        """
+        query = bounds.query()
+        if filters:
+            query.append(("filters", json.dumps(filters, ensure_ascii=False, separators=(",", ":"))))
+        query += [("page", str(number)), ("page_size", str(page_size))]
+        try:
+            body = self._api.get(self._base, query, look=self._look(with_filters=bool(filters)))
+        except VendorError as error:
+            if error.code == "400":
+                error.hint = _WINDOW_HINT
+            raise
+        return _page(body, number)
+
+    def count(self, bounds: Bounds) -> int:
+        """How many events a span of time has; filters are not documented for it (sheet section 2.D)."""
+        body = self._api.get(f"{self._base}/count", bounds.query(), look=self._look())
+        number = body.get("count") if isinstance(body, dict) else None
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise BadResponse("Edgecast answered count without a number.")
+        return number
+
+    def event(self, event_id: str) -> Raw | None:
+        """One event by its ``Event ID``, its ``id``, or the id that a block page showed (sheet section 2.B).
+
+        Returns:
+            None when there is none, for which the vendor's pages give three answers.
+        """
+        try:
+            body = self._api.get(f"{self._base}/{segment(event_id)}", look=self._look(may_be_empty=True))
+        except NotFound:
+            return None
+        except VendorError as error:
+            if error.code != "400":
+                raise
+            self.fields()  # an account number that is not known gives 400 too, here as well
+            return None
+        event = body.get("event") if isinstance(body, dict) else None
+        return event if isinstance(event, dict) and event else None
+
+    def fields(self) -> list[Raw]:
+        """The fields that filters may name, each with name, data_type and description (sheet section 2.C)."""
+        body = self._api.get(f"{self._base}/fields", look=self._look())
+        fields = body.get("fields") if isinstance(body, dict) else None
+        if not isinstance(fields, list):
+            raise BadResponse("Edgecast answered fields without a list of fields.")
+        return [field for field in fields if isinstance(field, dict)]
+
+    def _look(self, *, with_filters: bool = False, may_be_empty: bool = False) -> Look:
+        """What is special here: the service's clock, 500 for wrong filters, and answers without a body."""
+        faults = 0
+
+        def look(response: Response) -> Verdict | None:
+            nonlocal faults
+            self._date = response.headers.get("date") or self._date
+            if with_filters and response.status == 500:
+                faults += 1
+                if faults > 1:
+                    raise _filter_error()
+                return RETRY_AS(_filter_error())
+            if may_be_empty and response.status in (200, 204) and not response.body.strip():
+                return ACCEPT
+            return None
+
+        return look
+
+
+def _filter_error() -> VendorError:
+    return VendorError(
+        "Edgecast answered a request with event_filters with HTTP 500, which is its answer to wrong filters.",
+        hint="Check the names and values in event_filters; fields: true lists the names.",
+        code="500",
+    )
+
+
+def _page(body: t.Any, asked: int) -> Page:
+    events = body.get("events") if isinstance(body, dict) else None
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+        raise BadResponse(
+            "Edgecast answered without a list of events.", hint="Check api_url: another service may answer there."
+        )
+    return Page(
+        events=events,
+        number=_whole(body.get("page"), asked),
+        page_of=_whole(body.get("page_of"), 1),
+        time_from=_seconds(body.get("time_from")),
+        time_to=_seconds(body.get("time_to")),
+    )
+
+
+def _whole(value: t.Any, default: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return default
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return default
+
+
+def _seconds(value: t.Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _words(body: t.Any) -> str | None:
+    """The vendor's own words: the Defend family has ``errors``, general services ``Message`` (sheet section 4)."""
+    if not isinstance(body, dict):
+        return body if isinstance(body, str) else None
+    errors = body.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            return t.cast(str, error["message"])
+    return next((body[name] for name in ("Message", "message") if isinstance(body.get(name), str)), None)
+
+
+def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> EdgecastClient:
+    """The client that the options of a task, and the environment, describe. Sends nothing.
+
+    Raises:
+        OptionError: an option is missing or malformed.
+    """
+    return EdgecastClient(resolve(params, environ), settings_from(params))

@@ -1,0 +1,120 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fields of an event: the vendor's name, ours, type, and where it stands (sheet sections 2.A.4, 2.A.5 and 10).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._records.model import Action, Severity
+
+EVENT, SUB_EVENT = "event", "sub_event"
+
+
+class Field(t.NamedTuple):
+    """One field.
+
+    Attributes:
+        vendor: name at the vendor, spaces and case included.
+        ours: name in our record; ``details.x`` is a member of ``details``, ``sub_events[].x`` of each sub event.
+        type: the vendor's type.
+        where: ``event`` or ``sub_event``.
+        pushed: name in logs that Edgecast pushes (RTLD, sheet section 9), or None.
+        sensitive: whether it may hold passwords or card data, and is left out unless sensitive data is kept.
+    """
+
+    vendor: str
+    ours: str
+    type: str
+    where: str = EVENT
+    pushed: str | None = None
+    sensitive: bool = False
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("id", "id", "string"),
+    Field("Event ID", "details.event_id", "string", pushed="uuid"),
+    Field("Timestamp", "time", "string"),
+    Field("Epoch Time", "time", "float", pushed="timestamp"),
+    Field("Action Type", "action", "string", pushed="action_type"),
+    Field("Profile Type", "details.profile_type", "string", pushed="waf_profile_type"),
+    Field("Profile Name", "profile", "string", pushed="waf_profile_name"),
+    Field("Instance Name", "details.instance_name", "string", pushed="waf_instance_name"),
+    Field("Rule Message", "message", "string", pushed="rule_message"),
+    Field("Rule Policy", "details.rule_policy", "string"),
+    Field("Rule Tags", "categories", "string", pushed="rule_tags"),
+    Field("Sub Event Count", "details.sub_event_count", "integer", pushed="sub_events_count"),
+    Field("Sub Events", "sub_events", "array", pushed="sub_events"),
+    Field("Client IP", "client_ip", "string", pushed="client_ip"),
+    Field("Country Code", "country", "string", pushed="client_country_code"),
+    Field("Country Name", "details.country_name", "string", pushed="client_country"),
+    Field("City Name", "details.city", "string", pushed="client_city"),
+    Field("Host", "host", "string", pushed="host"),
+    Field("URL", "url", "string", pushed="url"),
+    Field("User Agent", "user_agent", "string", pushed="user_agent"),
+    Field("Referer", "referer", "string", pushed="referer"),
+    Field("Referrer", "referer", "string"),
+    Field("Acl ID", "details.acl_id", "string"),
+    Field("Acl Name", "details.acl_name", "string"),
+    Field("Bots ID", "details.bots_id", "string"),
+    Field("Bots Name", "details.bots_name", "string"),
+    Field("Rules Config ID", "details.rules_config_id", "string"),
+    Field("Rules Config Name", "details.rules_config_name", "string"),
+    Field("Scope ID", "details.scope_id", "string"),
+    Field("Scope Name", "details.scope_name", "string"),
+    # Deprecated, and part of the sub events since.
+    Field("Rule ID", "sub_events[].rule_id", "integer"),
+    Field("Rule Severity", "sub_events[].severity", "integer"),
+    Field("Matched On", "sub_events[].matched_on", "string"),
+    Field("Matched Value", "sub_events[].matched_value", "string", sensitive=True),
+    Field("Matched Data", "sub_events[].matched_value", "string", sensitive=True),
+    # Of each sub event.
+    Field("Rule ID", "sub_events[].rule_id", "integer", SUB_EVENT),
+    Field("Rule Message", "sub_events[].message", "string", SUB_EVENT),
+    Field("Rule Severity", "sub_events[].severity", "integer", SUB_EVENT),
+    Field("Total Anomaly Score", "sub_events[].total_score", "integer", SUB_EVENT),
+    Field("Matched On", "sub_events[].matched_on", "string", SUB_EVENT),
+    Field("Matched Value", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
+    Field("Matched Data", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
+)
+"""Every field that the vendor's page names; all of them are optional in an answer."""
+
+TEXTS: dict[str, str] = {
+    field.vendor: field.ours
+    for field in FIELDS
+    if field.where == EVENT and field.type == "string" and "." not in field.ours and "[" not in field.ours
+    if field.ours not in ("id", "time", "action", "categories", "url", "referer")
+}
+"""Fields of an event that are taken over as they are."""
+
+DETAILS: dict[str, str] = {
+    field.vendor: field.ours.removeprefix("details.") for field in FIELDS if field.ours.startswith("details.")
+}
+"""Fields of an event that only this vendor has."""
+
+COMPUTED = ("total_score", "sqli_score", "xss_score")
+"""Members of ``details`` that come from the rule message, which names the scores."""
+
+EVENT_NAMES = frozenset(field.vendor for field in FIELDS if field.where == EVENT)
+SUB_EVENT_NAMES = frozenset(field.vendor for field in FIELDS if field.where == SUB_EVENT)
+PUSHED: dict[str, str] = {field.pushed: field.vendor for field in FIELDS if field.pushed}
+
+ACTIONS: dict[str, Action] = {
+    "BLOCK_REQUEST": "blocked",
+    "DROP_REQUEST": "blocked",
+    "CUSTOM_RESPONSE": "redirected",
+    "REDIRECT_302": "redirected",
+    "ALERT": "alerted",
+    "NOP": "alerted",
+    "BROWSER_CHALLENGE": "challenged",
+}
+"""The list is open (sheet section 2.A.6)."""
+
+AUDIT = "AUDIT"
+"""The profile type that only looks: whatever its action says, the request was let through."""
+
+SEVERITIES: tuple[Severity, ...] = ("critical", "critical", "critical", "high", "medium", "low", "info")
+"""By the vendor's number, 0 to 6; -1 is unset."""

@@ -1,0 +1,293 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Edgecast's events to :class:`Event` (sheet section 10).
+
+This module is private to the collection and may change at any time.
+
+A million events pass here, so what is the same for many of them (URLs, messages, rules) is worked out once and
+remembered, within bounds.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import functools
+import hashlib
+import re
+import typing as t
+
+from .._records.codec import dumps_sorted
+from .._records.model import SCHEMA, Event, Severity, SubEvent
+from .._records.urls import address, path_of
+from .fields import (
+    ACTIONS,
+    AUDIT,
+    COMPUTED,
+    DETAILS,
+    EVENT_NAMES,
+    PUSHED,
+    SEVERITIES,
+    SUB_EVENT_NAMES,
+    TEXTS,
+)
+from .listing import id_of
+
+SOURCE = "edgecast"
+Raw = dict[str, t.Any]
+
+_BLANK: dict[str, t.Any] = {
+    "record": "event",
+    "schema": SCHEMA,
+    "source": SOURCE,
+    "id": "",
+    "time": None,
+    "action": "unknown",
+    "action_native": None,
+    "client_ip": None,
+    "country": None,
+    "host": None,
+    "url": None,
+    "path": None,
+    "method": None,
+    "user_agent": None,
+    "referer": None,
+    "categories": None,
+    "rule_ids": None,
+    "message": None,
+    "severity": "unknown",
+    "severity_native": None,
+    "profile": None,
+    "sub_events": None,
+    "details": None,
+}
+_NO_DETAILS: dict[str, t.Any] = dict.fromkeys((*DETAILS.values(), *COMPUTED))
+_PLACES: dict[str, tuple[bool, str]] = {
+    **{vendor: (True, ours) for vendor, ours in TEXTS.items()},
+    **{vendor: (False, ours) for vendor, ours in DETAILS.items() if ours != "sub_event_count"},
+}
+"""Fields that are texts: whether they belong to the record itself or to its details, and their name there."""
+
+UNSET = len(SEVERITIES)
+"""Number of a severity that is none; the worst has the lowest number."""
+_LEVELS: dict[int | None, tuple[Severity, str | None, bool]] = {
+    **{level: (severity, str(level), True) for level, severity in enumerate(SEVERITIES)},
+    -1: ("unknown", "-1", True),
+    None: ("unknown", None, False),
+}
+_NO_LEVEL: tuple[Severity, str | None, bool] = ("unknown", None, False)
+_SCORES = re.compile(
+    r"Total Score:\s*(-?\d{1,9})(?:\s*,\s*SQLi\s*=\s*(-?\d{0,9}))?(?:\s*,\s*XSS\s*=\s*(-?\d{0,9}))?", re.IGNORECASE
+)
+_DEPRECATED = ("Rule ID", "Rule Severity", "Matched On", "Matched Value", "Matched Data")
+_CONTENT_WITHOUT = "Epoch Time"
+"""A binary float with noise: no evidence of a change as long as there is a Timestamp."""
+
+
+class EventNormaliser:
+    """Turns the vendor's events into ours. One for each thread: it counts what it does not know.
+
+    Args:
+        keep_sensitive: keep matched values, and passwords and tokens in URLs.
+        include_raw: add the vendor's object, as it came, as ``raw``.
+        raw_as: how ``raw`` is stored; JSON text for a file, so that query engines agree on one schema.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep_sensitive: bool = False,
+        include_raw: bool = False,
+        raw_as: t.Callable[[Raw], t.Any] = dict,
+    ) -> None:
+        self._keep = keep_sensitive
+        self._include_raw = include_raw
+        self._raw_as = raw_as
+        self.unknown: collections.Counter[str] = collections.Counter()
+
+    def event(self, raw: Raw, moment: dt.datetime | None = None) -> Event:
+        """One event. Never fails on a value: what is not understood is None or ``unknown``, and counted.
+
+        Args:
+            raw: the vendor's object.
+            moment: what :func:`time_of` says of it, for a caller that knows it already.
+        """
+        record = _BLANK.copy()
+        record["details"] = details = _NO_DETAILS.copy()
+        for name, value in raw.items():
+            place = _PLACES.get(name)
+            if place is None:
+                if name not in EVENT_NAMES:
+                    self._count("field", name)
+            elif place[0]:
+                record[place[1]] = value if type(value) is str else text(value)
+            else:
+                details[place[1]] = value if type(value) is str else text(value)
+        record["id"] = id_of(raw)
+        moment = moment or time_of(raw)
+        record["time"] = None if moment is None else moment.isoformat()[:-6] + "Z"
+        details["sub_event_count"] = whole(raw.get("Sub Event Count"))
+        tags = raw.get("Rule Tags")
+        record["categories"] = [tags] if type(tags) is str and tags else _texts(tags)
+        self._act(record, raw.get("Action Type"), details["profile_type"])
+        self._add_addresses(record, raw)
+        self._add_sub_events(record, raw)
+        message = record["message"]
+        if message is not None and "core" in message:
+            details["total_score"], details["sqli_score"], details["xss_score"] = scores(message)
+        if self._include_raw:
+            record["raw"] = self._raw_as(raw)
+        return t.cast(Event, record)
+
+    def _act(self, record: Raw, native: t.Any, profile_type: t.Any) -> None:
+        if type(native) is not str:
+            native = text(native)
+        action = ACTIONS.get(native) if native is not None else None
+        if action is None:
+            self._count("Action Type", native)
+        elif profile_type == AUDIT:
+            action = "alerted"
+        record["action"] = action or "unknown"
+        record["action_native"] = native
+
+    def _add_addresses(self, record: Raw, raw: Raw) -> None:
+        url = text(raw.get("URL"))
+        if url is not None:
+            if self._keep:
+                record["url"], record["path"] = url, path_of(url)
+            else:
+                record["url"], record["path"] = address(url)
+        referer = text(raw.get("Referer") or raw.get("Referrer"))
+        if referer is not None:
+            record["referer"] = referer if self._keep else address(referer)[0]
+
+    def _add_sub_events(self, record: Raw, raw: Raw) -> None:
+        listed = raw.get("Sub Events")
+        if not listed and "Rule ID" in raw:
+            # The old way: one rule, told in the event itself.
+            listed = [{name: raw[name] for name in _DEPRECATED if name in raw}]
+        record["sub_events"] = sub_events = []
+        record["rule_ids"] = rule_ids = []
+        worst = UNSET
+        before = 0
+        for item in listed if type(listed) is list else ():
+            if type(item) is not dict:
+                self._count("Sub Events", type(item).__name__)
+                continue
+            level, sub_event = self._sub_event(item)
+            total = sub_event["total_score"]
+            if total is not None:
+                sub_event["score"] = total - before
+                before = total
+            if level < worst:
+                worst = level
+            sub_events.append(sub_event)
+            rule_id = sub_event["rule_id"]
+            if rule_id is not None and rule_id not in rule_ids:
+                rule_ids.append(rule_id)
+        if worst < UNSET:
+            record["severity"] = SEVERITIES[worst]
+            record["severity_native"] = str(worst)
+
+    def _sub_event(self, item: Raw) -> tuple[int, SubEvent]:
+        """The number of its severity, or UNSET, and the sub event, still without its own score."""
+        get = item.get
+        native = get("Rule Severity")
+        level = native if type(native) is int else whole(native)
+        severity, shown, known = _LEVELS.get(level, _NO_LEVEL)
+        if not known:
+            shown = text(native)
+            self._count("Rule Severity", native)
+        if not item.keys() <= SUB_EVENT_NAMES:
+            for name in item.keys() - SUB_EVENT_NAMES:
+                self._count("field", name)
+        rule_id = get("Rule ID")
+        message = get("Rule Message")
+        matched_on = get("Matched On")
+        total = get("Total Anomaly Score")
+        sub_event: SubEvent = {
+            "rule_id": str(rule_id) if type(rule_id) is int else text(rule_id),
+            "message": message if type(message) is str else text(message),
+            "severity": severity,
+            "severity_native": shown,
+            "score": None,
+            "total_score": total if type(total) is int else whole(total),
+            "matched_on": matched_on if type(matched_on) is str else text(matched_on),
+            "matched_value": text(get("Matched Value") or get("Matched Data")) if self._keep else None,
+        }
+        return UNSET if severity == "unknown" or level is None else level, sub_event
+
+    def _count(self, field: str, value: t.Any) -> None:
+        if value is not None:
+            # A vendor's new word must not fill the counter with garbage, so it is cut to a name's length.
+            self.unknown[f"{field}={str(value)[:40]}"] += 1
+
+
+def text(value: t.Any) -> str | None:
+    """A vendor's text; numbers become text, and nothing and empty text are None."""
+    if type(value) is str:
+        return value or None
+    if value is None or isinstance(value, (dict, list)):
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def whole(value: t.Any) -> int | None:
+    """A vendor's whole number, which may come as text; None for anything else."""
+    if type(value) is int:
+        return value
+    if isinstance(value, bool) or not isinstance(value, (str, float)):
+        return None
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _texts(value: t.Any) -> list[str]:
+    """Tags come as one text, and in pushed logs as a list."""
+    if isinstance(value, list):
+        return [found for found in map(text, value) if found is not None]
+    one = text(value)
+    return [] if one is None else [one]
+
+
+@functools.lru_cache(maxsize=4096)
+def scores(message: str) -> tuple[int | None, int | None, int | None]:
+    """Total, SQL injection and cross-site scripting score that a rule message names; None for each it does not."""
+    match = _SCORES.search(message)
+    if match is None:
+        return None, None, None
+    total, sqli, xss = (whole(found) for found in match.groups())
+    return total, sqli, xss
+
+
+def time_of(raw: Raw) -> dt.datetime | None:
+    """When an event happened, UTC: its ``Timestamp``, else its ``Epoch Time``; None when neither can be read."""
+    stamp = raw.get("Timestamp")
+    if type(stamp) is str:
+        try:
+            moment = dt.datetime.fromisoformat(stamp)
+            if moment.tzinfo is dt.UTC:
+                return moment
+            return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+        except (ValueError, OverflowError):
+            pass
+    epoch = raw.get("Epoch Time")
+    try:
+        return dt.datetime.fromtimestamp(float(epoch), dt.UTC) if epoch is not None else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def content_of(raw: Raw) -> str:
+    """16 hexadecimal digits of what the vendor says, whatever the order of its keys and the noise of its floats."""
+    if "Timestamp" in raw and _CONTENT_WITHOUT in raw:
+        raw = raw.copy()
+        del raw[_CONTENT_WITHOUT]
+    return hashlib.blake2b(dumps_sorted(raw), digest_size=8).hexdigest()
+
+
+def from_pushed(pushed: Raw) -> Raw:
+    """An event of the logs that Edgecast pushes, under the names of the event log (sheet section 9)."""
+    return {PUSHED.get(name, name): value for name, value in pushed.items()}

@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collect the container scan logs of Carbon Black Cloud."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: carbon_black_scan_log_export
+short_description: Collect the container scan logs of Carbon Black Cloud
+version_added: 1.0.0
+description:
+  - Collects when container images were scanned, and what was found, into a directory of NDJSON files, run after run,
+    without losing or repeating a scan, in the form that all sources of this collection share.
+  - A day with 10,000 rows or more is read in halves, down to one second. A single second with that many cannot be
+    read, and fails.
+  - Rows have no id. Two with the same tag, digest, time and source count as one.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._attributes.actiongroup_carbon_black
+  - appsec.perimeter._export
+  - appsec.perimeter._carbon_black.criteria
+  - appsec.perimeter._connection
+  - appsec.perimeter._carbon_black
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Everything is read, and nothing is written.
+  diff_mode:
+    support: none
+    details:
+      - What is written is too large to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - RV(ignore:changed) is true only when scans were written.
+options:
+  malware_findings:
+    description:
+      - Whether each row with malware is also written as a finding, in a line of its own.
+      - Another value is another stream, which needs a O(dest) of its own.
+    type: bool
+    default: false
+notes:
+  - The default of O(lag) is one minute, and that of O(overlap) is ten. How long the service keeps scan logs is not
+    documented.
+  - O(criteria) must not name a span of time, which is the collector's own.
+  - Names and tags of images are what others chose. Never use them as templates, commands or unescaped text.
+seealso:
+  - module: appsec.perimeter.carbon_black_scan_log_info
+"""
+
+EXAMPLES = r"""
+- name: Collect what is new, at first the last week
+  appsec.perimeter.carbon_black_scan_log_export:
+    dest: /var/spool/perimeter/carbon-black
+    first_run: lookback
+    lookback: 7d
+
+- name: Collect what a cluster scan saw in production, with a finding for each image with malware
+  appsec.perimeter.carbon_black_scan_log_export:
+    dest: /var/spool/perimeter/carbon-black-production
+    criteria:
+      clusters: ["prod:cluster-a"]
+      sources: CLUSTER_SCAN
+    malware_findings: true
+    first_run: now
+"""
+
+RETURN = r"""
+records:
+  description: How many records were written, or in check mode would be.
+  type: int
+  returned: success
+  sample: 1200
+duplicates:
+  description: How many records came again, unchanged, and were left out.
+  type: int
+  returned: success
+  sample: 17
+changed_rows:
+  description: How many of the written records are new content of a record that was written before.
+  type: int
+  returned: success
+  sample: 0
+gaps:
+  description: Spans of time that were not read and will not be, with C(from), C(to) and C(reason).
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+segments:
+  description: The files that were written, relative to O(dest).
+  type: list
+  elements: str
+  returned: success
+  sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
+position:
+  description: Up to when the stream is collected now, UTC.
+  type: str
+  returned: success
+  sample: "2026-01-31T09:00:00Z"
+complete:
+  description: Whether everything up to the lag was read.
+  type: bool
+  returned: success
+  sample: true
+unknown_values:
+  description:
+    - Words and fields of the service that this version does not know, with how often they occurred. A severity that
+      is not known counts as V(unknown).
+  type: dict
+  returned: success
+  sample: {severity=NEGLIGIBLE: 2}
+stats:
+  description: What the task cost, and what was seen. Times are seconds.
+  type: dict
+  returned: always
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}
+error:
+  description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: authentication
+    message: "Carbon Black Cloud refused the credentials (HTTP 401): user is not authorized."
+    hint: Nothing more was sent, so that the account is not locked. Check api_id and api_secret_key.
+    code: "401"
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.export import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import CARBON_BLACK, EXPORT, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
+
+
+def main() -> None:
+    """Entry point."""
+    own = Spec(
+        options={
+            "criteria": {"type": "dict"},
+            "search": {"type": "str"},
+            "malware_findings": {"type": "bool", "default": False},
+        }
+    )
+    run_vendor_module(CARBON_BLACK.merge(EXPORT).merge(own), connect, run)
+
+
+if __name__ == "__main__":
+    main()

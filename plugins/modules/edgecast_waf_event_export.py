@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collect the event log of Edgecast WAF."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: edgecast_waf_event_export
+short_description: Collect the event log of Edgecast WAF
+version_added: 1.0.0
+description:
+  - Collects what Edgecast WAF blocked or saw into a directory of NDJSON files, run after run, without losing or
+    repeating an event, in the form that all sources of this collection share.
+  - Spans of time are read side by side, the pages of each one after the other. When events arrive or vanish meanwhile,
+    which shifts the pages, the span is read once more.
+  - The service keeps events for 30 days. What was not collected by then is told as a gap.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._attributes.actiongroup_edgecast
+  - appsec.perimeter._export
+  - appsec.perimeter._edgecast.filters
+  - appsec.perimeter._connection
+  - appsec.perimeter._edgecast
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Everything is read, and nothing is written.
+  diff_mode:
+    support: none
+    details:
+      - What is written is too large to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - RV(ignore:changed) is true only when events were written.
+notes:
+  - Events contain attack payloads. Never use them as templates, commands or unescaped text.
+  - The default of O(lag) is two minutes, and that of O(overlap) is five.
+seealso:
+  - module: appsec.perimeter.edgecast_waf_event_info
+"""
+
+EXAMPLES = r"""
+- name: Collect what is new, at first the last week
+  appsec.perimeter.edgecast_waf_event_export:
+    dest: /var/spool/perimeter/edgecast
+    first_run: lookback
+    lookback: 7d
+
+- name: Collect only what was blocked at two hosts, compressed, for ninety days
+  appsec.perimeter.edgecast_waf_event_export:
+    dest: /var/spool/perimeter/edgecast-blocked
+    event_filters:
+      Host: [www.example.com, shop.example.com]
+      Action Type: BLOCK_REQUEST
+    compress: true
+    retain_days: 90
+    first_run: now
+"""
+
+RETURN = r"""
+records:
+  description: How many records were written, or in check mode would be.
+  type: int
+  returned: success
+  sample: 1200
+duplicates:
+  description: How many records came again, unchanged, and were left out.
+  type: int
+  returned: success
+  sample: 17
+changed_rows:
+  description: How many of the written records are new content of a record that was written before.
+  type: int
+  returned: success
+  sample: 0
+gaps:
+  description: Spans of time that were not read and will not be, with C(from), C(to) and C(reason).
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+segments:
+  description: The files that were written, relative to O(dest).
+  type: list
+  elements: str
+  returned: success
+  sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
+position:
+  description: Up to when the stream is collected now, UTC.
+  type: str
+  returned: success
+  sample: "2026-01-31T09:00:00Z"
+complete:
+  description: Whether everything up to the lag was read.
+  type: bool
+  returned: success
+  sample: true
+unknown_values:
+  description:
+    - Words and fields of the service that this version does not know, with how often they occurred.
+  type: dict
+  returned: success
+  sample: {Action Type=QUANTUM_CHALLENGE: 2}
+stats:
+  description: What the task cost, and what was seen. Times are seconds.
+  type: dict
+  returned: always
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}
+error:
+  description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: authentication
+    message: "Edgecast refused the credentials (HTTP 401): Access Denied."
+    hint: Nothing more was sent, so that the account is not locked. Check token and account_number.
+    code: "401"
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.export import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import EDGECAST, EXPORT, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
+
+
+def main() -> None:
+    """Entry point."""
+    own = Spec(options={"event_filters": {"type": "dict"}})
+    run_vendor_module(EDGECAST.merge(EXPORT).merge(own), connect, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -45,3 +45,48 @@ attributes:
       - appsec.perimeter.qualys
       - appsec.perimeter.all
 """
+
+    ACTIONGROUP_SCUTUM = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/appsec.perimeter.scutum) in C(module_defaults) to set the connection once for all tasks.
+    support: full
+    membership:
+      - appsec.perimeter.scutum
+      - appsec.perimeter.all
+"""
+
+    ACTIONGROUP_INDUSFACE = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/appsec.perimeter.indusface) in C(module_defaults) to set the connection once for all tasks.
+    support: full
+    membership:
+      - appsec.perimeter.indusface
+      - appsec.perimeter.all
+"""
+
+    ACTIONGROUP_EDGECAST = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/appsec.perimeter.edgecast) in C(module_defaults) to set the connection once for all tasks.
+    support: full
+    membership:
+      - appsec.perimeter.edgecast
+      - appsec.perimeter.all
+"""
+
+    ACTIONGROUP_CARBON_BLACK = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/appsec.perimeter.carbon_black) in C(module_defaults) to set the connection once for all
+      tasks.
+    support: full
+    membership:
+      - appsec.perimeter.carbon_black
+      - appsec.perimeter.all
+"""

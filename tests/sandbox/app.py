@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from .carbon_black import CarbonBlack, CarbonBlackSettings
 from .clock import Clock
 from .control import Control
 from .counters import Counters
+from .edgecast import Edgecast, EdgecastSettings
 from .faults import Faults
+from .indusface import Indusface, IndusfaceSettings
+from .log_room import LogClock
 from .qualys import Qualys, QualysSettings, State
+from .receivers import Receivers, ReceiversSettings
+from .scutum import Scutum, ScutumSettings
 from .server import Server
 from .service import Service
 from .switches import Switches
@@ -39,6 +45,12 @@ class Settings:
     client_secret: str = "sandbox_secret"
     page_cap: int = 1000
     prewarm: Sequence[str] = ()
+    log_anchor: str | None = None
+    indusface: Mapping[str, Any] | None = None
+    edgecast: Mapping[str, Any] | None = None
+    scutum: Mapping[str, Any] | None = None
+    carbon_black: Mapping[str, Any] | None = None
+    receivers: Mapping[str, Any] | None = None
     switches: Mapping[str, Any] | None = None
 
 
@@ -52,12 +64,28 @@ class Sandbox:
         self.switches = Switches(self.settings.switches)
         self.clock = Clock()
         self._qualys = Qualys(self._qualys_settings(), self.switches, self.counters, self.clock)
-        self._control = Control(
-            self.counters, self.faults, self.switches, self.reset, self.clock, self._qualys.controls()
+        self.log_clock = LogClock(self.settings.log_anchor)
+        self._make_log_rooms()
+        controls = self._qualys.controls() | {"log_clock/freeze": self.log_clock.freeze}
+        controls |= {"log_clock/advance": self.log_clock.advance}
+        for room in self._log_rooms:
+            controls |= room.controls()
+        self._control = Control(self.counters, self.faults, self.switches, self.reset, self.clock, controls)
+        self._service = Service(
+            [self._qualys, *self._log_rooms], self.counters, self.faults, self.switches, self._control
         )
-        self._service = Service([self._qualys], self.counters, self.faults, self.switches, self._control)
         self._service.latency_s = self.settings.latency_ms / 1000
         self._server: Server | None = None
+
+    def _make_log_rooms(self) -> None:
+        chosen = self.settings
+        shared = (chosen.seed, self.switches, self.counters, self.log_clock)
+        self.indusface = Indusface(IndusfaceSettings(**chosen.indusface or {}), *shared)
+        self.edgecast = Edgecast(EdgecastSettings(**chosen.edgecast or {}), *shared)
+        self.scutum = Scutum(ScutumSettings(**chosen.scutum or {}), *shared)
+        self.carbon_black = CarbonBlack(CarbonBlackSettings(**chosen.carbon_black or {}), *shared)
+        self.receivers = Receivers(ReceiversSettings(**chosen.receivers or {}), *shared)
+        self._log_rooms = (self.indusface, self.edgecast, self.scutum, self.carbon_black, self.receivers)
 
     def _qualys_settings(self) -> QualysSettings:
         chosen = self.settings
@@ -127,11 +155,16 @@ class Sandbox:
     def reset(self) -> None:
         """State and clock back to the seed; switches, faults and counters stay."""
         self.clock.reset()
+        self._reset_rooms()
+
+    def _reset_rooms(self) -> None:
         self._qualys.reset()
+        for room in self._log_rooms:
+            room.reset()
 
     def start(self) -> Sandbox:
         """Seed, then listen."""
-        self._qualys.reset()
+        self._reset_rooms()
         for target in self.settings.prewarm:
             self._qualys.prewarm(target)
         # The seed lives as long as the process; scanning it in every collection would only cost time.

@@ -16,6 +16,7 @@ from .app import Sandbox, Settings
 from .switches import SWITCHES
 
 _DEFAULT = Settings()
+LOG_SERVICES = ("indusface", "edgecast", "scutum", "carbon_black", "receivers")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,6 +34,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
     parser.add_argument("--client-id", default=_DEFAULT.client_id)
     parser.add_argument("--client-secret-env", metavar="NAME", help="environment variable that holds the secret")
+    parser.add_argument("--log-anchor", metavar="TIME", help="freeze the clock of the log services at this UTC time")
+    for name in LOG_SERVICES:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=json.loads, metavar="JSON", help="settings of this log service"
+        )
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help=", ".join(SWITCHES))
     parser.add_argument(
         "--prewarm",
@@ -79,6 +85,8 @@ def _sandbox(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
         client_secret=_from_environment(parser, arguments.client_secret_env, _DEFAULT.client_secret),
         switches=_switches(parser, arguments.switch),
         prewarm=arguments.prewarm,
+        log_anchor=arguments.log_anchor,
+        **{name: getattr(arguments, name) for name in LOG_SERVICES},
     )
 
 

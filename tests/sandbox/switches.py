@@ -126,6 +126,52 @@ SWITCHES: dict[str, Switch] = {
     "kb_doctype": Switch(("on", "off"), "off", "a document type declaration with a system identifier in its replies"),
     "gzip": Switch(("on", "off"), "off", "compress replies when the client accepts it"),
     "clock": Switch(("virtual", "real"), "virtual", "virtual starts at 2026-11-01T00:00:00Z"),
+    "scutum_rate_limit": Switch((), "25", "Scutum: calls per window and key before 429; 0 is unlimited"),
+    "scutum_rate_window_s": Switch((), "300", "Scutum: length of the window, by the clock of the log services"),
+    "scutum_retry_after": Switch(("on", "off"), "off", "Scutum: Retry-After on 429"),
+    "scutum_literal_z": Switch(("accept", "reject"), "accept", "Scutum: a time that ends in Z"),
+    "scutum_source_address": Switch(("allowed", "refused"), "allowed", "Scutum: whether the caller may call"),
+    "scutum_markers": Switch(
+        ("good", "repeat", "missing", "stray"), "good", "Scutum: next_marker; stray has one although nothing follows"
+    ),
+    "indusface_service_type": Switch(("sample", "table"), "sample", "Indusface: ServicType or ServiceType"),
+    "indusface_words": Switch(("sample", "table"), "sample", "Indusface: PASS, NEW, OPEN or Pass, New, Opened"),
+    "indusface_ids": Switch(("sample", "swapped"), "sample", "Indusface: ids and scores in their types, or the others"),
+    "indusface_shape": Switch(
+        ("siblings", "nested", "broken"), "siblings", "Indusface: several scan logs, as the sample nests them or not"
+    ),
+    "indusface_refusal": Switch(
+        ("401", "403", "page", "redirect"), "401", "Indusface: answer to wrong keys; page is HTML with 200"
+    ),
+    "indusface_range": Switch(("inclusive", "exclusive"), "inclusive", "Indusface: toDate belongs to the range"),
+    "indusface_agent": Switch(("any", "picky"), "any", "Indusface: picky answers 406 unless the agent is a browser"),
+    "edgecast_bounds": Switch(
+        ("after_start", "from_start"), "after_start", "events with start < time <= end, or start <= time < end"
+    ),
+    "edgecast_order": Switch(("newest_first", "oldest_first", "random"), "newest_first", "order of the events"),
+    "edgecast_over_max": Switch(("clamp", "reject"), "clamp", "page_size above 1000"),
+    "edgecast_empty_page_of": Switch(("0", "1"), "0", "page_of when no event matches"),
+    "edgecast_missing_event": Switch(("400", "404", "empty_object"), "400", "answer for an event that does not exist"),
+    "edgecast_error_shape": Switch(("errors", "message"), "errors", "body of an error: errors[].message, or Message"),
+    "edgecast_rate_limit": Switch((), "0", "requests per window before 429 with Retry-After; 0 is unlimited"),
+    "edgecast_rate_limit_window_s": Switch((), "60", "length of that window"),
+    "carbon_black_bounds": Switch(
+        ("start", "both", "neither"), "start", "bounds of scan_time that are inclusive: the start only, both, neither"
+    ),
+    "carbon_black_both_times": Switch(("reject", "accept"), "reject", "range and start and end together"),
+    "carbon_black_times": Switch(("strict", "lenient"), "strict", "lenient accepts a day of one digit"),
+    "carbon_black_deep_start": Switch(("500", "400", "allow"), "500", "start + rows above 10,000"),
+    "carbon_black_num_found_capped": Switch(_BOOL, "false", "num_found never is above 10,000"),
+    "carbon_black_unknown_facet": Switch(("omit", "reject"), "omit", "a facet field that is not known"),
+    "carbon_black_metadata": Switch(("full", "missing"), "full", "missing: no namespaces and no host names"),
+    "carbon_black_error_shape": Switch(
+        ("message", "error_message", "reason"), "message", "where an error has its words"
+    ),
+    "carbon_black_token_life_s": Switch((), "1800", "expires_in of a token of VMware Cloud"),
+    "carbon_black_rate_limit": Switch(
+        (), "0", "requests per window before 429; calls meanwhile extend it; 0 is unlimited"
+    ),
+    "carbon_black_rate_limit_window_s": Switch((), "60", "length of that window"),
 }
 
 

@@ -97,3 +97,123 @@ def filter_option(name: str = "filters") -> Options:
         },
         "filters_strict": {"type": "bool", "default": True},
     }
+
+
+INDUSFACE = CONNECTION.merge(
+    Spec(
+        options={
+            "api_url": {"type": "str"},
+            "access_key": {"type": "str", "no_log": True},
+            "secret_key": {"type": "str", "no_log": True},
+            "user_agent": {"type": "str"},
+        }
+    )
+)
+
+EDGECAST = CONNECTION.merge(
+    Spec(
+        options={
+            "api_url": {"type": "str"},
+            "account_number": {"type": "str"},
+            "token": {"type": "str", "no_log": True},
+        }
+    )
+)
+
+SCUTUM = CONNECTION.merge(
+    Spec(
+        options={
+            "api_url": {"type": "str"},
+            "api_key": {"type": "str", "no_log": True},
+            "scutum_host": {"type": "str"},
+            "scutum_id": {"type": "str"},
+        }
+    )
+)
+
+CARBON_BLACK = CONNECTION.merge(
+    Spec(
+        options={
+            "api_url": {"type": "str"},
+            "org_key": {"type": "str"},
+            "api_id": {"type": "str"},
+            "api_secret_key": {"type": "str", "no_log": True},
+            "csp_url": {"type": "str"},
+            "csp_client_id": {"type": "str"},
+            "csp_client_secret": {"type": "str", "no_log": True},
+            "csp_api_token": {"type": "str", "no_log": True},
+        },
+        mutually_exclusive=[
+            ("api_id", "csp_client_id", "csp_api_token"),
+            ("api_secret_key", "csp_client_secret", "csp_api_token"),
+        ],
+    )
+)
+
+EXPORT = Spec(
+    options={
+        "dest": {"type": "path", "required": True},
+        "first_run": {"type": "str", "choices": ["fail", "lookback", "now"], "default": "fail"},
+        "lookback": {"type": "str", "default": "7d"},
+        "lag": {"type": "str"},
+        "overlap": {"type": "str"},
+        "sweep": {"type": "str"},
+        "backfill": {
+            "type": "dict",
+            "options": {"from": {"type": "str", "required": True}, "to": {"type": "str", "required": True}},
+        },
+        "compress": {"type": "bool", "default": False},
+        "retain_days": {"type": "int"},
+        "segment_mode": {"type": "str", "default": "0600"},
+        "segment_group": {"type": "str"},
+        "sensitive": {"type": "str", "choices": ["redact", "keep"], "default": "redact"},
+        "include_raw": {"type": "bool", "default": False},
+    }
+)
+"""What all log exports share (DESIGN.md section 3): the stream's directory, and how the collector moves."""
+
+
+def _sink_secret(variable: str) -> dict[str, t.Any]:
+    return {"type": "str", "no_log": True, "fallback": (env_fallback, [variable])}
+
+
+DELIVER = CONNECTION.merge(
+    Spec(
+        options={
+            "spool": {"type": "path", "required": True},
+            "sink": {
+                "type": "str",
+                "choices": ["splunk_hec", "elasticsearch", "syslog", "webhook", "sql"],
+                "required": True,
+            },
+            "sink_options": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "url": {"type": "str"},
+                    "token": _sink_secret("PERIMETER_SINK_TOKEN"),
+                    "username": {"type": "str"},
+                    "password": _sink_secret("PERIMETER_SINK_PASSWORD"),
+                    "api_key": _sink_secret("PERIMETER_SINK_API_KEY"),
+                    "index": {"type": "str"},
+                    "sourcetype": {"type": "str"},
+                    "acknowledge": {"type": "bool", "default": False},
+                    "host": {"type": "str"},
+                    "port": {"type": "int"},
+                    "tls": {"type": "bool", "default": True},
+                    "facility": {"type": "str", "default": "local0"},
+                    "app_name": {"type": "str", "default": "appsec.perimeter"},
+                    "enterprise_id": {"type": "int", "default": 32473},
+                    "max_message": {"type": "int", "default": 65536},
+                    "format": {"type": "str", "choices": ["json", "ndjson", "cef"]},
+                    "signature_secret": _sink_secret("PERIMETER_SINK_SIGNATURE_SECRET"),
+                    "database_url": _sink_secret("PERIMETER_SINK_DATABASE_URL"),
+                    "table": {"type": "str", "default": "perimeter_records"},
+                    "schema": {"type": "str"},
+                    "batch_records": {"type": "int"},
+                },
+            },
+        }
+    )
+)
+"""What the ``deliver`` module takes. A database URL is a credential as a whole, as it may hold a password."""

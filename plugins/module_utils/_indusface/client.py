@@ -1,0 +1,177 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of Indusface's scan log export: one call, without pages (sheet sections 2 to 4).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+import typing as t
+
+from .._http.errors import AuthenticationFailed, BadResponse, PerimeterError, RedirectRefused, VendorError
+from .._http.governor import Governor
+from .._http.jsonapi import JsonApi
+from .._http.session import HttpSession
+from .._http.settings import HttpSettings, settings_from
+from .._records.codec import loads
+from .connection import Connection, resolve
+
+PATH = "/client/v1/fetch-s3-logs"
+PER_SECONDS = 1.0
+"""Seconds from one call to the next. The vendor documents no limit; this one is ours (sheet section 4)."""
+
+KEY_HINT = (
+    "Check access_key and secret_key. An account has one pair of keys at a time, and a new pair ends the old one: they"
+    " may have been replaced in the portal."
+)
+_PAGE_HINT = f"Check api_url: a login page, a proxy or another service may answer there. {KEY_HINT}"
+_AGENT_HINT = "The protection in front of the service may dislike the agent string: try another one in user_agent."
+_REFUSED = re.compile(r"unauthori[sz]ed|(?:access|secret|api)\s*key|forbidden|credential", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
+
+Raw = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Days:
+    """One day, or the days from the first to the last, both included."""
+
+    first: dt.date
+    last: dt.date
+
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """The parameters: ``date`` for one day, ``fromDate`` and ``toDate`` for several. Never both ways at once."""
+        if self.first == self.last:
+            return (("date", self.first.isoformat()),)
+        return ("fromDate", self.first.isoformat()), ("toDate", self.last.isoformat())
+
+    def __contains__(self, day: dt.date) -> bool:
+        return self.first <= day <= self.last
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Scan logs as they came, and the vendor's own sentence about them."""
+
+    rows: list[Raw]
+    message: str | None
+
+
+class IndusfaceClient:
+    """One account at Indusface WAS.
+
+    Args:
+        connection: who asks.
+        settings: how.
+        session: makes the HTTP session; replaced in tests that bend time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: HttpSettings,
+        *,
+        session: t.Callable[..., HttpSession] = HttpSession,
+    ) -> None:
+        self.connection = connection
+        governor = Governor(1, calls=1, per_seconds=PER_SECONDS)
+        self.http = session(settings, governor=governor, secrets=self.secrets())
+        headers = {"accessKey": connection.access_key, "secretKey": connection.secret_key}
+        if connection.user_agent:
+            headers["User-Agent"] = connection.user_agent
+        self._api = JsonApi(
+            self.http,
+            connection.api_url,
+            vendor="Indusface",
+            headers=headers,
+            loads=loads,
+            words=_words,
+            auth_hint=KEY_HINT,
+            page_hint=_PAGE_HINT,
+            check=_answer,
+        )
+
+    def __enter__(self) -> IndusfaceClient:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.http.close()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be shown."""
+        return self.connection.secrets()
+
+    def server_time(self) -> dt.datetime | None:
+        """The ``Date`` of the newest answer, UTC, or None."""
+        return self._api.server_time()
+
+    def scan_logs(self, days: Days) -> Answer:
+        """The scan logs of these days. That there are none is no error.
+
+        Raises:
+            AuthenticationFailed: the keys were refused, by status or in the body; the run is stopped.
+            VendorError: the vendor refused the request; ``code`` is the HTTP status, or the ``status`` of the body.
+            RedirectRefused, BadResponse: something else than the export answered.
+        """
+        try:
+            return _answer(self._api.get(PATH, days.query()))
+        except RedirectRefused as error:
+            raise _with_hint(error, KEY_HINT) from None
+        except VendorError as error:
+            raise _with_hint(error, _AGENT_HINT if error.code == "406" else "") from None
+
+
+def _answer(body: t.Any) -> Answer:
+    result = body.get("result") if isinstance(body, dict) else None
+    if not isinstance(result, dict):
+        raise BadResponse("Indusface answered without a result.", hint=_PAGE_HINT)
+    rows = result.get("data")
+    status, error = body.get("status"), result.get("error")
+    # "OK" with an error and no data is how an empty day is told; so the text decides (sheet section 3).
+    empty = isinstance(error, str) and "no data" in error.lower()
+    if str(status).upper() != "OK" or (error and not empty):
+        raise _refusal(str(status), _words(body) or "no reason given")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadResponse("Indusface answered without a list of scan logs (result.data).", hint=_PAGE_HINT)
+    message = error if empty else result.get("success")
+    return Answer(rows, message if isinstance(message, str) else None)
+
+
+def _refusal(status: str, words: str) -> PerimeterError:
+    status, shown = (_UNPRINTABLE.sub(" ", text)[:300].strip().rstrip(".") for text in (status, words))
+    message = f"Indusface answered with status {status[:40]!r}: {shown}."
+    if _REFUSED.search(words):
+        return AuthenticationFailed(message, hint=KEY_HINT, code=status[:40])
+    return VendorError(message, hint="Check the options of the task.", code=status[:40])
+
+
+def _with_hint(error: PerimeterError, hint: str) -> PerimeterError:
+    if hint:
+        error.hint = f"{error.hint} {hint}".strip()
+    return error
+
+
+def _words(body: t.Any) -> str | None:
+    """The error text of an answer: ``result.error``, or ``errorMessages`` as the vendor's other API has it."""
+    if not isinstance(body, dict):
+        return None
+    result, messages = body.get("result"), body.get("errorMessages")
+    if isinstance(result, dict) and isinstance(result.get("error"), str):
+        return str(result["error"])
+    if isinstance(messages, list):
+        return ", ".join(str(message) for message in messages)
+    message = body.get("message")
+    return message if isinstance(message, str) else None
+
+
+def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> IndusfaceClient:
+    """The client that the options of a task, and the environment, describe. Sends nothing.
+
+    Raises:
+        OptionError: an option is missing or malformed.
+    """
+    return IndusfaceClient(resolve(params, environ), settings_from(params))

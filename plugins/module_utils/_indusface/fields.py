@@ -1,0 +1,143 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The field tables of scan logs and their vulnerabilities (sheet sections 3.1 and 3.2).
+
+This module is private to the collection and may change at any time.
+
+They drive parsing, the documentation of ``indusface_scan_log_info`` and the tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One field.
+
+    Attributes:
+        scan: key in the Scan, ``details.`` and ``asset.`` included; None when only the finding has it.
+        finding: key in the Finding; None when only the scan has it.
+        kind: the vendor's type in its samples; numbers and texts are accepted for each other.
+        meaning: for the documentation.
+    """
+
+    scan: str | None
+    finding: str | None
+    kind: str
+    meaning: str
+
+
+SCAN_LOG: dict[str, Entry] = {
+    "ScanlogId": Entry("id", "details.scan_id", "string", "Id of the scan; each scan has a new one."),
+    "ServiceType": Entry(
+        "details.service_type",
+        "details.service_type",
+        "string",
+        "AA application audit, MM malware, VA vulnerabilities.",
+    ),
+    "ServiceId": Entry("asset.id", "asset.id", "number", "Id of the customer's service, for its type."),
+    "URL": Entry("asset.url", "asset.url", "string", "Address of the application."),
+    "ApplicationName": Entry("asset.name", "asset.name", "string", "Its name, or the host of its address."),
+    "SealStatus": Entry(
+        "details.seal_status", None, "string", "pass or fail; it is about the application, not the scan."
+    ),
+    "TotalFoundVulnerabilities": Entry(
+        "details.reported_total", None, "number", "How many the vendor counts, which need not be as many as it lists."
+    ),
+    "ScanStatus": Entry("status_native", None, "string", "How the scan ended; see status, end_reason and conclusive."),
+    "ScanDate": Entry("time", "last_seen", "string (YYYY-MM-DD)", "Day of the scan, as midnight UTC."),
+    "groups": Entry("asset.tags", "asset.tags", "array of strings", "Groups that the site belongs to."),
+    "Vulnerabilities": Entry("counts", None, "array of objects", "The findings; in counts those that are not closed."),
+}
+
+VULNERABILITY: dict[str, Entry] = {
+    "UniqueAlertId": Entry(None, "id", "number", "Id of the finding, the same in each scan of the service."),
+    "Title": Entry(None, "title", "string", "Its title."),
+    "Severity": Entry(None, "severity", "string", "critical, high, medium, low or info; as sent in severity_native."),
+    "CVSS_Score": Entry(None, "cvss_score", "string", "CVSS base score of an unknown version; may be empty."),
+    "OpenStatus": Entry(None, "status", "string", "new, open, fixed (Closed) or reopened."),
+    "FoundOn": Entry(None, "url", "string", "Where it was found."),
+    "FoundDate": Entry(None, "details.found_date", "string (YYYY-MM-DD)", "Day of this observation, not of the first."),
+}
+
+ENVELOPE: dict[str, str] = {
+    "status": "string",
+    "result.success": "string",
+    "result.error": "string",
+    "result.data": "array of objects",
+}
+"""Members of the answer around the scan logs, read by the client."""
+
+PARAMETERS: dict[str, str] = {"date": "date", "fromDate": "from_date", "toDate": "to_date"}
+"""Parameters of the call, with the options that they come from."""
+
+HEADERS: dict[str, str] = {"accessKey": "access_key", "secretKey": "secret_key"}
+
+SPELLINGS: dict[str, str] = {"ServicType": "ServiceType"}
+"""Keys that the vendor's samples spell in another way than its table."""
+
+SEVERITIES = {
+    "critical": "critical",
+    "high": "high",
+    "medium": "medium",
+    "low": "low",
+    "info": "info",
+    "information": "info",
+    "informational": "info",
+}
+OPEN_STATUSES = {"new": "new", "open": "open", "opened": "open", "closed": "fixed", "reopened": "reopened"}
+"""``OpenStatus`` without anything but letters, in lower case (sheet section 6.4)."""
+
+SERVICE_TYPES = frozenset({"AA", "MM", "VA"})
+
+ScanEnd = tuple[str, str | None, bool]
+SCAN_STATUSES: dict[str, ScanEnd] = {
+    "scansuccess": ("finished", "finished", True),
+    # The whole scan was done, only not within the time that was allotted to it.
+    "scansuccesstimeover": ("finished", "finished", True),
+    "partialscan": ("finished", "time_limit", False),
+    "scanerror": ("failed", "error", False),
+}
+"""Our status, why it ended, and whether it looked at the whole application."""
+
+_NO_LETTERS = re.compile(r"[^a-z]+")
+
+
+def letters(value: str | None) -> str:
+    """The letters of a word in lower case: ``Re-Opened`` and ``reopened`` are the same word."""
+    return _NO_LETTERS.sub("", (value or "").lower())
+
+
+def text(value: t.Any) -> str | None:
+    """A text or a number as text; None for anything else, and for nothing."""
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def number(value: t.Any) -> int | None:
+    """A whole number, or text that is one; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+    return value if isinstance(value, int) else None
+
+
+def score(value: t.Any) -> float | None:
+    """A score from 0 to 10; None for what is not one."""
+    try:
+        found = float(text(value) or "")
+    except ValueError:
+        return None
+    return found if math.isfinite(found) and 0 <= found <= 10 else None
+
+
+def texts(value: t.Any) -> list[str]:
+    """A list of texts; anything else in it is passed over."""
+    return [found for item in value if (found := text(item)) is not None] if isinstance(value, list) else []

@@ -1,0 +1,91 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scan logs and their findings as a stream for the collector (sheet section 5).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+from .._records.codec import dumps
+from .._records.result import Result
+from .._spool.collect import collect, utc_now
+from .._spool.source import Entry, Identity, Timing, Window
+from .client import Days, IndusfaceClient
+from .normalise import SOURCE, ScanLogNormaliser
+from .rows import Row, alert_content, alert_keys, day_of, rows_of, scan_content, scan_key
+from .scan_log_info import chunk_days, outside_warning
+
+_DAY = dt.timedelta(days=1)
+OVERLAP = 2 * _DAY
+"""Which zone a day belongs to is unknown, and a scan that runs changes its log: so the last days are read again."""
+
+Options = t.Mapping[str, t.Any]
+
+
+class ScanLogSource:
+    """The stream of one account: one scan for each scan log, and one finding for each of its vulnerabilities.
+
+    A record's content leaves out what the vendor is not of one mind about: how keys are spelled, whether ids are
+    numbers, and in which order the vulnerabilities stand.
+    """
+
+    def __init__(self, client: IndusfaceClient, params: Options) -> None:
+        self._client = client
+        self._normaliser = ScanLogNormaliser(
+            keep_sensitive=params["sensitive"] == "keep",
+            include_raw=params["include_raw"],
+            raw_as=lambda raw: dumps(raw).decode(),
+        )
+        self.outside = 0
+        self.timing = Timing(
+            lag=dt.timedelta(0), overlap=OVERLAP, window=chunk_days(params) * _DAY, retention=None, granularity=_DAY
+        )
+        self.identity = Identity(
+            source=SOURCE,
+            # The access key names the account, and changes with each rotation: the address is all that stays.
+            account=client.connection.api_url,
+            stream="scan_logs",
+            parameters={"sensitive": params["sensitive"], "include_raw": params["include_raw"]},
+        )
+
+    @property
+    def unknown_values(self) -> dict[str, int]:
+        """What the vendor said that this version does not know."""
+        return dict(self._normaliser.unknown)
+
+    def server_time(self) -> dt.datetime | None:
+        """The ``Date`` of the newest answer."""
+        return self._client.server_time()
+
+    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+        """The scan logs of the days that the window touches, in one page: the service has no smaller ones."""
+        days = Days(window.start.date(), (window.end - dt.timedelta(microseconds=1)).date())
+        entries: list[Entry] = []
+        for row in rows_of(self._client.scan_logs(days).rows):
+            entries.extend(self._entries(row, days, window))
+        yield entries
+
+    def _entries(self, row: Row, days: Days, window: Window) -> t.Iterator[Entry]:
+        day = day_of(row.fields.get("ScanDate"))
+        if day is not None and day not in days:
+            self.outside += 1
+        # A scan log without a day is not lost for that: it stands at the start of the window that it came in.
+        time = window.start if day is None else dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+        yield Entry(scan_key(row), time, scan_content(row), self._normaliser.scan(row))
+        for key, alert in alert_keys(row):
+            yield Entry(key, time, alert_content(alert), self._normaliser.finding(row, alert))
+
+
+def run(
+    params: Options, client: IndusfaceClient, check_mode: bool, clock: t.Callable[[], dt.datetime] = utc_now
+) -> Result:
+    """Logic of ``indusface_scan_log_export``."""
+    source = ScanLogSource(client, params)
+    result = collect(params, source, check_mode=check_mode, clock=clock)
+    result.values["unknown_values"] = source.unknown_values
+    result.warnings += outside_warning(source.outside)
+    return result

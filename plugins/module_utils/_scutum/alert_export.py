@@ -1,0 +1,148 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Defence logs as a stream for the collector, with details as far as the budget of calls goes (sheet sections 3, 8).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import typing as t
+
+from .._http.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited
+from .._records.codec import dumps
+from .._records.result import Result
+from .._spool.collect import collect, utc_now
+from .._spool.source import Entry, Identity, Timing, Window, content_hash
+from .alert_info import RETENTION, checked_address
+from .client import Listing, Raw, ScutumClient
+from .listing import log_time, pages
+from .normalise import SOURCE, AlertNormaliser, DetailState
+
+FIRST_N = 20
+"""Details that ``details: first_n`` reads, unless ``details_limit`` says otherwise."""
+
+TIMING = Timing(
+    lag=dt.timedelta(minutes=1),
+    overlap=dt.timedelta(minutes=5),
+    # Each window costs a call at least, of 25 in five minutes: with windows of an hour, a first week would be 168.
+    window=dt.timedelta(hours=12),
+    retention=RETENTION,
+    margin=dt.timedelta(hours=1),
+)
+
+Options = t.Mapping[str, t.Any]
+
+
+class AlertSource:
+    """The stream of one host's alerts.
+
+    The content of a record is hashed from the row of the list alone. So a detail that could not be read this time
+    never makes a record look changed the next time.
+    """
+
+    def __init__(self, client: ScutumClient, params: Options) -> None:
+        who = client.connection
+        self._client = client
+        self._ip = checked_address(params.get("ip"))
+        self._details = params["details"]
+        self._left = _details_limit(params)
+        self._normaliser = AlertNormaliser(
+            who.host,
+            who.id,
+            keep_sensitive=params["sensitive"] == "keep",
+            include_raw=params["include_raw"],
+            raw_as=lambda raw: dumps(raw).decode(),
+        )
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.timing = TIMING
+        self.identity = Identity(
+            source=SOURCE,
+            account=f"{who.host}/{who.id}",
+            stream="events",
+            parameters={
+                "ip": self._ip,
+                "details": self._details,
+                "sensitive": params["sensitive"],
+                "include_raw": params["include_raw"],
+            },
+        )
+
+    @property
+    def unknown_values(self) -> dict[str, int]:
+        """What the vendor said that this version does not know."""
+        return dict(self._normaliser.unknown)
+
+    def server_time(self) -> dt.datetime | None:
+        """The ``Date`` of the newest answer."""
+        return self._client.server_time()
+
+    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+        """The alerts of the window, oldest first. The bounds of Scutum are those of the window: from, not to."""
+        for page in pages(self._client, Listing("asc", window.start, window.end, self._ip)):
+            yield [self._entry(row, window) for row in page.rows]
+
+    def _entry(self, row: Raw, window: Window) -> Entry:
+        event = self._normaliser.event(row)
+        content = content_hash(row)
+        # A log without id or time is not lost for that: it stands under its content, at the start of its window.
+        return Entry(event["id"] or f"content:{content}", log_time(row.get("ts")) or window.start, content, event)
+
+    def enrich(self, entries: list[Entry]) -> list[Entry]:
+        """Add the details to alerts that are about to be written; the collector calls this with new ones only."""
+        if self._details == "none":
+            return entries
+        return [self._with_detail(entry) for entry in entries]
+
+    def _with_detail(self, entry: Entry) -> Entry:
+        event = entry.record
+        if not event["id"] or (self._details == "blocked_only" and event["action"] != "blocked"):
+            return entry
+        raw, state = self._detail(event["id"])
+        self.counts[state] += 1
+        if raw is None:
+            event["details"]["detail"] = state
+            return entry
+        return entry._replace(record=self._normaliser.event(raw, state))
+
+    def _detail(self, log_id: str) -> tuple[Raw | None, DetailState]:
+        if self._left == 0 or not self._client.has_spare_call():
+            return None, "skipped"
+        if self._left is not None:
+            self._left -= 1
+        try:
+            raw = self._client.detail(log_id)
+        except AuthenticationFailed:
+            raise
+        except RateLimited:
+            return None, "skipped"
+        except PerimeterError:
+            # An alert without its detail is better than none: only the detail is given up, and it is counted.
+            return None, "failed"
+        if raw is None:
+            return None, "not_found"
+        return (raw, "read") if raw.get("log_id") == log_id else (None, "failed")
+
+
+def _details_limit(params: Options) -> int | None:
+    limit = params.get("details_limit")
+    if limit is not None and limit < 0:
+        raise OptionError(f"details_limit must be at least 0, not {limit}.")
+    if limit is None and params["details"] == "first_n":
+        return FIRST_N
+    return t.cast("int | None", limit)
+
+
+def run(
+    params: Options, client: ScutumClient, check_mode: bool, clock: t.Callable[[], dt.datetime] = utc_now
+) -> Result:
+    """Logic of ``scutum_alert_export``."""
+    source = AlertSource(client, params)
+    result = collect(params, source, check_mode=check_mode, clock=clock)
+    result.values["details"] = {state: source.counts[state] for state in ("read", "skipped", "not_found", "failed")}
+    result.values["unknown_values"] = source.unknown_values
+    if source.counts["failed"]:
+        result.warnings.append(f"{source.counts['failed']} details could not be read; the alerts were written without.")
+    return result

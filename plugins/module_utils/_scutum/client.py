@@ -1,0 +1,186 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of Scutum's defence log API: two calls that share 25 places in five minutes (sheet sections 1 to 4).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+from .._http.errors import BadResponse, NotFound
+from .._http.governor import Governor
+from .._http.jsonapi import JsonApi
+from .._http.session import HttpSession
+from .._http.settings import HttpSettings, settings_from
+from .._records.codec import dumps, loads
+from .connection import Connection, resolve
+from .dates import japan_text
+
+LIST, DETAIL = "/api/v1/alert", "/api/v1/alert_detail"
+CALLS, PER_SECONDS = 25, 300.0
+"""Calls within that many seconds, for list and detail together (sheet section 1)."""
+
+RESERVED = 5
+"""Calls of those that are left to listings when there is no time to wait for more."""
+
+Raw = dict[str, t.Any]
+
+AUTH_HINT = (
+    "Check api_key; check that it was issued for this scutum_host and scutum_id; and check in the console that this"
+    " machine's address may call the API."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a listing asks for. It is frozen: a marker carries none of it, so each page has to repeat it exactly.
+
+    Attributes:
+        order: ``asc`` or ``desc``, by time.
+        start: inclusive; None for the oldest that is kept.
+        end: exclusive. Always given, as a moving "now" would differ from page to page.
+        ip: one source address, or None.
+    """
+
+    order: str
+    start: dt.datetime | None
+    end: dt.datetime
+    ip: str | None = None
+
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """The parameters of the list call, without host, id and marker."""
+        pairs = [("time_order", self.order)]
+        if self.start is not None:
+            pairs.append(("from", japan_text(self.start)))
+        pairs.append(("to", japan_text(self.end)))
+        if self.ip is not None:
+            pairs.append(("ip", self.ip))
+        return tuple(pairs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page of the list. ``marker`` is None on the last one; ``whole`` says whether ``count`` rows are there."""
+
+    rows: list[Raw]
+    marker: str | None
+    whole: bool
+
+
+class ScutumClient:
+    """One host at Scutum.
+
+    Args:
+        connection: who asks.
+        settings: how.
+        session: makes the HTTP session; replaced in tests that bend time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: HttpSettings,
+        *,
+        session: t.Callable[..., HttpSession] = HttpSession,
+    ) -> None:
+        self.connection = connection
+        self.max_wait = settings.max_wait
+        self.governor = Governor(1, calls=CALLS, per_seconds=PER_SECONDS)
+        self.http = session(settings, governor=self.governor, secrets=self.secrets())
+        self._api = JsonApi(
+            self.http,
+            connection.api_url,
+            vendor="Scutum",
+            headers={"X-Scutum-API-Key": connection.api_key},
+            loads=loads,
+            words=_words,
+            auth_hint=AUTH_HINT,
+            pause=self.governor.clear_in,
+        )
+
+    def __enter__(self) -> ScutumClient:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.http.close()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be shown."""
+        return self.connection.secrets()
+
+    def server_time(self) -> dt.datetime | None:
+        """The ``Date`` of the newest answer, UTC, or None."""
+        return self._api.server_time()
+
+    def page(self, listing: Listing, marker: str | None = None) -> Page:
+        """One page of at most 1000 alerts.
+
+        Raises:
+            VendorError: the parameters or the marker were refused; ``code`` is the status.
+            BadResponse: the answer is not a page, or says that more follows without saying where.
+        """
+        query = (*self._who(), *listing.query())
+        return _page(self._api.get(LIST, (*query, ("marker", marker)) if marker else query))
+
+    def detail(self, log_id: str) -> Raw | None:
+        """One alert with its recorded request and response; None when it does not exist, or is older than a year."""
+        try:
+            answer = self._api.get(DETAIL, (*self._who(), ("log_id", log_id)))
+        except NotFound:
+            return None
+        if not isinstance(answer, dict):
+            raise BadResponse("Scutum answered a detail call with something that is not an object.")
+        return answer
+
+    def has_spare_call(self) -> bool:
+        """Whether one more call leaves enough to the calls that matter more.
+
+        Either there is room for them before anyone has to wait, or what is left of ``max_wait`` covers their wait.
+        """
+        budget = self.governor.budget
+        left = self.max_wait if budget is None else budget.left
+        after = left - self.governor.due_in()
+        return (self.governor.room() or 0) > RESERVED or after >= max(PER_SECONDS, self.max_wait / 2)
+
+    def _who(self) -> tuple[tuple[str, str], ...]:
+        return ("host", self.connection.host), ("id", self.connection.id)
+
+
+def _page(answer: t.Any) -> Page:
+    rows = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadResponse("Scutum answered a list call with something that is not a page of logs.")
+    count = answer.get("count")
+    whole = not isinstance(count, int) or count == len(rows)
+    # Only "truncated" ends the pages: a marker may be there although nothing follows (sheet section 2.4).
+    if answer.get("truncated") is not True:
+        return Page(rows, None, whole)
+    marker = answer.get("next_marker")
+    if not isinstance(marker, str) or not marker:
+        raise BadResponse(
+            "Scutum says that more logs follow (truncated), and gives no next_marker.",
+            hint="Ask for a shorter time; a page holds at most 1000 logs.",
+        )
+    return Page(rows, marker, whole)
+
+
+def _words(body: t.Any) -> str:
+    """The error text. The shape of error bodies is not documented, so an unknown one is shown as it is."""
+    if isinstance(body, dict):
+        for name in ("message", "error", "errorMessage"):
+            if isinstance(body.get(name), str):
+                return str(body[name])
+    return body if isinstance(body, str) else dumps(body).decode()
+
+
+def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> ScutumClient:
+    """The client that the options of a task, and the environment, describe. Sends nothing.
+
+    Raises:
+        OptionError: an option is missing or malformed.
+    """
+    return ScutumClient(resolve(params, environ), settings_from(params))

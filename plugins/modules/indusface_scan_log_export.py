@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collect scan logs of Indusface WAS."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: indusface_scan_log_export
+short_description: Collect scan logs of Indusface WAS
+version_added: 1.0.0
+description:
+  - Writes the scan logs of one account that are new since the run before into segments of NDJSON, in the form that all
+    sources of this collection share. Nothing is lost and nothing is written twice, whatever interrupts it.
+  - Each scan log is one scan and one finding for each vulnerability in it. What changes at Indusface afterwards, such
+    as the status of a scan that was still under way, is written again as a new record with the same key.
+  - Each account is a stream of its own, with a O(dest) of its own.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._attributes.actiongroup_indusface
+  - appsec.perimeter._export
+  - appsec.perimeter._connection
+  - appsec.perimeter._indusface
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Everything is read, and nothing is written.
+  diff_mode:
+    support: none
+    details:
+      - What is written is too large to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - RV(ignore:changed) is true only when records were written.
+notes:
+  - The service knows days only, and which time zone they belong to is not documented. Each run so reads today, which is
+    provisional, and the two days before it again; O(overlap) changes that.
+  - Findings contain attack payloads. Never use them as templates, commands or unescaped text.
+seealso:
+  - module: appsec.perimeter.indusface_scan_log_info
+"""
+
+EXAMPLES = r"""
+- name: Collect what is new, at first the last thirty days
+  appsec.perimeter.indusface_scan_log_export:
+    dest: /var/spool/perimeter/indusface
+    first_run: lookback
+    lookback: 30d
+"""
+
+RETURN = r"""
+unknown_values:
+  description:
+    - Fields and words of Indusface that this version does not know, with how often they occurred. Words are mapped to
+      V(unknown).
+  type: dict
+  returned: success
+  sample: {OpenStatus=Waiting: 2}
+records:
+  description: How many records were written, or in check mode would be.
+  type: int
+  returned: success
+  sample: 120
+duplicates:
+  description: How many records were read that had been written before, and were left out.
+  type: int
+  returned: success
+  sample: 14
+changed_rows:
+  description: How many of RV(records) were written before with other content.
+  type: int
+  returned: success
+  sample: 0
+gaps:
+  description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+segments:
+  description: The files that were written.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+position:
+  description: Up to when the stream has been read, UTC; the next run goes on from there.
+  type: str
+  returned: success
+  sample: "2026-11-01T00:00:00Z"
+complete:
+  description: Whether everything was read that there was to read.
+  type: bool
+  returned: success
+  sample: true
+stats:
+  description: What the task cost, and what was seen. Times are seconds.
+  type: dict
+  returned: always
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}
+error:
+  description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: authentication
+    message: "Indusface refused the credentials (HTTP 401)."
+    hint: Check access_key and secret_key. An account has one pair of keys at a time, and a new pair ends the old one.
+    code: "401"
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.scan_log_export import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import EXPORT, INDUSFACE, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
+
+
+def main() -> None:
+    """Entry point."""
+    own = Spec(options={"chunk_days": {"type": "int", "default": 1}})
+    run_vendor_module(INDUSFACE.merge(EXPORT).merge(own), connect, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collect defence logs of the Scutum WAF."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: scutum_alert_export
+short_description: Collect defence logs of the Scutum WAF
+version_added: 1.0.0
+description:
+  - Writes the defence logs of one host that are new since the run before into segments of NDJSON, in the form that all
+    sources of events of this collection share. Nothing is lost and nothing is written twice, whatever interrupts it.
+  - Each host is a stream of its own, with a O(dest) of its own.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+  - appsec.perimeter._attributes.actiongroup_scutum
+  - appsec.perimeter._export
+  - appsec.perimeter._connection
+  - appsec.perimeter._scutum
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Everything is read, and nothing is written.
+  diff_mode:
+    support: none
+    details:
+      - What is written is too large to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - RV(ignore:changed) is true only when records were written.
+options:
+  ip:
+    description:
+      - Only logs with exactly this source address. Another value is another stream.
+    type: str
+  details:
+    description:
+      - Of which new logs the recorded request and response are read too, at one call for each.
+      - V(none) reads none, V(blocked_only) those of blocked requests, V(first_n) those of the first
+        O(details_limit) new logs, V(all) those of all new logs.
+      - Details never make a run fail. When the calls that Scutum allows are needed for the logs themselves, the details
+        are left out. RV(details) and C(details.detail) of each record say so; they are not read later.
+    type: str
+    choices: [none, blocked_only, first_n, all]
+    default: none
+  details_limit:
+    description:
+      - How many details a run reads at most. The default is V(20) for O(details=first_n), and otherwise as many as the
+        calls allow.
+    type: int
+notes:
+  - The defaults are a O(lag) of one minute and an O(overlap) of five minutes. Scutum keeps the logs of the past year.
+  - Logs contain attack payloads. Never use them as templates, commands or unescaped text.
+seealso:
+  - module: appsec.perimeter.scutum_alert_info
+"""
+
+EXAMPLES = r"""
+- name: Collect what is new, with the requests that were blocked
+  appsec.perimeter.scutum_alert_export:
+    dest: /var/spool/perimeter/scutum-www
+    first_run: lookback
+    lookback: 30d
+    details: blocked_only
+"""
+
+RETURN = r"""
+details:
+  description:
+    - How many details were C(read), C(skipped) for want of calls, C(not_found), or C(failed).
+  type: dict
+  returned: success
+  sample: {read: 12, skipped: 0, not_found: 0, failed: 0}
+unknown_values:
+  description: Fields and values of Scutum that this version does not know, with how often they occurred.
+  type: dict
+  returned: success
+  sample: {ts: 1}
+records:
+  description: How many records were written, or in check mode would be.
+  type: int
+  returned: success
+  sample: 120
+duplicates:
+  description: How many records were read that had been written before, and were left out.
+  type: int
+  returned: success
+  sample: 14
+changed_rows:
+  description: How many of RV(records) were written before with other content.
+  type: int
+  returned: success
+  sample: 0
+gaps:
+  description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+segments:
+  description: The files that were written.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+position:
+  description: Up to when the stream has been read, UTC; the next run goes on from there.
+  type: str
+  returned: success
+  sample: "2026-11-01T11:59:00Z"
+complete:
+  description: Whether everything was read that there was to read.
+  type: bool
+  returned: success
+  sample: true
+stats:
+  description: What the task cost, and what was seen. Times are seconds.
+  type: dict
+  returned: always
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}
+error:
+  description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: rate_limit
+    message: "No more than 25 requests in 300 seconds are allowed: another wait of 290 seconds is due."
+    hint: Raise max_wait, lower max_connections, or run when fewer clients use this account.
+    code: null
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import EXPORT, SCUTUM, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
+from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.alert_export import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.client import connect
+
+
+def main() -> None:
+    """Entry point."""
+    own = Spec(
+        options={
+            "ip": {"type": "str"},
+            "details": {
+                "type": "str",
+                "choices": ["none", "blocked_only", "first_n", "all"],
+                "default": "none",
+            },
+            "details_limit": {"type": "int"},
+        },
+    )
+    run_vendor_module(SCUTUM.merge(EXPORT).merge(own), connect, run)
+
+
+if __name__ == "__main__":
+    main()

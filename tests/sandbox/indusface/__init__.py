@@ -1,0 +1,7 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-in for the service; the emulator section of its sheet says how it behaves."""
+
+from .room import Indusface, IndusfaceSettings
+
+__all__ = ["Indusface", "IndusfaceSettings"]

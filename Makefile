@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python tests/tools/run_sessions.py
 SESSIONS ?=
 REQUIREMENTS := tests/requirements.txt tests/requirements-tests.txt
 
-.PHONY: help demo test bench lint format sanity assets clean
+.PHONY: help demo test bench faults lint format sanity assets clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -21,6 +21,9 @@ test: $(VENV)/installed ## run every check and test (SESSIONS="lint typing" for 
 
 bench: $(VENV)/installed ## measure speed and memory against the sandbox
 	@$(VENV)/bin/python tests/perf/bench.py
+
+faults: $(VENV)/installed ## kill the collector at 200 random instants
+	@$(VENV)/bin/python tests/faults/kill_collect.py
 
 lint: $(VENV)/installed ## ruff, mypy, ansible-lint, documentation and changelog
 	@$(RUN) lint typing ansible-lint docs

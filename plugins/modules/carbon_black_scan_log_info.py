@@ -124,7 +124,7 @@ EXAMPLES = r"""
 RETURN = r"""
 scan_logs:
   description:
-    - The scans, or what O(query) makes of them. Times are UTC. RV(scan_logs[].details) holds what only this service
+    - The scans, or what O(query) makes of them. Times are UTC. C(details) holds what only this service
       says.
     - A row without a digest was not scanned, so RV(scan_logs[].conclusive) is false.
   type: list

@@ -134,7 +134,7 @@ options:
         default: 32473
       max_message:
         description:
-          - Bytes of the longest V(syslog) message; longer ones go to quarantine. Set it to what the receiver takes:
+          - Bytes of the longest V(syslog) message; longer ones go to quarantine. Set it to what the receiver takes.
             rsyslog cuts at 8 KiB unless it is told otherwise.
         type: int
         default: 65536

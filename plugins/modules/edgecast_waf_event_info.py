@@ -48,7 +48,7 @@ options:
     type: int
   event_id:
     description:
-      - One event, by RV(events[].details.event_id), by RV(events[].id), or by the id that a block page showed. One that
+      - One event, by C(details.event_id), by C(id), or by the id that a block page showed. One that
         does not exist gives an empty list.
     type: str
   fields:
@@ -110,7 +110,7 @@ RETURN = r"""
 events:
   description:
     - The events in the order of the service, or what O(query) makes of them. Times are UTC.
-    - RV(events[].details) holds what only this service says, under the names of the guide.
+    - C(details) holds what only this service says, under the names of the guide.
   type: list
   elements: dict
   returned: success

@@ -18,17 +18,20 @@ _FOLDER = "appsec.perimeter"
 _HINT = "Give a folder that this user can write, with state_dir or PERIMETER_STATE_DIR."
 
 
-def state_directory(option: str | None, environ: t.Mapping[str, str]) -> pathlib.Path:
+def state_directory(option: str | None, environ: t.Mapping[str, str], *, create: bool = True) -> pathlib.Path:
     """The folder for everything that outlives a run; created private when it is missing.
 
     Args:
         option: the ``state_dir`` option, which already includes PERIMETER_STATE_DIR; None for the user's own folder.
         environ: the environment, for XDG_STATE_HOME.
+        create: False for check mode, which leaves a missing folder missing.
 
     Raises:
         StateError: the folder cannot be created, or the user has no folder of its own.
     """
     folder = pathlib.Path(os.path.expanduser(option)) if option else _own_folder(environ)
+    if not create:
+        return folder
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

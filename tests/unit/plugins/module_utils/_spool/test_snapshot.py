@@ -207,12 +207,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
     dest = tmp_path / "a"
     dest.write_bytes(b"old")
     if when == "parts":
-        monkeypatch.setattr(module, "Staged", disk)
+        full = lambda **_options: open("/dev/full", "wb", buffering=disk.room)  # noqa: E731, SIM115
+        monkeypatch.setattr(module.tempfile, "TemporaryFile", full)
 
     def make() -> None:
         with Snapshot(dest, compress=compress) as snapshot:
             fill(snapshot)
-            monkeypatch.setattr(module, "Staged", disk)
+            if when == "joining":
+                monkeypatch.setattr(module, "Staged", disk)
             snapshot.seal()
 
     with pytest.raises(FileError, match=r"^dest: writing .* failed: no space left on device\.") as caught:
@@ -249,10 +251,12 @@ def test_a_rename_that_fails_leaves_no_temporary_file(
         snapshot.part(0).write(b"new\n", 1)
         sha256, _size = snapshot.seal()
         monkeypatch.setattr(files.os, "replace", replace)
-        with pytest.raises(FileError, match="input/output error"):
+        with pytest.raises(FileError, match="input/output error") as caught:
             snapshot.commit({**MANIFEST, "sha256": sha256})
+    # Either nothing happened, or the old manifest does not fit the new file, and the message says so.
+    assert ("left as it was" in caught.value.hint) is (fails_on == "a")
+    assert ("was replaced" in caught.value.message) is (fails_on != "a")
     assert names(tmp_path) == ["a", "a.manifest.json"]
-    # Either nothing happened, or the old manifest does not fit the new file: both are safe.
     assert dest.read_bytes() == (before if fails_on == "a" else b"new\n")
     assert json.loads(manifest_path(dest).read_text())["sha256"] == "x"
 
@@ -261,7 +265,7 @@ class Crash(BaseException):
     """The process is gone: nothing after this instant runs."""
 
 
-@pytest.mark.parametrize("instant", range(4))
+@pytest.mark.parametrize("instant", range(3))
 def test_a_crash_at_any_instant_of_a_commit_never_leaves_a_manifest_that_fits_a_wrong_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: int
 ) -> None:
@@ -270,7 +274,7 @@ def test_a_crash_at_any_instant_of_a_commit_never_leaves_a_manifest_that_fits_a_
         snapshot.part(0).write(b"old\n", 1)
         snapshot.commit({**MANIFEST, "sha256": snapshot.seal()[0]})
     steps = 0
-    real_replace, real_sync = os.replace, files.sync_directory
+    real_replace, real_sync = os.replace, module.sync_directory
 
     def step(work: Any) -> Any:
         def run(*arguments: Any) -> None:
@@ -286,14 +290,35 @@ def test_a_crash_at_any_instant_of_a_commit_never_leaves_a_manifest_that_fits_a_
     snapshot.part(0).write(b"new\n", 1)
     sha256, _size = snapshot.seal()
     monkeypatch.setattr(files.os, "replace", step(real_replace))
-    monkeypatch.setattr(files, "sync_directory", step(real_sync))
+    monkeypatch.setattr(module, "sync_directory", step(real_sync))
     with pytest.raises(Crash):
         snapshot.commit({**MANIFEST, "sha256": sha256})
     monkeypatch.undo()
     data = dest.read_bytes()
     assert data in (b"old\n", b"new\n")
     fits = json.loads(manifest_path(dest).read_text())["sha256"] == hashlib.sha256(data).hexdigest()
-    assert fits == (instant in (0, 3))
+    assert fits == (instant in (0, 2))
+    snapshot.__exit__()
+
+
+def test_a_manifest_that_cannot_be_staged_leaves_the_old_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dest = tmp_path / "a"
+    write(dest)
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    with Snapshot(dest, compress=False) as snapshot:
+        snapshot.part(0).write(b"new\n", 1)
+        snapshot.seal()
+        monkeypatch.setattr(module, "Staged", FullDisk)
+        with pytest.raises(FileError, match="no space left") as caught:
+            snapshot.commit(MANIFEST)
+    assert "left as it was" in caught.value.hint
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
+
+
+def test_an_export_that_is_killed_leaves_no_parts(tmp_path: Path) -> None:
+    snapshot = Snapshot(tmp_path / "a", compress=False)
+    fill(snapshot)
+    assert names(tmp_path) == []
     snapshot.__exit__()
 
 

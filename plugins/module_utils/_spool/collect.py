@@ -1,0 +1,75 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of the collector: everything new of one stream, into segments, and the position after it.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import typing as t
+
+from .._records.result import Result
+from .._state.directory import state_directory
+from .files import TEMPORARY, check_dest, make_dest, remove_leftovers
+from .live import Live
+from .lock import locked
+from .options import read_options
+from .position import PositionFile
+from .run import Run
+from .source import Source
+from .stream import STREAM_FILE
+from .sweep import backfill
+
+LOCK_FILE = ".lock"
+
+
+def utc_now() -> dt.datetime:
+    """The present, UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def collect(
+    params: t.Mapping[str, t.Any],
+    source: Source,
+    *,
+    check_mode: bool,
+    clock: t.Callable[[], dt.datetime] = utc_now,
+) -> Result:
+    """Read what is new, and write it. In check mode everything is read and nothing is written.
+
+    Args:
+        params: the options that all log exports share, and ``state_dir``.
+        source: the stream.
+        check_mode: whether only to predict.
+        clock: the present, UTC.
+
+    Returns:
+        ``changed`` is whether records (or gaps) were written. An error after the start stands in ``error``, with what
+        was committed before it: the values are those of a run that is not ``complete``.
+
+    Raises:
+        OptionError: an option cannot be acted on.
+        FileError: ``dest`` cannot be used.
+        StateError: the position is missing, damaged, newer or foreign, or another run is at work.
+    """
+    options = read_options(params, source.timing)
+    check_dest(options.dest)
+    state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
+    place = PositionFile(state, source.identity)
+    run = Run(options, source, state, place, check_mode, clock)
+    if options.backfill is None:
+        Live(run)  # what refuses, refuses before anything is created
+    if not check_mode:
+        make_dest(options)
+        place.make_folder()
+    with contextlib.ExitStack() as stack:
+        for path, what in ((place.lock, "this stream"), (options.dest / LOCK_FILE, f"into {options.dest}")):
+            stack.enter_context(locked(path, what, create=not check_mode))
+        if not check_mode:
+            remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}."))
+            remove_leftovers(place.folder, (f".{place.path.name}.",))
+        return Live(run).collect() if options.backfill is None else backfill(run, options.backfill)

@@ -1,0 +1,133 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""As ``kill_collect.py``, for a service that knows days only and whose rows change: Indusface.
+
+Each run reads the open days again. Between two runs, and while one reads, scan logs are added (late ones too), and scan
+logs and findings of the open days change. The union of all segments must hold each version that stands in the end
+once, no version twice, and none that never was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / ".build")]
+
+from tests.faults.kill_collect import ANCHOR, FAILED, Campaign, Content, campaign  # noqa: E402
+from tests.sandbox import Sandbox  # noqa: E402
+
+LOOKBACK_DAYS = 4
+OVERLAP_DAYS = 2
+STEP_HOURS = 5
+
+
+def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
+    """The process that is killed: one run of the collector."""
+    from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor
+    from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import client, scan_log_export
+
+    moment = dt.datetime.fromisoformat(now)
+    # Neither a call each second nor the pauses between tries: what is killed shall be at work.
+    client.PER_SECONDS = 0.001
+    real = governor.WaitBudget.wait
+    governor.WaitBudget.wait = lambda self, _seconds, *, reason="": real(self, 0.001, reason=reason)
+    params: dict[str, Any] = {
+        "api_url": url, "access_key": "AKSANDBOX0001", "secret_key": "sk-sandbox-indusface-0001", "timeout": 30,
+        "retries": 10, "max_wait": 600, "chunk_days": 1, "sensitive": "redact", "include_raw": False,
+        "dest": f"{folder}/stream", "state_dir": f"{folder}/state", "first_run": "lookback",
+        "lookback": f"{LOOKBACK_DAYS}d", "compress": compress,
+    }  # fmt: skip
+    with client.connect(params, {}) as connected:
+        print("ready", flush=True)
+        result = scan_log_export.run(params, connected, False, clock=lambda: moment)
+    if result.error is not None:
+        print(result.error, file=sys.stderr)
+    return 0 if result.error is None else FAILED
+
+
+class ScanLogCampaign(Campaign):
+    """Scan logs that come late, and change."""
+
+    SCRIPT = __file__
+    SETTINGS = {"indusface": {"records": 60, "days": 12}}
+    FAULTS = (
+        {"kind": "status", "status": 503, "probability": 0.05, "times": -1},
+        {"kind": "status", "status": 429, "probability": 0.05, "times": -1},
+        {"kind": "reset", "probability": 0.05, "times": -1},
+        {"kind": "truncated_json", "probability": 0.05, "times": -1},
+    )
+
+    def __init__(self, sandbox: Sandbox, folder: str, seed: int) -> None:
+        super().__init__(sandbox, folder, seed)
+        self.versions: set[Content] = set()
+        self.version = 0
+        self.note()
+
+    def meddle(self) -> None:
+        """Late scan logs, and changes within the open days; nothing ever changes back."""
+        room = self.sandbox.indusface
+        room.add(self.random.randint(0, 2), self.random.randint(0, OVERLAP_DAYS))
+        first = self.now.date() - dt.timedelta(days=OVERLAP_DAYS)
+        open_logs = [item for item in room.scan_logs if item.day >= first]
+        for item in self.random.sample(open_logs, min(2, len(open_logs))):
+            self.version += 1
+            name = item.fields["ScanlogId"]
+            if item.alerts and self.random.random() < 0.5:
+                room.change_alert(name, 0, {"Title": f"Finding, version {self.version}"})
+            else:
+                room.change(name, {"TotalFoundVulnerabilities": self.version})
+            self.note()
+        self.note()
+
+    def go_on(self) -> None:
+        """Time passes, over a midnight now and then."""
+        self.meddle()
+        self.sandbox.log_clock.advance(STEP_HOURS * 3600)
+        self.now += dt.timedelta(hours=STEP_HOURS)
+
+    def standing(self) -> set[Content]:
+        """Keys with their contents as the sandbox has them at this moment, for the days that are collected."""
+        from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import rows
+
+        room, first = self.sandbox.indusface, ANCHOR.date() - dt.timedelta(days=LOOKBACK_DAYS)
+        with room.lock:
+            shown = [room._spelled(item) for item in room.scan_logs if item.day >= first]
+        found: set[Content] = set()
+        for row in rows.rows_of(shown):
+            found.add((rows.scan_key(row), rows.scan_content(row)))
+            found.update((key, rows.alert_content(alert)) for key, alert in rows.alert_keys(row))
+        return found
+
+    def note(self) -> None:
+        """Remember what may have been read at this moment."""
+        self.versions |= self.standing()
+
+    def expected(self) -> tuple[set[Content], set[Content]]:
+        """What must be there, and what may be: a version that was replaced may have been read before, or not."""
+        return self.standing(), self.versions
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--worker", nargs=3, metavar=("URL", "FOLDER", "NOW"), help=argparse.SUPPRESS)
+    parser.add_argument("--compress", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        return collect_once(*options.worker, options.compress)
+    seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    print(campaign(options.kills, seed, ScanLogCampaign))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,10 +19,9 @@ _SEVERITY = {"critical": 10, "high": 8, "medium": 5, "low": 3, "info": 1, "unkno
 _PRODUCTS = {
     "edgecast": ("Edgecast", "WAF"),
     "scutum": ("Secure Sky Technology", "Scutum"),
-    "indusface_was": ("Indusface", "WAS"),
     "indusface": ("Indusface", "WAS"),
     "carbon_black": ("Carbon Black", "Cloud Container"),
-    "qualys_was": ("Qualys", "WAS"),
+    "qualys": ("Qualys", "WAS"),
 }
 
 

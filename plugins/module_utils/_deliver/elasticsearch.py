@@ -15,7 +15,7 @@ import typing as t
 
 from .._http.errors import BadResponse, OptionError, RateLimited
 from .._records.codec import dumps, loads
-from .http import HttpSink
+from .http_sink import HttpSink
 from .sink import Outcome, Record, rejected
 
 _CREATED = (200, 201)

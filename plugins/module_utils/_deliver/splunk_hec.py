@@ -15,7 +15,7 @@ from .._http.errors import AuthenticationFailed, BadResponse, OptionError, RateL
 from .._http.response import Response
 from .._records.codec import dumps, loads
 from .._records.times import parse_time
-from .http import HttpSink
+from .http_sink import HttpSink
 from .sink import Outcome, Record, halved, rejected
 
 _BAD_TOKENS = (1, 2, 3, 4)

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import typing as t
 
-from .http import HttpSink
+from .http_sink import HttpSink
 from .sink import Outcome, Record, halved
 
 _REFUSES_CONTENT = (400, 413, 415, 422)

@@ -120,15 +120,15 @@ class EventNormaliser:
                 if name not in EVENT_NAMES:
                     self._count("field", name)
             elif place[0]:
-                record[place[1]] = value if type(value) is str else text(value)
+                record[place[1]] = value if value.__class__ is str else text(value)
             else:
-                details[place[1]] = value if type(value) is str else text(value)
+                details[place[1]] = value if value.__class__ is str else text(value)
         record["id"] = id_of(raw)
         moment = moment or time_of(raw)
         record["time"] = None if moment is None else moment.isoformat()[:-6] + "Z"
         details["sub_event_count"] = whole(raw.get("Sub Event Count"))
         tags = raw.get("Rule Tags")
-        record["categories"] = [tags] if type(tags) is str and tags else _texts(tags)
+        record["categories"] = [tags] if tags.__class__ is str and tags else _texts(tags)
         self._act(record, raw.get("Action Type"), details["profile_type"])
         self._add_addresses(record, raw)
         self._add_sub_events(record, raw)
@@ -140,7 +140,7 @@ class EventNormaliser:
         return t.cast(Event, record)
 
     def _act(self, record: Raw, native: t.Any, profile_type: t.Any) -> None:
-        if type(native) is not str:
+        if native.__class__ is not str:
             native = text(native)
         action = ACTIONS.get(native) if native is not None else None
         if action is None:
@@ -170,8 +170,8 @@ class EventNormaliser:
         record["rule_ids"] = rule_ids = []
         worst = UNSET
         before = 0
-        for item in listed if type(listed) is list else ():
-            if type(item) is not dict:
+        for item in listed if listed.__class__ is list else ():
+            if item.__class__ is not dict:
                 self._count("Sub Events", type(item).__name__)
                 continue
             level, sub_event = self._sub_event(item)
@@ -193,7 +193,7 @@ class EventNormaliser:
         """The number of its severity, or UNSET, and the sub event, still without its own score."""
         get = item.get
         native = get("Rule Severity")
-        level = native if type(native) is int else whole(native)
+        level = native if native.__class__ is int else whole(native)
         severity, shown, known = _LEVELS.get(level, _NO_LEVEL)
         if not known:
             shown = text(native)
@@ -206,13 +206,13 @@ class EventNormaliser:
         matched_on = get("Matched On")
         total = get("Total Anomaly Score")
         sub_event: SubEvent = {
-            "rule_id": str(rule_id) if type(rule_id) is int else text(rule_id),
-            "message": message if type(message) is str else text(message),
+            "rule_id": str(rule_id) if rule_id.__class__ is int else text(rule_id),
+            "message": message if message.__class__ is str else text(message),
             "severity": severity,
             "severity_native": shown,
             "score": None,
-            "total_score": total if type(total) is int else whole(total),
-            "matched_on": matched_on if type(matched_on) is str else text(matched_on),
+            "total_score": total if total.__class__ is int else whole(total),
+            "matched_on": matched_on if matched_on.__class__ is str else text(matched_on),
             "matched_value": text(get("Matched Value") or get("Matched Data")) if self._keep else None,
         }
         return UNSET if severity == "unknown" or level is None else level, sub_event
@@ -225,7 +225,7 @@ class EventNormaliser:
 
 def text(value: t.Any) -> str | None:
     """A vendor's text; numbers become text, and nothing and empty text are None."""
-    if type(value) is str:
+    if value.__class__ is str:
         return value or None
     if value is None or isinstance(value, (dict, list)):
         return None
@@ -234,7 +234,7 @@ def text(value: t.Any) -> str | None:
 
 def whole(value: t.Any) -> int | None:
     """A vendor's whole number, which may come as text; None for anything else."""
-    if type(value) is int:
+    if value.__class__ is int:
         return value
     if isinstance(value, bool) or not isinstance(value, (str, float)):
         return None
@@ -265,7 +265,7 @@ def scores(message: str) -> tuple[int | None, int | None, int | None]:
 def time_of(raw: Raw) -> dt.datetime | None:
     """When an event happened, UTC: its ``Timestamp``, else its ``Epoch Time``; None when neither can be read."""
     stamp = raw.get("Timestamp")
-    if type(stamp) is str:
+    if stamp.__class__ is str:
         try:
             moment = dt.datetime.fromisoformat(stamp)
             if moment.tzinfo is dt.UTC:

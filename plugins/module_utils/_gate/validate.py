@@ -19,6 +19,13 @@ from .verdict import PolicyError, short
 
 Schema = t.Mapping[str, t.Any]
 
+
+def _is_number(value: t.Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, int) or math.isfinite(value)
+
+
 _TYPES: dict[str, t.Callable[[t.Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
@@ -26,16 +33,10 @@ _TYPES: dict[str, t.Callable[[t.Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
     "integer": lambda value: _is_number(value) and (isinstance(value, int) or value.is_integer()),
-    "number": lambda value: _is_number(value),  # noqa: PLW0108 (defined below)
+    "number": _is_number,
 }
 _WORDS = {"object": "a mapping", "array": "a list", "string": "text", "boolean": "true or false", "null": "null"}
 _WORDS |= {"integer": "a whole number", "number": "a number"}
-
-
-def _is_number(value: t.Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return isinstance(value, int) or math.isfinite(value)
 
 
 def validate(data: t.Any, schema: Schema, name: str) -> None:

@@ -95,7 +95,7 @@ OPEN_STATUSES = {"new": "new", "open": "open", "opened": "open", "closed": "fixe
 
 SERVICE_TYPES = frozenset({"AA", "MM", "VA"})
 
-ScanEnd = tuple[str, str | None, bool]
+ScanEnd = tuple[str, t.Optional[str], bool]
 SCAN_STATUSES: dict[str, ScanEnd] = {
     "scansuccess": ("finished", "finished", True),
     # The whole scan was done, only not within the time that was allotted to it.

@@ -135,7 +135,7 @@ CARBON_BLACK = CONNECTION.merge(
     Spec(
         options={
             "api_url": {"type": "str"},
-            "org_key": {"type": "str"},
+            "org_key": {"type": "str", "no_log": False},
             "api_id": {"type": "str"},
             "api_secret_key": {"type": "str", "no_log": True},
             "csp_url": {"type": "str"},

@@ -51,6 +51,9 @@ def scan_options(**options: Any) -> Options:
         "webapp": None,
         "webapps": None,
         "tags": None,
+        **dict.fromkeys(("tags_match", "excluded_tags", "excluded_tags_match", "filters", "max_deletes")),
+        **dict.fromkeys(("cancel_time", "randomize", "proxy", "dns_override", "send_mail", "send_one_mail")),
+        "filters_strict": True,
         "max_running": None,
         "name": None,
         "type": "VULNERABILITY",
@@ -75,7 +78,7 @@ class Scans:
         self.clock = Clock(sandbox)
 
     def __call__(self, *, check: bool = False, connection: Options | None = None, **options: Any) -> Result:
-        if all(options.get(name) is None for name in ("id", "again", "webapps", "tags")):
+        if all(options.get(name) is None for name in ("id", "again", "webapps", "tags", "filters")):
             options = {"webapp": str(APP), "name": "ci", **options}
         self.sandbox.reset_counters()
         self.clock.slept.clear()

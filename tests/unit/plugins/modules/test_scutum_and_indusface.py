@@ -152,3 +152,22 @@ def test_the_tables_of_the_guides_are_the_field_tables() -> None:
     table = rows("indusface")
     scans = {(name, entry.scan or "", entry.finding or "", entry.meaning) for name, entry in SCAN_LOG.items()}
     assert scans | {(name, entry.finding or "", entry.meaning) for name, entry in VULNERABILITY.items()} <= table
+
+
+@pytest.mark.parametrize("name", ["scutum_alert_export", "indusface_scan_log_export"])
+def test_what_is_new_is_collected_and_then_nothing(name: str, tmp_path: Path) -> None:
+    """In real time, as the collector goes by its own clock."""
+    place = {"dest": str(tmp_path / "spool"), "state_dir": str(tmp_path / "state"), "first_run": "lookback"}
+    place |= {"lookback": "2d"}
+    with Sandbox(webapps=0, findings=0, scutum={"records": 40, "days": 2}, indusface={"days": 3}) as services:
+        services.scutum.add(3, 600)
+        predicted = run(name, services, check=True, **place)
+        assert not predicted.failed, predicted.printed
+        assert predicted.result["changed"]
+        assert not Path(place["dest"]).exists()
+        first = run(name, services, **place)
+        assert not first.failed, first.printed
+        assert first.result["records"] == predicted.result["records"] > 0
+        assert set(section(name, "RETURN")) - {"error"} == set(first.result) - {"changed", "invocation"}
+        second = run(name, services, **place)
+        assert (second.result["changed"], second.result["records"], second.result["complete"]) == (False, 0, True)

@@ -119,7 +119,7 @@ def test_wrong_options_are_refused_before_anything_is_sent(
 def test_the_last_day_is_frozen(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(dt.datetime):
         @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> Clock:
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
             return cls(2026, 11, 20, 12, 0, 0, 5, tzinfo=tz)
 
     monkeypatch.setattr(event_info.dt, "datetime", Clock)

@@ -51,6 +51,7 @@ def test_an_answer_arrives_whole(server: Server, make: MakeSession) -> None:
     assert session.stats.to_dict() == {
         "requests": 1,
         "retries": 0,
+        "waits": 0,
         "waited": 0.0,
         "bytes": 3_000_000,
         "connections": 1,

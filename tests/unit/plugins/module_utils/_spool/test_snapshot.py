@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import threading
+import typing as t
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
     dest = tmp_path / "a"
     dest.write_bytes(b"old")
     if when == "parts":
-        full = lambda **_options: open("/dev/full", "wb", buffering=disk.room)  # noqa: E731, SIM115
+
+        def full(**_options: t.Any) -> t.BinaryIO:
+            return open("/dev/full", "wb", buffering=disk.room)
+
         monkeypatch.setattr(module.tempfile, "TemporaryFile", full)
 
     def make() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,6 +42,14 @@ TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
 ALL_TESTS = ("tests/unit", "tests/integration")
 ANSIBLE_TESTS = ("tests/unit/plugins/modules", "tests/unit/plugins/module_utils/_module", "tests/integration")
 """The tests whose outcome can depend on the version of ansible-core; the other rooms never import it."""
+CI_FILES = (
+    ("github-workflows", "docs/ci/github-actions.yml"),
+    ("gitlab-ci", "--data-transform", "gitlab-ci", "docs/ci/gitlab-ci.yml"),
+    # Its patterns are of the older kind.
+    ("azure-pipelines", "--data-transform", "azure-pipelines", "--regex-variant", "nonunicode",
+     "docs/ci/azure-pipelines.yml"),
+)  # fmt: skip
+"""The ready CI files, each with its schema and how that wants to be read."""
 CODE = ("plugins", "extensions", "tests", "docs", "noxfile.py")
 
 
@@ -174,12 +183,33 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(python=BASE_PYTHON)
+def formats(session: nox.Session) -> None:
+    """SARIF reports in front of Microsoft's SARIF multitool; the other validators are part of the unit tests."""
+    if shutil.which("npm") is None:
+        session.error("npm was not found: install it (Debian: apt-get install npm)")
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    tool = workbench.sarif_multitool()
+    if not tool.exists():
+        where = ("--prefix", str(workbench.MULTITOOL), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts")
+        session.run("npm", "install", *where, workbench.MULTITOOL_PACKAGE, external=True)
+    tool.chmod(0o755)
+    run_pytest(session, folders=("tests/formats",))
+
+
+@nox.session(python=BASE_PYTHON)
 def receivers(session: nox.Session) -> None:
     """Delivery to a real PostgreSQL and a real rsyslog, which the tests start."""
     if missing := workbench.missing_servers():
         session.error(f"{', '.join(missing)}: not found. {workbench.SERVERS_HINT}")
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, folders=("tests/receivers",))
+
+
+@nox.session(python=BASE_PYTHON)
+def faults(session: nox.Session) -> None:
+    """What goes wrong around a collector, kills at random instants among it; ``make faults`` kills ten times as often."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    run_pytest(session, "-rP", folders=("tests/faults",))
 
 
 def _sanity(session: nox.Session, core: str) -> None:
@@ -233,12 +263,16 @@ def ansible_lint(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def docs(session: nox.Session) -> None:
-    """The documentation of every plugin, and the changelog fragments."""
-    install(session, need_core(session, MAIN_CORE), "antsibull-docs>=2.20", "antsibull-changelog>=0.34")
+    """The documentation of every plugin, the changelog fragments, and the files for CI systems by their schemas."""
+    install(
+        session, need_core(session, MAIN_CORE), "antsibull-docs>=2.20", "antsibull-changelog>=0.34",
+        "check-jsonschema>=0.30",
+    )  # fmt: skip
     tree = workbench.copy_tree(session.name)
     with session.chdir(tree):
         docs_lint = ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")
-        run_each(session, ("antsibull-changelog", "lint"), docs_lint)
+        schemas = (("check-jsonschema", "--builtin-schema", f"vendor.{name}", *rest) for name, *rest in CI_FILES)
+        run_each(session, ("antsibull-changelog", "lint"), docs_lint, *schemas)
 
 
 @nox.session(python=BASE_PYTHON)

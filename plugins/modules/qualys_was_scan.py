@@ -24,6 +24,7 @@ author:
 extends_documentation_fragment:
   - appsec.perimeter._attributes
   - appsec.perimeter._attributes.actiongroup_qualys
+  - appsec.perimeter._qualys.filters
   - appsec.perimeter._connection
   - appsec.perimeter._qualys
 attributes:
@@ -49,7 +50,7 @@ options:
       - V(launched) launches or adopts a scan and does not wait.
       - V(canceled) cancels a scan that is under way, and waits until it has ended. One that has ended is left alone.
       - V(absent) deletes a scan that has ended. One that is under way is refused, because it has to be cancelled
-        first.
+        first. With O(filters) it deletes all that they mean, or none.
     type: str
     choices: [finished, launched, canceled, absent]
     default: finished
@@ -79,9 +80,24 @@ options:
     elements: str
   tags:
     description:
-      - As O(webapps), for the applications that have all of these tags now. Tags are given by name or id.
+      - As O(webapps), for the applications that have these tags now. Tags are given by name or id.
     type: list
     elements: str
+  tags_match:
+    description:
+      - Whether an application needs all of O(tags), or one of them. The default is V(ALL).
+    type: str
+    choices: [ALL, ANY]
+  excluded_tags:
+    description:
+      - Tags, by name or id, of applications that are not scanned although they have O(tags).
+    type: list
+    elements: str
+  excluded_tags_match:
+    description:
+      - Whether all of O(excluded_tags) keep an application from being scanned, or one of them. The default is V(ANY).
+    type: str
+    choices: [ALL, ANY]
   max_running:
     description:
       - How many scans of this task may run at the same time, with O(webapps) or O(tags) and O(state=finished). Each
@@ -133,6 +149,36 @@ options:
   cancel_after:
     description:
       - Hours after which Qualys ends the scan. It takes precedence over the limit of the application.
+    type: int
+  cancel_time:
+    description:
+      - Time of day at which Qualys ends the scan, instead of O(cancel_after). It is sent as it is, because its form is
+        not documented by Qualys.
+    type: str
+  randomize:
+    description:
+      - Whether Qualys goes through the target in an order by chance. The default is that of Qualys.
+    type: bool
+  proxy:
+    description:
+      - Id of the proxy that the scan goes through. Qualys has no look-up for their names.
+    type: str
+  dns_override:
+    description:
+      - DNS override that the scan resolves names with, by name or id.
+    type: str
+  send_mail:
+    description:
+      - Whether Qualys sends a mail when the scan has ended. The default is that of Qualys.
+    type: bool
+  send_one_mail:
+    description:
+      - Whether Qualys sends one mail for all scans of one launch. The default is that of Qualys.
+    type: bool
+  max_deletes:
+    description:
+      - How many scans O(filters) may delete at most; with more, none is deleted. Needed with O(filters), and without a
+        default.
     type: int
   cancel_with_results:
     description:
@@ -229,6 +275,14 @@ EXAMPLES = r"""
     state: canceled
     cancel_with_results: true
 
+- name: Delete what is older than a year, a hundred scans at most
+  appsec.perimeter.qualys_was_scan:
+    state: absent
+    filters:
+      - {field: launchedDate, operator: LESSER, value: "2025-11-01"}
+      - {field: status, value: [FINISHED, CANCELED, ERROR]}
+    max_deletes: 100
+
 - name: Delete it
   appsec.perimeter.qualys_was_scan:
     id: "{{ discovery.scan.id }}"
@@ -299,10 +353,10 @@ scan:
     counts: null
     malware: null
 scans:
-  description: The scans, each in the form of RV(scan), which is then null.
+  description: The scans, each in the form of RV(scan), which is then null; with O(filters) those that were deleted.
   type: list
   elements: dict
-  returned: when O(webapps) or O(tags) is given
+  returned: when O(webapps), O(tags) or O(filters) is given
   sample: []
 adopted:
   description: Whether the scan was there already; of several, whether all were.
@@ -328,11 +382,15 @@ error:
     code: NO_HOST_ALIVE
 """
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan_target import SCANNER_OPTIONS, TYPES
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan_target import (
+    MATCHES,
+    SCANNER_OPTIONS,
+    TYPES,
+)
 
 
 def main() -> None:
@@ -346,6 +404,11 @@ def main() -> None:
             "webapp": {"type": "str"},
             "webapps": {"type": "list", "elements": "str"},
             "tags": {"type": "list", "elements": "str"},
+            "tags_match": {"type": "str", "choices": list(MATCHES)},
+            "excluded_tags": {"type": "list", "elements": "str"},
+            "excluded_tags_match": {"type": "str", "choices": list(MATCHES)},
+            **filter_option(),
+            "max_deletes": {"type": "int"},
             "max_running": {"type": "int"},
             "name": {"type": "str"},
             "type": {"type": "str", "choices": list(TYPES), "default": "VULNERABILITY"},
@@ -353,13 +416,26 @@ def main() -> None:
             "auth_record": {"type": "str"},
             "scanner": {"type": "dict", "options": SCANNER_OPTIONS},
             "cancel_after": {"type": "int"},
+            "cancel_time": {"type": "str"},
+            "randomize": {"type": "bool"},
+            "proxy": {"type": "str"},
+            "dns_override": {"type": "str"},
+            "send_mail": {"type": "bool"},
+            "send_one_mail": {"type": "bool"},
             "cancel_with_results": {"type": "bool", "default": False},
             "wait_timeout": {"type": "str", "default": "6h"},
             "poll_interval": {"type": "str", "default": "60s"},
             "resume_within": {"type": "str", "default": "0s"},
         },
-        mutually_exclusive=[("id", "webapp", "webapps", "tags", "again"), ("id", "name")],
-        required_one_of=[("id", "webapp", "webapps", "tags", "again"), ("id", "name", "again")],
+        mutually_exclusive=[
+            ("id", "webapp", "webapps", "tags", "again", "filters"),
+            ("id", "name"),
+            ("cancel_after", "cancel_time"),
+        ],
+        required_one_of=[
+            ("id", "webapp", "webapps", "tags", "again", "filters"),
+            ("id", "name", "again", "filters"),
+        ],
     )
     run_vendor_module(QUALYS.merge(own), connect, run)
 

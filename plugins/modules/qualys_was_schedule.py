@@ -13,7 +13,8 @@ version_added: 1.0.0
 description:
   - Creates, updates, activates, deactivates and deletes a schedule of scans in Qualys Web Application Scanning.
   - What is not given is left alone; an empty list or text clears. Only what differs is written.
-  - What a schedule has besides, such as its notification, is left alone.
+  - What a schedule has besides, such as applications that were chosen one by one, is left alone. Its owner is shown
+    and cannot be changed.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -63,7 +64,7 @@ options:
   tags:
     description:
       - Tags of the web applications to scan, by name or id. A new schedule is for the applications that have all of
-        them. Takes the place of O(webapp).
+        them, unless O(tags_match) says otherwise. Takes the place of O(webapp).
       - An empty list removes all.
     type: list
     elements: str
@@ -84,6 +85,40 @@ options:
       - Entries to remove from O(tags); what is not there is no error.
     type: list
     elements: str
+  tags_match:
+    description:
+      - Whether an application needs all of O(tags), or one of them. The default of a new schedule is V(ALL).
+    type: str
+    choices: [ALL, ANY]
+  excluded_tags:
+    description:
+      - Tags of web applications that are not scanned although they have O(tags), by name or id.
+      - An empty list removes all.
+    type: list
+    elements: str
+  excluded_tags_mode:
+    description:
+      - Whether O(excluded_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
+        from it (V(remove)).
+    type: str
+    choices: [set, add, remove]
+    default: set
+  excluded_tags_add:
+    description:
+      - Entries to add to O(excluded_tags); can be combined with O(excluded_tags_remove) in one update.
+    type: list
+    elements: str
+  excluded_tags_remove:
+    description:
+      - Entries to remove from O(excluded_tags); what is not there is no error.
+    type: list
+    elements: str
+  excluded_tags_match:
+    description:
+      - Whether all of O(excluded_tags) keep an application from being scanned, or one of them. The default of a new
+        schedule is V(ANY).
+    type: str
+    choices: [ALL, ANY]
   start:
     description:
       - When the first scan is launched, as a UTC time such as V(2026-01-31T08:00:00Z). Needed to create a schedule.
@@ -167,6 +202,63 @@ options:
     description:
       - Hours after which Qualys ends a scan, whatever the limit of the application. V(0) leaves it to the application.
     type: int
+  cancel_time:
+    description:
+      - Time of day at which Qualys ends a scan, instead of O(cancel_after). It is sent and compared as it is, because
+        its form is not documented by Qualys. An empty text leaves it to the application.
+    type: str
+  randomize:
+    description:
+      - Whether Qualys goes through the target in an order by chance.
+    type: bool
+  proxy:
+    description:
+      - Id of the proxy that the scans go through. Qualys has no look-up for the names of proxies; that of the one which
+        the schedule has already is understood. An empty text removes it.
+    type: str
+  dns_override:
+    description:
+      - DNS override that the scans resolve names with, by name or id. An empty text removes it.
+    type: str
+  notification:
+    description:
+      - Whom Qualys tells before it launches a scan. What is not given stays as it is; an empty dictionary removes the
+        notification.
+    type: dict
+    suboptions:
+      active:
+        description:
+          - Whether the mail is sent.
+        type: bool
+      reschedule:
+        description:
+          - Whether recipients may ask for another time, as far as Qualys lets them.
+        type: bool
+      delay:
+        description:
+          - How long before the launch, in O(notification.delay_scale).
+        type: int
+      delay_scale:
+        description:
+          - Unit of the delay. V(DAY), which is the default, is the only one that Qualys documents.
+        type: str
+      recipients:
+        description:
+          - E-mail addresses. An empty list removes all.
+        type: list
+        elements: str
+      message:
+        description:
+          - What the mail says.
+        type: str
+  send_mail:
+    description:
+      - Whether Qualys sends a mail when a scan has ended.
+    type: bool
+  send_one_mail:
+    description:
+      - Whether Qualys sends one mail for all scans of one launch.
+    type: bool
 seealso:
   - module: appsec.perimeter.qualys_was_schedule_info
   - module: appsec.perimeter.qualys_was_scan
@@ -190,6 +282,18 @@ EXAMPLES = r"""
     tags: [prod]
     start: "2026-12-01T02:00:00Z"
     recurrence: {type: MONTHLY, order: LAST, weekday: SUNDAY}
+
+- name: Production but for what is frozen, with a word to the team the day before
+  appsec.perimeter.qualys_was_schedule:
+    name: production, monthly
+    tags: [prod, staging]
+    tags_match: ANY
+    excluded_tags: [frozen]
+    notification:
+      active: true
+      delay: 1
+      recipients: [team@example.com]
+      message: The scan of production starts tomorrow.
 
 - name: No scans during the freeze
   appsec.perimeter.qualys_was_schedule:
@@ -217,6 +321,9 @@ schedule:
     active: true
     webapp: shop
     tags: []
+    tags_match: null
+    excluded_tags: []
+    excluded_tags_match: null
     start: "2026-12-01T02:00:00Z"
     time_zone: Europe/Paris
     recurrence: {type: WEEKLY, every: 1, days: [MONDAY, THURSDAY]}
@@ -224,6 +331,13 @@ schedule:
     auth_record: default
     scanner: {type: EXTERNAL, friendly_name: null, tags: []}
     cancel_after: 6
+    cancel_time: null
+    randomize: null
+    proxy: null
+    dns_override: null
+    notification: null
+    send_mail: false
+    send_one_mail: false
     owner: jdoe
     next_launch: "2026-12-03T02:00:00Z"
     launched: 0
@@ -262,7 +376,7 @@ def main() -> None:
             "id": {"type": "int"},
             **OPTIONS,
         },
-        mutually_exclusive=[("webapp", "tags")],
+        mutually_exclusive=[("webapp", "tags"), ("cancel_after", "cancel_time")],
         required_one_of=[("id", "name")],
     )
     run_vendor_module(QUALYS.merge(own), connect, run)

@@ -83,6 +83,9 @@ schedules:
       active: true
       webapp: shop
       tags: []
+      tags_match: null
+      excluded_tags: []
+      excluded_tags_match: null
       start: "2026-12-01T02:00:00Z"
       time_zone: Europe/Paris
       recurrence: {type: WEEKLY, every: 1, days: [MONDAY, THURSDAY]}
@@ -90,6 +93,13 @@ schedules:
       auth_record: default
       scanner: {type: EXTERNAL, friendly_name: null, tags: []}
       cancel_after: 6
+      cancel_time: null
+      randomize: null
+      proxy: null
+      dns_override: null
+      notification: null
+      send_mail: false
+      send_one_mail: false
       owner: jdoe
       next_launch: "2026-12-03T02:00:00Z"
       launched: 12

@@ -33,6 +33,8 @@ Options = t.Mapping[str, t.Any]
 WINDOWS_AT_WORK = 1.5
 """For each connection: while one window's page becomes lines, the next page of another is on its way. More would be
 faster still, and hold more pages in memory."""
+_LINES_AT_ONCE = 50
+"""Lines that are written together: a page as text beside its objects would take half as much memory again."""
 
 
 class _Export:
@@ -111,6 +113,9 @@ def _write_page(
         if finding["rule_id"] is not None:
             rules.add(finding["rule_id"])
         lines.append(dump_line(finding))
+        if len(lines) == _LINES_AT_ONCE:
+            part.write(b"".join(lines), len(lines))
+            lines.clear()
     part.write(b"".join(lines), len(lines))
 
 

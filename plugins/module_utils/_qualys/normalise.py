@@ -11,7 +11,7 @@ import collections
 import typing as t
 
 from .._reconcile.redact import MARKER
-from .._reconcile.sensitive import redact_text, redact_url
+from .._reconcile.sensitive import redact_text
 from .._records.fingerprint import fingerprint
 from .._records.model import SCHEMA, Asset, Evidence, Finding, Ignored
 from .._records.times import canonical_time
@@ -103,7 +103,8 @@ class FindingNormaliser:
             extra,
         )
         if not self._keep:
-            record["url"] = redact_url(record["url"])
+            # Most often the evidence has the same one, and what was found of it is remembered.
+            record["url"] = redact_text(record["url"])
         if self._include_raw:
             record["raw"] = self._raw_as(raw)
         return t.cast(Finding, record)

@@ -15,7 +15,8 @@ from .._records.model import Scan
 from .._records.result import Result
 from .client import QualysClient
 from .references import References
-from .scan_fields import RESOURCE, RUNNING_WORDS, scan_record, standing_of
+from .scan_delete import delete_filtered, runs, send_delete
+from .scan_fields import RESOURCE, scan_record, standing_of
 from .scan_launch import (
     Launch,
     Wanted,
@@ -50,11 +51,30 @@ def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timi
         raise OptionError(f"again does not go with the state {state}.", hint="Give the id of the scan as id.")
     if is_many(params) and state not in ("finished", "launched"):
         raise OptionError(f"webapps and tags do not go with the state {state}.", hint="Give the id of each scan.")
+    _check_company(params)
+    if params.get("filters") is not None:
+        return delete_filtered(params, client, task.budget.sleep, check_mode=check_mode)
     if state == "absent":
         return task.delete()
     if state == "canceled":
         return task.cancel()
     return task.launch_or_adopt(wait=state == "finished")
+
+
+_COMPANY = {"tags_match": "tags", "excluded_tags": "tags", "excluded_tags_match": "tags", "max_deletes": "filters"}
+
+
+def _check_company(params: Written) -> None:
+    """Refuse options that would say nothing, because what they are about is not there.
+
+    Raises:
+        OptionError: as said.
+    """
+    for name, other in _COMPANY.items():
+        if params.get(name) is not None and params.get(other) is None:
+            raise OptionError(f"{name} goes with {other}, and only with it.", hint=f"Give {other}, or drop {name}.")
+    if params.get("filters") is not None and params["state"] != "absent":
+        raise OptionError(f"filters does not go with the state {params['state']}.", hint="It says what to delete.")
 
 
 class _Task:
@@ -217,37 +237,18 @@ class _Task:
         if raw is None:
             return _result(None, changed=False)
         scan = scan_record(raw)
-        if _runs(raw):
+        if runs(raw):
             raise VendorError(
                 f"Scan {scan['id']} is {scan['status_native']}: only a scan that has ended can be deleted.",
                 hint="Cancel it first, with state: canceled.",
             )
         if not self.check_mode:
-            self._send_delete(int(raw["id"]))
+            send_delete(self.client, int(raw["id"]), self.budget.sleep)
         return _result(scan, changed=True)
-
-    def _send_delete(self, scan_id: int) -> None:
-        def look() -> bool | None:
-            return True if self.client.get(RESOURCE, scan_id) is None else None
-
-        try:
-            self.client.write("delete", RESOURCE, None, scan_id)
-        except TransportError as error:
-            if not error.sent:
-                raise
-            settle(f"delete of scan {scan_id}", look, error, sleep=self.budget.sleep)
-        except VendorError:
-            if look() is None:
-                raise
 
 
 def _status_word(raw: Raw) -> str:
     return (text(raw.get("status")) or "").strip().upper()
-
-
-def _runs(raw: Raw) -> bool:
-    # A word that is not known here is for Qualys to judge.
-    return _status_word(raw) in RUNNING_WORDS
 
 
 def _ending(raw: Raw) -> bool:

@@ -23,7 +23,7 @@ from .envelope import judge
 from .listing import Listing
 from .references import References
 from .scan_fields import RESOURCE, has_credentials, part, standing_of
-from .scan_target import Auth, Target, auth_of, check_auth, scanner_of, target_node
+from .scan_target import Auth, Target, auth_of, check_auth, proxy_of, scanner_of, target_node
 from .shapes import Raw, number, text
 from .waiting import Budget, Timing
 from .xml import Node
@@ -153,9 +153,7 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
             f"webapp: there is no web application {wanted.webapp_id}, or these credentials may not see it.",
             hint="Give the name or the id of one.",
         )
-    hours = params.get("cancel_after")
-    if hours is not None and hours < 1:
-        raise OptionError(f"cancel_after: {hours} is not a number of hours.", hint="Give 1 or more.")
+    settings = _settings(params, references)
     auth = auth_of(params.get("auth_record"), references)
     check_auth(auth, webapp)
     written = str(params.get("profile") or "").strip()
@@ -170,15 +168,41 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
         webapps=(wanted.webapp_id,),
         auth=auth,
         scanner=scanner_of(params.get("scanner"), references),
-        limited=hours is not None,
+        limited=bool({"cancelAfterNHours", "cancelTime"} & settings.keys()),
+        randomize=params.get("randomize"),
     )
     scan: dict[str, Node] = {"name": wanted.name, "type": wanted.type, "target": target_node(target)}
     if profile is not None:
         scan["profile"] = {"id": profile.id}
-    if hours is not None:
-        scan["cancelAfterNHours"] = hours
+    scan |= settings
     shown = {"id": profile.id, "name": profile.name} if profile is not None else t.cast(Raw, default)
     return Launch(wanted, webapp, auth, {"WasScan": scan}, shown)
+
+
+def _settings(params: Written, references: References) -> dict[str, Node]:
+    """What stands beside the target: the limit, the proxy, the DNS override, and who is told.
+
+    Raises:
+        OptionError, AmbiguousMatch: one of them cannot be meant, or does not resolve.
+    """
+    hours, moment = params.get("cancel_after"), str(params.get("cancel_time") or "").strip()
+    if hours is not None and hours < 1:
+        raise OptionError(f"cancel_after: {hours} is not a number of hours.", hint="Give 1 or more.")
+    if hours is not None and moment:
+        raise OptionError("cancel_after and cancel_time exclude each other.", hint="A scan has one limit.")
+    node: dict[str, Node] = {}
+    if hours is not None:
+        node["cancelAfterNHours"] = hours
+    if moment:
+        node["cancelTime"] = moment
+    if params.get("proxy"):
+        node["proxy"] = {"id": proxy_of(params["proxy"]).id}
+    if params.get("dns_override"):
+        node["dnsOverride"] = {"id": references.resolve("dnsoverride", "dns_override", params["dns_override"], ()).id}
+    for option, element in (("send_mail", "sendMail"), ("send_one_mail", "sendOneMail")):
+        if params.get(option) is not None:
+            node[element] = params[option]
+    return node
 
 
 def wanted_again(params: Written, old: Raw) -> Wanted:

@@ -31,7 +31,7 @@ from .waiting import Budget, Timing
 from .xml import Node
 
 Written = t.Mapping[str, t.Any]
-Ended = tuple[Scan, PerimeterError | None]
+Ended = tuple[Scan, t.Optional[PerimeterError]]
 
 
 @dataclasses.dataclass
@@ -121,14 +121,27 @@ def _webapps(params: Written, client: QualysClient, references: References) -> l
         return list(dict.fromkeys(int(reference.id or 0) for reference in found))
     if not params.get("tags"):
         raise OptionError("webapps and tags must not be empty.", hint="Give the applications, or tags that they have.")
-    tags = [references.resolve("tag", "tags", str(item).strip(), ()) for item in params["tags"]]
-    criteria: list[Criterion] = [{"field": "tags.id", "operator": "EQUALS", "value": str(tag.id)} for tag in tags]
-    ids = [int(raw["id"]) for raw in read_complete(client, "webapp", criteria, "web applications")]
+    ids = _tagged(client, references, params, "tags", params.get("tags_match") or "ALL")
+    if params.get("excluded_tags"):
+        # What "not equal" means for an application with several tags is not documented, so it is worked out here.
+        others = _tagged(client, references, params, "excluded_tags", params.get("excluded_tags_match") or "ANY")
+        ids = [webapp_id for webapp_id in ids if webapp_id not in set(others)]
     if not ids:
+        which = "one of them" if params.get("tags_match") == "ANY" else "them all"
+        but = " without having excluded_tags" if params.get("excluded_tags") else ""
         raise OptionError(
-            "tags: no web application has them all.", hint="Check the tags, and what the account may see."
+            f"tags: no web application has {which}{but}.", hint="Check the tags, and what the account may see."
         )
     return ids
+
+
+def _tagged(client: QualysClient, references: References, params: Written, option: str, match: str) -> list[int]:
+    """Ids of the applications that have all of the tags, or one of them."""
+    tags = [str(references.resolve("tag", option, str(item).strip(), ()).id) for item in params[option]]
+    criteria: list[Criterion] = [{"field": "tags.id", "operator": "EQUALS", "value": tag} for tag in tags]
+    if match == "ANY":
+        criteria = [{"field": "tags.id", "operator": "IN", "value": ",".join(tags)}]
+    return [int(raw["id"]) for raw in read_complete(client, "webapp", criteria, "web applications")]
 
 
 def _launch(client: QualysClient, missing: t.Sequence[Part], budget: Budget) -> None:

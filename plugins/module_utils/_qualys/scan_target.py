@@ -20,6 +20,9 @@ DEFAULT_AUTH = "default"
 NO_AUTH = "none"
 """Words of the option ``auth_record``; a record that is called so has to be given by its id."""
 
+MATCHES = ("ALL", "ANY")
+"""Whether an application needs all of several tags, or one of them."""
+
 SCANNER_TYPES = ("EXTERNAL", "INTERNAL", "scannerTags")
 SCANNER_OPTIONS: dict[str, dict[str, t.Any]] = {
     "type": {"type": "str", "choices": list(SCANNER_TYPES), "required": True},
@@ -59,7 +62,8 @@ class Target:
         tags: ids of tags; an application needs all of them.
         auth: with which login.
         scanner: from where; None leaves it to the application.
-        limited: whether the limit of hours in the request beats the application's own.
+        limited: whether the limit in the request beats the application's own.
+        randomize: whether the applications are scanned in an order by chance; None leaves it to Qualys.
     """
 
     webapps: tuple[int, ...] = ()
@@ -67,6 +71,7 @@ class Target:
     auth: Auth = Auth()
     scanner: Scanner | None = None
     limited: bool = False
+    randomize: bool | None = None
 
 
 def auth_of(written: str | None, references: References, present: t.Sequence[Reference] = ()) -> Auth:
@@ -103,6 +108,24 @@ def scanner_of(written: t.Mapping[str, t.Any] | None, references: References) ->
             hint="They are the tags of the scanner appliances, by name or id.",
         )
     return Scanner(kind, name or None, tuple(references.resolve("tag", "scanner.tags", item, ()) for item in tags))
+
+
+def proxy_of(written: t.Any, present: t.Sequence[Reference] = ()) -> Reference:
+    """The proxy that the option ``proxy`` names. Qualys has no search for proxies.
+
+    Raises:
+        OptionError: it is neither an id nor the name of one that is there already.
+    """
+    word = str(written).strip()
+    held = next((found for found in present if word in (str(found.id), found.name)), None)
+    if held is not None:
+        return held
+    if not (word.isascii() and word.isdigit()):
+        raise OptionError(
+            f"proxy: {word!r} is not an id, and Qualys has no look-up for the names of proxies.",
+            hint="Give the id, which Qualys' own pages show.",
+        )
+    return Reference(int(word), None)
 
 
 def check_auth(auth: Auth, webapp: Raw) -> None:
@@ -145,6 +168,8 @@ def target_node(target: Target) -> dict[str, Node]:
         node |= _scanner_nodes(target.scanner)
     if target.limited:
         node["cancelOption"] = "SPECIFIC"
+    if target.randomize is not None:
+        node["randomizeScan"] = target.randomize
     return node
 
 

@@ -18,13 +18,14 @@ from .._reconcile.plan import Change, Plan, diff_of, plan_absent, shown_record
 from .._reconcile.settle import settle
 from .._reconcile.spec import Record
 from .._records.result import Result
+from . import schedule_notification as notification
 from .client import QualysClient
 from .references import References
 from .resource import Prepared, Resource, Written, check_identity, delete, find, plan_record, write
 from .scan_fields import part
-from .scan_target import Auth, Scanner, auth_of, scanner_of
+from .scan_target import Auth, Scanner, auth_of, proxy_of, scanner_of
 from .schedule_fields import FIELDS, REFERENCES, from_raw
-from .schedule_write import SCHEDULING, write_data
+from .schedule_write import LIMITS, SCHEDULING, write_data
 from .shapes import Raw, number, text, truth
 
 
@@ -44,18 +45,31 @@ def _names(webapp: t.Any) -> tuple[str | None, ...]:
 def _check(options: Written) -> None:
     if options.get("webapp") and any(options.get(f"tags{suffix}") for suffix in ("", "_add")):
         raise OptionError("webapp and tags exclude each other.", hint="A schedule is for one of them.")
+    if options.get("webapp") and any(options.get(f"excluded_tags{suffix}") for suffix in ("", "_add")):
+        raise OptionError("webapp and excluded_tags exclude each other.", hint="excluded_tags goes with tags.")
+    if options.get("cancel_after") and options.get("cancel_time"):
+        raise OptionError("cancel_after and cancel_time exclude each other.", hint="A scan has one limit.")
+
+
+_MATCHES = {"tags": "ALL", "excluded_tags": "ANY"}
+"""How several tags are combined in a new schedule, unless it is said."""
 
 
 def _prepare(options: Written, prepared: Record, before: Record | None) -> Prepared:
     """What a new schedule needs, and what a target of the other kind replaces."""
+    if prepared.get("cancel_time"):
+        prepared["cancel_after"] = 0
+    elif prepared.get("cancel_after"):
+        prepared["cancel_time"] = ""
     if before is None:
         if not prepared.get("webapp") and not prepared.get("tags") and not prepared.get("tags_add"):
             raise OptionError("webapp or tags is needed to create a schedule.", hint="Say what is to be scanned.")
         if not prepared.get("recurrence"):
             raise OptionError("recurrence is needed to create a schedule.", hint="{type: ONCE} launches one scan.")
-        return Prepared({"type": "VULNERABILITY", "time_zone": "UTC", **prepared}, None)
+        matches = {f"{name}_match": match for name, match in _MATCHES.items() if prepared.get(name)}
+        return Prepared({"type": "VULNERABILITY", "time_zone": "UTC", **matches, **prepared}, None)
     if prepared.get("webapp"):
-        prepared["tags"] = []
+        prepared |= {"tags": [], "excluded_tags": [], "tags_match": "", "excluded_tags_match": ""}
     elif prepared.get("tags") or prepared.get("tags_add"):
         prepared["webapp"] = ""
     return Prepared(prepared, before)
@@ -121,7 +135,9 @@ def _check_whole(plan: Plan) -> None:
         raise OptionError("webapp, tags: a schedule cannot be without both.", hint="Say what is to be scanned.")
     if "profile" in changed and not after.get("profile"):
         raise OptionError("profile: a schedule cannot be without one again.", hint="Give another option profile.")
-    for name in sorted(SCHEDULING - {"cancel_after"}) if changed & SCHEDULING else ():
+    if after.get("excluded_tags") and not after.get("tags"):
+        raise OptionError("excluded_tags: they go with tags.", hint="Say which tags the applications have.")
+    for name in sorted(SCHEDULING - LIMITS) if changed & SCHEDULING else ():
         if not after.get(name):
             raise OptionError(
                 f"{name}: a schedule cannot be without it.",
@@ -144,6 +160,10 @@ def _resolved(params: Written, before: Record, references: References) -> Record
     if options.get("scanner") is not None:
         scanner: Scanner | None = scanner_of(options["scanner"], references)
         options["scanner"] = scanner or ""
+    if options.get("proxy"):
+        options["proxy"] = proxy_of(options["proxy"], [before["proxy"]] if before.get("proxy") else [])
+    if options.get("notification") is not None:
+        options["notification"] = notification.wanted(options["notification"], before.get("notification"))
     return options
 
 

@@ -12,10 +12,11 @@ import typing as t
 from .._http.errors import OptionError
 from .._reconcile.spec import Field, Record, option_spec
 from .._records.times import canonical_time, parse_time, utc_text
+from . import schedule_notification as notification
 from .elements import GET, named, reference_key, reference_list, stripped
 from .references import Reference, show_reference
 from .scan_fields import part
-from .scan_target import DEFAULT_AUTH, SCANNER_OPTIONS, TYPES, Auth, Scanner
+from .scan_target import DEFAULT_AUTH, MATCHES, SCANNER_OPTIONS, TYPES, Auth, Scanner
 from .shapes import Raw, items, number, text, truth, user_name
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
@@ -116,6 +117,11 @@ def _show_auth(auth: Auth) -> str:
     return DEFAULT_AUTH if auth.record is None else show_reference(auth.record)
 
 
+def _show_proxy(proxy: Reference) -> str:
+    # Its id, because no name of one can be looked up.
+    return str(proxy.id)
+
+
 def _scanner_key(scanner: Scanner) -> t.Hashable:
     return scanner.type, scanner.friendly_name, frozenset(reference_key(tag) for tag in scanner.tags)
 
@@ -131,6 +137,9 @@ FIELDS: tuple[Field, ...] = (
     Field(name="active", option={"type": "bool"}),
     Field(name="webapp", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
     reference_list("tags", GET),
+    Field(name="tags_match", option={"type": "str", "choices": list(MATCHES)}, read=GET),
+    reference_list("excluded_tags", GET),
+    Field(name="excluded_tags_match", option={"type": "str", "choices": list(MATCHES)}, read=GET),
     Field(name="start", option={"type": "str"}, normalise=_start, read=GET),
     Field(name="time_zone", option={"type": "str"}, normalise=stripped, read=GET),
     Field(
@@ -150,13 +159,32 @@ FIELDS: tuple[Field, ...] = (
         read=GET,
     ),
     Field(name="cancel_after", option={"type": "int"}, normalise=_hours, read=GET),
+    Field(name="cancel_time", option={"type": "str"}, normalise=stripped, read=GET),
+    Field(name="randomize", option={"type": "bool"}, read=GET),
+    Field(name="proxy", option={"type": "str"}, key=reference_key, show=_show_proxy, read=GET),
+    Field(name="dns_override", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
+    Field(
+        name="notification",
+        option={"type": "dict", "options": notification.OPTIONS},
+        key=notification.key,
+        read=GET,
+    ),
+    Field(name="send_mail", option={"type": "bool"}, read=GET),
+    Field(name="send_one_mail", option={"type": "bool"}, read=GET),
 )
 
 OPTIONS = option_spec(FIELDS)
 """The options of the module, as Ansible wants them."""
 
-REFERENCES: dict[str, str] = {"webapp": "webapp", "tags": "tag", "profile": "optionprofile"}
-"""Fields that name other records, and the object that they name; ``auth_record`` and ``scanner`` have words besides."""
+REFERENCES: dict[str, str] = {
+    "webapp": "webapp",
+    "tags": "tag",
+    "excluded_tags": "tag",
+    "profile": "optionprofile",
+    "dns_override": "dnsoverride",
+}
+"""Fields that name other records, and the object that they name; ``auth_record`` and ``scanner`` have words besides,
+and ``proxy`` cannot be looked up."""
 
 
 # Reading
@@ -218,11 +246,16 @@ def _read_monthly(shape: Raw) -> Record:
     }
 
 
-def _limit(raw: Raw) -> int | None:
+def _limit(raw: Raw, member: str) -> t.Any:
     # With DEFAULT the application's own limit comes first, so that the schedule's is not one that can be relied on.
     if (text(part(raw, "target", "cancelOption")) or "").upper() == "DEFAULT":
         return None
-    return number(part(raw, "scheduling", "cancelAfterNHours"))
+    return part(raw, "scheduling", member)
+
+
+def _beside(raw: Raw, name: str) -> Reference | None:
+    """A proxy or a DNS override, which may stand beside the target or in it (sheet sections 6.4, 6.5)."""
+    return _one(raw.get(name)) or _one(part(raw, "target", name))
 
 
 def _member(value: t.Any) -> Raw:
@@ -235,13 +268,23 @@ _READERS: dict[str, t.Callable[[Raw], t.Any]] = {
     "active": lambda raw: truth(raw.get("active")),
     "webapp": lambda raw: _one(part(raw, "target", "webApp")),
     "tags": lambda raw: named(part(raw, "target", "tags", "included", "tagList")),
+    "tags_match": lambda raw: text(part(raw, "target", "tags", "included", "option")),
+    "excluded_tags": lambda raw: named(part(raw, "target", "tags", "excluded", "tagList")),
+    "excluded_tags_match": lambda raw: text(part(raw, "target", "tags", "excluded", "option")),
     "start": lambda raw: canonical_time(text(part(raw, "scheduling", "startDate"))),
     "time_zone": lambda raw: text(part(raw, "scheduling", "timeZone", "code")),
     "recurrence": lambda raw: _recurrence(_member(raw.get("scheduling"))),
     "profile": lambda raw: _one(raw.get("profile")),
     "auth_record": lambda raw: _auth(part(raw, "target", "webAppAuthRecord")),
     "scanner": lambda raw: _scanner(raw.get("target")),
-    "cancel_after": _limit,
+    "cancel_after": lambda raw: number(_limit(raw, "cancelAfterNHours")),
+    "cancel_time": lambda raw: text(_limit(raw, "cancelTime")),
+    "randomize": lambda raw: truth(part(raw, "target", "randomizeScan")),
+    "proxy": lambda raw: _beside(raw, "proxy"),
+    "dns_override": lambda raw: _beside(raw, "dnsOverride"),
+    "notification": lambda raw: notification.read(raw.get("notification")),
+    "send_mail": lambda raw: truth(raw.get("sendMail")),
+    "send_one_mail": lambda raw: truth(raw.get("sendOneMail")),
 }
 _LEVELS = {field.name: field.read for field in FIELDS}
 

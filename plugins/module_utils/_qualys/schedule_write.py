@@ -14,17 +14,22 @@ import typing as t
 
 from .._reconcile.plan import Plan
 from .._reconcile.spec import Record
+from . import schedule_notification as notification
 from .elements import named
 from .references import Reference
 from .scan_fields import part
 from .scan_target import Auth, Scanner, Target, target_node
-from .shapes import Raw, number, text, truth
+from .shapes import Raw, number, text
 from .xml import Node
 
-_TARGET = frozenset({"webapp", "tags", "auth_record", "scanner", "cancel_after"})
-SCHEDULING = frozenset({"start", "time_zone", "recurrence", "cancel_after"})
+_TAGS = frozenset({"tags", "tags_match", "excluded_tags", "excluded_tags_match"})
+LIMITS = frozenset({"cancel_after", "cancel_time"})
+_TARGET = frozenset({"webapp", "auth_record", "scanner", "randomize"}) | _TAGS | LIMITS
+SCHEDULING = frozenset({"start", "time_zone", "recurrence"}) | LIMITS
 """The fields that make up the element of that name."""
 
+_BESIDE = {"proxy": "proxy", "dns_override": "dnsOverride"}
+_SIMPLE = {"name": "name", "type": "type", "active": "active", "send_mail": "sendMail", "send_one_mail": "sendOneMail"}
 _UNITS = {"DAILY": "everyNDays", "WEEKLY": "everyNWeeks"}
 
 
@@ -37,18 +42,25 @@ def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
     """
     after, held = t.cast(Record, plan.after), raw or {}
     changed = {change.field.name for change in plan.changes}
-    node: dict[str, Node] = {name: after[name] for name in ("name", "type", "active") if name in changed}
+    node: dict[str, Node] = {element: after[name] for name, element in _SIMPLE.items() if name in changed}
     if "profile" in changed:
         profile: Reference | None = after["profile"]
         node["profile"] = None if profile is None else {"id": profile.id}
-    if changed & _TARGET:
-        node["target"] = _target(after, held, limit_changed="cancel_after" in changed)
+    # What stands in the target is taken out of it when it changes, so that it is not said twice.
+    beside = {element for name, element in _BESIDE.items() if name in changed}
+    if changed & _TARGET or any(part(held, "target", element) for element in beside):
+        node["target"] = _target(after, held, beside, limit_changed=bool(changed & LIMITS))
     if changed & SCHEDULING:
-        node["scheduling"] = _scheduling(after, held, limit_changed="cancel_after" in changed)
+        node["scheduling"] = _scheduling(after, held, limit_changed=bool(changed & LIMITS))
+    for name in sorted(_BESIDE.keys() & changed):
+        chosen: Reference | None = after[name]
+        node[_BESIDE[name]] = None if chosen is None else {"id": chosen.id}
+    if "notification" in changed:
+        node["notification"] = notification.node(after["notification"], (plan.before or {}).get("notification"))
     return {"WasScanSchedule": node}
 
 
-def _target(after: Record, raw: Raw, *, limit_changed: bool) -> dict[str, Node]:
+def _target(after: Record, raw: Raw, beside: t.Collection[str], *, limit_changed: bool) -> dict[str, Node]:
     webapp: Reference | None = after.get("webapp")
     tags: list[Reference] = after.get("tags") or []
     auth: Auth | None = after.get("auth_record")
@@ -66,13 +78,15 @@ def _target(after: Record, raw: Raw, *, limit_changed: bool) -> dict[str, Node]:
         node["webApps"] = {"set": {"WebApp": [{"id": chosen[0]}]}}
         del node["webApp"]
     if tags:
-        node["tags"] = _tag_sides(node["tags"], held)
+        node["tags"] = _tag_sides(after)
     cancel = text(held.get("cancelOption"))
     if limit_changed:
-        cancel = "DEFAULT" if after.get("cancel_after") is None else "SPECIFIC"
+        cancel = "DEFAULT" if all(after.get(name) is None for name in LIMITS) else "SPECIFIC"
     if cancel:
         node["cancelOption"] = cancel
-    return node | _carried(held)
+    if after.get("randomize") is not None:
+        node["randomizeScan"] = after["randomize"]
+    return node | {name: value for name, value in _carried(held).items() if name not in beside}
 
 
 def _chosen(held: Raw) -> list[int]:
@@ -80,16 +94,14 @@ def _chosen(held: Raw) -> list[int]:
     return [found.id for found in named(held.get("webApps")) if found.id is not None]
 
 
-def _tag_sides(included: Node, held: Raw) -> Node:
-    """The tags, with what was excluded and how they were combined."""
-    sides = dict(t.cast("dict[str, Node]", included))
-    option = text(part(held, "tags", "included", "option"))
-    if option:
-        sides["included"] = {**t.cast("dict[str, Node]", sides["included"]), "option": option}
-    excluded = named(part(held, "tags", "excluded", "tagList"))
-    if excluded:
-        listed: Node = {"set": {"Tag": [{"id": found.id} for found in excluded]}}
-        sides["excluded"] = {"option": text(part(held, "tags", "excluded", "option")) or "ANY", "tagList": listed}
+def _tag_sides(after: Record) -> Node:
+    """The tags that an application needs, and those that it must not have."""
+    sides: dict[str, Node] = {}
+    for side, name, match in (("included", "tags", "ALL"), ("excluded", "excluded_tags", "ANY")):
+        tags: list[Reference] = after.get(name) or []
+        if tags:
+            listed: Node = {"set": {"Tag": [{"id": tag.id} for tag in tags]}}
+            sides[side] = {"option": after.get(f"{name}_match") or match, "tagList": listed}
     return sides
 
 
@@ -99,9 +111,6 @@ def _carried(held: Raw) -> dict[str, Node]:
         word = text(held.get(name))
         if word:
             node[name] = word
-    randomised = truth(held.get("randomizeScan"))
-    if randomised is not None:
-        node["randomizeScan"] = randomised
     for name in ("proxy", "dnsOverride"):
         found = number(part(held, name, "id"))
         if found is not None:
@@ -117,14 +126,14 @@ def _scheduling(after: Record, raw: Raw, *, limit_changed: bool) -> dict[str, No
         zone["offset"] = offset
     node: dict[str, Node] = {"startDate": after["start"], "timeZone": zone}
     node |= _occurrence(after["recurrence"])
-    hours = after.get("cancel_after")
-    if hours is None and not limit_changed:
-        # One that is not managed here, because the application's own comes first, or one by the time of day.
-        hours = number(held.get("cancelAfterNHours"))
-        moment = text(held.get("cancelTime"))
-        node |= {"cancelTime": moment} if moment else {}
+    hours, moment = after.get("cancel_after"), after.get("cancel_time")
+    if hours is None and moment is None and not limit_changed:
+        # One that is not managed here, because the application's own comes first.
+        hours, moment = number(held.get("cancelAfterNHours")), text(held.get("cancelTime"))
     if hours is not None:
         node["cancelAfterNHours"] = hours
+    if moment is not None:
+        node["cancelTime"] = moment
     return node
 
 

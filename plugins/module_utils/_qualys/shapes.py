@@ -43,11 +43,13 @@ def decimal(value: t.Any) -> float | None:
 
 def text(value: t.Any) -> str | None:
     """A text; also the text of an element with attributes, which is an object with ``value``."""
-    if isinstance(value, dict):
-        value = value.get("value")
     # Nearly every value is a text already, and this runs a few dozen times for each record.
     if isinstance(value, str):
         return value
+    if isinstance(value, dict):
+        value = value.get("value")
+        if isinstance(value, str):
+            return value
     return None if value is None or isinstance(value, (list, dict)) else str(value)
 
 

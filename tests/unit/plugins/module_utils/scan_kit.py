@@ -7,6 +7,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import TransportError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.waiting import Timing
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
@@ -113,3 +117,20 @@ class Scans:
 
     def fault(self, route: str, kind: str, **details: Any) -> None:
         self.sandbox.faults.add({"match": {"route": route}, "kind": kind, **details})
+
+
+def slow(scans: Scans, seconds: int = 3600) -> None:
+    """Scans take that long, by the clock."""
+    scans.sandbox.switches.update({"progress": "clock", "scan_seconds": str(seconds)})
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, operation: str, *, sent: bool) -> None:
+    """One operation fails on its way."""
+    write = QualysClient.write
+
+    def refused(self: Any, given: str, *arguments: Any) -> Any:
+        if given == operation:
+            raise TransportError("nothing was sent", sent=sent)
+        return write(self, given, *arguments)
+
+    monkeypatch.setattr(QualysClient, "write", refused)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
-    AmbiguousMatch,
     AmbiguousWrite,
     AuthenticationFailed,
     NotFound,
@@ -24,7 +23,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile import
 from tests.sandbox import Sandbox
 
 from ..qualys_kit import client_of, run_module
-from ..scan_kit import APP, Scans
+from ..scan_kit import APP, Scans, refuse, slow
 
 OTHER = 410002
 
@@ -32,11 +31,6 @@ OTHER = 410002
 @pytest.fixture
 def scans(sandbox: Sandbox) -> Scans:
     return Scans(sandbox)
-
-
-def slow(scans: Scans, seconds: int = 3600) -> None:
-    """Scans take that long, by the clock."""
-    scans.sandbox.switches.update({"progress": "clock", "scan_seconds": str(seconds)})
 
 
 # Launch
@@ -65,6 +59,30 @@ def test_a_scan_is_launched_with_everything_that_was_asked_for(scans: Scans) -> 
     assert (scan["kind"], scan["profile"], scan["status"]) == ("discovery", "API only & <beta>", "running")
     assert (scan["end_reason"], scan["conclusive"]) == (None, False)
     assert scan["asset"]["name"] == "Storefront (prod)"
+
+
+def test_a_scan_is_launched_with_what_stands_beside_its_target(scans: Scans) -> None:
+    state = scans.sandbox.qualys
+    proxy, override = state.proxies.ids[0], state.dns_overrides.ids[0]
+    result = scans(
+        state="launched",
+        cancel_time="06:00",
+        randomize=True,
+        proxy=str(proxy),
+        dns_override=state.dns_overrides[override]["name"],
+        send_mail=True,
+        send_one_mail=False,
+    )
+    stored = scans.stored(result)
+    assert (stored["cancelTime"], stored["proxy"], stored["dnsOverride"]) == ("06:00", {"id": proxy}, {"id": override})
+    assert (stored["sendMail"], stored["sendOneMail"]) == (True, False)
+    assert (stored["_target"]["randomizeScan"], stored["_target"]["cancelOption"]) == (True, "SPECIFIC")
+
+
+def test_what_is_not_given_is_not_sent(scans: Scans) -> None:
+    stored = scans.stored(scans(state="launched"))
+    assert not {"cancelTime", "cancelAfterNHours", "proxy", "dnsOverride", "sendMail", "sendOneMail"} & set(stored)
+    assert not {"randomizeScan", "cancelOption"} & set(stored["_target"])
 
 
 def test_scanner_tags_are_resolved(scans: Scans) -> None:
@@ -108,6 +126,10 @@ def test_a_profile_is_needed_unless_the_application_has_one(scans: Scans) -> Non
         ({"profile": "no such profile"}, "profile: there is no option profile"),
         ({"auth_record": "nobody"}, "auth_record: there is no authentication record"),
         ({"cancel_after": 0}, "cancel_after"),
+        ({"cancel_after": 2, "cancel_time": "06:00"}, "cancel_after and cancel_time exclude each other"),
+        ({"proxy": "office"}, "proxy: 'office' is not an id"),
+        ({"dns_override": "nope"}, "dns_override: there is no DNS override"),
+        ({"tags_match": "ANY"}, "tags_match goes with tags"),
         ({"wait_timeout": "long"}, "wait_timeout"),
         ({"poll_interval": "0s"}, "poll_interval"),
         ({"resume_within": "7"}, "resume_within"),
@@ -301,20 +323,9 @@ def test_a_launch_that_was_refused_is_not_ambiguous(scans: Scans) -> None:
 
 
 def test_a_launch_that_cannot_be_sent_is_told_as_it_is(scans: Scans, monkeypatch: pytest.MonkeyPatch) -> None:
-    _refuse(monkeypatch, "launch", sent=False)
+    refuse(monkeypatch, "launch", sent=False)
     with pytest.raises(TransportError, match="nothing was sent"):
         scans()
-
-
-def _refuse(monkeypatch: pytest.MonkeyPatch, operation: str, *, sent: bool) -> None:
-    write = QualysClient.write
-
-    def refused(self: Any, given: str, *arguments: Any) -> Any:
-        if given == operation:
-            raise TransportError("nothing was sent", sent=sent)
-        return write(self, given, *arguments)
-
-    monkeypatch.setattr(QualysClient, "write", refused)
 
 
 def test_a_reply_without_an_id_is_settled_by_looking(scans: Scans, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,147 +448,6 @@ def test_an_end_that_was_seen_counts_even_when_the_details_cannot_be_read(scans:
     assert (result.error, result.values["scan"]["end_reason"]) == (None, "finished")
     scans.sandbox.switches["scan_outcome"] = "no_host_alive"
     assert scans(wait_timeout="10m").values["scan"]["end_reason"] == "no_host_alive"
-
-
-# Cancel
-
-
-def test_a_scan_is_cancelled_and_then_left_alone(scans: Scans) -> None:
-    slow(scans)
-    scan_id = int(scans(state="launched").values["scan"]["id"])
-    predicted = scans(check=True, state="canceled")
-    assert (predicted.changed, predicted.values["scan"]["end_reason"]) == (True, "cancelled")
-    result = scans(state="canceled", cancel_with_results=True)
-    assert (result.changed, result.error, result.values["scan"]["end_reason"]) == (True, None, "cancelled")
-    assert scans.sandbox.qualys.scans[scan_id]["summary"]["resultsStatus"] == "CANCELED_WITH_RESULTS"
-    for check in (True, False):
-        again = scans(check=check, state="canceled")
-        assert (again.changed, again.values["scan"]["id"]) == (False, str(scan_id))
-
-
-def test_cancel_of_a_finished_scan_changes_nothing(scans: Scans) -> None:
-    scan_id = int(scans().values["scan"]["id"])
-    result = scans(id=scan_id, state="canceled")
-    assert (result.changed, result.values["scan"]["end_reason"]) == (False, "finished")
-
-
-def test_cancel_of_what_was_never_there_changes_nothing(scans: Scans) -> None:
-    result = scans(state="canceled", name="never")
-    assert (result.changed, result.values["scan"]) == (False, None)
-
-
-def test_a_scan_that_is_being_cancelled_is_not_cancelled_again(scans: Scans) -> None:
-    slow(scans)
-    scan_id = int(scans(state="launched").values["scan"]["id"])
-    with client_of(scans.sandbox) as client:
-        client.write("cancel", "wasscan", None, scan_id)
-    assert not scans(check=True, id=scan_id, state="canceled").changed
-    result = scans(id=scan_id, state="canceled")
-    assert (result.changed, result.values["scan"]["end_reason"]) == (False, "cancelled")
-
-
-def test_a_cancel_in_doubt_is_settled_by_looking(scans: Scans) -> None:
-    slow(scans)
-    scans(state="launched")
-    scans.fault("cancel/was/wasscan", "apply_then_reset")
-    result = scans(state="canceled")
-    assert (result.changed, result.values["scan"]["end_reason"]) == (True, "cancelled")
-    scans(state="launched")
-    scans.fault("cancel/was/wasscan", "reset")
-    with pytest.raises(AmbiguousWrite, match="cancel of scan"):
-        scans(state="canceled")
-
-
-def test_a_cancel_that_cannot_be_sent_or_is_refused(scans: Scans, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow(scans)
-    scans(state="launched")
-    scans.fault("cancel/was/wasscan", "response_code", code="OTHER_ERROR")
-    with pytest.raises(VendorError, match="OTHER_ERROR"):
-        scans(state="canceled")
-    _refuse(monkeypatch, "cancel", sent=False)
-    with pytest.raises(TransportError, match="nothing was sent"):
-        scans(state="canceled")
-
-
-def test_a_scan_that_ends_before_the_cancel_arrives_is_no_error(scans: Scans, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow(scans)
-    scans(state="launched")
-    write = QualysClient.write
-
-    def late(self: Any, *arguments: Any) -> Any:
-        scans.sandbox.clock.advance(3600)
-        return write(self, *arguments)
-
-    monkeypatch.setattr(QualysClient, "write", late)
-    result = scans(state="canceled")
-    assert (result.changed, result.error, result.values["scan"]["end_reason"]) == (False, None, "finished")
-
-
-def test_a_cancel_that_takes_too_long_is_told(scans: Scans) -> None:
-    slow(scans)
-    scans(state="launched")
-    scans.sandbox.switches["cancel_seconds"] = "100000"
-    result = scans(state="canceled", wait_timeout="2m")
-    assert result.changed
-    assert result.error is not None
-    assert result.error.kind == "scan_timeout"
-
-
-def test_a_name_that_several_running_scans_have_is_refused(scans: Scans) -> None:
-    slow(scans)
-    scans(state="launched")
-    data = {"WasScan": {"name": "ci", "type": "DISCOVERY", "target": {"webApp": {"id": APP}}}}
-    with client_of(scans.sandbox) as client:
-        client.write("launch", "wasscan", data)
-    for state in ("canceled", "absent"):
-        with pytest.raises(AmbiguousMatch, match="2 scans are meant"):
-            scans(state=state)
-
-
-# Delete
-
-
-def test_a_scan_is_deleted_once(scans: Scans) -> None:
-    first = scans()
-    predicted = scans(check=True, state="absent")
-    assert (predicted.changed, predicted.values["scan"]["id"]) == (True, first.values["scan"]["id"])
-    result = scans(state="absent")
-    assert (result.changed, result.values["scan"]["id"]) == (True, first.values["scan"]["id"])
-    for options in ({"state": "absent"}, {"state": "absent", "id": int(first.values["scan"]["id"])}):
-        for check in (True, False):
-            again = scans(check=check, **options)
-            assert (again.changed, again.values["scan"]) == (False, None)
-
-
-def test_a_running_scan_is_not_deleted(scans: Scans) -> None:
-    slow(scans)
-    scans(state="launched")
-    for check in (True, False):
-        with pytest.raises(VendorError, match="only a scan that has ended") as caught:
-            scans(check=check, state="absent")
-        assert "state: canceled" in caught.value.hint
-    assert scans.writes == 0
-
-
-def test_a_delete_in_doubt_is_settled_by_looking(scans: Scans, monkeypatch: pytest.MonkeyPatch) -> None:
-    scans()
-    scans.fault("delete/was/wasscan", "reset")
-    with pytest.raises(AmbiguousWrite, match="delete of scan"):
-        scans(state="absent")
-    scans.fault("delete/was/wasscan", "response_code", code="OTHER_ERROR")
-    with pytest.raises(VendorError, match="OTHER_ERROR"):
-        scans(state="absent")
-    scans.fault("delete/was/wasscan", "apply_then_reset")
-    assert scans(state="absent").changed
-    scans()
-    scans.fault(
-        "delete/was/wasscan", "apply_then_status", status=200, body='{"ServiceResponse": {"responseCode": "X"}}'
-    )
-    assert scans(state="absent").changed
-    scans()
-    _refuse(monkeypatch, "delete", sent=False)
-    with pytest.raises(TransportError, match="nothing was sent"):
-        scans(state="absent")
 
 
 # The module

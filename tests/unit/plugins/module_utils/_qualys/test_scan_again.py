@@ -18,17 +18,12 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 
-from ..scan_kit import APP, Scans
+from ..scan_kit import APP, Scans, slow
 
 
 @pytest.fixture
 def scans(sandbox: Sandbox) -> Scans:
     return Scans(sandbox)
-
-
-def slow(scans: Scans, seconds: int = 3600) -> None:
-    """Scans take that long, by the clock."""
-    scans.sandbox.switches.update({"progress": "clock", "scan_seconds": str(seconds)})
 
 
 # Once more
@@ -154,6 +149,32 @@ def test_tags_mean_the_applications_that_have_them_all(scans: Scans) -> None:
         scans(tags=[str(list(scans.sandbox.qualys.tags.ids)[-1]), str(tags[0])], name="weekly", state="launched")
 
 
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        ({"tags_match": "ANY"}, [0, 1, 2]),
+        ({"tags_match": "ALL"}, [0]),
+        ({"tags_match": "ANY", "excluded_tags": [2]}, [0, 1]),
+        ({"tags_match": "ANY", "excluded_tags": [1, 2]}, []),
+        ({"tags_match": "ANY", "excluded_tags": [1, 2], "excluded_tags_match": "ALL"}, [0, 1]),
+    ],
+)
+def test_tags_can_be_combined_and_excluded(scans: Scans, options: dict[str, Any], meant: list[int]) -> None:
+    given(scans)
+    tags = list(scans.sandbox.qualys.tags.ids)[:3]
+    held = {SEVERAL[0]: tags[:2], SEVERAL[1]: tags[1:2], SEVERAL[2]: tags[1:3]}
+    for key, app in scans.sandbox.qualys.webapps.items():
+        app["tags"] = held.get(key, [])
+    if "excluded_tags" in options:
+        options = {**options, "excluded_tags": [str(tags[place]) for place in options["excluded_tags"]]}
+    wanted = {"tags": [str(tag) for tag in tags[:2]], "name": "weekly", "state": "launched", **options}
+    if meant:
+        assert apps_of(scans(**wanted)) == [SEVERAL[place] for place in meant]
+        return
+    with pytest.raises(OptionError, match="no web application has one of them without having excluded_tags"):
+        scans(**wanted)
+
+
 @pytest.mark.parametrize("fault", ["apply_then_reset", "reset_mid_body"])
 def test_a_launch_of_several_in_doubt_is_adopted_and_not_repeated(scans: Scans, fault: str) -> None:
     given(scans)
@@ -182,6 +203,9 @@ def test_scans_without_a_result_fail_together(scans: Scans) -> None:
         ({"webapps": [str(APP)]}, "name is needed"),
         ({"webapps": [str(APP)], "name": "x", "state": "canceled"}, "do not go with the state canceled"),
         ({"webapps": ["no such one"], "name": "x"}, "webapps: "),
+        ({"webapps": [str(APP)], "name": "x", "excluded_tags": ["prod"]}, "excluded_tags goes with tags"),
+        ({"tags": ["no such tag"], "name": "x"}, "tags: there is no tag"),
+        ({"tags": ["prod"], "excluded_tags": ["no such tag"], "name": "x"}, "excluded_tags: there is no tag"),
     ],
 )
 def test_bad_options_for_several_are_told(scans: Scans, options: dict[str, Any], words: str) -> None:

@@ -88,6 +88,47 @@ def test_everything_else_stays_as_it_was(text: str) -> None:
     assert redact_url(text) == text
 
 
+@pytest.mark.parametrize(
+    "shape", ["next=/login?{}=canary", "a=b={}=canary", "https://a.test/?go=https://b.test/?{}=canary"]
+)
+def test_a_pair_inside_of_the_value_of_another_is_cleaned(shape: str) -> None:
+    text = shape.format("token")
+    assert redact_text(text) == redact_url(text) == text.replace("canary", MARKER)
+
+
+@pytest.mark.parametrize(
+    "text", ["token=", "token==", "token= canary", 'token="', "token=&a=1", "=token", "a=YXV0aA=="]
+)
+def test_a_name_without_a_value_stays_as_it_was(text: str) -> None:
+    assert redact_text(text) == redact_url(text) == text
+
+
+def test_a_value_that_begins_with_the_sign_between_is_gone() -> None:
+    assert redact_text("token==canary&a=1") == f"token={MARKER}&a=1"
+
+
+def test_only_the_end_of_a_very_long_name_counts() -> None:
+    assert redact_text("x" * 5000 + ".token=canary") == "x" * 5000 + f".token={MARKER}"
+    assert redact_text("token." + "x" * 5000 + "=canary") == "token." + "x" * 5000 + "=canary"
+
+
+@pytest.mark.parametrize("length", [39, 40, 41, 299, 300, 301])
+def test_a_name_is_known_at_every_length(length: int) -> None:
+    name = "token".rjust(length, ".")
+    assert redact_text(f"a {name}=canary") == f"a {name}={MARKER}"
+
+
+@pytest.mark.parametrize("header", ["Cookie: canary", "Host: a.test\nCookie: canary", "https: x\r\nCookie: canary"])
+def test_the_first_line_is_a_header_too(header: str) -> None:
+    assert redact_text(header) == header.replace("canary", MARKER)
+
+
+def test_what_is_remembered_is_what_was_found() -> None:
+    for _again in range(2):
+        assert redact_text("token=canary") == f"token={MARKER}"
+        assert redact_text("tokens=canary") == "tokens=canary"
+
+
 def test_nothing_is_nothing() -> None:
     assert redact_text(None) is None
     assert redact_url(None) is None
@@ -201,6 +242,10 @@ HOSTILE = [
     "cookie: " * 50_000,
     "token=" * 100_000,
     '"token" ' * 90_000,
+    "token" + "=" * 200_000,
+    "token=a=" * 50_000,
+    ("x" * 400 + "=") * 1_000,
+    "\ntoken" * 60_000 + ":",
 ]
 
 

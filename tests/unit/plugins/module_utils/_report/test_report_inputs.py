@@ -200,7 +200,7 @@ def test_scans_come_as_records_and_files(tmp_path: Path) -> None:
     (tmp_path / "scans.json.gz").write_bytes(gzip.compress(json.dumps([gate_kit.scan(id="3")]).encode()))
     odd = gate_kit.scan(id="4", asset=None, links_crawled="many", conclusive="yes", source=None)
     found = read_scans([odd, str(tmp_path / "scans.ndjson"), tmp_path / "scans.json.gz"])
-    assert [(row.application, row.id) for row in found][0] == ("(application not named)", "4")
+    assert (found[0].application, found[0].id) == ("(application not named)", "4")
     assert sorted(row.id or "" for row in found) == ["1", "2", "3", "4"]
     assert (found[0].links_crawled, found[0].conclusive, found[0].source) == (None, None, "unknown")
 

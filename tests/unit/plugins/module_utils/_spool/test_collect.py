@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import FileError, OptionError, StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.lock import locked
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.position import PositionFile
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Entry, Window
 from tests.unit.plugins.module_utils.spool_kit import (
     DAY,
@@ -424,6 +425,52 @@ def test_a_backfill_within_the_overlap_is_adopted(stream: Collector, source: Mem
     stream.holds_once(source.rows)
 
 
+def test_a_changed_row_is_backfilled_once(tmp_path: Path) -> None:
+    source = Days().add("8T00:00", "9T00:00")
+    stream = Collector(tmp_path, source)
+    stream.ok(lookback="3d")
+    source.rows[1].content = "b"
+    span = {"from": "2026-05-08", "to": "2026-05-10"}
+    assert [stream.ok("12:05", backfill=span)["changed_rows"] for _time in range(2)] == [1, 0]
+    assert stream.ok("12:10")["records"] == 0
+    assert set(stream.records().values()) == {1}
+
+
+def test_a_backfill_brings_back_what_was_moved_away_within_the_overlap(stream: Collector, source: MemorySource) -> None:
+    stream.ok()
+    for name in stream.names():
+        (stream.dest / name).unlink()
+    stream.ok("12:01", backfill={"from": "2026-05-10T09:00", "to": "2026-05-10T12:00"})
+    stream.holds_once(source.rows)
+
+
+def test_a_longer_overlap_repeats_no_row_that_had_changed(tmp_path: Path) -> None:
+    source = MemorySource().add("11:57")
+    stream = Collector(tmp_path, source)
+    stream.ok("12:00")
+    source.rows[0].content = "b"
+    assert stream.ok("12:03")["changed_rows"] == 1
+    stream.ok("12:05")
+    stream.ok("12:06")
+    # Of the two segments that hold the row, the position still knows the newer one only.
+    assert stream.ok("12:06", overlap="10m")["records"] == 0
+
+
+def test_records_are_told_also_when_the_position_could_not_be_written(
+    stream: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.ok("11:00")
+
+    def refuse(_self: PositionFile, _position: object) -> None:
+        raise StateError("The position cannot be written.")
+
+    monkeypatch.setattr(PositionFile, "write", refuse)
+    result = stream.run("12:00")
+    assert isinstance(result.error, StateError)
+    assert len(result.values["segments"]) == 1
+    assert (result.changed, result.values["records"]) == (True, 2)
+
+
 @pytest.mark.parametrize("delivered", [None, True, False])
 def test_old_segments_are_removed_when_they_are_delivered(tmp_path: Path, delivered: bool | None) -> None:
     source = MemorySource(timing=dataclasses.replace(TIMING, window=DAY)).add("6T12:30", "7T12:30", "9T12:30", "11:00")
@@ -466,7 +513,11 @@ def test_sweep_does_not_bring_back_what_was_removed(tmp_path: Path) -> None:
         ({"overlap": "5"}, "overlap"),
         ({"sweep": "x"}, "sweep"),
         ({"lookback": "x"}, "lookback"),
+        ({"lookback": "150000w"}, "lookback: '150000w' is longer than a hundred years"),
+        ({"overlap": "9" * 400 + "w"}, "overlap"),
         ({"retain_days": 0}, "retain_days"),
+        ({"retain_days": 10**12}, "retain_days"),
+        ({"backfill": {"from": "1960-01-01", "to": "1960-01-02"}}, "is before 1970"),
         ({"segment_mode": "384"}, "segment_mode"),
         ({"segment_mode": "0440"}, "segment_mode"),
         ({"segment_group": "no-such-group"}, "segment_group: there is no group no-such-group"),

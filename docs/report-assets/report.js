@@ -55,7 +55,7 @@
     ["information", "Information", (row) => row[column.state] === stateNumber.information],
     ["all", "All", () => true],
   ];
-  const state = { view: "open", search: "", severity: "", status: "", kind: "", change: "", application: "", sort: "", down: false, page: 0, size: 50 };
+  const state = { view: "open", search: "", severity: "", status: "", kind: "", change: "", application: "", decision: "", sort: "", down: false, page: 0, size: 50 };
   let shown = [];
   let haystack = null;
   let evidence = null;
@@ -77,7 +77,7 @@
     const test = views.find(([name]) => name === state.view)[2];
     const terms = state.search.toLowerCase().split(/\s+/).filter(Boolean);
     const texts = terms.length ? searchable() : null;
-    const exact = ["severity", "status", "kind", "change", "application"].filter((name) => state[name] !== "").map((name) => [column[name], Number(state[name])]);
+    const exact = ["severity", "status", "kind", "change", "application", "decision"].filter((name) => state[name] !== "").map((name) => [column[name], Number(state[name])]);
     const found = [];
     for (let index = 0; index < rows.length; index += 1) {
       const row = rows[index];
@@ -141,6 +141,9 @@
     ["age", "Age (days)", "num"],
     ["times_seen", "Seen", "num"],
   ];
+  if (data.gated) {
+    heads.push(["decision", "Gate", ""]);
+  }
   // What a first click means: most people want the worst, oldest or highest first. Severity 0 is the worst.
   const downFirst = new Set(["cvss_score", "age", "times_seen"]);
   const body = element("tbody");
@@ -185,7 +188,8 @@
       element("td", { class: "nowrap" }, statusWords(row)),
       numberCell(row[column.cvss_score], 1),
       numberCell(row[column.age]),
-      numberCell(row[column.times_seen])
+      numberCell(row[column.times_seen]),
+      data.gated ? element("td", { class: "decision" }, value(row, "decision")) : null
     );
     open.addEventListener("click", () => toggle(line, open, index));
     return line;
@@ -219,6 +223,7 @@
     add("Finding", value(row, "title"), true);
     add("URL", value(row, "url"), true);
     add("Ignored", value(row, "ignored"), true);
+    add("Gate", [value(row, "decision"), value(row, "decided_by")].filter(Boolean).join(" by "), true);
     add("Application", value(row, "application"));
     add("Kind", data.kinds[row[column.kind]][1]);
     add("Parameter", value(row, "parameter"));
@@ -353,13 +358,14 @@
     const changes = labelled("change", data.changes);
     return element(
       "div",
-      { class: "filters" },
+      { class: data.gated ? "filters gated" : "filters" },
       element("label", { class: "field search" }, "Search", search),
       select("severity", "Severity", "All severities", labelled("severity", data.severities)),
       select("status", "Status", "All statuses", labelled("status", data.statuses)),
       select("kind", "Kind", "All kinds", labelled("kind", data.kinds)),
       select("change", "Since last run", changes.length ? "All" : "No changes known", changes),
       select("application", "Application", "All applications", applications),
+      data.gated ? select("decision", "Gate", "All decisions", present("decision").sort((a, b) => rankOf(a) - rankOf(b)).map((number) => [number, data.dictionary[number] || "Not judged"])) : null,
       reset
     );
   }

@@ -63,7 +63,45 @@ options:
         type: path
       markdown:
         description:
-          - The figures and the worst findings, for tickets, chats and step summaries; at most one mebibyte.
+          - The figures and the worst findings, for tickets, chats and step summaries; at most one mebibyte, which is
+            what GitHub takes.
+        type: path
+      xlsx:
+        description:
+          - A workbook for Excel, with sheets of the findings, the verdicts, the waivers, the ages and the scans.
+        type: path
+      sarif:
+        description:
+          - SARIF 2.1.0 for GitHub code scanning and other tools. With O(catalog) a result stands on the line that
+            declares its application.
+          - GitHub keeps 25,000 results, and 10 MB when compressed. What counts comes first, worst first, and the file
+            says what was left out.
+        type: path
+      junit:
+        description:
+          - JUnit XML for Jenkins, GitLab and others, at most 30 MB. Each finding is a case. So is the verdict of each
+            application, and whether the data is whole.
+        type: path
+      gitlab:
+        description:
+          - DAST report of GitLab, version 15.1.0.
+        type: path
+      ocsf:
+        description:
+          - Vulnerability findings of OCSF 1.5.0, one JSON object in each line.
+        type: path
+      github_annotations:
+        description:
+          - Workflow commands of GitHub Actions, for the verdict and the worst findings. GitHub keeps ten errors of a
+            step. A step that prints the file makes them count.
+        type: path
+      azure_annotations:
+        description:
+          - The same as logging commands of Azure Pipelines.
+        type: path
+      gitlab_annotations:
+        description:
+          - The addresses of the worst findings as links beside a job of GitLab (C(artifacts:reports:annotations)).
         type: path
   title:
     description:
@@ -95,6 +133,30 @@ options:
         application comes or goes.
     type: list
     elements: raw
+  gate:
+    description:
+      - The verdict that M(appsec.perimeter.gate) wrote. Its file of explanations has to stand beside it.
+      - With it every format shows the verdict and what was decided about each finding. What is waived, ignored or
+        protected is marked as such, or left out where a format has no word for it.
+    type: path
+  scans:
+    description:
+      - The scans that the findings come from, as records that M(appsec.perimeter.qualys_was_scan) or
+        M(appsec.perimeter.qualys_was_scan_info) returned, or as paths of JSON or NDJSON files of them.
+    type: list
+    elements: raw
+  catalog:
+    description:
+      - YAML files that declare web applications under the key C(webapps), each with a C(name), and folders of them.
+        Results of SARIF and annotations stand on the line of their application.
+      - The files are only looked at; no tag in them is carried out. It needs the Python package C(PyYAML).
+    type: list
+    elements: path
+  catalog_root:
+    description:
+      - Root of the repository that O(catalog) belongs to. Paths in the outputs are relative to it.
+    type: path
+    default: .
   notes:
     description:
       - Further sentences for the section about the data, such as what could not be read.
@@ -103,6 +165,7 @@ options:
 seealso:
   - module: appsec.perimeter.qualys_was_finding_export
   - module: appsec.perimeter.qualys_kb_info
+  - module: appsec.perimeter.gate
 """
 
 EXAMPLES = r"""
@@ -122,6 +185,18 @@ EXAMPLES = r"""
     knowledge: knowledge.json
     outputs:
       html: report.html
+
+- name: Tell a pipeline what the gate decided
+  appsec.perimeter.report:
+    findings:
+      - findings.ndjson.gz
+    gate: gate.json
+    catalog:
+      - catalog/webapps.yml
+    outputs:
+      sarif: report.sarif
+      junit: junit.xml
+      markdown: summary.md
 """
 
 RETURN = r"""
@@ -156,6 +231,7 @@ summary:
     total: 5000
     states: {open: 3120, ignored: 340, protected: 120, fixed: 700, information: 720}
     open_by_severity: {critical: 210, high: 640, medium: 1100, low: 800, info: 370, unknown: 0}
+    verdict: fail
 error:
   description: The error as data, with C(kind), C(message), C(hint) and C(code).
   type: dict
@@ -185,6 +261,14 @@ def main() -> None:
                     "json": {"type": "path"},
                     "csv": {"type": "path"},
                     "markdown": {"type": "path"},
+                    "xlsx": {"type": "path"},
+                    "sarif": {"type": "path"},
+                    "junit": {"type": "path"},
+                    "gitlab": {"type": "path"},
+                    "ocsf": {"type": "path"},
+                    "github_annotations": {"type": "path"},
+                    "azure_annotations": {"type": "path"},
+                    "gitlab_annotations": {"type": "path"},
                 },
             },
             "title": {"type": "str", "default": "Web application security report"},
@@ -192,6 +276,10 @@ def main() -> None:
             "webapps": {"type": "list", "elements": "dict"},
             "knowledge": {"type": "path"},
             "scope": {"type": "list", "elements": "raw"},
+            "gate": {"type": "path"},
+            "scans": {"type": "list", "elements": "raw"},
+            "catalog": {"type": "list", "elements": "path"},
+            "catalog_root": {"type": "path", "default": "."},
             "notes": {"type": "list", "elements": "str"},
         },
     )

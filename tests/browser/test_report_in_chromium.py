@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.tests.browser.devtools import BrowserError, Page
-from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
+from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory, format_kit
 
 ROWS = "[...document.querySelectorAll('#explorer tbody tr[data-index]')]"
 STATUS = "document.querySelector('#explorer [role=status]').textContent"
@@ -321,6 +321,26 @@ def test_fifty_thousand_findings_open_and_answer(tmp_path: pathlib.Path) -> None
         page.type("input[name=search]", "checkout id")
         page.until(f"!{STATUS}.includes(' of 0') && {ROWS}.every((row) => row.textContent.includes('checkout'))")
         assert_quiet(page)
+
+
+def test_the_verdict_and_the_decisions_are_shown_and_filter(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "report.html"
+    hostile = [record | {"source": "qualys"} for record in factory.hostile_findings()]
+    findings = [*factory.estate_findings(60), *hostile]
+    report = format_kit.report_of(findings, gate=format_kit.gate_of(tmp_path, findings))
+    path.write_bytes(format_kit.render_bytes("html", report))
+    with Page() as page:
+        page.open(path)
+        assert page.evaluate("document.querySelector('#verdict strong').textContent") == "Fail (code 10)"
+        decisions = "[...document.querySelector('select[name=decision]').options].map((option) => option.textContent)"
+        shown = t.cast(list[str], page.evaluate(decisions))
+        fails = next(label for label in shown if label.startswith("Fails"))
+        before = total(page)
+        page.choose("select[name=decision]", fails)
+        assert total(page) < before
+        assert set(column(page, 9)) == {fails}
+        assert page.evaluate("window.__pwned") is None
+        assert not page.complaints()
 
 
 def test_a_missing_browser_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from tests.sandbox.qualys import hostile
 FILTERS = FilterModule().filters()
 SIDECARS = Path(__file__).resolve().parents[2] / "plugins" / "filter"
 SHOP = {"name": "shop", "url": "https://shop.example.com/"}
+
+
+def filters_of(file: str) -> dict[str, Any]:
+    """The filters of a file in plugins/filter."""
+    module = importlib.import_module(f"ansible_collections.appsec.perimeter.plugins.filter.{file}")
+    return dict(module.FilterModule().filters())
 
 
 def read_back(text: str) -> Any:
@@ -80,5 +87,7 @@ def test_an_unknown_kind_and_a_missing_library_are_named(monkeypatch: pytest.Mon
 
 def test_each_filter_is_documented() -> None:
     documented = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in SIDECARS.glob("*.yml")}
-    assert documented.keys() == FILTERS.keys()
+    # Other files beside this role's have filters too, and one documentation file stands for one filter of any.
+    assert documented.keys() == {name for path in SIDECARS.glob("*.py") for name in filters_of(path.stem)}
+    assert FILTERS.keys() <= documented.keys()
     assert all(documents["DOCUMENTATION"]["name"] == name for name, documents in documented.items())

@@ -26,8 +26,10 @@ sys.path.insert(0, str(ROOT))
 
 from tests.perf.book import QUICK, Bench, Sizes  # noqa: E402
 from tests.perf.environments import BenchError, Certificates, make_certificates  # noqa: E402
+from tests.perf.part_collect import measure_collect  # noqa: E402
 from tests.perf.part_details import measure_details  # noqa: E402
 from tests.perf.part_export import measure_export  # noqa: E402
+from tests.perf.part_gate import measure_gate  # noqa: E402
 from tests.perf.part_reconcile import measure_reconcile  # noqa: E402
 from tests.perf.part_webapps import measure_webapps  # noqa: E402
 
@@ -37,6 +39,8 @@ PARTS: dict[str, Callable[[Bench, Certificates, Path], None]] = {
     "webapps": measure_webapps,
     "reconcile": measure_reconcile,
     "details": measure_details,
+    "collect": measure_collect,
+    "gate": measure_gate,
 }
 
 
@@ -75,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     bench = Bench(QUICK if chosen.quick else Sizes(), chosen.quick)
     where, started = surroundings(), time.monotonic()
-    print("This takes about 20 seconds." if chosen.quick else "This takes about eight minutes.", flush=True)
+    print("This takes about half a minute." if chosen.quick else "This takes about 20 minutes.", flush=True)
     try:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)

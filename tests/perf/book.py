@@ -21,11 +21,15 @@ class Sizes:
     latency_ms: int = 100
     rounds: int = 3
     floor_pages: int = 40
+    events: int = 1_000_000
+    fewer_events: int = 250_000
+    event_rounds: int = 2
 
 
 QUICK = Sizes(
-    findings=3_000, fewer_findings=600, webapps=60, differing=6, loop=3, latency_ms=5, rounds=1, floor_pages=4
-)
+    findings=3_000, fewer_findings=600, webapps=60, differing=6, loop=3, latency_ms=5, rounds=1, floor_pages=4,
+    events=20_000, fewer_events=5_000, event_rounds=1,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ from typing import Any
 
 from tests.conftest import make_import_tree
 from tests.integration.runner import Ansible, TaskResult
+from tests.sandbox.carbon_black.room import CarbonBlackSettings
+from tests.sandbox.edgecast.room import EdgecastSettings
+from tests.sandbox.indusface.room import IndusfaceSettings
+from tests.sandbox.scutum.room import ScutumSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -79,6 +83,28 @@ def make_certificates(folder: Path) -> Certificates:
     return files
 
 
+def _log_services(url: str) -> dict[str, str]:
+    """The environment that leads to the log services of a sandbox."""
+    indusface, edgecast = IndusfaceSettings(), EdgecastSettings()
+    scutum, carbon_black = ScutumSettings(), CarbonBlackSettings()
+    return {
+        "INDUSFACE_WAS_URL": url,
+        "INDUSFACE_WAS_ACCESS_KEY": indusface.access_key,
+        "INDUSFACE_WAS_SECRET_KEY": indusface.secret_key,
+        "EDGECAST_URL": url,
+        "EDGECAST_ACCOUNT_NUMBER": edgecast.account_number,
+        "EDGECAST_TOKEN": edgecast.token,
+        "SCUTUM_URL": url,
+        "SCUTUM_API_KEY": scutum.api_key,
+        "SCUTUM_HOST": scutum.host,
+        "SCUTUM_ID": scutum.id,
+        "CBC_URL": url,
+        "CBC_ORG_KEY": carbon_black.org_key,
+        "CBC_API_ID": carbon_black.api_id,
+        "CBC_API_SECRET_KEY": carbon_black.api_secret_key,
+    }
+
+
 @dataclass(frozen=True)
 class Server:
     """A running sandbox."""
@@ -93,6 +119,7 @@ class Server:
             "QUALYS_WAS_URL": self.url,
             "QUALYS_WAS_USERNAME": USER,
             "QUALYS_WAS_PASSWORD": PASSWORD,
+            **_log_services(self.url),
             "PERIMETER_CA_PATH": str(self.certificates.ca),
             "REQUESTS_CA_BUNDLE": str(self.certificates.ca),
         }
@@ -148,9 +175,11 @@ def task(folder: Path, server: Server, content: dict[str, Any]) -> TaskResult:
     return run.results[0]
 
 
-def measured_room(python: Path, server: Server, logic: str, options: dict[str, Any]) -> dict[str, Any]:
-    """What the logic of a Qualys module costs in a fresh process: ``logic`` names its file in the room."""
-    arguments = (make_import_tree(), logic, json.dumps(options))
+def measured_room(
+    python: Path, server: Server, logic: str, options: dict[str, Any], *, room: str = "_qualys"
+) -> dict[str, Any]:
+    """What the logic of a module costs in a fresh process: ``logic`` names its file in the vendor's room."""
+    arguments = (make_import_tree(), room, logic, json.dumps(options))
     return measured([python, HERE / "work_room.py", *arguments], server.login)
 
 

@@ -1,9 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measured process: the logic of a Qualys module without Ansible, in a fresh interpreter.
+"""Measured process: the logic of a module without Ansible, in a fresh interpreter.
 
-Usage: ``python work_room.py IMPORT_TREE LOGIC OPTIONS``, with the name of the logic's file in the room and the options
-as JSON; prints one JSON object: what it cost, what it returned (lists as their length) and a digest of it.
+Usage: ``python work_room.py IMPORT_TREE ROOM LOGIC OPTIONS``, with the name of the vendor's room, that of the logic's
+file in it, and the options as JSON; prints one JSON object: what it cost, what it returned (lists as their length) and
+a digest of it.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from importlib import import_module
 
 def main() -> None:
     """Do the work, and say what it cost."""
-    tree, logic, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    tree, vendor, logic, options = *sys.argv[1:4], json.loads(sys.argv[4])
     sys.path.insert(0, tree)
     started = time.monotonic()
     # Importing counts: a module pays for it each time.
     room = "ansible_collections.appsec.perimeter.plugins.module_utils"
-    client_of = import_module(f"{room}._qualys.client").connect
-    run = import_module(f"{room}._qualys.{logic}").run
+    client_of = import_module(f"{room}.{vendor}.client").connect
+    run = import_module(f"{room}.{vendor}.{logic}").run
     codec = import_module(f"{room}._records.codec")
     with client_of(options, os.environ) as client:
         result = run(options, client, False)
+        if result.error is not None:
+            raise result.error
         stats = client.http.stats.to_dict()
     wall = time.monotonic() - started
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -18,6 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NOX = ROOT / ".nox"
+MULTITOOL = NOX / "multitool"
+MULTITOOL_PACKAGE = "@microsoft/sarif-multitool-linux@5.7.0"
+"""The SARIF multitool of npm: one program that needs nothing else, and no network when it runs."""
 OLDEST_FIRST = ("3.11", "3.12", "3.13")
 """What ansible-core 2.18 and 2.19 run on."""
 NEWEST_FIRST = ("3.14", "3.13", "3.12")
@@ -78,6 +81,11 @@ def find_chromium() -> str | None:
 
 
 SERVERS_HINT = "Install them (Debian: apt-get install postgresql rsyslog rsyslog-openssl)."
+
+
+def sarif_multitool() -> Path:
+    """Where npm puts the program of the SARIF multitool below ``.nox``."""
+    return MULTITOOL / "node_modules" / "@microsoft" / "sarif-multitool-linux" / "Sarif.Multitool"
 
 
 def missing_servers() -> list[str]:

@@ -10,19 +10,21 @@ is escaped as that runner asks, and there are no more than it keeps: GitHub take
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
 
 from .._records.model import Finding
 from . import collect, model, text
+from .gate_view import told
 from .model import Place, ReportInput
+from .standing import standing_of
 
 GITHUB_ERRORS = 10
 AZURE_ERRORS = 10
 GITLAB_LINKS = 50
 _WORDS = 500
-_UNSAFE_URL = re.compile(r"[^A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]")
+_ADDRESS = 500
+_UNSAFE_URL = re.compile(r"[^A-Za-z0-9._~:/?#@!$&'()*+,;=%-]|%(?![0-9A-Fa-f]{2})")
 
 
 class _Line(t.NamedTuple):
@@ -36,7 +38,7 @@ class _Line(t.NamedTuple):
 def write_github(report: ReportInput, stream: t.TextIO) -> None:
     """Workflow commands of GitHub Actions: the worst nine and a line that tells the rest."""
     for line in _lines(report, GITHUB_ERRORS):
-        where = f"file={_property(line.place.uri)},line={line.place.line}," if line.place else ""
+        where = f"file={_property(line.place.path)},line={line.place.line}," if line.place else ""
         stream.write(f"::{line.level} {where}title={_property(line.title)}::{_data(line.words)}\n")
 
 
@@ -44,7 +46,7 @@ def write_azure(report: ReportInput, stream: t.TextIO) -> None:
     """Logging commands of Azure Pipelines."""
     for line in _lines(report, AZURE_ERRORS):
         kind = "error" if line.level == "error" else "warning"
-        where = f"sourcepath={_azure(line.place.uri)};linenumber={line.place.line};" if line.place else ""
+        where = f"sourcepath={_azure(line.place.path)};linenumber={line.place.line};" if line.place else ""
         stream.write(f"##vso[task.logissue type={kind};{where}]{_azure(f'{line.title}: {line.words}')}\n")
 
 
@@ -54,8 +56,7 @@ def write_gitlab_annotations(report: ReportInput, stream: t.TextIO) -> None:
     for line in _lines(report, GITLAB_LINKS):
         if line.url:
             links.append({"external_link": {"label": text.line(f"{line.title}: {line.words}", 200), "url": line.url}})
-    json.dump({"Findings that fail the gate": links} if links else {}, stream, separators=(",", ":"))
-    stream.write("\n")
+    stream.write(text.json_text({"Worst findings": links} if links else {}) + "\n")
 
 
 def _lines(report: ReportInput, limit: int) -> t.Iterator[_Line]:
@@ -81,18 +82,16 @@ def _verdict(report: ReportInput) -> t.Iterator[_Line]:
     if gate is None:
         for headline, words in collect.warnings_of(report):
             yield _Line("warning", headline, text.line(words, _WORDS), None, None)
-        return
-    if gate.verdict != "pass":
-        told = [item for item in gate.reasons() if item.get("verdict") != "pass"]
-        words = "; ".join(text.line(str(item.get("message")), 200) for item in told[:5]) or gate.verdict
+    elif gate.verdict != "pass":
+        words = "; ".join(told(item, 200) for item in gate.against()[:5]) or gate.verdict
         yield _Line("error", f"The gate is closed: {gate.verdict} (code {gate.exit_code})", words, None, None)
 
 
 def _fails(report: ReportInput, finding: Finding) -> bool:
-    if report.gate is not None:
-        decision = report.gate.decision(finding)
-        return decision is not None and decision.decision == "fail"
-    return model.state_of(finding) == "open" and finding["severity"] in ("critical", "high", "unknown")
+    standing = standing_of(report, finding)
+    if standing.decision is not None:
+        return standing.fails
+    return standing.counts and finding["severity"] in ("critical", "high", "unknown")
 
 
 def _of(report: ReportInput, finding: Finding) -> _Line:
@@ -101,13 +100,15 @@ def _of(report: ReportInput, finding: Finding) -> _Line:
     words = f"{text.line(model.application_label(finding), 100)} {text.line(finding['url'], 300)}".strip()
     if finding["parameter"]:
         words += f" (parameter {text.line(finding['parameter'], 80)})"
-    url = finding["url"] or ""
-    link = (
-        _UNSAFE_URL.sub(lambda match: _percent(match[0]), url)[:2000]
-        if url.startswith(("http://", "https://"))
-        else None
-    )
+    link = _address(finding["url"] or "")
     return _Line("error" if report.gate else "warning", title, words, report.places.get(name), link)
+
+
+def _address(url: str) -> str | None:
+    """The URL when it is one that may be a link, with everything that is not of a URL escaped."""
+    if not url.startswith(("http://", "https://")):
+        return None
+    return _UNSAFE_URL.sub(lambda match: _percent(match[0]), url[:_ADDRESS])
 
 
 def _percent(character: str) -> str:
@@ -115,8 +116,9 @@ def _percent(character: str) -> str:
 
 
 def _data(words: str) -> str:
-    """Message of a workflow command; control characters are visible escapes already."""
-    return words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Message of a workflow command. Control characters are visible escapes already; this is for what remains."""
+    shown = text.without_workflow_marks(words)
+    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(words: str) -> str:
@@ -124,5 +126,5 @@ def _property(words: str) -> str:
 
 
 def _azure(words: str) -> str:
-    escaped = words.replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
-    return escaped.replace(";", "%3B").replace("]", "%5D").replace("##", "#%23")
+    escaped = text.without_workflow_marks(words).replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
+    return escaped.replace(";", "%3B").replace("]", "%5D")

@@ -14,8 +14,9 @@ import typing as t
 
 from . import changes, model, text
 from .changes import Previous, Scope
+from .gate_view import GateView
 from .knowledge import Entries, RuleTally
-from .model import ReportInput, SourceFile, WebApp
+from .model import Place, ReportInput, ScanRow, SourceFile, WebApp
 from .summarise import summarise
 
 
@@ -47,6 +48,9 @@ def build(
     notes: t.Sequence[str] = (),
     knowledge: Entries | None = None,
     scope: t.Sequence[t.Any] | None = None,
+    gate: GateView | None = None,
+    scans: t.Sequence[ScanRow] | None = None,
+    places: t.Mapping[str, Place] | None = None,
 ) -> ReportInput:
     """Everything that the writers need.
 
@@ -60,6 +64,9 @@ def build(
         notes: further sentences for the data-quality section.
         knowledge: entries of a knowledge base, see :mod:`knowledge`.
         scope: what was asked for, in any form that JSON has; decides whether two runs can be compared.
+        gate: the verdict about these findings.
+        scans: the scans that the findings come from, see :mod:`scans`.
+        places: where in a catalog an application is declared, by its name.
     """
     rules = RuleTally() if knowledge is not None else None
     summary = summarise(findings, now=generated, rules=rules)
@@ -82,6 +89,9 @@ def build(
         notes=tuple(notes),
         knowledge=explained,
         scope=asked,
+        gate=gate,
+        scans=None if scans is None else tuple(scans),
+        places=places or {},
     )
     return dataclasses.replace(report, content=_content(report))
 
@@ -96,6 +106,9 @@ def _content(report: ReportInput) -> str:
         report.webapps,
         report.knowledge,
         report.scope,
+        report.gate.essence() if report.gate else None,
+        report.scans,
+        sorted(report.places.items()),
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

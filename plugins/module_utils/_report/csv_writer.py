@@ -17,7 +17,9 @@ import typing as t
 
 from .._records.model import Finding
 from . import collect, model, text
+from .gate_view import Decision
 from .model import ReportInput
+from .standing import decided_by, decision_label, standing_of
 
 # A spreadsheet takes a cell that begins like this for a formula; some skip blanks and quotes first, and East Asian
 # editions take the full-width signs too. Tabs and line ends are visible escapes by the time this is asked.
@@ -69,6 +71,8 @@ COLUMNS = (
     "application_id",
     "application_url",
     "application_tags",
+    "decision",
+    "decided_by",
 )
 
 
@@ -89,7 +93,10 @@ def _names(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
     return "; ".join(words)
 
 
-def _row(finding: Finding, snapshot: str, change: str, age: int | None) -> list[str | int | float | None]:
+def row_of(
+    finding: Finding, snapshot: str, change: str, age: int | None, decision: Decision | None
+) -> list[str | int | float | None]:
+    """The cells of one finding, in the order of ``COLUMNS``."""
     ignored = finding["ignored"]
     asset = finding["asset"]
     texts = safe_cell
@@ -138,6 +145,8 @@ def _row(finding: Finding, snapshot: str, change: str, age: int | None) -> list[
         texts(asset["id"]),
         texts(asset["url"]),
         texts("; ".join(asset["tags"])),
+        decision_label(decision),
+        texts(decided_by(decision)),
     ]
 
 
@@ -162,7 +171,9 @@ def write_csv(report: ReportInput, stream: t.TextIO) -> None:
     snapshot = snapshot_word(report)
     for position, finding in enumerate(report.findings):
         age = text.age_in_days(finding["first_seen"], report.generated)
-        writer.writerow(["" if cell is None else cell for cell in _row(finding, snapshot, report.mark(position), age)])
+        decision = standing_of(report, finding).decision if report.gate else None
+        row = row_of(finding, snapshot, report.mark(position), age, decision)
+        writer.writerow(["" if cell is None else cell for cell in row])
     if not len(report.findings):
         nothing = {"severity": "none", "snapshot": snapshot, "title": "No findings"}
         writer.writerow([nothing.get(column, "") for column in COLUMNS])

@@ -5,28 +5,26 @@
 This module is private to the collection and may change at any time.
 
 GitLab knows a vulnerability again by its first identifier and its place, so the first identifier is the scanner's rule.
-What the gate does not count is not in the report. A verdict that is inconclusive is a scan that failed.
+What does not count on purpose is not in the report. A verdict without a conclusion is a scan that failed. GitLab shows
+descriptions and solutions as Markdown, so they are escaped as such.
 """
 
 from __future__ import annotations
 
-import json
 import typing as t
 import uuid
 from urllib.parse import urlsplit
 
 from .._http.settings import VERSION
 from .._records.model import Finding
-from . import collect, model, text
-from .gate_view import COUNTED
+from . import collect, markdown_writer, model, text
+from .gate_view import told
 from .model import ReportInput
+from .scanners import is_qualys, rule_label, scanner_of
+from .standing import standing_of
 
 SCHEMA_VERSION = "15.1.0"
 MAX_FINDINGS = 100_000
-_SCANNERS = {
-    "qualys_was": ("qualys-was", "Qualys WAS", "Qualys"),
-    "indusface_was": ("indusface-was", "Indusface WAS", "Indusface"),
-}
 _SEVERITIES = {
     "critical": "Critical",
     "high": "High",
@@ -36,6 +34,7 @@ _SEVERITIES = {
     "unknown": "Unknown",
 }
 _NAMESPACE = uuid.UUID("a1f0c1f4-4f0e-5d55-9a53-0f0f9cf5c0de")
+_SOLUTION = 7000
 _EPOCH = "1970-01-01T00:00:00"
 
 
@@ -47,24 +46,17 @@ def write_gitlab(report: ReportInput, stream: t.TextIO) -> None:
     written = left = 0
     seen: dict[str, int] = {}
     for finding in report.findings:
-        if not _belongs(report, finding):
+        if not standing_of(report, finding).counts:
             continue
         if written >= MAX_FINDINGS:
             left += 1
             continue
         solution = solutions.get((finding["source"], finding["rule_id"] or ""))
-        stream.write((",\n" if written else "\n") + _dump(_vulnerability(finding, solution, seen)))
+        stream.write((",\n" if written else "\n") + text.json_text(_vulnerability(finding, solution, seen)))
         written += 1
         if finding["asset"]["url"] and len(resources) < 1000:
             resources[finding["asset"]["url"]] = None
-    stream.write(f'\n],\n"scan": {_dump(_scan(report, list(resources), left))}}}\n')
-
-
-def _belongs(report: ReportInput, finding: Finding) -> bool:
-    if report.gate is not None:
-        decision = report.gate.decision(finding)
-        return decision is not None and decision.decision in COUNTED
-    return model.state_of(finding) == "open"
+    stream.write(f'\n],\n"scan": {text.json_text(_scan(report, list(resources), left))}}}\n')
 
 
 def _vulnerability(finding: Finding, solution: str | None, seen: dict[str, int]) -> dict[str, t.Any]:
@@ -72,7 +64,7 @@ def _vulnerability(finding: Finding, solution: str | None, seen: dict[str, int])
     entry: dict[str, t.Any] = {
         "id": _identifier(finding, seen),
         "name": title,
-        "description": f"{title} in {text.line(model.application_label(finding), 255)}",
+        "description": markdown_writer.escape(f"{title} in {model.application_label(finding)}", 600),
         "severity": _SEVERITIES[finding["severity"]],
         "identifiers": _identifiers(finding),
         "location": _location(finding),
@@ -81,7 +73,8 @@ def _vulnerability(finding: Finding, solution: str | None, seen: dict[str, int])
     if discovered:
         entry["discovered_at"] = f"{discovered.removesuffix('Z')}.000"
     if solution:
-        entry["solution"] = text.line(solution)[:7000]
+        # An escape takes at most eight characters for one.
+        entry["solution"] = markdown_writer.escape(solution, 7000)[:_SOLUTION]
     return entry
 
 
@@ -97,11 +90,11 @@ def _identifier(finding: Finding, seen: dict[str, int]) -> str:
 
 
 def _identifiers(finding: Finding) -> list[dict[str, str]]:
-    rule = text.line(finding["rule_id"] or model.title_label(finding), 200)
-    if finding["source"] == "qualys_was" and finding["rule_id"]:
+    rule = rule_label(finding)
+    if is_qualys(finding):
         first = {"type": "qualys_qid", "name": f"QID {rule}", "value": rule}
     else:
-        first = {"type": text.line(finding["source"], 100), "name": rule, "value": rule}
+        first = {"type": scanner_of(finding["source"]).id, "name": rule, "value": rule}
     more = [
         {
             "type": "cwe",
@@ -109,7 +102,7 @@ def _identifiers(finding: Finding) -> list[dict[str, str]]:
             "value": str(number),
             "url": f"https://cwe.mitre.org/data/definitions/{number}.html",
         }
-        for number in finding["cwe"][:18]
+        for number in dict.fromkeys(finding["cwe"][:18])
     ]
     return [first, *more]
 
@@ -130,18 +123,17 @@ def _location(finding: Finding) -> dict[str, str]:
 
 
 def _scan(report: ReportInput, resources: list[str], left: int) -> dict[str, t.Any]:
-    sources = sorted(report.summary["sources"]) or ["qualys_was"]
-    name, title, vendor = _SCANNERS.get(sources[0], (text.line(sources[0], 100), text.line(sources[0], 100), "unknown"))
+    scanner = scanner_of(next(iter(report.summary["sources"]), _source_of_files(report)))
     start = min((file["manifest"]["started"] for file in report.files if file["manifest"]), default="") or ""
     messages = [{"level": "warn", "value": f"{headline}: {words}"} for headline, words in collect.warnings_of(report)]
     if left:
-        messages.append({"level": "warn", "value": f"{left} findings, the least severe, were left out."})
+        messages.append({"level": "warn", "value": f"{text.plural(left, 'finding')} left out, the least severe."})
     good = not collect.warnings_of(report)
     options = []
     if report.gate is not None:
-        good = report.gate.exit_code in (0, 10)
+        good = report.gate.concluded
         level = "info" if good else "fatal"
-        said = [text.line(str(item.get("message")), 500) for item in report.gate.reasons()[:50]]
+        said = map(told, report.gate.reasons()[:50])
         messages += [{"level": level, "value": words} for words in said if words]
         options = [{"name": "gate verdict", "value": report.gate.verdict, "source": "other"}]
     scan: dict[str, t.Any] = {
@@ -151,7 +143,12 @@ def _scan(report: ReportInput, resources: list[str], left: int) -> dict[str, t.A
             "version": VERSION,
             "vendor": {"name": "appsec.perimeter contributors"},
         },
-        "scanner": {"id": name, "name": title, "version": "1", "vendor": {"name": vendor}},
+        "scanner": {
+            "id": scanner.id,
+            "name": scanner.product,
+            "version": "unknown",
+            "vendor": {"name": scanner.vendor},
+        },
         "start_time": _local(start) or _local(report.generated) or _EPOCH,
         "end_time": _local(report.generated) or _EPOCH,
         "status": "success" if good else "failure",
@@ -162,11 +159,11 @@ def _scan(report: ReportInput, resources: list[str], left: int) -> dict[str, t.A
     return scan | ({"options": options} if options else {})
 
 
+def _source_of_files(report: ReportInput) -> str:
+    return next((file["manifest"]["source"] for file in report.files if file["manifest"]), "unknown")
+
+
 def _local(moment: str) -> str:
     """A time without zone letter, as the schema wants it."""
     canonical = text.canonical_time(moment)
     return canonical.removesuffix("Z") if canonical else ""
-
-
-def _dump(value: t.Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)

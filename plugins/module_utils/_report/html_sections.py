@@ -15,6 +15,7 @@ from . import collect, model, text
 from .markdown_writer import owasp_label
 from .markup import Attributes, Child, Markup, donut, h, join, plain_bar, stacked_bar
 from .model import ReportInput
+from .standing import decision_label, standing_of
 
 STATIC_FINDINGS = 300
 APPLICATIONS_FIRST = 25
@@ -40,24 +41,28 @@ def _card(heading: str, *children: Child, css_class: str = "") -> Markup:
     return h("div", {"class": f"card {css_class}".strip()}, h("h3", None, heading), *children)
 
 
-def _row(*cells: Markup) -> Markup:
+def cells_row(*cells: Markup) -> Markup:
+    """A row of a table."""
     return h("tr", None, *cells)
 
 
-def _number_cell(value: int | None, css_class: str = "") -> Markup:
+def number_cell(value: int | None, css_class: str = "") -> Markup:
+    """A cell with a number, or a dash."""
     css = f"num {css_class}{' zero' if not value else ''}"
     return h("td", {"class": css.strip()}, "–" if value is None else value)
 
 
-def _head(*labels: str, numeric: t.Container[int] = ()) -> Markup:
+def head_of(*labels: str, numeric: t.Container[int] = ()) -> Markup:
+    """The head of a table; ``numeric`` are the columns of numbers."""
     cells = (
         h("th", {"scope": "col", "class": "num" if index in numeric else None}, label)
         for index, label in enumerate(labels)
     )
-    return h("thead", None, _row(*cells))
+    return h("thead", None, cells_row(*cells))
 
 
-def _table(caption: str, head: Markup, rows: t.Iterable[Markup], css_class: str = "") -> Markup:
+def table_of(caption: str, head: Markup, rows: t.Iterable[Markup], css_class: str = "") -> Markup:
+    """A table in a box of its own."""
     body = h("tbody", None, *rows)
     table = h("table", {"class": css_class or None}, h("caption", {"class": "quiet"}, caption), head, body)
     # A wide table scrolls in its own box, also with the keyboard.
@@ -139,14 +144,14 @@ def _by_severity(report: ReportInput) -> Markup:
             "tr",
             {"data-severity": severity},
             h("th", {"scope": "row"}, badge(severity)),
-            _number_cell(counts[severity]),
+            number_cell(counts[severity]),
             h("td", {"class": "num delta"}, _delta(counts[severity], before[severity])) if before else Markup(""),
         )
         for severity in SEVERITIES
         if counts[severity] or severity != "unknown"
     )
     labels = ("Severity", "Open", "Change") if before else ("Severity", "Open")
-    table = _table("Open risks by severity", _head(*labels, numeric={1, 2}), rows, "legend")
+    table = table_of("Open risks by severity", head_of(*labels, numeric={1, 2}), rows, "legend")
     return _card(
         "Open risks by severity",
         h("div", {"class": "donut-row"}, donut(counts, "open risks"), table),
@@ -163,14 +168,14 @@ def _bars(caption: str, first: str, rows: t.Iterable[tuple[str, model.SeverityCo
     listed = list(rows)
     scale = max((sum(counts.values()) for _label, counts in listed), default=0)
     body = (
-        _row(
+        cells_row(
             h("th", {"scope": "row"}, label),
             h("td", {"class": "bar-cell"}, stacked_bar(counts, scale)),
-            _number_cell(sum(counts.values())),
+            number_cell(sum(counts.values())),
         )
         for label, counts in listed
     )
-    return _table(caption, _head(first, "By severity", "Count", numeric={2}), body, "bars")
+    return table_of(caption, head_of(first, "By severity", "Count", numeric={2}), body, "bars")
 
 
 def _by_age(report: ReportInput) -> Markup:
@@ -196,15 +201,15 @@ def _by_owasp(report: ReportInput) -> Markup:
 def _by_kind(report: ReportInput) -> Markup:
     kinds = report.summary["by_kind"]
     rows = (
-        _row(
+        cells_row(
             h("th", {"scope": "row"}, model.KIND_LABELS[kind]),
-            *(_number_cell(kinds[kind][key]) for key in (*model.STATES, "total")),
+            *(number_cell(kinds[kind][key]) for key in (*model.STATES, "total")),
         )
         for kind in model.KINDS
         if kinds[kind]["total"] or kind != "unknown"
     )
     heads = ("Kind", *(model.STATE_LABELS[state] for state in model.STATES), "Total")
-    table = _table("Findings by kind and state", _head(*heads, numeric=range(1, 9)), rows)
+    table = table_of("Findings by kind and state", head_of(*heads, numeric=range(1, 9)), rows)
     return _card("Kinds of findings", table, css_class="wide")
 
 
@@ -281,7 +286,7 @@ def risks(report: ReportInput) -> Markup:
     heads = ("Rank", "Severity", "Rule", "Score", "CVSS", "Findings", "Applications", "Reopened", "Oldest", "Seen")
     total = report.summary["rules_with_open"]
     lead = f"The {len(listed)} highest of {text.plural(total, 'rule')} with open risks."
-    table = _table("Top risks, highest score first", _head(*heads, numeric={0, 3, 4, 5, 6, 7, 8, 9}), rows, "risks")
+    table = table_of("Top risks, highest score first", head_of(*heads, numeric={0, 3, 4, 5, 6, 7, 8, 9}), rows, "risks")
     method = h(
         "details", {"class": "method"}, h("summary", None, "How the score is made"), h("p", None, model.SCORING_RULE)
     )
@@ -294,17 +299,17 @@ def _risk_row(rank: int, risk: model.RiskSummary) -> Markup:
     worst = f"highest in {text.line(risk['application'], 100)}"
     under = h("span", {"class": "under"}, " · ".join(word for word in (*rule, worst) if word))
     title = h("td", {"class": "title", "data-search": text.line(risk["title"], _TITLE)}, _strong(risk["title"]), under)
-    return _row(
+    return cells_row(
         h("td", {"class": "num rank"}, rank),
         h("td", None, badge(risk["severity"])),
         title,
-        _number_cell(risk["score"]),
+        number_cell(risk["score"]),
         h("td", {"class": "num"}, "–" if cvss is None else f"{cvss:.1f}"),
-        _number_cell(risk["findings"]),
-        _number_cell(risk["applications"]),
-        _number_cell(risk["reopened"]),
+        number_cell(risk["findings"]),
+        number_cell(risk["applications"]),
+        number_cell(risk["reopened"]),
         h("td", {"class": "num nowrap"}, _days(risk["oldest_days"])),
-        _number_cell(risk["times_seen"]),
+        number_cell(risk["times_seen"]),
     )
 
 
@@ -350,7 +355,7 @@ def _application_table(caption: str, rows: list[Markup], columns: list[str], kno
     extra = ("Risk score", "Last scan") if known else ("Last test",)
     heads = ("Application", "Open risks", "Open", *(model.SEVERITY_LABELS[name] for name in columns), "Oldest", *extra)
     numeric = set(range(2, len(heads) - 1))
-    return _table(caption, _head(*heads, numeric=numeric), rows, "bars apps")
+    return table_of(caption, head_of(*heads, numeric=numeric), rows, "bars apps")
 
 
 def _application_row(item: model.ApplicationSummary, scale: int, columns: list[str], known: _Known) -> Markup:
@@ -358,12 +363,12 @@ def _application_row(item: model.ApplicationSummary, scale: int, columns: list[s
     cells = [
         h("th", {"scope": "row", "data-application": name}, name),
         h("td", {"class": "bar-cell"}, stacked_bar(item["severity"], scale)),
-        _number_cell(item["open"], "strong"),
-        *(_number_cell(item["severity"][severity]) for severity in columns),
+        number_cell(item["open"], "strong"),
+        *(number_cell(item["severity"][severity]) for severity in columns),
         h("td", {"class": "num nowrap"}, _days(item["oldest_days"])),
     ]
     if not known:
-        return _row(*cells, h("td", {"class": "nowrap"}, text.readable_date(item["last_tested"])))
+        return cells_row(*cells, h("td", {"class": "nowrap"}, text.readable_date(item["last_tested"])))
     webapp = known.get(item["id"])
     scan = "–"
     if webapp is not None and webapp["never_scanned"]:
@@ -372,7 +377,7 @@ def _application_row(item: model.ApplicationSummary, scale: int, columns: list[s
         # What was tested was scanned; it is the best that there is when the estate list has no time.
         date = text.readable_date(webapp["scanned"] or item["last_tested"])
         scan = " ".join(filter(None, (date, text.line(webapp["scan_status"], 40).lower()))) or scan
-    return _row(*cells, _number_cell(webapp["risk_score"] if webapp else None), h("td", {"class": "nowrap"}, scan))
+    return cells_row(*cells, number_cell(webapp["risk_score"] if webapp else None), h("td", {"class": "nowrap"}, scan))
 
 
 def findings(report: ReportInput) -> Markup:
@@ -381,11 +386,12 @@ def findings(report: ReportInput) -> Markup:
     if not total:
         return section("findings", "Findings", h("p", {"class": "empty"}, "No findings."))
     worst = (finding for finding in report.findings if model.state_of(finding) == "open")
-    rows = [_finding_row(finding, report.generated) for finding in itertools.islice(worst, STATIC_FINDINGS)]
+    rows = [_finding_row(report, finding) for finding in itertools.islice(worst, STATIC_FINDINGS)]
     open_risks = report.summary["states"]["open"]
     caption = f"The worst {len(rows):,} of {text.plural(open_risks, 'open risk')}"
-    heads = ("Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age", "First seen")
-    table = _table(caption, _head(*heads, numeric={6}), rows, "findings-static")
+    heads = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age", "First seen"]
+    heads += ["Gate"] if report.gate else []
+    table = table_of(caption, head_of(*heads, numeric={6}), rows, "findings-static")
     note = h(
         "p",
         {"class": "lead print-note"},
@@ -395,16 +401,18 @@ def findings(report: ReportInput) -> Markup:
     return section("findings", "Findings", h("div", {"id": "explorer"}), static)
 
 
-def _finding_row(finding: Finding, generated: str) -> Markup:
-    return _row(
+def _finding_row(report: ReportInput, finding: Finding) -> Markup:
+    decision = standing_of(report, finding).decision if report.gate else None
+    return cells_row(
         h("td", None, badge(finding["severity"])),
         h("td", {"class": "nowrap"}, model.STATUS_LABELS[finding["status"]]),
         h("td", None, text.line(model.application_label(finding), 120)),
         h("td", {"class": "strong"}, text.line(model.title_label(finding), _TITLE)),
         h("td", {"class": "url address"}, text.line(finding["url"], 300)),
         h("td", {"class": "url"}, text.line(finding["parameter"], 120)),
-        h("td", {"class": "num nowrap"}, _days(text.age_in_days(finding["first_seen"], generated))),
+        h("td", {"class": "num nowrap"}, _days(text.age_in_days(finding["first_seen"], report.generated))),
         h("td", {"class": "nowrap"}, text.readable_date(finding["first_seen"])),
+        *([h("td", {"class": "decision"}, decision_label(decision))] if report.gate else ()),
     )
 
 
@@ -417,16 +425,16 @@ def ignored(report: ReportInput) -> Markup:
     reasons = report.summary["ignored_by_reason"]
     scale = max(reasons.values())
     bars = (
-        _row(
+        cells_row(
             h("th", {"scope": "row"}, text.line(reason, 80)),
             h("td", {"class": "bar-cell"}, plain_bar(number, scale, "f-neutral")),
-            _number_cell(number),
+            number_cell(number),
         )
         for reason, number in list(reasons.items())[:20]
     )
-    by_reason = _table("Ignored findings by reason", _head("Reason", "Share", "Count", numeric={2}), bars, "bars")
+    by_reason = table_of("Ignored findings by reason", head_of("Reason", "Share", "Count", numeric={2}), bars, "bars")
     heads = ("Severity", "Finding", "Application", "Reason", "By", "Since", "Until", "Comment")
-    table = _table("Ignored findings, worst first", _head(*heads), map(_ignored_row, listed))
+    table = table_of("Ignored findings, worst first", head_of(*heads), map(_ignored_row, listed))
     summary = h(
         "summary",
         None,
@@ -438,7 +446,7 @@ def ignored(report: ReportInput) -> Markup:
 
 
 def _ignored_row(item: model.IgnoredSummary) -> Markup:
-    return _row(
+    return cells_row(
         h("td", None, badge(item["severity"])),
         h("td", {"class": "strong"}, text.line(item["title"], _TITLE)),
         h("td", None, text.line(item["application"], 120)),

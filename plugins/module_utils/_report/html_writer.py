@@ -18,9 +18,10 @@ import re
 import typing as t
 
 from .._records.model import SEVERITIES, STATUSES, Evidence, Finding
-from . import assets, collect, html_knowledge, html_sections, model, text
+from . import assets, collect, html_gate, html_knowledge, html_sections, model, text
 from .markup import Markup, escape
 from .model import ReportInput
+from .standing import decided_by, decision_label, standing_of
 
 EVIDENCE_CHARACTERS = 2000
 EVIDENCE_ITEMS = 3
@@ -86,6 +87,8 @@ COLUMNS = (
     "id",
     "unique_id",
     "ignored",
+    "decision",
+    "decided_by",
     "evidence",
 )
 WORD_COLUMNS = (
@@ -106,6 +109,8 @@ WORD_COLUMNS = (
     "source",
     "rule_id",
     "ignored",
+    "decision",
+    "decided_by",
 )
 """Columns that hold a number of the word list instead of the text itself."""
 
@@ -124,6 +129,7 @@ class _Island:
         """The JSON text of the rows, piece by piece."""
         head = {
             "columns": COLUMNS,
+            "gated": self._report.gate is not None,
             "words": WORD_COLUMNS,
             "severities": [[name, model.SEVERITY_LABELS[name]] for name in SEVERITIES],
             "statuses": [[name, model.STATUS_LABELS[name]] for name in STATUSES],
@@ -146,6 +152,7 @@ class _Island:
     def _row(self, position: int, finding: Finding) -> list[t.Any]:
         word = self._words.number
         report = self._report
+        decision = standing_of(report, finding).decision if report.gate else None
         return [
             model.SEVERITY_RANK[finding["severity"]],
             model.STATUS_RANK[finding["status"]],
@@ -178,6 +185,8 @@ class _Island:
             text.line(finding["id"], 200),
             text.line(finding["unique_id"], 200),
             word(_ignored(finding), 1500),
+            word(decision_label(decision), 100),
+            word(decided_by(decision), 1100),
             self._keep_evidence(finding["evidence"]),
         ]
 
@@ -261,6 +270,9 @@ def write_html(report: ReportInput, stream: t.TextIO) -> None:
         "css": lambda: [css],
         "header": lambda: [html_sections.header(report)],
         "banners": lambda: [html_sections.banners(report)],
+        "verdict": lambda: [html_gate.verdict(report)],
+        "verdictlink": lambda: [html_gate.links(report)],
+        "scans": lambda: [html_gate.scans(report)],
         "overview": lambda: [html_sections.overview(report)],
         "risks": lambda: [html_sections.risks(report)],
         "changes": lambda: [html_sections.changes(report)],

@@ -10,17 +10,12 @@ ASCII with ``\\uXXXX`` escapes: nothing is lost, and nothing in a terminal or a 
 
 from __future__ import annotations
 
-import json
 import typing as t
 
-from . import collect, model
+from . import collect, model, text
+from .gate_view import GateView
 from .model import ReportInput
-
-
-def _dump(value: t.Any) -> str:
-    encoded = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    # A number sign occurs only inside strings, where this is the same text. Azure Pipelines would obey "##vso[".
-    return encoded.replace("##", "#\\u0023") if "##" in encoded else encoded
+from .standing import standing_of
 
 
 def write_json(report: ReportInput, stream: t.TextIO) -> None:
@@ -43,15 +38,26 @@ def write_json(report: ReportInput, stream: t.TextIO) -> None:
         "content": report.content,
         "knowledge": report.knowledge,
         "webapps": report.webapps,
+        "gate": _gate(report.gate),
+        "scans": None if report.scans is None else [scan._asdict() for scan in report.scans],
         "changes": report.changes,
         "summary": report.summary,
     }
     stream.write("{\n")
     for name, value in head.items():
-        stream.write(f'"{name}": {_dump(value)},\n')
+        stream.write(f'"{name}": {text.json_text(value)},\n')
     stream.write('"findings": [\n')
     last = len(report.findings) - 1
     for position, finding in enumerate(report.findings):
-        row = _dump({"change": report.mark(position) or None, **finding})
+        decision = standing_of(report, finding).decision if report.gate else None
+        told = {"decision": None if decision is None else decision._asdict()} if report.gate else {}
+        row = text.json_text({"change": report.mark(position) or None, **told, **finding})
         stream.write(row + (",\n" if position < last else "\n"))
     stream.write("]\n}\n")
+
+
+def _gate(gate: GateView | None) -> dict[str, t.Any] | None:
+    """The verdict without its list of explanations: each finding carries its own."""
+    if gate is None:
+        return None
+    return {name: value for name, value in gate.document.items() if name not in ("explain", "explain_file", "sync")}

@@ -4,9 +4,10 @@
 
 This module is private to the collection and may change at any time.
 
-One suite for each application, one case for each finding, and one for the conclusion about the application: without a
-conclusive scan that case is an error, and not a pass over nothing. What is waived, ignored or protected is skipped,
-with the reason. GitLab reads 30 MB at most; the worst come first, and the file says what was left out.
+One suite for each application with one case for each finding, and one suite for the report itself, with a case for the
+verdict and one that says whether the data is whole: without a conclusion these are errors, and never a pass over
+nothing. What is waived, ignored or protected is skipped, with the reason. GitLab reads 30 MB at most; the worst come
+first, and the file says what was left out.
 """
 
 from __future__ import annotations
@@ -18,14 +19,28 @@ import typing as t
 from xml.sax.saxutils import escape, quoteattr
 
 from .._records.model import Finding
-from . import model, text
-from .gate_view import SUPPRESSED, Decision
+from . import collect, model, text
+from .gate_view import Decision, GateView
 from .model import ReportInput
+from .scanners import rule_label
+from .standing import Standing, standing_of
 
 MAX_BYTES = 28 << 20
 NAME = "appsec.perimeter"
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE = 500
+_SUITE_BYTES = 200
+
+
+class _Case(t.NamedTuple):
+    """One test case; ``outcome`` is failure, error, skipped, or empty for a pass."""
+
+    classname: str
+    name: str
+    outcome: str = ""
+    kind: str = ""
+    message: str = ""
+    body: str = ""
 
 
 @dataclasses.dataclass
@@ -35,127 +50,141 @@ class _Suite:
     name: str
     cases: list[str] = dataclasses.field(default_factory=list)
     outcomes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    names: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    left: int = 0
+    names: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
 
-    def add(
-        self, classname: str, name: str, outcome: str = "", kind: str = "", message: str = "", body: str = ""
-    ) -> int:
-        """Add one case; returns its size. GitLab takes two cases of one name for the same one, so names are unique."""
-        self.names[name] += 1
-        if self.names[name] > 1:
-            name = f"{name} ({self.names[name]})"
-        attributes = f'classname={_attribute(classname)} name={_attribute(name)} time="0.0"'
-        case = f"  <testcase {attributes}/>\n"
-        if outcome:
-            said = f"<{outcome} type={_attribute(kind)} message={_attribute(message)}>{_content(body)}</{outcome}>"
-            case = f"  <testcase {attributes}>{said}</testcase>\n"
-        self.outcomes[outcome] += 1
-        self.cases.append(case)
-        return len(case)
+    def add(self, case: _Case) -> int:
+        """Add one case; its bytes. GitLab takes two cases of one name for the same one, so names are made unique."""
+        key = (case.classname, case.name)
+        self.names[key] += 1
+        name = case.name if self.names[key] == 1 else f"{case.name} ({self.names[key]})"
+        written = f'  <testcase classname={_attribute(case.classname)} name={_attribute(name)} time="0.0"'
+        if case.outcome:
+            said = f"<{case.outcome} type={_attribute(case.kind)} message={_attribute(case.message)}>"
+            written += f">{said}{_content(case.body)}</{case.outcome}></testcase>\n"
+        else:
+            written += "/>\n"
+        self.outcomes[case.outcome] += 1
+        self.cases.append(written)
+        return len(written.encode())
 
 
 def write_junit(report: ReportInput, stream: t.TextIO) -> None:
     """Write all suites. Without a verdict of the gate, each open finding is a failure."""
     suites: dict[str, _Suite] = {}
-    if report.gate is not None:
-        _conclusions(report, suites)
-    size = 0
+    about = _Suite(f"{NAME}.report")
+    size = _conclusions(report, suites, about)
+    left = 0
     for finding in report.findings:
-        decision = report.gate.decision(finding) if report.gate else None
-        outcome = _outcome(finding, decision, gated=report.gate is not None)
+        standing = standing_of(report, finding)
+        outcome = _outcome(report, standing)
         if outcome is None:
             continue
-        suite = _suite(suites, model.application_label(finding))
         if size > MAX_BYTES:
-            suite.left += 1
+            left += 1
             continue
-        size += _add(suite, finding, decision, outcome)
-    _write(report, list(suites.values()), stream)
+        suite, added = _suite(suites, model.application_label(finding))
+        size += added + suite.add(_case(suite, finding, standing, outcome))
+    about.add(_left_out(left))
+    _write(report, [*(suites[name] for name in sorted(suites)), about], stream)
 
 
-def _suite(suites: dict[str, _Suite], name: str) -> _Suite:
-    return suites.setdefault(name, _Suite(text.line(name, 200)))
+def _suite(suites: dict[str, _Suite], name: str) -> tuple[_Suite, int]:
+    """The suite of an application, and the bytes that it adds when it is new."""
+    shown = text.line(name, 200)
+    if shown in suites:
+        return suites[shown], 0
+    suites[shown] = _Suite(shown)
+    return suites[shown], _SUITE_BYTES + len(shown.encode("utf-8", "replace")) * 2
 
 
-def _outcome(finding: Finding, decision: Decision | None, *, gated: bool) -> str | None:
+def _outcome(report: ReportInput, standing: Standing) -> str | None:
     """failure, error, skipped, or an empty text for a pass; None for what has no case."""
-    if not gated:
-        return {"open": "failure", "ignored": "skipped", "protected": "skipped"}.get(model.state_of(finding))
-    if decision is None or decision.decision in ("excluded", "fixed"):
-        return None
-    if decision.decision in SUPPRESSED:
+    if standing.suppressed:
         return "skipped"
-    return {"fail": "failure", "inconclusive": "error"}.get(decision.decision, "")
+    if not standing.counts:
+        return None
+    if standing.decision is None:
+        # What the gate has not judged is not known to be good.
+        return "error" if report.gate else "failure"
+    return {"fail": "failure", "inconclusive": "error"}.get(standing.decision.decision, "")
 
 
-def _add(suite: _Suite, finding: Finding, decision: Decision | None, outcome: str) -> int:
+def _case(suite: _Suite, finding: Finding, standing: Standing, outcome: str) -> _Case:
     severity, title = finding["severity"], text.line(model.title_label(finding), 200)
     where = " ".join(part for part in (finding["method"], finding["url"]) if part)
-    rule = finding["rule_id"] or finding["source"]
-    name = f"[{severity}] {title} @ {text.line(where, 200) or 'no URL'} #{finding['fingerprint'][:8]}"
-    note = _note(finding, decision)
-    body = "\n".join(
-        f"{label}: {text.line(str(value), _LINE)}"
-        for label, value in (
-            ("URL", finding["url"]),
-            ("Parameter", finding["parameter"]),
-            ("Status", finding["status"]),
-            ("First seen", finding["first_seen"]),
-            ("Decided by", decision.by if decision else None),
-            ("Note", decision.note if decision else None),
-        )
-        if value
+    name = f"[{severity}] {title} @ {text.line(where, 200) or 'no URL'} #{text.line(finding['fingerprint'][:8])}"
+    classname = f"{suite.name}.{rule_label(finding, 100)}"
+    if not outcome:
+        return _Case(classname, name)
+    decision = standing.decision
+    if standing.suppressed:
+        message = text.clip(standing.why, _LINE)
+    else:
+        prefix = f"{text.line(decision.state, 40)} " if decision and decision.state else ""
+        message = f"{prefix}{severity}: {title}"
+    return _Case(classname, name, outcome, f"severity-{severity}", message, _body(finding, decision))
+
+
+def _body(finding: Finding, decision: Decision | None) -> str:
+    facts = (
+        ("URL", finding["url"]),
+        ("Parameter", finding["parameter"]),
+        ("Status", finding["status"]),
+        ("First seen", finding["first_seen"]),
+        ("Decided by", decision.by if decision else None),
+        ("Note", decision.note if decision else None),
     )
-    prefix = f"{decision.state} " if decision and decision.state else ""
-    message = note if outcome == "skipped" else f"{prefix}{severity}: {title}"
-    return suite.add(f"{suite.name}.{text.line(rule, 100)}", name, outcome, f"severity-{severity}", message, body)
+    return "\n".join(f"{label}: {text.line(value, _LINE)}" for label, value in facts if value)
 
 
-def _note(finding: Finding, decision: Decision | None) -> str:
-    if decision is not None:
-        return text.line(decision.note or decision.by or decision.decision, _LINE)
-    ignored = finding["ignored"]
-    why = (ignored and (ignored["comment"] or ignored["reason"])) or "at its source"
-    return text.line(f"{model.state_of(finding)}: {why}", _LINE)
-
-
-def _conclusions(report: ReportInput, suites: dict[str, _Suite]) -> None:
-    """A case for the verdict of each application, and one for the run as a whole."""
-    gate = report.gate
-    if gate is None:
-        return
-    by_application: dict[str | None, list[str]] = {}
-    for item in gate.reasons():
-        if item.get("verdict") != "pass":
-            by_application.setdefault(item.get("application"), []).append(text.line(str(item.get("message")), _LINE))
-    for entry in gate.applications():
-        label = str(entry.get("name") or entry.get("label") or entry.get("id"))
-        _conclude(_suite(suites, label), str(entry.get("verdict")), by_application.pop(entry.get("label"), []))
+def _conclusions(report: ReportInput, suites: dict[str, _Suite], about: _Suite) -> int:
+    """Cases for the verdict of each application and of the run, and one for the data; the bytes of all."""
+    warnings = [f"{headline}: {words}" for headline, words in collect.warnings_of(report)]
+    # Findings that were handed over without a file have no manifest to be whole by.
+    outcome = "" if not warnings else "error" if report.files else "skipped"
+    size = about.add(
+        _Case(about.name, "the data is whole", outcome, "data", "; ".join(warnings[:5]), "\n".join(warnings[:100]))
+    )
+    if report.gate is None:
+        return size
+    by_application = _by_application(report.gate)
+    for entry in report.gate.applications():
+        suite, added = _suite(suites, str(entry.get("name") or entry.get("label") or entry.get("id")))
+        told = by_application.pop(entry.get("label"), [])
+        size += added + suite.add(_verdict(f"{suite.name}.gate", str(entry.get("verdict")), told))
     rest = [words for told in by_application.values() for words in told]
-    _conclude(_suite(suites, "gate"), gate.verdict, rest)
+    return size + about.add(_verdict(f"{about.name}.run", report.gate.verdict, rest))
 
 
-def _conclude(suite: _Suite, verdict: str, reasons: list[str]) -> None:
-    message = "; ".join(reasons[:5]) or verdict
+def _by_application(gate: GateView) -> dict[t.Any, list[str]]:
+    told: dict[t.Any, list[str]] = {}
+    for item in gate.against():
+        told.setdefault(item.get("application"), []).append(text.line(str(item.get("message")), _LINE))
+    return told
+
+
+def _verdict(classname: str, verdict: str, reasons: list[str]) -> _Case:
     outcome = {"pass": "", "fail": "failure"}.get(verdict, "error")
-    suite.add(
-        f"{suite.name}.gate", "the gate came to a conclusion and passed", outcome, verdict, message, "\n".join(reasons)
-    )
+    message = "; ".join(reasons[:5]) or verdict
+    return _Case(classname, "the gate passed", outcome, verdict, message, "\n".join(reasons[:100]))
+
+
+def _left_out(left: int) -> _Case:
+    name = "all findings are in this file"
+    if not left:
+        return _Case(f"{NAME}.report", name)
+    words = f"{text.plural(left, 'finding')} left out, the least severe: GitLab reads 30 MB."
+    return _Case(f"{NAME}.report", name, "skipped", "too-large", words)
 
 
 def _write(report: ReportInput, suites: list[_Suite], stream: t.TextIO) -> None:
-    for suite in suites:
-        if suite.left:
-            words = f"{suite.left} findings, the least severe, were left out: GitLab reads 30 MB"
-            suite.add(f"{suite.name}.gate", "all findings are in this file", "skipped", "too-large", words)
     total: collections.Counter[str] = collections.Counter()
     for suite in suites:
         total += suite.outcomes
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     stream.write(f'<testsuites name="{NAME}" {_counts(total)} time="0.0">\n')
-    stamp = (report.generated or "1970-01-01T00:00:00Z").removesuffix("Z")[:19]
-    for suite in sorted(suites, key=lambda item: (item.name == "gate", item.name)):
+    stamp = (text.canonical_time(report.generated) or "1970-01-01T00:00:00Z").removesuffix("Z")
+    for suite in suites:
         skipped = f'skipped="{suite.outcomes["skipped"]}" timestamp="{stamp}" hostname="ci" time="0.0"'
         stream.write(f" <testsuite name={_attribute(suite.name)} {_counts(suite.outcomes)} {skipped}>\n")
         stream.writelines(suite.cases)
@@ -169,8 +198,12 @@ def _counts(outcomes: t.Mapping[str, int]) -> str:
 
 
 def _attribute(value: str) -> str:
-    return quoteattr(_FORBIDDEN.sub("\ufffd", value))
+    return quoteattr(_shown(value))
 
 
 def _content(value: str) -> str:
-    return escape(_FORBIDDEN.sub("\ufffd", value))
+    return escape(_shown(value))
+
+
+def _shown(value: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text.without_workflow_marks(value))

@@ -17,12 +17,17 @@ from .._records.model import SEVERITIES, Finding
 from . import collect, model, text
 from .knowledge import FIELDS
 from .model import ReportInput
+from .standing import VERDICT_LABELS, decision_label, standing_of
 
 MAX_BYTES = 1 << 20
 """Size limit of a GitHub step summary: one byte more, and all of it is dropped."""
 
 _APPLICATIONS = 20
 _RULES = 25
+_REASONS = 20
+_NOTES = 5
+_VERDICTS = 50
+_GATE_COUNTS = ("counted", "new", "waived")
 _WORDS = 1500
 _NEVER_SCANNED = 20
 _CELL = 240
@@ -77,6 +82,64 @@ def _top(report: ReportInput) -> list[str]:
         lines += [f"> **{headline}.** {escape(words, 600)}", ""]
     lines += [f"- {label}: {escape(words, 1200)}" for label, words in collect.scope_facts(report)]
     return [*lines, ""]
+
+
+def _verdict(report: ReportInput) -> list[str]:
+    gate = report.gate
+    if gate is None:
+        return []
+    label = VERDICT_LABELS.get(gate.verdict, gate.verdict)
+    lines = ["## Verdict of the gate", "", f"**{label} (code {gate.exit_code})**", ""]
+    against = gate.against()
+    notes = [item for item in gate.reasons() if item.get("verdict") == "pass"]
+    shown = against[:_REASONS] + notes[:_NOTES]
+    lines += [f"- {_reason(item)}" for item in shown]
+    if len(against) + len(notes) > len(shown):
+        lines.append(f"- and {len(against) + len(notes) - len(shown):,} more reasons and notes")
+    applications = gate.applications()
+    rows = [_application_verdict(item) for item in applications[:_VERDICTS]]
+    if rows:
+        lines += ["", *_table(["Application", "Verdict", "Counted", "New", "Waived"], rows, {2, 3, 4})]
+    if len(applications) > _VERDICTS:
+        lines.append(f"The worst {_VERDICTS} of {len(applications):,} applications.")
+    flagged = [item for item in gate.waivers() if item.get("flags")]
+    if flagged:
+        words = (f"{item.get('id')} ({', '.join(map(str, item['flags']))})" for item in flagged[:_VERDICTS])
+        lines += ["", f"Waivers to look at: {escape(', '.join(words), 2000)}."]
+    return [*lines, ""]
+
+
+def _reason(item: dict[str, t.Any]) -> str:
+    application, message = item.get("application"), str(item.get("message"))
+    words = f"{application}: {message}" if application else message
+    return escape(words, 600) + (" (note)" if item.get("verdict") == "pass" else "")
+
+
+def _application_verdict(item: dict[str, t.Any]) -> list[str]:
+    counts = item.get("counts")
+    counts = counts if isinstance(counts, dict) else {}
+    figures = [text.number(counts[name]) if isinstance(counts.get(name), int) else "" for name in _GATE_COUNTS]
+    label, verdict = str(item.get("label") or item.get("name") or item.get("id")), str(item.get("verdict"))
+    return [escape(label, 120), VERDICT_LABELS.get(verdict, escape(verdict, 40)), *figures]
+
+
+def _scans(report: ReportInput) -> list[str]:
+    if not report.scans:
+        return []
+    rows = [
+        [
+            escape(scan.application, 120),
+            "not known" if scan.conclusive is None else "yes" if scan.conclusive else "no",
+            escape(scan.end_reason or scan.status, 40),
+            escape(scan.auth_status, 40),
+            "" if scan.links_crawled is None else text.number(scan.links_crawled),
+            escape(text.readable_time(scan.ended or scan.time)),
+        ]
+        for scan in report.scans[:_VERDICTS]
+    ]
+    head = ["Application", "Conclusive", "Ended as", "Authentication", "Links", "Ended"]
+    more = [f"The first {_VERDICTS} of {len(report.scans):,} scans.", ""] if len(report.scans) > _VERDICTS else []
+    return ["## Scans", "", *_table(head, rows, {4}), *more]
 
 
 def _overview(report: ReportInput) -> list[str]:
@@ -221,7 +284,9 @@ def _notes(report: ReportInput) -> list[str]:
     return ["## Data quality", "", *(f"- {escape(note, 600)}" for note in notes), ""]
 
 
-def _finding_row(finding: Finding, age: int | None) -> str:
+def _finding_row(report: ReportInput, finding: Finding) -> str:
+    age = text.age_in_days(finding["first_seen"], report.generated)
+    gate = [escape(decision_label(standing_of(report, finding).decision))] if report.gate else []
     cells = [
         model.SEVERITY_LABELS[finding["severity"]],
         model.STATUS_LABELS[finding["status"]],
@@ -231,6 +296,7 @@ def _finding_row(finding: Finding, age: int | None) -> str:
         code(finding["parameter"], 60),
         "" if age is None else text.number(age),
         code(finding["id"], 60),
+        *gate,
     ]
     return _cells(cells)
 
@@ -262,6 +328,7 @@ def write_markdown(report: ReportInput, stream: t.TextIO, *, max_bytes: int = MA
     dropped = 0
     for section in (
         _top,
+        _verdict,
         _overview,
         _changes,
         _risks,
@@ -270,6 +337,7 @@ def write_markdown(report: ReportInput, stream: t.TextIO, *, max_bytes: int = MA
         _never_scanned,
         _owasp,
         _ignored,
+        _scans,
         _notes,
     ):
         dropped += not out.write(section(report), reserve=_RESERVE)
@@ -284,14 +352,14 @@ def write_markdown(report: ReportInput, stream: t.TextIO, *, max_bytes: int = MA
 
 def _write_findings(report: ReportInput, out: _Limited) -> int:
     head = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age (days)", "Id"]
+    head += ["Gate"] if report.gate else []
     if not out.write(["## Open risks", "", *_table(head, [], {6})[:2]], reserve=_RESERVE):
         return 0
     shown = 0
     for finding in report.findings:
         if model.state_of(finding) != "open":
             continue
-        age = text.age_in_days(finding["first_seen"], report.generated)
-        if not out.write([_finding_row(finding, age)], reserve=_RESERVE):
+        if not out.write([_finding_row(report, finding)], reserve=_RESERVE):
             break
         shown += 1
     return shown

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+from urllib.parse import quote
 
 from .._records.model import OPEN_STATUSES, SEVERITIES, STATUSES, Finding, Manifest
 from .gate_view import GateView
@@ -248,12 +249,37 @@ class RuleKnowledge(t.TypedDict):
 
 
 class Place(t.NamedTuple):
-    """A line of a file in the repository; columns start at 1 and the end is exclusive."""
+    """A line of a file in the repository; columns start at 1 and the end is exclusive.
 
-    uri: str
+    ``path`` is relative to the root of the repository.
+    """
+
+    path: str
     line: int
     start: int
     end: int
+
+    @property
+    def uri(self) -> str:
+        """The path as a relative reference: no scheme, no colon, no blank."""
+        return quote(self.path, safe="/-._~")
+
+
+class ScanRow(t.NamedTuple):
+    """What a report shows of one scan. Times are UTC, ISO-8601 with ``Z``."""
+
+    application: str
+    source: str
+    id: str | None
+    kind: str | None
+    status: str | None
+    end_reason: str | None
+    auth_status: str | None
+    profile: str | None
+    time: str | None
+    ended: str | None
+    links_crawled: int | None
+    conclusive: bool | None
 
 
 class Findings(t.Protocol):
@@ -274,8 +300,8 @@ class ReportInput:
     the same bytes. ``marks`` holds one byte for each finding, in order: 0, or 1 + the position in ``CHANGES``.
     ``knowledge`` has the rules of the findings that a knowledge base explains, worst first; None without one. ``scope``
     is what the user asked for, None when only the manifests tell. ``content`` identifies all that a report is made of
-    but the time of the data. ``gate`` is the verdict, when there is one; ``places`` says by name where in a catalog an
-    application is declared.
+    but the time of the data. ``gate`` is the verdict and ``scans`` are the scans, when they were given; ``places`` says
+    by name where in a catalog an application is declared.
     """
 
     findings: Findings
@@ -291,6 +317,7 @@ class ReportInput:
     scope: list[t.Any] | None = None
     content: str = ""
     gate: GateView | None = None
+    scans: tuple[ScanRow, ...] | None = None
     places: t.Mapping[str, Place] = dataclasses.field(default_factory=dict)
 
     @property

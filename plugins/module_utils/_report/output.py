@@ -18,7 +18,7 @@ import typing as t
 from .._http.errors import FileError
 from .._state.files import Staged, check_target, reason, sha256_of, sync_directory
 from .model import ReportInput
-from .writers import WRITERS
+from .writers import write
 
 
 class Written(t.TypedDict):
@@ -31,22 +31,20 @@ class Written(t.TypedDict):
     changed: bool
 
 
-class _Sink(io.TextIOBase):
-    """Text to UTF-8 bytes, counted and hashed on their way to a file, or to nowhere in check mode."""
+class _Sink(io.RawIOBase):
+    """Bytes, counted and hashed on their way to a file, or to nowhere in check mode."""
 
     def __init__(self, file: t.BinaryIO | None) -> None:
         self._file = file
         self._digest = hashlib.sha256()
         self.bytes = 0
 
-    def write(self, value: str, /) -> int:
-        # Writers make surrogates visible; "replace" only guards a title that no writer touched.
-        data = value.encode("utf-8", "replace")
+    def write(self, data: t.Any, /) -> int:
         self._digest.update(data)
         self.bytes += len(data)
         if self._file is not None:
             self._file.write(data)
-        return len(value)
+        return len(data)
 
     def sha256(self) -> str:
         return self._digest.hexdigest()
@@ -82,7 +80,7 @@ class Outputs:
             if staged:
                 self._staged.append((name, staged))
             sink = _Sink(staged.file if staged else None)
-            WRITERS[name](report, t.cast(t.TextIO, sink))
+            write(name, report, t.cast(t.BinaryIO, sink))
             if staged:
                 staged.close()
             changed = not path.is_file() or sha256_of(path) != sink.sha256()

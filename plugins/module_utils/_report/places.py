@@ -13,9 +13,8 @@ import os
 import pathlib
 import traceback
 import typing as t
-from urllib.parse import quote
 
-from .._http.errors import FileError, MissingLibrary
+from .._http.errors import FileError, MissingLibrary, OptionError
 from .._state.files import reason
 from .model import Place
 
@@ -37,9 +36,10 @@ def read_places(catalogs: t.Sequence[pathlib.Path], root: pathlib.Path) -> dict[
 
     Args:
         catalogs: files, or directories whose YAML files are meant.
-        root: root of the repository; paths are relative to it, and what is outside of it is left out.
+        root: root of the repository; paths are relative to it.
 
     Raises:
+        OptionError: a file is not below the root.
         FileError: a file cannot be read, or is not YAML.
         MissingLibrary: PyYAML is not installed.
     """
@@ -47,11 +47,9 @@ def read_places(catalogs: t.Sequence[pathlib.Path], root: pathlib.Path) -> dict[
         raise MissingLibrary("PyYAML", YAML_IMPORT_ERROR)
     places: dict[str, Place] = {}
     for path in _files(catalogs):
-        uri = _relative(path, root)
-        if uri is None:
-            continue
+        relative = _relative(path, root)
         for name, mark in _names(path):
-            places.setdefault(name, Place(uri, mark[0], mark[1], mark[2]))
+            places.setdefault(name, Place(relative, mark[0], mark[1], mark[2]))
     return places
 
 
@@ -63,23 +61,26 @@ def _files(catalogs: t.Sequence[pathlib.Path]) -> t.Iterator[pathlib.Path]:
             yield path
 
 
-def _relative(path: pathlib.Path, root: pathlib.Path) -> str | None:
-    relative = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
-    return None if relative.startswith("..") else quote(relative, safe="/-._~")
+def _relative(path: pathlib.Path, root: pathlib.Path) -> str:
+    relative = pathlib.PurePath(os.path.relpath(os.path.realpath(path), os.path.realpath(root)))
+    if relative.parts[:1] == ("..",):
+        raise OptionError(
+            f"catalog: {path} is not below {root}.", hint="Set `catalog_root` to the root of the repository."
+        )
+    return relative.as_posix()
 
 
 def _names(path: pathlib.Path) -> t.Iterator[tuple[str, tuple[int, int, int]]]:
     try:
         with path.open("rb") as file:
-            node = yaml.compose(file, Loader=yaml.SafeLoader)
+            nodes = list(yaml.compose_all(file, Loader=yaml.SafeLoader))
     except OSError as error:
         raise FileError(f"catalog: {path} cannot be read: {reason(error)}.", hint="Check the path.") from error
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, RecursionError, UnicodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark is not None else ""
         raise FileError(f"catalog: {path} is not YAML{line}.", hint="Correct the file.") from None
-    for entry in _members(_value(node, KEY)):
-        name = _value(entry, "name")
+    for name in (_value(entry, "name") for node in nodes for entry in _members(_value(node, KEY))):
         if isinstance(name, yaml.ScalarNode):
             start, end = name.start_mark, name.end_mark
             stop = end.column + 1 if end.line == start.line else start.column + 2

@@ -222,7 +222,7 @@ class FindingStore:
     def __iter__(self) -> t.Iterator[Finding]:
         descriptor = self._file.fileno()
         for position in self._order:
-            yield json.loads(os.pread(descriptor, self._sizes[position], self._starts[position]).decode("ascii"))
+            yield codec.loads(os.pread(descriptor, self._sizes[position], self._starts[position]))
 
 
 def _digest(finding: Finding) -> bytes:

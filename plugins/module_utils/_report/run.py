@@ -15,10 +15,13 @@ from .._http.errors import FileError, OptionError
 from .._records.result import Result
 from . import collect, model
 from .changes import Previous, read_previous
+from .gate_view import read_gate
 from .knowledge import Entries, read_knowledge
 from .output import Outputs
+from .places import read_places
 from .read import SnapshotReader, open_store
-from .writers import WRITERS
+from .scans import read_scans
+from .writers import FORMATS
 
 DEFAULT_TITLE = "Web application security report"
 
@@ -29,7 +32,9 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
     Args:
         params: the options of the module: ``findings`` (paths of snapshots), ``outputs`` (format to path), ``title``,
             ``previous`` (path of an earlier JSON report or its summary), ``webapps`` (records in option form),
-            ``knowledge`` (path of the entries of a knowledge base), ``scope`` (what was asked for), ``notes``.
+            ``knowledge`` (path of the entries of a knowledge base), ``scope`` (what was asked for), ``notes``,
+            ``gate`` (path of a verdict), ``scans`` (records or paths of them), ``catalog`` (paths of YAML files and
+            directories that declare the applications) and ``catalog_root`` (root of the repository they are in).
         check_mode: render everything, write nothing, and say what would change.
 
     Returns:
@@ -42,8 +47,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
     """
     inputs, targets = _inputs(params), _targets(params)
     explained = pathlib.Path(params["knowledge"]).expanduser() if params.get("knowledge") else None
-    read = [("findings", path) for path in inputs] + ([("knowledge", explained)] if explained else [])
-    _check_apart(read, targets)
+    _check_apart([*(("findings", path) for path in inputs), *_other_inputs(params)], targets)
     created = {name for name, path in targets.items() if not path.exists()}
     with Outputs(targets) as outputs, open_store() as store:
         reader = SnapshotReader(store)
@@ -85,6 +89,7 @@ def figures(report: model.ReportInput) -> dict[str, t.Any]:
         "never_scanned": None if report.webapps is None else len(collect.never_scanned(report)),
         "changes": report.changes["counts"] if report.changes and report.changes["listed"] else None,
         "same_scope": report.changes["same_scope"] if report.changes else None,
+        "verdict": report.gate.verdict if report.gate else None,
         "rules_explained": None if report.knowledge is None else len(report.knowledge),
         "quality": summary["quality"],
     }
@@ -104,13 +109,22 @@ def _inputs(params: t.Mapping[str, t.Any]) -> list[pathlib.Path]:
 def _targets(params: t.Mapping[str, t.Any]) -> dict[str, pathlib.Path]:
     outputs = {name: path for name, path in (params.get("outputs") or {}).items() if path is not None}
     if not outputs:
-        raise OptionError("`outputs` is empty.", hint=f"Give at least one of {', '.join(WRITERS)} with a path.")
+        raise OptionError("`outputs` is empty.", hint=f"Give at least one of {', '.join(FORMATS)} with a path.")
     for name, path in outputs.items():
-        if name not in WRITERS:
-            raise OptionError(f"outputs.{name} is not a known format.", hint=f"The formats are {', '.join(WRITERS)}.")
+        if name not in FORMATS:
+            raise OptionError(f"outputs.{name} is not a known format.", hint=f"The formats are {', '.join(FORMATS)}.")
         if not path or not isinstance(path, (str, os.PathLike)):
             raise OptionError(f"outputs.{name} has no path.", hint="Give the path of the file to write.")
-    return {name: pathlib.Path(outputs[name]).expanduser() for name in WRITERS if name in outputs}
+    return {name: pathlib.Path(outputs[name]).expanduser() for name in FORMATS if name in outputs}
+
+
+def _other_inputs(params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, pathlib.Path]]:
+    """The files that are read beside the findings, with their options."""
+    for option in ("knowledge", "gate", "scans", "catalog"):
+        given = params.get(option)
+        for item in given if isinstance(given, list) else [given]:
+            if isinstance(item, (str, os.PathLike)) and item:
+                yield option, pathlib.Path(item).expanduser()
 
 
 def _check_apart(inputs: list[tuple[str, pathlib.Path]], targets: dict[str, pathlib.Path]) -> None:
@@ -144,6 +158,8 @@ def _report(
     notes: list[str],
     knowledge: Entries | None,
 ) -> model.ReportInput:
+    gate, root = params.get("gate"), pathlib.Path(params.get("catalog_root") or ".").expanduser()
+    catalog = [pathlib.Path(path).expanduser() for path in params.get("catalog") or ()]
     report = collect.build(
         reader.store,
         title=str(params.get("title") or DEFAULT_TITLE),
@@ -154,6 +170,9 @@ def _report(
         notes=notes,
         knowledge=knowledge,
         scope=params.get("scope"),
+        gate=read_gate(pathlib.Path(gate).expanduser()) if gate else None,
+        scans=None if params.get("scans") is None else read_scans(params["scans"]),
+        places=read_places(catalog, root),
     )
     counts = {"duplicates": reader.store.duplicates, "gaps": reader.gaps, "other_records": reader.other_records}
     report.summary["quality"] |= {name: count for name, count in counts.items() if count}

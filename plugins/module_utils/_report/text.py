@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import datetime
 import functools
+import json
 import re
+import typing as t
 
 from .._records import times
 
@@ -56,6 +58,13 @@ def without_workflow_marks(text: str) -> str:
     if "##" not in text:
         return text
     return _WORKFLOW_MARK.sub(r"#\\x23", text)
+
+
+def json_text(value: t.Any) -> str:
+    """A value as compact ASCII JSON in which no CI system finds a command: ``##vso[`` only stands in strings."""
+    encoded = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    # A number sign occurs only inside strings, where this is the same text.
+    return encoded.replace("##", "#\\u0023") if "##" in encoded else encoded
 
 
 _CLIPPED = re.compile(r"… \[(\d{1,12}) more characters\]\Z")

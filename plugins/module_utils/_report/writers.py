@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import io
 import typing as t
 
 from .annotations_writer import write_azure, write_github, write_gitlab_annotations
@@ -19,9 +20,12 @@ from .markdown_writer import write_markdown
 from .model import ReportInput
 from .ocsf_writer import write_ocsf
 from .sarif_writer import write_sarif
+from .xlsx_writer import write_xlsx
 
 Writer = t.Callable[[ReportInput, t.TextIO], None]
+BinaryWriter = t.Callable[[ReportInput, t.BinaryIO], None]
 
+# Formats of text; the output encodes it as UTF-8.
 WRITERS: dict[str, Writer] = {
     "html": write_html,
     "json": write_json,
@@ -35,3 +39,32 @@ WRITERS: dict[str, Writer] = {
     "azure_annotations": write_azure,
     "gitlab_annotations": write_gitlab_annotations,
 }
+
+# Formats of bytes.
+BINARY_WRITERS: dict[str, BinaryWriter] = {
+    "xlsx": write_xlsx,
+}
+
+FORMATS: tuple[str, ...] = (*WRITERS, *BINARY_WRITERS)
+"""All formats, in the order in which they are written."""
+
+
+def write(name: str, report: ReportInput, stream: t.BinaryIO) -> None:
+    """Write a report in one format, as bytes."""
+    if name in BINARY_WRITERS:
+        BINARY_WRITERS[name](report, stream)
+    else:
+        WRITERS[name](report, t.cast(t.TextIO, _Text(stream)))
+
+
+class _Text(io.TextIOBase):
+    """Text on its way to bytes. Line ends stay as they are: some formats ask for CR LF."""
+
+    def __init__(self, stream: t.BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, value: str, /) -> int:
+        """Pass a text on as UTF-8."""
+        # Writers make surrogates visible; "replace" only guards a title that no writer touched.
+        self._stream.write(value.encode("utf-8", "replace"))
+        return len(value)

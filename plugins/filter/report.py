@@ -1,0 +1,48 @@
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Findings in a play as text of a standard format. Each filter is documented in a file of its own name beside this."""
+
+from __future__ import annotations
+
+import io
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._report import collect, csv_writer, text
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.read import FindingList
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import DEFAULT_TITLE
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
+
+
+def _rendered(name: str, records: t.Any, title: str) -> str:
+    if not isinstance(records, (list, tuple)) or not all(isinstance(item, t.Mapping) for item in records):
+        raise AnsibleFilterError(f"to_{name} takes a list of findings, as an info module returns them.")
+    findings = FindingList(records)
+    times = (text.canonical_time(finding["last_tested"]) or "" for finding in findings)
+    report = collect.build(findings, title=str(title), generated=max(times, default=""))
+    stream = io.StringIO(newline="")
+    WRITERS[name](report, stream)
+    return stream.getvalue()
+
+
+def _filter(name: str) -> t.Callable[..., str]:
+    def render(findings: t.Any, title: str = DEFAULT_TITLE) -> str:
+        return _rendered(name, findings, title)
+
+    return render
+
+
+def to_csv_safe(value: t.Any) -> str:
+    """One value as a cell that no spreadsheet calculates."""
+    return csv_writer.safe_cell(None if value is None else str(value))
+
+
+class FilterModule:
+    """The filters by name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """What Ansible asks for."""
+        formats = ("sarif", "junit", "gitlab", "ocsf", "csv", "markdown")
+        return {**{f"to_{name}": _filter(name) for name in formats}, "to_csv_safe": to_csv_safe}

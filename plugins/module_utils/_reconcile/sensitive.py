@@ -17,11 +17,19 @@ from urllib.parse import unquote
 
 from .redact import MARKER
 
-# Every expression is linear: names and values are taken possessively, and where a search may begin is told by the
-# character before it, so that hostile text cannot make one begin again and again in the same run.
-_HEADER = re.compile(r"^([\w-]++)([ \t]*+:[ \t]*+)[^\r\n]++", re.MULTILINE)
-_PAIR = re.compile(r"(?<![\w.\[\]%$-])([\w.\[\]%$-]++)=[^&\s;\"'<>#]++")
-_JSON_NAME = re.compile(r"(?<!\\)\\*+\"([^\"\\]{1,200})\\*+\"\s*+:\s*+")
+# Every expression is linear: names and values are taken possessively, so that hostile text cannot make one begin again
+# and again in the same run. Most begin with the text that tells them, for which Python looks many times faster than for
+# a class of characters; this runs for each response of each finding.
+_HEADER = re.compile(
+    # The most frequent ones are passed over here, which is cheaper than to ask for their names.
+    r"\n(?!(?:Host|Accept|User-Agent|Content-Type|Content-Length|Location|Date|Server|Connection|https?):)"
+    r"([\w-]++)([ \t]*+:[ \t]*+)[^\r\n]++"
+)
+_PAIR_NAME = re.compile(r"[\w.\[\]%$-]++")
+_PAIR_VALUE = re.compile(r"=*+[^&\s;\"'<>#=][^&\s;\"'<>#]*+")
+_NO_VALUE = frozenset("&;\"'<># \t\r\n") | {""}
+_JSON_MEMBER = re.compile(r"\"\s*+:")
+_JSON_NAME = re.compile(r"\"([^\"\\]{1,200})\\*+\"\s*+:\s*+")
 _JSON_VALUE = re.compile(
     # A text in quotes may hold escaped ones, and recorded traffic may be cut off in the middle of it. The second form
     # is that of JSON inside of a text, where the quotes themselves are escaped.
@@ -36,14 +44,8 @@ _FORM_FIELD = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BEARER = re.compile(r"\b((?:bearer|basic) )[a-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_JWT = re.compile(r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{2,}+\.[\w-]*+(?:\.[\w-]*+)*+")
-_USER = re.compile(r"(?<=://)[^\s/?#\"'<>:@]*+:[^\s/?#\"'<>]*@")
-
-_SIGNS = (
-    *("token", "sess", "sid", "passw", "passph", "passcode", "pwd", "secret", "cookie", "auth", "jwt", "credential"),
-    *("key", "csrf", "xsrf", "signature", "otp", "pin", "cvv", "cvc", "bearer", "basic", "eyj", "@"),
-)
-"""Whatever the expressions look for holds one of these. A text without any needs no expression at all."""
+_JWT = re.compile(r"eyJ(?<![\w-]eyJ)[\w-]{6,}+\.[\w-]{2,}+\.[\w-]*+(?:\.[\w-]*+)*+")
+_USER = re.compile(r"://[^\s/?#\"'<>:@]*+:[^\s/?#\"'<>]*@")
 
 _WORDS = frozenset(
     {"sid", "cookie", "session", "auth", "csrf", "xsrf", "jwt", "otp", "pin", "cvv", "cvc", "signature"}
@@ -66,6 +68,9 @@ _HARMLESS = frozenset(
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LETTERS = re.compile(r"[a-z]+")
 _NAME_CHARACTERS = 300
+_SHORT_NAME = 40
+_SHORT = 128
+"""Characters of the texts that are remembered."""
 
 
 def redact_text(value: str | None) -> str | None:
@@ -74,16 +79,21 @@ def redact_text(value: str | None) -> str | None:
     These are the values of headers, ``name=value`` pairs, form fields, JSON members and XML elements whose names speak
     of secrets; bearer and basic credentials; JSON web tokens; and user and password in a URL.
     """
+    # Addresses, methods and short payloads come again and again; long texts would take too much memory to remember.
+    return _remembered(value) if value and len(value) <= _SHORT else _redacted(value)
+
+
+def _redacted(value: str | None) -> str | None:
     if not value:
         return value
+    # What none of the expressions can find costs only the search for the text that each of them begins with.
     folded = value.casefold()
-    if not _may_hold_secrets(folded):
-        return value
     if ":" in value:
-        value = _HEADER.sub(_header, value)
+        # The first line is one as well.
+        value = _HEADER.sub(_header, f"\n{value}")[1:]
         if "form-data" in folded:
             value = _FORM_FIELD.sub(_in_element, value)
-        if '"' in value:
+        if '"' in value and _JSON_MEMBER.search(value):
             value = _redact_members(value)
     if "bearer " in folded or "basic " in folded:
         value = _BEARER.sub(_after_first, value)
@@ -92,11 +102,12 @@ def redact_text(value: str | None) -> str | None:
     return _redact_address(value)
 
 
+_remembered = functools.lru_cache(maxsize=1024)(_redacted)
+
+
 def redact_url(value: str | None) -> str | None:
     """A URL, or any text with ``name=value`` pairs, without the values that look like credentials."""
-    if value and _may_hold_secrets(value.casefold()):
-        return _redact_address(value)
-    return value
+    return _redact_address(value) if value else value
 
 
 def _redact_members(value: str) -> str:
@@ -108,25 +119,49 @@ def _redact_members(value: str) -> str:
             continue
         found = _JSON_VALUE.match(value, name.end())
         if found:
-            quote = name[0][: name[0].index('"') + 1]
+            quote = _quote_at(value, name.start())
             parts += [value[start : found.start()], quote, MARKER, quote]
             start = found.end()
     return "".join([*parts, value[start:]]) if parts else value
 
 
+def _quote_at(value: str, at: int) -> str:
+    """The quote at a place, with the backslashes that it has in JSON inside of a text."""
+    first = at
+    while first and value[first - 1] == "\\":
+        first -= 1
+    return value[first : at + 1]
+
+
 def _redact_address(value: str) -> str:
     if "@" in value:
-        value = _USER.sub(f"{MARKER}@", value)
+        value = _USER.sub(f"://{MARKER}@", value)
     if "eyJ" in value:
         value = _JWT.sub(MARKER, value)
-    return _PAIR.sub(_pair, value) if "=" in value else value
+    return _redact_pairs(value) if "=" in value else value
 
 
-def _may_hold_secrets(folded: str) -> bool:
-    for sign in _SIGNS:  # noqa: SIM110 (a generator would cost more than the search, and this runs for every text)
-        if sign in folded:
-            return True
-    return False
+def _redact_pairs(value: str) -> str:
+    # From each "=" the name is read backwards: a text has few of them, and many words that might begin a name.
+    parts: list[str] = []
+    start, at = 0, value.find("=")
+    while at >= 0:
+        end = at + 1
+        # An attribute of HTML goes on with a quote, and is none of these pairs.
+        name = "" if value[end : end + 1] in _NO_VALUE else _name_before(value, at)
+        held = _PAIR_VALUE.match(value, end) if name and names_secret(name) else None
+        if held is not None:
+            parts += [value[start:end], MARKER]
+            start = end = held.end()
+        at = value.find("=", end)
+    return "".join([*parts, value[start:]]) if parts else value
+
+
+def _name_before(value: str, at: int) -> str:
+    found = _PAIR_NAME.match(value[max(0, at - _SHORT_NAME) : at][::-1])
+    if found is not None and found.end() == _SHORT_NAME:
+        found = _PAIR_NAME.match(value[max(0, at - _NAME_CHARACTERS) : at][::-1])
+    return found[0][::-1] if found is not None else ""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -153,11 +188,7 @@ def _secret_word(word: str) -> bool:
 
 
 def _header(match: re.Match[str]) -> str:
-    return match[1] + match[2] + MARKER if names_secret(match[1]) else match[0]
-
-
-def _pair(match: re.Match[str]) -> str:
-    return f"{match[1]}={MARKER}" if names_secret(match[1]) else match[0]
+    return f"\n{match[1]}{match[2]}{MARKER}" if names_secret(match[1]) else match[0]
 
 
 def _after_first(match: re.Match[str]) -> str:

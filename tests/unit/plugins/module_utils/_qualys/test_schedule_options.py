@@ -96,7 +96,8 @@ def test_tags_are_combined_and_excluded_as_the_options_say(schedules: Schedules)
     schedules(id=schedule_id, excluded_tags=["pci"])
     back = schedules(id=schedule_id, webapp=str(APP)).values["schedule"]
     assert "tags" not in stored["target"]
-    assert [back[name] for name in ("tags", "excluded_tags", "tags_match", "excluded_tags_match")] == [[], [], None, None]
+    assert (back["tags"], back["excluded_tags"]) == ([], [])
+    assert (back["tags_match"], back["excluded_tags_match"]) == (None, None)
     assert not schedules(id=schedule_id, webapp=str(APP)).changed
 
 

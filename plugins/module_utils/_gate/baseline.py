@@ -18,7 +18,7 @@ import typing as t
 
 from .._http.errors import FileError
 from .._records import codec
-from .._state.files import PRIVATE, reason, replace_file
+from .._state.files import PRIVATE, reason, replace_file, sha256_of
 from .documents import Document, read_document
 from .facts import RANKS, AppKey, Facts
 from .schemas import BASELINE
@@ -108,6 +108,9 @@ def load_baseline(option: str | None) -> Baseline:
     path = pathlib.Path(option).expanduser()
     if not path.exists() and not path.is_symlink():
         return Baseline(path)
+    if path.is_symlink():
+        # The file itself is what moves, and what its list stands beside; a link may be gone by the next run.
+        path = path.resolve()
     document = read_document(path, "baseline", limit=SIZE_LIMIT)
     validate(document.data, BASELINE, "baseline")
     return Baseline(path, document, _read_marks(path, document))
@@ -141,9 +144,13 @@ def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, t.Collection[str]]) -
     """
     if baseline.path is None or not baseline.exists:
         return
-    merged = {key: sorted(section.gone | set(gone.get(key, ()))) for key, section in baseline.sections.items()}
-    if all(merged[key] == sorted(section.gone) for key, section in baseline.sections.items()):
+    if all(section.gone.issuperset(gone.get(key, ())) for key, section in baseline.sections.items()):
         return
+    # Another run may have marked findings, or moved the baseline, since this one read them.
+    baseline = load_baseline(str(baseline.path))
+    if baseline.path is None or not baseline.exists:
+        return
+    merged = {key: sorted(section.gone | set(gone.get(key, ()))) for key, section in baseline.sections.items()}
     content = {
         "record": "baseline_gone",
         "schema": 1,
@@ -172,6 +179,7 @@ def save_baseline(baseline: Baseline, content: dict[str, t.Any]) -> bool:
     """
     if baseline.path is None:
         raise ValueError("a baseline needs a path")
+    _refuse_moved(baseline, baseline.path)
     judged = set(map(section_key, content["applications"]))
     kept = [_without_gone(section) for key, section in baseline.sections.items() if key not in judged]
     content["applications"] = sorted(
@@ -184,6 +192,18 @@ def save_baseline(baseline: Baseline, content: dict[str, t.Any]) -> bool:
         # What was gone is not in the new one, so the list has nothing more to say.
         marks_path(baseline.path).unlink(missing_ok=True)
     return changed
+
+
+def _refuse_moved(baseline: Baseline, path: pathlib.Path) -> None:
+    try:
+        found = sha256_of(path) if path.exists() else None
+    except OSError as error:
+        raise FileError(f"baseline: cannot read {path}: {reason(error)}.", hint="Run the gate again.") from error
+    if found != baseline.sha256:
+        raise FileError(
+            f"baseline: {path} was changed while the gate was at work.",
+            hint="Run the gate again, and let one job at a time move a baseline.",
+        )
 
 
 def _without_gone(section: Section) -> dict[str, t.Any]:

@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -98,6 +99,20 @@ def write_document(dest: pathlib.Path, document: Document) -> None:
             file.write(data)
     except OSError as error:
         raise FileError(f"dest: writing {dest} failed: {os_reason(error)}.", hint="Make room.") from error
+
+
+def begin_document(dest: pathlib.Path, document: Document) -> None:
+    """Replace the verdict of an earlier run. Where there is no room even for that, none is better than an old one.
+
+    Raises:
+        FileError: as :func:`write_document`.
+    """
+    try:
+        write_document(dest, document)
+    except FileError:
+        with contextlib.suppress(OSError):
+            dest.unlink(missing_ok=True)
+        raise
 
 
 def essence(document: Document | None) -> str | None:

@@ -139,7 +139,7 @@ def _parse_yaml(text: str, name: str, path: pathlib.Path) -> t.Any:
         ) from error
     except RecursionError as error:
         raise _too_deep(name, path) from error
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, LookupError) as error:
         raise PolicyError(f"{name}: {path} has a value that cannot be read: {error}.", hint="Quote it.") from error
 
 

@@ -111,8 +111,16 @@ def facts_of(raw: Record) -> Facts:
         url=text(get("url")),
         parameter=text(get("parameter")),
         tags=[tag for tag in map(text, items(asset.get("tags"))) if tag],
-        cwe=[int(code) for code in items(get("cwe")) if number(code) is not None],
+        cwe=[code for code in map(_weakness, items(get("cwe"))) if code is not None],
     )
+
+
+def _weakness(value: t.Any) -> int | None:
+    """The number of a weakness, also where it is written as text."""
+    if isinstance(value, str):
+        digits = value.strip().upper().removeprefix("CWE-")
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else None
+    return None if number(value) is None else int(value)
 
 
 def owasp_codes(facts: Facts) -> list[int]:

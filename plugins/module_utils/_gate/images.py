@@ -61,7 +61,7 @@ def judge_images(
 def _counts(scan: Record) -> dict[str, int] | None:
     """Counts by severity, the unknown ones as critical; None where one of them cannot be read."""
     given = scan.get("counts")
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not given:
         return None
     counts = dict.fromkeys(RANKS, 0)
     for severity, amount in given.items():
@@ -79,10 +79,12 @@ def _judge(
         return reason(code, verdict, message, application=title, rule=rule)
 
     counts, rules = _counts(scan), images.rules_for(identity, name)
-    if scan.get("status") != "finished":
+    if scan.get("status") != "finished" or scan.get("conclusive") is not True:
         yield say("image_scan_failed", "inconclusive", f"the scan has the status {short(str(scan.get('status')), 40)}")
         return
     problems = list(scan_age_problems(scan_time(scan), now, images.max_scan_age, "the scan"))
+    if not rules.limits and rules.malware == "ignore":
+        problems.append(("no_image_rule", "the policy has no rule for this image, so everything would pass"))
     if counts is None:
         problems.append(("image_counts_missing", "the scan does not say how many vulnerabilities there are"))
     for code, message in problems:
@@ -105,7 +107,7 @@ def _malware(found: t.Any, rules: ImageRules, say: t.Callable[..., Reason]) -> t
         return
     verdict: Word = "pass" if rules.malware == "warn" else "fail"
     amount = number(found) if not isinstance(found, bool) else float(found)
-    if amount is None:
+    if amount is None or amount < 0:
         unknown: Word = "pass" if rules.malware == "warn" else "inconclusive"
         yield say("malware_unknown", unknown, "the scan does not say whether there is malware", "images.malware")
     elif amount > 0:

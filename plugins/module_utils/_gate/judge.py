@@ -15,7 +15,7 @@ import typing as t
 
 from .baseline import Baseline, Section
 from .explain import Explanations, Fate
-from .facts import AppKey, Facts, label
+from .facts import AppKey, Facts, label, text
 from .policy import Judged, Policy
 from .records import Matches, Problem
 from .rules import NEW_STATES, Rule
@@ -80,6 +80,7 @@ class Judge:
         self._now = now
         self._in_scope = application_test(policy.scope.applications) if policy.scope.applications else None
         self._seen: dict[bytes, int] = {}
+        self.left_out: set[AppKey] = set()
         self.applications: dict[AppKey, Application] = {}
         self.counts: collections.Counter[str] = collections.Counter()
         self.sync: dict[str, list[dict[str, t.Any]]] = {"ignore": [], "activate": [], "without_waiver": []}
@@ -100,6 +101,12 @@ class Judge:
             found.name, found.judged = name, self._policy.for_application(key, name)
         return found
 
+    def unseen_sections(self) -> t.Iterator[tuple[AppKey, Section]]:
+        """What the baseline knows about applications that the policy asks for and this run did not meet."""
+        for key, section in self._baseline.sections.items():
+            if key not in self.applications and self.is_in_scope(key, text(section.raw.get("name"))):
+                yield key, section
+
     def take(self, facts: Facts, file: int) -> None:
         """Judge one finding.
 
@@ -111,7 +118,9 @@ class Judge:
         if self._is_repeated(facts, file):
             self.counts["duplicates"] += 1
             return
-        if not self.is_in_scope(facts.app, facts.app_name):
+        # One that was asked for stays so under another name: it may have been renamed since its scan.
+        if facts.app not in self.applications and not self.is_in_scope(facts.app, facts.app_name):
+            self.left_out.add(facts.app)
             fate = Fate(facts.app, "excluded", by="scope", note="the policy does not ask for this application")
             self.counts["excluded"] += 1
             self._explanations.add(facts, label(facts.app, facts.app_name), fate)
@@ -160,7 +169,7 @@ class Judge:
         return self._protected(app, facts)
 
     def _is_ignored(self, facts: Facts) -> bool:
-        if facts.ignored is None or self._policy.ignored_at_source != "honour":
+        if not facts.ignored or self._policy.ignored_at_source != "honour":
             return False
         until = facts.ignored.get("until")
         if until is None:

@@ -13,7 +13,7 @@ import datetime as dt
 import typing as t
 
 from .explain import Fate
-from .facts import RANKS, AppKey, Record, text
+from .facts import RANKS, AppKey, Record, label, text
 from .judge import Application, Judge
 from .policy import Policy
 from .records import Problem
@@ -64,9 +64,23 @@ def settle_scope(
         app.problems += _snapshot_problems(app, snapshots, scan)
         before = app.section.scan if app.section else None
         app.problems += scan_problems(scan, app.judged.quality, before, policy.scope.scans_required, now)
+        if app.key in judge.left_out:
+            app.problems.append(("name_unclear", "some of its findings name another application, and were left out"))
+        if not app.judged.rules:
+            app.problems.append(("no_rule", "the policy has no rule for this application, so everything would pass"))
         if app.needs_baseline() and app.section is None and policy.missing_baseline == "inconclusive":
             app.problems.append(("baseline_missing", "the baseline knows nothing about this application"))
-    return [*_missing(judge, policy, snapshots)]
+    return [*_missing(judge, policy, snapshots), *_unseen(judge, snapshots)]
+
+
+def _unseen(judge: Judge, snapshots: t.Sequence[Snapshot]) -> t.Iterator[Reason]:
+    """Applications of the baseline that this run could have judged. Only a warning, as they may be gone for good."""
+    for key, section in judge.unseen_sections():
+        name = text(section.raw.get("name"))
+        if any(covers(snapshot, key, name) for snapshot in snapshots):
+            who = short(label(key, name), 100)
+            words = f"the baseline knows {who}, and neither a finding nor a scan of it was given"
+            yield reason("application_unseen", "pass", words)
 
 
 def _snapshot_problems(app: Application, snapshots: t.Sequence[Snapshot], scan: Record | None) -> t.Iterator[Problem]:
@@ -127,7 +141,10 @@ def _run_rules(judge: Judge) -> dict[str, tuple[Rule, int]]:
         for rule in app.judged.rules:
             if rule.per_run:
                 known, count = found.get(rule.name, (rule, 0))
-                strictest = rule if rule.limit < known.limit else known
+                # An override for one application makes the rule no milder for the others.
+                strictest = dataclasses.replace(
+                    known, limit=min(rule.limit, known.limit), warn=rule.warn and known.warn
+                )
                 found[rule.name] = strictest, count + (0 if app.problems else app.by_rule[rule.name])
     return found
 

@@ -68,16 +68,16 @@ class Images:
     """The part of the policy about container images."""
 
     base: ImageRules
-    overrides: tuple[tuple[t.Callable[[str, str | None], bool], ImageRules], ...]
+    overrides: tuple[tuple[t.Callable[[str, str | None], bool], Spec], ...]
     required: tuple[str, ...]
     max_scan_age: float
 
     def rules_for(self, identity: str, name: str | None) -> ImageRules:
-        """The rules for one image: those of the last override that means it."""
+        """The rules for one image: those of the policy, with each override that means it laid over them."""
         chosen = self.base
-        for means, rules in self.overrides:
+        for means, spec in self.overrides:
             if means(identity, name):
-                chosen = rules
+                chosen = _image_rules(chosen, spec)
         return chosen
 
 
@@ -102,6 +102,7 @@ class Policy:
         Raises:
             PolicyError: a value makes no sense.
         """
+        _refuse_nothing(spec)
         self.name: str | None = spec.get("name")
         self.sha256 = sha256
         self.ignored_at_source: str = spec.get("ignored_at_source", "require_waiver")
@@ -118,6 +119,8 @@ class Policy:
         )
         self._overrides = [self._override(spec, item, index) for index, item in enumerate(spec.get("applications", ()))]
         self._known: dict[tuple[AppKey, str | None], Judged] = {}
+        self.needs_details = any(map(_needs_details, (spec, *spec.get("applications", ()))))
+        self.gaps = _gaps(spec)
         self._check(spec)
 
     @property
@@ -143,7 +146,7 @@ class Policy:
 
     def _capped(self, given: str | None, where: str, otherwise: float) -> float:
         age = otherwise if given is None else duration(given, where)
-        return age if self._age_limit is None else min(age, self._age_limit) if given else self._age_limit
+        return age if self._age_limit is None else min(age, self._age_limit)
 
     def _quality(self, base: Quality, spec: Spec, where: str) -> Quality:
         given = {
@@ -158,6 +161,12 @@ class Policy:
     ) -> tuple[t.Callable[[str, str | None], bool], t.Callable[[Judged], Judged]]:
         where = f"policy: applications[{index}]."
         own = rules_of(item, where)
+        for rule in self._base.rules:
+            if rule.name in own and own[rule.name].per_run != rule.per_run:
+                raise PolicyError(
+                    f"{where}rules: {rule.name} counts per {'run' if rule.per_run else 'application'} in the policy.",
+                    hint="Give it the same count_per here, or another name.",
+                )
         gone = _removed(item)
         known = {rule.name for rule in self._base.rules} | {
             rule["name"] for other in spec.get("applications", ()) for rule in other.get("rules", ())
@@ -191,6 +200,36 @@ class Policy:
                 "policy: a rule asks what is new, so missing_baseline has to say what holds without a baseline.",
                 hint="One of all_new, adopt, inconclusive.",
             )
+
+
+def _needs_details(spec: Spec) -> bool:
+    """Whether a rule goes by what only a detailed export holds, and would see nothing without it."""
+    return any(
+        "include" in rule.get("cwe", {}) or "include" in rule.get("owasp", {}) or rule.get("without_score") == "skip"
+        for rule in spec.get("rules", ())
+    )
+
+
+def _gaps(spec: Spec) -> list[str]:
+    """Severities of vulnerabilities that no rule of the policy limits, although one limits milder ones."""
+    limits = [kinds.get("vulnerability", {}) for kinds in spec.get("limits", {}).values()]
+    covered = {severity for by_severity in (*limits, spec.get("sla", {})) for severity in by_severity}
+    for rule in spec.get("rules", ()):
+        if "vulnerability" in rule.get("kinds", ("vulnerability",)):
+            covered |= set(rule.get("severities", SEVERITIES))
+    mildest = max((SEVERITIES.index(severity) for severity in covered), default=0)
+    return [severity for severity in SEVERITIES[:mildest] if severity not in covered]
+
+
+def _refuse_nothing(spec: Spec) -> None:
+    """Refuse null where there is no limit that it could take away: in YAML, a forgotten value is null as well."""
+    images = spec.get("images", {}).get("limits", {})
+    gone = _removed(spec) | {f"images.limits.{severity}" for severity, limit in images.items() if limit is None}
+    if gone:
+        raise PolicyError(
+            f"policy: {min(gone)} is null, which is no limit.",
+            hint="Give a value, or leave the key out. Null takes a limit away in an override.",
+        )
 
 
 def _removed(item: Spec) -> set[str]:
@@ -227,18 +266,14 @@ def _waiver_rules(spec: Spec) -> WaiverRules:
 def _exclusions(specs: t.Iterable[Spec]) -> tuple[tuple[str, Test], ...]:
     every_kind = {"kinds": ["vulnerability", "sensitive_content", "information"]}
     return tuple(
-        (spec["reason"], selector({**every_kind, **spec}, f"policy: exclude[{index}]"))
+        (spec["reason"], selector({**every_kind, **spec}, f"policy: exclude[{index}]", every_code=True))
         for index, spec in enumerate(specs)
     )
 
 
 def _images(spec: Spec, capped: t.Callable[[str | None, str, float], float]) -> Images:
     base = _image_rules(ImageRules("fail", {}), spec)
-    overrides = []
-    chosen = base
-    for item in spec.get("overrides", ()):
-        chosen = _image_rules(base, item)
-        overrides.append((application_test(item["match"]), chosen))
+    overrides = [(application_test(item["match"]), item) for item in spec.get("overrides", ())]
     age = capped(spec.get("max_scan_age"), "policy: images.max_scan_age", DEFAULT_MAX_AGE)
     return Images(base, tuple(overrides), tuple(spec.get("required", ())), age)
 

@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import pathlib
 import typing as t
@@ -16,6 +17,7 @@ from .._records import codec
 from .._records.model import SCHEMA
 from .._state.files import reason
 from .facts import AppKey, Record, app_key, mapping, text
+from .snapshots import moment
 from .verdict import PolicyError, short
 
 Problem = tuple[str, str]
@@ -49,8 +51,11 @@ def read_records(given: t.Iterable[t.Any], option: str, kind: str) -> tuple[list
             found = _from_files(pathlib.Path(item).expanduser(), where, option, problems)
         else:
             raise PolicyError(f"{option}[{index}] is neither a record nor a path.", hint="Give one of them.")
+        before = len(records) + len(problems)
         for record in found:
             _take(record, kind, where, option, records, problems)
+        if found and len(records) + len(problems) == before:
+            problems.append((f"{option}_unreadable", f"{where} holds no record of kind {kind}"))
     return records, problems
 
 
@@ -113,10 +118,11 @@ def newest_scans(scans: t.Iterable[Record]) -> dict[AppKey, Record]:
     return chosen
 
 
-def _weight(scan: Record) -> tuple[bool, bool, str, str]:
-    launched = text(scan.get("time"))
+def _weight(scan: Record) -> tuple[bool, bool, dt.datetime, str]:
+    launched = moment(scan.get("time"))
     # One that says no time may be the newest of all.
-    return scan.get("kind") != "discovery", launched is None, launched or "", text(scan.get("id")) or ""
+    when = launched or dt.datetime.min.replace(tzinfo=dt.UTC)
+    return scan.get("kind") != "discovery", launched is None, when, text(scan.get("id")) or ""
 
 
 class Matches:

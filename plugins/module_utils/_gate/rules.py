@@ -22,6 +22,10 @@ NEW_STATES = frozenset({"new", "reopened", "escalated"})
 """What a finding can be beside known. Each of the three counts as new."""
 
 
+_FUTURE = 86400.0
+"""By how many seconds a finding may be first seen in the future: zones are mistaken by hours."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """One rule. At most ``limit`` findings may match it: 0 allows none.
@@ -70,21 +74,26 @@ class Rule:
         for least, field in wanted:
             if least is None:
                 continue
-            score = number(facts.raw.get(field))
-            if not (self.without_score if score is None else score >= least):
+            told = facts.raw.get(field)
+            score = number(told)
+            # One that is there and cannot be read may be any.
+            if score is None and told is None and not self.without_score:
+                return False
+            if score is not None and score < least:
                 return False
         return True
 
 
 def _age(facts: Facts, now: dt.datetime) -> float:
-    """Seconds since the finding was first seen; without end where nobody knows."""
+    """Seconds since the finding was first seen; without end where nobody knows, and where it is still to come."""
     first = facts.raw.get("first_seen")
     if not isinstance(first, str):
         return float("inf")
     try:
-        return (now - parse_time(first)).total_seconds()
+        age = (now - parse_time(first)).total_seconds()
     except ValueError:
         return float("inf")
+    return age if age >= -_FUTURE else float("inf")
 
 
 def duration(value: str, where: str) -> float:

@@ -25,7 +25,7 @@ from .._state.files import PRIVATE, replace_file
 from . import document as doc
 from .baseline import Baseline, load_baseline, save_baseline, save_marks
 from .explain import Explanations
-from .facts import AppKey, Record, mapping, text
+from .facts import AppKey, Record, label, mapping, text
 from .images import judge_images
 from .judge import Application, Judge
 from .outcome import (
@@ -41,9 +41,9 @@ from .outcome import (
 from .policy import Policy, load_policy
 from .records import Matches, is_image, newest_scans, read_records
 from .rules import duration
-from .scope import as_items, snapshot_problems
+from .scope import covers, names_asked, snapshot_problems
 from .snapshots import Snapshot, open_snapshot, read_findings
-from .verdict import GateClosed, PolicyError, Reason, Word, reason, worst
+from .verdict import GateClosed, PolicyError, Reason, Word, reason, short, worst
 from .waivers import Waivers, load_waivers
 
 Params = t.Mapping[str, t.Any]
@@ -90,7 +90,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         doc.check_files(dest, _paths(params))
         old = doc.essence(doc.read_old(dest))
         if not check_mode:
-            doc.write_document(dest, document)
+            doc.begin_document(dest, document)
     except PerimeterError as refused:
         doc.set_error(document, "platform_error", refused, _time(clock()))
         return Result(values=_values(document, dest), error=refused)
@@ -226,12 +226,10 @@ def _expect(judge: Judge, scans: dict[AppKey, Record], snapshots: list[Snapshot]
         if judge.is_in_scope(key, name):
             judge.application(key, name)
     for snapshot in snapshots:
-        for item in snapshot.filters:
-            if item.get("field") == "webApp.id" and item.get("operator") in ("EQUALS", "IN") and snapshot.source:
-                for identity in sorted(as_items(item.get("value"))):
-                    key = (snapshot.source, identity)
-                    if judge.is_in_scope(key, None):
-                        judge.application(key, None)
+        for identity in names_asked(snapshot, "webApp.id") if snapshot.source else ():
+            key = (str(snapshot.source), identity)
+            if judge.is_in_scope(key, None):
+                judge.application(key, None)
 
 
 def _read(judge: Judge, given: _Inputs, now: dt.datetime) -> None:
@@ -241,11 +239,18 @@ def _read(judge: Judge, given: _Inputs, now: dt.datetime) -> None:
             snapshot.problems.append((code, message))
         for facts in read_findings(snapshot):
             judge.take(facts, number)
+        foreign = [app for app, name in snapshot.apps.items() if not covers(snapshot, app, name)]
+        if foreign and snapshot.manifest is not None:
+            who = short(label(foreign[0], snapshot.apps[foreign[0]]), 100)
+            snapshot.problem("foreign_findings", f"it holds findings of {who}, which its manifest does not cover")
 
 
 def _emptiness(given: _Inputs) -> list[Reason]:
-    """Nothing to judge is never a pass."""
+    """Nothing to judge is never a pass; a policy that seems to forget something is told about."""
     found = []
+    if given.snapshots and given.policy.gaps:
+        words = f"the policy limits milder vulnerabilities, and none of severity {', '.join(given.policy.gaps)}"
+        found.append(reason("severity_gap", "pass", words))
     if not given.snapshots and given.policy.has_rules:
         found.append(
             reason("findings_missing", "inconclusive", "no findings were given, and the policy has rules for them")
@@ -347,7 +352,8 @@ def _remember(params: Params, document: doc.Document, outcome: Outcome, given: _
 
 def _section(app: Application, outcome: Outcome, document: doc.Document, now: dt.datetime) -> dict[str, t.Any]:
     scan = outcome.scans.get(app.key)
-    seen: dict[str, t.Any] | None = None
+    # Without a scan, what the last one was like still is what the next one is held against.
+    seen: dict[str, t.Any] | None = app.section.scan if app.section else None
     if scan is not None:
         seen = {name: text(scan.get(name)) for name in ("id", "profile", "auth_status")}
         links = scan.get("links_crawled")

@@ -27,8 +27,14 @@ _DATE = {
     "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     "description": "a UTC day, written YYYY-MM-DD",
 }
-_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+_SAID: Json = {"type": "string", "minLength": 1, "pattern": "\\S", "description": "more than blanks"}
+_NAME = {**_SAID, "maxLength": 200}
 _NAMES = {"type": "array", "items": _NAME, "minItems": 1}
+_SOURCES: Json = {
+    "type": "array",
+    "items": {"enum": ["qualys", "indusface", "edgecast", "scutum", "carbon_black"]},
+    "minItems": 1,
+}
 _NUMBERS = {
     "type": "array",
     "minItems": 1,
@@ -66,8 +72,7 @@ _SELECTORS: Json = {
     "tags": _choice(_NAMES),
     "urls": _choice(_NAMES),
     "applications": _choice(_NAMES),
-    "sources": _NAMES,
-    "confirmed_only": {"type": "boolean"},
+    "sources": _SOURCES,
 }
 _LIMIT = {"type": ["integer", "null"], "minimum": 0}
 _BY_SEVERITY_LIMIT = _object(dict.fromkeys(SEVERITIES, _LIMIT), minProperties=1)
@@ -95,6 +100,7 @@ _RULE = _object(
         "states": _words(STATES),
         "severities": _words(SEVERITIES),
         **_SELECTORS,
+        "confirmed_only": {"type": "boolean"},
         "cvss_min": {"type": "number", "minimum": 0, "maximum": 10},
         "detection_score_min": {"type": "number", "minimum": 0, "maximum": 100},
         "without_score": {"enum": ["match", "skip"]},
@@ -106,7 +112,7 @@ _RULE = _object(
     required=["name"],
 )
 _EXCLUDE = _object(
-    {"reason": {"type": "string", "minLength": 1, "maxLength": 1000}, **_SELECTORS},
+    {"reason": {**_SAID, "maxLength": 1000}, **_SELECTORS},
     required=["reason"],
     minProperties=2,
 )
@@ -128,7 +134,7 @@ _QUALITY: Json = {
 }
 _SCOPE = _object(
     {
-        "sources": _NAMES,
+        "sources": _SOURCES,
         "applications": _NAMES,
         "filters": {"type": "array", "items": _FILTER},
         "scans": {"enum": ["required", "optional"]},
@@ -216,7 +222,7 @@ _MATCH = _object(
         "urls": _NAMES,
         "parameters": _NAMES,
         "tags": _NAMES,
-        "sources": _NAMES,
+        "sources": _SOURCES,
         "kinds": _words(KINDS),
         "severities": _words(SEVERITIES),
     },
@@ -241,7 +247,7 @@ WAIVERS: Json = {
                         "match": _MATCH,
                         "type": {"enum": WAIVER_TYPES},
                         "owner": _NAME,
-                        "reason": {"type": "string", "minLength": 1, "maxLength": 2000},
+                        "reason": {**_SAID, "maxLength": 2000},
                         "ticket": _NAME,
                         "created": _DATE,
                         "expires": _DATE,

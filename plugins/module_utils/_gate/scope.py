@@ -52,17 +52,21 @@ def as_items(value: t.Any) -> frozenset[str]:
 def _filter_identity(item: Record) -> tuple[str, str, frozenset[str], str]:
     value = item.get("value")
     operator = str(item.get("operator") or ("IN" if isinstance(value, list) else "EQUALS")).upper().replace("_", " ")
-    parts = as_items(value)
+    # Only IN takes several values; a comma in another one is part of it.
+    parts = as_items(value if operator == "IN" else [value])
     if operator == "IN" and len(parts) == 1:
         operator = "EQUALS"
     return str(item.get("field")), operator, parts, str(item.get("name") or "")
 
 
 def snapshot_problems(snapshot: Snapshot, policy: Policy, now: dt.datetime, max_age: float) -> t.Iterator[Problem]:
-    """Why a snapshot proves nothing: how old it is, and filters that the policy did not ask for."""
+    """Why a snapshot proves nothing: its age, filters that the policy did not ask for, and fields that it lacks."""
     finished = snapshot.time("finished")
     if finished is not None:
         yield from _age_problems(finished, now, max_age, f"{snapshot.path.name} was made", "snapshot")
+    if policy.needs_details and (snapshot.manifest or {}).get("detail") == "summary":
+        words = "holds summaries, without the weaknesses, categories and scores that the policy goes by"
+        yield "details_missing", f"{snapshot.path.name} {words}: export it again in more detail"
     asked = set(map(_filter_identity, policy.scope.filters))
     for item in snapshot.filters:
         field, operator, values, name = _filter_identity(item)
@@ -87,14 +91,12 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds < 172800 else f"{seconds / 86400:.1f} days"
 
 
-def names_asked(snapshot: Snapshot) -> t.Iterator[str]:
-    """Names of the applications that a snapshot was restricted to."""
+def names_asked(snapshot: Snapshot, wanted: str = "webApp.name") -> t.Iterator[str]:
+    """Names, or other identities, of the applications that a snapshot was restricted to."""
     for item in snapshot.filters:
         field, operator, values, _name = _filter_identity(item)
-        if field == "webApp.name" and operator == "EQUALS":
-            yield str(item.get("value"))
-        elif field == "webApp.name" and operator == "IN":
-            yield from values
+        if field == wanted and operator in ("EQUALS", "IN"):
+            yield from sorted(values)
 
 
 def covers(snapshot: Snapshot, app: AppKey, name: str | None) -> bool:
@@ -103,11 +105,17 @@ def covers(snapshot: Snapshot, app: AppKey, name: str | None) -> bool:
         return False
     for item in snapshot.filters:
         field, operator, values, _name = _filter_identity(item)
-        if operator not in ("EQUALS", "IN"):
+        if field not in _APPLICATION_FIELDS:
             continue
-        if field == "webApp.id" and app[1] not in values:
-            return False
-        if field == "webApp.name" and (name is None or name not in as_items([item.get("value")]) | values):
+        identity = app[1] if field == "webApp.id" else (name or "").strip()
+        if operator in ("EQUALS", "IN"):
+            fits = bool(identity) and identity in values
+        elif operator == "NOT EQUALS":
+            fits = bool(identity) and identity not in values
+        else:
+            # What this operator lets through is the vendor's business; a finding that is there shows it.
+            fits = app in snapshot.apps
+        if not fits:
             return False
     return True
 
@@ -142,6 +150,9 @@ def _end_problems(scan: Record, name: str) -> t.Iterator[Problem]:
     if scan.get("kind") == "discovery":
         yield "discovery_scan", f"{name} is a discovery scan, which looks for no vulnerabilities"
         return
+    if scan.get("kind") != "vulnerability":
+        yield "scan_kind_unknown", f"{name} does not say that it looks for vulnerabilities"
+        return
     if str(scan.get("source")).startswith("indusface"):
         words = {str(scan.get(field)).strip().casefold() for field in ("status_native", "results_status")}
         for word, (code, message) in _INDUSFACE_ENDS.items():
@@ -162,6 +173,10 @@ def _end_problems(scan: Record, name: str) -> t.Iterator[Problem]:
 
 def _time_problems(scan: Record, name: str, limit: float, now: dt.datetime) -> t.Iterator[Problem]:
     yield from scan_age_problems(scan_time(scan), now, limit, name)
+    launched = moment(scan.get("time"))
+    if launched is not None and scan.get("ended"):
+        # It would seem newer than every other scan of the application.
+        yield from _age_problems(launched, now, float("inf"), f"{name} was launched", "scan")
 
 
 def scan_age_problems(time: str, now: dt.datetime, limit: float, name: str) -> t.Iterator[Problem]:

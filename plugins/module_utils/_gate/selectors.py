@@ -16,6 +16,8 @@ from .verdict import PolicyError
 Test = t.Callable[[Facts], bool]
 _RANGE = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
 _PREFIX = re.compile(r"[A-Za-z]+-?")
+_MEANT_AS_NUMBER = re.compile(r"(?:qid)?[-_:\s]*[0-9][0-9\s,;:.–—-]*", re.IGNORECASE)
+"""Text that would stand for a rule of that name, which no scanner has: a list, an odd range, a QID with its word."""
 
 
 class Numbers:
@@ -42,7 +44,7 @@ class Numbers:
             word = word[found.end() :]
         bounds = _RANGE.fullmatch(word)
         if bounds is None:
-            if not texts:
+            if not texts or _MEANT_AS_NUMBER.fullmatch(word):
                 raise PolicyError(f"{where} is {item!r}.", hint="Give a number, or a range such as 79-89.")
             self.texts.add(word)
             return
@@ -105,12 +107,15 @@ def application_test(patterns: t.Iterable[str]) -> t.Callable[[str, str | None],
 
 
 def _by_number(
-    choice: t.Mapping[str, t.Any], where: str, prefix: str, read: t.Callable[[Facts], list[int]]
+    choice: t.Mapping[str, t.Any], where: str, prefix: str, read: t.Callable[[Facts], list[int]], *, every: bool
 ) -> list[Test]:
     tests: list[Test] = []
     if "include" in choice:
         wanted = Numbers(choice["include"], f"{where}.include", prefix=prefix)
-        tests.append(lambda facts: any(map(wanted.has, read(facts))))
+        if every:
+            tests.append(lambda facts: bool(read(facts)) and all(map(wanted.has, read(facts))))
+        else:
+            tests.append(lambda facts: any(map(wanted.has, read(facts))))
     if "exclude" in choice:
         unwanted = Numbers(choice["exclude"], f"{where}.exclude", prefix=prefix)
         tests.append(lambda facts: not any(map(unwanted.has, read(facts))))
@@ -141,15 +146,17 @@ def _by_text(
     return tests
 
 
-def selector(spec: t.Mapping[str, t.Any], where: str) -> Test:
+def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = False) -> Test:
     """What the selecting keys of a rule or an exclusion say, but for severity, state, score and age.
 
     Args:
         spec: the rule, already checked against the schema.
         where: its path, for messages.
+        every_code: whether all weaknesses and categories of a finding have to be listed, for what leaves findings out:
+            one that may be left out says nothing about another in the same finding.
 
     Raises:
-        PolicyError: a range that runs backwards.
+        PolicyError: a range that runs backwards, or an id of a rule that is none.
     """
     tests: list[Test] = []
     kinds = frozenset(spec.get("kinds", ("vulnerability", "sensitive_content")))
@@ -161,8 +168,8 @@ def selector(spec: t.Mapping[str, t.Any], where: str) -> Test:
         # Only what the source says to be potential; where it says nothing, a finding counts as confirmed.
         tests.append(lambda facts: facts.raw.get("potential") is not True)
     tests += _by_rule(spec.get("rule_ids", {}), f"{where}.rule_ids")
-    tests += _by_number(spec.get("cwe", {}), f"{where}.cwe", "CWE-", lambda facts: facts.cwe)
-    tests += _by_number(spec.get("owasp", {}), f"{where}.owasp", "A", owasp_codes)
+    tests += _by_number(spec.get("cwe", {}), f"{where}.cwe", "CWE-", lambda facts: facts.cwe, every=every_code)
+    tests += _by_number(spec.get("owasp", {}), f"{where}.owasp", "A", owasp_codes, every=every_code)
     tests += _by_text(spec.get("tags", {}), True, lambda facts: facts.tags)
     tests += _by_text(spec.get("urls", {}), False, lambda facts: (facts.url,))
     tests += _by_text(spec.get("applications", {}), True, lambda facts: (facts.app[1], facts.app_name))

@@ -110,8 +110,11 @@ def _check_claims(snapshot: Snapshot, manifest: Record) -> None:
         snapshot.problem("manifest_damaged", "its manifest names no source")
     if not isinstance(manifest.get("filters"), list):
         snapshot.problem("manifest_damaged", "its manifest does not say which filters were used")
-    if snapshot.time("started") is None or snapshot.time("finished") is None:
+    started, finished = snapshot.time("started"), snapshot.time("finished")
+    if started is None or finished is None:
         snapshot.problem("manifest_damaged", "its manifest does not say when it was made")
+    elif started > finished:
+        snapshot.problem("manifest_damaged", "its manifest says that it was finished before it was begun")
 
 
 def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:
@@ -147,9 +150,14 @@ def _finding(snapshot: Snapshot, row: bytes) -> Facts | None:
         if not any(code == "findings_unreadable" for code, _message in snapshot.problems):
             snapshot.problem("findings_unreadable", f"line {snapshot.records} is not a record of this version")
         return None
+    if record["record"] == "finding":
+        return facts_of(record)
     if record["record"] == "gap":
         snapshot.gaps += 1
-    return facts_of(record) if record["record"] == "finding" else None
+    elif not any(code == "findings_unreadable" for code, _message in snapshot.problems):
+        kind = short(str(record["record"]), 40)
+        snapshot.problem("findings_unreadable", f"line {snapshot.records} is no finding, but a record of kind {kind}")
+    return None
 
 
 def _check_content(snapshot: Snapshot) -> None:

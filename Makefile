@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python tests/tools/run_sessions.py
 SESSIONS ?=
+KILLS ?= 200
 REQUIREMENTS := tests/requirements.txt tests/requirements-tests.txt
 
 .PHONY: help demo test bench faults lint format sanity assets clean
@@ -22,8 +23,8 @@ test: $(VENV)/installed ## run every check and test (SESSIONS="lint typing" for 
 bench: $(VENV)/installed ## measure speed and memory against the sandbox
 	@$(VENV)/bin/python tests/perf/bench.py
 
-faults: $(VENV)/installed ## kill the collector at 200 random instants
-	@$(VENV)/bin/python tests/faults/kill_collect.py
+faults: $(VENV)/installed ## kill collectors and deliveries at 200 random instants each (KILLS=20 for fewer)
+	@PERIMETER_KILLS=$(KILLS) $(VENV)/bin/python -m nox --session faults -- tests/faults tests/receivers/test_kills.py
 
 lint: $(VENV)/installed ## ruff, mypy, ansible-lint, documentation and changelog
 	@$(RUN) lint typing ansible-lint docs

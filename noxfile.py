@@ -207,7 +207,7 @@ def receivers(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def faults(session: nox.Session) -> None:
-    """What goes wrong around a collector, kills at random instants among it; ``make faults`` kills ten times as often."""
+    """What goes wrong around a collector, kills at random instants included; ``make faults`` kills more often."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, "-rP", folders=("tests/faults",))
 

@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / ".build")]
 
 from tests.faults.kill_collect import ANCHOR, FAILED, Campaign, Content, campaign  # noqa: E402
 from tests.sandbox import Sandbox  # noqa: E402
+from tests.sandbox.indusface.seed import ScanLog  # noqa: E402
 
 LOOKBACK_DAYS = 4
 OVERLAP_DAYS = 2
@@ -57,22 +58,23 @@ class ScanLogCampaign(Campaign):
     SCRIPT = __file__
     SETTINGS = {"indusface": {"records": 60, "days": 12}}
     FAULTS = (
-        {"kind": "status", "status": 503, "probability": 0.05, "times": -1},
-        {"kind": "status", "status": 429, "probability": 0.05, "times": -1},
-        {"kind": "reset", "probability": 0.05, "times": -1},
-        {"kind": "truncated_json", "probability": 0.05, "times": -1},
+        {"kind": "status", "status": 503, "probability": 0.1, "times": -1},
+        {"kind": "status", "status": 429, "probability": 0.1, "times": -1},
+        {"kind": "reset", "probability": 0.1, "times": -1},
+        {"kind": "truncated_json", "probability": 0.1, "times": -1},
     )
 
     def __init__(self, sandbox: Sandbox, folder: str, seed: int) -> None:
         super().__init__(sandbox, folder, seed)
-        self.versions: set[Content] = set()
+        self.versions = self.standing()
         self.version = 0
-        self.note()
 
     def meddle(self) -> None:
         """Late scan logs, and changes within the open days; nothing ever changes back."""
         room = self.sandbox.indusface
+        before = len(room.scan_logs)
         room.add(self.random.randint(0, 2), self.random.randint(0, OVERLAP_DAYS))
+        self.versions |= self.contents(room.scan_logs[before:])
         first = self.now.date() - dt.timedelta(days=OVERLAP_DAYS)
         open_logs = [item for item in room.scan_logs if item.day >= first]
         for item in self.random.sample(open_logs, min(2, len(open_logs))):
@@ -82,8 +84,8 @@ class ScanLogCampaign(Campaign):
                 room.change_alert(name, 0, {"Title": f"Finding, version {self.version}"})
             else:
                 room.change(name, {"TotalFoundVulnerabilities": self.version})
-            self.note()
-        self.note()
+            # Each of them may be read before the next change.
+            self.versions |= self.contents([item])
 
     def go_on(self) -> None:
         """Time passes, over a midnight now and then."""
@@ -91,22 +93,20 @@ class ScanLogCampaign(Campaign):
         self.sandbox.log_clock.advance(STEP_HOURS * 3600)
         self.now += dt.timedelta(hours=STEP_HOURS)
 
-    def standing(self) -> set[Content]:
-        """Keys with their contents as the sandbox has them at this moment, for the days that are collected."""
+    def contents(self, scan_logs: list[ScanLog]) -> set[Content]:
+        """Keys with their contents of scan logs and their findings, as the sandbox shows them at this moment."""
         from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import rows
 
-        room, first = self.sandbox.indusface, ANCHOR.date() - dt.timedelta(days=LOOKBACK_DAYS)
-        with room.lock:
-            shown = [room._spelled(item) for item in room.scan_logs if item.day >= first]
         found: set[Content] = set()
-        for row in rows.rows_of(shown):
+        for row in rows.rows_of([self.sandbox.indusface._spelled(item) for item in scan_logs]):
             found.add((rows.scan_key(row), rows.scan_content(row)))
             found.update((key, rows.alert_content(alert)) for key, alert in rows.alert_keys(row))
         return found
 
-    def note(self) -> None:
-        """Remember what may have been read at this moment."""
-        self.versions |= self.standing()
+    def standing(self) -> set[Content]:
+        """What the days that are collected hold at this moment."""
+        first = ANCHOR.date() - dt.timedelta(days=LOOKBACK_DAYS)
+        return self.contents([item for item in self.sandbox.indusface.scan_logs if item.day >= first])
 
     def expected(self) -> tuple[set[Content], set[Content]]:
         """What must be there, and what may be: a version that was replaced may have been read before, or not."""

@@ -26,8 +26,8 @@ from tests.sandbox.scutum.room import ScutumSettings
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 CLIENTS: dict[str, tuple[str, ...]] = {
-    "orjson": ("requests", "orjson"),
-    "plain": ("requests",),
+    "orjson": ("requests", "orjson", "xlsxwriter"),
+    "plain": ("requests", "xlsxwriter"),
     "qualysdk": ("qualysdk==0.3.17",),
 }
 """The environments and what is in them."""

@@ -21,6 +21,9 @@ author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
   - appsec.perimeter._attributes
+requirements:
+  - xlsxwriter, for O(outputs.xlsx)
+  - PyYAML, for O(catalog)
 attributes:
   check_mode:
     support: full
@@ -68,7 +71,8 @@ options:
         type: path
       xlsx:
         description:
-          - A workbook for Excel, with sheets of the findings, the verdicts, the waivers, the ages and the scans.
+          - A workbook for Excel, with sheets of the findings, the verdicts, the waivers, the ages and the scans. The
+            findings have the columns that people sort and filter by; O(outputs.csv) has all of them.
         type: path
       sarif:
         description:

@@ -88,7 +88,8 @@ def safe_cell(value: str | None) -> str:
     return f"'{shown}" if starts_with_control or _FORMULA.match(shown) else shown
 
 
-def _names(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+def names_of(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+    """Categories in words, such as OWASP's: code and name of each."""
     words = (" ".join(str(item[key]) for key in ("code", "name") if item[key] is not None) for item in items)
     return "; ".join(words)
 
@@ -122,8 +123,8 @@ def row_of(
         age,
         finding["times_seen"],
         texts("; ".join(f"CWE-{number}" for number in finding["cwe"])),
-        texts(_names(finding["owasp"])),
-        texts(_names(finding["wasc"])),
+        texts(names_of(finding["owasp"])),
+        texts(names_of(finding["wasc"])),
         texts(finding["group"]),
         texts(finding["finding_type"]),
         _yes_or_no(finding["potential"]),

@@ -22,6 +22,7 @@ from .places import read_places
 from .read import SnapshotReader, open_store
 from .scans import read_scans
 from .writers import FORMATS
+from .xlsx_writer import check_library
 
 DEFAULT_TITLE = "Web application security report"
 
@@ -44,8 +45,11 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
     Raises:
         OptionError: an option that cannot be acted on.
         FileError: a file that cannot be read or written; existing outputs are then as they were.
+        MissingLibrary: a package that only one of the formats needs is not installed.
     """
     inputs, targets = _inputs(params), _targets(params)
+    if "xlsx" in targets:
+        check_library()
     explained = pathlib.Path(params["knowledge"]).expanduser() if params.get("knowledge") else None
     _check_apart([*(("findings", path) for path in inputs), *_other_inputs(params)], targets)
     created = {name for name, path in targets.items() if not path.exists()}

@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import csv
+import errno
 import io
 import re
+import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import csv_writer, xlsx_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import MissingLibrary
+from ansible_collections.appsec.perimeter.plugins.module_utils._report import csv_writer, writers, xlsx_writer
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import format_kit as kit
@@ -45,13 +49,44 @@ def test_openpyxl_reads_it_and_no_cell_is_calculated(tmp_path: Path, case: str) 
 
 
 def test_ids_are_text_and_figures_are_numbers() -> None:
-    sheet = book_of(kit.report_of([factory.finding(id="0012345678901234567890")]))["Findings"]
-    names = [cell.value for cell in sheet[1]]
-    row = dict(zip(names, sheet[2], strict=True))
-    assert names == [column.replace("_", " ") for column in csv_writer.COLUMNS]
-    assert row["id"].value == "0012345678901234567890"
+    sheet = book_of(kit.report_of([factory.finding(unique_id="0012345678901234567890", rule_id="0150001")]))["Findings"]
+    row = dict(zip([cell.value for cell in sheet[1]], sheet[2], strict=True))
+    assert row["unique id"].value == "0012345678901234567890"
+    assert row["rule id"].value == "0150001"
     assert row["cvss score"].value == 9.8
+    assert row["cvss score"].data_type == "n"
     assert row["age days"].data_type == "n"
+
+
+def test_a_column_says_the_same_as_that_of_the_csv(tmp_path: Path) -> None:
+    report = kit.full_report(tmp_path, "ordinary")
+    rows = list(book_of(report)["Findings"].values)
+    listed = list(csv.DictReader(io.StringIO(kit.render("csv", report).removeprefix("\ufeff"))))
+    shared = [name for name in rows[0] if name.replace(" ", "_") in csv_writer.COLUMNS]
+    assert [name for name in rows[0] if name not in shared] == ["reason"]
+    assert len(rows) - 1 == len(listed) == 300
+    for row, expected in zip(rows[1:], listed, strict=True):
+        cells = dict(zip(rows[0], row, strict=True))
+        for name in shared:
+            assert str("" if cells[name] is None else cells[name]) in (
+                expected[name.replace(" ", "_")], expected[name.replace(" ", "_")].removesuffix(".0")
+            )  # fmt: skip
+
+
+def test_why_a_finding_does_not_count_is_told() -> None:
+    ignored = {"reason": "FALSE_POSITIVE", "by": "a", "at": None, "until": None, "comment": "=behind a login"}
+    sheet = book_of(kit.report_of([factory.finding(ignored=ignored)]))["Findings"]
+    row = dict(zip([cell.value for cell in sheet[1]], sheet[2], strict=True))
+    assert row["reason"].value == "ignored: =behind a login"
+
+
+def test_the_head_filters_and_columns_have_widths(tmp_path: Path) -> None:
+    book = book_of(kit.full_report(tmp_path, "ordinary"))
+    assert book["Findings"].auto_filter.ref == "A1:U301"
+    for sheet in book:
+        assert sheet.auto_filter.ref == sheet.dimensions
+        assert sheet["A1"].font.bold
+        assert all(sheet.column_dimensions[name].width >= 9 for name in "ABCDE")
 
 
 def test_verdict_waivers_ages_and_scans_are_listed(tmp_path: Path) -> None:
@@ -85,11 +120,53 @@ def test_the_module_writes_it_and_changes_nothing_twice(tmp_path: Path) -> None:
 
 
 def test_text_that_excel_would_unescape_and_characters_that_xml_forbids() -> None:
-    sheet = book_of(kit.report_of([factory.finding(title="_x003D_1+1 \ufffe <&> ]]>", group=" blanks ")]))["Findings"]
+    sheet = book_of(kit.report_of([factory.finding(title="_x003D_1+1 \ufffe <&> ]]>", parameter=" blanks ")]))[
+        "Findings"
+    ]
     cells = [cell.value for cell in sheet[2]]
     # openpyxl does not unescape, Excel does.
     assert "_x005F_x003D_1+1 \ufffd <&> ]]>" in cells
     assert " blanks " in cells
+
+
+@pytest.mark.parametrize("words", ["<r><t>=1+1</t></r>", "<r></r>", "<r>&</c></row></r>"])
+def test_text_that_the_library_takes_for_markup_is_text(words: str) -> None:
+    report = kit.report_of([factory.finding(title=words, parameter=words, method=words)], title=words)
+    sheet = book_of(report)["Findings"]
+    assert [cell.value for cell in sheet[2]].count(f"'{words}") == 3
+    assert sheet.max_row == 2
+
+
+def test_only_this_format_needs_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xlsx_writer, "HAS_XLSXWRITER", False)
+    monkeypatch.setattr(xlsx_writer, "XLSXWRITER_IMPORT_ERROR", "Traceback: no xlsxwriter")
+    file = factory.write_snapshot(tmp_path / "findings.ndjson", [factory.finding()])
+    others = {name: tmp_path / f"report.{name}" for name in writers.FORMATS if name != "xlsx"}
+    assert len(run({"findings": [file], "outputs": others}, False).values["written"]) == len(others)
+    new = {"xlsx": tmp_path / "new.xlsx", "csv": tmp_path / "new.csv"}
+    for check_mode in (True, False):
+        with pytest.raises(MissingLibrary, match="XlsxWriter is needed") as caught:
+            run({"findings": [file], "outputs": new}, check_mode)
+        assert caught.value.trace == "Traceback: no xlsxwriter"
+    assert not any(path.exists() for path in new.values())
+
+
+class _Full(io.RawIOBase):
+    """A disk without room."""
+
+    def write(self, _data: Any, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    report = kit.report_of([factory.finding()])
+    with pytest.raises(OSError, match="No space left") as caught:
+        xlsx_writer.write_xlsx(report, cast("BinaryIO", _Full()))
+    assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

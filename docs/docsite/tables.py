@@ -69,7 +69,7 @@ FINDING = {
         "``authenticated``."
     ),
     "fingerprint": "Computed: stays the same when title, order or session ids in the URL change.",
-    "details": "What only one source says, such as Indusface; Qualys has none.",
+    "details": "What only one source says; of Qualys ``original_severity`` in our words, if it was edited.",
     "raw": "The object of Qualys as JSON text, with ``include_raw`` only. It is not redacted.",
 }
 

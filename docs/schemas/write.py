@@ -18,12 +18,12 @@ from tests.conftest import make_import_tree  # noqa: E402 (the repository goes o
 
 sys.path.insert(0, str(make_import_tree()))
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.schemas import SCHEMAS  # noqa: E402
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.schema_verdict import PUBLISHED  # noqa: E402
 
 
 def main() -> None:
     """Entry point."""
-    for name, schema in SCHEMAS.items():
+    for name, schema in PUBLISHED.items():
         path = ROOT / "docs" / "schemas" / "gate" / f"{name}.json"
         path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 

@@ -86,6 +86,7 @@ options:
     description:
       - Remove files of days that ended more than this many days ago. Files that M(appsec.perimeter.deliver) has begun
         to deliver from O(dest), and has not delivered to the end everywhere, stay. The default is to remove nothing.
+      - What was removed is not read again, unless O(backfill) asks for it.
     type: int
   segment_mode:
     description:

@@ -75,51 +75,51 @@ RETURN = r"""
 records:
   description: How many records were written, or in check mode would be.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 1200
 duplicates:
   description: How many records came again, unchanged, and were left out.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 17
 changed_rows:
   description: How many of the written records are new content of a record that was written before.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 0
 gaps:
   description: Spans of time that were not read and will not be, with C(from), C(to) and C(reason).
   type: list
   elements: dict
-  returned: success
+  returned: success, or when the service fails midway
   sample: []
 segments:
   description: The files that were written, relative to O(dest).
   type: list
   elements: str
-  returned: success
+  returned: success, or when the service fails midway
   sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
   description: Up to when the stream is collected now, UTC.
   type: str
-  returned: success
+  returned: success, or when the service fails midway
   sample: "2026-01-31T09:00:00Z"
 complete:
   description: Whether everything up to the lag was read.
   type: bool
-  returned: success
+  returned: success, or when the service fails midway
   sample: true
 unknown_values:
   description:
     - Words and fields of the service that this version does not know, with how often they occurred. A severity that
       is not known counts as V(unknown).
   type: dict
-  returned: success
+  returned: success, or when the service fails midway
   sample: {severity=NEGLIGIBLE: 2}
 stats:
   description: What the task cost, and what was seen. Times are seconds.
   type: dict
-  returned: always
+  returned: success, or when the service fails midway
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).

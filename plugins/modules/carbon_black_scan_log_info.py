@@ -212,7 +212,7 @@ unknown_values:
 stats:
   description: What the task cost. Times are seconds.
   type: dict
-  returned: always
+  returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).

@@ -18,7 +18,8 @@ description:
     Delivery to Splunk, syslog and webhooks is at least once. Every message carries C(delivery_id), which is the same
     for the same record for ever, so that a receiver can drop what came twice.
   - A record that a receiver will never take goes to a quarantine file with the reason, and does not hold up the
-    others.
+    others. When a receiver refuses every record of a batch of several, that is an error instead, and nothing is set
+    aside.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -69,26 +70,32 @@ options:
     suboptions:
       url:
         description:
-          - Address of the receiver, for V(splunk_hec), V(elasticsearch) and V(webhook).
+          - Address of the receiver, for V(splunk_hec), V(elasticsearch) and V(webhook). A query is sent along, and is
+            never shown; V(splunk_hec) takes none.
         type: str
       token:
         description:
           - Token of V(splunk_hec), or the bearer token of V(webhook).
-          - If not set, the environment variable E(PERIMETER_SINK_TOKEN) is used.
+          - If not set, the environment variable E(PERIMETER_SPLUNK_TOKEN) is used for V(splunk_hec), and
+            E(PERIMETER_WEBHOOK_TOKEN) for V(webhook).
         type: str
       username:
         description:
           - User of V(elasticsearch).
+          - If not set, the environment variable E(PERIMETER_ELASTICSEARCH_USERNAME) is used, unless
+            O(sink_options.api_key) is set.
         type: str
       password:
         description:
           - Password of O(sink_options.username).
-          - If not set, the environment variable E(PERIMETER_SINK_PASSWORD) is used.
+          - If not set, the environment variable E(PERIMETER_ELASTICSEARCH_PASSWORD) is used, unless
+            O(sink_options.api_key) is set.
         type: str
       api_key:
         description:
           - API key of V(elasticsearch), encoded as the service shows it; instead of user and password.
-          - If not set, the environment variable E(PERIMETER_SINK_API_KEY) is used.
+          - If not set, the environment variable E(PERIMETER_ELASTICSEARCH_API_KEY) is used, unless
+            O(sink_options.username) or O(sink_options.password) is set.
         type: str
       index:
         description:
@@ -134,8 +141,8 @@ options:
         default: 32473
       max_message:
         description:
-          - Bytes of the longest V(syslog) message; longer ones go to quarantine. Set it to what the receiver takes.
-            rsyslog cuts at 8 KiB unless it is told otherwise.
+          - Bytes of the longest V(syslog) message, at least 480; longer ones go to quarantine. Set it to what the
+            receiver takes. rsyslog cuts at 8 KiB unless it is told otherwise.
         type: int
         default: 65536
       format:
@@ -148,12 +155,15 @@ options:
         description:
           - Secret by which the body for a V(webhook) is signed, with HMAC-SHA-256 in the header
             C(X-Perimeter-Signature).
-          - If not set, the environment variable E(PERIMETER_SINK_SIGNATURE_SECRET) is used.
+          - If not set, the environment variable E(PERIMETER_WEBHOOK_SIGNATURE_SECRET) is used.
         type: str
       database_url:
         description:
           - Database of V(sql), such as V(sqlite:////srv/perimeter.db) or V(postgresql://user@host/database).
-          - If not set, the environment variable E(PERIMETER_SINK_DATABASE_URL) is used.
+          - If not set, the environment variable E(PERIMETER_SQL_DATABASE_URL) is used.
+          - A PostgreSQL on another machine must show a certificate that is trusted and names it, as with
+            C(sslmode=verify-full), unless the URL says another C(sslmode) or O(allow_http) is true. The CAs are those
+            of O(ca_path), else those of C(PGSSLROOTCERT), else those of the system.
         type: str
       table:
         description:
@@ -166,7 +176,7 @@ options:
         type: str
       batch_records:
         description:
-          - How many records go into one batch at most. The default depends on the sink.
+          - How many records go into one batch at most, at least 1. The default depends on the sink.
         type: int
 notes:
   - Records contain attack payloads. They are data everywhere, and are escaped for each receiver.
@@ -205,47 +215,47 @@ RETURN = r"""
 collected:
   description: How many lines of the spool this run dealt with. It is RV(delivered) + RV(duplicate) + RV(quarantined).
   type: int
-  returned: always
+  returned: success, or when the receiver fails
   sample: 1200
 delivered:
   description: How many records the receiver took.
   type: int
-  returned: always
+  returned: success, or when the receiver fails
   sample: 1190
 duplicate:
   description: How many records the receiver had already.
   type: int
-  returned: always
+  returned: success, or when the receiver fails
   sample: 8
 quarantined:
   description: How many records were refused for good.
   type: int
-  returned: always
+  returned: success, or when the receiver fails
   sample: 2
 quarantine:
   description: File with the refused records; null when there never were any.
   type: str
-  returned: always
+  returned: success, or when the receiver fails
   sample: /var/lib/perimeter/deliver/sql-0011223344556677.quarantine.ndjson
 complete:
   description: Whether everything in the spool is delivered.
   type: bool
-  returned: always
+  returned: success, or when the receiver fails
   sample: true
 target:
   description: The receiver, without credentials.
   type: str
-  returned: always
+  returned: success, or when the receiver fails
   sample: postgresql+psycopg://db.example.com/waf#perimeter_records
 totals:
   description: The same counters since the position exists.
   type: dict
-  returned: always
+  returned: success, or when the receiver fails
   sample: {delivered: 812345, duplicate: 8, quarantined: 2}
 stats:
   description: What the task cost; the counters depend on the sink.
   type: dict
-  returned: always
+  returned: success, or when the receiver fails
   sample: {batches: 2, transactions: 2}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the receiver's own C(code).
@@ -258,14 +268,14 @@ error:
     code: null
 """
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, secrets_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import DELIVER
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
 
 
 def main() -> None:
     """Entry point."""
-    run_local_module(DELIVER, run)
+    run_local_module(DELIVER, run, secrets_of)
 
 
 if __name__ == "__main__":

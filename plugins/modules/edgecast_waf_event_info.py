@@ -40,7 +40,8 @@ options:
   page:
     description:
       - Only this page, from V(1), of O(page_size) events. Without it, all pages are read.
-      - Pages shift when events arrive meanwhile. Without this option the module sees that, and reads once more.
+      - Pages shift when events arrive meanwhile. Without this option the module sees that by events that come again
+        and by the number of pages, and reads once more.
     type: int
   page_size:
     description:
@@ -215,7 +216,7 @@ unknown_values:
 stats:
   description: What the task cost. Times are seconds.
   type: dict
-  returned: always
+  returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).

@@ -237,7 +237,7 @@ explain:
 waivers:
   description:
     - Each waiver with how many findings it waived. C(flags) holds any of V(expired), V(expiring), V(unused),
-      V(over_broad) and V(too_long).
+      V(over_broad), V(too_long) and V(outgrown).
   type: list
   elements: dict
   returned: always

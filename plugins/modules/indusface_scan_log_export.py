@@ -15,7 +15,7 @@ description:
     sources of this collection share. Nothing is lost and nothing is written twice, whatever interrupts it.
   - Each scan log is one scan and one finding for each vulnerability in it. What changes at Indusface afterwards, such
     as the status of a scan that was still under way, is written again as a new record with the same key.
-  - Each account is a stream of its own, with a O(dest) of its own.
+  - Each account is a stream of its own, with a O(dest) and an O(account) of its own.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -37,6 +37,14 @@ attributes:
     support: full
     details:
       - RV(ignore:changed) is true only when records were written.
+options:
+  account:
+    description:
+      - What you call the account, when you collect several of them with one O(state_dir). Any text will do; it is part
+        of the stream's identity and is not sent. Indusface itself names an account by its keys only, which change.
+      - Another value is another stream.
+    type: str
+    default: ""
 notes:
   - The service knows days only, and which time zone they belong to is not documented. Each run so reads today, which is
     provisional, and the two days before it again; O(overlap) changes that.
@@ -51,57 +59,66 @@ EXAMPLES = r"""
     dest: /var/spool/perimeter/indusface
     first_run: lookback
     lookback: 30d
+
+- name: Collect a second account beside it
+  appsec.perimeter.indusface_scan_log_export:
+    account: subsidiary
+    access_key: "{{ subsidiary_access_key }}"
+    secret_key: "{{ subsidiary_secret_key }}"
+    dest: /var/spool/perimeter/indusface-subsidiary
+    first_run: lookback
+    lookback: 30d
 """
 
 RETURN = r"""
 unknown_values:
   description:
     - Fields and words of Indusface that this version does not know, with how often they occurred. Words are mapped to
-      V(unknown).
+      V(unknown). Beyond a hundred of them, the rest is counted as C(others).
   type: dict
-  returned: success
+  returned: success, or when the service fails midway
   sample: {OpenStatus=Waiting: 2}
 records:
   description: How many records were written, or in check mode would be.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 120
 duplicates:
   description: How many records were read that had been written before, and were left out.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 14
 changed_rows:
   description: How many of RV(records) were written before with other content.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 0
 gaps:
   description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
   type: list
   elements: dict
-  returned: success
+  returned: success, or when the service fails midway
   sample: []
 segments:
   description: The files that were written.
   type: list
   elements: str
-  returned: success
+  returned: success, or when the service fails midway
   sample: []
 position:
   description: Up to when the stream has been read, UTC; the next run goes on from there.
   type: str
-  returned: success
+  returned: success, or when the service fails midway
   sample: "2026-11-01T00:00:00Z"
 complete:
   description: Whether everything was read that there was to read.
   type: bool
-  returned: success
+  returned: success, or when the service fails midway
   sample: true
 stats:
   description: What the task cost, and what was seen. Times are seconds.
   type: dict
-  returned: always
+  returned: success, or when the service fails midway
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
@@ -122,7 +139,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner im
 
 def main() -> None:
     """Entry point."""
-    own = Spec(options={"chunk_days": {"type": "int", "default": 1}})
+    own = Spec(options={"account": {"type": "str", "default": ""}, "chunk_days": {"type": "int", "default": 1}})
     run_vendor_module(INDUSFACE.merge(EXPORT).merge(own), connect, run)
 
 

@@ -211,7 +211,7 @@ unknown_values:
 stats:
   description: What the task cost. Times are seconds.
   type: dict
-  returned: always
+  returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 2.5, elapsed: 3.1}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).

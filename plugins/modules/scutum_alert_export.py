@@ -76,54 +76,56 @@ details:
   description:
     - How many details were C(read), C(skipped) for want of calls, C(not_found), or C(failed).
   type: dict
-  returned: success
+  returned: success, or when the service fails midway
   sample: {read: 12, skipped: 0, not_found: 0, failed: 0}
 unknown_values:
-  description: Fields and values of Scutum that this version does not know, with how often they occurred.
+  description:
+    - Fields and values of Scutum that this version does not know, with how often they occurred. Beyond a hundred of them,
+      the rest is counted as C(others).
   type: dict
-  returned: success
+  returned: success, or when the service fails midway
   sample: {ts: 1}
 records:
   description: How many records were written, or in check mode would be.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 120
 duplicates:
   description: How many records were read that had been written before, and were left out.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 14
 changed_rows:
   description: How many of RV(records) were written before with other content.
   type: int
-  returned: success
+  returned: success, or when the service fails midway
   sample: 0
 gaps:
   description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
   type: list
   elements: dict
-  returned: success
+  returned: success, or when the service fails midway
   sample: []
 segments:
   description: The files that were written.
   type: list
   elements: str
-  returned: success
+  returned: success, or when the service fails midway
   sample: []
 position:
   description: Up to when the stream has been read, UTC; the next run goes on from there.
   type: str
-  returned: success
+  returned: success, or when the service fails midway
   sample: "2026-11-01T11:59:00Z"
 complete:
   description: Whether everything was read that there was to read.
   type: bool
-  returned: success
+  returned: success, or when the service fails midway
   sample: true
 stats:
   description: What the task cost, and what was seen. Times are seconds.
   type: dict
-  returned: always
+  returned: success, or when the service fails midway
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).

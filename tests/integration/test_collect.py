@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.runner import Ansible, Run
 from tests.sandbox import Sandbox
@@ -41,7 +43,7 @@ def environment(logs: Sandbox, ansible: Ansible) -> dict[str, str]:
         "CBC_URL": logs.url, "CBC_ORG_KEY": carbon_black.org_key, "CBC_API_ID": carbon_black.api_id,
         "CBC_API_SECRET_KEY": carbon_black.api_secret_key,
         "PERIMETER_STATE_DIR": str(ansible.folder / "state"),
-        "PERIMETER_SINK_DATABASE_URL": f"sqlite:///{ansible.folder}/logs.db",
+        "PERIMETER_SQL_DATABASE_URL": f"sqlite:///{ansible.folder}/logs.db",
     }  # fmt: skip
 
 
@@ -123,11 +125,91 @@ def test_check_mode_reads_and_leaves_nothing_behind(ansible: Ansible, logs: Sand
     [
         ([], "collect_logs_sources is empty"),
         (["edgecast", "nagios"], "nagios is not one of carbon_black, edgecast, indusface, scutum"),
+        ([{"name": "shop"}], "a source without a service is not one of"),
         (["edgecast", {"service": "edgecast"}], "a name and a dest of its own"),
+        (["edgecast", {"service": "scutum", "dest": "logs/scutum"}], "dest of scutum is not an absolute path"),
+        (
+            ["edgecast", {"service": "scutum", "name": "shop", "retain": 90, "api_key": "canary-key"}],
+            "shop has api_key, retain, but a source of scutum takes only api_url, compress, dest, details,",
+        ),
     ],
 )
 def test_sources_that_cannot_be_collected(ansible: Ansible, logs: Sandbox, sources: list[object], words: str) -> None:
     run = collect(ansible, logs, collect_logs_sources=sources)
     assert run.status == 2
     assert words in " ".join(run.stdout.split())
+    assert "canary-key" not in run.output
     assert logs.counters.snapshot()["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("directory", "words"),
+    [("", "collect_logs_directory is not given"), ("logs", "is logs, which is not an absolute path")],
+)
+def test_there_is_no_directory_by_default(ansible: Ansible, logs: Sandbox, directory: str, words: str) -> None:
+    run = ansible.program(
+        "ansible-playbook", "-i", "localhost,", "appsec.perimeter.collect",
+        "-e", '{"collect_logs_sources": ["edgecast"]}',
+        environment=environment(logs, ansible) | ({"PERIMETER_COLLECT_DIRECTORY": directory} if directory else {}),
+    )  # fmt: skip
+    assert run.status == 2
+    said = " ".join(run.stdout.split())
+    assert words in said
+    assert "or set PERIMETER_COLLECT_DIRECTORY" in said
+    assert logs.counters.snapshot()["requests"] == 0
+
+
+def test_a_directory_that_is_there_keeps_its_mode(ansible: Ansible, logs: Sandbox) -> None:
+    folder = ansible.folder / "logs"
+    folder.mkdir()
+    folder.chmod(0o755)
+    run = collect(ansible, logs, collect_logs_sources=["carbon_black"])
+    assert run.status == 0, run.output
+    assert folder.stat().st_mode & 0o777 == 0o755
+    fresh = ansible.folder / "fresh"
+    run = collect(ansible, logs, collect_logs_sources=["indusface"], collect_logs_directory=str(fresh))
+    assert run.status == 0, run.output
+    assert fresh.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_source_may_say_is_what_the_tasks_pass_on() -> None:
+    role = Path(__file__).parents[2] / "roles" / "collect_logs"
+    variables = yaml.safe_load((role / "vars" / "main.yml").read_text())
+    for service in SERVICES:
+        used = set(re.findall(r"\bsource\.(\w+)", (role / "tasks" / f"start_{service}.yml").read_text()))
+        own = variables["_collect_logs_own_keys"][service]
+        assert used == {"service", *variables["_collect_logs_keys"], *own}, service
+
+
+SECOND_ACCOUNT = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+  module_defaults:
+    group/appsec.perimeter.edgecast:
+      token: "{{ vault_token }}"
+  roles:
+    - role: appsec.perimeter.collect_logs
+      collect_logs_first_run: lookback
+      collect_logs_lookback: 1d
+      collect_logs_sources: [{service: edgecast, name: second}]
+"""
+
+
+def test_a_second_account_by_module_defaults(ansible: Ansible, logs: Sandbox) -> None:
+    logs.edgecast.settings.token = "canary-second-token"
+    playbook = ansible.folder / "second.yml"
+    playbook.write_text(SECOND_ACCOUNT)
+    secrets = ansible.folder / "secrets.yml"
+    secrets.write_text("vault_token: canary-second-token\n")
+    around = environment(logs, ansible) | {
+        "EDGECAST_TOKEN": "the-first-token", "PERIMETER_COLLECT_DIRECTORY": str(ansible.folder / "logs"),
+    }  # fmt: skip
+    run = ansible.program(
+        "ansible-playbook", "-i", "localhost,", "-vvv", "-e", f"@{secrets}", str(playbook), environment=around
+    )
+    assert run.status == 0, run.output
+    assert lines(ansible.folder / "logs" / "second")
+    assert "canary-second-token" not in run.output

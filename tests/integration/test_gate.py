@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -70,6 +71,8 @@ class Gate:
     def document(self) -> dict[str, Any]:
         """What a job reads."""
         content: dict[str, Any] = json.loads((self.directory / "gate.json").read_text(encoding="utf-8"))
+        schema = json.loads((ROOT / "docs/schemas/gate/gate.json").read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator(schema).validate(content)
         return content
 
 
@@ -117,10 +120,11 @@ def test_each_end_of_a_scan_gives_the_verdict_of_its_application(gate: Gate) -> 
     ends: list[Any] = [nothing, *list(ENDS)[1:], nothing]
     gate.sandbox.qualys.next_scan_outcome(*ends)
     # A waiver of an application that allows no conclusion; that it is used is known only once the findings are read.
-    tomorrow = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).date().isoformat()
+    today = dt.datetime.now(dt.UTC).date()
+    created, tomorrow = today.isoformat(), (today + dt.timedelta(days=1)).isoformat()
     waiver = {
         "id": "W1", "match": {"applications": [str(apps[1])]}, "type": "mitigated", "owner": "a", "reason": "b",
-        "ticket": "c", "expires": tomorrow,
+        "ticket": "c", "created": created, "expires": tomorrow,
     }  # fmt: skip
     run = gate(
         gate_webapps=gate.names(len(apps)),

@@ -30,6 +30,7 @@ def main() -> None:
     sys.path.insert(0, tree)
     started = time.monotonic()
     normalise = import_module("ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise")
+    identity = import_module("ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity")
     normaliser = normalise.EventNormaliser()
     url = f"{os.environ['EDGECAST_URL']}/v2/mcc/customers/{os.environ['EDGECAST_ACCOUNT_NUMBER']}/waf/eventlogs"
     page, pages, seen = 1, 1, set()
@@ -44,7 +45,7 @@ def main() -> None:
                 record = normaliser.event(raw)
                 if record["id"] not in seen:
                     seen.add(record["id"])
-                    record["key"], record["content"] = record["id"], normalise.content_of(raw)
+                    record["key"], record["content"] = record["id"], identity.content_of(raw)
                     file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
             pages = body["page_of"]
             page += 1

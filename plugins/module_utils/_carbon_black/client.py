@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import email.utils
 import typing as t
 
 from .._http.errors import BadResponse, NotFound, VendorError
@@ -50,7 +49,6 @@ class CarbonBlackClient:
         self.connection = connection
         self.http = HttpSession(settings, governor=Governor(1), secrets=connection.secrets())
         self._base = f"/containers/v1beta/orgs/{connection.org_key}/inventory/scan_logs"
-        self._date: str | None = None
         self._token = CspToken(connection, self.http) if connection.csp_url else None
         self._api = JsonApi(
             self.http,
@@ -73,11 +71,8 @@ class CarbonBlackClient:
         return (*self.connection.secrets(), *(self._token.fetched if self._token is not None else ()))
 
     def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC; None when there was none."""
-        try:
-            return email.utils.parsedate_to_datetime(self._date).astimezone(dt.UTC) if self._date else None
-        except ValueError:
-            return None
+        """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
+        return self._api.server_time()
 
     def search(self, body: Raw) -> Page:
         """One page of the scan logs (sheet section 4).
@@ -136,12 +131,11 @@ class CarbonBlackClient:
             raise
 
     def _look(self, deep: bool, refused: list[bool] | None = None) -> Look:
-        """What is special here: the service's clock, its rate limit, 500, and a token that may be renewed."""
+        """What is special here: the service's rate limit, 500, and a token that may be renewed."""
         faults = 0
 
         def look(response: Response) -> Verdict | None:
             nonlocal faults
-            self._date = response.headers.get("date") or self._date
             if response.status == 401 and refused is not None:
                 refused.append(True)
                 return ACCEPT

@@ -100,10 +100,13 @@ def _read_pages(
     num_found: int,
 ) -> t.Iterator[list[Raw]]:
     once = yield from _one_pass(client, search, span, rows, num_found)
-    # Rows that are equal in all that identifies them are collapsed. On several pages they may be a shift as well.
+    # Rows that are equal in all that identifies them are collapsed. On several pages they may be a shift as well: rows
+    # of one second have no order of their own, so at the border of two pages one may come twice and another never.
     several = once.rows > len(rows)
     if once.steady and once.rows == once.num_found and (not several or len(once.keys) == once.rows):
         return
+    # On one page there is no border, and there are fewer rows than a page can hold.
+    search = dataclasses.replace(search, rows=MAX_ROWS)
     first = client.search(search.body(0, span))
     again = yield from _one_pass(client, search, span, first.rows, first.num_found)
     if again.rows < again.num_found and len(once.keys | again.keys) < again.num_found:
@@ -127,9 +130,9 @@ def _one_pass(
         keys.update(map(key_of, rows))
         offset += len(rows)
         yield rows
-        if offset >= num_found:
+        if offset >= min(num_found, MAX_ROWS):
             break
-        page = client.search(search.body(offset, span))
+        page = client.search(dataclasses.replace(search, rows=min(search.rows, MAX_ROWS - offset)).body(offset, span))
         rows, num_found = page.rows, page.num_found
         announced.add(num_found)
     return _Pass(keys, offset, num_found, len(announced) == 1)

@@ -154,21 +154,25 @@ class ScanNormaliser:
         return finding
 
     def _counts(self, summary: t.Any) -> tuple[SeverityCounts | None, list[dict[str, t.Any]]]:
-        """Counts for each severity, and the vendor's own words with theirs; one without findings is absent there."""
+        """Counts for each severity, and the vendor's own words with theirs; one without findings is absent there.
+
+        There are no counts when one of the amounts cannot be read: it may be any, and must not pass for none.
+        """
         if not isinstance(summary, dict):
             return None, []
         counts: SeverityCounts = {"critical": 0, "high": 0, "medium": 0, "low": 0, "info": 0, "unknown": 0}
-        listed = []
+        listed, readable = [], True
         for name, value in summary.items():
             amount = whole(value.get("amount") if isinstance(value, dict) else value)
             if amount is None or amount < 0:
                 self._count("amount", name)
+                readable = False
                 continue
             if name not in SEVERITIES:
                 self._count("severity", name)
             counts[SEVERITIES.get(name, "unknown")] += amount
             listed.append({"severity": str(name), "amount": amount})
-        return counts, sorted(listed, key=lambda item: str(item["severity"]))
+        return counts if readable else None, sorted(listed, key=lambda item: str(item["severity"]))
 
     def _count(self, field: str, value: t.Any) -> None:
         # A vendor's new word must not fill the counter with garbage, so it is cut to a name's length.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import email.utils
 import json
 import typing as t
 
@@ -64,7 +63,6 @@ class EdgecastClient:
         self.workers = settings.max_connections
         self.http = HttpSession(settings, secrets=self.secrets())
         self._base = f"/v2/mcc/customers/{connection.account_number}/waf/eventlogs"
-        self._date: str | None = None
         self._api = JsonApi(
             self.http,
             connection.api_url,
@@ -86,11 +84,8 @@ class EdgecastClient:
         return (self.connection.token,)
 
     def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC; None when there was none."""
-        try:
-            return email.utils.parsedate_to_datetime(self._date).astimezone(dt.UTC) if self._date else None
-        except ValueError:
-            return None
+        """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
+        return self._api.server_time()
 
     def page(self, bounds: Bounds, filters: Filters, number: int, page_size: int) -> Page:
         """One page of the events in a span of time (sheet section 2.A).
@@ -151,12 +146,11 @@ class EdgecastClient:
         return [field for field in fields if isinstance(field, dict)]
 
     def _look(self, *, with_filters: bool = False, may_be_empty: bool = False) -> Look:
-        """What is special here: the service's clock, 500 for wrong filters, and answers without a body."""
+        """What is special here: 500 for wrong filters, and answers without a body."""
         faults = 0
 
         def look(response: Response) -> Verdict | None:
             nonlocal faults
-            self._date = response.headers.get("date") or self._date
             if with_filters and response.status == 500:
                 faults += 1
                 if faults > 1:

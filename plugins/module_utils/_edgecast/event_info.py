@@ -17,7 +17,8 @@ from .._records.result import Result
 from .._records.times import parse_time, utc_text
 from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Page, Raw
 from .filters import Filters, check_filters
-from .listing import id_of, read_pages
+from .identity import id_of
+from .listing import read_pages
 from .normalise import EventNormaliser
 
 Options = t.Mapping[str, t.Any]
@@ -34,6 +35,7 @@ class _Found:
     truncated: bool = False
     pages: int | None = None
     bounds: Bounds | None = None
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 def run(params: Options, client: EdgecastClient, check_mode: bool) -> Result:
@@ -61,7 +63,8 @@ def run(params: Options, client: EdgecastClient, check_mode: bool) -> Result:
             "time_from": utc_text(span.start) if span else None,
             "time_to": utc_text(span.end) if span else None,
             "unknown_values": dict(sorted(normaliser.unknown.items())),
-        }
+        },
+        warnings=found.warnings,
     )
 
 
@@ -91,7 +94,7 @@ def _span(params: Options, client: EdgecastClient) -> _Found:
     found = _Found(bounds=bounds)
     seen: set[str] = set()
     limit = params.get("limit")
-    for events in read_pages(client, bounds, filters, page_size):
+    for events in read_pages(client, bounds, filters, page_size, warnings=found.warnings):
         for raw in events:
             key = id_of(raw)
             if key in seen:

@@ -21,8 +21,9 @@ from .._spool.collect import collect
 from .._spool.source import Entry, Identity, Timing, Window
 from .client import Bounds, EdgecastClient, Raw
 from .filters import Filters, check_filters
+from .identity import content_of
 from .listing import read_pages
-from .normalise import SOURCE, EventNormaliser, content_of, time_of
+from .normalise import SOURCE, EventNormaliser, time_of
 
 Options = t.Mapping[str, t.Any]
 
@@ -46,6 +47,7 @@ class EdgecastEvents:
         self._include_raw = params["include_raw"]
         self._lock = threading.Lock()
         self.unknown: collections.Counter[str] = collections.Counter()
+        self.warnings: list[str] = []
         self.identity = Identity(
             source=SOURCE,
             account=client.connection.account_number,
@@ -72,7 +74,7 @@ class EdgecastEvents:
             keep_sensitive=self._keep, include_raw=self._include_raw, raw_as=lambda raw: dumps(raw).decode()
         )
         try:
-            for events in read_pages(self._client, Bounds(start, end), self._filters):
+            for events in read_pages(self._client, Bounds(start, end), self._filters, warnings=self.warnings):
                 yield _entries(normaliser, events, window.start)
         finally:
             with self._lock:
@@ -111,4 +113,5 @@ def run(params: Options, client: EdgecastClient, check_mode: bool) -> Result:
     with _few_collections():
         result = collect(params, source, check_mode=check_mode)
     result.values["unknown_values"] = dict(sorted(source.unknown.items()))
+    result.warnings += sorted(source.warnings)
     return result

@@ -22,7 +22,6 @@ class Field(t.NamedTuple):
         ours: name in our record; ``details.x`` is a member of ``details``, ``sub_events[].x`` of each sub event.
         type: the vendor's type.
         where: ``event`` or ``sub_event``.
-        pushed: name in logs that Edgecast pushes (RTLD, sheet section 9), or None.
         sensitive: whether it may hold passwords or card data, and is left out unless sensitive data is kept.
     """
 
@@ -30,32 +29,31 @@ class Field(t.NamedTuple):
     ours: str
     type: str
     where: str = EVENT
-    pushed: str | None = None
     sensitive: bool = False
 
 
 FIELDS: tuple[Field, ...] = (
     Field("id", "id", "string"),
-    Field("Event ID", "details.event_id", "string", pushed="uuid"),
+    Field("Event ID", "details.event_id", "string"),
     Field("Timestamp", "time", "string"),
-    Field("Epoch Time", "time", "float", pushed="timestamp"),
-    Field("Action Type", "action", "string", pushed="action_type"),
-    Field("Profile Type", "details.profile_type", "string", pushed="waf_profile_type"),
-    Field("Profile Name", "profile", "string", pushed="waf_profile_name"),
-    Field("Instance Name", "details.instance_name", "string", pushed="waf_instance_name"),
-    Field("Rule Message", "message", "string", pushed="rule_message"),
+    Field("Epoch Time", "time", "float"),
+    Field("Action Type", "action", "string"),
+    Field("Profile Type", "details.profile_type", "string"),
+    Field("Profile Name", "profile", "string"),
+    Field("Instance Name", "details.instance_name", "string"),
+    Field("Rule Message", "message", "string"),
     Field("Rule Policy", "details.rule_policy", "string"),
-    Field("Rule Tags", "categories", "string", pushed="rule_tags"),
-    Field("Sub Event Count", "details.sub_event_count", "integer", pushed="sub_events_count"),
-    Field("Sub Events", "sub_events", "array", pushed="sub_events"),
-    Field("Client IP", "client_ip", "string", pushed="client_ip"),
-    Field("Country Code", "country", "string", pushed="client_country_code"),
-    Field("Country Name", "details.country_name", "string", pushed="client_country"),
-    Field("City Name", "details.city", "string", pushed="client_city"),
-    Field("Host", "host", "string", pushed="host"),
-    Field("URL", "url", "string", pushed="url"),
-    Field("User Agent", "user_agent", "string", pushed="user_agent"),
-    Field("Referer", "referer", "string", pushed="referer"),
+    Field("Rule Tags", "categories", "string"),
+    Field("Sub Event Count", "details.sub_event_count", "integer"),
+    Field("Sub Events", "sub_events", "array"),
+    Field("Client IP", "client_ip", "string"),
+    Field("Country Code", "country", "string"),
+    Field("Country Name", "details.country_name", "string"),
+    Field("City Name", "details.city", "string"),
+    Field("Host", "host", "string"),
+    Field("URL", "url", "string"),
+    Field("User Agent", "user_agent", "string"),
+    Field("Referer", "referer", "string"),
     Field("Referrer", "referer", "string"),
     Field("Acl ID", "details.acl_id", "string"),
     Field("Acl Name", "details.acl_name", "string"),
@@ -100,7 +98,6 @@ COMPUTED = ("total_score", "sqli_score", "xss_score")
 
 EVENT_NAMES = frozenset(field.vendor for field in FIELDS if field.where == EVENT)
 SUB_EVENT_NAMES = frozenset(field.vendor for field in FIELDS if field.where == SUB_EVENT)
-PUSHED: dict[str, str] = {field.pushed: field.vendor for field in FIELDS if field.pushed}
 
 ACTIONS: dict[str, Action] = {
     "BLOCK_REQUEST": "blocked",

@@ -11,9 +11,10 @@ import datetime as dt
 import typing as t
 
 from .._http.errors import IncompleteRead
-from .._records.codec import dumps_sorted
+from .._records.times import utc_text
 from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Page, Raw
 from .filters import Filters
+from .identity import id_of
 
 MAX_PAGES = 50
 """A span with more pages is read in halves: the longer the paging, the likelier it shifts."""
@@ -24,55 +25,86 @@ _OVERLAP = dt.timedelta(seconds=1)
 """Whether bounds are inclusive is not certain, so halves overlap by one second; whoever reads them goes by id."""
 
 
-def id_of(raw: Raw) -> str:
-    """Identity of an event: ``id``, else ``Event ID``, else its content."""
-    for name in ("id", "Event ID"):
-        value = raw.get(name)
-        if value and isinstance(value, (str, int)):
-            return str(value)
-    return dumps_sorted(raw).decode("utf-8", "replace")
-
-
 def read_pages(
-    client: EdgecastClient, bounds: Bounds, filters: Filters, page_size: int = MAX_PAGE_SIZE
+    client: EdgecastClient,
+    bounds: Bounds,
+    filters: Filters,
+    page_size: int = MAX_PAGE_SIZE,
+    *,
+    warnings: list[str] | None = None,
 ) -> t.Iterator[list[Raw]]:
     """Every event of a span. One may come more than once.
 
-    Pages are read one after the other. When events arrive or vanish meanwhile the pages shift, and all are read once
-    more.
+    Pages are read one after the other, and all of them once more when they shifted: when the number of pages changed,
+    an event of one page came again in another, a page before the last was not full, or the events do not fit the pages.
+    A few events that vanish from pages that were read already, and leave the number of pages as it was, are seen only
+    in the second reading, by comparison with the first. The service drops nothing but events of more than 30 days ago,
+    which the collector does not ask for.
+
+    Args:
+        client: the account.
+        bounds: the span.
+        filters: field name to the values that match.
+        page_size: 1 to 1000.
+        warnings: takes what is worth to be told.
 
     Raises:
-        IncompleteRead: the number of events does not fit the announced pages, twice.
+        IncompleteRead: the pages shifted in both readings, or the events do not fit the announced pages.
     """
     first = client.page(bounds, filters, 1, page_size)
     width = bounds.end - bounds.start
     if first.page_of > MAX_PAGES and width > _NARROW:
         middle = bounds.start + dt.timedelta(seconds=int(width.total_seconds()) // 2)
-        yield from read_pages(client, Bounds(middle - _OVERLAP, bounds.end), filters, page_size)
-        yield from read_pages(client, Bounds(bounds.start, middle), filters, page_size)
+        later, earlier = Bounds(middle - _OVERLAP, bounds.end), Bounds(bounds.start, middle)
+        yield from read_pages(client, later, filters, page_size, warnings=warnings)
+        yield from read_pages(client, earlier, filters, page_size, warnings=warnings)
         return
-    yield from _read_span(client, bounds, filters, page_size, first)
+    warning = yield from _read_span(client, bounds, filters, page_size, first)
+    if warning is not None and warnings is not None:
+        warnings.append(warning)
 
 
 def _read_span(
     client: EdgecastClient, bounds: Bounds, filters: Filters, page_size: int, first: Page | None
-) -> t.Iterator[list[Raw]]:
+) -> t.Generator[list[Raw], None, str | None]:
+    """The pages of a span, then a warning, or None."""
     once = yield from _one_pass(client, bounds, filters, page_size, first)
-    if once.steady and _fits(len(once.ids), once.page_of, page_size):
-        return
+    if once.whole and once.steady and _fits(once.events, once.page_of, page_size):
+        return None
     again = yield from _one_pass(client, bounds, filters, page_size, None)
-    if not any(_fits(len(ids), again.page_of, page_size) for ids in (again.ids, once.ids | again.ids)):
+    same = again.ids == once.ids and again.events == once.events > len(once.ids)
+    if same and again.whole and _fits(again.events, again.page_of, page_size):
+        # No shift repeats itself to the event, so the service does have several events under one id.
+        return (
+            f"Edgecast sent {again.events} events but only {len(again.ids)} ids for"
+            f" {utc_text(bounds.start)} to {utc_text(bounds.end)}, twice: several events share an id."
+        )
+    # Events that arrive repeat others and hide none; when there are fewer than before, some may have been passed over.
+    arrived = again.whole and again.events >= len(once.ids)
+    if not arrived or not any(_fits(len(ids), again.page_of, page_size) for ids in (again.ids, once.ids | again.ids)):
         raise IncompleteRead(
             f"Edgecast announced {again.page_of} pages of {page_size} and sent {len(again.ids)} events, twice.",
             hint="Try again: events arrive or vanish while they are read.",
         )
+    return None
 
 
 class _Pass(t.NamedTuple):
-    """What one way through the pages came to."""
+    """What one way through the pages came to.
+
+    Attributes:
+        ids: numbers that stand for the ids.
+        events: how many were sent, repeats included.
+        page_of: how many pages were announced in the end.
+        whole: no page before the last was short, none was another than the one that was asked for, and the number of
+            pages did not fall.
+        steady: the number of pages stayed as it was, and no event of one page came again in another.
+    """
 
     ids: set[int]
+    events: int
     page_of: int
+    whole: bool
     steady: bool
 
 
@@ -81,21 +113,29 @@ def _one_pass(
 ) -> t.Generator[list[Raw], None, _Pass]:
     # Numbers instead of texts: fifty pages of ids would be megabytes for each span that is read.
     ids: set[int] = set()
-    announced: set[int] = set()
-    number = 0
+    announced: list[int] = []
+    events = number = 0
+    whole = steady = True
     while True:
         number += 1
         page = first or client.page(bounds, filters, number, page_size)
         first = None
-        announced.add(page.page_of)
+        announced.append(page.page_of)
         before = len(ids)
         if page.number == number:
-            ids.update(hash(id_of(raw)) for raw in page.events)
+            own = {hash(id_of(raw)) for raw in page.events}
+            ids |= own
+            steady = steady and len(ids) - before == len(own)
+            whole = whole and (len(page.events) >= page_size or number >= page.page_of)
+            events += len(page.events)
             yield page.events
+        else:
+            whole = False
         # Nothing new: there is nothing, it is another page than the one that was asked for, or the pages moved by more
         # than their size. Which of them, the count will show.
         if len(ids) == before or number >= page.page_of:
-            return _Pass(ids, page.page_of, len(announced) == 1)
+            whole = whole and announced == sorted(announced)
+            return _Pass(ids, events, page.page_of, whole, steady and len(set(announced)) == 1)
 
 
 def _fits(events: int, page_of: int, page_size: int) -> bool:

@@ -13,11 +13,9 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import functools
-import hashlib
 import re
 import typing as t
 
-from .._records.codec import dumps_sorted
 from .._records.model import SCHEMA, Event, Severity, SubEvent
 from .._records.urls import address, path_of
 from .fields import (
@@ -26,15 +24,13 @@ from .fields import (
     COMPUTED,
     DETAILS,
     EVENT_NAMES,
-    PUSHED,
     SEVERITIES,
     SUB_EVENT_NAMES,
     TEXTS,
 )
-from .listing import id_of
+from .identity import Raw, id_of
 
 SOURCE = "edgecast"
-Raw = dict[str, t.Any]
 
 _BLANK: dict[str, t.Any] = {
     "record": "event",
@@ -80,8 +76,6 @@ _SCORES = re.compile(
     r"Total Score:\s*(-?\d{1,9})(?:\s*,\s*SQLi\s*=\s*(-?\d{0,9}))?(?:\s*,\s*XSS\s*=\s*(-?\d{0,9}))?", re.IGNORECASE
 )
 _DEPRECATED = ("Rule ID", "Rule Severity", "Matched On", "Matched Value", "Matched Data")
-_CONTENT_WITHOUT = "Epoch Time"
-"""A binary float with noise: no evidence of a change as long as there is a Timestamp."""
 
 
 class EventNormaliser:
@@ -245,7 +239,7 @@ def whole(value: t.Any) -> int | None:
 
 
 def _texts(value: t.Any) -> list[str]:
-    """Tags come as one text, and in pushed logs as a list."""
+    """Tags come as one text, or as a list."""
     if isinstance(value, list):
         return [found for found in map(text, value) if found is not None]
     one = text(value)
@@ -278,16 +272,3 @@ def time_of(raw: Raw) -> dt.datetime | None:
         return dt.datetime.fromtimestamp(float(epoch), dt.UTC) if epoch is not None else None
     except (TypeError, ValueError, OverflowError, OSError):
         return None
-
-
-def content_of(raw: Raw) -> str:
-    """16 hexadecimal digits of what the vendor says, whatever the order of its keys and the noise of its floats."""
-    if "Timestamp" in raw and _CONTENT_WITHOUT in raw:
-        raw = raw.copy()
-        del raw[_CONTENT_WITHOUT]
-    return hashlib.blake2b(dumps_sorted(raw), digest_size=8).hexdigest()
-
-
-def from_pushed(pushed: Raw) -> Raw:
-    """An event of the logs that Edgecast pushes, under the names of the event log (sheet section 9)."""
-    return {PUSHED.get(name, name): value for name, value in pushed.items()}

@@ -36,6 +36,10 @@ SOURCE = "indusface"
 SHOWN = 40
 """Characters of an unknown word that are counted apart: it may be anything."""
 
+MOST_WORDS = 100
+"""Unknown words that are counted apart, as each of them may be anything; all others are counted together."""
+OTHERS = "others"
+
 
 class ScanLogNormaliser:
     """Turns the vendor's scan logs into ours. It counts what it does not know.
@@ -63,12 +67,12 @@ class ScanLogNormaliser:
         fields = row.fields
         self._count_foreign(fields, SCAN_LOG)
         if row.odd:
-            self.unknown["Vulnerabilities"] += row.odd
+            self._count("Vulnerabilities", row.odd)
         native = text(fields.get("ScanStatus"))
         status, reason, conclusive = self._known("ScanStatus", native, SCAN_STATUSES, ("unknown", None, False))
         service_type = text(fields.get("ServiceType"))
         if service_type not in SERVICE_TYPES:
-            self.unknown[f"ServiceType={(service_type or '')[:SHOWN]}"] += 1
+            self._count(f"ServiceType={(service_type or '')[:SHOWN]}")
         seal = text(fields.get("SealStatus"))
         record = {
             "record": "scan",
@@ -179,20 +183,23 @@ class ScanLogNormaliser:
     def _midnight(self, name: str, value: t.Any) -> str | None:
         day = day_of(value)
         if day is None:
-            self.unknown[name] += 1
+            self._count(name)
             return None
         return f"{day.isoformat()}T00:00:00Z"
 
     def _known(self, name: str, word: str | None, table: t.Mapping[str, t.Any], otherwise: t.Any) -> t.Any:
         found = table.get(letters(word))
         if found is None:
-            self.unknown[f"{name}={(word or '')[:SHOWN]}"] += 1
+            self._count(f"{name}={(word or '')[:SHOWN]}")
             return otherwise
         return found
 
+    def _count(self, word: str, times: int = 1) -> None:
+        self.unknown[word if word in self.unknown or len(self.unknown) < MOST_WORDS else OTHERS] += times
+
     def _count_foreign(self, fields: Raw, table: t.Mapping[str, t.Any]) -> None:
         for name in fields.keys() - table.keys():
-            self.unknown[f"field {name[:SHOWN]}"] += 1
+            self._count(f"field {name[:SHOWN]}")
 
 
 def _counts(alerts: list[Raw]) -> SeverityCounts:

@@ -46,8 +46,9 @@ class ScanLogSource:
         )
         self.identity = Identity(
             source=SOURCE,
-            # The access key names the account, and changes with each rotation: the address is all that stays.
-            account=client.connection.api_url,
+            # The access key names the account, and changes with each rotation: the address is all that stays, and
+            # what the user calls the account.
+            account=" ".join(filter(None, (client.connection.api_url, (params.get("account") or "").strip()))),
             stream="scan_logs",
             parameters={"sensitive": params["sensitive"], "include_raw": params["include_raw"]},
         )

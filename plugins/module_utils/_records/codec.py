@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import typing as t
 
 try:
@@ -17,6 +18,13 @@ except ImportError:
     HAS_ORJSON = False
 else:
     HAS_ORJSON = True
+
+
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG = b"0" * 19
+"""Integers with fewer digits fit in 64 bits, whatever their sign."""
+_SMALL = re.compile(rb"[0-9]e-[0-9](?![0-9])|0\.0000")
+"""How orjson writes numbers nearer to zero than 0.0001; the standard library writes them as 1e-05."""
 
 
 def _refuse_constant(word: str) -> t.NoReturn:
@@ -36,7 +44,8 @@ def loads(data: bytes) -> t.Any:
     Raises:
         ValueError: the data is not one whole JSON document in UTF-8, or is nested too deeply.
     """
-    if HAS_ORJSON:
+    # orjson makes a float of an integer beyond 64 bits, so that an id would lose its last digits.
+    if HAS_ORJSON and _LONG not in data.translate(_ZEROS):
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -52,21 +61,32 @@ def dumps(value: t.Any) -> bytes:
     """One value as compact UTF-8 JSON; text that is not valid Unicode has its bad characters replaced by ``?``."""
     if HAS_ORJSON:
         try:
-            return orjson.dumps(value)
+            data = orjson.dumps(value)
         except orjson.JSONEncodeError:
             # Lone surrogates, or integers beyond 64 bits; the standard library copes with both.
             pass
+        else:
+            if not _differs(data):
+                return data
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "replace")
+
+
+def _differs(data: bytes) -> bool:
+    """Whether the standard library may write other bytes: a small number is in it, or a text that looks like one."""
+    return (b"e-" in data or b"0.0000" in data) and _SMALL.search(data) is not None
 
 
 def dumps_sorted(value: t.Any) -> bytes:
     """As :func:`dumps`, with the keys of every object in order: the same bytes for the same value, for hashing."""
     if HAS_ORJSON:
         try:
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+            data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:
             pass
+        else:
+            if not _differs(data):
+                return data
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
     return text.encode("utf-8", "replace")
 

@@ -11,13 +11,15 @@ import collections
 import datetime as dt
 import typing as t
 
-from .._http.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited
+from .._http.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited, TransportError, VendorError
 from .._records.codec import dumps
 from .._records.result import Result
+from .._records.times import parse_time
 from .._spool.collect import collect, utc_now
 from .._spool.source import Entry, Identity, Timing, Window, content_hash
 from .alert_info import RETENTION, checked_address
 from .client import Listing, Raw, ScutumClient
+from .fields import text
 from .listing import log_time, pages
 from .normalise import SOURCE, AlertNormaliser, DetailState
 
@@ -28,7 +30,7 @@ TIMING = Timing(
     lag=dt.timedelta(minutes=1),
     overlap=dt.timedelta(minutes=5),
     # Each window costs a call at least, of 25 in five minutes: with windows of an hour, a first week would be 168.
-    window=dt.timedelta(hours=12),
+    window=dt.timedelta(days=2),
     retention=RETENTION,
     margin=dt.timedelta(hours=1),
 )
@@ -43,12 +45,18 @@ class AlertSource:
     never makes a record look changed the next time.
     """
 
-    def __init__(self, client: ScutumClient, params: Options) -> None:
+    def __init__(self, client: ScutumClient, params: Options, clock: t.Callable[[], dt.datetime] = utc_now) -> None:
         who = client.connection
         self._client = client
         self._ip = checked_address(params.get("ip"))
         self._details = params["details"]
         self._left = _details_limit(params)
+        self._until = _end_of_backfill(params)
+        self._clock = clock
+        self._reached: dt.datetime | None = None
+        self._windows = self._pages = 0
+        self._rows: dict[str, Raw] = {}
+        self.refused: str | None = None
         self._normaliser = AlertNormaliser(
             who.host,
             who.id,
@@ -81,8 +89,13 @@ class AlertSource:
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
         """The alerts of the window, oldest first. The bounds of Scutum are those of the window: from, not to."""
+        self._reached = max(self._reached or window.end, window.end)
+        self._windows += 1
         for page in pages(self._client, Listing("asc", window.start, window.end, self._ip)):
-            yield [self._entry(row, window) for row in page.rows]
+            self._pages += 1
+            entries = [self._entry(row, window) for row in page.rows]
+            self._rows = {entry.key: row for entry, row in zip(entries, page.rows, strict=True)}
+            yield entries
 
     def _entry(self, row: Raw, window: Window) -> Entry:
         event = self._normaliser.event(row)
@@ -105,25 +118,46 @@ class AlertSource:
         if raw is None:
             event["details"]["detail"] = state
             return entry
-        return entry._replace(record=self._normaliser.event(raw, state))
+        # What the detail leaves out, the list said.
+        whole = self._rows.get(entry.key, {}) | {name: value for name, value in raw.items() if value is not None}
+        return entry._replace(record=self._normaliser.event(whole, state))
 
     def _detail(self, log_id: str) -> tuple[Raw | None, DetailState]:
-        if self._left == 0 or not self._client.has_spare_call():
+        if self._left == 0 or not self._client.has_spare_call(self._still_needed()):
             return None, "skipped"
         if self._left is not None:
             self._left -= 1
         try:
-            raw = self._client.detail(log_id)
+            raw = self._client.detail(log_id, spare=True)
         except AuthenticationFailed:
             raise
         except RateLimited:
+            self._left = 0
             return None, "skipped"
-        except PerimeterError:
+        except PerimeterError as error:
             # An alert without its detail is better than none: only the detail is given up, and it is counted.
+            forbidden = isinstance(error, VendorError) and error.code == "403"
+            if forbidden or isinstance(error, TransportError):
+                # The next ones would fare no better, and cost calls that the logs themselves need.
+                self._left, self.refused = 0, error.message
             return None, "failed"
         if raw is None:
             return None, "not_found"
-        return (raw, "read") if raw.get("log_id") == log_id else (None, "failed")
+        return (raw, "read") if text(raw.get("log_id")) == log_id else (None, "failed")
+
+    def _still_needed(self) -> int:
+        """How many calls the windows that follow will cost, as far as those before tell."""
+        end = self._until or self._client.server_time() or self._clock()
+        if self._reached is None or self._reached >= end:
+            return 0
+        return -((self._reached - end) // self.timing.window) * max(1, -(-self._pages // self._windows))
+
+
+def _end_of_backfill(params: Options) -> dt.datetime | None:
+    try:
+        return parse_time(str((params.get("backfill") or {})["to"]))
+    except (KeyError, ValueError):
+        return None  # the collector checks the option
 
 
 def _details_limit(params: Options) -> int | None:
@@ -139,10 +173,12 @@ def run(
     params: Options, client: ScutumClient, check_mode: bool, clock: t.Callable[[], dt.datetime] = utc_now
 ) -> Result:
     """Logic of ``scutum_alert_export``."""
-    source = AlertSource(client, params)
+    source = AlertSource(client, params, clock)
     result = collect(params, source, check_mode=check_mode, clock=clock)
     result.values["details"] = {state: source.counts[state] for state in ("read", "skipped", "not_found", "failed")}
     result.values["unknown_values"] = source.unknown_values
     if source.counts["failed"]:
         result.warnings.append(f"{source.counts['failed']} details could not be read; the alerts were written without.")
+    if source.refused:
+        result.warnings.append(f"Details were given up for this run: {source.refused}")
     return result

@@ -85,6 +85,11 @@ def _listing(params: Options, now: dt.datetime, warnings: list[str]) -> Listing:
     start = parse(params["from"], "from") if params.get("from") else None
     end = parse(params["to"], "to") if params.get("to") else whole_second(now)
     oldest = whole_second(now) - RETENTION
+    if start is not None and end <= oldest:
+        raise OptionError(
+            f"to ({utc_text(end)}) is more than a year ago, and Scutum keeps the logs of the past year.",
+            hint=f"What is kept begins at {utc_text(oldest)}.",
+        )
     if start is not None and start < oldest:
         warnings.append(
             "from is more than a year ago. Scutum keeps the logs of the past year,"

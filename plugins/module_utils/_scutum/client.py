@@ -11,9 +11,11 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from .._http.errors import BadResponse, NotFound
+from .._http.errors import BadResponse, NotFound, RateLimited, VendorError
 from .._http.governor import Governor
 from .._http.jsonapi import JsonApi
+from .._http.response import Response
+from .._http.retry import Verdict
 from .._http.session import HttpSession
 from .._http.settings import HttpSettings, settings_from
 from .._records.codec import dumps, loads
@@ -91,6 +93,7 @@ class ScutumClient:
         self.max_wait = settings.max_wait
         self.governor = Governor(1, calls=CALLS, per_seconds=PER_SECONDS)
         self.http = session(settings, governor=self.governor, secrets=self.secrets())
+        self._listed = False
         self._api = JsonApi(
             self.http,
             connection.api_url,
@@ -124,27 +127,57 @@ class ScutumClient:
             BadResponse: the answer is not a page, or says that more follows without saying where.
         """
         query = (*self._who(), *listing.query())
-        return _page(self._api.get(LIST, (*query, ("marker", marker)) if marker else query))
+        answer = self._api.get(LIST, (*query, ("marker", marker)) if marker else query)
+        self._listed = True
+        return _page(answer)
 
-    def detail(self, log_id: str) -> Raw | None:
-        """One alert with its recorded request and response; None when it does not exist, or is older than a year."""
+    def detail(self, log_id: str, *, spare: bool = False) -> Raw | None:
+        """One alert with its recorded request and response; None when it does not exist, or is older than a year.
+
+        Args:
+            log_id: its id.
+            spare: the run can do without it. Then a fault of the service or its wish to slow down is not met with
+                another try, and when a list was read before, a 403 is about this call and not about the credentials.
+
+        Raises:
+            VendorError: it was refused; ``code`` is the status.
+            RateLimited: the service asked to slow down, or ``max_wait`` is used up.
+        """
         try:
-            answer = self._api.get(DETAIL, (*self._who(), ("log_id", log_id)))
+            answer = self._api.get(
+                DETAIL, (*self._who(), ("log_id", log_id)), look=self._look_at_spare if spare else None
+            )
         except NotFound:
             return None
         if not isinstance(answer, dict):
             raise BadResponse("Scutum answered a detail call with something that is not an object.")
         return answer
 
-    def has_spare_call(self) -> bool:
+    def _look_at_spare(self, response: Response) -> Verdict | None:
+        status = response.status
+        if status == 429:
+            raise RateLimited("Scutum asked to slow down (HTTP 429).", code="429")
+        if status >= 500 or (status == 403 and self._listed):
+            raise VendorError(f"Scutum refused a detail (HTTP {status}).", code=str(status))
+        return None
+
+    def has_spare_call(self, needed: int = 0) -> bool:
         """Whether one more call leaves enough to the calls that matter more.
 
         Either there is room for them before anyone has to wait, or what is left of ``max_wait`` covers their wait.
+
+        Args:
+            needed: how many of those there will be at least.
         """
         budget = self.governor.budget
         left = self.max_wait if budget is None else budget.left
         after = left - self.governor.due_in()
-        return (self.governor.room() or 0) > RESERVED or after >= max(PER_SECONDS, self.max_wait / 2)
+        room, reserved = self.governor.room() or 0, max(RESERVED, needed)
+        if room > reserved:
+            return True
+        # A wait that is begun takes a whole span at worst, and a little more.
+        later = CALLS * int(after // (PER_SECONDS + 1))
+        return after >= max(PER_SECONDS, self.max_wait / 2) and room + later > reserved
 
     def _who(self) -> tuple[tuple[str, str], ...]:
         return ("host", self.connection.host), ("id", self.connection.id)
@@ -157,7 +190,13 @@ def _page(answer: t.Any) -> Page:
     count = answer.get("count")
     whole = not isinstance(count, int) or count == len(rows)
     # Only "truncated" ends the pages: a marker may be there although nothing follows (sheet section 2.4).
-    if answer.get("truncated") is not True:
+    truncated = answer.get("truncated")
+    if not isinstance(truncated, bool):
+        raise BadResponse(
+            "Scutum does not say whether more logs follow: truncated is neither true nor false.",
+            hint="Nothing of this window was kept. Try again later.",
+        )
+    if not truncated:
         return Page(rows, None, whole)
     marker = answer.get("next_marker")
     if not isinstance(marker, str) or not marker:

@@ -23,6 +23,10 @@ SOURCE = "scutum"
 SHOWN = 40
 """Characters of the name of an unknown field that are counted: it may be anything."""
 
+MOST_WORDS = 100
+"""Unknown words that are counted apart, as each of them may come from an attacker; all others are counted together."""
+OTHERS = "others"
+
 DetailState = t.Literal["read", "not_asked", "not_found", "skipped", "failed"]
 """What became of the detail: ``skipped`` when the budget of calls had none left for it."""
 
@@ -86,7 +90,7 @@ class AlertNormaliser:
             if reader is not None:
                 record[reader[0]] = reader[1](value)
             elif vendor not in FIELDS:
-                self.unknown[f"field {vendor[:SHOWN]}"] += 1
+                self._count(f"field {vendor[:SHOWN]}")
         record["id"] = record["id"] or ""
         self._add_time(record, raw.get("ts"))
         self._add_action(record, raw.get("block"))
@@ -106,10 +110,13 @@ class AlertNormaliser:
             record["raw"] = self._raw_as(raw)
         return t.cast(Event, record)
 
+    def _count(self, word: str) -> None:
+        self.unknown[word if word in self.unknown or len(self.unknown) < MOST_WORDS else OTHERS] += 1
+
     def _add_time(self, record: dict[str, t.Any], ts: t.Any) -> None:
         moment = log_time(ts)
         if moment is None:
-            self.unknown["ts"] += 1
+            self._count("ts")
         else:
             record["time"] = utc_text(moment)
 
@@ -119,7 +126,7 @@ class AlertNormaliser:
             record["action_native"] = "true" if block else "false"
         else:
             record["action_native"] = text(block)
-            self.unknown["block"] += 1
+            self._count("block")
 
     def _add_target(self, record: dict[str, t.Any], uri: str | None) -> None:
         if uri is None:

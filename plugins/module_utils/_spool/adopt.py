@@ -23,7 +23,7 @@ from .._records.times import parse_time
 from .._state.files import reason
 from .files import Segment, list_segments
 from .keys import KeyTable, content_digest, key_digest
-from .plan import SECOND, ceil, reread_from
+from .plan import SECOND, ceil, horizon, oldest, reread_from
 from .position import Position
 from .source import Timing, Window
 
@@ -115,6 +115,31 @@ def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[
     gone = [name for name in position.tail if not (dest / name).exists()]
     position.tail = sorted(segment.name for segment in present)
     return [segment.name for segment in fresh], gone
+
+
+def set_back(position: Position, dest: pathlib.Path, now: dt.datetime, timing: Timing) -> None:
+    """Move a position that lies in the future back to what the segments prove.
+
+    A clock that was ahead had windows committed that were not over. What a segment holds is no younger than the time at
+    which it was written, whatever the clock said then; and windows are committed in their order. So everything before
+    the start of the newest segment was read when it was over, and what comes after may not have been.
+
+    Raises:
+        FileError: the directory cannot be read.
+    """
+    segments = list_segments(dest)
+    end, edge = horizon(now, timing), oldest(now, timing)
+    # A gap's segment has no span, and says only that nothing was read.
+    starts = [item.window.start for item in segments if item.window.start < min(item.window.end, end)]
+    proven = min(max([position.origin, *starts]), end)
+    if edge is not None:
+        proven = min(max(proven, edge), end)
+    position.committed_until = proven
+    position.origin = min(position.origin, proven)
+    # The keys in memory are not all that can come again now.
+    position.keys_since = max([proven, *(upper(item, timing) for item in segments)])
+    since = reread_from(proven, position.origin, timing)
+    position.tail = sorted(item.name for item in _touching(dest, since, None, timing))
 
 
 def _take_gap(position: Position, gap: dict[str, t.Any]) -> None:

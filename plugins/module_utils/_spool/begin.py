@@ -10,7 +10,9 @@ The rules, which the documentation of ``first_run`` repeats:
 - Without a position nobody knows up to when the stream was collected. ``fail`` refuses.
 - ``lookback`` begins that long before now. When the directory holds segments, it begins no later than where they end,
   and each window is compared with what they hold, so that nothing is written twice.
-- ``now`` begins now. When the directory holds segments, the time between their end and now is a gap, told as such.
+- ``now`` begins now. When the directory was collected before, the time between then and now is a gap, told as such.
+- A directory that only a backfill wrote to was never collected, so the first run in it is a first run.
+- Nothing that ``retain_days`` removed is ever asked for again.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from .._http.errors import StateError
 from .._records.times import utc_text
 from .adopt import upper
 from .files import Segment, list_segments
+from .kept import Kept, not_before
 from .options import Options
 from .plan import SECOND, floor, horizon, oldest
 from .position import Position, PositionFile
 from .source import Identity
 from .stream import Stream, check_same, describe, identity_hash, new_owner, read_stream
 
+_OTHER = "Give the directory of before, or give this stream a state_dir of its own."
 _LOST = "If it is gone for good, say with first_run where to begin: lookback writes nothing twice."
 
 
@@ -42,6 +46,7 @@ class Beginning:
         first: no window was ever committed, so the start may still be corrected.
         unmarked: the directory has no hidden file yet.
         warning: what the user should know, or None.
+        known_until: segments that a backfill wrote hold records of before this; None when there are none.
         skip: the time from the position until now is given up, as the position was lost and ``first_run`` is ``now``.
     """
 
@@ -51,6 +56,7 @@ class Beginning:
     unmarked: bool
     warning: str | None = None
     skip: bool = False
+    known_until: dt.datetime | None = None
 
 
 def held_stream(dest: pathlib.Path, identity: Identity) -> Stream | None:
@@ -75,8 +81,17 @@ def new_stream(identity: Identity, owner: str | None = None) -> Stream:
     return Stream(identity_hash(identity), owner or new_owner(), describe(identity))
 
 
-def begin(place: PositionFile, options: Options, identity: Identity, now: dt.datetime) -> Beginning:
+def begin(
+    place: PositionFile, options: Options, identity: Identity, now: dt.datetime, kept: Kept | None = None
+) -> Beginning:
     """Find out where to begin; writes nothing.
+
+    Args:
+        place: the position.
+        options: where the stream stands.
+        identity: the stream.
+        now: the present, UTC.
+        kept: what the directory remembers.
 
     Raises:
         StateError: there is no position and ``first_run`` is ``fail``, or the position belongs to another directory.
@@ -85,7 +100,10 @@ def begin(place: PositionFile, options: Options, identity: Identity, now: dt.dat
     held = held_stream(options.dest, identity)
     segments = list_segments(options.dest)
     if position is None:
-        return _first(place, options, identity, now, held, segments)
+        return _lost(place, options, now, held or new_stream(identity), segments, kept) or _first(
+            place, options, now, held, new_stream(identity), segments
+        )
+    position.origin = not_before(position.origin, kept)
     fresh = position.generation == 0 and not segments
     check_owner(place, options.dest, position, held, fresh=fresh)
     return Beginning(position, held or new_stream(identity, position.owner), fresh, held is None)
@@ -102,12 +120,12 @@ def check_owner(
     if held is None and not fresh:
         raise StateError(
             f"dest: {dest} is not the directory that the position {place.path} belongs to; nothing was touched.",
-            hint="Give the directory of before. If it is gone for good, remove the position and use first_run.",
+            hint=_OTHER,
         )
     if held is not None and held.owner != position.owner:
         raise StateError(
             f"dest: {dest} has another owner than the position {place.path}; nothing was touched.",
-            hint="Give the directory of before, or a state_dir of its own to each directory.",
+            hint=_OTHER,
         )
 
 
@@ -124,46 +142,58 @@ def first_start(options: Options, now: dt.datetime) -> dt.datetime:
 def _first(
     place: PositionFile,
     options: Options,
-    identity: Identity,
     now: dt.datetime,
     held: Stream | None,
+    stream: Stream,
     segments: list[Segment],
 ) -> Beginning:
+    """Nothing was ever collected, although a backfill may have written segments."""
     if options.first_run == "fail":
-        raise _no_position(place, options, segments)
-    stream = held or new_stream(identity)
+        raise StateError(
+            f"There is no position {place.path}, and first_run is fail.",
+            hint="For the first run of a stream, set first_run to lookback or now. If it is not the first, check that"
+            " state_dir and dest are the ones of before.",
+        )
     start = first_start(options, now)
-    if not segments:
-        position = Position(stream.owner, start, start, start)
-        return Beginning(position, stream, True, held is None)
-    last = max(segment.window.end for segment in segments)
-    first = min(segment.window.start for segment in segments)
-    committed = last if options.first_run == "now" else min(start, last)
+    known_until = max((upper(segment, options.timing) for segment in segments), default=None)
+    position = Position((held or stream).owner, start, start, max(start, known_until or start))
+    return Beginning(position, held or stream, True, held is None, known_until=known_until)
+
+
+def _lost(
+    place: PositionFile,
+    options: Options,
+    now: dt.datetime,
+    stream: Stream,
+    segments: list[Segment],
+    kept: Kept | None,
+) -> Beginning | None:
+    """The directory was collected before, so its position is lost; None when it was not."""
+    until = kept.until if kept else None
+    if until is None and (kept is not None or not segments):
+        return None
+    ends = [segment.window.end for segment in segments] + ([until] if until else [])
+    last = max(ends)
+    found = f"{options.dest} was collected up to {utc_text(last)} at least"
+    if segments:
+        found = f"{options.dest} holds records up to {utc_text(last)}"
+    if options.first_run == "fail":
+        raise StateError(
+            f"The position {place.path} is missing although {found}; nothing was touched.",
+            hint=f"Check that state_dir is the one of before, on a volume that outlives each run. {_LOST}",
+        )
+    committed = not_before(last if options.first_run == "now" else min(first_start(options, now), last), kept)
+    first = min((segment.window.start for segment in segments), default=committed)
     position = Position(
         stream.owner,
         committed_until=committed,
-        origin=min(first, committed),
+        origin=not_before(min(first, committed), kept),
         # Until the segments end, each window is compared with what they hold, as not all keys fit into memory.
-        keys_since=max(upper(segment, options.timing) for segment in segments),
+        keys_since=max((upper(segment, options.timing) for segment in segments), default=committed),
         tail=[segment.name for segment in segments],
     )
     warning = (
-        f"The position {place.path} was missing although {options.dest} holds records up to {utc_text(last)}. It was"
-        f" begun anew at {utc_text(committed)}, as first_run is {options.first_run}."
+        f"The position {place.path} was missing although {found}. It was begun anew at {utc_text(committed)}, as"
+        f" first_run is {options.first_run}."
     )
     return Beginning(position, stream, False, False, warning, skip=options.first_run == "now")
-
-
-def _no_position(place: PositionFile, options: Options, segments: list[Segment]) -> StateError:
-    if segments:
-        last = max(segment.window.end for segment in segments)
-        return StateError(
-            f"The position {place.path} is missing although {options.dest} holds records up to {utc_text(last)};"
-            " nothing was touched.",
-            hint=f"Check that state_dir is the one of before, on a volume that outlives each run. {_LOST}",
-        )
-    return StateError(
-        f"There is no position {place.path}, and first_run is fail.",
-        hint="For the first run of a stream, set first_run to lookback or now. If it is not the first, check that"
-        " state_dir and dest are the ones of before.",
-    )

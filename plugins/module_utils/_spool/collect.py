@@ -15,6 +15,7 @@ import typing as t
 from .._records.result import Result
 from .._state.directory import state_directory
 from .files import TEMPORARY, check_dest, make_dest, remove_leftovers
+from .kept import KEPT_FILE
 from .live import Live
 from .lock import locked
 from .options import read_options
@@ -22,7 +23,7 @@ from .position import PositionFile
 from .run import Run
 from .source import Source
 from .stream import STREAM_FILE
-from .sweep import backfill
+from .sweep import backfill, check_backfill
 
 LOCK_FILE = ".lock"
 
@@ -63,6 +64,8 @@ def collect(
     run = Run(options, source, state, place, check_mode, clock)
     if options.backfill is None:
         Live(run)  # what refuses, refuses before anything is created
+    else:
+        check_backfill(run)
     if not check_mode:
         make_dest(options)
         place.make_folder()
@@ -70,6 +73,6 @@ def collect(
         for path, what in ((place.lock, "this stream"), (options.dest / LOCK_FILE, f"into {options.dest}")):
             stack.enter_context(locked(path, what, create=not check_mode))
         if not check_mode:
-            remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}."))
+            remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
             remove_leftovers(place.folder, (f".{place.path.name}.",))
         return Live(run).collect() if options.backfill is None else backfill(run, options.backfill)

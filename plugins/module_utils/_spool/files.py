@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import datetime as dt
@@ -30,19 +31,21 @@ _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)(?:-([1-9]\d*))?\.ndjson(?:\.g
 _FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True)
 class Segment:
-    """A segment on the disk, ordered by when it was written.
+    """A segment on the disk.
 
     Attributes:
         written: time of its commit, in nanoseconds since 1970.
         name: path relative to the stream's directory.
         window: the span that its name tells.
+        number: which one of its window it is, from one.
     """
 
     written: int
     name: str
-    window: Window = dataclasses.field(compare=False)
+    window: Window
+    number: int
 
 
 def day_folder(day: dt.date) -> str:
@@ -81,10 +84,25 @@ def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt
             for item in _entries(folder.path):
                 window = window_of(item.name)
                 if window and item.is_file():
-                    found.append(Segment(item.stat().st_mtime_ns, f"{folder.name}/{item.name}", window))
+                    name = f"{folder.name}/{item.name}"
+                    found.append(Segment(item.stat().st_mtime_ns, name, window, number_of(item.name)))
     except OSError as error:
         raise FileError(f"dest: {dest} cannot be read: {reason(error)}.") from error
-    return sorted(found)
+    return _in_order(found)
+
+
+def _in_order(found: list[Segment]) -> list[Segment]:
+    """By time of commit; those of one window by their numbers, which a copy of the directory leaves as they are."""
+    ordered = sorted(found, key=lambda item: (item.written, item.window.end, item.window.start, item.number, item.name))
+    places: dict[Window, list[int]] = collections.defaultdict(list)
+    for place, segment in enumerate(ordered):
+        places[segment.window].append(place)
+    result = list(ordered)
+    for of_window in places.values():
+        segments = sorted((ordered[place] for place in of_window), key=lambda item: item.number)
+        for place, segment in zip(of_window, segments, strict=True):
+            result[place] = segment
+    return result
 
 
 def _entries(folder: str | pathlib.Path) -> list[os.DirEntry[str]]:
@@ -105,6 +123,12 @@ def window_of(name: str) -> Window | None:
     except ValueError:
         return None
     return Window(start, end)
+
+
+def number_of(name: str) -> int:
+    """Which segment of its window a name tells, from one; also for a path."""
+    match = _NAME.fullmatch(name.rpartition("/")[2])
+    return int(match.group(3) or 1) if match else 1
 
 
 def check_dest(dest: pathlib.Path) -> None:

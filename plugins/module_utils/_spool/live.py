@@ -20,9 +20,10 @@ from .._records.model import SCHEMA, Gap
 from .._records.result import Result
 from .._records.times import utc_text
 from . import sweep
-from .adopt import adopt, keys_on_disk, upper_of
+from .adopt import adopt, keys_on_disk, set_back, upper_of
 from .begin import Beginning, begin, first_start
 from .files import window_of, write_failed
+from .kept import Kept, read_kept
 from .keys import KeyTable
 from .plan import SECOND, cut, floor, horizon, oldest, reread_from, windows
 from .reader import Staged
@@ -51,7 +52,8 @@ class Live:
         self._options = run.options
         self._timing = run.options.timing
         now = run.clock()
-        self._beginning: Beginning = begin(run.place, run.options, run.source.identity, now)
+        run.kept = read_kept(run.options.dest)
+        self._beginning: Beginning = begin(run.place, run.options, run.source.identity, now, run.kept)
         self._position = self._beginning.position
         self._now = now
         self._was = self._position.committed_until
@@ -82,14 +84,17 @@ class Live:
                 f"{len(gone)} files of {self._options.dest} are gone that were written lately, {gone[0]} among them."
                 " Their records are not read again: use backfill if they are needed."
             )
-        if position.committed_until > self._now + CLOCK_TOLERANCE:
+        ahead = position.committed_until
+        if ahead > self._now + CLOCK_TOLERANCE:
+            set_back(position, self._options.dest, self._now, self._timing)
             run.warnings.append(
-                f"The position {utc_text(position.committed_until)} is in the future: the clock is or was wrong."
-                " Nothing after it is read before that time has come."
+                f"The position {utc_text(ahead)} is in the future: the clock is or was wrong. It was set back to"
+                f" {utc_text(position.committed_until)}, as far as the segments prove, and what follows is read again;"
+                " nothing is written twice."
             )
         if run.check_mode:
             return
-        if beginning.first or beginning.warning or adopted:
+        if beginning.first or beginning.warning or adopted or ahead != position.committed_until:
             run.place.write(position)
         if beginning.unmarked:
             try:
@@ -113,6 +118,7 @@ class Live:
         if self._beginning.first:
             self._start_at(min(self._position.committed_until, plan.end))
         if plan.probe:
+            self._begin_live()
             self._moved(self._position.committed_until, KeyTable(), [])
         self._windows(planned, None if plan.probe else head, plan.end)
 
@@ -148,11 +154,19 @@ class Live:
 
     def _start_at(self, start: dt.datetime) -> None:
         position = self._position
-        position.committed_until = position.origin = position.keys_since = start
+        position.committed_until = position.origin = start
+        position.keys_since = max(start, self._beginning.known_until or start)
+
+    def _begin_live(self) -> None:
+        """Remember that there was an ordinary run, before anything of it counts."""
+        kept = self._run.kept
+        if kept is None or kept.until is None:
+            self._run.keep(dataclasses.replace(kept or Kept(), until=self._position.committed_until))
 
     def _windows(self, planned: list[Window], head: Head | None, end: dt.datetime) -> None:
         def commit(staged: Staged) -> None:
             until = min(staged.window.end, end)
+            self._begin_live()
             names = self._run.commit_segments(staged, until)
             self._moved(until, staged.keys, names)
 
@@ -165,7 +179,8 @@ class Live:
         seen = self._position.seen
         if window.start >= self._position.keys_since:
             return [seen]
-        return [seen, keys_on_disk(self._options.dest, window, self._timing)]
+        # The segments first, as what was adopted from an older one may have been replaced in a newer one.
+        return [keys_on_disk(self._options.dest, window, self._timing), seen]
 
     def _moved(self, until: dt.datetime, keys: KeyTable, names: list[str]) -> None:
         """Move the position, and forget what cannot come again."""
@@ -199,8 +214,9 @@ class Live:
         }
         told = {"from": gap["from"], "to": gap["to"], "reason": reason}
         names: list[str] = []
+        self._begin_live()
         if not self._run.check_mode:
-            writer = Writer(Window(end, end), self._options)
+            writer = Writer(Window(end, end), self._options, self._run.kept)
             with contextlib.ExitStack() as stack:
                 stack.callback(writer.discard)
                 line = dict(gap) | {"key": f"gap:{gap['from']}", "content": content_hash(told)}
@@ -220,9 +236,13 @@ class Live:
         # What can be read again is needed, whatever its age.
         before = min(before, reread_from(self._position.committed_until, self._position.origin, self._timing))
         stream = stream_id(self._options.dest) or ""
-        removed, waiting, problem = remove_old(self._options.dest, self._run.state, stream, before.date())
-        self._run.removed = len(removed)
-        if problem:
-            self._run.warnings.append(problem)
-        if waiting:
-            self._run.warnings.append(f"retain_days: {len(waiting)} old files stay, as they are not delivered yet.")
+        kept, until = self._run.kept or Kept(), self._position.committed_until
+        found = remove_old(self._options, self._run.state, stream, before.date(), kept, until)
+        self._run.removed = len(found.removed)
+        if found.problem:
+            self._run.warnings.append(found.problem)
+        if found.waiting:
+            self._run.warnings.append(
+                f"retain_days: {len(found.waiting)} old files stay, as they are not delivered yet to"
+                f" {', '.join(found.lagging)}."
+            )

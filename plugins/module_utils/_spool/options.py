@@ -23,6 +23,9 @@ Params = t.Mapping[str, t.Any]
 
 _MODE = re.compile(r"0?[0-7]{3}")
 _OWNER = 0o600
+_LONGEST = dt.timedelta(days=36_500)
+"""A hundred years: a longer time before now may have no date."""
+_FIRST_YEAR = 1970
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,10 @@ def read_options(params: Params, timing: Timing) -> Options:
         OptionError: one of them cannot be acted on.
     """
     retain_days = params.get("retain_days")
-    if retain_days is not None and retain_days < 1:
-        raise OptionError(f"retain_days must be at least 1, not {retain_days}.", hint="Leave it out to keep all files.")
+    if retain_days is not None and not 1 <= retain_days <= _LONGEST.days:
+        raise OptionError(
+            f"retain_days must be from 1 to {_LONGEST.days}, not {retain_days}.", hint="Leave it out to keep all files."
+        )
     lag, overlap = _duration(params, "lag"), _duration(params, "overlap")
     sweep, backfill = _duration(params, "sweep"), _backfill(params.get("backfill"))
     if sweep is not None and backfill is not None:
@@ -80,9 +85,14 @@ def _duration(params: Params, name: str) -> dt.timedelta | None:
     if text is None:
         return None
     try:
-        return dt.timedelta(seconds=parse_duration(str(text)))
-    except (ValueError, OverflowError) as error:
+        duration = dt.timedelta(seconds=parse_duration(str(text)))
+    except OverflowError:
+        duration = dt.timedelta.max
+    except ValueError as error:
         raise OptionError(f"{name}: {error}.") from error
+    if duration > _LONGEST:
+        raise OptionError(f"{name}: {text!r} is longer than a hundred years.", hint="Give a shorter time.")
+    return duration
 
 
 def _backfill(span: t.Mapping[str, str] | None) -> Window | None:
@@ -94,6 +104,8 @@ def _backfill(span: t.Mapping[str, str] | None) -> Window | None:
             ends[name] = parse_time(str(span[name])).replace(microsecond=0)
         except ValueError as error:
             raise OptionError(f"backfill.{name}: {span[name]!r} is not an ISO-8601 date or time.") from error
+    if ends["from"].year < _FIRST_YEAR:
+        raise OptionError(f"backfill.from: {span['from']!r} is before {_FIRST_YEAR}.")
     if ends["from"] >= ends["to"]:
         raise OptionError("backfill.from must be before backfill.to.")
     return Window(ends["from"], ends["to"])

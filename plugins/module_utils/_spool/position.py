@@ -42,7 +42,8 @@ class Position:
         seen: keys and contents of what can be read again.
         tail: names of the segments that hold them. Others of that time are newer than this position.
         gaps: spans that were not read and will not be: from, to, reason.
-        generation: how often it was written; zero as long as no window was committed.
+        generation: how often it was written; zero as long as no window was committed. It is not compared with anything:
+            an older copy of a position does no harm, as the segments tell what came after it.
     """
 
     owner: str

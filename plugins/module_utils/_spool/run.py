@@ -18,6 +18,8 @@ import typing as t
 from .._http.errors import PerimeterError
 from .._records.result import Result
 from .._records.times import utc_text
+from .files import write_failed
+from .kept import Kept, write_kept
 from .keys import KeyTable
 from .options import Options
 from .plan import DAY, floor
@@ -56,6 +58,21 @@ class Run:
     adopted: int = 0
     removed: int = 0
     error: PerimeterError | None = None
+    kept: Kept | None = None
+
+    def keep(self, kept: Kept) -> None:
+        """Replace what the directory remembers; not in check mode.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        self.kept = kept
+        if self.check_mode:
+            return
+        try:
+            write_kept(self.options.dest, kept, mode=self.options.mode)
+        except OSError as error:
+            raise write_failed(self.options.dest, error) from error
 
     def first_page(self, window: Window) -> Head:
         """Ask for the first page of a window.
@@ -113,7 +130,7 @@ class Run:
                 raise Stopped
             # The head's window may have been cut meanwhile, so only its start tells.
             pages = head.pages if head and head.window.start == window.start else iter(self.source.pages(window))
-            writer = Writer(window, self.options)
+            writer = Writer(window, self.options, self.kept)
             reader = WindowReader(window, known(window), remember_from(window), writer, self.source)
             return reader.read(pages, check_mode=self.check_mode, stop=stop)
 
@@ -123,16 +140,17 @@ class Run:
                     commit(staged)
                 finally:
                     staged.writer.discard()
-                self.tally.add(staged.tally)
 
     def commit_segments(self, staged: Staged, until: dt.datetime) -> list[str]:
-        """Give a window's segments their names; in check mode there are none.
+        """Give a window's segments their names, and count its records; in check mode there are no segments.
 
         Raises:
             FileError: a segment could not be written.
         """
         names = staged.writer.commit(until)
         self.segments += names
+        # From here on the records are written, also when the position cannot be.
+        self.tally.add(staged.tally)
         return names
 
     def retained_from(self, now: dt.datetime) -> dt.datetime | None:

@@ -21,6 +21,7 @@ import zlib
 
 from .._state.files import sync_directory
 from .files import TEMPORARY, day_folder, make_folder, segment_name, write_failed
+from .kept import Kept
 from .options import Options
 from .source import Window
 
@@ -65,11 +66,18 @@ class _Part:
 
 
 class Writer:
-    """The segments of one window. Used by one thread at a time; nothing is created before the first line."""
+    """The segments of one window. Used by one thread at a time; nothing is created before the first line.
 
-    def __init__(self, window: Window, options: Options) -> None:
+    Args:
+        window: the span that is being read.
+        options: where and how to write.
+        kept: which names were removed, and are not given again.
+    """
+
+    def __init__(self, window: Window, options: Options, kept: Kept | None = None) -> None:
         self._window = window
         self._options = options
+        self._kept = kept or Kept()
         self._parts: dict[dt.date, _Part] = {}
 
     def write(self, day: dt.date, lines: bytes) -> None:
@@ -117,7 +125,7 @@ class Writer:
         midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
         start = max(self._window.start, midnight)
         span = Window(start, max(start, min(until, midnight + _DAY)))
-        name = _free_name(folder, span, compress=self._options.compress)
+        name = _free_name(folder, span, self._kept.first_number(day), compress=self._options.compress)
         # The order of commits is the order of these times: a changed row is read after the row that it replaces.
         moment = time.time_ns()
         os.utime(path, ns=(moment, moment))
@@ -132,8 +140,7 @@ class Writer:
         self._parts.clear()
 
 
-def _free_name(folder: pathlib.Path, span: Window, *, compress: bool) -> str:
-    number = 1
+def _free_name(folder: pathlib.Path, span: Window, number: int, *, compress: bool) -> str:
     while any((folder / segment_name(span, number, compress=kind)).exists() for kind in (False, True)):
         number += 1
     return segment_name(span, number, compress=compress)

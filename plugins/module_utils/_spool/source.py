@@ -12,7 +12,7 @@ import datetime as dt
 import hashlib
 import typing as t
 
-from .._records.codec import dumps
+from .._records.codec import dumps_sorted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,5 +114,5 @@ class Enriching(t.Protocol):
 
 
 def content_hash(raw: t.Any) -> str:
-    """16 hexadecimal digits of what the vendor sent, as compact JSON in the vendor's order of keys."""
-    return hashlib.blake2b(dumps(raw), digest_size=8).hexdigest()
+    """16 hexadecimal digits of what the vendor sent, as compact JSON with its keys in order, whoever writes it."""
+    return hashlib.blake2b(dumps_sorted(raw), digest_size=8).hexdigest()

@@ -18,13 +18,14 @@ from .._records.times import utc_text
 from .adopt import keys_on_disk
 from .begin import check_owner, held_stream, new_stream
 from .files import list_segments, write_failed
+from .kept import Kept, read_kept
 from .keys import KeyTable
 from .plan import ceil, cut, horizon, oldest, reread_from, windows
 from .position import Position
 from .reader import Staged
 from .run import Head, Run
 from .source import Window
-from .stream import write_stream
+from .stream import Stream, write_stream
 
 
 def sweep(run: Run, position: Position, was: dt.datetime, now: dt.datetime) -> None:
@@ -38,14 +39,15 @@ def sweep(run: Run, position: Position, was: dt.datetime, now: dt.datetime) -> N
     limits += [limit for limit in (oldest(now, timing), run.retained_from(now)) if limit is not None]
     # What retain_days removed cannot be compared any more, and would be written again.
     start, end = ceil(max(limits), timing.granularity), reread_from(was, position.origin, timing)
-    _read_again(run, windows(start, start, end, timing), None, end, position.seen)
+    _read_again(run, windows(start, start, end, timing), None, end)
 
 
-def _read_again(run: Run, planned: list[Window], head: Head | None, end: dt.datetime, seen: KeyTable) -> None:
+def _read_again(run: Run, planned: list[Window], head: Head | None, end: dt.datetime) -> None:
     timing = run.options.timing
 
     def known(window: Window) -> list[KeyTable]:
-        return [seen, keys_on_disk(run.options.dest, window, timing)]
+        # Not what the position remembers: a backfill may have written a newer content since, and files may be gone.
+        return [keys_on_disk(run.options.dest, window, timing)]
 
     def remember_from(window: Window) -> dt.datetime:
         return window.end
@@ -56,6 +58,22 @@ def _read_again(run: Run, planned: list[Window], head: Head | None, end: dt.date
     run.read(planned, head, known, remember_from, commit)
 
 
+def check_backfill(run: Run) -> tuple[Stream | None, Position | None]:
+    """What the directory holds, and the position; writes nothing.
+
+    Raises:
+        StateError: position and directory do not belong together.
+    """
+    options, place = run.options, run.place
+    run.kept = read_kept(options.dest)
+    held = held_stream(options.dest, run.source.identity)
+    position = place.read()
+    if position is not None:
+        fresh = position.generation == 0 and not list_segments(options.dest)
+        check_owner(place, options.dest, position, held, fresh=fresh)
+    return held, position
+
+
 def backfill(run: Run, span: Window) -> Result:
     """Read a span that the user names.
 
@@ -63,14 +81,12 @@ def backfill(run: Run, span: Window) -> Result:
         StateError: position and directory do not belong together.
         FileError: the directory cannot be written.
     """
-    options, place = run.options, run.place
-    held = held_stream(options.dest, run.source.identity)
-    position = place.read()
-    if position is not None:
-        fresh = position.generation == 0 and not list_segments(options.dest)
-        check_owner(place, options.dest, position, held, fresh=fresh)
+    options = run.options
+    held, position = check_backfill(run)
     if held is None and not run.check_mode:
         stream = new_stream(run.source.identity, position.owner if position else None)
+        if run.kept is None:
+            run.keep(Kept())  # segments alone do not make the next run believe that its position was lost
         try:
             write_stream(options.dest, stream, mode=options.mode)
         except OSError as error:
@@ -98,7 +114,7 @@ def _backfill(run: Run, span: Window, position: Position | None) -> None:
     if head:
         end = min(end, horizon(run.service_now(), timing))
         planned = cut(planned, end, timing)
-    _read_again(run, planned, head, end, position.seen if position else KeyTable())
+    _read_again(run, planned, head, end)
 
 
 def _end(run: Run, end: dt.datetime, position: Position | None, now: dt.datetime) -> dt.datetime:

@@ -34,6 +34,12 @@ class ReceiversSettings:
     """How many bulk entries are answered with 429 before one is taken."""
     ack_polls: int = 1
     """How many polls of an acknowledgement say that it is not indexed yet."""
+    item_status: int = 0
+    """Status of every bulk entry, unless 0: an index that is missing or closed, or a right that is."""
+    hook_status: int = 0
+    """Status of every answer of the webhook, unless 0. With a 2xx the records are taken."""
+    hook_statuses: tuple[int, ...] = ()
+    """Statuses of the first answers of the webhook, which takes nothing then."""
 
 
 class Receivers(LogRoom[ReceiversSettings]):
@@ -47,7 +53,9 @@ class Receivers(LogRoom[ReceiversSettings]):
         self.documents: dict[str, dict[str, Any]] = {}
         self.hooks: list[dict[str, Any]] = []
         self.hook_keys: list[str] = []
+        self.queries: list[dict[str, str]] = []
         self._busy = self.settings.busy_items
+        self._first = list(self.settings.hook_statuses)
         self._acks: dict[int, int] = {}
 
     def is_write(self, _method: str, path: str) -> bool:
@@ -58,6 +66,8 @@ class Receivers(LogRoom[ReceiversSettings]):
         """Perform the request."""
         if request.method != "POST":
             return self._json(405, {"text": "The requested URL was not found on this server.", "code": 404})
+        with self.lock:
+            self.queries.append(request.query)
         if len(request.body) > self.settings.max_body:
             return self._json(413, {"message": "too large"})
         if request.path == "/services/collector/ack":
@@ -153,6 +163,9 @@ class Receivers(LogRoom[ReceiversSettings]):
         if self._busy > 0:
             self._busy -= 1
             return answer | {"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "busy"}}
+        if self.settings.item_status:
+            error = {"type": "cluster_block_exception", "reason": f"blocked: {text}"}
+            return answer | {"status": self.settings.item_status, "error": error}
         if self.settings.poison in text:
             return answer | {"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "failed to parse"}}
         if identity in self.documents:
@@ -170,6 +183,11 @@ class Receivers(LogRoom[ReceiversSettings]):
         )
         if request.headers.get("x-perimeter-signature", expected) != expected:
             return self._json(403, {"message": "bad signature"})
+        with self.lock:
+            if self._first:
+                return self._json(self._first.pop(0), {"message": "not now"})
+        if self.settings.hook_status and not 200 <= self.settings.hook_status < 300:
+            return self._json(self.settings.hook_status, {"message": "no"})
         text = request.body.decode()
         is_list = request.headers.get("content-type") == "application/json"
         records = json.loads(text) if is_list else [json.loads(line) for line in text.split("\n")[:-1]]
@@ -180,7 +198,7 @@ class Receivers(LogRoom[ReceiversSettings]):
         with self.lock:
             self.hooks += records
             self.hook_keys.append(request.headers["idempotency-key"])
-        return self._json(200, {"ok": True})
+        return self._json(self.settings.hook_status or 200, {"ok": True})
 
 
 def _concatenated(text: str) -> list[Any]:

@@ -273,3 +273,11 @@ def test_the_clock_of_the_service(sandbox: Sandbox) -> None:
         client.metadata()
         assert client.server_time() == NOW
     assert SECRET not in repr(sandbox.counters.snapshot())
+
+
+@pytest.mark.parametrize("date", ["some day", "Fri, 31 Dec 9999 23:59:59 -2300"])
+def test_a_date_that_is_none_is_no_clock(sandbox: Sandbox, date: str) -> None:
+    sandbox.faults.add({"kind": "status", "status": 200, "body": "{}", "headers": {"Date": date}})
+    with connect(connection(sandbox), {}) as client:
+        client.metadata()
+        assert client.server_time() is None

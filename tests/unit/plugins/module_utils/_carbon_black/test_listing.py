@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import CarbonBlackClient, Page
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.criteria import check_criteria, check_sort
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.export import CarbonBlackScanLogs
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.listing import Search, key_of, read_span
@@ -45,6 +46,36 @@ def test_pages_that_shift_are_read_again(sandbox: Sandbox, action: str, where: s
     sandbox.faults.add({"kind": "mutate_between_pages", "action": action, "where": where, "n": 7, "skip": 3})
     found = set(keys(sandbox))
     assert found >= set(keys(sandbox, rows=10_000))
+
+
+class Ties:
+    """Rows of one second, which stand the other way round at the border of the pages from the second page on."""
+
+    def __init__(self, count: int) -> None:
+        self.names = [f"tag-{number}" for number in range(count)]
+        self.asked: list[tuple[int, int]] = []
+
+    def search(self, body: dict[str, Any]) -> Page:
+        start, rows = body["start"], body["rows"]
+        self.asked.append((start, rows))
+        names = self.names[:]
+        if start:
+            names[start - 1], names[start] = names[start], names[start - 1]
+        found = names[start : start + rows]
+        return Page([{"full_tag": name, "scan_time": "2026-11-19T00:00:00Z"} for name in found], len(names))
+
+
+def test_rows_of_one_second_at_the_border_of_pages_are_not_lost() -> None:
+    ties = Ties(1500)
+    pages = list(read_span(cast(CarbonBlackClient, ties), Search({}), START, END))
+    assert {row["full_tag"] for page in pages for row in page} == set(ties.names)
+    assert ties.asked == [(0, 1000), (1000, 1000), (0, 10_000)]
+
+
+def test_no_page_reaches_beyond_what_the_service_shows() -> None:
+    ties = Ties(9000)
+    list(read_span(cast(CarbonBlackClient, ties), Search({}, rows=7000), START, END))
+    assert ties.asked[:2] == [(0, 7000), (7000, 3000)]
 
 
 def test_a_repeat_across_pages_is_no_loss(sandbox: Sandbox) -> None:

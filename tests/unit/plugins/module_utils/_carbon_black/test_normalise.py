@@ -115,7 +115,7 @@ def test_the_identity_is_tag_digest_time_and_source() -> None:
 
 def test_severities_that_are_not_known_are_kept_and_counted() -> None:
     normaliser = ScanNormaliser()
-    summary = {"CRITICAL": {"amount": 1}, "NEGLIGIBLE": {"amount": 4}, "UNKNOWN": {"amount": 2}, "LOW": {}, "HIGH": 3}
+    summary = {"CRITICAL": {"amount": 1}, "NEGLIGIBLE": {"amount": 4}, "UNKNOWN": {"amount": 2}, "HIGH": 3}
     found = normaliser.scan({"vulnerabilities_summary": summary, "source": "TOMORROW", "new": 1})
     assert found["counts"] == {"critical": 1, "high": 3, "medium": 0, "low": 0, "info": 0, "unknown": 6}
     assert found["details"]["vulnerabilities"] == [
@@ -125,7 +125,16 @@ def test_severities_that_are_not_known_are_kept_and_counted() -> None:
         {"severity": "UNKNOWN", "amount": 2},
     ]
     assert (found["details"]["total"], found["details"]["highest"]) == (10, "critical")
-    assert normaliser.unknown == {"severity=NEGLIGIBLE": 1, "amount=LOW": 1, "source=TOMORROW": 1, "field=new": 1}
+    assert normaliser.unknown == {"severity=NEGLIGIBLE": 1, "source=TOMORROW": 1, "field=new": 1}
+
+
+@pytest.mark.parametrize("amount", [{}, {"amount": None}, {"amount": "3"}, {"amount": -1}, None, 1.5, True])
+def test_an_amount_that_cannot_be_read_may_be_any(amount: Any) -> None:
+    normaliser = ScanNormaliser()
+    found = normaliser.scan({**PAGE, "vulnerabilities_summary": {"CRITICAL": amount, "HIGH": {"amount": 2}}})
+    assert found["counts"] is None
+    assert found["details"]["vulnerabilities"] == [{"severity": "HIGH", "amount": 2}]
+    assert normaliser.unknown == {"amount=CRITICAL": 1}
 
 
 def test_without_a_digest_nothing_is_concluded() -> None:
@@ -188,7 +197,7 @@ def test_no_value_can_stop_it_and_every_record_has_the_same_types(row: dict[str,
     for name in ("name", "reference", "mode", "time", "ended"):
         assert found[name] is None or isinstance(found[name], str), name  # type: ignore[literal-required]
     assert found["counts"] is None or all(count >= 0 for count in found["counts"].values())  # type: ignore[operator]
-    assert found["details"]["total"] == sum((found["counts"] or {}).values())  # type: ignore[arg-type]
+    assert found["counts"] is None or found["details"]["total"] == sum(found["counts"].values())  # type: ignore[arg-type]
     dumps(found)
     dumps(normaliser.malware(row))
     content_of(row)

@@ -293,8 +293,9 @@ def test_the_vendors_words_wherever_they_stand(sandbox: Sandbox, body: str) -> N
         client.page(DAY, {}, 1, 10)
 
 
-def test_a_date_that_is_none_is_no_clock(sandbox: Sandbox) -> None:
-    fault = {"kind": "status", "status": 200, "body": '{"count": 1}', "headers": {"Date": "some day"}}
+@pytest.mark.parametrize("date", ["some day", "Fri, 31 Dec 9999 23:59:59 -2300"])
+def test_a_date_that_is_none_is_no_clock(sandbox: Sandbox, date: str) -> None:
+    fault = {"kind": "status", "status": 200, "body": '{"count": 1}', "headers": {"Date": date}}
     sandbox.faults.add(fault)
     with client_of(sandbox) as client:
         client.count(DAY)

@@ -86,6 +86,18 @@ def test_a_window_that_cannot_be_read_to_its_end_is_an_error(sandbox: Sandbox) -
         entries(sandbox, NOW - HOUR, NOW)
 
 
+def test_events_that_share_an_id_are_told(sandbox: Sandbox) -> None:
+    full = [{"id": str(number)} for number in range(1000)]
+    for events in (full, [{"id": "7", "Host": "other"}]) * 2:
+        body = json.dumps({"page_of": 2, "events": events})
+        sandbox.faults.add({"kind": "status", "status": 200, "body": body})
+    with client_of(sandbox) as client:
+        source = EdgecastEvents(options(), client)
+        found = {(entry.key, entry.content) for page in source.pages(Window(NOW - HOUR, NOW)) for entry in page}
+    assert len(found) == 1001
+    assert ["share an id" in warning for warning in source.warnings] == [True]
+
+
 def test_raw_is_text_in_a_file(sandbox: Sandbox) -> None:
     found = entries(sandbox, NOW - HOUR, NOW, include_raw=True)
     assert [json.loads(entry.record["raw"])["id"] for entry in found] == [entry.key for entry in found]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -29,6 +30,15 @@ def test_all_of_a_span_without_page(sandbox: Sandbox) -> None:
 def test_halves_and_repeats_are_returned_once(sandbox: Sandbox) -> None:
     ids = [event["id"] for event in info(sandbox, **SPAN, page_size=1).values["events"]]
     assert len(ids) == len(set(ids)) == PER_DAY
+
+
+def test_events_that_share_an_id_are_told(sandbox: Sandbox) -> None:
+    for ids in (["a", "b"], ["a"]) * 2:
+        body = {"page_of": 2, "events": [{"id": found} for found in ids]}
+        sandbox.faults.add({"kind": "status", "status": 200, "body": json.dumps(body)})
+    result = info(sandbox, **SPAN, page_size=2)
+    assert [event["id"] for event in result.values["events"]] == ["a", "b"]
+    assert ["share an id" in warning for warning in result.warnings] == [True]
 
 
 def test_one_page_is_that_page_only(sandbox: Sandbox) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -13,12 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import ACTIONS, FIELDS
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise import (
-    EventNormaliser,
-    content_of,
-    from_pushed,
-    time_of,
-)
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity import content_of, id_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise import EventNormaliser, time_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records import codec
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.codec import dumps
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Event, SubEvent
@@ -212,6 +209,18 @@ def test_identity() -> None:
     assert normal({"Host": "h", "URL": "u"})["id"] == normal({"URL": "u", "Host": "h"})["id"] != normal({})["id"]
 
 
+def test_an_event_without_an_id_is_known_by_a_hash_that_tells_nothing() -> None:
+    raw = {name: value for name, value in SHEET.items() if name not in ("id", "Event ID")}
+    raw["URL"] = "https://shop.example.com/?password=hunter2hunter2"
+    event = normal(raw)
+    assert re.fullmatch("[0-9a-f]{32}", event["id"])
+    assert id_of({**raw, "Epoch Time": 1735812299.1200341}) == id_of(dict(reversed(raw.items()))) == event["id"]
+    assert id_of({**raw, "Client IP": "203.0.113.10"}) != event["id"]
+    written = dumps(event).decode()
+    assert "hunter2hunter2" not in written
+    assert "1' or '1'='1" not in written
+
+
 @pytest.mark.parametrize(
     ("raw", "time"),
     [
@@ -310,16 +319,6 @@ def test_content_is_the_same_without_orjson(monkeypatch: pytest.MonkeyPatch) -> 
     before = [content_of(raw) for raw in events]
     monkeypatch.setattr(codec, "HAS_ORJSON", False)
     assert [content_of(raw) for raw in events] == before
-
-
-def test_logs_that_are_pushed_have_other_names() -> None:
-    pushed = {
-        "uuid": "1", "timestamp": 1735812299.120034, "client_ip": "203.0.113.9", "client_country_code": "NL",
-        "action_type": "NOP", "rule_tags": ["A", "B"], "waf_profile_name": "P", "sub_events_count": 0, "host": "h",
-    }  # fmt: skip
-    event = normal(from_pushed(pushed))
-    assert (event["id"], event["time"], event["action"]) == ("1", "2025-01-02T10:04:59.120034Z", "alerted")
-    assert (event["categories"], event["profile"], event["country"], event["host"]) == (["A", "B"], "P", "NL", "h")
 
 
 # Whatever comes

@@ -119,6 +119,7 @@ def test_how_indusface_is_best_asked(indusface: Sandbox) -> None:
         assert (one.timing.granularity, one.timing.window, one.timing.overlap) == (DAY, DAY, 2 * DAY)
         assert (week.timing.window, one.timing.retention, one.timing.parallel) == (7 * DAY, None, 1)
         assert week.identity == one.identity != source_of(client, include_raw=True).identity
+        assert source_of(client, account="").identity == one.identity != source_of(client, account="b").identity
         for secret in client.secrets():
             assert secret not in repr(one.identity)
         with pytest.raises(OptionError, match="chunk_days"):

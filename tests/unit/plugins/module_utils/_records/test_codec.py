@@ -57,10 +57,27 @@ def test_both_libraries_write_data_that_the_other_reads(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [{"a": [1, "ä", None, True]}, "line\u2028", 0.1, 9.8, 1e16, 2**70, "\ud800", "\x7f"])
 def test_both_libraries_write_the_same_bytes(value: Any) -> None:
-    with library(orjson=False):
-        plain = codec.dumps(value)
-    with library(orjson=True):
-        assert codec.dumps(value) == plain
+    same_bytes(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(-0.001, 0.001) | st.integers(-(2**70), 2**70))
+def test_both_libraries_write_and_read_numbers_alike(value: float) -> None:
+    same_bytes({"number": [value, f"e-{value}"]})
+    data = codec.dumps(value)
+    read = []
+    for orjson in (False, True):
+        with library(orjson=orjson):
+            read.append(codec.loads(data))
+    assert read == [value, value]
+    assert type(read[0]) is type(read[1])
+
+
+def same_bytes(value: Any) -> None:
+    for write in (codec.dumps, codec.dumps_sorted):
+        with library(orjson=False):
+            plain = write(value)
+        with library(orjson=True):
+            assert write(value) == plain
 
 
 @both

@@ -153,10 +153,26 @@ def test_a_detail_that_fails_leaves_the_alert(scutum: Sandbox, fault: dict[str, 
     assert counts == {state: 1, "skipped": 59}
     assert whole[0].record["details"]["detail"] == state
     assert [entry.key for entry in whole] == [entry.key for entry in plain]
+    assert len(calls(scutum, DETAIL)) == 1, "no detail is tried twice"
+
+
+@pytest.mark.parametrize("number", [True, False])
+def test_a_detail_adds_to_what_the_list_said(scutum: Sandbox, number: bool) -> None:
+    scutum.switches["scutum_rate_limit"] = 0
+    log_id = 4711 if number else scutum.scutum.alerts[0].log_id
+    with client_of(scutum) as client:
+        source = source_of(client, details="all")
+        row = {"log_id": log_id, "ts": "2026-10-31T12:00:00+09:00", "block": True, "ip": "203.0.113.9"}
+        source._rows = {str(log_id): row}
+        body = json.dumps({"log_id": log_id, "uri": "/x", "ip": None})
+        scutum.faults.add({"kind": "status", "status": 200, "body": body, "match": {"route": DETAIL}})
+        (entry,) = source.enrich([source._entry(row, MONTH)])
+    assert (entry.record["details"]["detail"], entry.record["path"]) == ("read", "/x")
+    assert (entry.record["client_ip"], entry.record["action"]) == ("203.0.113.9", "blocked")
 
 
 def test_refused_credentials_are_no_failed_detail(scutum: Sandbox) -> None:
-    scutum.faults.add({"kind": "status", "status": 403, "match": {"route": DETAIL}})
+    scutum.faults.add({"kind": "status", "status": 401, "match": {"route": DETAIL}})
     with pytest.raises(AuthenticationFailed):
         enriched(scutum, details="all")
 

@@ -111,6 +111,12 @@ def test_more_than_a_year_ago_is_clamped_and_said(scutum: Sandbox) -> None:
     assert {call["from"] for call in calls(scutum)} == {"2025-11-01T12:00:00+09:00"}
 
 
+def test_a_span_of_which_nothing_is_kept_is_said_as_such(scutum: Sandbox) -> None:
+    with pytest.raises(OptionError, match=r"to \(2024-01-31T15:00:00Z\) is more than a year ago"):
+        info(scutum, **{"from": "2024-01-01", "to": "2024-02-01"})
+    assert scutum.counters.requests == 0
+
+
 def test_ip_is_one_address(scutum: Sandbox) -> None:
     for address in ("203.0.113.3", "2001:db8::11"):
         expected = [alert.log_id for alert in scutum.scutum.alerts if alert.fields["ip"] == address]

@@ -19,6 +19,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     RedirectRefused,
     VendorError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import client as client_room
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import listing as listing_room
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.connection import ENVIRONMENT, resolve
 from tests.sandbox import Sandbox
@@ -169,6 +170,12 @@ def test_truncated_without_a_marker_is_an_error(scutum: Sandbox) -> None:
     scutum.switches["scutum_markers"] = "missing"
     with pytest.raises(BadResponse, match="gives no next_marker"):
         info(scutum)
+
+
+@pytest.mark.parametrize("truncated", [1, "true", None])
+def test_truncated_is_true_or_false(truncated: Any) -> None:
+    with pytest.raises(BadResponse, match="truncated is neither true nor false"):
+        client_room._page({"data": [{"log_id": "1"}], "count": 1, "truncated": truncated, "next_marker": "abc"})
 
 
 def test_truncated_false_ends_even_with_a_marker(scutum: Sandbox) -> None:

@@ -23,7 +23,9 @@ def place(tmp_path: Path) -> dict[str, Any]:
     return {"dest": str(tmp_path / "spool"), "state_dir": str(tmp_path / "state"), "first_run": "lookback"}
 
 
-def collect(sandbox: Sandbox, place: dict[str, Any], *, check: bool = False, **changed: Any) -> Result:
+def collect(
+    sandbox: Sandbox, place: dict[str, Any], *, check: bool = False, max_wait: int = 900, **changed: Any
+) -> Result:
     blank = {
         **dict.fromkeys(("lag", "overlap", "sweep", "backfill", "retain_days", "segment_group", "ip", "details_limit")),
         "lookback": "31d",
@@ -33,7 +35,7 @@ def collect(sandbox: Sandbox, place: dict[str, Any], *, check: bool = False, **c
         "include_raw": False,
         "details": "none",
     }
-    with client_of(sandbox) as client:
+    with client_of(sandbox, max_wait=max_wait) as client:
         return alert_export.run({**blank, **place, **changed}, client, check, clock=sandbox.log_clock.now)
 
 
@@ -139,13 +141,32 @@ def test_the_same_budget_holds_for_a_run_that_has_much_to_do(scutum: Sandbox, pl
     result = collect(scutum, place)
     assert result.values["complete"]
     statuses = {entry["status"] for entry in scutum.counters.snapshot()["recent"]}
-    assert statuses == {200}, "63 windows in three lots of 25 calls, and none was refused"
+    assert statuses == {200}, "16 windows and their pages within 25 calls, and none was refused"
+
+
+@pytest.mark.parametrize("wait", [300, 900])
+@pytest.mark.parametrize("details", ["blocked_only", "all"])
+def test_details_leave_enough_calls_for_a_long_backlog(place: dict[str, Any], details: str, wait: int) -> None:
+    with small_sandbox(records=400, page_size=1000) as sandbox:
+        result = collect(sandbox, place, lookback="30d", details=details, max_wait=wait)
+        assert (result.error, result.values["records"]) == (None, 400)
+        assert result.values["details"]["read"] >= 10
+        assert {entry["status"] for entry in sandbox.counters.snapshot()["recent"]} == {200}
+
+
+def test_a_forbidden_detail_ends_the_details_and_not_the_run(calm: Sandbox, place: dict[str, Any]) -> None:
+    calm.faults.add({"kind": "status", "status": 403, "times": 999, "match": {"route": "/api/v1/alert_detail"}})
+    result = collect(calm, place, details="all")
+    assert result.error is None
+    assert result.values["details"] == {"read": 0, "skipped": 59, "not_found": 0, "failed": 1}
+    assert any("given up for this run: Scutum refused a detail (HTTP 403)" in text for text in result.warnings)
+    assert sorted(record["key"] for record in lines(place)) == shown(calm)
 
 
 def test_a_run_that_may_not_wait_long_enough_is_continued(scutum: Sandbox, place: dict[str, Any]) -> None:
-    first = collect(scutum, place, lookback="60d")
+    first = collect(scutum, place, lookback="300d")
     assert isinstance(first.error, RateLimited)
     assert first.values["complete"] is False
     scutum.log_clock.advance(300)
-    collect(scutum, place, lookback="60d")
+    collect(scutum, place, lookback="300d")
     assert sorted(record["key"] for record in lines(place)) == shown(scutum)

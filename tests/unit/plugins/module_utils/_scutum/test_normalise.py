@@ -214,6 +214,14 @@ def test_decoding_and_heads_never_fail(value: Any) -> None:
     assert head.method is None or " " not in head.method
 
 
+def test_unknown_words_do_not_fill_the_memory() -> None:
+    normaliser = AlertNormaliser("www.example.jp", "ABC1234")
+    for number in range(300):
+        normaliser.event({"ts": "2026-10-31T12:00:00+09:00", "block": True, f"field{number}": 1})
+    assert len(normaliser.unknown) == 101
+    assert normaliser.unknown["others"] == 200
+
+
 @given(st.dictionaries(st.sampled_from([*FIELDS, "new"]), JSON))
 def test_no_value_breaks_a_log(row: dict[str, Any]) -> None:
     found = event(row)

@@ -93,7 +93,7 @@ def test_any_file_operation_may_be_the_last(tmp_path: Path, first: bool, failure
         assert failure is Crash or ended is None or "no space left" in str(ended)
         stream.ok("2:31", lookback="5h")
         stream.holds_once(stream.source.rows)
-        assert stream.hidden() == [".lock", ".stream.json"], fail_at
+        assert stream.hidden() == [".kept.json", ".lock", ".stream.json"], fail_at
         assert stream.ok("2:32")["changed"] is False
         if not trap.sprung:
             break
@@ -136,5 +136,5 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     (stream.dest / "..stream.json.x.tmp").write_text("half")
     (stream.position_path.parent / f".{stream.position_path.name}.x.tmp").write_text("half")
     stream.ok("2:30")
-    assert stream.hidden() == [".lock", ".stream.json"]
+    assert stream.hidden() == [".kept.json", ".lock", ".stream.json"]
     assert len(list((stream.state / "collect").iterdir())) == 2

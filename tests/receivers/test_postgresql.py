@@ -71,3 +71,10 @@ def test_a_wrong_password_is_an_error_without_the_password(database_url: str) ->
     made.close()
     assert "canary" not in str(caught.value)
     assert "OperationalError" in str(caught.value)
+
+
+def test_a_batch_may_have_more_rows_than_one_statement_takes(target: Sink, database_url: str) -> None:
+    batch = records(*(event(number) for number in range(9000)))
+    assert target.send(batch).delivered == 9000
+    assert target.send(batch).duplicate == 9000
+    assert query(database_url, "select count(*) from perimeter_records") == [(9000,)]

@@ -10,13 +10,15 @@ delivery is at least once, which the documentation says.
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 from .._http.errors import OptionError, PerimeterError, VendorError
 from .._http.response import Response
-from .._http.session import HttpSession
+from .._http.retry import RETRY_STATUSES
+from .._http.session import ACCEPT, OK, HttpSession, Verdict
 from .._http.settings import check_plain_http, origin_of, settings_from, split_host
-from .sink import Outcome, Record
+from .sink import Outcome, Record, number_option
 
 DEFAULT_RECORDS = 500
 DEFAULT_BYTES = 4 << 20
@@ -39,11 +41,15 @@ class HttpSink:
     def __init__(
         self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any], secrets: t.Iterable[str]
     ) -> None:
-        self.base_url, self.path = _split(options.get("url"), bool(connection.get("allow_http")))
-        self.target = self.base_url + self.path
-        self.batch_records = options.get("batch_records") or DEFAULT_RECORDS
+        self.base_url, self.path, self.query = _split(options.get("url"), bool(connection.get("allow_http")))
+        # The query may hold a key, so that only a short hash of it tells two receivers apart.
+        self.mark = f"?{hashlib.sha256(self.query.encode()).hexdigest()[:8]}" if self.query else ""
+        self.target = self.base_url + self.path + self.mark
+        self.batch_records = number_option(options, "batch_records", DEFAULT_RECORDS, 1)
         self.batch_bytes = DEFAULT_BYTES
-        self._http = HttpSession(settings_from(connection), secrets=secrets)
+        self.taken = False
+        # Here 202 says that the batch is accepted, and 501 that it never will be: neither is a passing fault.
+        self._http = HttpSession(settings_from(connection), secrets=secrets, retry_statuses=RETRY_STATUSES - {202, 501})
         try:
             self._prepare(options)
         except PerimeterError:
@@ -67,7 +73,12 @@ class HttpSink:
 
     def post(self, path: str, body: bytes, headers: t.Mapping[str, str]) -> Response:
         """One POST, tried again after passing faults."""
-        return self._http.request("POST", self.base_url + path, headers=headers, body=body, idempotent=True)
+        url = self.base_url + path + (f"?{self.query}" if self.query else "")
+        return self._http.request("POST", url, headers=headers, body=body, idempotent=True, classify=self.classify)
+
+    def classify(self, answer: Response) -> Verdict:
+        """Any 2xx is for the sink to read."""
+        return ACCEPT if 200 <= answer.status < 300 else OK
 
     def pause(self, seconds: float) -> None:
         """Wait, within ``max_wait``."""
@@ -82,7 +93,8 @@ class HttpSink:
         )
 
 
-def _split(url: str | None, allow_http: bool) -> tuple[str, str]:
+def _split(url: str | None, allow_http: bool) -> tuple[str, str, str]:
+    """Origin, path without its last slash, and query of the address."""
     if not url:
         raise OptionError("sink_options.url is missing.", hint="Give the address of the receiver.")
     try:
@@ -92,5 +104,4 @@ def _split(url: str | None, allow_http: bool) -> tuple[str, str]:
     check_plain_http(parts.scheme, host, allow_http, name="sink_options.url")
     if parts.fragment:
         raise OptionError("sink_options.url holds a fragment.", hint="Give https://host:port/path.")
-    query = f"?{parts.query}" if parts.query else ""
-    return origin_of(parts.scheme, host, port), parts.path.rstrip("/") + query
+    return origin_of(parts.scheme, host, port), parts.path.rstrip("/"), parts.query

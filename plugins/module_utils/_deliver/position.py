@@ -18,6 +18,7 @@ import typing as t
 from .._http.errors import StateError
 from .._records.codec import dumps, loads
 from .._records.times import now_text
+from .._spool.retain import DELIVERED_MARK
 from .._state.files import PRIVATE, reason, replace_file
 from .reader import Progress
 
@@ -27,11 +28,15 @@ FOLDER = "deliver"
 
 @dataclasses.dataclass
 class Position:
-    """What was delivered of one stream to one sink. Counters are since the position exists."""
+    """What was delivered of one stream to one sink. Counters are since the position exists.
+
+    ``owner`` is the random number of the directory that was delivered: names of segments mean nothing in another one.
+    """
 
     stream: str
     sink: str
     target: str
+    owner: str | None = None
     progress: Progress = dataclasses.field(default_factory=Progress)
     generation: int = 0
     delivered: int = 0
@@ -47,10 +52,11 @@ class PositionFile:
         stream: identity of the stream.
         sink: kind of the sink.
         target: where it delivers to, without credentials.
+        owner: random number of the stream's directory.
     """
 
-    def __init__(self, state: pathlib.Path, stream: str, sink: str, target: str) -> None:
-        self._blank = Position(stream, sink, target)
+    def __init__(self, state: pathlib.Path, stream: str, sink: str, target: str, owner: str | None = None) -> None:
+        self._blank = Position(stream, sink, target, owner)
         name = hashlib.sha256("\0".join((stream, sink, target)).encode()).hexdigest()[:16]
         self.folder = state / FOLDER
         self.path = self.folder / f"{sink}-{name}.json"
@@ -120,8 +126,36 @@ class PositionFile:
         ):
             raise StateError(f"The position {self.path} belongs to another stream or sink.")
         progress = document["progress"]
-        position.progress = Progress(frozenset(progress["done"]), progress["segment"], int(progress["lines"]))
+        if document.get("owner") in (None, self._blank.owner):
+            position.progress = Progress(
+                frozenset(progress["done"]),
+                {str(name): int(lines) for name, lines in dict(progress.get("partial") or {}).items()},
+                dict(progress.get("stamps") or {}),
+            )
+        position.owner = self._blank.owner
         return position
+
+    def mark(self, root: pathlib.Path) -> str | None:
+        """Leave a hidden file in the spool, which says that this sink exists even if ``state_dir`` is lost.
+
+        The collector's ``retain_days`` removes nothing as long as such a sink has no position.
+
+        Returns:
+            A warning when the spool cannot be written, else None.
+        """
+        path = root / f"{DELIVERED_MARK}{self.path.stem}"
+        if path.exists():
+            return None
+        told = {name: getattr(self._blank, name) for name in ("stream", "sink", "target")}
+        try:
+            with replace_file(path, mode=PRIVATE) as file:
+                file.write(dumps(told) + b"\n")
+        except OSError as error:
+            return (
+                f"The mark {path} cannot be written: {reason(error)}. Without it, retain_days of a collection that does"
+                " not see this state_dir takes no notice of this sink."
+            )
+        return None
 
     def write(self, position: Position) -> None:
         """Replace the position, durably.
@@ -135,7 +169,17 @@ class PositionFile:
         document |= {
             "version": VERSION,
             "updated_at": now_text(),
-            "progress": {"done": sorted(progress.done), "segment": progress.segment, "lines": progress.lines},
+            "owner": position.owner,
+            # The collector's retain_days reads the names in "done".
+            "progress": {
+                "done": sorted(progress.done),
+                "partial": dict(progress.partial),
+                "stamps": {
+                    name: stamp
+                    for name, stamp in progress.stamps.items()
+                    if name in progress.done or name in progress.partial
+                },
+            },
         }
         try:
             with replace_file(self.path, mode=PRIVATE) as file:

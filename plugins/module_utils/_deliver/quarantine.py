@@ -17,6 +17,8 @@ from .._records.times import now_text
 from .._state.files import PRIVATE, reason
 from .sink import Rejected
 
+_CHUNK = 1 << 16
+
 
 def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
     """Append records to the quarantine, durably: the position moves past them next.
@@ -35,7 +37,7 @@ def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
                 "at": now_text(),
                 "segment": item.segment,
                 "line": item.number,
-                "reason": item.reason,
+                "reason": f"{item.reason}: {item.detail}" if item.detail else item.reason,
                 "text": item.line.decode("utf-8", "replace"),
             }
         )
@@ -44,8 +46,10 @@ def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
     if not lines:
         return 0
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
-        with os.fdopen(descriptor, "ab") as file:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
+        with os.fdopen(descriptor, "r+b") as file:
+            file.seek(_whole(file))
+            file.truncate()
             file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
@@ -55,3 +59,19 @@ def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
             hint="The position stays before the records that belong there.",
         ) from error
     return len(lines)
+
+
+def _whole(file: t.BinaryIO) -> int:
+    """Bytes up to the end of the last whole line.
+
+    A line that a full disk tore is cut off: the position never moved past its record, which therefore comes again.
+    """
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _CHUNK)
+        file.seek(start)
+        place = file.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0

@@ -21,11 +21,35 @@ from .sink import Record, Rejected, record_of
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a spool was delivered: whole segments, and the lines of one more."""
+    """How far a spool was delivered.
+
+    Attributes:
+        done: segments that are delivered to the end.
+        partial: how many lines are delivered of the others that were begun.
+        stamps: which file stood under a name then, see :func:`stamps_of`; may tell more names than the others.
+    """
 
     done: frozenset[str] = frozenset()
-    segment: str | None = None
-    lines: int = 0
+    partial: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    stamps: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+
+    def of_files(self, stamps: t.Mapping[str, str]) -> Progress:
+        """The same, as far as it is about these files: one that was replaced under its name is not delivered."""
+
+        def same(name: str) -> bool:
+            return name in stamps and self.stamps.get(name, stamps[name]) == stamps[name]
+
+        partial = {name: lines for name, lines in self.partial.items() if same(name)}
+        return Progress(frozenset(name for name in self.done if same(name)), partial, stamps)
+
+    def reached(self, name: str, lines: int) -> Progress:
+        """The same, and ``lines`` lines of a segment."""
+        return Progress(self.done, {**self.partial, name: lines}, self.stamps)
+
+    def finished(self, name: str) -> Progress:
+        """The same, and a segment to its end."""
+        partial = {other: lines for other, lines in self.partial.items() if other != name}
+        return Progress(self.done | {name}, partial, self.stamps)
 
 
 @dataclasses.dataclass
@@ -54,36 +78,46 @@ def batches(root: pathlib.Path, stream: str, progress: Progress, *, records: int
         size: ceiling of one batch in bytes; a single larger record is a batch of its own.
 
     Raises:
-        FileError: a segment cannot be read, or is damaged.
+        FileError: a segment cannot be read, or is damaged. That is raised at the end: what stands before the damage and
+            in the other segments is good, and comes first.
     """
     # In the order in which they were written: a changed row stands in a later segment than the row that it replaces.
     present = [segment.name for segment in list_segments(root)]
-    done = progress.done & frozenset(present)
-    batch = Batch(progress)
+    begun = progress.of_files(stamps_of(root, present))
+    batch = Batch(begun)
+    damaged: list[FileError] = []
     for name in present:
-        if name in done:
+        if name in batch.progress.done:
             continue
-        skip = progress.lines if name == progress.segment else 0
-        lines = _lines(root / name, skip)
-        while True:
-            try:
-                number, line = next(lines)
-            except StopIteration:
-                break
-            except FileError:
-                # What stands before the damage is good.
-                yield batch
-                raise
-            if batch.lines and (batch.lines >= records or batch.size + len(line) > size):
-                yield batch
-                batch = Batch(batch.progress)
-            _put(batch, record_of(stream, line, name, number))
-            batch.size += len(line)
-            batch.progress = Progress(done, name, number)
-        done |= {name}
-        batch.progress = Progress(done)
-    if batch.progress != progress:
+        try:
+            for number, line in _lines(root / name, batch.progress.partial.get(name, 0)):
+                if batch.lines and (batch.lines >= records or batch.size + len(line) > size):
+                    yield batch
+                    batch = Batch(batch.progress)
+                _put(batch, record_of(stream, line, name, number))
+                batch.size += len(line)
+                batch.progress = batch.progress.reached(name, number)
+        except FileError as error:
+            damaged.append(error)
+            continue
+        batch.progress = batch.progress.finished(name)
+    if batch.progress != begun:
         yield batch
+    if damaged:
+        raise damaged[0]
+
+
+def stamps_of(root: pathlib.Path, names: t.Iterable[str]) -> dict[str, str]:
+    """Size and time of commit of segments: a file that was replaced under its name differs in them.
+
+    Raises:
+        FileError: one is gone, or cannot be reached.
+    """
+    try:
+        found = {name: (root / name).stat() for name in names}
+    except OSError as error:
+        raise FileError(f"spool: {root} cannot be read: {reason(error)}.", hint="The next run goes on.") from error
+    return {name: f"{told.st_size}/{told.st_mtime_ns}" for name, told in found.items()}
 
 
 def _put(batch: Batch, found: Record | Rejected) -> None:
@@ -102,5 +136,6 @@ def _lines(path: pathlib.Path, skip: int) -> t.Iterator[tuple[int, bytes]]:
     except (OSError, EOFError, zlib.error) as error:
         why = reason(error) if isinstance(error, OSError) and error.strerror else "it is damaged"
         raise FileError(
-            f"spool: {path} cannot be read: {why}.", hint="What came before was delivered; nothing was lost."
+            f"spool: {path} cannot be read: {why}.",
+            hint="Everything else was delivered. Restore the file, or move it away and collect its span once more.",
         ) from error

@@ -15,11 +15,11 @@ import os
 import pathlib
 import typing as t
 
-from .._http.errors import OptionError, PerimeterError
+from .._http.errors import OptionError, PerimeterError, VendorError
 from .._records.result import Result
-from .._spool.stream import stream_id
+from .._spool.stream import read_stream, stream_id
 from .._state.directory import state_directory
-from . import quarantine
+from . import credentials, quarantine
 from .elasticsearch import Elasticsearch
 from .position import Position, PositionFile
 from .reader import Batch, batches
@@ -28,9 +28,6 @@ from .splunk_hec import SplunkHec
 from .sql import Sql
 from .syslog import Syslog
 from .webhook import Webhook
-
-SECRETS = ("token", "password", "api_key", "signature_secret", "database_url")
-"""Sink options that are credentials, or hold one."""
 
 Options = t.Mapping[str, t.Any]
 
@@ -49,7 +46,9 @@ def run(params: Options, check_mode: bool) -> Result:
     stream = stream_of(root)
     sink = make_sink(params)
     try:
-        place = PositionFile(state_directory(params.get("state_dir"), os.environ), stream, sink.kind, sink.target)
+        state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
+        held = read_stream(root)
+        place = PositionFile(state, stream, sink.kind, sink.target, held.owner if held else None)
         if check_mode:
             return _predict(root, stream, sink, place)
         with place.locked():
@@ -58,18 +57,24 @@ def run(params: Options, check_mode: bool) -> Result:
         sink.close()
 
 
-def make_sink(params: Options) -> Sink:
+def secrets_of(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
+    """Every credential of the sink, which may be in the environment where Ansible does not know of it."""
+    return credentials.secrets(params, environ)
+
+
+def make_sink(params: Options, environ: t.Mapping[str, str] | None = None) -> Sink:
     """The sink that the options describe; sends nothing yet.
 
     Raises:
         OptionError: an option is missing or cannot be used.
         MissingLibrary: a package that this sink needs is not installed.
     """
-    options = {name: value for name, value in (params.get("sink_options") or {}).items() if value is not None}
-    secrets = [str(options[name]) for name in SECRETS if options.get(name)]
+    surroundings = os.environ if environ is None else environ
+    options = credentials.sink_options(params, surroundings)
+    secrets = credentials.secrets(params, surroundings)
     kind = params["sink"]
     if kind == "sql":
-        return Sql(options)
+        return Sql(options, params)
     if kind == "syslog":
         return Syslog(options, params)
     makers = {"splunk_hec": SplunkHec, "elasticsearch": Elasticsearch, "webhook": Webhook}
@@ -97,17 +102,23 @@ def _deliver(root: pathlib.Path, stream: str, sink: Sink, place: PositionFile) -
     position = place.read()
     tally = _Tally()
     failure: PerimeterError | None = None
+    warning = place.mark(root) if position.generation else None
     try:
         for batch in batches(root, stream, position.progress, records=sink.batch_records, size=sink.batch_bytes):
             _pass_on(batch, sink, place, position, tally)
+            # Only a sink that took something is one that others wait for: a wrong address holds nobody up.
+            warning = place.mark(root)
     except PerimeterError as error:
         failure = error
-    return _result(root, sink, place, position, tally, failure)
+    result = _result(root, sink, place, position, tally, failure)
+    if warning:
+        result.warnings.append(warning)
+    return result
 
 
 def _pass_on(batch: Batch, sink: Sink, place: PositionFile, position: Position, tally: _Tally) -> None:
     outcome = sink.send(batch.records) if batch.records else Outcome()
-    _check(batch, outcome)
+    _check(batch, outcome, sink)
     count = quarantine.append(place.quarantine, [*batch.rejected, *outcome.rejected])
     position.progress = batch.progress
     position.delivered += outcome.delivered
@@ -121,7 +132,15 @@ def _pass_on(batch: Batch, sink: Sink, place: PositionFile, position: Position, 
     tally.outcome.duplicate += outcome.duplicate
 
 
-def _check(batch: Batch, outcome: Outcome) -> None:
+def _check(batch: Batch, outcome: Outcome, sink: Sink) -> None:
+    if len(batch.records) > 1 and len(outcome.rejected) == len(batch.records):
+        # So many records are not at fault all at once: it is the receiver, or an option.
+        raise VendorError(
+            f"{sink.kind}: none of {len(batch.records)} records could be delivered to {sink.target}. The first:"
+            f" {outcome.rejected[0].reason.rstrip('.')}.",
+            hint="Nothing was set aside, and the next run sends the batch again. Check sink_options and the receiver."
+            " If the records are really at fault, one run with sink_options.batch_records set to 1 sets them aside.",
+        )
     if outcome.total != len(batch.records):
         raise PerimeterError(
             f"{outcome.total} of {len(batch.records)} records of a batch are accounted for.",
@@ -139,7 +158,8 @@ def _result(
 ) -> Result:
     outcome = tally.outcome
     result = Result(
-        changed=bool(outcome.delivered or tally.quarantined),
+        # A batch can fail half-way, after the receiver took a part of it.
+        changed=bool(outcome.delivered or tally.quarantined or sink.taken),
         values={
             "collected": tally.collected,
             "delivered": outcome.delivered,
@@ -163,10 +183,14 @@ def _result(
 def _predict(root: pathlib.Path, stream: str, sink: Sink, place: PositionFile) -> Result:
     position = place.read()
     tally = _Tally()
-    for batch in batches(root, stream, position.progress, records=sink.batch_records, size=sink.batch_bytes):
-        tally.collected += batch.lines
-        tally.outcome.delivered += len(batch.records)
-        tally.quarantined += len(batch.rejected)
-    result = _result(root, sink, place, position, tally, None)
+    failure: PerimeterError | None = None
+    try:
+        for batch in batches(root, stream, position.progress, records=sink.batch_records, size=sink.batch_bytes):
+            tally.collected += batch.lines
+            tally.outcome.delivered += len(batch.records)
+            tally.quarantined += len(batch.rejected)
+    except PerimeterError as error:
+        failure = error
+    result = _result(root, sink, place, position, tally, failure)
     result.warnings.clear()
     return result

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import typing as t
 
-from .._http.errors import PerimeterError
+from .._http.errors import OptionError, PerimeterError
 from .._records.codec import loads
 
 
@@ -41,12 +41,16 @@ class Record(t.NamedTuple):
 
 
 class Rejected(t.NamedTuple):
-    """A line that the receiver will never take, or that is no record at all. It goes to quarantine."""
+    """A line that the receiver will never take, or that is no record at all. It goes to quarantine.
+
+    ``detail`` is the receiver's own words. They may quote the record, and stand in the quarantine only.
+    """
 
     segment: str
     number: int
     line: bytes
     reason: str
+    detail: str = ""
 
 
 @dataclasses.dataclass
@@ -73,13 +77,15 @@ class Sink(t.Protocol):
     """A receiver of records.
 
     ``kind`` and ``target`` say which it is, without credentials: another pair has a position of its own.
-    ``batch_records`` and ``batch_bytes`` are the ceilings of one batch.
+    ``batch_records`` and ``batch_bytes`` are the ceilings of one batch. ``taken`` says whether the receiver took, or
+    may have taken, anything at all: a batch can fail half-way.
     """
 
     kind: str
     target: str
     batch_records: int
     batch_bytes: int
+    taken: bool
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
         """Hand a batch over, and return only when the receiver has acknowledged it.
@@ -116,9 +122,23 @@ def record_of(stream: str, line: bytes, segment: str, number: int) -> Record | R
     return Record(identity, content, line, document, segment, number)
 
 
-def rejected(record: Record, reason: str) -> Rejected:
+def number_option(options: t.Mapping[str, t.Any], name: str, default: int, least: int, most: int | None = None) -> int:
+    """A sink option that is a number; 0 does not mean that it was left out.
+
+    Raises:
+        OptionError: it is smaller than ``least``, or larger than ``most``.
+    """
+    given = options.get(name)
+    value = default if given is None else int(given)
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise OptionError(f"sink_options.{name} must be {bounds}, not {value}.")
+    return value
+
+
+def rejected(record: Record, reason: str, detail: str = "") -> Rejected:
     """A record that the receiver will never take."""
-    return Rejected(record.segment, record.number, record.line, reason)
+    return Rejected(record.segment, record.number, record.line, reason, detail)
 
 
 def halved(

@@ -21,6 +21,8 @@ from .sink import Outcome, Record, halved, rejected
 _BAD_TOKENS = (1, 2, 3, 4)
 _BAD_DATA = (5, 6, 12, 13, 15)
 _ACK_TRIES = 60
+_SINGLES = 4
+"""How many events are set aside one by one before the batch is halved instead."""
 
 
 class SplunkHec(HttpSink):
@@ -33,6 +35,8 @@ class SplunkHec(HttpSink):
     kind = "splunk_hec"
 
     def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
+        if self.query:
+            raise OptionError("sink_options.url holds a query.", hint="Give https://host:port only.")
         if not options.get("token"):
             raise OptionError("sink_options.token is missing.", hint="Give the token of the event collector.")
         self._headers = {"Authorization": f"Splunk {options['token']}", "Content-Type": "application/json"}
@@ -46,12 +50,23 @@ class SplunkHec(HttpSink):
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
         """One POST of all events; one that Splunk cannot read is set aside, and the others are sent again."""
-        answer = self.post(f"{self.path}/services/collector/event", b"".join(map(self._event, batch)), self._headers)
-        code, reply = _code(answer)
-        if code != 0:
-            return self._sort_out(batch, answer, code, reply)
-        self._wait_until_indexed(reply)
-        return Outcome(delivered=len(batch))
+        outcome, waiting = Outcome(), list(batch)
+        while waiting:
+            body = b"".join(map(self._event, waiting))
+            answer = self.post(f"{self.path}/services/collector/event", body, self._headers)
+            code, reply = _code(answer)
+            if code == 0:
+                self.taken = True
+                self._wait_until_indexed(reply)
+                outcome.delivered += len(waiting)
+                break
+            number = self._at_fault(len(waiting), answer, code, reply)
+            if number is None or len(outcome.rejected) >= _SINGLES:
+                outcome.add(halved(self.send, waiting, self.refused(answer)))
+                break
+            # What came before it may have been taken already; at least once is what Splunk offers.
+            outcome.rejected.append(rejected(waiting.pop(number), f"Splunk cannot read it (code {code})"))
+        return outcome
 
     def _event(self, record: Record) -> bytes:
         document = record.document
@@ -72,23 +87,21 @@ class SplunkHec(HttpSink):
             event["host"] = host
         return dumps(event)
 
-    def _sort_out(
-        self, batch: t.Sequence[Record], answer: Response, code: int | None, reply: t.Mapping[str, t.Any]
-    ) -> Outcome:
+    def _at_fault(self, count: int, answer: Response, code: int | None, reply: t.Mapping[str, t.Any]) -> int | None:
+        """Which of the events Splunk cannot read; None when it does not say.
+
+        Raises:
+            AuthenticationFailed: the token was refused.
+            VendorError: it is no fault of an event.
+        """
         if code in _BAD_TOKENS:
             raise AuthenticationFailed(
                 f"Splunk refused the token (code {code}).", hint="Check sink_options.token.", code=str(code)
             )
-        if code in _BAD_DATA or answer.status == 413:
-            number = reply.get("invalid-event-number")
-            error = self.refused(answer)
-            if not isinstance(number, int) or not 0 <= number < len(batch) or len(batch) == 1:
-                return halved(self.send, batch, error)
-            outcome = Outcome(rejected=[rejected(batch[number], f"Splunk cannot read it (code {code})")])
-            # What came before it may have been taken already; at least once is what Splunk offers.
-            outcome.add(self.send([record for place, record in enumerate(batch) if place != number]))
-            return outcome
-        raise self.refused(answer)
+        if code not in _BAD_DATA and answer.status != 413:
+            raise self.refused(answer)
+        number = reply.get("invalid-event-number")
+        return number if isinstance(number, int) and 0 <= number < count else None
 
     def _wait_until_indexed(self, reply: t.Mapping[str, t.Any]) -> None:
         if not self._acknowledge:

@@ -5,18 +5,24 @@
 This module is private to the collection and may change at any time.
 
 A batch is one transaction. A record that is there with the same content is a duplicate; with other content, the row is
-replaced. So a batch that comes again after a crash changes nothing.
+replaced. So a batch that comes again after a crash changes nothing, and a row that returns to an earlier content does
+so here too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
+import ssl
 import traceback
 import typing as t
 
 from .._http.errors import MissingLibrary, OptionError, PerimeterError, TransportError, VendorError
+from .._http.settings import check_readable, environment_ca, is_loopback
 from .._records.times import parse_time
-from .sink import Outcome, Record, halved
+from .._state.files import PRIVATE
+from .sink import Outcome, Record, halved, number_option
 
 try:
     import sqlalchemy
@@ -30,6 +36,8 @@ else:
 
 DEFAULT_TABLE = "perimeter_records"
 _NUL = "\x00"
+_CHUNK = 1000
+"""Rows of one statement: eight parameters each, and SQLite and PostgreSQL take some ten thousand."""
 Row = dict[str, t.Any]
 
 
@@ -41,20 +49,23 @@ class Sql:
 
     kind = "sql"
 
-    def __init__(self, options: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> None:
         if not HAS_SQLALCHEMY:
             raise MissingLibrary("sqlalchemy", SQLALCHEMY_IMPORT_ERROR)
-        self._engine = _engine(options.get("database_url"))
+        self._engine = _engine(options.get("database_url"), connection)
         self._table = _table(options.get("table") or DEFAULT_TABLE, options.get("schema"))
         self.target = f"{_address(self._engine.url)}#{self._table.fullname}"
-        self.batch_records = options.get("batch_records") or 1000
+        self.batch_records = number_option(options, "batch_records", 1000, 1)
         self.batch_bytes = 16 << 20
         self._stats = {"transactions": 0}
         self._ready = False
+        self.taken = False
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
         """One transaction."""
         rows = [_row(record) for record in batch]
+        if not self._ready:
+            _make_private(self._engine.url)
         try:
             with self._engine.begin() as connection:
                 if not self._ready:
@@ -67,17 +78,17 @@ class Sql:
         except sqlalchemy.exc.StatementError as error:
             return halved(self.send, batch, _poison(error))
         self._ready = True
+        self.taken = self.taken or bool(outcome.delivered)
         self._stats["transactions"] += 1
         return outcome
 
     def _store(self, connection: t.Any, rows: t.Sequence[Row]) -> Outcome:
         table = self._table
-        ids = [row["delivery_id"] for row in rows]
-        known = dict(
-            connection.execute(
-                sqlalchemy.select(table.c.delivery_id, table.c.content).where(table.c.delivery_id.in_(ids))
-            ).all()
-        )
+        known: dict[str, str] = {}
+        for chunk in _chunks(rows):
+            ids = [row["delivery_id"] for row in chunk]
+            found = sqlalchemy.select(table.c.delivery_id, table.c.content).where(table.c.delivery_id.in_(ids))
+            known.update(connection.execute(found).all())
         outcome = Outcome()
         wanted: dict[str, Row] = {}
         for row in rows:
@@ -88,11 +99,11 @@ class Sql:
             outcome.delivered += 1
             known[identity] = row["content"]
             wanted[identity] = row
-        if wanted:
-            connection.execute(self._upsert(list(wanted.values())))
+        for chunk in _chunks(list(wanted.values())):
+            connection.execute(self._upsert(chunk))
         return outcome
 
-    def _upsert(self, rows: list[Row]) -> t.Any:
+    def _upsert(self, rows: t.Sequence[Row]) -> t.Any:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         insert = dialect.insert(self._table).values(rows)
         replaced = {name: insert.excluded[name] for name in rows[0] if name != "delivery_id"}
@@ -113,7 +124,7 @@ class Sql:
         self._engine.dispose()
 
 
-def _engine(url: str | None) -> t.Any:
+def _engine(url: str | None, connection: t.Mapping[str, t.Any]) -> t.Any:
     if not url:
         raise OptionError(
             "sink_options.database_url is missing.",
@@ -128,11 +139,57 @@ def _engine(url: str | None) -> t.Any:
         raise OptionError(f"sink_options.database_url: {backend} is not supported.", hint="Use sqlite or postgresql.")
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
+    arguments = _tls_of(parsed, connection) if backend == "postgresql" else {}
     try:
         # A pool would keep one connection; and a connection that the server has dropped meanwhile is noticed first.
-        return sqlalchemy.create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        return sqlalchemy.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
     except ImportError:
         raise MissingLibrary("psycopg", traceback.format_exc()) from None
+
+
+def _tls_of(url: t.Any, connection: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """How PostgreSQL is to be spoken to; what the URL says itself stays, and a socket of this machine needs nothing.
+
+    Raises:
+        OptionError: the file of CAs cannot be read.
+    """
+    host = str(url.host or url.query.get("host") or os.environ.get("PGHOST") or "")
+    if "sslmode" in url.query or connection.get("allow_http") or not host or host.startswith("/") or is_loopback(host):
+        return {}
+    if connection.get("validate_certs") is False:
+        return {"sslmode": "require"}
+    wanted = {"sslmode": "verify-full"}
+    ca = _authorities(connection)
+    if ca and "sslrootcert" not in url.query:
+        wanted["sslrootcert"] = ca
+    return wanted
+
+
+def _authorities(connection: t.Mapping[str, t.Any]) -> str | None:
+    """The file of CAs that counts; None leaves libpq its own choice."""
+    given = connection.get("ca_path")
+    if given:
+        check_readable("ca_path", str(given))
+        return str(given)
+    if os.environ.get("PGSSLROOTCERT"):
+        return None
+    named = environment_ca()
+    path = named[1] if named else ssl.get_default_verify_paths().cafile
+    return path if path and os.path.isfile(path) else None
+
+
+def _make_private(url: t.Any) -> None:
+    """Create a missing SQLite file so that only its owner reads it; a file that is there keeps its permissions."""
+    path = url.database
+    if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
+        return
+    # What cannot be created here cannot be opened either, and SQLite then tells so.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+
+
+def _chunks(rows: t.Sequence[Row]) -> t.Iterator[t.Sequence[Row]]:
+    return (rows[place : place + _CHUNK] for place in range(0, len(rows), _CHUNK))
 
 
 def _address(url: t.Any) -> str:

@@ -5,28 +5,41 @@
 This module is private to the collection and may change at any time.
 
 Syslog has no acknowledgement, and a message that was written to a socket may still be lost in a buffer. So each batch
-has a connection of its own, which is closed in our direction; the batch counts as delivered only when the receiver has
-read to the end and closed as well. A reset instead means that the batch is sent again: at least once.
+has a connection of its own. It counts as delivered when the receiver's machine has confirmed every byte, we have then
+closed our direction, and the receiver has closed its own after that. A receiver that closes earlier, or resets because
+it had not read everything, has acknowledged nothing, and the batch is sent again: at least once.
+
+What this cannot tell is what the receiver does with what it has read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import socket
 import ssl
+import struct
+import termios
+import time
 import typing as t
 
 from .._http.errors import OptionError, TlsError, TransportError
-from .._http.settings import VERSION, is_loopback
+from .._http.settings import VERSION, check_settings, is_loopback, settings_from
+from .._http.tls import build_context
+from .._records.times import canonical_time
 from .._state.files import reason
 from . import cef
-from .sink import Outcome, Record, rejected
+from .sink import Outcome, Record, number_option, rejected
 
 DEFAULT_PORTS = {True: 6514, False: 601}
 MAX_MESSAGE = 64 * 1024
 """Longer messages are refused by many receivers; rsyslog's default is 8 KiB, which cuts without a word."""
+MIN_MESSAGE = 480
+"""What every receiver has to take (RFC 5424 section 6.1)."""
+_MAX_PORT = 65535
+_MAX_PAUSE = 0.02
 _SYSTEM = "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp audit alert clock"
 _FACILITIES = (*_SYSTEM.split(), *(f"local{number}" for number in range(8)))
 """In the order of their numbers (RFC 5424 section 6.2.1)."""
@@ -49,7 +62,7 @@ class Syslog:
             raise OptionError("sink_options.host is missing.", hint="Give the host name of the syslog receiver.")
         self._host = str(options["host"])
         self._tls = bool(options.get("tls", True))
-        self._port = int(options.get("port") or DEFAULT_PORTS[self._tls])
+        self._port = number_option(options, "port", DEFAULT_PORTS[self._tls], 1, _MAX_PORT)
         if not self._tls and not is_loopback(self._host) and not connection.get("allow_http"):
             raise OptionError(
                 f"sink_options.tls is off, and {self._host} is another machine: the records could be read on the way.",
@@ -59,14 +72,15 @@ class Syslog:
         self._app = _name(options.get("app_name") or "appsec.perimeter", 48)
         self._enterprise = int(options.get("enterprise_id") or 32473)
         self._cef = options.get("format") == "cef"
-        self._max = int(options.get("max_message") or MAX_MESSAGE)
+        self._max = number_option(options, "max_message", MAX_MESSAGE, MIN_MESSAGE)
         self._timeout = float(connection.get("timeout") or 60)
         self._context = _context(connection) if self._tls else None
         self._sent = {"connections": 0, "messages": 0, "bytes": 0}
         self._here = _name(socket.gethostname(), 255)
         self.target = f"{self._host}:{self._port}"
-        self.batch_records = options.get("batch_records") or 1000
+        self.batch_records = number_option(options, "batch_records", 1000, 1)
         self.batch_bytes = 4 << 20
+        self.taken = False
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
         """One connection for the batch; see the module's text for what acknowledges it."""
@@ -88,7 +102,7 @@ class Syslog:
         """One record as an RFC 5424 message."""
         document = record.document
         priority = self._facility * 8 + _LEVELS.get(str(document.get("severity")), 6)
-        moment = document.get("time") or document.get("last_seen") or "-"
+        moment = _moment(document.get("time") or document.get("last_seen") or document.get("from"))
         kind = _name(document.get("record") or "record", 32)
         data = f'[perimeter@{self._enterprise} delivery_id="{record.id}" content="{_value(record.content)}"]'
         head = f"<{priority}>1 {moment} {self._here} {self._app} {os.getpid()} {kind} {data} "
@@ -100,7 +114,9 @@ class Syslog:
         try:
             with self._connect() as connection:
                 connection.sendall(data)
+                self.taken = True
                 self._sent["bytes"] += len(data)
+                _confirmed(connection, self._timeout)
                 _finish(connection)
         except ssl.SSLError as error:
             raise TlsError(
@@ -119,15 +135,21 @@ class Syslog:
             ) from None
 
     def _connect(self) -> socket.socket:
-        plain = socket.create_connection((self._host, self._port), timeout=self._timeout)
-        self._sent["connections"] += 1
-        if self._context is None:
-            return plain
-        try:
-            return self._context.wrap_socket(plain, server_hostname=self._host)
-        except BaseException:
-            plain.close()
-            raise
+        with contextlib.ExitStack() as opened:
+            try:
+                plain = socket.create_connection((self._host, self._port), timeout=self._timeout)
+                opened.callback(plain.close)
+                self._sent["connections"] += 1
+                made = self._context.wrap_socket(plain, server_hostname=self._host) if self._context else plain
+            except (ssl.SSLError, OSError):
+                raise
+            except ValueError:
+                # A name that cannot be encoded for DNS, or that no certificate can hold.
+                raise OptionError(
+                    "sink_options.host is not a host name.", hint="Give a host name or an IP address."
+                ) from None
+            opened.pop_all()
+            return made
 
     def stats(self) -> dict[str, t.Any]:
         """Connections, messages and bytes."""
@@ -137,11 +159,51 @@ class Syslog:
         """Nothing stays open between batches."""
 
 
+def _confirmed(connection: socket.socket, timeout: float) -> None:
+    """Wait until the other machine has confirmed every byte, while the receiver keeps the connection open.
+
+    Raises:
+        TimeoutError: it took more than ``timeout`` seconds.
+        OSError: the connection broke, or the receiver has closed it already.
+    """
+    until, pause = time.monotonic() + timeout, 0.0005
+    while True:
+        waiting = _unconfirmed(connection)
+        if error := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
+        _still_open(connection, timeout)
+        if not waiting:
+            return
+        if time.monotonic() > until:
+            raise TimeoutError
+        time.sleep(pause)
+        pause = min(2 * pause, _MAX_PAUSE)
+
+
+def _unconfirmed(connection: socket.socket) -> int:
+    """How many bytes of ours the other machine has not confirmed yet."""
+    answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(struct.calcsize("i")))
+    return int(struct.unpack("i", answer)[0])
+
+
+def _still_open(connection: socket.socket, timeout: float) -> None:
+    """Read away what a receiver says, which means nothing in syslog; the end of it before ours is an error."""
+    connection.settimeout(0)
+    try:
+        while connection.recv(4096):
+            continue
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return
+    finally:
+        connection.settimeout(timeout)
+    raise ConnectionError(0, "the receiver closed it before it had everything")
+
+
 def _finish(connection: socket.socket) -> None:
     """Say that this was all, and wait until the receiver, having read it all, closes too."""
     if isinstance(connection, ssl.SSLSocket):
-        # Under TLS 1.3 the receiver may close without the formal goodbye; that it closed, and did not reset, counts.
-        with contextlib.suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        # Under TLS 1.3 the receiver may close without the formal goodbye. That it did so after ours counts.
+        with contextlib.suppress(ssl.SSLEOFError):
             rest = connection.unwrap()
             rest.close()
         return
@@ -151,19 +213,15 @@ def _finish(connection: socket.socket) -> None:
 
 
 def _context(connection: t.Mapping[str, t.Any]) -> ssl.SSLContext:
-    ca = connection.get("ca_path")
-    try:
-        folder = bool(ca) and os.path.isdir(str(ca))
-        context = ssl.create_default_context(cafile=None if folder else ca, capath=ca if folder else None)
-        if connection.get("client_cert"):
-            context.load_cert_chain(connection["client_cert"], connection.get("client_key"))
-    except (OSError, ssl.SSLError) as error:
-        why = getattr(error, "strerror", None) or "not usable"
-        raise OptionError(f"ca_path, client_cert or client_key cannot be read: {why}.") from None
-    if connection.get("validate_certs") is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    settings = settings_from(connection)
+    check_settings(settings)
+    paths = ssl.get_default_verify_paths()
+    return build_context(settings, paths.cafile or paths.capath or paths.openssl_cafile)
+
+
+def _moment(value: t.Any) -> str:
+    """A time for the header, in UTC; a dash for none, and for text that is no time and could end the field."""
+    return (canonical_time(str(value)) if value else None) or "-"
 
 
 def _facility(name: str) -> int:

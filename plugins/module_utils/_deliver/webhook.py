@@ -11,10 +11,15 @@ import hashlib
 import hmac
 import typing as t
 
+from .._http.response import Response
+from .._http.session import ACCEPT, Verdict
 from .http_sink import HttpSink
 from .sink import Outcome, Record, halved
 
-_REFUSES_CONTENT = (400, 413, 415, 422)
+_REFUSES_CONTENT = (400, 413, 422)
+"""What may be the fault of a record. 415 refuses the format, which all records share."""
+_AT_WORK = 409
+_WORK_TRIES = 4
 
 
 class Webhook(HttpSink):
@@ -40,12 +45,30 @@ class Webhook(HttpSink):
         headers = {"Idempotency-Key": hashlib.sha256(body).hexdigest(), "X-Perimeter-Records": str(len(batch))}
         if self._secret:
             headers["X-Perimeter-Signature"] = "sha256=" + hmac.new(self._secret, body, "sha256").hexdigest()
-        answer = self.post(self.path, body, self._headers | headers)
+        answer = self._posted(body, self._headers | headers)
         if 200 <= answer.status < 300:
+            self.taken = True
             return Outcome(delivered=len(batch))
         if answer.status in _REFUSES_CONTENT:
             return halved(self.send, batch, self.refused(answer))
         raise self.refused(answer)
+
+    def _posted(self, body: bytes, headers: t.Mapping[str, str]) -> Response:
+        """The answer. While the receiver works on a batch of this key (409), it is asked again for a while.
+
+        409 never counts as delivered: what is still at work there may yet fail.
+        """
+        answer = self.post(self.path, body, headers)
+        for attempt in range(_WORK_TRIES):
+            if answer.status != _AT_WORK:
+                break
+            self.pause(0.5 * 2**attempt)
+            answer = self.post(self.path, body, headers)
+        return answer
+
+    def classify(self, answer: Response) -> Verdict:
+        """409 is no throttling here."""
+        return ACCEPT if answer.status == _AT_WORK else super().classify(answer)
 
     def _body(self, batch: t.Sequence[Record]) -> bytes:
         entries = [_entry(record) for record in batch]

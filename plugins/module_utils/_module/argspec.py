@@ -173,10 +173,6 @@ EXPORT = Spec(
 """What all log exports share (DESIGN.md section 3): the stream's directory, and how the collector moves."""
 
 
-def _sink_secret(variable: str) -> dict[str, t.Any]:
-    return {"type": "str", "no_log": True, "fallback": (env_fallback, [variable])}
-
-
 DELIVER = CONNECTION.merge(
     Spec(
         options={
@@ -186,15 +182,16 @@ DELIVER = CONNECTION.merge(
                 "choices": ["splunk_hec", "elasticsearch", "syslog", "webhook", "sql"],
                 "required": True,
             },
+            # No fallbacks here: the environment binds late, and each sink has its own, see _deliver.credentials.
             "sink_options": {
                 "type": "dict",
                 "default": {},
                 "options": {
                     "url": {"type": "str"},
-                    "token": _sink_secret("PERIMETER_SINK_TOKEN"),
+                    "token": {"type": "str", "no_log": True},
                     "username": {"type": "str"},
-                    "password": _sink_secret("PERIMETER_SINK_PASSWORD"),
-                    "api_key": _sink_secret("PERIMETER_SINK_API_KEY"),
+                    "password": {"type": "str", "no_log": True},
+                    "api_key": {"type": "str", "no_log": True},
                     "index": {"type": "str"},
                     "sourcetype": {"type": "str"},
                     "acknowledge": {"type": "bool", "default": False},
@@ -206,8 +203,8 @@ DELIVER = CONNECTION.merge(
                     "enterprise_id": {"type": "int", "default": 32473},
                     "max_message": {"type": "int", "default": 65536},
                     "format": {"type": "str", "choices": ["json", "ndjson", "cef"]},
-                    "signature_secret": _sink_secret("PERIMETER_SINK_SIGNATURE_SECRET"),
-                    "database_url": _sink_secret("PERIMETER_SINK_DATABASE_URL"),
+                    "signature_secret": {"type": "str", "no_log": True},
+                    "database_url": {"type": "str", "no_log": True},
                     "table": {"type": "str", "default": "perimeter_records"},
                     "schema": {"type": "str"},
                     "batch_records": {"type": "int"},

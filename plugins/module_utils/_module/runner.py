@@ -75,9 +75,21 @@ def run_vendor_module(
     _finish(module, work)
 
 
-def run_local_module(spec: Spec, run: t.Callable[[Params, bool], Result]) -> None:
-    """Run the logic of a room that needs no connection."""
+def run_local_module(
+    spec: Spec,
+    run: t.Callable[[Params, bool], Result],
+    secrets: t.Callable[[Params, t.Mapping[str, str]], t.Iterable[str]] | None = None,
+) -> None:
+    """Run the logic of a room that needs no vendor's client.
+
+    Args:
+        spec: the module's options.
+        run: the logic.
+        secrets: what must never be shown, from the options and the environment, which Ansible's masking does not know.
+    """
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
+    if secrets is not None:
+        module.no_log_values.update(secrets(module.params, os.environ))
     _finish(module, lambda: run(module.params, module.check_mode))
 
 

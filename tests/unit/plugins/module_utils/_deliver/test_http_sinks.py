@@ -9,12 +9,14 @@ import typing as t
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Record, record_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
     AuthenticationFailed,
     BadResponse,
     OptionError,
     PerimeterError,
     RateLimited,
+    VendorError,
 )
 from tests.sandbox import Sandbox
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, http_options, records, sink
@@ -189,3 +191,121 @@ def test_a_refusal_of_the_whole_says_so(sandbox: Sandbox) -> None:
     with pytest.raises(PerimeterError, match=r"refused the batch \(HTTP 4"):
         target.send(records(event(1)))
     target.close()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_elasticsearch_entries_that_are_no_fault_of_a_record_are_an_error(status: int) -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"item_status": status}) as sandbox:
+        target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
+        with pytest.raises(VendorError, match=f"refused entries .cluster_block_exception, status {status}") as caught:
+            target.send(records(event(1, message="canary-text")))
+        target.close()
+        assert "canary" not in str(caught.value)
+        assert not sandbox.receivers.documents
+
+
+def test_elasticsearch_that_fails_inside_is_asked_again_and_then_an_error() -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"item_status": 500}) as sandbox:
+        target = sink("elasticsearch", http_options(sandbox, "elasticsearch"), max_wait=1)
+        with pytest.raises(RateLimited):
+            target.send(records(event(1)))
+        target.close()
+        assert sandbox.counters.snapshot()["requests"] > 1
+
+
+def test_a_part_that_elasticsearch_took_of_a_failed_batch_is_known(sandbox: Sandbox) -> None:
+    target = sink("elasticsearch", http_options(sandbox, "elasticsearch"), max_wait=1)
+    assert not target.taken
+    answers = [{"create": {"status": 201}}, {"create": {"status": 403, "error": {"type": "security_exception"}}}]
+    sandbox.faults.replace([{"kind": "status", "status": 200, "body": json.dumps({"items": answers})}])
+    with pytest.raises(VendorError, match="security_exception"):
+        target.send(records(event(1), event(2)))
+    target.close()
+    assert target.taken
+
+
+def test_elasticsearch_gets_a_time_for_a_record_without_one_and_always_the_same(sandbox: Sandbox) -> None:
+    segment = "dt=2026-11-01/20261101T030000Z-20261101T040000Z.ndjson"
+    line = json.dumps(event(1, time=None)).encode()
+    record = record_of("stream", line, segment, 1)
+    assert isinstance(record, Record)
+    target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
+    target.send([record])
+    target.close()
+    (document,) = sandbox.receivers.documents.values()
+    assert document["@timestamp"] == "2026-11-01T03:00:00Z"
+
+
+def test_a_row_that_returns_to_an_earlier_content_is_a_duplicate_to_elasticsearch(sandbox: Sandbox) -> None:
+    target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
+    for content in ("a", "b"):
+        assert target.send(records(event(1, content=content))).delivered == 1
+    assert target.send(records(event(1, content="a"))).duplicate == 1
+    target.close()
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_any_2xx_of_a_webhook_acknowledges(status: int) -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"hook_status": status}) as sandbox:
+        target = sink("webhook", http_options(sandbox, "webhook"))
+        assert target.send(records(event(1), event(2))).delivered == 2
+        target.close()
+        assert sandbox.counters.snapshot()["requests"] == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 415, 501])
+def test_a_webhook_that_refuses_what_all_records_share_is_an_error(status: int) -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"hook_status": status}) as sandbox:
+        target = sink("webhook", http_options(sandbox, "webhook"))
+        with pytest.raises(PerimeterError):
+            target.send(records(event(1)))
+        target.close()
+        assert sandbox.counters.snapshot()["requests"] == 1
+
+
+def test_a_webhook_that_works_on_the_batch_is_asked_again_and_never_counts_as_delivered(sandbox: Sandbox) -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"hook_statuses": (409,)}) as busy:
+        target = sink("webhook", http_options(busy, "webhook"))
+        assert target.send(records(event(1))).delivered == 1
+        target.close()
+        assert len(busy.receivers.hooks) == 1
+    with Sandbox(webapps=1, findings=0, receivers={"hook_status": 409}) as stuck:
+        target = sink("webhook", http_options(stuck, "webhook"), max_wait=1)
+        with pytest.raises(PerimeterError):
+            target.send(records(event(1)))
+        target.close()
+
+
+@pytest.mark.parametrize("kind", ["elasticsearch", "webhook"])
+def test_the_query_of_an_address_is_sent_and_never_shown(sandbox: Sandbox, kind: str) -> None:
+    options = http_options(sandbox, kind)
+    targets = {
+        sink(kind, options | {"url": options["url"] + query}).target for query in ("", "?key=canary-1", "?key=canary-2")
+    }
+    assert len(targets) == 3
+    assert "canary" not in str(targets)
+    target = sink(kind, options | {"url": f"{options['url']}/?pipeline=canary"})
+    assert target.send(records(event(1))).delivered == 1
+    target.close()
+    assert sandbox.receivers.queries == [{"pipeline": "canary"}]
+
+
+def test_splunk_takes_no_query(sandbox: Sandbox) -> None:
+    with pytest.raises(OptionError, match="holds a query"):
+        sink("splunk_hec", http_options(sandbox, "splunk_hec") | {"url": f"{sandbox.url}/?auto=1"})
+
+
+def test_very_many_poison_events_are_set_aside_one_and_all(sandbox: Sandbox) -> None:
+    documents = [event(number, message="fine" if number % 100 == 50 else "POISON") for number in range(600)]
+    target = sink("splunk_hec", http_options(sandbox, "splunk_hec"))
+    outcome = target.send(records(*documents))
+    target.close()
+    assert (outcome.delivered, len(outcome.rejected)) == (6, 594)
+    assert len(sandbox.receivers.events) == 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_batch_holds_at_least_one_record(sandbox: Sandbox, kind: str, number: int) -> None:
+    with pytest.raises(OptionError, match=r"batch_records must be at least 1"):
+        sink(kind, http_options(sandbox, kind) | {"batch_records": number})

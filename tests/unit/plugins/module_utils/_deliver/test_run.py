@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import typing as t
 
@@ -17,7 +18,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import quarantine
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.position import PositionFile
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, stream_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Outcome
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Outcome, rejected
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sql import Sql
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
     FileError,
@@ -25,7 +26,9 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     PerimeterError,
     StateError,
     TransportError,
+    VendorError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.retain import delivered
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Identity
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.stream import (
     Stream,
@@ -99,6 +102,32 @@ def test_everything_once_and_then_nothing(spool: Spool) -> None:
     assert second.values["stats"]["batches"] == 0
     assert second.values["totals"] == {"delivered": 3, "duplicate": 0, "quarantined": 0}
     assert spool.keys() == ["id-1", "id-2", "id-3"]
+
+
+def test_a_sink_leaves_its_mark_once_it_has_taken_something(spool: Spool) -> None:
+    spool.deliver()
+    assert not list(spool.root.glob(".delivered-*"))
+    spool.segment(0, event(1))
+    spool.deliver(check_mode=True)
+    assert not list(spool.root.glob(".delivered-*"))
+    spool.deliver()
+    (mark,) = spool.root.glob(".delivered-*")
+    (position,) = (spool.state / "deliver").glob("*.json")
+    assert mark.name == f".delivered-{position.stem}"
+    assert set(json.loads(mark.read_text())) == {"stream", "sink", "target"}
+    mark.unlink()
+    assert spool.deliver().warnings == []
+    assert mark.exists()
+
+
+def test_the_mark_holds_no_secret_and_the_collector_heeds_it(spool: Spool) -> None:
+    spool.segment(0, event(1))
+    spool.deliver()
+    stream = stream_of(spool.root)
+    assert len(delivered(spool.root, spool.state, stream)) == 1
+    shutil.rmtree(spool.state)
+    with pytest.raises(ValueError, match="says that a sink was delivered to"):
+        delivered(spool.root, spool.state, stream)
 
 
 def test_a_segment_that_comes_later_for_an_earlier_hour_is_delivered(spool: Spool) -> None:
@@ -258,3 +287,137 @@ def test_state_that_cannot_be_written(spool: Spool) -> None:
     spool.state.write_text("a file")
     with pytest.raises(PerimeterError, match="state_dir"):
         spool.deliver()
+
+
+def test_a_batch_of_which_nothing_can_be_delivered_is_an_error_and_nothing_is_set_aside(spool: Spool) -> None:
+    with sqlite3.connect(spool.database) as connection:
+        connection.execute(
+            "create table perimeter_records(delivery_id text primary key, content text, record text, source text,"
+            " record_key text, time text, document text, segment text, tenant text not null)"
+        )
+    spool.segment(0, *(event(number) for number in range(20)), "{broken")
+    result = spool.deliver()
+    assert isinstance(result.error, VendorError)
+    assert "none of 20 records could be delivered" in str(result.error)
+    assert "IntegrityError" in str(result.error)
+    assert (counts(result), result.changed, result.values["quarantine"]) == ((0, 0, 0, 0), False, None)
+    assert not list(spool.state.rglob("*.ndjson"))
+    with sqlite3.connect(spool.database) as connection:
+        connection.execute("drop table perimeter_records")
+    assert counts(spool.deliver()) == (21, 20, 0, 1)
+
+
+def test_a_single_record_that_is_refused_is_set_aside(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.segment(0, event(1), event(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(Sql, "send", lambda _self, batch: Outcome(rejected=[rejected(item, "no") for item in batch]))
+        assert counts(spool.deliver(batch_records=1)) == (2, 0, 0, 2)
+
+
+def test_the_quarantine_can_be_delivered_again_as_the_guide_says(
+    spool: Spool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.segment(0, event(1), event(2))
+
+    def refuse_one(self: Sql, batch: t.Any) -> Outcome:
+        outcome = real(self, batch[:1])
+        outcome.rejected.append(rejected(batch[1], "no"))
+        return outcome
+
+    real = Sql.send
+    with monkeypatch.context() as patched:
+        patched.setattr(Sql, "send", refuse_one)
+        first = spool.deliver()
+    kept = pathlib.Path(first.values["quarantine"]).read_text().splitlines()
+    again = tmp_path / "again"
+    (again / "dt=2026-11-01").mkdir(parents=True)
+    (again / ".stream.json").write_bytes((spool.root / ".stream.json").read_bytes())
+    texts = "".join(json.loads(line)["text"] + "\n" for line in kept)
+    (again / "dt=2026-11-01" / "20261101T000000Z-20261101T000001Z.ndjson").write_text(texts)
+    params = spool.params() | {"spool": str(again), "state_dir": str(tmp_path / "again-state")}
+    assert counts(run(params, False)) == (1, 1, 0, 0)
+    assert counts(run(spool.params() | {"state_dir": str(tmp_path / "lost")}, False)) == (2, 0, 2, 0)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_segment_that_is_replaced_under_its_name_is_delivered_anew(spool: Spool, whole: bool) -> None:
+    name = spool.segment(0, *(event(number) for number in range(40)), compress=True)
+    path = spool.root / name
+    content = path.read_bytes()
+    if not whole:
+        path.write_bytes(content[:-8])
+    spool.deliver(batch_records=7)
+    spool.segment(0, *(event(number) for number in reversed(range(60))), compress=True)
+    result = spool.deliver(batch_records=7)
+    assert (result.error, result.values["delivered"], result.values["collected"]) == (None, 20, 60)
+    assert len(spool.keys()) == 60
+    assert counts(spool.deliver()) == (0, 0, 0, 0)
+
+
+def test_names_of_segments_mean_nothing_in_a_directory_that_was_begun_anew(spool: Spool) -> None:
+    path = spool.root / spool.segment(0, event(1))
+    spool.deliver()
+    written = path.stat()
+    write_stream(spool.root, Stream(identity_hash(IDENTITY), new_owner(), describe(IDENTITY)), mode=0o600)
+    path.write_text(path.read_text().replace("id-1", "id-9"))
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert counts(spool.deliver()) == (1, 1, 0, 0)
+    assert spool.keys() == ["id-1", "id-9"]
+
+
+def test_a_damaged_segment_does_not_hold_up_the_later_ones(spool: Spool) -> None:
+    path = spool.root / spool.segment(0, *(event(number) for number in range(10)), compress=True)
+    content, written = path.read_bytes(), path.stat()
+    path.write_bytes(content[:-8])
+    spool.segment(1, event(20))
+    result = spool.deliver()
+    assert isinstance(result.error, FileError)
+    assert (counts(result), result.values["complete"], result.changed) == ((11, 11, 0, 0), False, True)
+    spool.segment(2, event(30))
+    later = spool.deliver()
+    assert (counts(later), later.values["complete"]) == ((1, 1, 0, 0), False)
+    foretold = spool.deliver(check_mode=True)
+    assert isinstance(foretold.error, FileError)
+    assert counts(foretold) == (0, 0, 0, 0)
+    path.write_bytes(content)
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert spool.deliver().values["complete"]
+
+
+def test_the_collector_can_read_which_segments_are_delivered(spool: Spool) -> None:
+    name = spool.segment(0, event(1))
+    spool.deliver()
+    (found,) = delivered(spool.root, spool.state, stream_of(spool.root)).values()
+    assert found == {name}
+
+
+def test_check_mode_makes_no_state_directory(spool: Spool) -> None:
+    spool.segment(0, event(1))
+    spool.deliver(check_mode=True)
+    assert not spool.state.exists()
+
+
+def test_a_batch_that_failed_half_way_has_changed_something(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.segment(0, event(1), event(2))
+    real = Sql.send
+
+    def half(self: Sql, batch: t.Any) -> Outcome:
+        real(self, batch[:1])
+        raise TransportError("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sql, "send", half)
+        result = spool.deliver()
+    assert (counts(result), result.changed) == ((0, 0, 0, 0), True)
+    assert counts(spool.deliver()) == (2, 1, 1, 0)
+
+
+@pytest.mark.parametrize("size", [0, 30, 100_000])
+def test_a_line_of_the_quarantine_that_was_torn_is_cut_off(spool: Spool, size: int) -> None:
+    spool.segment(0, "{first", event(1))
+    path = pathlib.Path(spool.deliver().values["quarantine"])
+    with path.open("ab") as file:
+        file.write(b'{"text":"' + b"x" * size)
+    spool.segment(1, "{second")
+    spool.deliver()
+    assert [json.loads(line)["text"] for line in path.read_text().splitlines()] == ["{first", "{second"]

@@ -10,6 +10,7 @@ import sqlite3
 import typing as t
 
 import pytest
+import sqlalchemy
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import sql
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Sink
@@ -104,3 +105,69 @@ def test_without_sqlalchemy_the_missing_package_is_named(monkeypatch: pytest.Mon
     monkeypatch.setattr(sql, "HAS_SQLALCHEMY", False)
     with pytest.raises(MissingLibrary, match="sqlalchemy"):
         sink("sql", {"database_url": "sqlite://"})
+
+
+def test_a_row_that_returns_to_an_earlier_content_is_stored(target: Sink, database: pathlib.Path) -> None:
+    for content in ("a", "b", "a"):
+        assert target.send(records(event(1, content=content))).delivered == 1
+    assert [row[1] for row in rows(database)] == ["a"]
+
+
+def test_a_large_batch_is_stored_in_statements_that_the_database_takes(database: pathlib.Path) -> None:
+    made = sink("sql", {"database_url": f"sqlite:///{database}", "batch_records": 9000})
+    batch = records(*(event(number) for number in range(9000)))
+    assert made.send(batch).delivered == 9000
+    assert made.send(batch).duplicate == 9000
+    made.close()
+    assert len(rows(database)) == 9000
+
+
+def test_a_new_sqlite_file_is_private_and_one_that_is_there_stays_as_it_is(
+    target: Sink, database: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    target.send(records(event(1)))
+    assert database.stat().st_mode & 0o777 == 0o600
+    shared = tmp_path / "shared.db"
+    shared.touch(0o644)
+    shared.chmod(0o644)
+    made = sink("sql", {"database_url": f"sqlite:///{shared}"})
+    made.send(records(event(1)))
+    made.close()
+    assert shared.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_batch_holds_at_least_one_record(database: pathlib.Path) -> None:
+    with pytest.raises(OptionError, match="batch_records must be at least 1"):
+        sink("sql", {"database_url": f"sqlite:///{database}", "batch_records": 0})
+
+
+@pytest.mark.parametrize(
+    ("url", "connection", "expected"),
+    [
+        ("postgresql://db.example.com/waf", {}, "verify-full"),
+        ("postgresql:///waf?host=db.example.com", {}, "verify-full"),
+        ("postgresql://db.example.com/waf?sslmode=require", {}, None),
+        ("postgresql://db.example.com/waf", {"allow_http": True}, None),
+        ("postgresql://db.example.com/waf", {"validate_certs": False}, "require"),
+        ("postgresql://127.0.0.1/waf", {}, None),
+        ("postgresql://[::1]/waf", {}, None),
+        ("postgresql:///waf", {}, None),
+        ("postgresql:///waf?host=/run/postgresql", {}, None),
+    ],
+)
+def test_a_postgresql_elsewhere_must_show_its_certificate(
+    url: str, connection: dict[str, t.Any], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGHOST", raising=False)
+    found = sql._tls_of(sqlalchemy.make_url(url), connection)
+    assert found.get("sslmode") == expected
+
+
+def test_the_ca_of_the_task_is_the_one_for_postgresql(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, ca = sqlalchemy.make_url("postgresql://db.example.com/waf"), tmp_path / "ca.pem"
+    with pytest.raises(OptionError, match="ca_path cannot be read"):
+        sql._tls_of(url, {"ca_path": str(ca)})
+    ca.touch()
+    assert sql._tls_of(url, {"ca_path": str(ca)})["sslrootcert"] == str(ca)
+    monkeypatch.setenv("PGSSLROOTCERT", "/its/own.pem")
+    assert "sslrootcert" not in sql._tls_of(url, {})

@@ -11,6 +11,7 @@ calls a finding REOPENED once and ACTIVE from then on. The list only ever makes 
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import pathlib
@@ -29,16 +30,56 @@ SIZE_LIMIT = 1 << 30
 _MARKS_SUFFIX = ".gone.json"
 
 
+Places = dict[str, list[str]]
+"""Severities by key: each is a place that one finding of that identity takes."""
+
+
+def merged(first: t.Mapping[str, t.Sequence[str]], second: t.Mapping[str, t.Sequence[str]]) -> Places:
+    """The places that are in either, each as often as it is in the one that has more of it."""
+    return {
+        key: sorted((collections.Counter(first.get(key, ())) | collections.Counter(second.get(key, ()))).elements())
+        for key in {**first, **second}
+    }
+
+
+def without(places: t.Mapping[str, t.Sequence[str]], taken: t.Mapping[str, t.Sequence[str]]) -> Places:
+    """The places less those that are taken; keys without any are left out."""
+    left = {
+        key: list((collections.Counter(found) - collections.Counter(taken.get(key, ()))).elements())
+        for key, found in places.items()
+    }
+    return {key: found for key, found in left.items() if found}
+
+
+def _pick(left: list[str], severity: str) -> tuple[str, bool]:
+    """The place that a finding takes, and whether it is bad enough for it.
+
+    The least that is bad enough, so that worse ones are left for worse findings.
+    """
+    enough = [place for place in left if RANKS[place] <= RANKS[severity]]
+    return (max(enough, key=RANKS.__getitem__), True) if enough else (min(left, key=RANKS.__getitem__), False)
+
+
 @dataclasses.dataclass
 class Section:
-    """What the baseline knows about one application. ``left`` are severities that no finding took yet, by key."""
+    """What the baseline knows about one application.
+
+    Attributes:
+        left: places that no finding took yet.
+        reopened: keys of findings that were called reopened then, and how many of each are left.
+        gone: places that were seen to be empty, or reopened, since.
+        resurfaced: places that findings of this run came back to.
+        waived: the severities that waived findings had, by key.
+    """
 
     time: str
     scan: dict[str, t.Any] | None
-    left: dict[str, list[str]]
-    reopened: frozenset[str]
-    gone: frozenset[str]
+    left: Places
+    reopened: collections.Counter[str]
+    gone: Places
     raw: dict[str, t.Any]
+    resurfaced: Places = dataclasses.field(default_factory=dict)
+    waived: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def state_of(self, facts: Facts) -> str:
         """What a counted finding is: new, reopened, escalated or known. Each of the same identity takes one place."""
@@ -46,17 +87,44 @@ class Section:
         left = self.left.get(key) if key else None
         if key is None or not left:
             return "reopened" if facts.status == "reopened" or key in self.gone else "new"
-        rank = RANKS[facts.severity]
-        enough = [severity for severity in left if RANKS[severity] <= rank]
-        # The least that is bad enough, so that worse ones are left for worse findings.
-        left.remove(max(enough, key=RANKS.__getitem__) if enough else min(left, key=RANKS.__getitem__))
-        if key in self.gone or (facts.status == "reopened" and key not in self.reopened):
+        place, enough = _pick(left, facts.severity)
+        # Of two like places, the one that was never empty goes first.
+        was_gone = self.gone.get(key, []).count(place) >= left.count(place)
+        left.remove(place)
+        again = facts.status == "reopened"
+        was_known_to_be = again and self.reopened[key] > 0
+        self.reopened[key] -= was_known_to_be
+        if was_gone or (again and not was_known_to_be):
+            self.resurfaced.setdefault(key, []).append(place)
             return "reopened"
         return "known" if enough else "escalated"
 
-    def unseen(self) -> t.Iterator[str]:
-        """Keys of findings that did not occur in this run."""
-        return (key for key, left in self.left.items() if len(left) == len(self.raw["findings"][key]))
+    def knows(self, key: str | None) -> bool:
+        """Whether the baseline has a finding of this identity."""
+        return key is not None and key in self.left
+
+    def severity_of(self, key: str | None) -> str | None:
+        """The worst severity that the baseline knows of an identity, counted or waived; None for none."""
+        if key is None:
+            return None
+        known = [*self.raw["findings"].get(key, ()), *self.waived.get(key, ())]
+        return min(known, key=RANKS.__getitem__, default=None)
+
+    def unseen(self, present: t.Mapping[str, t.Sequence[str]]) -> Places:
+        """Places that no finding of this run took.
+
+        Args:
+            present: severities of findings that were there and not counted, by key. Each keeps a place.
+        """
+        found: Places = {}
+        for key, left in self.left.items():
+            empty = list(left)
+            for severity in present.get(key, ()):
+                if empty:
+                    empty.remove(_pick(empty, severity)[0])
+            if empty:
+                found[key] = empty
+        return found
 
 
 class Baseline:
@@ -66,7 +134,7 @@ class Baseline:
         self,
         path: pathlib.Path | None,
         document: Document | None = None,
-        gone: t.Mapping[AppKey, list[str]] | None = None,
+        gone: t.Mapping[AppKey, Places] | None = None,
     ) -> None:
         data = document.data if document else None
         gone = gone or {}
@@ -81,9 +149,10 @@ class Baseline:
                 time=raw["time"],
                 scan=raw["scan"],
                 left={identity: list(severities) for identity, severities in raw["findings"].items()},
-                reopened=frozenset(raw["reopened"]),
-                gone=frozenset(gone.get(key, ())),
+                reopened=collections.Counter(raw["reopened"]),
+                gone=gone.get(key, {}),
                 raw=raw,
+                waived=raw.get("waived", {}),
             )
 
 
@@ -116,7 +185,7 @@ def load_baseline(option: str | None) -> Baseline:
     return Baseline(path, document, _read_marks(path, document))
 
 
-def _read_marks(path: pathlib.Path, document: Document) -> dict[AppKey, list[str]]:
+def _read_marks(path: pathlib.Path, document: Document) -> dict[AppKey, Places]:
     place = marks_path(path)
     if not place.exists():
         return {}
@@ -128,7 +197,10 @@ def _read_marks(path: pathlib.Path, document: Document) -> dict[AppKey, list[str
         if marks["baseline"] != document.sha256:
             return {}
         return {
-            (str(item["source"]), str(item["key"])): list(map(str, item["findings"])) for item in marks["applications"]
+            (str(item["source"]), str(item["key"])): {
+                str(key): _severities(places) for key, places in item["findings"].items()
+            }
+            for item in marks["applications"]
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise PolicyError(
@@ -136,29 +208,35 @@ def _read_marks(path: pathlib.Path, document: Document) -> dict[AppKey, list[str
         ) from error
 
 
-def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, t.Collection[str]]) -> None:
-    """Remember what was seen to be gone or reopened, beside what is remembered already.
+def _severities(places: t.Any) -> list[str]:
+    if not isinstance(places, list) or not all(place in RANKS for place in places):
+        raise TypeError("severities")
+    return places
+
+
+def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:
+    """Remember the places that were seen to be empty or reopened, beside what is remembered already.
 
     Raises:
         FileError: the file cannot be written.
     """
     if baseline.path is None or not baseline.exists:
         return
-    if all(section.gone.issuperset(gone.get(key, ())) for key, section in baseline.sections.items()):
+    if not any(without(gone.get(key, {}), section.gone) for key, section in baseline.sections.items()):
         return
     # Another run may have marked findings, or moved the baseline, since this one read them.
     baseline = load_baseline(str(baseline.path))
     if baseline.path is None or not baseline.exists:
         return
-    merged = {key: sorted(section.gone | set(gone.get(key, ()))) for key, section in baseline.sections.items()}
+    marks = {key: merged(section.gone, gone.get(key, {})) for key, section in baseline.sections.items()}
     content = {
         "record": "baseline_gone",
         "schema": 1,
         "baseline": baseline.sha256,
         "applications": [
-            {"source": key[0], "key": key[1], "findings": findings}
-            for key, findings in sorted(merged.items())
-            if findings
+            {"source": key[0], "key": key[1], "findings": dict(sorted(places.items()))}
+            for key, places in sorted(marks.items())
+            if places
         ],
     }
     _write(marks_path(baseline.path), codec.dumps(content) + b"\n")
@@ -207,14 +285,12 @@ def _refuse_moved(baseline: Baseline, path: pathlib.Path) -> None:
 
 
 def _without_gone(section: Section) -> dict[str, t.Any]:
-    kept = {key: found for key, found in section.raw["findings"].items() if key not in section.gone}
-    return {**section.raw, "findings": kept}
+    return {**section.raw, "findings": without(section.raw["findings"], section.gone)}
 
 
 def _essence(applications: t.Iterable[t.Mapping[str, t.Any]]) -> list[t.Any]:
-    kept = [
-        {name: item[name] for name in ("source", "id", "name", "scan", "findings", "reopened")} for item in applications
-    ]
+    names = ("source", "id", "name", "scan", "findings", "reopened")
+    kept = [{**{name: item[name] for name in names}, "waived": item.get("waived", {})} for item in applications]
     return sorted(kept, key=lambda item: (item["source"], str(item["id"]), str(item["name"])))
 
 

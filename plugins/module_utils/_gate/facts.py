@@ -5,13 +5,17 @@
 This module is private to the collection and may change at any time.
 
 A finding is judged by the worst that its words can mean: an unknown severity is critical, an unknown status open, an
-unknown kind a vulnerability.
+unknown kind a vulnerability. Of a severity that somebody edited at the source and the one before, the worse counts, and
+a fixed finding that was seen after it was fixed is open.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
+
+from .._records.times import parse_time
 
 Record = t.Mapping[str, t.Any]
 AppKey = tuple[str, str]
@@ -52,9 +56,31 @@ def counted_severity(value: t.Any) -> str:
     return value if isinstance(value, str) and value in RANKS else "critical"
 
 
+def worse(first: str, second: str) -> str:
+    """The worse of two severities."""
+    return min(first, second, key=RANKS.__getitem__)
+
+
+def _original_severity(raw: Record) -> str | None:
+    """The severity before somebody edited it at the source, in our words; None for one that nobody edited.
+
+    What it was is told by ``details.original_severity``. Where only the source's own word is there, which means nothing
+    to the gate, it may have been any.
+    """
+    told = mapping(raw.get("details")).get("original_severity")
+    if told is not None:
+        return counted_severity(told)
+    native = raw.get("original_severity")
+    return None if native is None or native == raw.get("severity_native") else counted_severity(native)
+
+
 @dataclasses.dataclass(slots=True)
 class Facts:
-    """One finding as the gate sees it. ``severity`` is the one it is judged by, ``raw`` the record as it came."""
+    """One finding as the gate sees it.
+
+    ``severity`` is the one it is judged by, ``edited`` the milder one that somebody gave it at its source, if somebody
+    did, and ``raw`` the record as it came.
+    """
 
     raw: Record
     source: str
@@ -72,6 +98,7 @@ class Facts:
     parameter: str | None
     tags: list[str]
     cwe: list[int]
+    edited: str | None = None
 
     @property
     def key(self) -> str | None:
@@ -94,7 +121,9 @@ def facts_of(raw: Record) -> Facts:
     get = raw.get
     asset = mapping(get("asset"))
     source = text(get("source")) or "unknown"
-    kind, status, ignored = get("kind"), get("status"), get("ignored")
+    kind, ignored = get("kind"), get("ignored")
+    shown, original = counted_severity(get("severity")), _original_severity(raw)
+    severity = shown if original is None else worse(shown, original)
     return Facts(
         raw=raw,
         source=source,
@@ -102,9 +131,9 @@ def facts_of(raw: Record) -> Facts:
         unique_id=text(get("unique_id")),
         fingerprint=text(get("fingerprint")),
         rule_id=text(get("rule_id")),
-        severity=counted_severity(get("severity")),
+        severity=severity,
         kind=kind if isinstance(kind, str) and kind in KINDS else "vulnerability",
-        status=status if isinstance(status, str) and status in STATUSES else "open",
+        status=_status(raw),
         ignored=None if ignored is None or ignored is False else mapping(ignored),
         app=app_key(source, asset),
         app_name=text(asset.get("name")),
@@ -112,7 +141,26 @@ def facts_of(raw: Record) -> Facts:
         parameter=text(get("parameter")),
         tags=[tag for tag in map(text, items(asset.get("tags"))) if tag],
         cwe=[code for code in map(_weakness, items(get("cwe"))) if code is not None],
+        edited=None if severity == shown else shown,
     )
+
+
+def _status(raw: Record) -> str:
+    status = raw.get("status")
+    if not isinstance(status, str) or status not in STATUSES:
+        return "open"
+    if status == "fixed" and (fixed_at := raw.get("fixed_at")) is not None:
+        seen, fixed = _moment(raw.get("last_seen")), _moment(fixed_at)
+        if seen is not None and (fixed is None or seen > fixed):
+            return "open"
+    return status
+
+
+def _moment(value: t.Any) -> dt.datetime | None:
+    try:
+        return parse_time(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _weakness(value: t.Any) -> int | None:

@@ -42,9 +42,9 @@ class Application:
     new_by_severity: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     counted: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    reopened: set[str] = dataclasses.field(default_factory=set)
-    resurfaced: set[str] = dataclasses.field(default_factory=set)
-    present: set[str] = dataclasses.field(default_factory=set)
+    waived: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    reopened: list[str] = dataclasses.field(default_factory=list)
+    present: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -126,11 +126,15 @@ class Judge:
             self._explanations.add(facts, label(facts.app, facts.app_name), fate)
             return
         app = self.application(facts.app, facts.app_name)
+        if facts.edited is not None and self._policy.edited_severity == "honour":
+            facts.severity, facts.edited = facts.edited, None
         fate = self._fate(app, facts)
         app.counts[fate.decision] += 1
         key = facts.key
-        if key and app.section and fate.decision not in ("counted", "fixed") and key in app.section.left:
-            app.present.add(key)
+        if key and app.section and fate.decision not in ("counted", "fixed") and app.section.knows(key):
+            app.present.setdefault(key, []).append(facts.severity)
+        if key and fate.decision == "waived":
+            app.waived.setdefault(key, []).append(facts.severity)
         self._explanations.add(facts, app.label, fate)
 
     def _is_repeated(self, facts: Facts, file: int) -> bool:
@@ -144,15 +148,19 @@ class Judge:
         left_out = self._left_out(app, facts)
         if left_out is not None:
             return left_out
-        waiver, lapsed = self._waivers.for_finding(facts)
+        known = app.section.severity_of(facts.key) if app.section is not None else None
+        waiver, lapsed = self._waivers.for_finding(facts, known)
         if waiver is not None:
             self._sync_waived(facts, waiver)
             note = f"{waiver.type}, until {waiver.expires}, {short(waiver.owner, 80)}, {short(waiver.ticket, 80)}"
             return Fate(app.key, "waived", by=f"waiver:{waiver.id}", waiver=waiver.id, note=note)
         remark = self._sync_ignored(app, facts, lapsed)
         if lapsed is not None:
-            why = "has expired" if lapsed.expired else "stands longer than its severity allows"
-            remark = f"the waiver {lapsed.id} {why}"
+            remark = f"the waiver {lapsed.id} {self._waivers.why_not(lapsed, facts, known)}"
+        if facts.edited is not None:
+            words = f"its severity was lowered to {facts.edited} at its source: it counts as {facts.severity}"
+            remark = f"{words}; {remark}" if remark else words
+            app.counts["severity_lowered"] += 1
         return self._counted(app, facts, lapsed, remark)
 
     def _left_out(self, app: Application, facts: Facts) -> Fate | None:
@@ -198,7 +206,7 @@ class Judge:
         app.counts[state] += 1
         if state in NEW_STATES:
             app.new_by_severity[facts.severity] += 1
-        self._remember(app, facts, state)
+        self._remember(app, facts)
         return Fate(
             app.key,
             "counted",
@@ -215,15 +223,13 @@ class Judge:
             return "known"
         return "reopened" if facts.status == "reopened" else "new"
 
-    def _remember(self, app: Application, facts: Facts, state: str) -> None:
+    def _remember(self, app: Application, facts: Facts) -> None:
         key = facts.key
         if key is None:
             return
         app.counted.setdefault(key, []).append(facts.severity)
         if facts.status == "reopened":
-            app.reopened.add(key)
-        if state == "reopened" and app.section is not None and key in app.section.left:
-            app.resurfaced.add(key)
+            app.reopened.append(key)
 
     def _sync_waived(self, facts: Facts, waiver: Waiver) -> None:
         if waiver.push and facts.ignored is None:

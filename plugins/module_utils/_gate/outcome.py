@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
+from .baseline import Places
 from .explain import Fate
 from .facts import RANKS, AppKey, Record, label, text
 from .judge import Application, Judge
@@ -123,7 +124,7 @@ def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reason
     """The verdict of each application, and every reason."""
     outcome = Outcome(judge, policy, scans, [], _run_rules(judge), {})
     for app in outcome.applications:
-        found = [*_reasons_of(app)]
+        found = [*_reasons_of(app, policy.edited_severity == "require_waiver")]
         outcome.verdicts[app.key] = worst(item["verdict"] for item in found)
         outcome.reasons += found
     for name, rule in outcome.exceeded_in_run().items():
@@ -149,7 +150,7 @@ def _run_rules(judge: Judge) -> dict[str, tuple[Rule, int]]:
     return found
 
 
-def _reasons_of(app: Application) -> t.Iterator[Reason]:
+def _reasons_of(app: Application, edits_need_waiver: bool) -> t.Iterator[Reason]:
     for code, message in app.problems:
         yield reason(code, "inconclusive", message, application=app.label)
     for rule in app.exceeded():
@@ -164,6 +165,10 @@ def _reasons_of(app: Application) -> t.Iterator[Reason]:
     if unexplained:
         words = f"{_findings(unexplained)} ignored at the source without a waiver: counted"
         yield reason("ignored_without_waiver", "pass", words, application=app.label)
+    lowered = app.counts["severity_lowered"]
+    if lowered and edits_need_waiver:
+        words = f"the severity of {_findings(lowered)} was lowered at the source without a waiver: the worse counts"
+        yield reason("severity_lowered", "pass", words, application=app.label)
     if (
         app.section is None
         and app.needs_baseline()
@@ -265,7 +270,7 @@ def counts_of(applications: t.Iterable[Application]) -> dict[str, t.Any]:
         total += app.counts
         severities["by_severity"] += app.by_severity
         severities["new_by_severity"] += app.new_by_severity
-        absent += sum(1 for _key in absent_keys(app))
+        absent += sum(map(len, absent_places(app).values()))
     return {
         "counted": total["counted"],
         "new": sum(total[state] for state in NEW_STATES),
@@ -279,6 +284,6 @@ def counts_of(applications: t.Iterable[Application]) -> dict[str, t.Any]:
     }
 
 
-def absent_keys(app: Application) -> t.Iterator[str]:
-    """Findings of the baseline that did not occur in this run, or are fixed."""
-    return (key for key in app.section.unseen() if key not in app.present) if app.section else iter(())
+def absent_places(app: Application) -> Places:
+    """Places of the baseline whose finding did not occur in this run, or is fixed."""
+    return app.section.unseen(app.present) if app.section else {}

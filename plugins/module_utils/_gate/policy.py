@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .breadth import excludes_everything
 from .documents import read_document
 from .facts import AppKey
 from .rules import Rule, Spec, duration, rules_of
-from .schemas import POLICY, SEVERITIES
+from .schemas import KINDS, POLICY, SEVERITIES
 from .selectors import Test, application_test, selector
 from .validate import validate
 from .verdict import PolicyError
@@ -106,6 +107,7 @@ class Policy:
         self.name: str | None = spec.get("name")
         self.sha256 = sha256
         self.ignored_at_source: str = spec.get("ignored_at_source", "require_waiver")
+        self.edited_severity: str = spec.get("edited_severity", "worst")
         self.protected: str = spec.get("protected", "exclude")
         self.blocked_by_waf: str = spec.get("blocked_by_waf", "count")
         self.missing_baseline: str = spec.get("missing_baseline", "inconclusive")
@@ -264,11 +266,16 @@ def _waiver_rules(spec: Spec) -> WaiverRules:
 
 
 def _exclusions(specs: t.Iterable[Spec]) -> tuple[tuple[str, Test], ...]:
-    every_kind = {"kinds": ["vulnerability", "sensitive_content", "information"]}
-    return tuple(
-        (spec["reason"], selector({**every_kind, **spec}, f"policy: exclude[{index}]", every_code=True))
-        for index, spec in enumerate(specs)
-    )
+    found = []
+    for index, spec in enumerate(specs):
+        where = f"policy: exclude[{index}]"
+        found.append((spec["reason"], selector({"kinds": KINDS, **spec}, where, every_code=True)))
+        if excludes_everything(spec):
+            raise PolicyError(
+                f"{where} excludes everything, so everything would pass.",
+                hint="Name the rules, URLs, tags or applications that are meant.",
+            )
+    return tuple(found)
 
 
 def _images(spec: Spec, capped: t.Callable[[str | None, str, float], float]) -> Images:

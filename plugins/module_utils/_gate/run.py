@@ -23,14 +23,14 @@ from .._records.result import Result
 from .._records.times import utc_text
 from .._state.files import PRIVATE, replace_file
 from . import document as doc
-from .baseline import Baseline, load_baseline, save_baseline, save_marks
+from .baseline import Baseline, load_baseline, merged, save_baseline, save_marks
 from .explain import Explanations
 from .facts import AppKey, Record, label, mapping, text
 from .images import judge_images
 from .judge import Application, Judge
 from .outcome import (
     Outcome,
-    absent_keys,
+    absent_places,
     application_entry,
     counts_of,
     decide,
@@ -207,7 +207,8 @@ def _judge(params: Params, document: doc.Document, dest: pathlib.Path, now: dt.d
         outcome = decide(judge, policy, scans, run_reasons)
         images, image_reasons = _images(given, now)
         reasons = outcome.reasons + image_reasons
-        if policy.waivers.strict:
+        # Before there are findings, as when only the policy is to be checked, no waiver can have matched one.
+        if policy.waivers.strict and given.snapshots:
             _refuse_unused(given.waivers)
         _fill(document, outcome, images, given)
         verdict = worst([item["verdict"] for item in reasons])
@@ -332,11 +333,15 @@ def _explain(document: doc.Document, outcome: Outcome, explanations: Explanation
 
 
 def _remember(params: Params, document: doc.Document, outcome: Outcome, given: _Inputs, now: dt.datetime) -> None:
-    """Move the baseline if that was asked for and all is well; otherwise note what is gone from it."""
-    if document["check_mode"] or document["report_only"]:
+    """Move the baseline if that was asked for and all is well; otherwise note what is gone from it.
+
+    A run that only reports moves nothing, and still notes: notes only make the gate stricter, and a finding that came
+    back in such a run would be known in the next one.
+    """
+    if document["check_mode"]:
         return
     passed = document["verdict"] == "pass" and not document["counts"]["new"]
-    if params.get("baseline_update") and passed:
+    if params.get("baseline_update") and passed and not document["report_only"]:
         sections = [_section(app, outcome, document, now) for app in outcome.applications]
         policy = {"name": outcome.policy.name, "sha256": outcome.policy.sha256}
         content = {"record": "baseline", "schema": 1, "written": _time(now), "run_id": document["run_id"]}
@@ -345,7 +350,9 @@ def _remember(params: Params, document: doc.Document, outcome: Outcome, given: _
         )
         return
     gone = {
-        app.key: app.resurfaced | (set() if app.problems else set(absent_keys(app))) for app in outcome.applications
+        app.key: merged(app.section.resurfaced, {} if app.problems else absent_places(app))
+        for app in outcome.applications
+        if app.section is not None
     }
     save_marks(given.baseline, gone)
 
@@ -356,8 +363,10 @@ def _section(app: Application, outcome: Outcome, document: doc.Document, now: dt
     seen: dict[str, t.Any] | None = app.section.scan if app.section else None
     if scan is not None:
         seen = {name: text(scan.get(name)) for name in ("id", "profile", "auth_status")}
-        links = scan.get("links_crawled")
-        seen["links_crawled"] = links if isinstance(links, int) and not isinstance(links, bool) and links >= 0 else None
+        links = [scan.get("links_crawled"), ((app.section.scan if app.section else None) or {}).get("links_crawled")]
+        # The most that was ever crawled: a little less each time would end at nothing.
+        counted = [amount for amount in links if isinstance(amount, int) and not isinstance(amount, bool)]
+        seen["links_crawled"] = max([amount for amount in counted if amount >= 0], default=None)
     return {
         "source": app.key[0],
         "id": None if app.key[1].startswith("name:") else app.key[1],
@@ -367,4 +376,5 @@ def _section(app: Application, outcome: Outcome, document: doc.Document, now: dt
         "scan": seen,
         "findings": {key: app.counted[key] for key in sorted(app.counted)},
         "reopened": sorted(app.reopened),
+        "waived": {key: app.waived[key] for key in sorted(app.waived)},
     }

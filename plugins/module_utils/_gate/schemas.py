@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON Schemas of policy, waivers and baseline. ``docs/schemas/gate/*.json` are made from these.
+"""The JSON Schemas of policy, waivers and baseline. ``docs/schemas/gate/*.json`` are made from these.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,6 +15,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SEVERITIES = ["critical", "high", "medium", "low", "info"]
 KINDS = ["vulnerability", "sensitive_content", "information"]
 STATES = ["new", "reopened", "escalated", "all"]
+SOURCES = ["qualys", "indusface", "edgecast", "scutum", "carbon_black"]
 WAIVER_TYPES = ["false_positive", "risk_accepted", "mitigated", "not_applicable"]
 
 _DURATION = {
@@ -32,7 +33,7 @@ _NAME = {**_SAID, "maxLength": 200}
 _NAMES = {"type": "array", "items": _NAME, "minItems": 1}
 _SOURCES: Json = {
     "type": "array",
-    "items": {"enum": ["qualys", "indusface", "edgecast", "scutum", "carbon_black"]},
+    "items": {"enum": SOURCES},
     "minItems": 1,
 }
 _NUMBERS = {
@@ -191,6 +192,7 @@ POLICY: Json = {
             "scope": _SCOPE,
             "missing_baseline": {"enum": ["all_new", "adopt", "inconclusive"]},
             "ignored_at_source": {"enum": ["require_waiver", "honour", "count"]},
+            "edited_severity": {"enum": ["worst", "require_waiver", "honour"]},
             "protected": {"enum": ["exclude", "count", "require_match"]},
             "blocked_by_waf": {"enum": ["count", "exclude"]},
             "limits": {"$ref": "#/$defs/limits"},
@@ -253,7 +255,7 @@ WAIVERS: Json = {
                         "expires": _DATE,
                         "push": {"type": "boolean"},
                     },
-                    required=["id", "match", "type", "owner", "reason", "ticket", "expires"],
+                    required=["id", "match", "type", "owner", "reason", "ticket", "created", "expires"],
                 ),
             },
         },
@@ -262,6 +264,10 @@ WAIVERS: Json = {
 }
 
 _SEEN = {"type": ["string", "null"]}
+_PLACES = {
+    "type": "object",
+    "additionalProperties": {"type": "array", "minItems": 1, "items": {"enum": SEVERITIES}},
+}
 BASELINE: Json = {
     "$schema": DRAFT,
     "title": "Baseline of the gate of appsec.perimeter",
@@ -291,11 +297,9 @@ BASELINE: Json = {
                                 "links_crawled": {"type": ["integer", "null"], "minimum": 0},
                             },
                         },
-                        "findings": {
-                            "type": "object",
-                            "additionalProperties": {"type": "array", "minItems": 1, "items": {"enum": SEVERITIES}},
-                        },
+                        "findings": _PLACES,
                         "reopened": {"type": "array", "items": {"type": "string"}},
+                        "waived": _PLACES,
                     },
                     required=["source", "id", "name", "time", "run_id", "scan", "findings", "reopened"],
                 ),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
-from .facts import AppKey, Record, number, text
+from .facts import AppKey, Record, mapping, number, text
 from .policy import Policy, Quality
 from .records import Problem, scan_time
 from .snapshots import Snapshot, moment
@@ -227,8 +227,28 @@ def _profile_problems(scan: Record, name: str, quality: Quality, before: Record 
 
 
 def order_problem(snapshot: Snapshot, scan: Record) -> Problem | None:
-    """A snapshot that was begun before the scan ended does not hold what the scan found."""
-    started, ended = snapshot.time("started"), moment(scan_time(scan))
-    if started is None or ended is None or (ended - started).total_seconds() <= CLOCK_SKEW:
+    """A snapshot that was begun before the scan ended does not hold what the scan found.
+
+    Of a scan that does not say when it ended, or says only the day, it is taken that it ended with the UTC day on which
+    it was launched, which is the last moment that its time can stand for.
+    """
+    started, ended = snapshot.time("started"), moment(scan.get("ended"))
+    precise = ended is not None and mapping(scan.get("details")).get("time_precision") != "day"
+    if not precise:
+        launched = ended or moment(scan.get("time"))
+        ended = None if launched is None else _next_day(launched)
+    if started is None or ended is None or (ended - started).total_seconds() <= (CLOCK_SKEW if precise else 0):
         return None
-    return "snapshot_before_scan", f"{snapshot.path.name} was read before the scan ended: export it again"
+    if precise:
+        return "snapshot_before_scan", f"{snapshot.path.name} was read before the scan ended: export it again"
+    words = "may have been read before the scan ended, of which only the day is known"
+    return "snapshot_before_scan", f"{snapshot.path.name} {words}: export it on a later day (UTC)"
+
+
+def _next_day(when: dt.datetime) -> dt.datetime:
+    try:
+        day = when.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return day + dt.timedelta(days=1)
+    except OverflowError:
+        # At either end of the calendar: such a scan is too old, or in the future.
+        return when

@@ -14,6 +14,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
+from .breadth import is_broad_match
 from .documents import read_document
 from .facts import RANKS, Facts
 from .policy import DAY, WaiverRules
@@ -23,9 +24,9 @@ from .validate import validate
 from .verdict import PolicyError
 
 Spec = t.Mapping[str, t.Any]
-_NARROW = ("unique_ids", "fingerprints", "ids", "rule_ids", "cwe", "urls", "parameters")
-"""Keys that keep a waiver from covering whatever is found next; a pattern of stars alone does not."""
 _REMEMBERED_RULES = 10_000
+_TOO_LONG = "stands longer than its severity allows"
+_OUTGROWN = "was given when it was less severe"
 PUSHED_AS = {
     "false_positive": "FALSE_POSITIVE",
     "risk_accepted": "RISK_ACCEPTED",
@@ -37,7 +38,10 @@ PUSHED_AS = {
 
 @dataclasses.dataclass
 class Waiver:
-    """One waiver. ``applied`` counts the findings that it waived, ``matched`` those that it meant."""
+    """One waiver. ``applied`` counts the findings that it waived, ``matched`` those that it meant.
+
+    ``graded`` says that it names severities, so that a finding that gets worse is not meant any more.
+    """
 
     id: str
     type: str
@@ -48,6 +52,7 @@ class Waiver:
     days: int
     push: bool
     broad: bool
+    graded: bool
     test: Test
     rules: Numbers | None
     expired: bool
@@ -55,6 +60,7 @@ class Waiver:
     applied: int = 0
     matched: int = 0
     too_long: int = 0
+    outgrown: int = 0
 
     def may_mean(self, rule_id: str | None) -> bool:
         """Whether findings of a rule can be meant at all."""
@@ -140,10 +146,14 @@ class Waivers:
                 self._others_by_rule[rule_id] = known
         return known
 
-    def for_finding(self, facts: Facts) -> tuple[Waiver | None, Waiver | None]:
-        """The waiver that holds for a finding, and, if none does, one that would but for its dates.
+    def for_finding(self, facts: Facts, known: str | None = None) -> tuple[Waiver | None, Waiver | None]:
+        """The waiver that holds for a finding, and, if none does, one that would but for its dates or its ground.
 
         Both are counted, so a finding is asked about once.
+
+        Args:
+            facts: the finding.
+            known: the severity that the baseline knows of it; None for none.
         """
         if not self.all:
             return None, None
@@ -153,12 +163,25 @@ class Waivers:
             if not waiver.test(facts):
                 continue
             waiver.matched += 1
-            if not waiver.expired and waiver.days <= self.rules.max_days[facts.severity]:
+            why = self.why_not(waiver, facts, known)
+            if why is None:
                 waiver.applied += 1
                 return waiver, None
-            waiver.too_long += not waiver.expired
+            waiver.too_long += why is _TOO_LONG
+            waiver.outgrown += why is _OUTGROWN
             lapsed = lapsed or waiver
         return None, lapsed
+
+    def why_not(self, waiver: Waiver, facts: Facts, known: str | None) -> str | None:
+        """Why a waiver that means a finding does not cover it, as the rest of a sentence; None when it does."""
+        if waiver.expired:
+            return "has expired"
+        if waiver.days > self.rules.max_days[facts.severity]:
+            return _TOO_LONG
+        # Somebody answers for what was known then. What got worse since is another matter.
+        if known is not None and not waiver.graded and RANKS[facts.severity] < RANKS[known]:
+            return _OUTGROWN
+        return None
 
     def report(self) -> list[dict[str, t.Any]]:
         """Each waiver with what has to be said about it."""
@@ -171,6 +194,7 @@ class Waivers:
             "unused": waiver.matched == 0,
             "over_broad": waiver.broad or waiver.matched > self.rules.max_findings,
             "too_long": waiver.too_long > 0,
+            "outgrown": waiver.outgrown > 0,
         }
         return {
             "id": waiver.id,
@@ -189,18 +213,18 @@ class Waivers:
 
 def _waiver(spec: Spec, rules: WaiverRules, today: dt.date, where: str) -> Waiver:
     expires = day(spec["expires"], f"waivers: {where}.expires")
-    created = day(spec["created"], f"waivers: {where}.created") if "created" in spec else today
+    created = day(spec["created"], f"waivers: {where}.created")
     if created > today:
         raise PolicyError(
             f"waivers: {where}.created is {created}, which is still to come.", hint="Give the day it was made."
         )
-    if "created" in spec and expires < created:
+    if expires < created:
         raise PolicyError(f"waivers: {where}.expires is {expires}, before it was created.", hint="Check both days.")
     match, days, expired = spec["match"], (expires - created).days, today > expires
     most = max(rules.max_days[severity] for severity in match.get("severities", RANKS))
     if not expired and days > most:
         raise PolicyError(
-            f"waivers: {where}.expires is {expires}, which is {days} days away; at most {most} are allowed.",
+            f"waivers: {where}.expires is {expires}, {days} days after it was created; at most {most} are allowed.",
             hint="Choose an earlier day, or raise waivers.max_days in the policy.",
         )
     return Waiver(
@@ -212,7 +236,8 @@ def _waiver(spec: Spec, rules: WaiverRules, today: dt.date, where: str) -> Waive
         expires=expires,
         days=days,
         push=spec.get("push", False),
-        broad=_is_broad(match),
+        broad=is_broad_match(match),
+        graded="severities" in match,
         test=_match_test(match, f"waivers: {where}.match"),
         rules=Numbers(match["rule_ids"], f"waivers: {where}.match.rule_ids", texts=True)
         if "rule_ids" in match
@@ -220,11 +245,6 @@ def _waiver(spec: Spec, rules: WaiverRules, today: dt.date, where: str) -> Waive
         expired=expired,
         days_left=(expires - today).days,
     )
-
-
-def _is_broad(match: Spec) -> bool:
-    """Whether nothing in the match keeps it from covering whatever is found next."""
-    return not any(name in match and any(str(item).strip("*") for item in match[name]) for name in _NARROW)
 
 
 def _match_test(match: Spec, where: str) -> Test:

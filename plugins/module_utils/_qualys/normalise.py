@@ -114,6 +114,10 @@ class FindingNormaliser:
         native = text(raw.get("severity"))
         record["severity_native"] = native
         record["severity"] = self._known("severity", native, SEVERITY_LEVELS)
+        if record["original_severity"] is not None:
+            # In our words too: what goes by severities, such as a gate, must not know Qualys' numbers.
+            before = self._known("originalSeverity", record["original_severity"], SEVERITY_LEVELS)
+            record["details"] = {"original_severity": before}
         status = raw.get("status")
         # Information-gathered findings have no status: they are simply there.
         record["status"] = (

@@ -106,6 +106,7 @@ def waiver(**changes: Any) -> Record:
         "owner": "alice@example.com",
         "reason": "Behind the firewall.",
         "ticket": "SEC-1",
+        "created": day(-10),
         "expires": day(20),
     }
     return _changed(record, changes)

@@ -223,8 +223,10 @@ def indusface(**changes: Any) -> Situation:
     def situation(folder: Folder) -> Result:
         asset: dict[str, Any] = {"id": "77", "name": "shop", "url": None, "tags": []}
         path = folder.snapshot([], source="indusface", filters=[], announced_after=31, announced_before=31)
-        which = {"source": "indusface", "asset": asset, "auth_status": None, "links_crawled": None, "profile": None}
-        return folder.gate(files=[path], scans=[scan(**{**which, **changes})])
+        which: dict[str, Any] = {"source": "indusface", "asset": asset, "auth_status": None, "links_crawled": None}
+        which |= {"profile": None, "time": "2026-11-19T00:00:00Z", "ended": None, "details": {"time_precision": "day"}}
+        days = policy(scope={"max_scan_age": "3d"})
+        return folder.gate(files=[path], scans=[scan(**{**which, **changes})], policy=days)
 
     return situation
 
@@ -251,5 +253,6 @@ waivers:
     owner: alice
     reason: known
     ticket: SEC-1
+    created: 2026-11-10
     expires: %s
 """

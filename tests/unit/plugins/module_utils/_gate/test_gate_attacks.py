@@ -132,7 +132,7 @@ def laundered_in_another_scope(folder: Folder) -> Any:
     both = [scan(), scan(asset=PAY)]
     folder.adopt([], files=[folder.snapshot([], filters=[])], scans=both)
     path = folder.snapshot([finding(status="open")], filters=[])
-    slower = [scan(), scan(asset=PAY, links_crawled=119)]
+    slower = [scan(), scan(asset=PAY, id="2")]
     narrow = policy(scope={"applications": ["pay"]})
     moved = folder.gate(files=[path], scans=slower, policy=narrow, baseline=str(folder.baseline), baseline_update=True)
     assert moved.values["baseline"]["updated"]
@@ -345,9 +345,9 @@ def test_two_runs_at_once_lose_no_mark(tmp_path: Path) -> None:
     both = [scan(), scan(asset=PAY)]
     path = folder.snapshot([finding(status="open"), finding(2, asset=PAY, status="open")], filters=[])
     folder.adopt([], files=[path], scans=both)
-    first, second = (baselines.load_baseline(str(folder.baseline)) for _ in range(2))
-    baselines.save_marks(first, {("qualys", "4711"): {"u:uuid-1"}})
-    baselines.save_marks(second, {("qualys", "4712"): {"u:uuid-2"}})
+    first, second = (baselines.load_baseline(str(folder.baseline)) for _run in range(2))
+    baselines.save_marks(first, {("qualys", "4711"): {"u:uuid-1": ["high"]}})
+    baselines.save_marks(second, {("qualys", "4712"): {"u:uuid-2": ["high"]}})
     result = folder.gate(files=[path], scans=both, baseline=str(folder.baseline))
     assert (result.values["verdict"], result.values["counts"]["reopened"]) == ("fail", 2)
 

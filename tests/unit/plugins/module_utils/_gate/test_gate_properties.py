@@ -30,7 +30,8 @@ def holds(item: Any, today: dt.date = TODAY, **changes: Any) -> bool:
 
 @given(st.integers(-400, 365), st.sampled_from(sorted(RANKS)))
 def test_a_waiver_holds_to_the_end_of_its_day_and_no_longer_than_its_severity_allows(left: int, severity: str) -> None:
-    item = waiver(expires=(TODAY + dt.timedelta(days=left)).isoformat())
+    expires = TODAY + dt.timedelta(days=left)
+    item = waiver(created=min(TODAY, expires).isoformat(), expires=expires.isoformat())
     assert holds(item, severity=severity) is (0 <= left <= DAYS[severity])
 
 

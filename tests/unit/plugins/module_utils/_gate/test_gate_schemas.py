@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.documents import read_document
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy import load_policy
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.schema_verdict import PUBLISHED as ALL_SCHEMAS
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.schemas import SCHEMAS
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.validate import validate
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import PolicyError
@@ -44,6 +45,7 @@ FULL_POLICY: dict[str, Any] = {
     },
     "missing_baseline": "all_new",
     "ignored_at_source": "honour",
+    "edited_severity": "require_waiver",
     "protected": "require_match",
     "blocked_by_waf": "exclude",
     "limits": {"new": {"vulnerability": {"critical": 0, "high": None}}, "all": {"information": {"info": 5}}},
@@ -129,6 +131,7 @@ BASELINE = {
             "scan": {"id": "1", "profile": None, "auth_status": "NONE", "links_crawled": 4},
             "findings": {"u:1": ["high", "low"]},
             "reopened": [],
+            "waived": {"u:2": ["low"]},
         }
     ],
 }
@@ -191,10 +194,10 @@ def without(document: Any, path: tuple[Any, ...]) -> Any:
     return changed
 
 
-@pytest.mark.parametrize("name", sorted(SCHEMAS))
+@pytest.mark.parametrize("name", sorted(ALL_SCHEMAS))
 def test_the_published_schema_is_the_one_in_the_code(name: str) -> None:
     published = json.loads((PUBLISHED / f"{name}.json").read_text(encoding="utf-8"))
-    assert published == SCHEMAS[name], "run python docs/schemas/write.py"
+    assert published == ALL_SCHEMAS[name], "run python docs/schemas/write.py"
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -292,3 +295,20 @@ def test_the_guide_names_every_key_of_the_policy() -> None:
     waiver_keys = SCHEMAS["waivers"]["properties"]["waivers"]["items"]["properties"]
     for key in (*SCHEMAS["policy"]["properties"], *defined, *scope, *waiver_keys["match"]["properties"]):
         assert f"``{key}``" in text, key
+
+
+def test_a_verdict_that_lacks_a_key_or_contradicts_itself_is_none(tmp_path: Path) -> None:
+    judge = jsonschema.Draft202012Validator(ALL_SCHEMAS["gate"])
+    judge.check_schema(ALL_SCHEMAS["gate"])
+    folder = Folder(tmp_path)
+    folder.adopt([finding()])
+    folder.gate([finding(), finding(2)], waivers=waivers(waiver(push=True)), baseline=str(folder.baseline))
+    written = folder.verdict()
+    assert judge.is_valid(written)
+    assert judge.is_valid({**written, "later": 1})
+    lacking = [path for path in places(written) if path and isinstance(path[-1], str)]
+    # The figures of a run are all there, or there are none.
+    assert len(lacking) > 100
+    assert [path for path in lacking if judge.is_valid(without(written, path))] == []
+    assert not judge.is_valid({**written, "exit_code": 0})
+    assert not judge.is_valid({**written, "verdict": "passed"})

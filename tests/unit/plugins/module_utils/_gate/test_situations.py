@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.schema_verdict import VERDICT
 from tests.unit.plugins.module_utils._gate.gate_kit import (
     DROP,
     Folder,
@@ -59,6 +61,7 @@ from tests.unit.plugins.module_utils._gate.situation_kit import (
     whole_estate,
 )
 
+VERDICT_SCHEMA = jsonschema.Draft202012Validator(VERDICT)
 CODES = {"pass": 0, "fail": 10, "inconclusive": 11, "policy_error": 12, "platform_error": 20}
 
 SITUATIONS: list[tuple[str, str, Situation]] = [
@@ -428,6 +431,7 @@ def test_a_situation_has_its_verdict_and_code(name: str, verdict: str, situation
     else:
         written = folder.verdict()
         assert (written["verdict"], written["exit_code"], written["run_id"]) == (verdict, CODES[verdict], "7")
+        assert [error.message for error in VERDICT_SCHEMA.iter_errors(written)] == []
 
 
 def test_there_are_enough_situations_and_no_name_stands_twice() -> None:

@@ -123,7 +123,7 @@ RAW: Raw = {
 
 def test_every_part_has_its_place() -> None:
     found = finding(RAW)
-    assert set(found) == KEYS
+    assert set(found) == KEYS | {"details"}
     assert {key: found[key] for key in found if key not in ("evidence", "fingerprint", "url")} == {
         "record": "finding",
         "schema": 1,
@@ -164,7 +164,16 @@ def test_every_part_has_its_place() -> None:
         "external_ref": "JIRA-1",
         "patch": "5",
         "ssl": {"protocol": "tcp", "sslDataInfoList": [{"a": []}]},
+        "details": {"original_severity": "critical"},
     }
+
+
+def test_an_original_severity_that_is_unknown_is_told_as_that() -> None:
+    normaliser = FindingNormaliser()
+    found = normaliser.finding({**RAW, "originalSeverity": "9"})
+    assert (found["original_severity"], found["details"]) == ("9", {"original_severity": "unknown"})
+    assert normaliser.unknown["originalSeverity=9"] == 1
+    assert "details" not in finding({name: value for name, value in RAW.items() if name != "originalSeverity"})
 
 
 def test_the_evidence_is_readable_and_holds_no_credential() -> None:
@@ -260,7 +269,7 @@ def test_every_finding_is_whole_typed_and_serialisable(sent: dict[str, list[Raw]
     for level in LEVELS:
         for raw in sent[level]:
             found = finding(raw)
-            assert set(found) == KEYS
+            assert set(found) - {"details"} == KEYS
             assert found["severity"] in model.SEVERITIES
             assert found["status"] in model.STATUSES
             assert isinstance(found["id"], str)
@@ -434,7 +443,7 @@ ANYTHING = st.recursive(
 @settings(max_examples=300)
 def test_no_json_value_breaks_the_normaliser(raw: Raw, keep: bool) -> None:
     found = finding(raw, keep_sensitive=keep)
-    assert set(found) == KEYS
+    assert set(found) - {"details"} == KEYS
     assert found["severity"] in model.SEVERITIES
     json.loads(dumps(found))
 

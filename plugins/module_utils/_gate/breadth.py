@@ -1,0 +1,69 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a waiver or an exclusion covers whatever is found next.
+
+This module is private to the collection and may change at any time.
+
+Items of one list are alternatives, so a list narrows nothing down as soon as one of its patterns fits everything.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .schemas import KINDS, SOURCES
+from .selectors import Numbers
+
+Spec = t.Mapping[str, t.Any]
+_EXACT = ("unique_ids", "fingerprints", "ids")
+_PATTERNS = ("urls", "parameters")
+_SCHEMES = ("https://", "http://")
+WIDEST = {"rule_ids": 1000, "cwe": 100, "owasp": 9}
+"""How many numbers the ranges of a list may span together: a scanner has a few hundred rules for web applications, and
+some 1400 weaknesses have a number."""
+
+
+def fits_everything(pattern: str) -> bool:
+    """Whether a pattern says nothing but stars, signs and the beginning that every URL has, as ``https://*`` does."""
+    if "*" not in pattern:
+        return False
+    parts = pattern.casefold().split("*")
+    return not any(any(map(str.isalnum, part)) and not any(part in scheme for scheme in _SCHEMES) for part in parts)
+
+
+def _spans_too_much(name: str, items: t.Sequence[t.Any]) -> bool:
+    prefix = {"cwe": "CWE-", "owasp": "A"}.get(name, "")
+    numbers = Numbers(items, name, prefix=prefix, texts=name == "rule_ids")
+    return sum(high - low + 1 for low, high in numbers.ranges) > WIDEST[name]
+
+
+def is_broad_match(match: Spec) -> bool:
+    """Whether nothing in the match of a waiver keeps it from covering whatever is found next.
+
+    Raises:
+        PolicyError: a range cannot be read.
+    """
+    if any(name in match for name in _EXACT):
+        return False
+    if any(name in match and not any(map(fits_everything, match[name])) for name in _PATTERNS):
+        return False
+    return not any(name in match and not _spans_too_much(name, match[name]) for name in ("rule_ids", "cwe"))
+
+
+def excludes_everything(spec: Spec) -> bool:
+    """Whether nothing in an exclusion leaves any finding to the rules.
+
+    Raises:
+        PolicyError: a range cannot be read.
+    """
+    if not set(KINDS) <= set(spec.get("kinds", KINDS)) or not set(SOURCES) <= set(spec.get("sources", SOURCES)):
+        return False
+    for name in ("tags", "urls", "applications"):
+        choice = spec.get(name, {})
+        if "exclude" in choice or ("include" in choice and not any(map(fits_everything, choice["include"]))):
+            return False
+    for name in WIDEST:
+        choice = spec.get(name, {})
+        if "exclude" in choice or ("include" in choice and not _spans_too_much(name, choice["include"])):
+            return False
+    return True

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -81,7 +82,7 @@ def test_all_four_services_twice_and_into_a_database(ansible: Ansible, logs: San
     assert all(found.values()), {name: len(items) for name, items in found.items()}
     for name, items in found.items():
         assert max(Counter((item["key"], item["content"]) for item in items).values()) == 1, name
-    with sqlite3.connect(ansible.folder / "logs.db") as connection:
+    with contextlib.closing(sqlite3.connect(ansible.folder / "logs.db")) as connection:
         (rows,) = connection.execute("select count(*) from perimeter_records").fetchone()
     assert rows == sum(map(len, found.values()))
 

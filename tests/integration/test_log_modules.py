@@ -7,6 +7,7 @@ Each process costs seconds, so that one playbook answers many questions.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import sqlite3
@@ -226,7 +227,7 @@ def check_deliveries(run: Run, logs: Sandbox, folder: Path) -> None:
         assert first["complete"] is True
         assert first["quarantine"] is None
         assert again.counters["writes"] == first.counters["writes"], "nothing was sent again"
-    with sqlite3.connect(folder / "logs.db") as connection:
+    with contextlib.closing(sqlite3.connect(folder / "logs.db")) as connection:
         assert connection.execute("select count(*) from perimeter_records").fetchone() == (records,)
     assert len({hook["delivery_id"] for hook in logs.receivers.hooks}) == len(logs.receivers.hooks) == records
     assert len(logs.receivers.events) == len(logs.receivers.documents) == records

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gzip
 import json
@@ -79,7 +80,7 @@ class Spool:
         return run(self.params(**options), check_mode)
 
     def keys(self) -> list[str]:
-        with sqlite3.connect(self.database) as connection:
+        with contextlib.closing(sqlite3.connect(self.database)) as connection:
             return [row[0] for row in connection.execute("select record_key from perimeter_records order by 1")]
 
 
@@ -147,7 +148,7 @@ def test_a_changed_row_wins_over_the_older_one(spool: Spool) -> None:
     spool.segment(3, event(1, message="old"))
     spool.segment(1, event(1, message="new", content="f" * 16))
     assert counts(spool.deliver(batch_records=1)) == (2, 2, 0, 0)
-    with sqlite3.connect(spool.database) as connection:
+    with contextlib.closing(sqlite3.connect(spool.database)) as connection:
         (document,) = connection.execute("select document from perimeter_records").fetchone()
     assert json.loads(document)["message"] == "new"
 
@@ -290,7 +291,7 @@ def test_state_that_cannot_be_written(spool: Spool) -> None:
 
 
 def test_a_batch_of_which_nothing_can_be_delivered_is_an_error_and_nothing_is_set_aside(spool: Spool) -> None:
-    with sqlite3.connect(spool.database) as connection:
+    with contextlib.closing(sqlite3.connect(spool.database)) as connection:
         connection.execute(
             "create table perimeter_records(delivery_id text primary key, content text, record text, source text,"
             " record_key text, time text, document text, segment text, tenant text not null)"
@@ -302,7 +303,7 @@ def test_a_batch_of_which_nothing_can_be_delivered_is_an_error_and_nothing_is_se
     assert "IntegrityError" in str(result.error)
     assert (counts(result), result.changed, result.values["quarantine"]) == ((0, 0, 0, 0), False, None)
     assert not list(spool.state.rglob("*.ndjson"))
-    with sqlite3.connect(spool.database) as connection:
+    with contextlib.closing(sqlite3.connect(spool.database)) as connection:
         connection.execute("drop table perimeter_records")
     assert counts(spool.deliver()) == (21, 20, 0, 1)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import sqlite3
@@ -35,7 +36,7 @@ def target(database: pathlib.Path) -> t.Iterator[Sink]:
 
 
 def rows(database: pathlib.Path) -> list[tuple[t.Any, ...]]:
-    with sqlite3.connect(database) as connection:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
         return connection.execute(
             "select record_key, content, document, time from perimeter_records order by record_key"
         ).fetchall()

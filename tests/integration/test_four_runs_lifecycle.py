@@ -28,7 +28,7 @@ SCRIPT = {"name": "login.html", "data": f"<html>{SECRET}</html>", "regex": "Log 
 FIELDS = [{"name": "username", "value": "scanner"}, {"name": "password", "value": SECRET, "secured": True}]
 CLIENT = {"access_token_url": "https://login.example.com/token", "client_id": "was", "client_secret": SECRET}
 SCAN = {"webapp": "Storefront (prod)", "profile": "CI quick", "poll_interval": "0.01s"}
-UNKNOWN = ("id", "created", "created_by", "updated", "updated_by", "owner")
+UNKNOWN = ("id", "created", "created_by", "updated", "updated_by", "owner", "send_mail", "send_one_mail")
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ class EventStream:
             if begin <= store.time_us(number) < end:
                 event = json.loads(store.text(number))
                 expected[event["id"], content_of(event)] += 1
-        assert len(expected) > 100
+        # How far a run comes before a disk is full depends on which window is ready first.
+        assert until is not None or len(expected) > 100
         assert self.records() == expected
 
     def records(self) -> collections.Counter[tuple[str, str]]:

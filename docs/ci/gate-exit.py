@@ -47,7 +47,8 @@ def read(path: str, run_id: str) -> dict[str, t.Any]:
     if not isinstance(found.get("finished"), str) or found.get("check_mode") is not False:
         raise NoVerdict("the gate did not finish, or ran in check mode")
     verdict, code = found.get("verdict"), found.get("exit_code")
-    if not isinstance(verdict, str) or verdict not in CODES or type(code) is not int or code != CODES[verdict]:
+    whole = isinstance(code, int) and not isinstance(code, bool)
+    if not isinstance(verdict, str) or verdict not in CODES or not whole or code != CODES[verdict]:
         raise NoVerdict("verdict and code do not belong together")
     return found
 

@@ -247,7 +247,7 @@ options:
           - E-mail addresses. An empty list removes all.
         type: list
         elements: str
-      message:
+      text:
         description:
           - What the mail says.
         type: str
@@ -293,7 +293,7 @@ EXAMPLES = r"""
       active: true
       delay: 1
       recipients: [team@example.com]
-      message: The scan of production starts tomorrow.
+      text: The scan of production starts tomorrow.
 
 - name: No scans during the freeze
   appsec.perimeter.qualys_was_schedule:

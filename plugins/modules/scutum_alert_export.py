@@ -80,8 +80,8 @@ details:
   sample: {read: 12, skipped: 0, not_found: 0, failed: 0}
 unknown_values:
   description:
-    - Fields and values of Scutum that this version does not know, with how often they occurred. Beyond a hundred of them,
-      the rest is counted as C(others).
+    - Fields and values of Scutum that this version does not know, with how often they occurred. Beyond a hundred of
+      them, the rest is counted as C(others).
   type: dict
   returned: success, or when the service fails midway
   sample: {ts: 1}

@@ -20,7 +20,8 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "delay": {"type": "int"},
     "delay_scale": {"type": "str"},
     "recipients": {"type": "list", "elements": "str"},
-    "message": {"type": "str"},
+    # Ansible keeps the name "message" for itself.
+    "text": {"type": "str"},
 }
 _SCALE = "DAY"
 """The only unit of the delay that is documented."""
@@ -65,7 +66,7 @@ def read(value: t.Any) -> Record | None:
         "delay": number(delay.get("nb")),
         "delay_scale": text(delay.get("scale")),
         "recipients": [found for item in items(value.get("recipients")) if (found := text(item))],
-        "message": text(value.get("message")),
+        "text": text(value.get("message")),
     }
 
 
@@ -74,7 +75,9 @@ def node(after: Record | None, held: Record | None) -> Node:
     if after is None:
         return None
     found: dict[str, Node] = {
-        name: after[name] for name in ("active", "reschedule", "message") if after.get(name) is not None
+        element: after[name]
+        for name, element in (("active", "active"), ("reschedule", "reschedule"), ("text", "message"))
+        if after.get(name) is not None
     }
     if after.get("delay") is not None:
         found["delay"] = {"nb": after["delay"], "scale": after["delay_scale"]}

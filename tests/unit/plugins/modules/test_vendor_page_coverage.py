@@ -10,7 +10,7 @@ of the modules whether that is so.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -121,7 +121,7 @@ _RECORD = {
     "comments": ("comments", "as it is"),
 }
 
-Call = tuple[str, str | None, dict[str, tuple[str, str]]]
+Call = tuple[str, Optional[str], dict[str, tuple[str, str]]]
 CALLS: dict[str, Call] = {
     "count_webapps": ("qualys_was_webapp_info", "webapp", {**_AUTH, "": ("count_only", "the call itself")}),
     "get_webapps": ("qualys_was_webapp_info", "webapp", {**_AUTH, **_PAGES, **_VERBOSE}),

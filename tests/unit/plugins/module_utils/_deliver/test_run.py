@@ -388,7 +388,7 @@ def test_a_damaged_segment_does_not_hold_up_the_later_ones(spool: Spool) -> None
 def test_the_collector_can_read_which_segments_are_delivered(spool: Spool) -> None:
     name = spool.segment(0, event(1))
     spool.deliver()
-    (found,) = delivered(spool.root, spool.state, stream_of(spool.root)).values()
+    (found,) = list(delivered(spool.root, spool.state, stream_of(spool.root)).values())
     assert found == {name}
 
 

@@ -115,14 +115,14 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "proxy": ("PROXY",) * 2,
     "dns_override": ("DNS",) * 2,
     "notification": (
-        {"active": True, "delay": 2, "recipients": ["b@example.com", " a@example.com"], "message": "soon: <b> & ü"},
+        {"active": True, "delay": 2, "recipients": ["b@example.com", " a@example.com"], "text": "soon: <b> & ü"},
         {
             "active": True,
             "reschedule": None,
             "delay": 2,
             "delay_scale": "DAY",
             "recipients": ["a@example.com", "b@example.com"],
-            "message": "soon: <b> & ü",
+            "text": "soon: <b> & ü",
         },
     ),
     "send_mail": (True,) * 2,

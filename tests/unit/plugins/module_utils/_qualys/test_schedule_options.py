@@ -16,7 +16,7 @@ from ..qualys_kit import run_module
 from ..scan_kit import APP
 from .test_schedule import BY_TAGS, Schedules
 
-TOLD = {"active": True, "delay": 2, "recipients": ["a@example.com", "b@example.com"], "message": "soon"}
+TOLD = {"active": True, "delay": 2, "recipients": ["a@example.com", "b@example.com"], "text": "soon"}
 
 
 @pytest.fixture(params=["merge", "replace"])
@@ -30,16 +30,16 @@ def test_of_a_notification_only_what_is_given_changes(schedules: Schedules) -> N
     schedule_id = schedules.fresh(notification=TOLD)
     stored = schedules.sandbox.qualys.schedules[schedule_id]
     assert stored["notification"]["delay"] == {"nb": 2, "scale": "DAY"}
-    result = schedules(id=schedule_id, notification={"message": "sooner"})
+    result = schedules(id=schedule_id, notification={"text": "sooner"})
     assert result.diff is not None
-    assert result.diff["before"]["notification"]["message"] == "soon"
+    assert result.diff["before"]["notification"]["text"] == "soon"
     assert stored["notification"] == {
         "active": True,
         "delay": {"nb": 2, "scale": "DAY"},
         "recipients": TOLD["recipients"],
         "message": "sooner",
     }
-    for unchanged in ({"message": "sooner"}, {"recipients": ["b@example.com", "a@example.com"]}, {"delay": 2}):
+    for unchanged in ({"text": "sooner"}, {"recipients": ["b@example.com", "a@example.com"]}, {"delay": 2}):
         assert not schedules(id=schedule_id, notification=unchanged).changed
     schedules(id=schedule_id, notification={"recipients": []})
     assert (stored["notification"]["recipients"], stored["notification"]["message"]) == ([], "sooner")

@@ -12,7 +12,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 import pytest
 
@@ -164,7 +164,7 @@ def test_a_full_disk_is_an_error_of_the_system_and_nothing_is_left(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     report = kit.report_of([factory.finding()])
     with pytest.raises(OSError, match="No space left") as caught:
-        xlsx_writer.write_xlsx(report, cast("BinaryIO", _Full()))
+        xlsx_writer.write_xlsx(report, cast(IO[bytes], _Full()))
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 

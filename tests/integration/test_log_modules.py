@@ -31,7 +31,7 @@ from tests.integration.log_kit import (
 from tests.integration.runner import PREFIX, Ansible, Run, Task
 from tests.sandbox import Sandbox
 
-DAYS = {"from_date": "{{ from }}", "to_date": "{{ to }}"}
+DAYS = {"from_date": "{{ first_day }}", "to_date": "{{ last_day }}"}
 QUERIES: dict[str, dict[str, Any]] = {
     "edgecast_waf_event_info": {"limit": 3, "query": "[].host"},
     "scutum_alert_info": {"limit": 3, "query": "[].id"},
@@ -102,7 +102,7 @@ def test_queries(ansible: Ansible, logs: Sandbox) -> None:
 
 def _days() -> dict[str, str]:
     today = dt.datetime.now(dt.UTC).date()
-    return {"from": str(today - dt.timedelta(days=3)), "to": str(today)}
+    return {"first_day": str(today - dt.timedelta(days=3)), "last_day": str(today)}
 
 
 def _module_of(task: Task) -> str:

@@ -25,19 +25,6 @@ extends_documentation_fragment:
   - appsec.perimeter._carbon_black.criteria
   - appsec.perimeter._connection
   - appsec.perimeter._carbon_black
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Everything is read, and nothing is written.
-  diff_mode:
-    support: none
-    details:
-      - What is written is too large to be shown as a difference.
-  idempotent:
-    support: full
-    details:
-      - RV(ignore:changed) is true only when scans were written.
 options:
   malware_findings:
     description:

@@ -25,19 +25,6 @@ extends_documentation_fragment:
   - appsec.perimeter._edgecast.filters
   - appsec.perimeter._connection
   - appsec.perimeter._edgecast
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Everything is read, and nothing is written.
-  diff_mode:
-    support: none
-    details:
-      - What is written is too large to be shown as a difference.
-  idempotent:
-    support: full
-    details:
-      - RV(ignore:changed) is true only when events were written.
 notes:
   - Events contain attack payloads. Never use them as templates, commands or unescaped text.
   - The default of O(lag) is two minutes, and that of O(overlap) is five.

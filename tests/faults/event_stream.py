@@ -17,6 +17,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import 
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity import content_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.times import utc_now
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool import collect as collector
 from tests.sandbox import Sandbox
 
@@ -49,7 +50,7 @@ def collect(params: dict[str, Any], now: dt.datetime) -> Result:
         with connect(params, {}) as client:
             return export.run(params, client, False)
     finally:
-        collector.collect.__kwdefaults__["clock"] = collector.utc_now
+        collector.collect.__kwdefaults__["clock"] = utc_now
 
 
 class EventStream:

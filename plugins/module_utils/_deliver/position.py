@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
-import os
 import pathlib
 import typing as t
 
 from .._http.errors import StateError
 from .._records.codec import dumps, loads
 from .._records.times import now_text
+from .._spool.lock import locked
 from .._spool.retain import DELIVERED_MARK
 from .._state.files import PRIVATE, reason, replace_file
 from .reader import Progress
@@ -71,26 +70,13 @@ class PositionFile:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, PRIVATE)
         except OSError as error:
             raise StateError(
                 f"state_dir: {self.folder} cannot be written: {reason(error)}.",
                 hint="Give a folder that this user can write.",
             ) from error
-        try:
-            self._lock(descriptor)
+        with locked(self.path.with_suffix(".lock"), f"delivers this spool to {self._blank.target}"):
             yield
-        finally:
-            os.close(descriptor)
-
-    def _lock(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StateError(
-                f"Another run delivers this spool to {self._blank.target} at this moment.",
-                hint="Wait until it has ended; nothing was sent.",
-            ) from None
 
     def read(self) -> Position:
         """The position; a blank one when there is none yet.

@@ -20,7 +20,7 @@ import uuid
 
 from .._http.errors import OptionError, PerimeterError
 from .._records.result import Result
-from .._records.times import utc_text
+from .._records.times import utc_now, utc_text
 from .._state.files import PRIVATE, replace_file
 from . import document as doc
 from .baseline import Baseline, load_baseline, merged, save_baseline, save_marks
@@ -48,11 +48,6 @@ from .waivers import Waivers, load_waivers
 
 Params = t.Mapping[str, t.Any]
 Clock = t.Callable[[], dt.datetime]
-
-
-def utc_now() -> dt.datetime:
-    """The present, UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 @dataclasses.dataclass

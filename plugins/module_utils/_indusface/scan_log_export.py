@@ -12,7 +12,8 @@ import typing as t
 
 from .._records.codec import dumps
 from .._records.result import Result
-from .._spool.collect import collect, utc_now
+from .._records.times import utc_now
+from .._spool.collect import collect
 from .._spool.source import Entry, Identity, Timing, Window
 from .client import Days, IndusfaceClient
 from .normalise import SOURCE, ScanLogNormaliser

@@ -27,9 +27,14 @@ def utc_text(moment: dt.datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def utc_now() -> dt.datetime:
+    """The present, UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
 def now_text() -> str:
     """The present, UTC, to the second."""
-    return utc_text(dt.datetime.now(dt.UTC).replace(microsecond=0))
+    return utc_text(utc_now().replace(microsecond=0))
 
 
 def parse_time(text: str) -> dt.datetime:

@@ -14,8 +14,8 @@ import typing as t
 from .._http.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited, TransportError, VendorError
 from .._records.codec import dumps
 from .._records.result import Result
-from .._records.times import parse_time
-from .._spool.collect import collect, utc_now
+from .._records.times import parse_time, utc_now
+from .._spool.collect import collect
 from .._spool.source import Entry, Identity, Timing, Window, content_hash
 from .alert_info import RETENTION, checked_address
 from .client import Listing, Raw, ScutumClient

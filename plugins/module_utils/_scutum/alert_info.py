@@ -15,7 +15,7 @@ from .._http.errors import OptionError
 from .._records.model import Event
 from .._records.query import Query
 from .._records.result import Result
-from .._records.times import utc_text
+from .._records.times import utc_now, utc_text
 from .client import Listing, ScutumClient
 from .dates import parse, whole_second
 from .listing import pages
@@ -25,11 +25,6 @@ RETENTION = dt.timedelta(days=365)
 """Scutum keeps the logs of the past year (sheet section 1)."""
 
 Options = t.Mapping[str, t.Any]
-
-
-def utc_now() -> dt.datetime:
-    """The present, UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 def run(

@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from .._records.result import Result
+from .._records.times import utc_now
 from .._state.directory import state_directory
 from .files import TEMPORARY, check_dest, make_dest, remove_leftovers
 from .kept import KEPT_FILE
@@ -26,11 +27,6 @@ from .stream import STREAM_FILE
 from .sweep import backfill, check_backfill
 
 LOCK_FILE = ".lock"
-
-
-def utc_now() -> dt.datetime:
-    """The present, UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 def collect(
@@ -70,8 +66,11 @@ def collect(
         make_dest(options)
         place.make_folder()
     with contextlib.ExitStack() as stack:
-        for path, what in ((place.lock, "this stream"), (options.dest / LOCK_FILE, f"into {options.dest}")):
-            stack.enter_context(locked(path, what, create=not check_mode))
+        for path, doing in (
+            (place.lock, "collects this stream"),
+            (options.dest / LOCK_FILE, f"collects into {options.dest}"),
+        ):
+            stack.enter_context(locked(path, doing, create=not check_mode))
         if not check_mode:
             remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
             remove_leftovers(place.folder, (f".{place.path.name}.",))

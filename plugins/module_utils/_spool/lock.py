@@ -20,12 +20,12 @@ from .._state.files import PRIVATE, reason
 
 
 @contextlib.contextmanager
-def locked(path: pathlib.Path, what: str, *, create: bool) -> t.Iterator[None]:
+def locked(path: pathlib.Path, doing: str, *, create: bool = True) -> t.Iterator[None]:
     """Hold a lock file.
 
     Args:
         path: the lock file.
-        what: what it stands for, for the message.
+        doing: what the other run does, for the message, such as ``collects this stream``.
         create: False takes no notice of a lock file that does not exist, and leaves none behind.
 
     Raises:
@@ -42,18 +42,18 @@ def locked(path: pathlib.Path, what: str, *, create: bool) -> t.Iterator[None]:
             f"The lock {path} cannot be opened: {reason(error)}.", hint="This user must be able to write it."
         ) from error
     try:
-        _take(descriptor, path, what)
+        _take(descriptor, path, doing)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: pathlib.Path, what: str) -> None:
+def _take(descriptor: int, path: pathlib.Path, doing: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise StateError(
-            f"Another run collects {what} at this moment.", hint="Wait until it has ended; nothing was touched."
+            f"Another run {doing} at this moment.", hint="Wait until it has ended; nothing was touched."
         ) from None
     except OSError as error:
         raise StateError(

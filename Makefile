@@ -6,10 +6,16 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python tests/tools/run_sessions.py
 SESSIONS ?=
+SINCE ?= HEAD
 KILLS ?= 200
+SEED ?= random
 REQUIREMENTS := tests/requirements.txt tests/requirements-tests.txt
 
-.PHONY: help demo test bench faults lint format sanity assets clean
+# pip's own advice is noise in the output of the checks.
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_ROOT_USER_ACTION=ignore
+
+.PHONY: help demo test quick bench faults lint format sanity assets clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -17,14 +23,19 @@ help: ## list the targets
 demo: ## audit the sandbox with the installed collection, and say where the report is
 	@$(PYTHON) tests/demo/run.py
 
-test: $(VENV)/installed ## run every check and test (SESSIONS="lint typing" for some of them)
+test: ## install what is missing, and run every check and test (SESSIONS="lint typing" for some of them)
+	@sh tests/tools/system_packages.sh
+	@$(MAKE) --no-print-directory $(VENV)/installed
 	@$(RUN) $(SESSIONS)
+
+quick: $(VENV)/installed ## lint, types, and the unit tests of what differs from the last commit (SINCE=main: from main)
+	@SINCE=$(SINCE) $(RUN) lint typing quick
 
 bench: $(VENV)/installed ## measure speed and memory against the sandbox
 	@$(VENV)/bin/python tests/perf/bench.py
 
 faults: $(VENV)/installed ## kill collectors and deliveries at 200 random instants each (KILLS=20 for fewer)
-	@PERIMETER_KILLS=$(KILLS) $(VENV)/bin/python -m nox --session faults -- tests/faults tests/receivers/test_kills.py
+	@PERIMETER_KILLS=$(KILLS) PERIMETER_FAULT_SEED=$(SEED) $(VENV)/bin/python -m nox --session faults -- tests/faults tests/receivers/test_kills.py
 
 lint: $(VENV)/installed ## ruff, mypy, ansible-lint, documentation and changelog
 	@$(RUN) lint typing ansible-lint docs
@@ -33,7 +44,7 @@ format: $(VENV)/installed ## rewrite the Python files in the house style
 	@$(VENV)/bin/python -m nox --session format
 
 sanity: $(VENV)/installed ## ansible-test sanity of every ansible-core that is supported
-	@$(RUN) sanity-2.18 sanity-2.19 sanity-newest
+	@$(RUN) sanity-2.16 sanity-2.18 sanity-2.19 sanity-newest
 
 assets: ## build the generated assets of the report anew
 	@$(PYTHON) docs/report-assets/build.py

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from tests.tools import workbench  # noqa: E402
+from tests.tools import changed_tests, workbench  # noqa: E402
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -30,6 +31,7 @@ BASE_PYTHON = workbench.oldest_python()
 """For everything that is not about the newest: Python 3.11, the oldest that is supported, where it is at hand."""
 NEWEST_PYTHON = workbench.newest_python()
 CORES = {
+    "2.16": ("ansible-core>=2.16,<2.17", BASE_PYTHON),
     "2.18": ("ansible-core>=2.18,<2.19", BASE_PYTHON),
     "2.19": ("ansible-core>=2.19,<2.20", BASE_PYTHON),
     "newest": ("ansible-core", NEWEST_PYTHON or BASE_PYTHON),
@@ -39,12 +41,25 @@ MAIN_CORE = "2.19"
 """The one for checks that need ansible-core, but not each version of it; coverage is measured with it."""
 COVERAGE_MINIMUM = 95
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
-ALL_TESTS = ("tests/unit", "tests/integration")
-ANSIBLE_TESTS = ("tests/unit/plugins/modules", "tests/unit/plugins/module_utils/_module", "tests/integration")
-"""The tests whose outcome can depend on the version of ansible-core; the other rooms never import it."""
-ONCE = ("log_documentation", "log_mistakes", "secrets_logs")
-LEFT_OUT = {"2.18": (*ONCE, "examples"), "newest": (*ONCE, "catalog")}
-"""Long integration tests that need not run with each version; all of them run with the main one."""
+ORJSON = "orjson>=3.9.15"
+UNIT_TESTS = ("tests/unit", "tests/recording")
+EACH_CORE = (
+    "tests/unit/plugins/modules/test_documentation.py",
+    "tests/unit/plugins/modules/test_modules.py",
+    "tests/unit/plugins/module_utils/_module",
+    "tests/integration/test_each_core.py",
+    "tests/integration/test_hostile_text.py",
+    "tests/integration/test_inventory.py",
+    "tests/integration/test_module_defaults.py",
+)
+"""What a version of ansible-core can make a difference to: argument specs, results, hostile texts, the inventory, and one
+run of each module and role. Everything else runs with the main one, and never imports Ansible below `_module`."""
+WITHOUT_ORJSON = (
+    "tests/unit/plugins/module_utils/_records",
+    "tests/unit/plugins/module_utils/_spool",
+    "tests/unit/plugins/module_utils/_edgecast",
+)
+"""What the newest Python, and JSON without orjson, can make a difference to."""
 CI_FILES = (
     ("github-workflows", "docs/ci/github-actions.yml"),
     ("gitlab-ci", "--data-transform", "gitlab-ci", "docs/ci/gitlab-ci.yml"),
@@ -100,21 +115,26 @@ def need_file(session: nox.Session, name: str) -> Path:
     return path
 
 
+def test_environment(session: nox.Session) -> dict[str, str]:
+    """Where this session's tests find the tree, and leave their coverage."""
+    data = workbench.NOX / "coverage" / session.name
+    data.mkdir(parents=True, exist_ok=True)
+    return {"PERIMETER_ROOT": str(ROOT), "COVERAGE_FILE": str(data / "data")}
+
+
 def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) -> None:
-    """Run the tests in these folders, and leave their count for run_sessions.py."""
+    """Run the tests in these folders, and leave their count and times for run_sessions.py."""
     for folder in folders:
         need_file(session, folder)
     results = workbench.NOX / "results" / f"{session.name}.xml"
     selected = session.posargs or folders
-    environment = {"PERIMETER_ROOT": str(ROOT), "COVERAGE_FILE": str(workbench.NOX / "coverage" / session.name)}
-    Path(environment["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
-    session.run("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected, env=environment)
+    session.run("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected, env=test_environment(session))
 
 
-def run_controller_tests(session: nox.Session) -> None:
+def run_controller_tests(session: nox.Session, *arguments: str) -> None:
     """Plugins of the controller, in a process of their own: beside it, modules behave as if they ran inside it."""
     if not session.posargs:
-        session.run("python", "-m", "pytest", "tests/controller", env={"PERIMETER_ROOT": str(ROOT)})
+        session.run("python", "-m", "pytest", *arguments, "tests/controller", env=test_environment(session))
 
 
 def show_versions(session: nox.Session) -> None:
@@ -147,34 +167,67 @@ def typing(session: nox.Session) -> None:
     run_each(session, ("mypy", "-p", "ansible_collections.appsec.perimeter.plugins"), ("mypy", *others))
 
 
-def _tests(session: nox.Session, core: str, folders: tuple[str, ...]) -> None:
+COVER = ("--cov", "--cov-config=.coveragerc", "--cov-report=")
+
+
+def clean_coverage(session: nox.Session) -> None:
+    """Forget what an earlier run of this session measured."""
+    shutil.rmtree(workbench.NOX / "coverage" / session.name, ignore_errors=True)
+
+
+@nox.session(python=BASE_PYTHON)
+def unit(session: nox.Session) -> None:
+    """All unit tests and the recording, with the main ansible-core, orjson, and line coverage."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
+    show_versions(session)
+    clean_coverage(session)
+    run_controller_tests(session, *COVER)
+    run_pytest(session, *(() if session.posargs else COVER), folders=UNIT_TESTS)
+
+
+@nox.session(python=BASE_PYTHON)
+def integration(session: nox.Session) -> None:
+    """All playbooks, roles and modules through ansible-playbook with the main ansible-core, and line coverage."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
+    show_versions(session)
+    clean_coverage(session)
+    run_pytest(session, *(() if session.posargs else COVER), folders=("tests/integration",))
+
+
+@nox.session(python=BASE_PYTHON)
+def coverage(session: nox.Session) -> None:
+    """Line coverage of ``plugins`` by the sessions ``unit`` and ``integration``, which run before."""
+    install(session, "coverage>=7.10")
+    measured = [str(workbench.NOX / "coverage" / name) for name in ("unit", "integration")]
+    environment = test_environment(session)
+    session.run("python", "-m", "coverage", "combine", "--keep", *measured, env=environment)
+    limit = f"--fail-under={COVERAGE_MINIMUM}"
+    session.run("python", "-m", "coverage", "report", limit, env=environment)
+
+
+def _each_core(session: nox.Session, core: str, *others: str) -> None:
     install(session, need_core(session, core), "-r", str(TEST_REQUIREMENTS))
     show_versions(session)
     run_controller_tests(session)
-    left_out = (f"--ignore=tests/integration/test_{name}.py" for name in LEFT_OUT[core])
-    run_pytest(session, *left_out, folders=folders)
+    run_pytest(session, folders=(*EACH_CORE, *others))
 
 
-@nox.session(name="tests-2.18", python=CORES["2.18"][1])
-def tests_2_18(session: nox.Session) -> None:
-    """The tests that ansible-core can make a difference to, with ansible-core 2.18 on the oldest Python at hand."""
-    _tests(session, "2.18", ANSIBLE_TESTS)
+@nox.session(name="core-2.16", python=CORES["2.16"][1])
+def core_2_16(session: nox.Session) -> None:
+    """What ansible-core 2.16 can make a difference to."""
+    _each_core(session, "2.16")
 
 
-@nox.session(name="tests-2.19", python=CORES["2.19"][1])
-def tests_2_19(session: nox.Session) -> None:
-    """All unit and integration tests with ansible-core 2.19 and orjson, with line coverage, also of running modules."""
-    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), "orjson>=3.9")
-    show_versions(session)
-    run_controller_tests(session)
-    cover = ("--cov", "--cov-config=.coveragerc", "--cov-report=term", f"--cov-fail-under={COVERAGE_MINIMUM}")
-    run_pytest(session, *(() if session.posargs else cover), folders=ALL_TESTS)
+@nox.session(name="core-2.18", python=CORES["2.18"][1])
+def core_2_18(session: nox.Session) -> None:
+    """What ansible-core 2.18 can make a difference to."""
+    _each_core(session, "2.18")
 
 
-@nox.session(name="tests-newest", python=CORES["newest"][1])
-def tests_newest(session: nox.Session) -> None:
-    """The same without orjson, with the newest ansible-core on the newest Python at hand."""
-    _tests(session, "newest", ALL_TESTS)
+@nox.session(name="core-newest", python=CORES["newest"][1])
+def core_newest(session: nox.Session) -> None:
+    """What the newest ansible-core on the newest Python at hand can make a difference to, and JSON without orjson."""
+    _each_core(session, "newest", *WITHOUT_ORJSON)
 
 
 @nox.session(python=BASE_PYTHON)
@@ -231,6 +284,12 @@ def _sanity(session: nox.Session, core: str) -> None:
     session.log(output)
     if missing := workbench.sanity_gaps(output):
         session.error(f"ansible-test ended well without running {', '.join(missing)}")
+
+
+@nox.session(name="sanity-2.16", python=CORES["2.16"][1])
+def sanity_2_16(session: nox.Session) -> None:
+    """``ansible-test sanity`` of ansible-core 2.16, without ignore entries."""
+    _sanity(session, "2.16")
 
 
 @nox.session(name="sanity-2.18", python=CORES["2.18"][1])
@@ -326,6 +385,15 @@ def sdk_proof(session: nox.Session) -> None:
 def bench_quick(session: nox.Session) -> None:
     """A small run of the benchmarks: they work, and the request counts hold. Times are judged by make bench only."""
     session.run(sys.executable, "tests/perf/bench.py", "--quick", *session.posargs, external=True)
+
+
+@nox.session(python=BASE_PYTHON, default=False)
+def quick(session: nox.Session) -> None:
+    """The unit tests of what differs from the commit that SINCE names (the last one unless set)."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
+    tests = changed_tests.select(changed_tests.changed_files(os.environ.get("SINCE") or "HEAD"))
+    session.log(f"tests of what changed: {', '.join(tests)}")
+    run_pytest(session, folders=tuple(tests))
 
 
 @nox.session(name="format", python=BASE_PYTHON, default=False)

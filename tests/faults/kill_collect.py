@@ -99,6 +99,8 @@ class Campaign:
         self.folder = folder
         self.random = random.Random(seed)
         self.now = ANCHOR
+        self.promised: dt.datetime | None = None
+        """When the first run began that left something durable: nothing is promised for an earlier one."""
         self.killed_at_work = 0
         self.duration = 0.5
 
@@ -114,16 +116,25 @@ class Campaign:
             raise SystemExit(f"the collector did not start: {process.communicate()[1]}")
         return process
 
+    def note_what_is_durable(self, begun: dt.datetime) -> None:
+        """Remember when the first run began that left a segment or a position."""
+        if self.promised is None and any(
+            [*Path(self.folder, "stream").glob("dt=*/[!._]*"), *Path(self.folder, "state").rglob("*.json")]
+        ):
+            self.promised = begun
+
     def finish(self) -> None:
         """One run that may end, without faults."""
         self.sandbox.faults.clear()
         process = self.start()
         errors = process.communicate(timeout=120)[1]
+        self.note_what_is_durable(self.now)
         if process.returncode != 0:
             raise SystemExit(f"the collector failed: {errors}")
 
     def kill_one(self) -> None:
         """One run that is killed, at an instant between its beginning and a bit after its usual end."""
+        moment = self.now
         process = self.start()
         begun = time.monotonic()
         instant = self.random.uniform(0, self.duration * 1.1)
@@ -139,6 +150,7 @@ class Campaign:
             self.killed_at_work += 1
         process.kill()
         errors = process.communicate()[1]
+        self.note_what_is_durable(moment)
         if process.returncode not in (-signal.SIGKILL, 0, FAILED):
             raise SystemExit(f"the collector failed inside: {errors}")
 
@@ -159,7 +171,7 @@ class Campaign:
         """Keys with their contents for the time that was to be collected: what must be there, and what may be."""
         from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity import content_of
 
-        start = (ANCHOR - dt.timedelta(hours=LOOKBACK_HOURS)).timestamp() * 1e6
+        start = ((self.promised or self.now) - dt.timedelta(hours=LOOKBACK_HOURS)).timestamp() * 1e6
         end = (self.now - dt.timedelta(seconds=LAG_S)).timestamp() * 1e6
         store = self.sandbox.edgecast.store
         found = set()

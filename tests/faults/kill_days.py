@@ -104,8 +104,8 @@ class ScanLogCampaign(Campaign):
         return found
 
     def standing(self) -> set[Content]:
-        """What the days that are collected hold at this moment."""
-        first = ANCHOR.date() - dt.timedelta(days=LOOKBACK_DAYS)
+        """What the days hold at this moment that are collected since the first durable run."""
+        first = (self.promised or ANCHOR).date() - dt.timedelta(days=LOOKBACK_DAYS)
         return self.contents([item for item in self.sandbox.indusface.scan_logs if item.day >= first])
 
     def expected(self) -> tuple[set[Content], set[Content]]:

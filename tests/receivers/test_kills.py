@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A delivery that is killed at random instants: the database ends with each record once, and nothing is missing.
 
-PERIMETER_KILLS says how often (20 unless set; ``make faults`` sets 200), PERIMETER_FAULT_SEED repeats a run.
+PERIMETER_KILLS says how often (20 unless set; ``make faults`` sets 200). The seed is fixed, and random with ``make
+faults``; PERIMETER_FAULT_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._spool.stream imp
     new_owner,
     write_stream,
 )
+from tests.faults.seeds import choose_seed
 from tests.unit.plugins.module_utils.deliver_kit import event
 
 KILLS = int(os.environ.get("PERIMETER_KILLS", "20"))
@@ -78,9 +80,7 @@ def start(params: dict[str, object]) -> subprocess.Popen[bytes]:
 
 
 def test_a_delivery_that_is_killed_again_and_again(database_url: str, tmp_path: Path) -> None:
-    seed = int(os.environ.get("PERIMETER_FAULT_SEED", random.SystemRandom().randrange(2**32)))
-    print(f"PERIMETER_FAULT_SEED={seed}")
-    chance = random.Random(seed)
+    chance = random.Random(choose_seed())
     with psycopg.connect(database_url) as connection:
         connection.execute("drop table if exists perimeter_records")
     make_spool(tmp_path / "spool")

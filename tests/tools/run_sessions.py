@@ -24,26 +24,36 @@ LOGS = ROOT / ".nox" / "logs"
 RESULTS = ROOT / ".nox" / "results"
 HEARTBEAT = 30.0
 LONGEST_FIRST = (
-    "tests-2.19",
-    "tests-newest",
-    "tests-2.18",
-    "browser",
-    "formats",
-    "receivers",
-    "faults",
+    "integration",
+    "unit",
+    "core-newest",
+    "core-2.16",
+    "core-2.18",
     "sanity-newest",
     "sanity-2.19",
     "sanity-2.18",
+    "sanity-2.16",
     "ansible-lint",
-    "sdk-proof",
-    "bench-quick",
+    "receivers",
+    "faults",
+    "browser",
     "docs",
+    "bench-quick",
     "typing",
+    "sdk-proof",
+    "formats",
     "build",
+    "coverage",
     "lint",
     "assets",
 )
 """Every session, in the order in which they start; the long ones first keep both cores at work to the end."""
+ON_REQUEST = ("quick",)
+"""Sessions that run only when they are named."""
+AFTER = {"coverage": ("integration", "unit")}
+"""Sessions that read what others leave behind."""
+SLOW_FILE_S = 5.0
+"""Files of tests that take longer are listed in the end."""
 PRIVATE = ("ANSIBLE_", "QUALYS_", "INDUSFACE_", "EDGECAST_", "SCUTUM_", "CBC_", "CSP_", "PERIMETER_", "COVERAGE_")
 """Variables of the caller's that would change what is tested."""
 
@@ -137,6 +147,19 @@ def left_out(report: Path) -> list[str]:
     return lines
 
 
+def seconds_by_file(report: Path) -> dict[str, float]:
+    """How long the tests of each file took, in seconds, the longest first."""
+    if not report.exists():
+        return {}
+    times: dict[str, float] = {}
+    for case in ET.parse(report).getroot().iter("testcase"):
+        # pytest names the file as a module, with the class behind it where there is one.
+        parts = (case.get("classname") or "").split(".")
+        name = "/".join(part for part in parts if not part[:1].isupper())
+        times[name] = times.get(name, 0.0) + float(case.get("time", 0))
+    return dict(sorted(times.items(), key=lambda item: -item[1]))
+
+
 def finish(run: Run) -> None:
     """Note how a session ended."""
     run.seconds = time.monotonic() - run.started
@@ -176,15 +199,22 @@ def stop(runs: list[Run]) -> None:
         run.process.wait()
 
 
+def next_of(waiting: list[str], running: list[Run]) -> str | None:
+    """The first session that may start now; None when there is none, or when each waits for one that has not ended."""
+    unfinished = {*waiting, *(run.name for run in running)}
+    return next((name for name in waiting if not unfinished.intersection(AFTER.get(name, ()))), None)
+
+
 def run_all(names: list[str], jobs: int, since: float) -> list[Run]:
     """Run the sessions, so many at a time, and return them in the order in which they ended."""
     waiting, running, done = list(names), list[Run](), list[Run]()
     spoken = time.monotonic()
     try:
         while waiting or running:
-            while waiting and len(running) < jobs:
-                running.append(start(waiting.pop(0)))
-                say(f"start   {running[-1].name}", since)
+            while len(running) < jobs and (name := next_of(waiting, running)):
+                waiting.remove(name)
+                running.append(start(name))
+                say(f"start   {name}", since)
             time.sleep(0.2)
             for run in [item for item in running if item.process.poll() is not None]:
                 running.remove(run)
@@ -216,6 +246,10 @@ def show_table(runs: list[Run], since: float) -> bool:
     for run in runs:
         for line in left_out(RESULTS / f"{run.name}.xml"):
             print(f"  {run.name}: {line}")
+    for run in runs:
+        for file, seconds in seconds_by_file(RESULTS / f"{run.name}.xml").items():
+            if seconds >= SLOW_FILE_S:
+                print(f"  {seconds:6.1f} s  {run.name}: {file}.py")
     tested = sum(1 for run in runs if "tests passed" in run.detail)
     elapsed = time.monotonic() - since
     print()
@@ -230,10 +264,11 @@ def main() -> int:
     parser.add_argument("sessions", nargs="*", help="names of nox sessions; all of them when left out")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.sessions if name not in LONGEST_FIRST]
+    known = (*LONGEST_FIRST, *ON_REQUEST)
+    unknown = [name for name in arguments.sessions if name not in known]
     if unknown:
-        parser.error(f"no such session: {', '.join(unknown)}; there are {', '.join(LONGEST_FIRST)}")
-    names = [name for name in LONGEST_FIRST if name in arguments.sessions or not arguments.sessions]
+        parser.error(f"no such session: {', '.join(unknown)}; there are {', '.join(known)}")
+    names = [name for name in known if name in (arguments.sessions or LONGEST_FIRST)]
     LOGS.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     since = time.monotonic()

@@ -15,7 +15,11 @@ import pathlib
 import re
 import sys
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.finding_fields import FIELDS, GET, VERBOSE
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.finding_fields import (
+    FIELDS,
+    GET,
+    VERBOSE,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Finding, Manifest
 
 PAGE = pathlib.Path(__file__).resolve().parent / "rst" / "findings_and_reports.rst"

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pack report.css, report.js and report.html into plugins/module_utils/_report/assets.py.
+"""Pack report.css, report.js and report.html into plugins/module_utils/_report/html/assets.py.
 
 Only Python files travel with an Ansible module, so the page's parts travel inside one. Run without arguments to write
 the file, or with ``--check`` to fail when it is stale.
@@ -17,7 +17,7 @@ import textwrap
 import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
-TARGET = HERE.parents[1] / "plugins" / "module_utils" / "_report" / "assets.py"
+TARGET = HERE.parents[1] / "plugins" / "module_utils" / "_report" / "html" / "assets.py"
 NAMES = ("report.css", "report.html", "report.js")
 WIDTH = 112
 

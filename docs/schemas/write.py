@@ -18,7 +18,7 @@ from tests.conftest import make_import_tree  # noqa: E402 (the repository goes o
 
 sys.path.insert(0, str(make_import_tree()))
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.schema_verdict import PUBLISHED  # noqa: E402
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.schema_verdict import PUBLISHED  # noqa: E402
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, text, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Entry, Kind
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import PerimeterError
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
 Records = t.Sequence[t.Mapping[str, t.Any]]

@@ -10,8 +10,10 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import collect, csv_writer, text
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.read import FindingList
+from ansible_collections.appsec.perimeter.plugins.module_utils._report import text
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import DEFAULT_TITLE
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
 

@@ -131,24 +131,31 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import IncompleteRead, PerimeterError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, PerimeterError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.session import HAS_REQUESTS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import MAX_PAGE, QualysClient, connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.connection import ENVIRONMENT, with_environment
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.criteria import Criterion, build
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.elements import GET, SEARCH, VERBOSE
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.finding_fields import SEVERITY_LEVELS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.listing import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import MAX_PAGE, QualysClient, connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.connection import (
+    ENVIRONMENT,
+    with_environment,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.criteria import Criterion, build
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.listing import (
     IDS_PER_SEARCH,
     Listing,
     Tally,
     Window,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource_info import LEVELS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.shapes import Raw, number, text, truth
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.targets import read_complete
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp import RESOURCE
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import FIELDS, READ_ONLY, from_raw
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.shapes import Raw, number, text, truth
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import read_complete
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import RESOURCE
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import (
+    FIELDS,
+    READ_ONLY,
+    from_raw,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.finding_fields import SEVERITY_LEVELS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.elements import GET, SEARCH, VERBOSE
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.resource_info import LEVELS
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.apply import every
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import shown_record
 

@@ -417,9 +417,9 @@ error:
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.auth_record import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.auth_record_fields import OPTIONS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
 
 
 def main() -> None:

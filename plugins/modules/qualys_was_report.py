@@ -197,8 +197,8 @@ error:
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.reports import CONFIGS, FORMATS, run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.library.reports import CONFIGS, FORMATS, run
 
 
 def main() -> None:

@@ -384,9 +384,9 @@ error:
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan_target import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.scan import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.scan_target import (
     MATCHES,
     SCANNER_OPTIONS,
     TYPES,

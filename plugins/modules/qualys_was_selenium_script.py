@@ -105,8 +105,8 @@ error:
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.script import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.library.script import run
 
 
 def main() -> None:

@@ -668,9 +668,9 @@ error:
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import OPTIONS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapps import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import OPTIONS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapps import run
 
 
 def main() -> None:

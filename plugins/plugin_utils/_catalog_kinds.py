@@ -13,11 +13,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Kind
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import (
-    auth_record_fields,
-    schedule_fields,
-    webapp_fields,
-)
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import auth_record_fields, webapp_fields
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
 
 _ID: dict[str, t.Any] = {"id": {"type": "int"}}

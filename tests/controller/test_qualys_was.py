@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was
 from ansible_collections.appsec.perimeter.plugins.inventory.qualys_was import as_data, count_severities, host_names
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import IncompleteRead
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead
 from tests.sandbox import Sandbox
 from tests.sandbox.qualys import hostile
 from tests.unit.plugins.module_utils.qualys_kit import client_of

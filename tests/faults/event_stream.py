@@ -18,7 +18,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client 
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity import content_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.times import utc_now
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool import collect as collector
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect import entry as collector
 from tests.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]

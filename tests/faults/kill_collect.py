@@ -62,7 +62,7 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
     from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
     from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.export import EdgecastEvents
     from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor
-    from ansible_collections.appsec.perimeter.plugins.module_utils._spool import collect as room
+    from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect import entry as room
 
     moment = dt.datetime.fromisoformat(now)
     # The pauses between tries are waited for elsewhere.

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, PerimeterError, StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor, session
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import FileError, PerimeterError, StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.faults.event_stream import ANCHOR, EVENTS_PER_DAY, HOUR, TOKEN, EventStream
 from tests.sandbox import Sandbox

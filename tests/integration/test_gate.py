@@ -19,7 +19,7 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.document import blank
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.gate_json import blank
 from tests.conftest import ROOT
 from tests.integration.conftest import login_to
 from tests.integration.runner import BIN, Ansible, Run, TaskResult, base_environment

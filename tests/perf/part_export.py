@@ -50,7 +50,7 @@ def export_options(server: Server, folder: Path) -> dict[str, Any]:
 def export(python: Path, server: Server, folder: Path, rounds: int) -> dict[str, Any]:
     """The best of several exports, each in a fresh process."""
     options = export_options(server, folder)
-    runs = [measured_room(python, server, "finding_export", options) for _round in range(rounds)]
+    runs = [measured_room(python, server, "findings.finding_export", options) for _round in range(rounds)]
     for run in runs:
         if not run["complete"]:
             raise BenchError("The export was not complete.")

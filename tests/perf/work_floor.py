@@ -20,9 +20,9 @@ ROOM = "ansible_collections.appsec.perimeter.plugins.module_utils"
 
 def fetch(options: dict[str, Any], pages: int) -> list[bytes]:
     """The bodies of the first pages, as the export asks for them."""
-    client_of = import_module(f"{ROOM}._qualys.client").connect
-    fields = import_module(f"{ROOM}._qualys.finding_fields")
-    envelope: Any = import_module(f"{ROOM}._qualys.envelope")
+    client_of = import_module(f"{ROOM}._qualys.api.client").connect
+    fields = import_module(f"{ROOM}._qualys.findings.finding_fields")
+    envelope: Any = import_module(f"{ROOM}._qualys.api.envelope")
     bodies: list[bytes] = []
     parse = envelope._parse
 
@@ -47,7 +47,7 @@ def fetch(options: dict[str, Any], pages: int) -> list[bytes]:
 def work(bodies: list[bytes]) -> tuple[int, float]:
     """Decode, normalise and encode. Returns the number of records and the seconds of CPU."""
     codec = import_module(f"{ROOM}._records.codec")
-    normaliser = import_module(f"{ROOM}._qualys.normalise").FindingNormaliser()
+    normaliser = import_module(f"{ROOM}._qualys.findings.normalise").FindingNormaliser()
     records = 0
     started = time.process_time()
     for body in bodies:

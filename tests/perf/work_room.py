@@ -17,6 +17,9 @@ import sys
 import time
 from importlib import import_module
 
+CLIENTS = {"_qualys": "api.client"}
+"""Where a room keeps its client, when not at its top."""
+
 
 def main() -> None:
     """Do the work, and say what it cost."""
@@ -25,7 +28,7 @@ def main() -> None:
     started = time.monotonic()
     # Importing counts: a module pays for it each time.
     room = "ansible_collections.appsec.perimeter.plugins.module_utils"
-    client_of = import_module(f"{room}.{vendor}.client").connect
+    client_of = import_module(f"{room}.{vendor}.{CLIENTS.get(vendor, 'client')}").connect
     run = import_module(f"{room}.{vendor}.{logic}").run
     codec = import_module(f"{room}._records.codec")
     with client_of(options, os.environ) as client:

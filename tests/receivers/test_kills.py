@@ -20,8 +20,8 @@ from pathlib import Path
 
 import psycopg
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Identity
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.stream import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Identity
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.stream import (
     Stream,
     describe,
     identity_hash,

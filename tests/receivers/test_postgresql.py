@@ -9,8 +9,8 @@ import typing as t
 import psycopg
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import TransportError
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Sink
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import TransportError
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, records, sink
 
 from .servers import PASSWORD

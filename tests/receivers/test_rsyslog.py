@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import TlsError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import TlsError
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, records, sink
 
 from .servers import Rsyslog

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.finding_fields import FIELDS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.finding_fields import FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Finding, Manifest
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ import datetime as dt
 import re
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 from .._records.times import parse_time
 
 Criteria = dict[str, t.Any]

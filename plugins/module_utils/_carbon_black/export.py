@@ -10,11 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 from .._records.codec import dumps
 from .._records.result import Result
-from .._spool.collect import collect
-from .._spool.source import Entry, Identity, Timing, Window, content_hash
+from .._spool.collect.entry import collect
+from .._spool.disk.source import Entry, Identity, Timing, Window, content_hash
 from .client import CarbonBlackClient, Raw
 from .criteria import SCAN_TIME, check_criteria
 from .listing import Search, read_span

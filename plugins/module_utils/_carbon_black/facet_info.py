@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 from .._records.result import Result
 from .client import CarbonBlackClient, Raw
 from .criteria import check_criteria

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from .._http.errors import IncompleteRead
+from .._base.errors import IncompleteRead
 from .._records.times import utc_text
 from .client import MAX_ROWS, CarbonBlackClient, Raw
 from .criteria import SCAN_TIME, Criteria, absolute

@@ -15,7 +15,7 @@ import time
 import typing as t
 from urllib.parse import urlencode
 
-from .._http.errors import AuthenticationFailed, BadResponse
+from .._base.errors import AuthenticationFailed, BadResponse
 from .._http.response import Response
 from .._http.retry import OK, Verdict
 from .._http.session import HttpSession

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._http.errors import MissingLibrary
+from .._base.errors import MissingLibrary
 
 try:
     import yaml

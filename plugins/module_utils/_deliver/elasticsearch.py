@@ -17,10 +17,10 @@ import base64
 import re
 import typing as t
 
-from .._http.errors import BadResponse, OptionError, RateLimited, VendorError
+from .._base.errors import BadResponse, OptionError, RateLimited, VendorError
 from .._records.codec import dumps, loads
 from .._records.times import utc_text
-from .._spool.files import day_of, window_of
+from .._spool.disk.files import day_of, window_of
 from .http_sink import HttpSink
 from .sink import Outcome, Record, rejected
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .._http.errors import OptionError, PerimeterError, VendorError
+from .._base.errors import OptionError, PerimeterError, VendorError
 from .._http.response import Response
 from .._http.retry import RETRY_STATUSES
 from .._http.session import ACCEPT, OK, HttpSession, Verdict

@@ -13,12 +13,12 @@ import hashlib
 import pathlib
 import typing as t
 
-from .._http.errors import StateError
+from .._base.errors import StateError
+from .._base.files import PRIVATE, reason, replace_file
 from .._records.codec import dumps, loads
 from .._records.times import now_text
-from .._spool.lock import locked
-from .._spool.retain import DELIVERED_MARK
-from .._state.files import PRIVATE, reason, replace_file
+from .._spool.disk.lock import locked
+from .._spool.disk.retain import DELIVERED_MARK
 from .reader import Progress
 
 VERSION = 1

@@ -11,10 +11,10 @@ import os
 import pathlib
 import typing as t
 
-from .._http.errors import FileError
+from .._base.errors import FileError
+from .._base.files import PRIVATE, reason
 from .._records.codec import dump_line
 from .._records.times import now_text
-from .._state.files import PRIVATE, reason
 from .sink import Rejected
 
 _CHUNK = 1 << 16

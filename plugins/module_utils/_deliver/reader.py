@@ -13,9 +13,9 @@ import pathlib
 import typing as t
 import zlib
 
-from .._http.errors import FileError
-from .._spool.files import list_segments
-from .._state.files import reason
+from .._base.errors import FileError
+from .._base.files import reason
+from .._spool.disk.files import list_segments
 from .sink import Record, Rejected, record_of
 
 

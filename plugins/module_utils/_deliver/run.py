@@ -15,9 +15,9 @@ import os
 import pathlib
 import typing as t
 
-from .._http.errors import OptionError, PerimeterError, VendorError
+from .._base.errors import OptionError, PerimeterError, VendorError
 from .._records.result import Result
-from .._spool.stream import read_stream, stream_id
+from .._spool.disk.stream import read_stream, stream_id
 from .._state.directory import state_directory
 from . import credentials, quarantine
 from .elasticsearch import Elasticsearch

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import typing as t
 
-from .._http.errors import OptionError, PerimeterError
+from .._base.errors import OptionError, PerimeterError
 from .._records.codec import loads
 
 

@@ -11,7 +11,7 @@ import datetime as dt
 import typing as t
 import uuid
 
-from .._http.errors import AuthenticationFailed, BadResponse, OptionError, RateLimited
+from .._base.errors import AuthenticationFailed, BadResponse, OptionError, RateLimited
 from .._http.response import Response
 from .._records.codec import dumps, loads
 from .._records.times import parse_time

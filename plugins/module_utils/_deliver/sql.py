@@ -18,10 +18,10 @@ import ssl
 import traceback
 import typing as t
 
-from .._http.errors import MissingLibrary, OptionError, PerimeterError, TransportError, VendorError
+from .._base.errors import MissingLibrary, OptionError, PerimeterError, TransportError, VendorError
+from .._base.files import PRIVATE
 from .._http.settings import check_readable, environment_ca, is_loopback
 from .._records.times import parse_time
-from .._state.files import PRIVATE
 from .sink import Outcome, Record, halved, number_option
 
 try:

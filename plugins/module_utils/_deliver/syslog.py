@@ -25,11 +25,11 @@ import termios
 import time
 import typing as t
 
-from .._http.errors import OptionError, TlsError, TransportError
+from .._base.errors import OptionError, TlsError, TransportError
+from .._base.files import reason
 from .._http.settings import VERSION, check_settings, is_loopback, settings_from
 from .._http.tls import build_context
 from .._records.times import canonical_time
-from .._state.files import reason
 from . import cef
 from .sink import Outcome, Record, number_option, rejected
 

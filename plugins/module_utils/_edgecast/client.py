@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import typing as t
 
-from .._http.errors import BadResponse, NotFound, VendorError
+from .._base.errors import BadResponse, NotFound, VendorError
 from .._http.jsonapi import JsonApi, Look, segment
 from .._http.response import Response
 from .._http.retry import ACCEPT, RETRY_AS, Verdict

@@ -11,8 +11,8 @@ import dataclasses
 import re
 import typing as t
 
+from .._base.errors import OptionError
 from .._http.environment import require, with_environment
-from .._http.errors import OptionError
 from .._http.settings import check_base_url
 
 DEFAULT_URL = "https://api.transactcdn.com"

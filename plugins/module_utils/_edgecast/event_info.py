@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 from .._records.query import Query
 from .._records.result import Result
 from .._records.times import parse_time, utc_text

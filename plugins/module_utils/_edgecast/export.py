@@ -17,8 +17,8 @@ import typing as t
 
 from .._records.codec import dumps
 from .._records.result import Result
-from .._spool.collect import collect
-from .._spool.source import Entry, Identity, Timing, Window
+from .._spool.collect.entry import collect
+from .._spool.disk.source import Entry, Identity, Timing, Window
 from .client import Bounds, EdgecastClient, Raw
 from .filters import Filters, check_filters
 from .identity import content_of

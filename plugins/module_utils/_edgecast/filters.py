@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 
 Filters = dict[str, t.Union[str, list[str]]]
 """Field name as the vendor shows it, to one value or several, of which one must match."""

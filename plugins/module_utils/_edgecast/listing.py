@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
-from .._http.errors import IncompleteRead
+from .._base.errors import IncompleteRead
 from .._records.times import utc_text
 from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Page, Raw
 from .filters import Filters

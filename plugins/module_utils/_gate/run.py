@@ -18,17 +18,15 @@ import pathlib
 import typing as t
 import uuid
 
-from .._http.errors import OptionError, PerimeterError
+from .._base.errors import OptionError, PerimeterError
+from .._base.files import PRIVATE, replace_file
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
-from .._state.files import PRIVATE, replace_file
-from . import document as doc
-from .baseline import Baseline, load_baseline, merged, save_baseline, save_marks
-from .explain import Explanations
-from .facts import AppKey, Record, label, mapping, text
-from .images import judge_images
-from .judge import Application, Judge
-from .outcome import (
+from .decide import gate_json as doc
+from .decide.explain import Explanations
+from .decide.images import judge_images
+from .decide.judge import Application, Judge
+from .decide.outcome import (
     Outcome,
     absent_places,
     application_entry,
@@ -38,13 +36,15 @@ from .outcome import (
     settle_scope,
     settler,
 )
-from .policy import Policy, load_policy
-from .records import Matches, is_image, newest_scans, read_records
-from .rules import duration
-from .scope import covers, names_asked, snapshot_problems
-from .snapshots import Snapshot, open_snapshot, read_findings
+from .decide.scope import covers, names_asked, snapshot_problems
+from .inputs.facts import AppKey, Record, label, mapping, text
+from .inputs.records import Matches, is_image, newest_scans, read_records
+from .inputs.snapshots import Snapshot, open_snapshot, read_findings
+from .policy.baseline import Baseline, load_baseline, merged, save_baseline, save_marks
+from .policy.policy import Policy, load_policy
+from .policy.rules import duration
+from .policy.waivers import Waivers, load_waivers
 from .verdict import GateClosed, PolicyError, Reason, Word, reason, short, worst
-from .waivers import Waivers, load_waivers
 
 Params = t.Mapping[str, t.Any]
 Clock = t.Callable[[], dt.datetime]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._http.errors import PerimeterError, fit_for_message
+from .._base.errors import PerimeterError, fit_for_message
 
 Word = t.Literal["pass", "fail", "inconclusive", "policy_error", "platform_error"]
 

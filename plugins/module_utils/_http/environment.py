@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import OptionError
+from .._base.errors import OptionError
 
 Way = tuple[str, ...]
 """Names of the options that together say one thing, such as ``("username", "password")``."""

@@ -13,8 +13,8 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+from .._base.errors import BadResponse, OptionError, RedirectRefused, TransportError
 from .deadline import Deadline
-from .errors import BadResponse, OptionError, RedirectRefused, TransportError
 from .failures import Circumstances, Failure, too_slow, translate
 from .pools import Route, Trace
 from .response import Headers, Response, Truncated, read_body

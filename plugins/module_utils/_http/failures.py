@@ -18,7 +18,7 @@ import ssl
 import typing as t
 from dataclasses import dataclass
 
-from .errors import RequestTimeout, TlsError, TransportError
+from .._base.errors import RequestTimeout, TlsError, TransportError
 from .response import Truncated
 
 try:

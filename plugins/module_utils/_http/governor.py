@@ -17,7 +17,7 @@ import time
 import typing as t
 from collections import deque
 
-from .errors import PerimeterError, RateLimited
+from .._base.errors import PerimeterError, RateLimited
 from .retry import backoff
 
 RAISE_AFTER = 20

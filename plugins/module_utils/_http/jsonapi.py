@@ -14,7 +14,7 @@ import re
 import typing as t
 from urllib.parse import quote
 
-from .errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, VendorError
+from .._base.errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, VendorError
 from .response import Response
 from .retry import ACCEPT, OK, THROTTLED, Verdict, parse_wait
 from .session import HttpSession

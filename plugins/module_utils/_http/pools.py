@@ -20,8 +20,8 @@ import traceback
 import typing as t
 from dataclasses import dataclass
 
+from .._base.errors import MissingLibrary, OptionError
 from .deadline import Deadline
-from .errors import MissingLibrary, OptionError
 from .settings import (
     HttpSettings,
     Proxy,

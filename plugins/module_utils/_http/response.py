@@ -14,7 +14,7 @@ import typing as t
 import zlib
 from dataclasses import dataclass, field
 
-from .errors import BadResponse, ResponseTooLarge
+from .._base.errors import BadResponse, ResponseTooLarge
 
 CHUNK = 1024 * 1024
 """Bytes asked for at a time. Small reads are what makes reading large answers slow."""

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .errors import PerimeterError
+from .._base.errors import PerimeterError
 
 RETRY_STATUSES: frozenset[int] = frozenset({202, 500, 501, 502, 503, 504, 520})
 """Passing faults of a platform. 202 is among them for reads only: the answer is not ready yet."""

@@ -22,13 +22,13 @@ import types
 import typing as t
 from dataclasses import dataclass
 
+from .._base.errors import AuthenticationFailed, PerimeterError, RateLimited, ServerFault, TransportError
+from .._base.masking import Mask
 from .deadline import Deadline
-from .errors import AuthenticationFailed, PerimeterError, RateLimited, ServerFault, TransportError
 from .exchange import Call, Classify, complete_headers, exchange, failure_of
 from .failures import Failure
-from .gate import Gate
+from .first_request import Gate
 from .governor import Governor, WaitBudget
-from .masking import Mask
 from .pools import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Pools
 from .response import Headers, Response
 from .retry import (

@@ -19,7 +19,7 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from .errors import OptionError
+from .._base.errors import OptionError
 
 VERSION = "1.0.0"
 USER_AGENT = f"appsec.perimeter/{VERSION}"

@@ -14,7 +14,7 @@ import os
 import re
 import ssl
 
-from .errors import OptionError
+from .._base.errors import OptionError
 from .settings import HttpSettings, check_readable, environment_ca
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")

@@ -12,7 +12,7 @@ import datetime as dt
 import re
 import typing as t
 
-from .._http.errors import AuthenticationFailed, BadResponse, PerimeterError, RedirectRefused, VendorError
+from .._base.errors import AuthenticationFailed, BadResponse, PerimeterError, RedirectRefused, VendorError
 from .._http.governor import Governor
 from .._http.jsonapi import JsonApi
 from .._http.session import HttpSession

@@ -11,7 +11,7 @@ import datetime as dt
 import re
 import typing as t
 
-from .._spool.source import content_hash
+from .._spool.disk.source import content_hash
 from .client import Raw
 from .fields import SCAN_LOG, SPELLINGS, VULNERABILITY, text
 

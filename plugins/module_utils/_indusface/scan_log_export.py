@@ -13,8 +13,8 @@ import typing as t
 from .._records.codec import dumps
 from .._records.result import Result
 from .._records.times import utc_now
-from .._spool.collect import collect
-from .._spool.source import Entry, Identity, Timing, Window
+from .._spool.collect.entry import collect
+from .._spool.disk.source import Entry, Identity, Timing, Window
 from .client import Days, IndusfaceClient
 from .normalise import SOURCE, ScanLogNormaliser
 from .rows import Row, alert_content, alert_keys, day_of, rows_of, scan_content, scan_key

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 from .._records.model import Finding, Scan
 from .._records.query import Query
 from .._records.result import Result

@@ -67,7 +67,7 @@ CONNECTION = Spec(
 
 QUALYS = CONNECTION.merge(
     Spec(
-        # No fallbacks here: the environment binds late, see _qualys.connection.
+        # No fallbacks here: the environment binds late, see _qualys.api.connection.
         options={
             "platform": {"type": "str"},
             "api_url": {"type": "str"},

@@ -15,7 +15,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import remove_values
 
-from .._http.errors import MissingLibrary, PerimeterError, fit_for_message
+from .._base.errors import MissingLibrary, PerimeterError, fit_for_message
 from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, HttpSession
 from .._records.result import Result
 from .argspec import Spec

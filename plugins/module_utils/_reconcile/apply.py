@@ -11,7 +11,7 @@ import concurrent.futures
 import dataclasses
 import typing as t
 
-from .._http.errors import PerimeterError
+from .._base.errors import PerimeterError
 
 T = t.TypeVar("T")
 R = t.TypeVar("R")

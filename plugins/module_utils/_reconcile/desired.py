@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 from .spec import Field, Fields, Options, Record
 
 

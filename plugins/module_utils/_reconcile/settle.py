@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._http.errors import AmbiguousWrite, BadResponse, PerimeterError, RateLimited, TransportError, VendorError
+from .._base.errors import AmbiguousWrite, BadResponse, PerimeterError, RateLimited, TransportError, VendorError
 
 T = t.TypeVar("T")
 DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 import typing as t
 
-from .._http.errors import MissingLibrary, OptionError
+from .._base.errors import MissingLibrary, OptionError
 
 try:
     import jmespath

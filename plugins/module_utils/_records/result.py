@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._http.errors import PerimeterError
+from .._base.errors import PerimeterError
 
 
 @dataclasses.dataclass

@@ -15,9 +15,9 @@ import pathlib
 import secrets
 import typing as t
 
-from .._http.errors import FileError
-from .._state.files import Staged, check_target, reason, sha256_of, sync_directory
-from .model import ReportInput
+from .._base.errors import FileError
+from .._base.files import Staged, check_target, reason, sha256_of, sync_directory
+from .inputs.model import ReportInput
 from .writers import write
 
 

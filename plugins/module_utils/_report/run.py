@@ -11,18 +11,19 @@ import os
 import pathlib
 import typing as t
 
-from .._http.errors import FileError, OptionError
+from .._base.errors import FileError, OptionError
 from .._records.result import Result
-from . import collect, model
-from .changes import Previous, read_previous
-from .gate_view import read_gate
-from .knowledge import Entries, read_knowledge
+from .figures import collect
+from .figures.changes import Previous, read_previous
+from .formats.xlsx_writer import check_library
+from .inputs import model
+from .inputs.gate_view import read_gate
+from .inputs.knowledge import Entries, read_knowledge
+from .inputs.places import read_places
+from .inputs.read import SnapshotReader, open_store
+from .inputs.scans import read_scans
 from .output import Outputs
-from .places import read_places
-from .read import SnapshotReader, open_store
-from .scans import read_scans
 from .writers import FORMATS
-from .xlsx_writer import check_library
 
 DEFAULT_TITLE = "Web application security report"
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import io
 import typing as t
 
-from .annotations_writer import write_azure, write_github, write_gitlab_annotations
-from .csv_writer import write_csv
-from .gitlab_writer import write_gitlab
-from .html_writer import write_html
-from .json_writer import write_json
-from .junit_writer import write_junit
-from .markdown_writer import write_markdown
-from .model import ReportInput
-from .ocsf_writer import write_ocsf
-from .sarif_writer import write_sarif
-from .xlsx_writer import write_xlsx
+from .formats.annotations_writer import write_azure, write_github, write_gitlab_annotations
+from .formats.csv_writer import write_csv
+from .formats.gitlab_writer import write_gitlab
+from .formats.json_writer import write_json
+from .formats.junit_writer import write_junit
+from .formats.markdown_writer import write_markdown
+from .formats.ocsf_writer import write_ocsf
+from .formats.sarif_writer import write_sarif
+from .formats.xlsx_writer import write_xlsx
+from .html.writer import write_html
+from .inputs.model import ReportInput
 
 Writer = t.Callable[[ReportInput, t.TextIO], None]
 BinaryWriter = t.Callable[[ReportInput, t.BinaryIO], None]

@@ -11,12 +11,12 @@ import collections
 import datetime as dt
 import typing as t
 
-from .._http.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited, TransportError, VendorError
+from .._base.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited, TransportError, VendorError
 from .._records.codec import dumps
 from .._records.result import Result
 from .._records.times import parse_time, utc_now
-from .._spool.collect import collect
-from .._spool.source import Entry, Identity, Timing, Window, content_hash
+from .._spool.collect.entry import collect
+from .._spool.disk.source import Entry, Identity, Timing, Window, content_hash
 from .alert_info import RETENTION, checked_address
 from .client import Listing, Raw, ScutumClient
 from .fields import text

@@ -11,7 +11,7 @@ import datetime as dt
 import ipaddress
 import typing as t
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 from .._records.model import Event
 from .._records.query import Query
 from .._records.result import Result

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from .._http.errors import BadResponse, NotFound, RateLimited, VendorError
+from .._base.errors import BadResponse, NotFound, RateLimited, VendorError
 from .._http.governor import Governor
 from .._http.jsonapi import JsonApi
 from .._http.response import Response

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from .._http.errors import OptionError
+from .._base.errors import OptionError
 
 JAPAN = dt.timezone(dt.timedelta(hours=9))
 """Japan has no daylight saving time, so that a fixed offset is exact."""

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from .._http.errors import BadResponse, IncompleteRead, VendorError
+from .._base.errors import BadResponse, IncompleteRead, VendorError
 from .client import Listing, Page, Raw, ScutumClient
 from .dates import JAPAN
 

@@ -11,8 +11,8 @@ import os
 import pathlib
 import typing as t
 
-from .._http.errors import StateError
-from .files import reason
+from .._base.errors import StateError
+from .._base.files import reason
 
 _FOLDER = "appsec.perimeter"
 _HINT = "Give a folder that this user can write, with state_dir or PERIMETER_STATE_DIR."

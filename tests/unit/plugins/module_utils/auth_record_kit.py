@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.auth_record import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.auth_record_fields import OPTIONS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import QualysClient
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

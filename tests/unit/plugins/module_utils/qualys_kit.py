@@ -21,9 +21,9 @@ from ansible.module_utils.common import warnings
 from ansible.module_utils.common.parameters import PASS_VARS
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor, session
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import QualysClient, connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.connection import ENVIRONMENT
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import FIELDS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient, connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.connection import ENVIRONMENT
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile import settle
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
 from tests.sandbox import Sandbox

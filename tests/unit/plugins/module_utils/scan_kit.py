@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import TransportError
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import QualysClient
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scan import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.waiting import Timing
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import TransportError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.waiting import Timing
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.scan import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import PerimeterError, TransportError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError, TransportError
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect import collect
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Entry, Identity, Timing, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect.entry import collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Identity, Timing, Window
 
 DAY, HOUR, MINUTE, SECOND = (dt.timedelta(**{unit: 1}) for unit in ("days", "hours", "minutes", "seconds"))
 NOON = dt.datetime(2026, 5, 10, 12, tzinfo=dt.UTC)

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.connection import ENVIRONMENT, PLATFORMS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.criteria import TABLES
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.webapp_fields import FIELDS, READ_ONLY, from_raw
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.connection import ENVIRONMENT, PLATFORMS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.criteria import TABLES
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import (
+    FIELDS,
+    READ_ONLY,
+    from_raw,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Finding
 from tests.tools import house_rules

@@ -14,12 +14,12 @@ from typing import Any, Optional
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.criteria import build
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record_fields,
     webapp_fields,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.criteria import build
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.normalise import FindingNormaliser
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.normalise import FindingNormaliser
 from tests.tools import house_rules
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.connection import ENVIRONMENT, resolve
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     AuthenticationFailed,
     BadResponse,
     NotFound,
@@ -21,6 +19,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     ServerFault,
     VendorError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.connection import ENVIRONMENT, resolve
 from tests.sandbox import Sandbox
 
 from ..carbon_black_kit import CSP_CLIENT, CSP_TOKEN, NOW, RECORDS, SECRET, asked, client_of, connection

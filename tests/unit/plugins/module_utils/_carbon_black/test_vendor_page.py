@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black import facet_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.criteria import LISTS, check_criteria
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.fields import FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.scan_log_info import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError, VendorError
 from tests.sandbox import Sandbox
 
 from ..carbon_black_kit import RECORDS, Bodies, asked, client_of, info, info_options

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import MissingLibrary
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import text as text_room
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import write
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.write import entries_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import MissingLibrary
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
 WEBAPPS = next(kind for kind in KINDS if kind.name == "webapps")

@@ -10,13 +10,13 @@ import typing as t
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import AuthenticationFailed
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.credentials import (
     VARIABLES,
     secrets,
     sink_options,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import secrets_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import AuthenticationFailed
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import DELIVER
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result

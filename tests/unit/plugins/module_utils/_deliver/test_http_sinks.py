@@ -9,8 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Record, record_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     AuthenticationFailed,
     BadResponse,
     OptionError,
@@ -18,6 +17,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     RateLimited,
     VendorError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Record, record_of
 from tests.sandbox import Sandbox
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, http_options, records, sink
 

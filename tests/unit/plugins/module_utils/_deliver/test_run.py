@@ -16,12 +16,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import quarantine
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.position import PositionFile
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, stream_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Outcome, rejected
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sql import Sql
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     FileError,
     OptionError,
     PerimeterError,
@@ -29,9 +24,14 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     TransportError,
     VendorError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.retain import delivered
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Identity
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.stream import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import quarantine
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.position import PositionFile
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, stream_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Outcome, rejected
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sql import Sql
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.retain import delivered
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Identity
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.stream import (
     Stream,
     describe,
     identity_hash,

@@ -13,13 +13,13 @@ import typing as t
 import pytest
 import sqlalchemy
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import sql
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Sink
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     MissingLibrary,
     OptionError,
     TransportError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import sql
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Sink
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, records, sink
 
 

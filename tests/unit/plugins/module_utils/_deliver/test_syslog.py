@@ -18,8 +18,8 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, TlsError, TransportError
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import cef, syslog
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError, TlsError, TransportError
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, records, sink
 
 MESSAGE = re.compile(

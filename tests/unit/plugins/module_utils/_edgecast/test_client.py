@@ -10,11 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import Bounds, connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.connection import ENVIRONMENT, resolve
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.filters import check_filters
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.listing import read_pages
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     AuthenticationFailed,
     BadResponse,
     IncompleteRead,
@@ -24,6 +20,10 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     ServerFault,
     VendorError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import Bounds, connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.connection import ENVIRONMENT, resolve
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.filters import check_filters
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.listing import read_pages
 from tests.sandbox import Sandbox
 
 from ..edgecast_kit import DAY, NOW, PER_DAY, SPAN, TOKEN, asked, client_of, info

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.export import EdgecastEvents, run
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     IncompleteRead,
     OptionError,
     PerimeterError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.export import EdgecastEvents, run
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
 from tests.sandbox import Sandbox
 
 from ..edgecast_kit import NOW, asked, client_of

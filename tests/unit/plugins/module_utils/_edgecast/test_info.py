@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import event_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.event_info import bounds_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError
 from tests.sandbox import Sandbox
 
 from ..edgecast_kit import NOW, PER_DAY, SPAN, asked, info

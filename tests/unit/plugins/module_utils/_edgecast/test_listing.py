@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import Bounds, EdgecastClient, Page
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.listing import read_pages
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import IncompleteRead
 
 HOUR = Bounds(dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 1, 1, 1, tzinfo=dt.UTC))
 Change = Callable[["Service"], None]

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, VendorError
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import EVENT, FIELDS, SUB_EVENT
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.listing import read_pages
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise import EventNormaliser
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import IncompleteRead, VendorError
 from tests.sandbox import Sandbox
 
 from ..edgecast_kit import DAY, PER_DAY, SPAN, asked, client_of, info

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate import baseline as baselines
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import FileError
-from ansible_collections.appsec.perimeter.plugins.module_utils._state import files
+from ansible_collections.appsec.perimeter.plugins.module_utils._base import files
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy import baseline as baselines
 from tests.unit.plugins.module_utils._gate.gate_kit import (
     DROP,
     Folder,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.breadth import fits_everything
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.facts import facts_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.normalise import FindingNormaliser
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.inputs.facts import facts_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.breadth import fits_everything
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.normalise import FindingNormaliser
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.unit.plugins.module_utils._gate.gate_kit import (
     DROP,

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate import documents, run
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import MissingLibrary
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import MissingLibrary
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy import load as documents
 from tests.unit.plugins.module_utils._gate.gate_kit import (
     Folder,
     ago,

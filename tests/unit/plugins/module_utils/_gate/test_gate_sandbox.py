@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import finding_export
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_export
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.times import utc_text
 from tests.sandbox import Sandbox

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.schema_verdict import VERDICT
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.schema_verdict import VERDICT
 from tests.unit.plugins.module_utils._gate.gate_kit import (
     DROP,
     Folder,

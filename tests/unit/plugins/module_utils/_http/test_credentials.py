@@ -10,14 +10,14 @@ import traceback
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     AuthenticationFailed,
     BadResponse,
     PerimeterError,
     TransportError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.masking import Mask
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.exchange import Call
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.masking import Mask
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.pools import Route
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.response import Response
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.session import ACCEPT, OK, Verdict

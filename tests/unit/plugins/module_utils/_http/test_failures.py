@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from urllib3 import exceptions as u3
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import PerimeterError, TlsError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError, TlsError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.failures import (
     Circumstances,
     Failure,

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http import deadline
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     BadResponse,
     PerimeterError,
     RateLimited,
@@ -21,6 +20,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     ServerFault,
     TransportError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._http import deadline
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.session import (
     ACCEPT,
     OK,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import RateLimited, TransportError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import RateLimited, TransportError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.governor import (
     RAISE_AFTER,
     WINDOW_MARGIN,

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http import pools
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     BadResponse,
     MissingLibrary,
     OptionError,
@@ -25,6 +24,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors impo
     ResponseTooLarge,
     TransportError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._http import pools
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.session import HttpSession
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.settings import HttpSettings
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.settings import (
     HttpSettings,
     check_base_url,

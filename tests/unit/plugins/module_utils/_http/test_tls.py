@@ -19,8 +19,8 @@ import requests.utils
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, TlsError, TransportError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http import pools
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError, TlsError, TransportError
 
 from .conftest import MakeSession, Pki
 from .servers import FakeTime, Server

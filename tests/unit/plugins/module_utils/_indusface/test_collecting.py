@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import PerimeterError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import scan_log_export
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import IndusfaceClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.scan_log_export import ScanLogSource
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
 from tests.sandbox import Sandbox
 
 from ..indusface_kit import calls, client_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import BadResponse, OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import BadResponse, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import Days
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.fields import (
     ENVELOPE,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils import basic
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     MissingLibrary,
     OptionError,
     PartialFailure,
@@ -23,7 +23,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner im
     run_local_module,
     run_vendor_module,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

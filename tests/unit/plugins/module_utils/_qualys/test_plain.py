@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.safe_xml import parse_xml, root_name
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.safe_xml import parse_xml, root_name
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.plain import plain_text
 
 TEXTS = {

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import finding_info, webapp, webapp_info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp, webapp_info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import PerimeterError
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys import finding, purge, targets
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api import targets
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import purge
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

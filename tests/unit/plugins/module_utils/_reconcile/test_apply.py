@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     AmbiguousWrite,
     AuthenticationFailed,
     PerimeterError,

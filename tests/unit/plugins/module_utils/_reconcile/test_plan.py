@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.desired import desired_record, given_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import (
     diff_of,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import MissingLibrary, OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import MissingLibrary, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._records import query
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.query import Query
 

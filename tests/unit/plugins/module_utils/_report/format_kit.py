@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.run import run as run_gate
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import collect, read, scans, writers
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.gate_view import GateView, read_gate
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.model import Place, ReportInput
+from ansible_collections.appsec.perimeter.plugins.module_utils._report import writers
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import read, scans
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.gate_view import GateView, read_gate
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import Place, ReportInput
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._gate import gate_kit
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 

@@ -15,16 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import (
-    assets,
-    collect,
-    csv_writer,
-    html_writer,
-    markdown_writer,
-    text,
-)
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.model import ReportInput
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.read import FindingList
+from ansible_collections.appsec.perimeter.plugins.module_utils._report import text
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer, markdown_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.html import assets
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.html import writer as html_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import ReportInput
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import junit_writer, sarif_writer
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.model import Place
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import junit_writer, sarif_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import Place
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import format_kit as kit
 

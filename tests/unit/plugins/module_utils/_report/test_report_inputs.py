@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import CODES
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     FileError,
     MissingLibrary,
     OptionError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import places
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.gate_view import VERDICTS, read_gate
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.model import Place
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.places import read_places
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import CODES
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import places
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.gate_view import VERDICTS, read_gate
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import Place
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.places import read_places
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.scans import read_scans
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.scans import read_scans
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._gate import gate_kit
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import format_kit as kit

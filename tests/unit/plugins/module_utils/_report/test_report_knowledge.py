@@ -12,10 +12,11 @@ import typing as t
 import pytest
 from hypothesis import given
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import FileError, OptionError
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import collect, knowledge
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.model import ReportInput
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.read import FindingList
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import knowledge
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import ReportInput
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory

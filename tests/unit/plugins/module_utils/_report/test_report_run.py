@@ -16,9 +16,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import FileError, OptionError
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import assets, collect, markdown_writer, writers
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.read import FindingList
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._report import writers
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import markdown_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.html import assets
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory

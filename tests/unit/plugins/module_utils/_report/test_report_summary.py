@@ -10,11 +10,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import FileError
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import changes, collect, model
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.read import FindingList
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import changes, collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures.summarise import summarise
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import model
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.summarise import summarise
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 
 IGNORED = {"reason": "False positive", "by": "someone", "at": "2026-11-01T00:00:00Z", "until": None, "comment": None}

@@ -16,8 +16,9 @@ from typing import IO, Any, cast
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import MissingLibrary
-from ansible_collections.appsec.perimeter.plugins.module_utils._report import csv_writer, writers, xlsx_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import MissingLibrary
+from ansible_collections.appsec.perimeter.plugins.module_utils._report import writers
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer, xlsx_writer
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import format_kit as kit

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import AuthenticationFailed, OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import AuthenticationFailed, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.alert_export import AlertSource
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.client import DETAIL, ScutumClient
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.source import Enriching, Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Enriching, Entry, Window
 from tests.sandbox import Sandbox
 
 from ..scutum_kit import ANCHOR, NOW, calls, client_of

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import OptionError, VendorError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.client import DETAIL
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.fields import ENVELOPE, FIELDS, PARAMETERS

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
     AuthenticationFailed,
     BadResponse,
     IncompleteRead,

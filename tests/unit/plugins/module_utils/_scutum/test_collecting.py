@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._http.errors import PerimeterError, RateLimited
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError, RateLimited
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import alert_export
 from tests.sandbox import Sandbox

@@ -1,0 +1,149 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are either wholly there or not at all, and private unless asked otherwise.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import stat
+import tempfile
+import typing as t
+
+from .errors import FileError
+
+PRIVATE = 0o600
+_CHUNK = 1 << 20
+_BUFFER = 1 << 16
+"""Small, as many files may be staged at once; what is larger is written past it."""
+
+
+def reason(error: OSError) -> str:
+    """The operating system's words for an error, without the path that the caller names itself."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def sync_directory(directory: pathlib.Path) -> None:
+    """Make a rename in this directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check_target(path: pathlib.Path, option: str) -> None:
+    """Refuse a target that could not be written later, before any work is done for it.
+
+    Raises:
+        FileError: the directory is missing or not writable, or the path is no file that can be replaced; names
+            ``option``.
+    """
+    directory = path.parent
+    try:
+        there, around, link = _mode_of(path), _mode_of(directory), path.is_symlink()
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
+    if link:
+        # It would be replaced by a file, or, if it were followed, lead whoever made it to write elsewhere.
+        raise FileError(f"{option}: {path} is a symbolic link.", hint="Give the path of the file itself.")
+    if there is not None and stat.S_ISDIR(there):
+        raise FileError(f"{option}: {path} is a directory.", hint="Give the path of a file.")
+    if around is None or not stat.S_ISDIR(around):
+        raise FileError(f"{option}: the directory {directory} does not exist.", hint="Create it first.")
+    if there is not None and not stat.S_ISREG(there):
+        raise FileError(f"{option}: {path} is not a regular file.", hint="Give the path of a file.")
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise FileError(
+            f"{option}: cannot write in {directory}: {reason(error)}.",
+            hint="Choose another path, or give this user the right to write there.",
+        ) from error
+
+
+def _mode_of(path: pathlib.Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+class Staged:
+    """A file under a temporary name beside its target, for as long as it is not committed.
+
+    The temporary name starts with a dot, so that engines which read whole directories never see it.
+    """
+
+    def __init__(self, target: pathlib.Path, *, mode: int | None = None) -> None:
+        """
+        Args:
+            target: where the file will stand after :meth:`commit`.
+            mode: permissions; None keeps those of an existing target and is private for a new one.
+        """
+        self.target = target
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
+        self.path = pathlib.Path(name)
+        self.file: t.BinaryIO = os.fdopen(descriptor, "w+b", buffering=_BUFFER)
+        try:
+            os.fchmod(descriptor, _mode_for(target) if mode is None else mode)
+        except OSError:
+            self.discard()
+            raise
+
+    def close(self) -> None:
+        """Flush to the disk and close; the target is still untouched."""
+        if not self.file.closed:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+
+    def commit(self) -> None:
+        """Rename over the target. The rename is what makes the file exist."""
+        self.rename()
+        sync_directory(self.target.parent)
+
+    def rename(self) -> None:
+        """As :meth:`commit`, for a caller that makes several renames durable at once with ``sync_directory``."""
+        self.close()
+        os.replace(self.path, self.target)
+
+    def discard(self) -> None:
+        """Remove the temporary file; harmless after a commit."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _mode_for(target: pathlib.Path) -> int:
+    try:
+        return target.stat().st_mode & 0o777
+    except OSError:
+        return PRIVATE
+
+
+@contextlib.contextmanager
+def replace_file(target: pathlib.Path, *, mode: int | None = None) -> t.Iterator[t.BinaryIO]:
+    """Write a file that replaces ``target`` only if the block ends without an error."""
+    staged = Staged(target, mode=mode)
+    try:
+        yield staged.file
+        staged.commit()
+    finally:
+        staged.discard()

@@ -1,0 +1,175 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The explanation of each finding, kept on disk until it is known which rules were broken.
+
+This module is private to the collection and may change at any time.
+
+A rule with a limit is broken only once the last finding is counted. So each explanation is written in two halves: what
+the finding is goes to a temporary file at once, and what became of it, which thousands of findings share, is made at
+the end, once for each kind.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import hashlib
+import heapq
+import json
+import tempfile
+import typing as t
+
+from ..._base.errors import FileError
+from ..._base.files import reason
+from ..._records import codec
+from ..inputs.facts import RANKS, AppKey, Facts, text
+from ..verdict import short
+
+SHOWN = 1000
+"""How many explanations, the worst first, also stand in the verdict itself."""
+
+_CLIP = 500
+_ORDER = (
+    "fail",
+    "warn",
+    "inconclusive",
+    "no_rule",
+    "within_limit",
+    "waived",
+    "ignored",
+    "protected",
+    "excluded",
+    "fixed",
+)
+
+
+class Fate(t.NamedTuple):
+    """What became of a finding, as far as it is known while reading.
+
+    ``decision`` is counted, waived, ignored, protected, excluded or fixed; ``state`` is set for counted ones only;
+    ``by`` names what decided, and ``note`` says more.
+    """
+
+    app: AppKey
+    decision: str
+    state: str | None = None
+    by: str | None = None
+    rules: tuple[str, ...] = ()
+    waiver: str | None = None
+    lapsed: str | None = None
+    note: str | None = None
+
+
+def _clip(value: t.Any) -> str | None:
+    return None if (word := text(value)) is None else short(word, _CLIP)
+
+
+def _head(facts: Facts, label: str) -> dict[str, t.Any]:
+    raw = facts.raw
+    return {
+        "record": "explanation",
+        "schema": 1,
+        "source": facts.source,
+        "id": facts.id,
+        "unique_id": facts.unique_id,
+        "fingerprint": facts.fingerprint,
+        "key": facts.key,
+        "application": {"id": facts.app[1], "name": facts.app_name, "label": short(label)},
+        "rule_id": facts.rule_id,
+        "title": _clip(raw.get("title")),
+        "kind": facts.kind,
+        "severity": facts.severity,
+        "severity_known": isinstance(raw.get("severity"), str) and raw["severity"] in RANKS,
+        "status": facts.status,
+        "url": _clip(facts.url),
+        "parameter": _clip(facts.parameter),
+        "first_seen": _clip(raw.get("first_seen")),
+    }
+
+
+class Explanations:
+    """All explanations of a run. Use as a context manager."""
+
+    def __init__(self) -> None:
+        # Unnamed: nothing is left behind even when the process is killed.
+        self._file: t.BinaryIO = t.cast(t.BinaryIO, tempfile.TemporaryFile(buffering=1 << 20))  # noqa: SIM115
+        self._fates: dict[Fate, int] = {}
+        self._fate_of = array.array("L")
+        self._sizes = array.array("L")
+        self._severity = array.array("B")
+
+    def __enter__(self) -> Explanations:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def add(self, facts: Facts, label: str, fate: Fate) -> None:
+        """Note what became of one finding.
+
+        Raises:
+            FileError: there is no room for temporary data.
+        """
+        half = codec.dumps(_head(facts, label))[:-1]
+        try:
+            self._file.write(half)
+        except OSError as error:
+            raise _no_room(error) from error
+        self._sizes.append(len(half))
+        self._severity.append(RANKS[facts.severity])
+        self._fate_of.append(self._fates.setdefault(fate, len(self._fates)))
+
+    def fates(self) -> t.Iterable[Fate]:
+        """Every different fate."""
+        return self._fates
+
+    def finish(
+        self, settle: t.Callable[[Fate], dict[str, t.Any]], target: t.BinaryIO | None
+    ) -> tuple[list[dict[str, t.Any]], str]:
+        """Write all explanations as NDJSON, in the order of the findings.
+
+        Args:
+            settle: the second half for a fate.
+            target: where to write; None to write nothing.
+
+        Returns:
+            The worst of them as data, and the SHA-256 of all lines.
+
+        Raises:
+            FileError: temporary data could not be read back.
+        """
+        halves = [settle(fate) for fate in self._fates]
+        tails = [b"," + codec.dumps(half)[1:] + b"\n" for half in halves]
+        ranks = [_ORDER.index(half["decision"]) for half in halves]
+        wanted = set(
+            heapq.nsmallest(
+                SHOWN,
+                range(len(self)),
+                key=lambda place: (ranks[self._fate_of[place]], self._severity[place], place),
+            )
+        )
+        digest, kept = hashlib.sha256(), {}
+        try:
+            self._file.seek(0)
+            for place, size in enumerate(self._sizes):
+                line = self._file.read(size) + tails[self._fate_of[place]]
+                digest.update(line)
+                if target is not None:
+                    target.write(line)
+                if place in wanted:
+                    kept[place] = line
+        except OSError as error:
+            raise _no_room(error) from error
+        order = sorted(kept, key=lambda place: (ranks[self._fate_of[place]], self._severity[place], place))
+        return [json.loads(kept[place]) for place in order], digest.hexdigest()
+
+
+def _no_room(error: OSError) -> FileError:
+    return FileError(
+        f"Data of the gate in {tempfile.gettempdir()} or beside dest failed: {reason(error)}.",
+        hint="Make room, or set TMPDIR to a directory that has some.",
+    )

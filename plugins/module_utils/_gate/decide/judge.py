@@ -1,0 +1,254 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges findings one by one: what counts, what is new, and which rules it meets.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import hashlib
+import typing as t
+
+from ..inputs.facts import AppKey, Facts, label, text
+from ..inputs.records import Matches, Problem
+from ..inputs.snapshots import moment
+from ..policy.baseline import Baseline, Section
+from ..policy.policy import Judged, Policy
+from ..policy.rules import NEW_STATES, Rule
+from ..policy.selectors import application_test
+from ..policy.waivers import PUSHED_AS, Waiver, Waivers
+from ..verdict import short
+from .explain import Explanations, Fate
+
+SYNC_LIMIT = 5000
+"""How many findings are listed for being ignored, or no longer ignored, at their source."""
+
+
+@dataclasses.dataclass
+class Application:
+    """What was counted for one application."""
+
+    key: AppKey
+    name: str | None
+    judged: Judged
+    section: Section | None
+    counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    by_rule: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    by_severity: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    new_by_severity: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    counted: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    waived: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    reopened: list[str] = dataclasses.field(default_factory=list)
+    present: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The application for people."""
+        return label(self.key, self.name)
+
+    def exceeded(self) -> list[Rule]:
+        """The rules of which more findings were counted than allowed, but for those of the whole run."""
+        return [rule for rule in self.judged.rules if not rule.per_run and self.by_rule[rule.name] > rule.limit]
+
+    def needs_baseline(self) -> bool:
+        """Whether a rule asks what is new."""
+        return any(rule.states is not None for rule in self.judged.rules)
+
+
+class Judge:
+    """Takes the findings of a run, in any number, and keeps only figures of them."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        waivers: Waivers,
+        baseline: Baseline,
+        matches: Matches,
+        explanations: Explanations,
+        now: dt.datetime,
+    ) -> None:
+        self._policy = policy
+        self._waivers = waivers
+        self._baseline = baseline
+        self._matches = matches
+        self._explanations = explanations
+        self._now = now
+        self._in_scope = application_test(policy.scope.applications) if policy.scope.applications else None
+        self._seen: dict[bytes, int] = {}
+        self.left_out: set[AppKey] = set()
+        self.applications: dict[AppKey, Application] = {}
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.sync: dict[str, list[dict[str, t.Any]]] = {"ignore": [], "activate": [], "without_waiver": []}
+
+    def is_in_scope(self, app: AppKey, name: str | None) -> bool:
+        """Whether the policy asks for this application; it asks for all when it names none."""
+        return self._in_scope is None or self._in_scope(app[1].removeprefix("name:"), name)
+
+    def application(self, key: AppKey, name: str | None) -> Application:
+        """The figures of an application, made when they are first asked for."""
+        found = self.applications.get(key)
+        if found is None:
+            section = self._baseline.sections.get(key)
+            found = Application(key, name, self._policy.for_application(key, name), section)
+            self.applications[key] = found
+        elif found.name is None and name is not None:
+            # Only now the name is known, and an override may mean it.
+            found.name, found.judged = name, self._policy.for_application(key, name)
+        return found
+
+    def unseen_sections(self) -> t.Iterator[tuple[AppKey, Section]]:
+        """What the baseline knows about applications that the policy asks for and this run did not meet."""
+        for key, section in self._baseline.sections.items():
+            if key not in self.applications and self.is_in_scope(key, text(section.raw.get("name"))):
+                yield key, section
+
+    def take(self, facts: Facts, file: int) -> None:
+        """Judge one finding.
+
+        Args:
+            facts: the finding.
+            file: number of the snapshot that it is from. A finding that an earlier one held is not judged again.
+        """
+        self.counts["findings"] += 1
+        if self._is_repeated(facts, file):
+            self.counts["duplicates"] += 1
+            return
+        # One that was asked for stays so under another name: it may have been renamed since its scan.
+        if facts.app not in self.applications and not self.is_in_scope(facts.app, facts.app_name):
+            self.left_out.add(facts.app)
+            fate = Fate(facts.app, "excluded", by="scope", note="the policy does not ask for this application")
+            self.counts["excluded"] += 1
+            self._explanations.add(facts, label(facts.app, facts.app_name), fate)
+            return
+        app = self.application(facts.app, facts.app_name)
+        if facts.edited is not None and self._policy.edited_severity == "honour":
+            facts.severity, facts.edited = facts.edited, None
+        fate = self._fate(app, facts)
+        app.counts[fate.decision] += 1
+        key = facts.key
+        if key and app.section and fate.decision not in ("counted", "fixed") and app.section.knows(key):
+            app.present.setdefault(key, []).append(facts.severity)
+        if key and fate.decision == "waived":
+            app.waived.setdefault(key, []).append(facts.severity)
+        self._explanations.add(facts, app.label, fate)
+
+    def _is_repeated(self, facts: Facts, file: int) -> bool:
+        if facts.id is None:
+            return False
+        identity = "\x1f".join((*facts.app, facts.id)).encode("utf-8", "replace")
+        # Twice in one file is two findings: nothing may hide behind the identity of another one.
+        return self._seen.setdefault(hashlib.blake2b(identity, digest_size=12).digest(), file) != file
+
+    def _fate(self, app: Application, facts: Facts) -> Fate:
+        left_out = self._left_out(app, facts)
+        if left_out is not None:
+            return left_out
+        known = app.section.severity_of(facts.key) if app.section is not None else None
+        waiver, lapsed = self._waivers.for_finding(facts, known)
+        if waiver is not None:
+            self._sync_waived(facts, waiver)
+            note = f"{waiver.type}, until {waiver.expires}, {short(waiver.owner, 80)}, {short(waiver.ticket, 80)}"
+            return Fate(app.key, "waived", by=f"waiver:{waiver.id}", waiver=waiver.id, note=note)
+        remark = self._sync_ignored(app, facts, lapsed)
+        if lapsed is not None:
+            remark = f"the waiver {lapsed.id} {self._waivers.why_not(lapsed, facts, known)}"
+        if facts.edited is not None:
+            words = f"its severity was lowered to {facts.edited} at its source: it counts as {facts.severity}"
+            remark = f"{words}; {remark}" if remark else words
+            app.counts["severity_lowered"] += 1
+        return self._counted(app, facts, lapsed, remark)
+
+    def _left_out(self, app: Application, facts: Facts) -> Fate | None:
+        """Why a finding is not counted, whatever a waiver says."""
+        if facts.status == "fixed":
+            return Fate(app.key, "fixed", by="status")
+        for why, excludes in self._policy.exclusions:
+            if excludes(facts):
+                return Fate(app.key, "excluded", by="exclude", note=short(why))
+        if not any(rule.takes(facts) for rule in app.judged.rules):
+            return Fate(app.key, "excluded", by="rules", note="no rule is about such findings")
+        if self._is_ignored(facts):
+            return Fate(app.key, "ignored", by="ignored_at_source")
+        return self._protected(app, facts)
+
+    def _is_ignored(self, facts: Facts) -> bool:
+        if not facts.ignored or self._policy.ignored_at_source != "honour":
+            return False
+        until = facts.ignored.get("until")
+        if until is None:
+            return True
+        # A time that cannot be read ends nothing, and so excuses nothing.
+        moment_until = moment(until)
+        return moment_until is not None and moment_until > self._now
+
+    def _protected(self, app: Application, facts: Facts) -> Fate | None:
+        names = [f"u:{facts.unique_id}"] if facts.unique_id else []
+        outcome = self._matches.outcome([*names, f"i:{facts.source}:{short(facts.id, 200)}"] if facts.id else names)
+        if outcome == "blocked" and self._policy.blocked_by_waf == "exclude":
+            return Fate(app.key, "protected", by="matches", note="the firewall was seen to block attacks on it")
+        if facts.status != "protected" or self._policy.protected == "count":
+            return None
+        # A virtual patch that attacks were seen to pass is none.
+        if outcome in ("allowed", "mixed") or (self._policy.protected == "require_match" and outcome != "blocked"):
+            return None
+        return Fate(app.key, "protected", by="status")
+
+    def _counted(self, app: Application, facts: Facts, lapsed: Waiver | None, note: str | None) -> Fate:
+        state = self._state(app, facts)
+        met = [rule for rule in app.judged.rules if rule.takes(facts) and rule.counts(facts, state, self._now)]
+        app.by_rule.update(rule.name for rule in met)
+        app.by_severity[facts.severity] += 1
+        app.counts[state] += 1
+        if state in NEW_STATES:
+            app.new_by_severity[facts.severity] += 1
+        self._remember(app, facts)
+        return Fate(
+            app.key,
+            "counted",
+            state,
+            rules=tuple(rule.name for rule in met),
+            lapsed=lapsed.id if lapsed else None,
+            note=note,
+        )
+
+    def _state(self, app: Application, facts: Facts) -> str:
+        if app.section is not None:
+            return app.section.state_of(facts)
+        if self._policy.missing_baseline == "adopt":
+            return "known"
+        return "reopened" if facts.status == "reopened" else "new"
+
+    def _remember(self, app: Application, facts: Facts) -> None:
+        key = facts.key
+        if key is None:
+            return
+        app.counted.setdefault(key, []).append(facts.severity)
+        if facts.status == "reopened":
+            app.reopened.append(key)
+
+    def _sync_waived(self, facts: Facts, waiver: Waiver) -> None:
+        if waiver.push and facts.ignored is None:
+            words = f"{waiver.id}, {waiver.ticket}, {waiver.owner}: {waiver.reason}"
+            until, why = waiver.expires.isoformat(), PUSHED_AS[waiver.type]
+            self._list("ignore", facts, waiver=waiver.id, reason=why, comment=short(words, 500), until=until)
+
+    def _sync_ignored(self, app: Application, facts: Facts, lapsed: Waiver | None) -> str | None:
+        if facts.ignored is None or self._policy.ignored_at_source != "require_waiver":
+            return None
+        if lapsed is not None and lapsed.push:
+            self._list("activate", facts, waiver=lapsed.id)
+        else:
+            app.counts["ignored_without_waiver"] += 1
+            self._list("without_waiver", facts, reason=short(str(facts.ignored.get("reason")), 100))
+        return "it is ignored at its source, and no waiver says so"
+
+    def _list(self, name: str, facts: Facts, **more: str) -> None:
+        self.counts[f"sync_{name}"] += 1
+        if len(self.sync[name]) < SYNC_LIMIT:
+            identity = {"source": facts.source, "id": facts.id, "unique_id": facts.unique_id}
+            self.sync[name].append({**identity, **more})

@@ -1,0 +1,254 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scope first: whether there is enough to judge an application at all.
+
+This module is private to the collection and may change at any time.
+
+Each function yields problems, pairs of a code and a sentence. Any of them makes the application inconclusive: what its
+findings are now is not known, neither for the better nor for the worse.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+from ..inputs.facts import AppKey, Record, mapping, number, text
+from ..inputs.records import Problem, scan_time
+from ..inputs.snapshots import Snapshot, moment
+from ..policy.policy import Policy, Quality
+from ..verdict import short
+
+CLOCK_SKEW = 60.0
+"""Seconds by which two clocks may differ before an order in time is doubted."""
+
+_LOGGED_IN = frozenset({"SUCCESSFUL", "SUCCESS"})
+_NO_LOGIN = frozenset({"", "NONE", "NOT_USED"})
+_ENDS = {
+    "no_host_alive": "found no live host",
+    "no_web_service": "found no web service",
+    "authentication_failed": "could not log in, or only in part",
+    "time_limit": "was cut short by its time limit",
+    "cancelled": "was cancelled",
+    "not_launched": "was not launched",
+    "scanner_not_available": "had no scanner",
+    "service_error": "ended with an error of the service",
+    "error": "ended with an error",
+    "still_running": "has not ended",
+}
+_INDUSFACE_ENDS = {
+    "partial scan": ("cut_short", "covered only a part (Partial Scan)"),
+    "scan error": ("scan_failed", "could not reach the site (Scan Error)"),
+}
+_APPLICATION_FIELDS = frozenset({"webApp.id", "webApp.name"})
+
+
+def as_items(value: t.Any) -> frozenset[str]:
+    """The value of a filter as a set of texts: vendors take ``1,2`` and ``[1, 2]`` alike."""
+    parts = value if isinstance(value, list) else str(value).split(",")
+    return frozenset(str(part).strip() for part in parts)
+
+
+def _filter_identity(item: Record) -> tuple[str, str, frozenset[str], str]:
+    value = item.get("value")
+    operator = str(item.get("operator") or ("IN" if isinstance(value, list) else "EQUALS")).upper().replace("_", " ")
+    # Only IN takes several values; a comma in another one is part of it.
+    parts = as_items(value if operator == "IN" else [value])
+    if operator == "IN" and len(parts) == 1:
+        operator = "EQUALS"
+    return str(item.get("field")), operator, parts, str(item.get("name") or "")
+
+
+def snapshot_problems(snapshot: Snapshot, policy: Policy, now: dt.datetime, max_age: float) -> t.Iterator[Problem]:
+    """Why a snapshot proves nothing: its age, filters that the policy did not ask for, and fields that it lacks."""
+    finished = snapshot.time("finished")
+    if finished is not None:
+        yield from _age_problems(finished, now, max_age, f"{snapshot.path.name} was made", "snapshot")
+    if policy.needs_details and (snapshot.manifest or {}).get("detail") == "summary":
+        words = "holds summaries, without the weaknesses, categories and scores that the policy goes by"
+        yield "details_missing", f"{snapshot.path.name} {words}: export it again in more detail"
+    asked = set(map(_filter_identity, policy.scope.filters))
+    for item in snapshot.filters:
+        field, operator, values, name = _filter_identity(item)
+        if field in _APPLICATION_FIELDS and operator in ("EQUALS", "IN"):
+            continue
+        if (field, operator, values, name) not in asked:
+            shown = f"{field} {operator} {short(str(item.get('value')), 60)}"
+            yield "filtered", f"{snapshot.path.name} has the filter {shown}, which the policy does not ask for"
+
+
+def _age_problems(when: dt.datetime, now: dt.datetime, limit: float, what: str, code: str) -> t.Iterator[Problem]:
+    age = (now - when).total_seconds()
+    if age > limit:
+        yield f"{code}_too_old", f"{what} {_hours(age)} ago, and at most {_hours(limit)} are allowed"
+    elif age < -5 * CLOCK_SKEW:
+        yield f"{code}_in_the_future", f"{what} in the future, by {_hours(-age)}: a clock is wrong"
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 172800 else f"{seconds / 86400:.1f} days"
+
+
+def names_asked(snapshot: Snapshot, wanted: str = "webApp.name") -> t.Iterator[str]:
+    """Names, or other identities, of the applications that a snapshot was restricted to."""
+    for item in snapshot.filters:
+        field, operator, values, _name = _filter_identity(item)
+        if field == wanted and operator in ("EQUALS", "IN"):
+            yield from sorted(values)
+
+
+def covers(snapshot: Snapshot, app: AppKey, name: str | None) -> bool:
+    """Whether a snapshot would hold the findings of an application, if it had any."""
+    if snapshot.source != app[0]:
+        return False
+    for item in snapshot.filters:
+        field, operator, values, _name = _filter_identity(item)
+        if field not in _APPLICATION_FIELDS:
+            continue
+        identity = app[1] if field == "webApp.id" else (name or "").strip()
+        if operator in ("EQUALS", "IN"):
+            fits = bool(identity) and identity in values
+        elif operator == "NOT EQUALS":
+            fits = bool(identity) and identity not in values
+        else:
+            # What this operator lets through is the vendor's business; a finding that is there shows it.
+            fits = app in snapshot.apps
+        if not fits:
+            return False
+    return True
+
+
+def scan_problems(
+    scan: Record | None, quality: Quality, before: Record | None, required: bool, now: dt.datetime
+) -> t.Iterator[Problem]:
+    """Why the scan of an application allows no conclusion.
+
+    Args:
+        scan: the newest scan, or None.
+        quality: what is asked of it.
+        before: the scan of the baseline run, or None.
+        required: whether there has to be one.
+        now: the present, UTC.
+    """
+    if scan is None:
+        if required:
+            yield "scan_missing", "no scan of this application was given, so nobody can tell whether it was looked at"
+        return
+    name = f"scan {short(text(scan.get('id')) or text(scan.get('name')) or '?', 60)}"
+    ended = list(_end_problems(scan, name))
+    yield from ended
+    yield from _time_problems(scan, name, quality.max_scan_age, now)
+    if not ended:
+        yield from _login_problems(scan, name, quality, before)
+        yield from _crawl_problems(scan, name, quality, before)
+        yield from _profile_problems(scan, name, quality, before)
+
+
+def _end_problems(scan: Record, name: str) -> t.Iterator[Problem]:
+    if scan.get("kind") == "discovery":
+        yield "discovery_scan", f"{name} is a discovery scan, which looks for no vulnerabilities"
+        return
+    if scan.get("kind") != "vulnerability":
+        yield "scan_kind_unknown", f"{name} does not say that it looks for vulnerabilities"
+        return
+    if str(scan.get("source")).startswith("indusface"):
+        words = {str(scan.get(field)).strip().casefold() for field in ("status_native", "results_status")}
+        for word, (code, message) in _INDUSFACE_ENDS.items():
+            if word in words:
+                yield code, f"{name} {message}"
+                return
+    end, status = scan.get("end_reason"), scan.get("status")
+    if isinstance(end, str) and end != "finished":
+        code = {"time_limit": "cut_short", "authentication_failed": "authentication_failed"}.get(end, "scan_failed")
+        yield code if end != "still_running" else "scan_running", f"{name} {_ENDS.get(end, 'ended in an unknown way')}"
+    elif status == "finished" and end is None:
+        yield "results_processing", f"{name} is over, and its results are still being processed"
+    elif status == "running":
+        yield "scan_running", f"{name} has not finished"
+    elif status != "finished" or scan.get("conclusive") is not True:
+        yield "scan_failed", f"{name} has the status {short(str(status), 40)} and allows no conclusion"
+
+
+def _time_problems(scan: Record, name: str, limit: float, now: dt.datetime) -> t.Iterator[Problem]:
+    yield from scan_age_problems(scan_time(scan), now, limit, name)
+    launched = moment(scan.get("time"))
+    if launched is not None and scan.get("ended"):
+        # It would seem newer than every other scan of the application.
+        yield from _age_problems(launched, now, float("inf"), f"{name} was launched", "scan")
+
+
+def scan_age_problems(time: str, now: dt.datetime, limit: float, name: str) -> t.Iterator[Problem]:
+    """Whether a scan is too old to say anything about today; one without a time is."""
+    when = moment(time)
+    if when is None:
+        yield "scan_too_old", f"{name} does not say when it was"
+    else:
+        yield from _age_problems(when, now, limit, f"{name} was", "scan")
+
+
+def _login(scan: Record | None) -> str:
+    return (text((scan or {}).get("auth_status")) or "").strip().upper()
+
+
+def _login_problems(scan: Record, name: str, quality: Quality, before: Record | None) -> t.Iterator[Problem]:
+    word = _login(scan)
+    if quality.authentication == "any" or word in _LOGGED_IN:
+        return
+    if word not in _NO_LOGIN:
+        yield "authentication_failed", f"the login of {name} is {short(word, 40)}"
+    elif quality.authentication == "required":
+        yield "authentication_not_used", f"{name} did not log in, which the policy asks for"
+    elif _login(before) in _LOGGED_IN:
+        yield "authentication_not_used", f"{name} did not log in, and the scan of the baseline run did"
+
+
+def _crawl_problems(scan: Record, name: str, quality: Quality, before: Record | None) -> t.Iterator[Problem]:
+    if quality.min_links == 0:
+        return
+    links, usual = number(scan.get("links_crawled")), number((before or {}).get("links_crawled"))
+    if links is None:
+        # Only Qualys says how many; of the others this cannot be asked.
+        if scan.get("source") == "qualys":
+            yield "crawl_unknown", f"{name} does not say how many links it crawled: read it with its details"
+    elif links < quality.min_links:
+        yield "nothing_crawled", f"{name} crawled {links:.0f} links, and at least {quality.min_links} are asked for"
+    elif usual and links < usual * quality.min_links_ratio:
+        yield "crawled_less", f"{name} crawled {links:.0f} links, and that of the baseline run {usual:.0f}"
+
+
+def _profile_problems(scan: Record, name: str, quality: Quality, before: Record | None) -> t.Iterator[Problem]:
+    wanted = quality.profile or text((before or {}).get("profile"))
+    found = text(scan.get("profile"))
+    if wanted is not None and found != wanted:
+        source = "the policy asks for" if quality.profile else "the baseline run used"
+        yield "other_profile", f"{name} used the option profile {short(str(found), 80)}; {source} {short(wanted, 80)}"
+
+
+def order_problem(snapshot: Snapshot, scan: Record) -> Problem | None:
+    """A snapshot that was begun before the scan ended does not hold what the scan found.
+
+    Of a scan that does not say when it ended, or says only the day, it is taken that it ended with the UTC day on which
+    it was launched, which is the last moment that its time can stand for.
+    """
+    started, ended = snapshot.time("started"), moment(scan.get("ended"))
+    precise = ended is not None and mapping(scan.get("details")).get("time_precision") != "day"
+    if not precise:
+        launched = ended or moment(scan.get("time"))
+        ended = None if launched is None else _next_day(launched)
+    if started is None or ended is None or (ended - started).total_seconds() <= (CLOCK_SKEW if precise else 0):
+        return None
+    if precise:
+        return "snapshot_before_scan", f"{snapshot.path.name} was read before the scan ended: export it again"
+    words = "may have been read before the scan ended, of which only the day is known"
+    return "snapshot_before_scan", f"{snapshot.path.name} {words}: export it on a later day (UTC)"
+
+
+def _next_day(when: dt.datetime) -> dt.datetime:
+    try:
+        day = when.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return day + dt.timedelta(days=1)
+    except OverflowError:
+        # At either end of the calendar: such a scan is too old, or in the future.
+        return when

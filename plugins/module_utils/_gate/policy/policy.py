@@ -1,0 +1,307 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The policy: what has to be known before anything is judged, and which rules then decide.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..inputs.facts import AppKey
+from ..verdict import PolicyError
+from .breadth import excludes_everything
+from .load import read_document
+from .rules import Rule, Spec, duration, rules_of
+from .schemas import KINDS, POLICY, SEVERITIES
+from .selectors import Test, application_test, selector
+from .validate import validate
+
+DAY = 86400.0
+DEFAULT_MAX_AGE = DAY
+DEFAULT_MAX_DAYS = {"critical": 30, "high": 90, "medium": 180, "low": 365, "info": 365}
+"""For how many days a waiver may stand, by the severity of what it waives."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """What a scan has to be like to allow a conclusion about one application."""
+
+    authentication: str = "as_before"
+    profile: str | None = None
+    min_links: int = 1
+    min_links_ratio: float = 0.5
+    max_scan_age: float = DEFAULT_MAX_AGE
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """What has to be there. ``filters`` are those that a snapshot may have beside the choice of applications."""
+
+    sources: tuple[str, ...]
+    applications: tuple[str, ...]
+    filters: tuple[Spec, ...]
+    scans_required: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class WaiverRules:
+    """What is asked of waivers. Times are seconds."""
+
+    max_days: dict[str, int]
+    expiring_within: float
+    max_findings: int
+    strict: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRules:
+    """What is asked of container images: ``malware`` fail, warn or ignore; limits by severity."""
+
+    malware: str
+    limits: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """The part of the policy about container images."""
+
+    base: ImageRules
+    overrides: tuple[tuple[t.Callable[[str, str | None], bool], Spec], ...]
+    required: tuple[str, ...]
+    max_scan_age: float
+
+    def rules_for(self, identity: str, name: str | None) -> ImageRules:
+        """The rules for one image: those of the policy, with each override that means it laid over them."""
+        chosen = self.base
+        for means, spec in self.overrides:
+            if means(identity, name):
+                chosen = _image_rules(chosen, spec)
+        return chosen
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """How one application is judged."""
+
+    rules: tuple[Rule, ...]
+    quality: Quality
+
+
+class Policy:
+    """A policy that was checked. See the guide for what each key means."""
+
+    def __init__(self, spec: Spec, sha256: str, max_scan_age: float | None = None) -> None:
+        """
+        Args:
+            spec: the policy, checked against the schema.
+            sha256: of the file.
+            max_scan_age: the option, in seconds; the shorter of it and what the policy says counts.
+
+        Raises:
+            PolicyError: a value makes no sense.
+        """
+        _refuse_nothing(spec)
+        self.name: str | None = spec.get("name")
+        self.sha256 = sha256
+        self.ignored_at_source: str = spec.get("ignored_at_source", "require_waiver")
+        self.edited_severity: str = spec.get("edited_severity", "worst")
+        self.protected: str = spec.get("protected", "exclude")
+        self.blocked_by_waf: str = spec.get("blocked_by_waf", "count")
+        self.missing_baseline: str = spec.get("missing_baseline", "inconclusive")
+        self.scope = _scope(spec.get("scope", {}))
+        self.waivers = _waiver_rules(spec.get("waivers", {}))
+        self.exclusions = _exclusions(spec.get("exclude", ()))
+        self._age_limit = max_scan_age
+        self.images = _images(spec["images"], self._capped) if "images" in spec else None
+        self._base = Judged(
+            tuple(rules_of(spec, "policy: ").values()), self._quality(Quality(), spec.get("scope", {}), "policy: scope")
+        )
+        self._overrides = [self._override(spec, item, index) for index, item in enumerate(spec.get("applications", ()))]
+        self._known: dict[tuple[AppKey, str | None], Judged] = {}
+        self.needs_details = any(map(_needs_details, (spec, *spec.get("applications", ()))))
+        self.gaps = _gaps(spec)
+        self._check(spec)
+
+    @property
+    def base_quality(self) -> Quality:
+        """What is asked of a scan, and of the age of a snapshot, where no override says otherwise."""
+        return self._base.quality
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is any rule for findings."""
+        return bool(self._base.rules) or self._overriding_rules
+
+    def for_application(self, app: AppKey, name: str | None) -> Judged:
+        """The rules for one application: those of the policy, with each override that means it laid over them."""
+        cached = self._known.get((app, name))
+        if cached is None:
+            cached = self._base
+            for means, lay_over in self._overrides:
+                if means(app[1], name):
+                    cached = lay_over(cached)
+            self._known[app, name] = cached
+        return cached
+
+    def _capped(self, given: str | None, where: str, otherwise: float) -> float:
+        age = otherwise if given is None else duration(given, where)
+        return age if self._age_limit is None else min(age, self._age_limit)
+
+    def _quality(self, base: Quality, spec: Spec, where: str) -> Quality:
+        given = {
+            name: spec[name] for name in ("authentication", "profile", "min_links", "min_links_ratio") if name in spec
+        }
+        if "max_scan_age" in spec or base.max_scan_age == DEFAULT_MAX_AGE:
+            given["max_scan_age"] = self._capped(spec.get("max_scan_age"), f"{where}.max_scan_age", DEFAULT_MAX_AGE)
+        return dataclasses.replace(base, **given)
+
+    def _override(
+        self, spec: Spec, item: Spec, index: int
+    ) -> tuple[t.Callable[[str, str | None], bool], t.Callable[[Judged], Judged]]:
+        where = f"policy: applications[{index}]."
+        own = rules_of(item, where)
+        for rule in self._base.rules:
+            if rule.name in own and own[rule.name].per_run != rule.per_run:
+                raise PolicyError(
+                    f"{where}rules: {rule.name} counts per {'run' if rule.per_run else 'application'} in the policy.",
+                    hint="Give it the same count_per here, or another name.",
+                )
+        gone = _removed(item)
+        known = {rule.name for rule in self._base.rules} | {
+            rule["name"] for other in spec.get("applications", ()) for rule in other.get("rules", ())
+        }
+        for name in item.get("disable", ()):
+            if name not in known:
+                raise PolicyError(
+                    f"{where}disable names {name!r}, and there is no such rule.",
+                    hint=f"The rules are {', '.join(sorted(known)[:20])}.",
+                )
+            gone.add(name)
+
+        def lay_over(base: Judged) -> Judged:
+            rules = {rule.name: rule for rule in base.rules if rule.name not in gone} | own
+            return Judged(tuple(rules.values()), self._quality(base.quality, item.get("scope", {}), f"{where}scope"))
+
+        lay_over(self._base)
+        return application_test(item["match"]), lay_over
+
+    def _check(self, spec: Spec) -> None:
+        rules = [*self._base.rules]
+        for index, item in enumerate(spec.get("applications", ())):
+            rules += rules_of(item, f"policy: applications[{index}].").values()
+        self._overriding_rules = len(rules) > len(self._base.rules)
+        if not rules and self.images is None:
+            raise PolicyError(
+                "policy: there is no rule, so everything would pass.", hint="Give limits, sla, rules or images."
+            )
+        if any(rule.states is not None for rule in rules) and "missing_baseline" not in spec:
+            raise PolicyError(
+                "policy: a rule asks what is new, so missing_baseline has to say what holds without a baseline.",
+                hint="One of all_new, adopt, inconclusive.",
+            )
+
+
+def _needs_details(spec: Spec) -> bool:
+    """Whether a rule goes by what only a detailed export holds, and would see nothing without it."""
+    return any(
+        "include" in rule.get("cwe", {}) or "include" in rule.get("owasp", {}) or rule.get("without_score") == "skip"
+        for rule in spec.get("rules", ())
+    )
+
+
+def _gaps(spec: Spec) -> list[str]:
+    """Severities of vulnerabilities that no rule of the policy limits, although one limits milder ones."""
+    limits = [kinds.get("vulnerability", {}) for kinds in spec.get("limits", {}).values()]
+    covered = {severity for by_severity in (*limits, spec.get("sla", {})) for severity in by_severity}
+    for rule in spec.get("rules", ()):
+        if "vulnerability" in rule.get("kinds", ("vulnerability",)):
+            covered |= set(rule.get("severities", SEVERITIES))
+    mildest = max((SEVERITIES.index(severity) for severity in covered), default=0)
+    return [severity for severity in SEVERITIES[:mildest] if severity not in covered]
+
+
+def _refuse_nothing(spec: Spec) -> None:
+    """Refuse null where there is no limit that it could take away: in YAML, a forgotten value is null as well."""
+    images = spec.get("images", {}).get("limits", {})
+    gone = _removed(spec) | {f"images.limits.{severity}" for severity, limit in images.items() if limit is None}
+    if gone:
+        raise PolicyError(
+            f"policy: {min(gone)} is null, which is no limit.",
+            hint="Give a value, or leave the key out. Null takes a limit away in an override.",
+        )
+
+
+def _removed(item: Spec) -> set[str]:
+    """Names of the rules that an override sets to null."""
+    limits = {
+        f"limits.{state}.{kind}.{severity}"
+        for state, kinds in item.get("limits", {}).items()
+        for kind, by_severity in kinds.items()
+        for severity, limit in by_severity.items()
+        if limit is None
+    }
+    return limits | {f"sla.{severity}" for severity, age in item.get("sla", {}).items() if age is None}
+
+
+def _scope(spec: Spec) -> Scope:
+    return Scope(
+        sources=tuple(spec.get("sources", ())),
+        applications=tuple(spec.get("applications", ())),
+        filters=tuple(spec.get("filters", ())),
+        scans_required=spec.get("scans", "required") == "required",
+    )
+
+
+def _waiver_rules(spec: Spec) -> WaiverRules:
+    days = DEFAULT_MAX_DAYS | {name: int(value) for name, value in spec.get("max_days", {}).items()}
+    return WaiverRules(
+        max_days=days,
+        expiring_within=duration(spec.get("expiring_within", "14d"), "policy: waivers.expiring_within"),
+        max_findings=int(spec.get("max_findings", 50)),
+        strict=bool(spec.get("strict", False)),
+    )
+
+
+def _exclusions(specs: t.Iterable[Spec]) -> tuple[tuple[str, Test], ...]:
+    found = []
+    for index, spec in enumerate(specs):
+        where = f"policy: exclude[{index}]"
+        found.append((spec["reason"], selector({"kinds": KINDS, **spec}, where, every_code=True)))
+        if excludes_everything(spec):
+            raise PolicyError(
+                f"{where} excludes everything, so everything would pass.",
+                hint="Name the rules, URLs, tags or applications that are meant.",
+            )
+    return tuple(found)
+
+
+def _images(spec: Spec, capped: t.Callable[[str | None, str, float], float]) -> Images:
+    base = _image_rules(ImageRules("fail", {}), spec)
+    overrides = [(application_test(item["match"]), item) for item in spec.get("overrides", ())]
+    age = capped(spec.get("max_scan_age"), "policy: images.max_scan_age", DEFAULT_MAX_AGE)
+    return Images(base, tuple(overrides), tuple(spec.get("required", ())), age)
+
+
+def _image_rules(base: ImageRules, spec: Spec) -> ImageRules:
+    limits: dict[str, t.Any] = {**base.limits, **spec.get("limits", {})}
+    kept = {name: int(limits[name]) for name in SEVERITIES if limits.get(name) is not None}
+    return ImageRules(spec.get("malware", base.malware), kept)
+
+
+def load_policy(value: t.Any, max_scan_age: float | None = None) -> Policy:
+    """The policy that the option stands for.
+
+    Args:
+        value: a path or the policy itself.
+        max_scan_age: the module's option, in seconds.
+
+    Raises:
+        PolicyError: it cannot be read, or is wrong; names the path of the key.
+        MissingLibrary: it is YAML, and PyYAML is not installed.
+    """
+    document = read_document(value, "policy")
+    validate(document.data, POLICY, "policy")
+    return Policy(document.data, document.sha256, max_scan_age)

@@ -1,0 +1,171 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of a policy: what each counts, and how many of it there may be.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+from ..._records.times import parse_duration, parse_time
+from ..inputs.facts import Facts, number
+from ..verdict import PolicyError
+from .schemas import KINDS, SEVERITIES, STATES
+from .selectors import Test, selector
+
+Spec = t.Mapping[str, t.Any]
+NEW_STATES = frozenset({"new", "reopened", "escalated"})
+"""What a finding can be beside known. Each of the three counts as new."""
+
+
+_FUTURE = 86400.0
+"""By how many seconds a finding may be first seen in the future: zones are mistaken by hours."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One rule. At most ``limit`` findings may match it: 0 allows none.
+
+    Attributes:
+        name: unique in the policy.
+        takes: whether a finding is one that this rule is about, whatever its severity, state, score or age.
+        severities: the severities it counts.
+        states: the states it counts; None for all.
+        cvss_min, detection_score_min: least score that it counts, or None.
+        without_score: whether a finding without that score counts.
+        older_than: least age in seconds that it counts, or None.
+        limit: the most findings that may match.
+        per_run: whether the limit is for the whole run, instead of for each application.
+        warn: whether breaking it is only a warning.
+    """
+
+    name: str
+    takes: Test
+    severities: frozenset[str]
+    states: frozenset[str] | None = None
+    cvss_min: float | None = None
+    detection_score_min: float | None = None
+    without_score: bool = True
+    older_than: float | None = None
+    limit: int = 0
+    per_run: bool = False
+    warn: bool = False
+
+    def counts(self, facts: Facts, state: str, now: dt.datetime) -> bool:
+        """Whether the rule counts a finding that it takes.
+
+        Args:
+            facts: the finding.
+            state: new, reopened, escalated or known.
+            now: the present, UTC.
+        """
+        if facts.severity not in self.severities:
+            return False
+        if self.states is not None and state not in self.states:
+            return False
+        return self._scores(facts) and (self.older_than is None or _age(facts, now) > self.older_than)
+
+    def _scores(self, facts: Facts) -> bool:
+        wanted = ((self.cvss_min, "cvss_score"), (self.detection_score_min, "detection_score"))
+        for least, field in wanted:
+            if least is None:
+                continue
+            told = facts.raw.get(field)
+            score = number(told)
+            # One that is there and cannot be read may be any.
+            if score is None and told is None and not self.without_score:
+                return False
+            if score is not None and score < least:
+                return False
+        return True
+
+
+def _age(facts: Facts, now: dt.datetime) -> float:
+    """Seconds since the finding was first seen; without end where nobody knows, and where it is still to come."""
+    first = facts.raw.get("first_seen")
+    if not isinstance(first, str):
+        return float("inf")
+    try:
+        age = (now - parse_time(first)).total_seconds()
+    except ValueError:
+        return float("inf")
+    return age if age >= -_FUTURE else float("inf")
+
+
+def duration(value: str, where: str) -> float:
+    """A duration of the policy in seconds.
+
+    Raises:
+        PolicyError: it is none.
+    """
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise PolicyError(f"{where}: {error}.") from error
+    if seconds > 36600 * 86400:
+        raise PolicyError(f"{where}: {value} is more than a hundred years.", hint="Give a shorter time.")
+    return seconds
+
+
+def _states(names: t.Iterable[str]) -> frozenset[str] | None:
+    chosen = frozenset(names)
+    if "all" in chosen:
+        return None
+    return chosen | NEW_STATES if "new" in chosen else chosen
+
+
+def rule_from(spec: Spec, where: str) -> Rule:
+    """One item of ``rules``."""
+    return Rule(
+        name=spec["name"],
+        takes=selector(spec, where),
+        severities=frozenset(spec.get("severities", SEVERITIES)),
+        states=_states(spec.get("states", ("all",))),
+        cvss_min=spec.get("cvss_min"),
+        detection_score_min=spec.get("detection_score_min"),
+        without_score=spec.get("without_score", "match") == "match",
+        older_than=duration(spec["older_than"], f"{where}.older_than") if "older_than" in spec else None,
+        limit=int(spec.get("limit", 0)),
+        per_run=spec.get("count_per") == "run",
+        warn=spec.get("action") == "warn",
+    )
+
+
+_TAKES: dict[str, Test] = {kind: selector({"kinds": [kind]}, "") for kind in KINDS}
+"""Made once: rules with the same test share its answer."""
+_TAKES_RISKS: Test = selector({}, "")
+
+
+def rules_of(policy: Spec, where: str = "") -> dict[str, Rule]:
+    """All rules of a policy, or of an override laid over one, by name.
+
+    Args:
+        policy: with any of ``limits``, ``sla`` and ``rules``.
+        where: path of the mapping, for messages.
+
+    Raises:
+        PolicyError: two rules share a name, or a value makes no sense.
+    """
+    found: dict[str, Rule] = {}
+    for state in STATES:
+        for kind, limits in policy.get("limits", {}).get(state, {}).items():
+            for severity, limit in limits.items():
+                name = f"limits.{state}.{kind}.{severity}"
+                if limit is not None:
+                    found[name] = Rule(name, _TAKES[kind], frozenset({severity}), _states([state]), limit=int(limit))
+    for severity, age in policy.get("sla", {}).items():
+        if age is not None:
+            seconds = duration(age, f"{where}sla.{severity}")
+            found[f"sla.{severity}"] = Rule(f"sla.{severity}", _TAKES_RISKS, frozenset({severity}), older_than=seconds)
+    for index, spec in enumerate(policy.get("rules", ())):
+        rule = rule_from(spec, f"{where}rules[{index}]")
+        if rule.name in found:
+            raise PolicyError(
+                f"{where}rules[{index}].name is {rule.name!r}, which another rule has.", hint="Rename it."
+            )
+        found[rule.name] = rule
+    return found

@@ -1,0 +1,178 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which findings a rule, an exclusion or a waiver is about.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..inputs.facts import Facts, owasp_codes
+from ..verdict import PolicyError
+
+Test = t.Callable[[Facts], bool]
+_RANGE = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
+_PREFIX = re.compile(r"[A-Za-z]+-?")
+_MEANT_AS_NUMBER = re.compile(r"(?:qid)?[-_:\s]*[0-9][0-9\s,;:.–—-]*", re.IGNORECASE)
+"""Text that would stand for a rule of that name, which no scanner has: a list, an odd range, a QID with its word."""
+
+
+class Numbers:
+    """Whole numbers and ranges of them, and, where they are allowed, other identities as they stand."""
+
+    def __init__(self, given: t.Iterable[int | str], where: str, *, prefix: str = "", texts: bool = False) -> None:
+        """
+        Args:
+            given: numbers, or text such as ``150001-150099``.
+            where: path of the list, for messages.
+            prefix: what may stand before a number, such as ``CWE-`` or ``A``.
+            texts: whether text that is no number stands for itself.
+        """
+        self.exact: set[int] = set()
+        self.texts: set[str] = set()
+        self.ranges: list[tuple[int, int]] = []
+        for index, item in enumerate(given):
+            self._add(item, f"{where}[{index}]", prefix, texts)
+
+    def _add(self, item: int | str | float, where: str, prefix: str, texts: bool) -> None:
+        word = str(int(item)) if isinstance(item, (int, float)) else item.strip()
+        found = _PREFIX.match(word)
+        if prefix and found and found.group().upper().rstrip("-") == prefix.rstrip("-"):
+            word = word[found.end() :]
+        bounds = _RANGE.fullmatch(word)
+        if bounds is None:
+            if not texts or _MEANT_AS_NUMBER.fullmatch(word):
+                raise PolicyError(f"{where} is {item!r}.", hint="Give a number, or a range such as 79-89.")
+            self.texts.add(word)
+            return
+        low, high = int(bounds[1]), int(bounds[2] or bounds[1])
+        if low > high:
+            raise PolicyError(f"{where} is {item!r}, a range that runs backwards.", hint=f"Write {high}-{low}.")
+        if low == high:
+            self.exact.add(low)
+        else:
+            self.ranges.append((low, high))
+
+    def has(self, value: int) -> bool:
+        """Whether the number is listed or lies in a range."""
+        return value in self.exact or any(low <= value <= high for low, high in self.ranges)
+
+    def has_text(self, value: str | None) -> bool:
+        """Whether an identity is listed, as a number if it is one."""
+        if value is None:
+            return False
+        if value in self.texts:
+            return True
+        return value.isascii() and value.isdigit() and len(value) <= 15 and self.has(int(value))
+
+
+class Globs:
+    """Patterns in which only ``*`` means something: any characters, none too. Matching takes linear time."""
+
+    def __init__(self, patterns: t.Iterable[str], *, fold: bool = True) -> None:
+        self._fold = fold
+        self._parts = [(pattern.casefold() if fold else pattern).split("*") for pattern in patterns]
+
+    def match(self, value: str | None) -> bool:
+        """Whether any of the patterns fits the whole text."""
+        if value is None:
+            return False
+        folded = value.casefold() if self._fold else value
+        return any(_fits(folded, parts) for parts in self._parts)
+
+
+def _fits(value: str, parts: list[str]) -> bool:
+    first, *middle = parts
+    if not middle:
+        return value == first
+    last = middle.pop()
+    if len(value) < len(first) + len(last) or not value.startswith(first) or not value.endswith(last):
+        return False
+    position, end = len(first), len(value) - len(last)
+    for part in middle:
+        found = value.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
+
+
+def application_test(patterns: t.Iterable[str]) -> t.Callable[[str, str | None], bool]:
+    """Whether an application, given by id and name, is one of those that the patterns mean."""
+    globs = Globs(patterns)
+    return lambda identity, name: globs.match(identity) or globs.match(name)
+
+
+def _by_number(
+    choice: t.Mapping[str, t.Any], where: str, prefix: str, read: t.Callable[[Facts], list[int]], *, every: bool
+) -> list[Test]:
+    tests: list[Test] = []
+    if "include" in choice:
+        wanted = Numbers(choice["include"], f"{where}.include", prefix=prefix)
+        if every:
+            tests.append(lambda facts: bool(read(facts)) and all(map(wanted.has, read(facts))))
+        else:
+            tests.append(lambda facts: any(map(wanted.has, read(facts))))
+    if "exclude" in choice:
+        unwanted = Numbers(choice["exclude"], f"{where}.exclude", prefix=prefix)
+        tests.append(lambda facts: not any(map(unwanted.has, read(facts))))
+    return tests
+
+
+def _by_rule(choice: t.Mapping[str, t.Any], where: str) -> list[Test]:
+    tests: list[Test] = []
+    if "include" in choice:
+        wanted = Numbers(choice["include"], f"{where}.include", texts=True)
+        tests.append(lambda facts: wanted.has_text(facts.rule_id))
+    if "exclude" in choice:
+        unwanted = Numbers(choice["exclude"], f"{where}.exclude", texts=True)
+        tests.append(lambda facts: not unwanted.has_text(facts.rule_id))
+    return tests
+
+
+def _by_text(
+    choice: t.Mapping[str, t.Any], fold: bool, read: t.Callable[[Facts], t.Iterable[str | None]]
+) -> list[Test]:
+    tests: list[Test] = []
+    if "include" in choice:
+        wanted = Globs(choice["include"], fold=fold)
+        tests.append(lambda facts: any(map(wanted.match, read(facts))))
+    if "exclude" in choice:
+        unwanted = Globs(choice["exclude"], fold=fold)
+        tests.append(lambda facts: not any(map(unwanted.match, read(facts))))
+    return tests
+
+
+def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = False) -> Test:
+    """What the selecting keys of a rule or an exclusion say, but for severity, state, score and age.
+
+    Args:
+        spec: the rule, already checked against the schema.
+        where: its path, for messages.
+        every_code: whether all weaknesses and categories of a finding have to be listed, for what leaves findings out:
+            one that may be left out says nothing about another in the same finding.
+
+    Raises:
+        PolicyError: a range that runs backwards, or an id of a rule that is none.
+    """
+    tests: list[Test] = []
+    kinds = frozenset(spec.get("kinds", ("vulnerability", "sensitive_content")))
+    tests.append(lambda facts: facts.kind in kinds)
+    if "sources" in spec:
+        sources = frozenset(spec["sources"])
+        tests.append(lambda facts: facts.source in sources)
+    if spec.get("confirmed_only"):
+        # Only what the source says to be potential; where it says nothing, a finding counts as confirmed.
+        tests.append(lambda facts: facts.raw.get("potential") is not True)
+    tests += _by_rule(spec.get("rule_ids", {}), f"{where}.rule_ids")
+    tests += _by_number(spec.get("cwe", {}), f"{where}.cwe", "CWE-", lambda facts: facts.cwe, every=every_code)
+    tests += _by_number(spec.get("owasp", {}), f"{where}.owasp", "A", owasp_codes, every=every_code)
+    tests += _by_text(spec.get("tags", {}), True, lambda facts: facts.tags)
+    tests += _by_text(spec.get("urls", {}), False, lambda facts: (facts.url,))
+    tests += _by_text(spec.get("applications", {}), True, lambda facts: (facts.app[1], facts.app_name))
+    if len(tests) == 1:
+        return tests[0]
+    return lambda facts: all(test(facts) for test in tests)

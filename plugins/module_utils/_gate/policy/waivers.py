@@ -1,0 +1,305 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waivers: findings that somebody answers for, with a reason, until a day.
+
+This module is private to the collection and may change at any time.
+
+A waiver holds to the end of the UTC day that it names. What cannot be read as a day is an error of the policy: there is
+no waiver for ever.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+from ..inputs.facts import RANKS, Facts
+from ..verdict import PolicyError
+from .breadth import is_broad_match
+from .load import read_document
+from .policy import DAY, WaiverRules
+from .schemas import WAIVERS
+from .selectors import Globs, Numbers, Test
+from .validate import validate
+
+Spec = t.Mapping[str, t.Any]
+_REMEMBERED_RULES = 10_000
+_TOO_LONG = "stands longer than its severity allows"
+_OUTGROWN = "was given when it was less severe"
+PUSHED_AS = {
+    "false_positive": "FALSE_POSITIVE",
+    "risk_accepted": "RISK_ACCEPTED",
+    "mitigated": "RISK_ACCEPTED",
+    "not_applicable": "NOT_APPLICABLE",
+}
+"""What a type of waiver is called where a finding is ignored at Qualys."""
+
+
+@dataclasses.dataclass
+class Waiver:
+    """One waiver. ``applied`` counts the findings that it waived, ``matched`` those that it meant.
+
+    ``graded`` says that it names severities, so that a finding that gets worse is not meant any more.
+    """
+
+    id: str
+    type: str
+    owner: str
+    reason: str
+    ticket: str
+    expires: dt.date
+    days: int
+    push: bool
+    broad: bool
+    graded: bool
+    test: Test
+    rules: Numbers | None
+    expired: bool
+    days_left: int
+    applied: int = 0
+    matched: int = 0
+    too_long: int = 0
+    outgrown: int = 0
+
+    def may_mean(self, rule_id: str | None) -> bool:
+        """Whether findings of a rule can be meant at all."""
+        return self.rules is None or self.rules.has_text(rule_id)
+
+
+def day(text: str, where: str) -> dt.date:
+    """A UTC day.
+
+    Raises:
+        PolicyError: the text is not a day of the calendar, written YYYY-MM-DD.
+    """
+    try:
+        if len(text) != 10:
+            raise ValueError(text)
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise PolicyError(
+            f"{where} is {text!r}, which is no day.", hint="Write YYYY-MM-DD, such as 2026-12-31."
+        ) from error
+
+
+class Waivers:
+    """All waivers of a run, found by what they match."""
+
+    def __init__(self, specs: t.Sequence[Spec], rules: WaiverRules, today: dt.date) -> None:
+        """
+        Args:
+            specs: the waivers, checked against the schema.
+            rules: what the policy asks of them.
+            today: the present UTC day.
+
+        Raises:
+            PolicyError: a day is malformed, a waiver stands for longer than any severity allows, an id stands twice.
+        """
+        self.rules = rules
+        self.all: list[Waiver] = []
+        self._exact: dict[str, dict[str, list[int]]] = {"unique_ids": {}, "fingerprints": {}, "ids": {}, "rule_ids": {}}
+        self._others: list[int] = []
+        self._others_by_rule: dict[str | None, list[int]] = {}
+        seen: set[str] = set()
+        for index, spec in enumerate(specs):
+            waiver = _waiver(spec, rules, today, f"waivers[{index}]")
+            if waiver.id in seen:
+                raise PolicyError(
+                    f"waivers: waivers[{index}].id is {waiver.id!r}, which stands twice.", hint="Rename it."
+                )
+            seen.add(waiver.id)
+            self.all.append(waiver)
+            self._file(spec["match"], index)
+
+    def _file(self, match: Spec, index: int) -> None:
+        """Remember the waiver under an exact key if it has one, so that a finding is not held against each of them."""
+        for name in ("unique_ids", "fingerprints", "ids", "rule_ids"):
+            if name in match and not any(name == "rule_ids" and "-" in str(item) for item in match[name]):
+                for item in match[name]:
+                    word = str(int(item)) if isinstance(item, float) else str(item).strip()
+                    word = str(int(word)) if word.isascii() and word.isdigit() and name == "rule_ids" else word
+                    self._exact[name].setdefault(word, []).append(index)
+                return
+        self._others.append(index)
+
+    def _candidates(self, facts: Facts) -> list[int]:
+        rule = facts.rule_id
+        if rule and rule.isascii() and rule.isdigit() and len(rule) <= 15:
+            rule = str(int(rule))
+        by = (
+            ("unique_ids", facts.unique_id),
+            ("fingerprints", facts.fingerprint),
+            ("ids", facts.id),
+            ("rule_ids", rule),
+        )
+        found = [index for name, word in by if word for index in self._exact[name].get(word, ())]
+        others = self._others_for(facts.rule_id)
+        return sorted({*found, *others}) if found else others
+
+    def _others_for(self, rule_id: str | None) -> list[int]:
+        """Waivers without an exact key that may mean findings of a rule: the same few for all findings of that rule."""
+        known = self._others_by_rule.get(rule_id)
+        if known is None:
+            known = [index for index in self._others if self.all[index].may_mean(rule_id)]
+            if len(self._others_by_rule) < _REMEMBERED_RULES:
+                self._others_by_rule[rule_id] = known
+        return known
+
+    def for_finding(self, facts: Facts, known: str | None = None) -> tuple[Waiver | None, Waiver | None]:
+        """The waiver that holds for a finding, and, if none does, one that would but for its dates or its ground.
+
+        Both are counted, so a finding is asked about once.
+
+        Args:
+            facts: the finding.
+            known: the severity that the baseline knows of it; None for none.
+        """
+        if not self.all:
+            return None, None
+        lapsed: Waiver | None = None
+        for index in self._candidates(facts):
+            waiver = self.all[index]
+            if not waiver.test(facts):
+                continue
+            waiver.matched += 1
+            why = self.why_not(waiver, facts, known)
+            if why is None:
+                waiver.applied += 1
+                return waiver, None
+            waiver.too_long += why is _TOO_LONG
+            waiver.outgrown += why is _OUTGROWN
+            lapsed = lapsed or waiver
+        return None, lapsed
+
+    def why_not(self, waiver: Waiver, facts: Facts, known: str | None) -> str | None:
+        """Why a waiver that means a finding does not cover it, as the rest of a sentence; None when it does."""
+        if waiver.expired:
+            return "has expired"
+        if waiver.days > self.rules.max_days[facts.severity]:
+            return _TOO_LONG
+        # Somebody answers for what was known then. What got worse since is another matter.
+        if known is not None and not waiver.graded and RANKS[facts.severity] < RANKS[known]:
+            return _OUTGROWN
+        return None
+
+    def report(self) -> list[dict[str, t.Any]]:
+        """Each waiver with what has to be said about it."""
+        return [self._item(waiver) for waiver in self.all]
+
+    def _item(self, waiver: Waiver) -> dict[str, t.Any]:
+        flags = {
+            "expired": waiver.expired,
+            "expiring": not waiver.expired and waiver.days_left * DAY <= self.rules.expiring_within,
+            "unused": waiver.matched == 0,
+            "over_broad": waiver.broad or waiver.matched > self.rules.max_findings,
+            "too_long": waiver.too_long > 0,
+            "outgrown": waiver.outgrown > 0,
+        }
+        return {
+            "id": waiver.id,
+            "type": waiver.type,
+            "owner": waiver.owner,
+            "reason": waiver.reason,
+            "ticket": waiver.ticket,
+            "expires": waiver.expires.isoformat(),
+            "days_left": waiver.days_left,
+            "push": waiver.push,
+            "matched": waiver.matched,
+            "waived": waiver.applied,
+            "flags": [name for name, is_so in flags.items() if is_so],
+        }
+
+
+def _waiver(spec: Spec, rules: WaiverRules, today: dt.date, where: str) -> Waiver:
+    expires = day(spec["expires"], f"waivers: {where}.expires")
+    created = day(spec["created"], f"waivers: {where}.created")
+    if created > today:
+        raise PolicyError(
+            f"waivers: {where}.created is {created}, which is still to come.", hint="Give the day it was made."
+        )
+    if expires < created:
+        raise PolicyError(f"waivers: {where}.expires is {expires}, before it was created.", hint="Check both days.")
+    match, days, expired = spec["match"], (expires - created).days, today > expires
+    most = max(rules.max_days[severity] for severity in match.get("severities", RANKS))
+    if not expired and days > most:
+        raise PolicyError(
+            f"waivers: {where}.expires is {expires}, {days} days after it was created; at most {most} are allowed.",
+            hint="Choose an earlier day, or raise waivers.max_days in the policy.",
+        )
+    return Waiver(
+        id=spec["id"],
+        type=spec["type"],
+        owner=spec["owner"],
+        reason=spec["reason"],
+        ticket=spec["ticket"],
+        expires=expires,
+        days=days,
+        push=spec.get("push", False),
+        broad=is_broad_match(match),
+        graded="severities" in match,
+        test=_match_test(match, f"waivers: {where}.match"),
+        rules=Numbers(match["rule_ids"], f"waivers: {where}.match.rule_ids", texts=True)
+        if "rule_ids" in match
+        else None,
+        expired=expired,
+        days_left=(expires - today).days,
+    )
+
+
+def _match_test(match: Spec, where: str) -> Test:
+    """All keys have to agree; within a key, any item."""
+    tests: list[Test] = []
+    for name in ("unique_ids", "fingerprints", "ids"):
+        if name in match:
+            tests.append(_is_one_of(name.removesuffix("s"), frozenset(match[name])))
+    for name, field in (("severities", "severity"), ("kinds", "kind"), ("sources", "source")):
+        if name in match:
+            tests.append(_is_one_of(field, frozenset(match[name])))
+    if "rule_ids" in match:
+        rules = Numbers(match["rule_ids"], f"{where}.rule_ids", texts=True)
+        tests.append(lambda facts: rules.has_text(facts.rule_id))
+    if "cwe" in match:
+        weaknesses = Numbers(match["cwe"], f"{where}.cwe", prefix="CWE-")
+        # All of them: one weakness that was accepted says nothing about another in the same finding.
+        tests.append(lambda facts: bool(facts.cwe) and all(map(weaknesses.has, facts.cwe)))
+    tests += _text_tests(match)
+    return lambda facts: all(test(facts) for test in tests)
+
+
+def _is_one_of(field: str, allowed: t.Container[str]) -> Test:
+    return lambda facts: getattr(facts, field) in allowed
+
+
+def _text_tests(match: Spec) -> t.Iterator[Test]:
+    if "applications" in match:
+        applications = Globs(match["applications"])
+        yield lambda facts: applications.match(facts.app[1]) or applications.match(facts.app_name)
+    if "urls" in match:
+        urls = Globs(match["urls"], fold=False)
+        yield lambda facts: urls.match(facts.url)
+    if "parameters" in match:
+        parameters = Globs(match["parameters"], fold=False)
+        yield lambda facts: parameters.match(facts.parameter)
+    if "tags" in match:
+        tags = Globs(match["tags"])
+        yield lambda facts: any(map(tags.match, facts.tags))
+
+
+def load_waivers(value: t.Any, rules: WaiverRules, today: dt.date) -> Waivers:
+    """The waivers that the option stands for; none for None.
+
+    Args:
+        value: a path, the document itself, or None.
+        rules: what the policy asks of waivers.
+        today: the present UTC day.
+
+    Raises:
+        PolicyError: the file is wrong; names the path of the key.
+        MissingLibrary: it is YAML, and PyYAML is not installed.
+    """
+    if value is None:
+        return Waivers((), rules, today)
+    document = read_document(value, "waivers")
+    validate(document.data, WAIVERS, "waivers")
+    return Waivers(document.data["waivers"], rules, today)

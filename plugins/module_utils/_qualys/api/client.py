@@ -1,0 +1,311 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of the Qualys WAS API: authentication, endpoints, pages (sheet sections 1 to 3).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import typing as t
+
+from ..._base.errors import AuthenticationFailed, BadResponse, NotFound, VendorError
+from ..._http.response import Response
+from ..._http.retry import ACCEPT, Verdict
+from ..._http.session import HttpSession
+from ..._http.settings import HttpSettings, settings_from
+from ..._records.codec import dumps
+from .connection import Connection, resolve
+from .criteria import Criterion
+from .envelope import judge
+from .shapes import Raw, number, truth
+from .token import TokenSource
+from .xml import Node, service_request
+
+JSON = "application/json"
+XML = "application/xml"
+MAX_PAGE = 1000
+"""Ceiling of ``limitResults`` (sheet section 3)."""
+
+_PLACES = {"tag": ("2.0", "am")}
+"""API version and module of the objects that are not at 3.0/was (sheet section 1.1)."""
+
+Judge = t.Callable[[Response], Verdict]
+"""Says what an answer amounts to, as :func:`.envelope.judge` does, and leaves what it parsed in ``response.memo``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page of a search. ``last_id`` is the cursor, None when there is no further page."""
+
+    records: list[Raw]
+    last_id: int | None
+
+
+class QualysClient:
+    """One account at one Qualys platform. Safe to be used from many threads.
+
+    Every call raises the errors of ``_http``, and of ``envelope.judge``.
+    """
+
+    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+        self.connection = connection
+        self.workers = settings.max_connections
+        self._basic = _basic_value(connection)
+        self._token: TokenSource | None = None
+        self.http = HttpSession(settings, secrets=self.secrets())
+        if connection.client_id:
+            self._token = TokenSource(connection, self.http)
+
+    @property
+    def threads(self) -> int:
+        """How many threads may share the connections in many small reads.
+
+        A thread that pauses before its next try holds no connection, so with as many threads as connections each fault
+        would leave one idle. For large pages ``workers`` is right: each thread holds one in memory.
+        """
+        return 1 if self.workers == 1 else 2 * self.workers
+
+    def __enter__(self) -> QualysClient:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.http.close()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every credential, also in the form in which it is sent, and every token that was fetched so far."""
+        tokens = self._token.fetched if self._token is not None else ()
+        return (*self.connection.secrets(), *((self._basic,) if self._basic else ()), *tokens)
+
+    # Reads
+
+    def count(self, resource: str, criteria: t.Sequence[Criterion]) -> int:
+        """How many records match."""
+        api, module = place_of(resource)
+        path = f"count/{module}/{resource}"
+        count = number(self._read("POST", path, _search_body(criteria, {}), api=api).get("count"))
+        if count is None:
+            raise BadResponse(f"Qualys answered {path} without a count.")
+        return count
+
+    def page(
+        self,
+        resource: str,
+        criteria: t.Sequence[Criterion],
+        *,
+        limit: int,
+        verbose: bool = False,
+        offset: int | None = None,
+    ) -> Page:
+        """One page of a search, ascending by id.
+
+        Args:
+            resource: object name in the path, such as ``webapp``.
+            criteria: ANDed.
+            limit: page size, 1 to 1000.
+            verbose: the longer form of each record.
+            offset: one-based index of the first record.
+        """
+        preferences: dict[str, t.Any] = {"limitResults": limit}
+        if verbose:
+            preferences["verbose"] = "true"
+        if offset is not None:
+            preferences["startFromOffset"] = offset
+        api, module = place_of(resource)
+        path = f"search/{module}/{resource}"
+        return _page(self._read("POST", path, _search_body(criteria, preferences), api=api), path)
+
+    def get(self, resource: str, record_id: int | str) -> Raw | None:
+        """One record in full; None when it does not exist, for which sheet 2.3 lists three answers."""
+        api, module = place_of(resource)
+        path = f"get/{module}/{resource}/{record_id}"
+        try:
+            envelope = self._read("GET", path, None, api=api)
+        except NotFound:
+            return None
+        except VendorError as error:
+            if error.code == "INVALID_REQUEST":
+                return None
+            raise
+        records = _page(envelope, path).records
+        return records[0] if records else None
+
+    def ask(self, method: str, operation: str, resource: str, record_id: int | str) -> list[Raw]:
+        """A read on one record that is neither get nor search, such as ``retestStatus`` (sheet section 6.3)."""
+        path = f"{operation}/was/{resource}/{record_id}"
+        return _page(self._read(method, path, None), path).records
+
+    # Writes
+
+    def write(
+        self, operation: str, resource: str, data: t.Mapping[str, Node] | None, record_id: int | str | None = None
+    ) -> list[Raw]:
+        """Create, update, delete, or another write. Never repeated once the server may have seen it.
+
+        Args:
+            operation: the first part of the path, such as ``update``.
+            resource: object name in the path.
+            data: what stands in ``<data>``; None sends no body, which is what some operations want.
+            record_id: the record; None for a create.
+
+        Returns:
+            The records in the answer; for an update only their ids.
+
+        Raises:
+            TransportError: with ``sent`` True when the write may have happened.
+        """
+        path = f"{operation}/was/{resource}" + (f"/{record_id}" if record_id is not None else "")
+        body = None if data is None else service_request(data)
+        return _page(self._call("POST", path, body, XML, idempotent=False), path).records
+
+    # Transport
+
+    def _read(self, method: str, path: str, body: bytes | None, *, api: str = "3.0") -> Raw:
+        return self._call(method, path, body, JSON, idempotent=True, api=api)
+
+    def _call(
+        self, method: str, path: str, body: bytes | None, content_type: str, *, idempotent: bool, api: str = "3.0"
+    ) -> Raw:
+        response = self.request(
+            method,
+            f"/qps/rest/{api}/{path}",
+            lambda response: judge(response, path, idempotent=idempotent),
+            body=body,
+            content_type=content_type,
+            idempotent=idempotent,
+        )
+        return t.cast(Raw, response.memo["envelope"])
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        judged_by: Judge,
+        *,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        idempotent: bool = True,
+    ) -> Response:
+        """Send a request with the credentials, for answers of any form.
+
+        Args:
+            method: HTTP method.
+            target: path and query.
+            judged_by: looks at each complete answer.
+            body: request body.
+            content_type: what the body is.
+            accept: what the answer should be.
+            idempotent: False for a write.
+        """
+        url = f"{self.connection.api_url}{target}"
+        headers = {"Accept": accept, "X-Requested-With": "appsec.perimeter"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if self._token is None:
+            authorization = {"Authorization": f"Basic {self._basic}"}
+            return self._send(method, url, headers | authorization, body, judged_by, idempotent=idempotent)
+        return self._send_with_token(self._token, method, url, headers, body, judged_by, idempotent=idempotent)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        judged_by: Judge,
+        *,
+        idempotent: bool,
+        renewable: bool = False,
+    ) -> Response:
+        def classify(response: Response) -> Verdict:
+            try:
+                verdict = judged_by(response)
+            except AuthenticationFailed:
+                if not renewable:
+                    raise
+            else:
+                if not renewable or response.status != 401:
+                    return verdict
+            response.memo["refused"] = True
+            return ACCEPT
+
+        return self.http.request(method, url, headers=headers, body=body, idempotent=idempotent, classify=classify)
+
+    def _send_with_token(
+        self,
+        tokens: TokenSource,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        judged_by: Judge,
+        *,
+        idempotent: bool,
+    ) -> Response:
+        """A token may be withdrawn before its time, so a refused one is renewed, once. A refused write is not done."""
+
+        def send(*, renewable: bool) -> tuple[Response, str]:
+            token = tokens.get()
+            bearer = {"Authorization": f"Bearer {token}", "request-source": "gateway"}
+            return self._send(
+                method, url, headers | bearer, body, judged_by, idempotent=idempotent, renewable=renewable
+            ), token
+
+        response, token = send(renewable=True)
+        if "refused" in response.memo:
+            tokens.forget(token)
+            response, _token = send(renewable=False)
+        return response
+
+
+def place_of(resource: str) -> tuple[str, str]:
+    """API version and module of an object."""
+    return _PLACES.get(resource, ("3.0", "was"))
+
+
+def _basic_value(connection: Connection) -> str | None:
+    if connection.username is None:
+        return None
+    return base64.b64encode(f"{connection.username}:{connection.password}".encode()).decode("ascii")
+
+
+def _search_body(criteria: t.Sequence[Criterion], preferences: dict[str, t.Any]) -> bytes:
+    request: dict[str, t.Any] = {}
+    if criteria:
+        request["filters"] = {"Criteria": list(criteria)}
+    if preferences:
+        request["preferences"] = preferences
+    return dumps({"ServiceRequest": request})
+
+
+def _page(envelope: Raw, path: str) -> Page:
+    """The records of an envelope. An empty one may lack ``data`` and ``hasMoreRecords`` (sheet section 2.2)."""
+    data = envelope.get("data") or []
+    if not isinstance(data, list):
+        raise BadResponse(f"Qualys answered {path} with data that is not a list.")
+    records: list[Raw] = []
+    for entry in data:
+        record = next(iter(entry.values()), None) if isinstance(entry, dict) and len(entry) == 1 else None
+        if not isinstance(record, dict):
+            raise BadResponse(f"Qualys answered {path} with an entry that is not one record.")
+        records.append(record)
+    if not truth(envelope.get("hasMoreRecords")):
+        return Page(records, None)
+    last_id = number(envelope.get("lastId"))
+    if last_id is None and records:
+        last_id = number(records[-1].get("id"))
+    if last_id is None:
+        raise BadResponse(f"Qualys announced more records for {path}, but did not say after which id.")
+    return Page(records, last_id)
+
+
+def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> QualysClient:
+    """The client that the options of a task, and the environment, describe. Sends nothing.
+
+    Raises:
+        OptionError: an option is missing, malformed or contradicts another.
+    """
+    return QualysClient(resolve(params, environ), settings_from(params))

@@ -1,0 +1,139 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where Qualys is and who asks: platforms, credentials, environment fallbacks (sheet sections 1.2 and 1.3).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._base.errors import OptionError
+from ..._http import environment
+from ..._http.settings import check_base_url
+
+_HOSTS: dict[str, tuple[str, str]] = {
+    "qg1": ("qualysapi.qualys.com", "gateway.qg1.apps.qualys.com"),
+    "qg2": ("qualysapi.qg2.apps.qualys.com", "gateway.qg2.apps.qualys.com"),
+    "qg3": ("qualysapi.qg3.apps.qualys.com", "gateway.qg3.apps.qualys.com"),
+    "qg4": ("qualysapi.qg4.apps.qualys.com", "gateway.qg4.apps.qualys.com"),
+    "eu1": ("qualysapi.qualys.eu", "gateway.qg1.apps.qualys.eu"),
+    "eu2": ("qualysapi.qg2.apps.qualys.eu", "gateway.qg2.apps.qualys.eu"),
+    "eu3": ("qualysapi.qg3.apps.qualys.it", "gateway.qg3.apps.qualys.it"),
+    "in1": ("qualysapi.qg1.apps.qualys.in", "gateway.qg1.apps.qualys.in"),
+    "ca1": ("qualysapi.qg1.apps.qualys.ca", "gateway.qg1.apps.qualys.ca"),
+    "ae1": ("qualysapi.qg1.apps.qualys.ae", "gateway.qg1.apps.qualys.ae"),
+    "uk1": ("qualysapi.qg1.apps.qualys.co.uk", "gateway.qg1.apps.qualys.co.uk"),
+    "au1": ("qualysapi.qg1.apps.qualys.com.au", "gateway.qg1.apps.qualys.com.au"),
+    "ksa1": ("qualysapi.qg1.apps.qualysksa.com", "gateway.qg1.apps.qualysksa.com"),
+}
+"""Platform code: API server and gateway. WAS calls go to the API server, tokens come from the gateway."""
+
+_ALIASES = {"us1": "qg1", "us2": "qg2", "us3": "qg3", "us4": "qg4"}
+PLATFORMS: tuple[str, ...] = (*_HOSTS, *_ALIASES)
+
+ENVIRONMENT = {
+    "platform": "QUALYS_WAS_PLATFORM",
+    "api_url": "QUALYS_WAS_URL",
+    "username": "QUALYS_WAS_USERNAME",
+    "password": "QUALYS_WAS_PASSWORD",
+    "client_id": "QUALYS_WAS_CLIENT_ID",
+    "client_secret": "QUALYS_WAS_CLIENT_SECRET",
+    "gateway_url": "QUALYS_WAS_GATEWAY_URL",
+}
+
+_ALTERNATIVES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("platform",), ("api_url",)),
+    (("username", "password"), ("client_id", "client_secret")),
+)
+"""Pairs of ways to say the same thing. A way that the task chose silences the environment variables of the other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """Resolved connection. Either user name and password, or client id and secret with a gateway, are set."""
+
+    api_url: str
+    username: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
+    client_id: str | None = None
+    client_secret: str | None = dataclasses.field(default=None, repr=False)
+    gateway_url: str | None = None
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be shown."""
+        return tuple(secret for secret in (self.password, self.client_secret) if secret)
+
+
+def with_environment(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> dict[str, str | None]:
+    """The connection options, with what the task left open taken from the environment."""
+    return environment.with_environment(params, environ, ENVIRONMENT, _ALTERNATIVES)
+
+
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+    """The connection that the options and the environment describe.
+
+    Raises:
+        OptionError: something is missing, or two ways to say the same thing contradict each other.
+    """
+    options = with_environment(params, environ)
+    _refuse_both_ways(options)
+    allow_http = bool(params.get("allow_http"))
+    api_url, gateway_url = _servers(options)
+    if options["client_id"] or options["client_secret"]:
+        return _token_connection(options, api_url, gateway_url, allow_http)
+    for name in ("username", "password"):
+        if not options[name]:
+            raise _missing(name, "Or give client_id and client_secret.")
+    return Connection(
+        api_url=check_base_url(api_url, allow_http), username=options["username"], password=options["password"]
+    )
+
+
+def _token_connection(
+    options: t.Mapping[str, str | None], api_url: str, gateway_url: str | None, allow_http: bool
+) -> Connection:
+    for name in ("client_id", "client_secret"):
+        if not options[name]:
+            raise _missing(name, "client_id and client_secret go together.")
+    if not gateway_url:
+        raise OptionError(
+            "gateway_url is needed with client_id when api_url is given: tokens come from the gateway.",
+            hint="Give gateway_url, or platform instead of api_url.",
+        )
+    return Connection(
+        api_url=check_base_url(api_url, allow_http),
+        client_id=options["client_id"],
+        client_secret=options["client_secret"],
+        gateway_url=check_base_url(gateway_url, allow_http, name="gateway_url"),
+    )
+
+
+def _servers(options: t.Mapping[str, str | None]) -> tuple[str, str | None]:
+    if options["api_url"]:
+        return options["api_url"], options["gateway_url"]
+    platform = (options["platform"] or "").lower()
+    if not platform:
+        raise _missing("platform", "Or give api_url.")
+    platform = _ALIASES.get(platform, platform)
+    if platform not in _HOSTS:
+        raise OptionError(
+            f"platform: {platform} is not a Qualys platform.", hint=f"One of {', '.join(PLATFORMS)}; or give api_url."
+        )
+    api_host, gateway_host = _HOSTS[platform]
+    return f"https://{api_host}", options["gateway_url"] or f"https://{gateway_host}"
+
+
+def _refuse_both_ways(options: t.Mapping[str, str | None]) -> None:
+    for one, other in _ALTERNATIVES:
+        if any(options[name] for name in one) and any(options[name] for name in other):
+            raise OptionError(
+                f"{' and '.join(one)} cannot be combined with {' and '.join(other)}.",
+                hint=f"Give one of them, as options or in {', '.join(ENVIRONMENT[name] for name in one + other)}.",
+            )
+
+
+def _missing(name: str, hint: str) -> OptionError:
+    return OptionError(f"{name} is missing.", hint=f"Give {name}, or set {ENVIRONMENT[name]}. {hint}")

@@ -1,0 +1,124 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The envelope around every answer, and what its ``responseCode`` means (sheet sections 1.5 and 2.2 to 2.3).
+
+This module is private to the collection and may change at any time.
+
+``responseCode`` decides, never the HTTP status alone: Qualys answers most errors, wrong credentials included, with 200.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._base.errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, TransportError, VendorError
+from ..._http.response import Response
+from ..._http.retry import OK, RETRY_AS, THROTTLED, Verdict
+from ..._records.codec import loads
+from .shapes import Raw, text
+
+_AUTHENTICATION = frozenset({"INVALID_CREDENTIALS", "AUTH_CREDENTIALS_NEEDED"})
+_MISSING = frozenset({"NOT_FOUND", "UNKNOWN_OBJECT"})
+_HINTS = {
+    "INVALID_CREDENTIALS": "Check username and password (or client_id and client_secret), and the platform.",
+    "AUTH_CREDENTIALS_NEEDED": "Give username and password, or client_id and client_secret.",
+    "UNAUTHORIZED": "The account needs the permission API Access, and the WAS permission for this operation.",
+    "UNAUTHORIZED_DESTINATION_APPS": "The account has no permission for this module of Qualys.",
+    "EVALUATION_EXPIRED": "The Qualys subscription has expired.",
+    "OPERATION_NOT_SUPPORTED": "This subscription does not offer the operation.",
+    "INVALID_URL": "Check api_url: the path is not one of Qualys' API.",
+    "JMS_SERVER_DOWN": "The Qualys platform has a fault; try again later.",
+    "RMI_SERVER_DOWN": "The Qualys platform has a fault; try again later.",
+}
+_LONGEST_QUOTE = 300
+"""Characters of a vendor's message that are quoted; it may echo a value of any length."""
+
+
+def judge(response: Response, path: str, *, idempotent: bool) -> Verdict:
+    """What an answer amounts to. A good one leaves its envelope in ``response.memo["envelope"]``.
+
+    Args:
+        response: the answer.
+        path: the call, for messages.
+        idempotent: False for a write, whose unreadable answer leaves it in doubt.
+
+    Raises:
+        AuthenticationFailed, NotFound, VendorError: the vendor's refusal.
+        BadResponse: a refusal that is not Qualys' own, such as the 404 page of another server.
+    """
+    # For a write, a 409 may also be a conflict: it is repeated only if its headers say that it is a limit.
+    if response.status == 429 or (response.status == 409 and idempotent):
+        return THROTTLED()
+    envelope = _parse(response.body)
+    if envelope is None:
+        return _unreadable(response, path, idempotent=idempotent)
+    code = text(envelope.get("responseCode"))
+    if code == "SUCCESS":
+        response.memo["envelope"] = envelope
+        return OK
+    if response.status >= 500:
+        return OK
+    error = refusal(code, envelope, path)
+    if response.status == 401 and not isinstance(error, AuthenticationFailed):
+        # Whatever the code is, the status says that it is about the credentials, which are not tried again.
+        error = AuthenticationFailed(error.message, hint=error.hint or _HINTS["INVALID_CREDENTIALS"], code=code)
+    raise error
+
+
+def _parse(body: bytes) -> Raw | None:
+    try:
+        document = loads(body)
+    except ValueError:
+        return None
+    envelope = document.get("ServiceResponse") if isinstance(document, dict) else None
+    return envelope if isinstance(envelope, dict) and "responseCode" in envelope else None
+
+
+def _unreadable(response: Response, path: str, *, idempotent: bool) -> Verdict:
+    if response.status >= 500 or response.status in (401, 202, 409):
+        return OK
+    what = _what_came(response.body)
+    if response.status >= 400:
+        raise BadResponse(
+            f"Qualys' {path} was answered with HTTP {response.status} and {what}.",
+            hint="Check api_url (or platform), and any proxy between here and there.",
+        )
+    if not idempotent:
+        return RETRY_AS(TransportError(f"{path} was answered with {what}."))
+    return RETRY_AS(
+        BadResponse(
+            f"Qualys' {path} was answered with {what}.",
+            hint="Check api_url (or platform), and any proxy between here and there; or try again later.",
+        )
+    )
+
+
+def _what_came(body: bytes) -> str:
+    start = body[:200].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page instead of JSON"
+    if start.startswith(b"<"):
+        return "XML instead of JSON"
+    if start.startswith(b"{"):
+        return "JSON that is cut short or is not an envelope"
+    return "nothing" if not start else "something that is not JSON"
+
+
+def refusal(code: str | None, envelope: Raw, path: str) -> PerimeterError:
+    """The error for an envelope that does not say SUCCESS. Details may be missing altogether."""
+    details = envelope.get("responseErrorDetails")
+    details = details if isinstance(details, dict) else {}
+    said = _sentence(details.get("errorMessage"))
+    message = f"Qualys answered {path} with {code or 'no responseCode'}{': ' + said if said else '.'}"
+    hint = _HINTS.get(code or "") or _sentence(details.get("errorResolution"))
+    if code in _AUTHENTICATION:
+        return AuthenticationFailed(message, hint=hint, code=code)
+    kind = NotFound if code in _MISSING else VendorError
+    return kind(message, hint=hint, code=code)
+
+
+def _sentence(value: t.Any) -> str:
+    words = " ".join((text(value) or "").split())
+    if len(words) > _LONGEST_QUOTE:
+        words = words[:_LONGEST_QUOTE] + "…"
+    return words if not words or words.endswith((".", "!", "?", "…")) else words + "."

@@ -1,0 +1,279 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole listings: disjoint id windows side by side, keyset paging inside each (sheet section 3).
+
+This module is private to the collection and may change at any time.
+
+A page is asked for by "id greater than the last one seen", so records that appear or vanish meanwhile shift nothing.
+The user's own criteria, one on ``id`` included, stay beside the cursor: Qualys ANDs several criteria on one field.
+
+A criterion with very many ids is asked for in parts, since no search takes a list without an end. The parts are
+disjoint, and their records are merged by id, so that nobody sees a difference.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import heapq
+import itertools
+import math
+import threading
+import typing as t
+
+from ..._base.errors import BadResponse, OptionError
+from ..._reconcile.apply import every
+from .client import QualysClient
+from .criteria import Criterion
+from .shapes import Raw, number
+
+IDS_PER_SEARCH = 500
+"""Ids in one ``IN``: the criterion stays below 8 kB, and its records fit into one page."""
+
+_ONE_EACH = frozenset({"id", "webApp.id", "qid"})
+"""Fields of which a record has one value, so that parts of a list of them never share a record."""
+
+WINDOWS_PER_CONNECTION = 4
+"""More windows than connections, so that one slow window does not leave the other connections idle at the end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """The records with ``after < id <= upto``; None is open."""
+
+    index: int
+    after: int | None
+    upto: int | None
+
+    def criteria(self, cursor: int | None) -> list[Criterion]:
+        """What is added to the user's criteria to read on from the cursor."""
+        found: list[Criterion] = []
+        start = self.after if cursor is None else cursor
+        if start is not None:
+            found.append({"field": "id", "operator": "GREATER", "value": str(start)})
+        if self.upto is not None:
+            found.append({"field": "id", "operator": "LESSER", "value": str(self.upto + 1)})
+        return found
+
+
+@dataclasses.dataclass
+class Tally:
+    """What became of a listing."""
+
+    announced_before: int
+    announced_after: int = 0
+    records: int = 0
+    duplicates: int = 0
+    rereads: int = 0
+    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
+
+    def add_duplicates(self, count: int) -> None:
+        """Count records that came twice; windows call this side by side."""
+        with self._lock:
+            self.duplicates += count
+
+    def start_again(self) -> None:
+        """What the first reading came to no longer counts."""
+        self.rereads += 1
+        self.duplicates = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many distinct records came as the vendor announces at the end."""
+        return self.records == self.announced_after
+
+
+def split(criteria: t.Sequence[Criterion]) -> list[list[Criterion]]:
+    """The same search as several disjoint ones, none of which has more than ``IDS_PER_SEARCH`` ids in one ``IN``."""
+    for index, criterion in enumerate(criteria):
+        if criterion["operator"] != "IN" or criterion["field"] not in _ONE_EACH:
+            continue
+        values = list(dict.fromkeys(criterion["value"].split(",")))
+        if len(values) <= IDS_PER_SEARCH:
+            continue
+        chunks = (values[start : start + IDS_PER_SEARCH] for start in range(0, len(values), IDS_PER_SEARCH))
+        before, after = criteria[:index], criteria[index + 1 :]
+        shorter = ([*before, {**criterion, "value": ",".join(chunk)}, *after] for chunk in chunks)
+        return [part for found in shorter for part in split(found)]
+    return [list(criteria)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """A search to be read to its end.
+
+    Attributes:
+        client: the account.
+        resource: object name.
+        criteria: the user's, already checked.
+        page_size: records a page.
+        verbose: the longer form of each record.
+    """
+
+    client: QualysClient
+    resource: str
+    criteria: t.Sequence[Criterion]
+    page_size: int
+    verbose: bool = False
+
+    @functools.cached_property
+    def _parts(self) -> list[Listing]:
+        """The searches that this listing takes; itself when one is enough."""
+        found = split(self.criteria)
+        return [self] if len(found) == 1 else [dataclasses.replace(self, criteria=criteria) for criteria in found]
+
+    def count(self) -> int:
+        """How many records Qualys announces."""
+        parts = self._parts
+        if len(parts) == 1:
+            return self.client.count(self.resource, self.criteria)
+        return sum(every(parts, lambda part: part.count(), workers=self.client.workers))
+
+    def windows(self, total: int) -> list[Window]:
+        """Windows of whole pages, by asking which id stands at each border.
+
+        A border only has to be some id: windows are disjoint and leave nothing out wherever the borders are.
+        """
+        if len(self._parts) > 1:
+            return self._parts[0].windows(math.ceil(total / len(self._parts)))
+        pages = math.ceil(total / self.page_size)
+        wanted = min(pages, self.client.workers * WINDOWS_PER_CONNECTION)
+        if wanted <= 1 or self.client.workers == 1:
+            return [Window(0, None, None)]
+        step = math.ceil(pages / wanted) * self.page_size
+        offsets = list(range(step, total, step))
+        borders = sorted({found for found in every(offsets, self._id_at, workers=self.client.workers) if found})
+        lower = [None, *borders]
+        upper = [*borders, None]
+        return [Window(index, after, upto) for index, (after, upto) in enumerate(zip(lower, upper, strict=True))]
+
+    def _id_at(self, offset: int) -> int | None:
+        page = self.client.page(self.resource, self.criteria, limit=1, offset=offset)
+        return number(page.records[0].get("id")) if page.records else None
+
+    def pages(self, window: Window, tally: Tally | None = None) -> t.Iterator[list[Raw]]:
+        """The window's pages in order, without the records that were already seen.
+
+        Raises:
+            BadResponse: a record without id, or a cursor that does not move.
+        """
+        if len(self._parts) > 1:
+            yield from self._merged(window, tally)
+            return
+        cursor: int | None = None
+        while True:
+            criteria = [*self.criteria, *window.criteria(cursor)]
+            page = self.client.page(self.resource, criteria, limit=self.page_size, verbose=self.verbose)
+            fresh, last_id = _fresh(page.records, cursor, window), page.last_id
+            if tally is not None:
+                tally.add_duplicates(len(page.records) - len(fresh))
+            # A page takes megabytes once it is parsed, so it is let go before the next one is read.
+            del page
+            if fresh:
+                yield fresh
+            del fresh
+            if last_id is None:
+                return
+            if cursor is not None and last_id <= cursor:
+                raise BadResponse(
+                    f"Qualys' search of {self.resource} does not advance: it answered with the same page twice.",
+                    hint="Run again; if it persists, it is a fault of the platform.",
+                )
+            cursor = last_id
+
+    def _merged(self, window: Window, tally: Tally | None) -> t.Iterator[list[Raw]]:
+        streams = [itertools.chain.from_iterable(part.pages(window, tally)) for part in self._parts]
+        records = heapq.merge(*streams, key=lambda raw: number(raw.get("id")) or 0)
+        while page := list(itertools.islice(records, self.page_size)):
+            yield page
+
+    def stream(self) -> t.Iterator[Raw]:
+        """All records in one window, as they come; for when only the first few are wanted."""
+        for page in self.pages(Window(0, None, None)):
+            yield from page
+
+    def read(self) -> tuple[list[Raw], Tally]:
+        """All records, ascending by id. Read a second time if the first does not match the announced total."""
+        tally = Tally(self.count())
+        records = self._gather(tally)
+        if not self.settled(tally, len(records)):
+            tally.start_again()
+            records = self._gather(tally)
+            self.settled(tally, len(records))
+        return records, tally
+
+    def settled(self, tally: Tally, records: int) -> bool:
+        """Note how many records came, and whether that is what Qualys announces now."""
+        tally.records = records
+        tally.announced_after = self.count()
+        return tally.complete
+
+    def _gather(self, tally: Tally) -> list[Raw]:
+        def whole(window: Window) -> list[Raw]:
+            return [record for page in self.pages(window, tally) for record in page]
+
+        windows = self.windows(tally.announced_before)
+        return [record for part in every(windows, whole, workers=self.client.workers) for record in part]
+
+
+def _fresh(records: list[Raw], cursor: int | None, window: Window) -> list[Raw]:
+    """The page's records that are new and inside the window, ascending by id."""
+    floor = cursor if cursor is not None else window.after
+    found: dict[int, Raw] = {}
+    for record in records:
+        record_id = number(record.get("id"))
+        if record_id is None:
+            raise BadResponse("Qualys answered a search with a record that has no id.")
+        if (floor is None or record_id > floor) and (window.upto is None or record_id <= window.upto):
+            found.setdefault(record_id, record)
+    return [found[record_id] for record_id in sorted(found)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Excerpt:
+    """The records that an ``_info`` module returns.
+
+    Attributes:
+        records: ascending by id.
+        total: how many match.
+        warnings: what the user should know about the number.
+    """
+
+    records: list[Raw]
+    total: int
+    warnings: list[str]
+
+
+def read_excerpt(listing: Listing, limit: int | None, *, in_full: bool) -> Excerpt:
+    """The first records of a listing, or all.
+
+    Args:
+        listing: what to read.
+        limit: how many records at most; None for all.
+        in_full: whether each is then read again by its id, one request a record.
+
+    Raises:
+        OptionError: the limit is negative.
+    """
+    warnings: list[str] = []
+    if limit is not None and limit < 0:
+        raise OptionError(
+            f"limit: {limit} is not a number of records.", hint="Give 0 or more, or leave it out for all."
+        )
+    if limit is None:
+        records, tally = listing.read()
+        total = tally.announced_after
+        if not tally.complete:
+            warnings.append(f"Qualys announced {total} records and sent {tally.records}: the list is not complete.")
+    else:
+        total = listing.count()
+        short = dataclasses.replace(listing, page_size=max(1, min(limit, listing.page_size)))
+        records = list(itertools.islice(short.stream(), limit)) if limit else []
+    if in_full:
+        found = every(
+            records, lambda raw: listing.client.get(listing.resource, raw["id"]), workers=listing.client.threads
+        )
+        records = [raw for raw in found if raw is not None]
+        if len(records) < len(found):
+            warnings.append(f"{len(found) - len(records)} records vanished while they were read.")
+    return Excerpt(records, total, warnings)

@@ -1,0 +1,115 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which records a task means: ids, or a filter that a complete search resolves to ids (sheet section 8, quirk 12).
+
+This module is private to the collection and may change at any time.
+
+A filter is only ever used to find out ids: no call that changes something sees it, because one that Qualys reads in
+another way than meant would reach records that nobody looked at.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from ..._base.errors import IncompleteRead, NotFound, OptionError
+from ..._reconcile.apply import every
+from .client import MAX_PAGE, QualysClient
+from .criteria import Criterion, build
+from .listing import IDS_PER_SEARCH, Listing
+from .shapes import Raw, number
+
+Options = t.Mapping[str, t.Any]
+
+
+def check_selection(params: Options, ceiling: str) -> None:
+    """Refuse options that do not say clearly which records are meant.
+
+    Args:
+        params: the options, with ``ids`` and ``filters``.
+        ceiling: the option that limits what a filter may reach.
+
+    Raises:
+        OptionError: both or neither of ids and filters, or a filter without its ceiling.
+    """
+    ids, filters, most = params.get("ids"), params.get("filters"), params.get(ceiling)
+    if bool(ids) == bool(filters):
+        raise OptionError("Either ids or filters is needed, and neither may be empty.", hint="Give one of them.")
+    if filters and most is None:
+        raise OptionError(f"filters needs {ceiling}.", hint="Say how many records the filter may reach at most.")
+    if most is not None and most < 0:
+        raise OptionError(f"{ceiling}: {most} is not a number of records.", hint="Give 0 or more.")
+
+
+def check_ceiling(count: int, params: Options, ceiling: str, what: str) -> None:
+    """Refuse to go on when more would change than the task allows.
+
+    Raises:
+        OptionError: as said; nothing was changed yet.
+    """
+    most = params.get(ceiling)
+    if most is not None and count > most:
+        option = "filters" if params.get("filters") else "ids"
+        raise OptionError(
+            f"{option} would change {count} {what}, more than {ceiling} ({most}).",
+            hint=f"Nothing was changed. Narrow {option}, or raise {ceiling}.",
+        )
+
+
+def read_filtered(client: QualysClient, resource: str, params: Options, what: str) -> list[Raw]:
+    """Every record that ``filters`` matches, in the short form.
+
+    Raises:
+        OptionError: a filter is not allowed.
+        IncompleteRead: as :func:`read_complete`.
+    """
+    criteria = build(params["filters"], resource, strict=params["filters_strict"])
+    return read_complete(client, resource, criteria, what)
+
+
+def read_complete(
+    client: QualysClient, resource: str, criteria: t.Sequence[Criterion], what: str, *, verbose: bool = False
+) -> list[Raw]:
+    """Every record that matches, or nothing at all.
+
+    Raises:
+        IncompleteRead: Qualys announced another number than it sent, twice. Acting on half a listing would create what
+            exists, or change what does not match.
+    """
+    records, tally = Listing(client, resource, criteria, MAX_PAGE, verbose).read()
+    if not tally.complete:
+        raise IncompleteRead(
+            f"Qualys announced {tally.announced_after} {what} and sent {tally.records}, twice.",
+            hint="Nothing was changed. Run again when nobody else changes the estate.",
+        )
+    return records
+
+
+def read_ids(client: QualysClient, resource: str, ids: t.Sequence[int], what: str) -> list[Raw]:
+    """The records with these ids, in the short form and in the order of the ids.
+
+    Raises:
+        NotFound: some do not exist; the message names them.
+    """
+    found = look_up(client, resource, ids)
+    absent = [wanted for wanted in ids if wanted not in found]
+    if absent:
+        raise NotFound(
+            f"ids: Qualys has no {what} {', '.join(map(str, absent[:10]))}{', …' if len(absent) > 10 else ''}.",
+            hint="Nothing was changed. Remove them from ids; or these credentials may not see them.",
+        )
+    return [found[wanted] for wanted in ids]
+
+
+def look_up(client: QualysClient, resource: str, ids: t.Sequence[int]) -> dict[int, Raw]:
+    """The records with these ids, by id; those that do not exist are left out."""
+    parts = [ids[start : start + IDS_PER_SEARCH] for start in range(0, len(ids), IDS_PER_SEARCH)]
+
+    def read(part: t.Sequence[int]) -> list[Raw]:
+        criteria = [{"field": "id", "operator": "IN", "value": ",".join(map(str, part))}]
+        return list(Listing(client, resource, criteria, MAX_PAGE).stream())
+
+    records = itertools.chain.from_iterable(every(parts, read, workers=client.workers))
+    wanted = set(ids)
+    return {found: raw for raw in records if (found := number(raw.get("id"))) in wanted and found is not None}

@@ -1,0 +1,436 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the parts of an authentication record shall be, from the options and what there is (sheet section 6.2).
+
+This module is private to the collection and may change at any time.
+
+A secret that is not given stays, and one that is given is written only where there is none yet, or when the user says
+so (``update_secret: always``). Some things Qualys takes only as a whole, with their secrets: a form of another type,
+another grant, a script, a certificate. Where the secrets of such a whole are not given they would be lost, so the task
+is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from ..._base.errors import OptionError
+from ..._reconcile.redact import MARKER
+from .auth_record_parts import (
+    FORM_TYPES,
+    GRANTS,
+    OAUTH2_SECRETS,
+    OAUTH2_TEXTS,
+    Grant,
+    Part,
+    field_path,
+    is_secret,
+    is_secret_name,
+)
+
+Options = t.Mapping[str, t.Any]
+
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\r?\n(.*?)-----END \1-----", re.DOTALL)
+_PEM_HEADERS = re.compile(r"\A(?:[A-Za-z0-9-]+:[^\n]*\n|[ \t]+[^\n]*\n)+[ \t]*\r?\n")
+_ANY_GRANT = Grant((), (*OAUTH2_TEXTS, *OAUTH2_SECRETS, "selenium_script", "selenium_creds"))
+_STANDARD_FIELDS = ("username", "password")
+
+
+class Secrets:
+    """Decides about each secret whether it is written, and notes those that were given and are not.
+
+    Args:
+        always: whether secrets that Qualys holds are written too.
+    """
+
+    def __init__(self, *, always: bool) -> None:
+        self.always = always
+        self.not_compared: list[str] = []
+
+    def choose(self, path: str, written: t.Any, held: str | None, *, fresh: bool) -> str | None:
+        """The secret that there shall be.
+
+        Args:
+            path: where it stands, for messages.
+            written: what the user wrote; the marker stands for "as it is".
+            held: the marker if Qualys holds one, else None.
+            fresh: whether what the secret belongs to is written anew, so that what Qualys holds does not stay.
+
+        Returns:
+            A text to be written, the marker for what stays, or None.
+
+        Raises:
+            OptionError: the marker was given where a secret has to be written.
+        """
+        if written == MARKER:
+            if self.always or fresh:
+                raise OptionError(f"{path}: {MARKER} is not a secret.", hint="Give the secret itself.")
+            return held
+        if written is None:
+            return None if fresh else held
+        if written == "":
+            return None
+        if fresh or self.always:
+            return str(written)
+        self.not_compared.append(path)
+        return held
+
+
+def is_empty(part: Options | None) -> bool:
+    """Whether a mapping was given without anything in it, which clears. Ansible fills it with nulls."""
+    return part is not None and all(value is None for value in part.values())
+
+
+def _plain(written: t.Any, held: t.Any) -> t.Any:
+    """A text that is no secret: as given, or as it is; an empty one is none."""
+    return (held if written is None else written) or None
+
+
+def _flag(written: t.Any, held: t.Any) -> bool:
+    return bool(held if written is None else written)
+
+
+# Form
+
+
+def desired_form(given: Options, present: Part | None, secrets: Secrets) -> Part | None:
+    """The form as it shall be; None when it shall not be.
+
+    Raises:
+        OptionError: a member is missing, does not go with the type, or cannot be kept.
+    """
+    if is_empty(given):
+        return None
+    kind = given.get("type") or (present or {}).get("type")
+    if kind is None:
+        raise OptionError("form.type is needed.", hint=f"One of {', '.join(FORM_TYPES)}.")
+    fresh = present is None or present["type"] != kind
+    held = present or {}
+    form: Part = {
+        "type": kind,
+        "ssl_only": _flag(given.get("ssl_only"), held.get("ssl_only")),
+        "auth_vault": _flag(given.get("auth_vault"), held.get("auth_vault")),
+        "selenium_creds": kind == "SELENIUM" and _flag(given.get("selenium_creds"), held.get("selenium_creds")),
+        "selenium_script": None,
+    }
+    if kind == "SELENIUM":
+        form["selenium_script"] = _script("form", given.get("selenium_script"), held, secrets)
+    form["fields"] = _form_fields(given.get("fields"), held.get("fields") or [], secrets, fresh=fresh)
+    _check_form(given, form, changes_type=fresh and present is not None)
+    return form
+
+
+def _form_fields(written: t.Any, held: list[Part], secrets: Secrets, *, fresh: bool) -> list[Part]:
+    by_name = {field["name"]: field for field in held}
+    wanted = held if written is None else written
+    fields = [_form_field(field, by_name.get(field["name"]), secrets, fresh=fresh) for field in wanted]
+    return fields if fresh else _in_order(fields, "name", by_name)
+
+
+def _in_order(fields: list[Part], key: str, held: t.Mapping[str, Part]) -> list[Part]:
+    """The fields in the order in which Qualys will have them: those that it holds, then those that are added."""
+    places = {name: place for place, name in enumerate(held)}
+    return sorted(fields, key=lambda field: places.get(field[key], len(places)))
+
+
+def _form_field(written: Options, held: Part | None, secrets: Secrets, *, fresh: bool) -> Part:
+    name = str(written["name"])
+    secured = written.get("secured")
+    if secured is None:
+        secured = held["secured"] if held is not None else is_secret_name(name)
+    field: Part = {"name": name, "value": None, "secured": bool(secured)}
+    path = f"{field_path('form', field)}.value"
+    value = None if written is held else written.get("value")
+    known = None if held is None or is_secret(held) else held["value"]
+    if is_secret(field) and known is None:
+        kept = None if held is None else held["value"]
+        return {**field, "value": secrets.choose(path, value, kept, fresh=fresh or held is None)}
+    if value in (None, MARKER):
+        if held is not None and is_secret(held):
+            raise OptionError(
+                f"{path} is needed: the field was a secret, and shall not be one any more.",
+                hint="What Qualys holds is not read back, so the value has to be given.",
+            )
+        value = known
+    return {**field, "value": value}
+
+
+def _check_form(given: Options, form: Part, *, changes_type: bool) -> None:
+    kind, names = form["type"], [field["name"] for field in form["fields"]]
+    if kind != "SELENIUM":
+        surplus = [name for name in ("selenium_script", "selenium_creds") if _says_something(given.get(name))]
+        if surplus:
+            raise OptionError(f"form.{surplus[0]} does not go with form.type {kind}.", hint="It needs SELENIUM.")
+    _refuse_repeated("form", names)
+    _check_values(form, changes_type=changes_type)
+    if kind == "STANDARD":
+        other = [name for name in names if name not in _STANDARD_FIELDS]
+        if other:
+            raise OptionError(
+                f"form.fields: {other[0]!r} does not go with form.type STANDARD.",
+                hint="It takes username and password; CUSTOM takes any name.",
+            )
+        missing = [name for name in _STANDARD_FIELDS if name not in names]
+        if missing and not form["auth_vault"]:
+            raise OptionError(
+                f"form.fields: {' and '.join(missing)} is needed for form.type STANDARD.",
+                hint="Or auth_vault: true, when the vault has the login.",
+            )
+    if kind == "CUSTOM" and not names:
+        raise OptionError("form.fields is needed for form.type CUSTOM.", hint="Give name and value of each field.")
+
+
+def _check_values(form: Part, *, changes_type: bool) -> None:
+    for field in form["fields"]:
+        if field["value"] is not None:
+            continue
+        path = f"{field_path('form', field)}.value"
+        if changes_type:
+            raise OptionError(
+                f"{path} is needed: a form of another type is written anew, and the secret that Qualys holds would be"
+                " lost.",
+                hint="Give every secret of the form.",
+            )
+        raise OptionError(f"{path} is needed.", hint="Qualys takes no field without a value.")
+
+
+# Server
+
+
+def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Part | None:
+    """The server part as it shall be; None when it shall not be.
+
+    Raises:
+        OptionError: as :func:`desired_form`.
+    """
+    if is_empty(given):
+        return None
+    held = present or {}
+    server: Part = {
+        "ssl_only": _flag(given.get("ssl_only"), held.get("ssl_only")),
+        "auth_vault": _flag(given.get("auth_vault"), held.get("auth_vault")),
+        "certificate": _certificate(given.get("certificate"), held.get("certificate"), secrets),
+    }
+    by_type = {field["type"]: field for field in held.get("fields") or []}
+    written = given.get("fields")
+    wanted = list(by_type.values()) if written is None else written
+    _refuse_repeated("server", [field["type"] for field in wanted])
+    fields = [_server_field(field, by_type.get(field["type"]), secrets) for field in wanted]
+    server["fields"] = _in_order(fields, "type", by_type)
+    if not server["fields"] and server["certificate"] is None:
+        if present is not None:
+            return None
+        raise OptionError("server needs fields or certificate.", hint="Give one of them, or both.")
+    if not server["auth_vault"]:
+        for field in server["fields"]:
+            missing = [name for name in ("username", "password") if field[name] is None]
+            if missing:
+                raise OptionError(
+                    f"{field_path('server', field)}.{missing[0]} is needed.",
+                    hint="Or auth_vault: true, when the vault has the login.",
+                )
+    return server
+
+
+def _server_field(written: Options, held: Part | None, secrets: Secrets) -> Part:
+    known = held or {}
+    path = f"{field_path('server', dict(written))}.password"
+    return {
+        "type": written["type"],
+        "domain": _plain(written.get("domain"), known.get("domain")),
+        "username": _plain(written.get("username"), known.get("username")),
+        "password": secrets.choose(
+            path, None if written is held else written.get("password"), known.get("password"), fresh=held is None
+        ),
+    }
+
+
+def _certificate(written: Options | None, held: Part | None, secrets: Secrets) -> Part | None:
+    if written is None:
+        return held
+    if is_empty(written):
+        return None
+    check_pem(written.get("contents"))
+    known = held or {}
+    name = _plain(written.get("name"), known.get("name"))
+    fresh = held is None or name != held["name"]
+    contents = secrets.choose(
+        "server.certificate.contents", written.get("contents"), known.get("contents"), fresh=fresh
+    )
+    if name is None or contents is None:
+        raise OptionError(
+            f"server.certificate.{'name' if name is None else 'contents'} is needed.",
+            hint="A certificate is written as a whole: name, contents and passphrase together.",
+        )
+    passphrase = written.get("passphrase")
+    whole = contents != MARKER
+    if whole and passphrase in (None, MARKER) and known.get("passphrase") is not None:
+        raise OptionError(
+            "server.certificate.passphrase is needed: a certificate is written as a whole, and the passphrase that"
+            " Qualys holds would be lost.",
+            hint="Give it, or an empty text if the new certificate has none.",
+        )
+    if not whole and secrets.always and passphrase not in (None, MARKER):
+        raise OptionError(
+            "server.certificate.contents is needed: a certificate is written as a whole, its passphrase included.",
+            hint="Give contents too.",
+        )
+    kept = known.get("passphrase")
+    if not whole and passphrase == "":
+        # Whether there is one is not compared either.
+        secrets.not_compared.append("server.certificate.passphrase")
+        return {"name": name, "contents": contents, "passphrase": kept}
+    chosen = secrets.choose("server.certificate.passphrase", passphrase, kept, fresh=whole)
+    return {"name": name, "contents": contents, "passphrase": chosen}
+
+
+def check_pem(contents: str | None) -> None:
+    """Refuse what is not PEM, without quoting it: it may hold a private key.
+
+    Raises:
+        OptionError: no block, a block that is not closed, or one that is not base64.
+    """
+    if contents in (None, "", MARKER):
+        return
+    document = str(contents)
+    blocks = _PEM.findall(document)
+    try:
+        bodies = [
+            base64.b64decode("".join(_PEM_HEADERS.sub("", body).split()), validate=True) for _label, body in blocks
+        ]
+    except (binascii.Error, ValueError):
+        bodies = []
+    if not bodies or not all(bodies) or document.count("-----BEGIN ") != len(blocks):
+        raise OptionError(
+            "server.certificate.contents is not PEM.",
+            hint="It takes the text between and with -----BEGIN ...----- and -----END ...-----, line breaks kept; "
+            "lookup('ansible.builtin.file', ...) reads it from a file.",
+        )
+
+
+# OAuth2
+
+
+def desired_oauth2(given: Options, present: Part | None, secrets: Secrets) -> Part | None:
+    """The OAuth2 part as it shall be; None when it shall not be.
+
+    Raises:
+        OptionError: as :func:`desired_form`.
+    """
+    if is_empty(given):
+        return None
+    grant = given.get("grant_type") or (present or {}).get("grant_type")
+    if grant is None:
+        raise OptionError("oauth2.grant_type is needed.", hint=f"One of {', '.join(GRANTS)}.")
+    # A grant that is not known here is Qualys' to judge.
+    needed, optional = GRANTS.get(grant) or _ANY_GRANT
+    _refuse_surplus(given, grant, (*needed, *optional))
+    held = present or {}
+    fresh = present is None or present["grant_type"] != grant
+    taken = {*needed, *optional}
+    oauth2: Part = {"grant_type": grant, "selenium_script": None, "selenium_creds": False}
+    if "selenium_script" in taken:
+        oauth2["selenium_script"] = _script("oauth2", given.get("selenium_script"), held, secrets, fresh=fresh)
+    if "selenium_creds" in taken:
+        oauth2["selenium_creds"] = _flag(given.get("selenium_creds"), held.get("selenium_creds"))
+    for name in OAUTH2_TEXTS:
+        oauth2[name] = _plain(given.get(name), held.get(name)) if name in taken else None
+    for name in OAUTH2_SECRETS:
+        oauth2[name] = None
+        if name in taken:
+            # A secret for a client that there was not belongs to the new client.
+            new = fresh or (name == "client_secret" and held.get("client_id") is None)
+            oauth2[name] = secrets.choose(f"oauth2.{name}", given.get(name), held.get(name), fresh=new)
+    _check_oauth2(given, oauth2, needed, changes_grant=fresh and present is not None)
+    return oauth2
+
+
+def _refuse_surplus(given: Options, grant: str, taken: t.Collection[str]) -> None:
+    surplus = [
+        name for name, value in given.items() if name != "grant_type" and name not in taken and _says_something(value)
+    ]
+    if surplus:
+        raise OptionError(
+            f"oauth2.{surplus[0]} does not go with grant_type {grant}.", hint=f"It takes {', '.join(taken)}."
+        )
+
+
+def _check_oauth2(given: Options, oauth2: Part, needed: t.Sequence[str], *, changes_grant: bool) -> None:
+    missing = [name for name in needed if oauth2[name] is None]
+    if missing:
+        why = ": another grant is written anew" if changes_grant else ""
+        raise OptionError(
+            f"oauth2: grant_type {oauth2['grant_type']} needs {' and '.join(missing)}{why}.",
+            hint="Give every secret of the new grant." if changes_grant else "",
+        )
+    if changes_grant and oauth2["client_id"] and given.get("client_secret") is None and oauth2["client_secret"] is None:
+        raise OptionError(
+            "oauth2.client_secret is needed: another grant is written anew, and the secret that Qualys may hold would"
+            " be lost.",
+            hint="Give it, or an empty text if the client has none.",
+        )
+
+
+# What both have
+
+
+def _script(part: str, written: Options | None, held: Part, secrets: Secrets, *, fresh: bool = False) -> Part | None:
+    known: Part | None = held.get("selenium_script")
+    if written is None or is_empty(written):
+        if fresh and known is not None and written is None:
+            raise OptionError(
+                f"{part}.selenium_script is needed: another grant is written anew, and the script that Qualys holds"
+                " would be lost.",
+                hint="Give name, data and regex.",
+            )
+        if part == "form" and (known is None or written is not None):
+            raise OptionError("form.selenium_script is needed for form.type SELENIUM.", hint="Give name and data.")
+        return known if written is None else None
+    name = _plain(written.get("name"), (known or {}).get("name"))
+    regex = _plain(written.get("regex"), (known or {}).get("regex"))
+    new = fresh or known is None or (name, regex) != (known["name"], known["regex"])
+    data = secrets.choose(f"{part}.selenium_script.data", written.get("data"), (known or {}).get("data"), fresh=new)
+    if name is None or data is None:
+        raise OptionError(
+            f"{part}.selenium_script.{'name' if name is None else 'data'} is needed.",
+            hint="A script is written as a whole: name, data and regex together.",
+        )
+    return {"name": name, "data": data, "regex": regex}
+
+
+def _says_something(value: t.Any) -> bool:
+    return bool(value) and not (isinstance(value, t.Mapping) and is_empty(value))
+
+
+def _refuse_repeated(part: str, names: t.Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"{part}.fields: {twice[0]} is listed more than once.", hint="Each belongs there once.")
+
+
+# Before the record is read
+
+
+def check_parts(options: Options) -> None:
+    """Refuse what no record could make good, before anything is sent.
+
+    Raises:
+        OptionError: as said.
+    """
+    form, server, oauth2 = (options.get(name) for name in ("form", "server", "oauth2"))
+    if form is not None and oauth2 is not None and not is_empty(form) and not is_empty(oauth2):
+        raise OptionError(
+            "form and oauth2 exclude each other: OAuth2 takes the place of a form.",
+            hint="Give one of them; server goes with either.",
+        )
+    if form is not None and not is_empty(form):
+        _refuse_repeated("form", [str(field["name"]) for field in form.get("fields") or ()])
+    if server is not None and not is_empty(server):
+        _refuse_repeated("server", [str(field["type"]) for field in server.get("fields") or ()])
+        check_pem((server.get("certificate") or {}).get("contents"))
+    if oauth2 is not None and oauth2.get("grant_type") is not None:
+        grant = GRANTS[oauth2["grant_type"]]
+        _refuse_surplus(oauth2, oauth2["grant_type"], (*grant.needed, *grant.optional))

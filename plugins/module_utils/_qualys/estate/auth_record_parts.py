@@ -1,0 +1,311 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three parts of an authentication record: form, server and OAuth2 (sheet section 6.2).
+
+This module is private to the collection and may change at any time.
+
+A part is a mapping of option names. Where a secret belongs, three things can stand: a text, which is written; the
+marker, for what Qualys holds and nobody here knows; None, for no secret. What Qualys returns in the place of a secret,
+in clear or not, becomes the marker at once, so that it can be neither compared nor shown.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._reconcile.redact import MARKER
+from ..._reconcile.spec import Record
+from ..api.shapes import Raw, items, text, truth
+
+Part = dict[str, t.Any]
+
+FORM_TYPES = ("STANDARD", "CUSTOM", "SELENIUM")
+SERVER_TYPES = ("BASIC", "DIGEST", "NTLM")
+_CLIENT = ("client_id", "client_secret", "scope")
+
+
+class Grant(t.NamedTuple):
+    """The members that a grant needs, and those that it takes."""
+
+    needed: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+GRANTS: dict[str, Grant] = {
+    "AUTH_CODE": Grant(
+        ("selenium_script", "redirect_url", "access_token_url"),
+        (*_CLIENT, "access_token_expired_msg_pattern", "selenium_creds"),
+    ),
+    "IMPLICIT": Grant(("selenium_script", "redirect_url"), ("selenium_creds",)),
+    "PASSWORD": Grant(("access_token_url", "username", "password"), (*_CLIENT, "access_token_expired_msg_pattern")),
+    "CLIENT_CREDS": Grant(("access_token_url",), _CLIENT),
+}
+
+OAUTH2_TEXTS: dict[str, str] = {
+    "redirect_url": "redirectUrl",
+    "access_token_url": "accessTokenUrl",
+    "username": "username",
+    "client_id": "clientId",
+    "scope": "scope",
+    "access_token_expired_msg_pattern": "accessTokenExpiredMsgPattern",
+}
+"""Members of an OAuth2 record that are texts and no secrets, and Qualys' names for them."""
+
+OAUTH2_SECRETS: dict[str, str] = {"password": "password", "client_secret": "clientSecret"}
+"""Members of an OAuth2 record that are secrets, and Qualys' names for them."""
+
+_RAW_SECRETS = (*OAUTH2_SECRETS.values(), "data", "contents", "passphrase")
+
+# Options. A part with no member given is an empty one, which clears: so nothing here has a default, or is required by
+# Ansible itself where an empty mapping has a meaning.
+
+_SCRIPT_OPTIONS: dict[str, t.Any] = {
+    "name": {"type": "str"},
+    "data": {"type": "str", "no_log": True},
+    "regex": {"type": "str"},
+}
+_FLAGS: dict[str, t.Any] = {"ssl_only": {"type": "bool"}, "auth_vault": {"type": "bool"}}
+FORM_OPTION: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "type": {"type": "str", "choices": list(FORM_TYPES)},
+        **_FLAGS,
+        "selenium_creds": {"type": "bool"},
+        "selenium_script": {"type": "dict", "options": _SCRIPT_OPTIONS},
+        "fields": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "name": {"type": "str", "required": True},
+                # Most values are no secrets, but Ansible has to know before it knows the name.
+                "value": {"type": "str", "no_log": True},
+                "secured": {"type": "bool"},
+            },
+        },
+    },
+}
+SERVER_OPTION: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        **_FLAGS,
+        "certificate": {
+            "type": "dict",
+            "options": {
+                "name": {"type": "str"},
+                "contents": {"type": "str", "no_log": True},
+                "passphrase": {"type": "str", "no_log": True},
+            },
+        },
+        "fields": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "type": {"type": "str", "choices": list(SERVER_TYPES), "required": True},
+                "domain": {"type": "str"},
+                "username": {"type": "str"},
+                "password": {"type": "str", "no_log": True},
+            },
+        },
+    },
+}
+OAUTH2_OPTION: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "grant_type": {"type": "str", "choices": list(GRANTS)},
+        "selenium_script": {"type": "dict", "options": _SCRIPT_OPTIONS},
+        "selenium_creds": {"type": "bool"},
+        "redirect_url": {"type": "str"},
+        "access_token_url": {"type": "str", "no_log": False},
+        "username": {"type": "str"},
+        "password": {"type": "str", "no_log": True},
+        "client_id": {"type": "str"},
+        "client_secret": {"type": "str", "no_log": True},
+        "scope": {"type": "str"},
+        "access_token_expired_msg_pattern": {"type": "str", "no_log": False},
+    },
+}
+
+
+# Secrets
+
+_SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|api.?key|^pin$", re.IGNORECASE)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a form field of this name holds a secret, even one that is not marked as secured."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def is_secret(field: Part) -> bool:
+    """Whether the value of a form field is a secret."""
+    return bool(field.get("secured")) or is_secret_name(field["name"])
+
+
+def _with_secrets(part: Part, change: t.Callable[[t.Any], t.Any]) -> Part:
+    """A copy of a part in which every secret has gone through ``change``."""
+    copy = dict(part)
+    for name in OAUTH2_SECRETS:
+        if name in copy:
+            copy[name] = change(copy[name])
+    for name, members in (("selenium_script", ("data",)), ("certificate", ("contents", "passphrase"))):
+        if copy.get(name) is not None:
+            copy[name] = {key: change(item) if key in members else item for key, item in copy[name].items()}
+    if "fields" in copy:
+        copy["fields"] = [_field_with_secrets(field, change) for field in copy["fields"]]
+    return copy
+
+
+def _field_with_secrets(field: Part, change: t.Callable[[t.Any], t.Any]) -> Part:
+    if "password" in field:
+        return {**field, "password": change(field["password"])}
+    return {**field, "value": change(field["value"])} if is_secret(field) else field
+
+
+def shown(part: Part) -> Part:
+    """A part with the marker for every secret."""
+    return _with_secrets(part, lambda value: None if value is None else MARKER)
+
+
+def readable(part: Part | None) -> Part | None:
+    """A part without its secrets: what of it can be read back after a write."""
+    return None if part is None else _with_secrets(part, lambda value: None)
+
+
+def compared(part: Part) -> str:
+    """What makes two parts equal; the order of fields does not."""
+    return repr({name: _ordered(value) for name, value in sorted(part.items())})
+
+
+def _ordered(value: t.Any) -> t.Any:
+    if isinstance(value, list):
+        return sorted(repr(sorted(item.items())) for item in value)
+    return sorted(value.items()) if isinstance(value, dict) else value
+
+
+def written_secrets(part: Part | None) -> list[str]:
+    """The secrets of a part that are to be written."""
+    found: list[str] = []
+    _with_secrets(part or {}, lambda value: found.append(value) if value not in (None, MARKER) else None)
+    return found
+
+
+def returned_secrets(raw: Raw) -> list[str]:
+    """The secrets that Qualys has given back of a record, in clear or masked: a message of the vendor may quote them.
+
+    Args:
+        raw: the record as Qualys holds it.
+    """
+    found = [text(raw.get(key)) for key in _RAW_SECRETS]
+    for part in (item for item in raw.values() if isinstance(item, dict)):
+        found += returned_secrets(part)
+        for field in (item for item in items(part.get("fields")) if isinstance(item, dict)):
+            found.append(text(field.get("password")))
+            if is_secret({"name": text(field.get("name")) or "", "secured": truth(field.get("secured"))}):
+                found.append(text(field.get("value")))
+    return [secret for secret in found if secret]
+
+
+def held_secrets(parts: Record) -> set[str]:
+    """The paths of the secrets that Qualys holds, as far as it lets them be seen.
+
+    Args:
+        parts: a record in option form, of which ``form``, ``server`` and ``oauth2`` are looked at.
+    """
+    found: set[str] = set()
+    for name in ("form", "server", "oauth2"):
+        part = parts.get(name) or {}
+        found |= {f"{name}.{key}" for key in OAUTH2_SECRETS if part.get(key) == MARKER}
+        for key in ("selenium_script", "certificate"):
+            held = part.get(key) or {}
+            found |= {f"{name}.{key}.{member}" for member, value in held.items() if value == MARKER}
+        # A vault needs no password, so one that is not returned says nothing.
+        for field in part.get("fields") or () if not (name == "server" and part.get("auth_vault")) else ():
+            found |= {f"{field_path(name, field)}.{key}" for key, value in field.items() if value == MARKER}
+    return found
+
+
+def field_path(part: str, field: Part) -> str:
+    """How messages call an entry of ``fields``."""
+    return f"{part}.fields[{field['name'] if part == 'form' else field['type']}]"
+
+
+# Reading
+
+
+def _held(value: t.Any) -> str | None:
+    return MARKER if text(value) else None
+
+
+def _script(value: t.Any) -> Part | None:
+    if not isinstance(value, dict) or not value:
+        return None
+    # A script without data is none, so one that is not returned is held all the same.
+    return {"name": text(value.get("name")), "data": MARKER, "regex": text(value.get("regex"))}
+
+
+def _flags(raw: Raw) -> Part:
+    return {"ssl_only": bool(truth(raw.get("sslOnly"))), "auth_vault": bool(truth(raw.get("authVault")))}
+
+
+def _form_field(raw: Raw) -> Part:
+    field = {"name": text(raw.get("name")) or "", "value": None, "secured": bool(truth(raw.get("secured")))}
+    # A form cannot do without the value, so one that is not returned is held all the same.
+    return {**field, "value": MARKER if is_secret(field) else text(raw.get("value")) or ""}
+
+
+def form_from_raw(raw: t.Any) -> Part | None:
+    """The form part of a record, None when there is none."""
+    if not isinstance(raw, dict) or text(raw.get("type")) in (None, "NONE"):
+        return None
+    return {
+        "type": text(raw["type"]),
+        **_flags(raw),
+        "selenium_creds": bool(truth(raw.get("seleniumCreds"))),
+        "selenium_script": _script(raw.get("seleniumScript")),
+        "fields": [_form_field(item) for item in items(raw.get("fields")) if isinstance(item, dict)],
+    }
+
+
+def _certificate(value: t.Any) -> Part | None:
+    if not isinstance(value, dict) or not value:
+        return None
+    return {"name": text(value.get("name")), "contents": MARKER, "passphrase": _held(value.get("passphrase"))}
+
+
+def _server_field(raw: Raw, *, vault: bool) -> Part:
+    return {
+        "type": text(raw.get("type")),
+        "domain": text(raw.get("domain")) or None,
+        "username": text(raw.get("username")) or None,
+        "password": _held(raw.get("password")) if vault else MARKER,
+    }
+
+
+def server_from_raw(raw: t.Any) -> Part | None:
+    """The server part of a record; one without fields and certificate is none."""
+    if not isinstance(raw, dict):
+        return None
+    flags = _flags(raw)
+    found = [item for item in items(raw.get("fields")) if isinstance(item, dict)]
+    fields = [_server_field(item, vault=flags["auth_vault"]) for item in found]
+    certificate = _certificate(raw.get("certificate"))
+    return {**flags, "certificate": certificate, "fields": fields} if fields or certificate else None
+
+
+def oauth2_from_raw(raw: t.Any) -> Part | None:
+    """The OAuth2 part of a record, None when there is none."""
+    if not isinstance(raw, dict) or text(raw.get("grantType")) in (None, "NONE"):
+        return None
+    grant = text(raw["grantType"])
+    part: Part = {
+        "grant_type": grant,
+        "selenium_script": _script(raw.get("seleniumScript")),
+        "selenium_creds": bool(truth(raw.get("seleniumCreds"))),
+    }
+    part |= {name: text(raw.get(element)) or None for name, element in OAUTH2_TEXTS.items()}
+    part |= {name: _held(raw.get(element)) for name, element in OAUTH2_SECRETS.items()}
+    if grant == "PASSWORD":
+        # The grant cannot do without it, so one that is not returned is held all the same.
+        part["password"] = MARKER
+    return part

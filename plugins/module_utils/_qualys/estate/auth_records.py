@@ -1,0 +1,23 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many authentication records in one task (sheet section 6.2).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+from ..._records.result import Result
+from ..api.client import QualysClient
+from ..resource import resources
+from ..resource.resource import Written
+from .auth_record import AUTH_RECORD
+
+
+def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of ``qualys_was_auth_records``.
+
+    Raises:
+        PerimeterError: any of the collection's errors.
+    """
+    return resources.run(AUTH_RECORD, params, client, check_mode)

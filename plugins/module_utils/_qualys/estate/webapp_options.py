@@ -1,0 +1,87 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user wrote about a web application, made comparable with what Qualys holds.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._base.errors import OptionError
+from ..._reconcile.redact import MARKER
+from ..._reconcile.spec import Record
+from ..resource.resource import Prepared, Written
+from .webapp_fields import header_line
+
+
+def prepare(_options: Written, prepared: Record, before: Record | None) -> Prepared:
+    """The given options, with what cannot be compared left out.
+
+    Raises:
+        OptionError: a value is the marker that stands for a secret, and there is no secret that it could stand for.
+    """
+    _keep_redacted_headers(prepared, (before or {}).get("headers") or [])
+    _expand_header_removals(prepared, (before or {}).get("headers") or [])
+    _carry_script_data(prepared, (before or {}).get("crawling_scripts") or [])
+    return Prepared(prepared, before)
+
+
+def _expand_header_removals(options: Record, present: t.Sequence[str]) -> None:
+    """A header may be removed by its name alone: whoever removes one need not know its value."""
+    key = "headers" if options.get("headers_mode") == "remove" else "headers_remove"
+    if options.get(key) is None:
+        return
+    names = {item.strip().lower() for item in options[key] if ":" not in item}
+    coming = options.get("headers_add") or (options.get("headers") if options.get("headers_mode") == "add" else None)
+    # What is added under the name that goes is its new value, and may be there already.
+    kept = {header_line(item) for item in coming or ()}
+    by_name = [item for item in present if item.partition(":")[0].strip().lower() in names and item not in kept]
+    options[key] = [item for item in options[key] if ":" in item] + by_name
+
+
+def _keep_redacted_headers(options: Record, present: t.Sequence[str]) -> None:
+    """Results show a header as its name and a marker. Fed back, that means the value that it has."""
+    for key in ("headers", "headers_add", "headers_remove"):
+        if options.get(key) is not None:
+            # Several headers may have one name, so each of them stands for one marker, in their order.
+            left = list(present)
+            options[key] = [_unredacted(item, left) for item in options[key]]
+
+
+def _unredacted(header: str, left: list[str]) -> str:
+    name, _colon, value = header.partition(":")
+    if value.strip() != MARKER:
+        return header
+    for held in left:
+        if held.partition(":")[0].strip().lower() == name.strip().lower():
+            left.remove(held)
+            return held
+    raise OptionError(
+        f"headers: {name.strip()} has the value {MARKER}, which stands for a secret that is not there.",
+        hint="Give the value.",
+    )
+
+
+def _carry_script_data(options: Record, present: t.Sequence[Record]) -> None:
+    """A script that Qualys does not give back is not compared: the other properties decide."""
+    held = {script["name"]: script for script in present}
+    for key in ("crawling_scripts", "crawling_scripts_add"):
+        if options.get(key) is not None:
+            options[key] = [_comparable_script(script, held.get(script["name"])) for script in options[key]]
+
+
+def _comparable_script(script: Record, held: Record | None) -> Record:
+    redacted = script.get("data") == MARKER
+    if held is None and redacted:
+        raise OptionError(
+            f"crawling_scripts: {script['name']!r} has the data {MARKER}, which stands for a script that is not there.",
+            hint="Give the script.",
+        )
+    if held is None:
+        return script
+    if script.get("data") is None or redacted:
+        return script | {"data": held["data"]}
+    unchanged = {**script, "data": None} == {**held, "data": None}
+    return held if held["data"] is None and unchanged else script

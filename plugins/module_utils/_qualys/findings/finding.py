@@ -1,0 +1,291 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Life of findings: ignored, activated, severity edited or restored, retested (sheet section 6.3).
+
+This module is private to the collection and may change at any time.
+
+Every call names one finding in its path, side by side with others. Qualys also takes filters for a whole set, but how
+it reads them beside data is only inferred, a misread one would ignore findings that nobody asked for, its refusal says
+nothing about the single finding, and a lost answer would leave the whole set in doubt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..._base.errors import NotFound, OptionError, PartialFailure, PerimeterError, TransportError
+from ..._reconcile.apply import each, every
+from ..._reconcile.settle import settle
+from ..._records.result import Result
+from ..api.client import QualysClient
+from ..api.shapes import Raw, text
+from ..api.targets import check_ceiling, check_selection, look_up, read_filtered, read_ids
+from .finding_change import INFORMATION, Step, Wish, wish_of
+from .finding_fields import RESOURCE
+from .normalise import FindingNormaliser
+from .retest import Retest, Wait, look, start
+
+Options = t.Mapping[str, t.Any]
+
+_CEILING = "max_changes"
+_RETEST = "retest"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_QUOTED = 10
+"""How many ids a message names."""
+
+
+@dataclasses.dataclass
+class Item:
+    """One finding, what is to be done to it, and what was.
+
+    Attributes:
+        raw: as it was read before; then as it is, or in check mode will be.
+        steps: what has to be sent.
+        before: how its retest stood, when one is asked for.
+        done: the operations that were carried out.
+        retest: how its retest stands.
+        error: why it failed.
+    """
+
+    raw: Raw
+    steps: list[Step]
+    before: Retest | None = None
+    done: list[str] = dataclasses.field(default_factory=list)
+    retest: Retest | None = None
+    error: PerimeterError | None = None
+
+    @property
+    def id(self) -> int:
+        """Number of the finding."""
+        return int(self.raw["id"])
+
+    @property
+    def starts_retest(self) -> bool:
+        """Whether a retest has to be started; one that runs is adopted."""
+        return self.before is not None and not self.before.running
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything has to be sent."""
+        return bool(self.steps) or self.starts_retest
+
+
+def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of ``qualys_was_finding``.
+
+    Raises:
+        PerimeterError: any of the collection's errors.
+    """
+    wish = wish_of(params)
+    wait = _wait_of(params)
+    check_selection(params, _CEILING)
+    items = [Item(raw, wish.steps(raw)) for raw in _read(client, params)]
+    _refuse_information(items, wish)
+    if wish.retest:
+        standing = every(items, lambda item: look(client, item.id), workers=client.workers)
+        for item, before in zip(items, standing, strict=True):
+            item.before = item.retest = before
+    check_ceiling(sum(item.changes for item in items), params, _CEILING, "findings")
+    if check_mode:
+        _predict(items)
+        return _result(items, [])
+    each(items, lambda item: _carry_out(client, wish, item), workers=client.workers)
+    if wish.retest:
+        _await_retests(client, wait, items)
+    return _result(items, _read_back(client, wish, items))
+
+
+def _wait_of(params: Options) -> Wait:
+    timeout, interval = float(params["wait_timeout"]), float(params["poll_interval"])
+    if timeout < 0:
+        raise OptionError(f"wait_timeout: {timeout:g} is not a number of seconds.", hint="Give 0 to not wait at all.")
+    if interval <= 0:
+        raise OptionError(f"poll_interval: {interval:g} is not a pause.", hint="Give more than 0 seconds.")
+    return Wait(timeout, interval)
+
+
+# Which findings
+
+
+def _read(client: QualysClient, params: Options) -> list[Raw]:
+    if params.get("filters"):
+        return read_filtered(client, RESOURCE, params, "findings")
+    written = list(dict.fromkeys(str(word).strip().lower() for word in params["ids"]))
+    wrong = [word for word in written if not (word.isascii() and word.isdigit()) and not _UUID.fullmatch(word)]
+    if wrong:
+        raise OptionError(
+            f"ids: {', '.join(map(repr, wrong[:_QUOTED]))} is not an id of a finding.",
+            hint="Give numbers, or unique ids such as 1234fef2-abcd-12fe-1234-123456789012.",
+        )
+    numbers = [int(word) for word in written if word.isdigit()]
+    uniques = [word for word in written if not word.isdigit()]
+    found = read_ids(client, RESOURCE, numbers, "finding") if numbers else []
+    found += every(uniques, lambda word: _by_unique_id(client, word), workers=client.workers)
+    return list({int(raw["id"]): raw for raw in found}.values())
+
+
+def _by_unique_id(client: QualysClient, unique_id: str) -> Raw:
+    criteria = [{"field": "uniqueId", "operator": "EQUALS", "value": unique_id}]
+    for raw in client.page(RESOURCE, criteria, limit=2).records:
+        if (text(raw.get("uniqueId")) or "").lower() == unique_id:
+            return raw
+    raise NotFound(
+        f"ids: Qualys has no finding {unique_id}.",
+        hint="Nothing was changed. Remove it from ids; or these credentials may not see it.",
+    )
+
+
+def _refuse_information(items: t.Sequence[Item], wish: Wish) -> None:
+    """Information that was gathered has no state and cannot be tested again; Qualys would refuse it one by one."""
+    wanted = "retested" if wish.retest else "ignored" if wish.ignored else None
+    ids = [str(item.id) for item in items if item.raw.get("type") == INFORMATION]
+    if wanted and ids:
+        raise OptionError(
+            f"Information-gathered findings cannot be {wanted}: {', '.join(ids[:_QUOTED])}"
+            f"{', …' if len(ids) > _QUOTED else ''}.",
+            hint="Nothing was changed. Leave them out, in filters with {field: type, value: [VULNERABILITY, "
+            "SENSITIVE_CONTENT]}.",
+        )
+
+
+# Carrying out
+
+
+def _carry_out(client: QualysClient, wish: Wish, item: Item) -> None:
+    """Send what has to be sent for one finding; the first failure ends its turn."""
+    try:
+        for step in item.steps:
+            _send(client, wish, item, step)
+            item.done.append(step.operation)
+        if item.before is not None and item.starts_retest and start(client, item.id, item.before):
+            item.done.append(_RETEST)
+    except PerimeterError as error:
+        item.error = error
+
+
+def _send(client: QualysClient, wish: Wish, item: Item, step: Step) -> None:
+    data = None if step.data is None else {"Finding": step.data}
+    try:
+        client.write(step.operation, RESOURCE, data, item.id)
+    except TransportError as error:
+        if not error.sent:
+            raise
+        what = f"{step.operation} of finding {item.id}"
+        settle(what, lambda: _if_visible(client, wish, item.id, step), error, sleep=client.http.wait)
+
+
+def _if_visible(client: QualysClient, wish: Wish, finding_id: int, step: Step) -> bool | None:
+    raw = look_up(client, RESOURCE, [finding_id]).get(finding_id)
+    return True if raw is not None and not _lacks(wish, raw, step.operation) else None
+
+
+def _lacks(wish: Wish, raw: Raw, operation: str) -> bool:
+    return any(step.operation == operation for step in wish.steps(raw))
+
+
+def _await_retests(client: QualysClient, wait: Wait, items: t.Sequence[Item]) -> None:
+    awaited = {item.id: item for item in items if item.error is None}
+    started = {item.id: item.before for item in awaited.values() if item.before is not None}
+    for finding_id, ended in wait.until_ended(client, started).items():
+        awaited[finding_id].retest, awaited[finding_id].error = ended.retest, ended.error
+
+
+def _read_back(client: QualysClient, wish: Wish, items: t.Sequence[Item]) -> list[str]:
+    """The findings as they are now: the answer to a write holds only ids. Returns what the user should know."""
+    touched = [item for item in items if item.done or item.retest is not None]
+    warnings: list[str] = []
+    try:
+        present = look_up(client, RESOURCE, [item.id for item in touched])
+    except PerimeterError as error:
+        # What was done must be told, also when nothing can be read any more.
+        for item in touched:
+            item.raw = _predicted(item)
+        return [f"The findings could not be read again, and are shown as they should be: {error}"]
+    for item in touched:
+        raw = present.get(item.id)
+        if raw is None:
+            warnings.append(f"Finding {item.id} vanished after it was changed.")
+            continue
+        item.raw = raw
+        hidden = [step.operation for step in item.steps if step.operation in item.done]
+        hidden = [operation for operation in hidden if _lacks(wish, raw, operation)]
+        if hidden:
+            warnings.append(f"Qualys accepted {', '.join(hidden)} of finding {item.id}, but does not show it.")
+    return warnings
+
+
+def _predict(items: t.Sequence[Item]) -> None:
+    for item in items:
+        item.done += [step.operation for step in item.steps]
+        item.raw = _predicted(item)
+        if item.starts_retest:
+            item.done.append(_RETEST)
+
+
+def _predicted(item: Item) -> Raw:
+    """The finding as it is after the steps that were carried out."""
+    raw = item.raw
+    for step in item.steps:
+        if step.operation in item.done:
+            raw = step.predict(raw)
+    return raw
+
+
+# Result
+
+
+def _result(items: t.Sequence[Item], warnings: list[str]) -> Result:
+    normaliser = FindingNormaliser()
+    findings: list[dict[str, t.Any]] = []
+    for item in items:
+        shown = {**normaliser.finding(item.raw)}
+        shown["retest"] = None if item.retest is None else item.retest.shown()
+        findings.append(shown)
+    return Result(
+        changed=any(item.done for item in items),
+        values={"findings": findings, "results": [_item_result(item) for item in items]},
+        diff=[_diff(item) for item in items if item.done],
+        warnings=warnings,
+        error=_failure(items),
+    )
+
+
+def _item_result(item: Item) -> dict[str, t.Any]:
+    result: dict[str, t.Any] = {
+        "id": str(item.id),
+        "unique_id": text(item.raw.get("uniqueId")),
+        "changed": bool(item.done),
+        "failed": item.error is not None,
+        "actions": list(item.done),
+    }
+    if item.error is not None:
+        result |= {"msg": str(item.error), "error": item.error.to_dict()}
+    return result
+
+
+def _diff(item: Item) -> dict[str, t.Any]:
+    header = f"finding {item.id} ({text(item.raw.get('name'))})"
+    before: dict[str, t.Any] = {}
+    after: dict[str, t.Any] = {}
+    for step in item.steps:
+        if step.operation in item.done:
+            before |= step.before
+            after |= step.after
+    if _RETEST in item.done and item.before is not None:
+        before |= {"retest": item.before.status}
+        after |= {"retest": "UNDER_RETEST"}
+    return {"before": before, "after": after, "before_header": header, "after_header": header}
+
+
+def _failure(items: t.Sequence[Item]) -> PerimeterError | None:
+    failed = [item for item in items if item.error is not None]
+    if not failed:
+        return None
+    error = t.cast(PerimeterError, failed[0].error)
+    return PartialFailure(
+        f"{len(failed)} of {len(items)} findings failed; the first is {failed[0].id}: {error.message}",
+        hint="results has one entry for each; the others were carried out.",
+        code=error.code,
+    )

@@ -1,0 +1,165 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The field table of findings: vendor name, our name, how it is read, and where it appears (sheet section 6.3).
+
+This module is private to the collection and may change at any time.
+
+It drives parsing, the documentation of ``qualys_was_finding_info`` and the tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from urllib.parse import unquote
+
+from ..._records.times import canonical_time
+from ..api.shapes import Raw, decimal, items, number, text, truth
+
+SUMMARY, VERBOSE, GET = "summary", "verbose", "full"
+"""The reads, cheapest first: search, verbose search, get. Each holds what the ones before it hold."""
+
+RESOURCE = "finding"
+PAGE_SIZES = {SUMMARY: 1000, VERBOSE: 300, GET: 50}
+"""Records a page. Verbose findings have 3 kB and more each, so that a page stays near a megabyte; full ones are fetched
+one by one, so that small pages spread them over the connections."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One field.
+
+    Attributes:
+        ours: key in the Finding; None when several vendor fields make up one of ours, see ``normalise``.
+        read: converts the vendor's value; None when ``normalise`` handles it.
+        appears: the cheapest read that has it.
+        always: False when information-gathered findings, or some others, lack it.
+    """
+
+    ours: str | None
+    read: t.Callable[[t.Any], t.Any] | None
+    appears: str
+    always: bool = True
+
+
+def identifier(value: t.Any) -> str | None:
+    """An id as text: some are numbers, some are UUIDs, and none is calculated with."""
+    return None if value is None else str(value)
+
+
+def moment(value: t.Any) -> str | None:
+    """A date in canonical form."""
+    return canonical_time(text(value))
+
+
+def parameter(value: t.Any) -> str | None:
+    """The parameter's name, which arrives URL-encoded."""
+    name = text(value)
+    return unquote(name) if name else name
+
+
+def numbers(collection: t.Any) -> list[int]:
+    """A list of bare numbers."""
+    return [found for item in items(collection) if (found := number(item)) is not None]
+
+
+def categories(collection: t.Any) -> list[dict[str, t.Any]]:
+    """OWASP or WASC entries: code, name, url."""
+    return [
+        {"code": number(item.get("code")), "name": text(item.get("name")), "url": text(item.get("url"))}
+        for item in items(collection)
+        if isinstance(item, dict)
+    ]
+
+
+def ssl_data(value: t.Any) -> Raw | None:
+    """The TLS scan result, with its list wrappers removed."""
+    return _plain(value) if isinstance(value, dict) else None
+
+
+def _plain(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        if "list" in value and set(value) <= {"count", "list"}:
+            return [_plain(item) for item in items(value)]
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+FIELDS: dict[str, Entry] = {
+    "id": Entry("id", identifier, SUMMARY),
+    "uniqueId": Entry("unique_id", text, SUMMARY),
+    "qid": Entry("rule_id", identifier, SUMMARY),
+    "detectionScore": Entry("detection_score", number, SUMMARY, always=False),
+    "name": Entry("title", text, SUMMARY, always=False),
+    "type": Entry("kind", None, SUMMARY),
+    "potential": Entry("potential", truth, SUMMARY),
+    "findingType": Entry("finding_type", text, SUMMARY),
+    "group": Entry("group", text, VERBOSE, always=False),
+    "cwe": Entry("cwe", numbers, VERBOSE, always=False),
+    "owasp": Entry("owasp", categories, VERBOSE, always=False),
+    "wasc": Entry("wasc", categories, VERBOSE, always=False),
+    "param": Entry("parameter", parameter, SUMMARY, always=False),
+    "function": Entry(None, None, VERBOSE, always=False),
+    "content": Entry(None, None, VERBOSE, always=False),
+    "resultList": Entry("evidence", None, VERBOSE, always=False),
+    "severity": Entry("severity", None, SUMMARY),
+    "originalSeverity": Entry("original_severity", identifier, SUMMARY, always=False),
+    "severityComment": Entry(None, None, SUMMARY, always=False),
+    "editedSeverityUser": Entry(None, None, SUMMARY, always=False),
+    "editedSeverityDate": Entry(None, None, SUMMARY, always=False),
+    "url": Entry("url", text, SUMMARY, always=False),
+    "status": Entry("status", None, SUMMARY, always=False),
+    "firstDetectedDate": Entry("first_seen", moment, SUMMARY),
+    "lastDetectedDate": Entry("last_seen", moment, SUMMARY),
+    "lastTestedDate": Entry("last_tested", moment, SUMMARY),
+    "fixedDate": Entry("fixed_at", moment, SUMMARY, always=False),
+    "updatedDate": Entry(None, None, SUMMARY, always=False),
+    "timesDetected": Entry("times_seen", number, SUMMARY, always=False),
+    "webApp": Entry("asset", None, SUMMARY),
+    "isIgnored": Entry("ignored", None, SUMMARY, always=False),
+    "ignoredReason": Entry(None, None, SUMMARY, always=False),
+    "ignoredBy": Entry(None, None, SUMMARY, always=False),
+    "ignoredDate": Entry(None, None, SUMMARY, always=False),
+    "ignoredComment": Entry(None, None, SUMMARY, always=False),
+    "reactivateIn": Entry(None, None, SUMMARY, always=False),
+    "reactivateDate": Entry(None, None, SUMMARY, always=False),
+    "externalRef": Entry("external_ref", text, SUMMARY, always=False),
+    "patch": Entry("patch", identifier, SUMMARY, always=False),
+    "cvssV3": Entry(None, None, VERBOSE, always=False),
+    "history": Entry(None, None, VERBOSE, always=False),
+    "sslData": Entry("ssl", ssl_data, GET, always=False),
+    "retest": Entry(None, None, GET, always=False),
+}
+"""Fields with no name of ours are kept by ``include_raw`` only, or feed one of the composed fields."""
+
+DIRECT: dict[str, tuple[str, t.Callable[[t.Any], t.Any]]] = {
+    vendor: (entry.ours, entry.read) for vendor, entry in FIELDS.items() if entry.ours and entry.read
+}
+"""The fields that are copied one to one."""
+
+KINDS = {
+    "VULNERABILITY": "vulnerability",
+    "SENSITIVE_CONTENT": "sensitive_content",
+    "INFORMATION_GATHERED": "information",
+}
+SEVERITY_LEVELS = {"5": "critical", "4": "high", "3": "medium", "2": "low", "1": "info"}
+STATUS_WORDS = {
+    "NEW": "new",
+    "ACTIVE": "open",
+    "REOPENED": "reopened",
+    "FIXED": "fixed",
+    "PROTECTED": "protected",
+    "RETESTING": "retesting",
+}
+
+
+def cvss_score(value: t.Any) -> float | None:
+    """The CVSS 3 base score."""
+    return decimal(value.get("base")) if isinstance(value, dict) else None
+
+
+def cvss_vector(value: t.Any) -> str | None:
+    """The attack vector, which is all that Qualys gives of the vector: a word such as Network."""
+    return text(value.get("attackVector")) if isinstance(value, dict) else None

@@ -1,0 +1,204 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Qualys' findings to :class:`Finding` (sheet section 6.3).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ..._reconcile.redact import MARKER
+from ..._reconcile.sensitive import redact_text
+from ..._records.fingerprint import fingerprint
+from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored
+from ..._records.times import canonical_time
+from ..api.shapes import Raw, decoded, items, text, truth, user_name
+from .finding_fields import DIRECT, KINDS, SEVERITY_LEVELS, STATUS_WORDS, cvss_score, cvss_vector
+
+SOURCE = "qualys"
+
+_BLANK: dict[str, t.Any] = {
+    "record": "finding",
+    "schema": SCHEMA,
+    "source": SOURCE,
+    "id": "",
+    "unique_id": None,
+    "rule_id": None,
+    "title": None,
+    "kind": "unknown",
+    "severity": "unknown",
+    "severity_native": None,
+    "original_severity": None,
+    "cvss_score": None,
+    "cvss_vector": None,
+    "detection_score": None,
+    "status": "unknown",
+    "ignored": None,
+    "asset": None,
+    "url": None,
+    "method": None,
+    "parameter": None,
+    "first_seen": None,
+    "last_seen": None,
+    "last_tested": None,
+    "fixed_at": None,
+    "times_seen": None,
+    "group": None,
+    "finding_type": None,
+    "potential": None,
+    "external_ref": None,
+    "patch": None,
+    "ssl": None,
+    "fingerprint": "",
+}
+
+
+class FindingNormaliser:
+    """Turns the vendor's findings into ours. One for each thread: it counts what it does not know.
+
+    Args:
+        keep_sensitive: keep cookies, credentials and matched personal data in the evidence.
+        include_raw: add the vendor's object, as it came, as ``raw``.
+        raw_as: how ``raw`` is stored; :func:`json.dumps` for a file, so that query engines agree on one schema.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep_sensitive: bool = False,
+        include_raw: bool = False,
+        raw_as: t.Callable[[Raw], t.Any] = dict,
+    ) -> None:
+        self._keep = keep_sensitive
+        self._include_raw = include_raw
+        self._raw_as = raw_as
+        self.unknown: collections.Counter[str] = collections.Counter()
+        self._assets: dict[t.Any, tuple[t.Any, Asset]] = {}
+
+    def finding(self, raw: Raw) -> Finding:
+        """One finding. Never fails on a value: what is not understood is None or ``unknown``, and counted."""
+        record = _BLANK | {"cwe": [], "owasp": [], "wasc": [], "evidence": []}
+        for vendor, value in raw.items():
+            direct = DIRECT.get(vendor)
+            if direct is not None:
+                record[direct[0]] = direct[1](value)
+        self._classify(record, raw)
+        record["ignored"] = _ignored(raw)
+        record["asset"] = self._asset(raw.get("webApp"))
+        record["cvss_score"] = cvss_score(raw.get("cvssV3"))
+        record["cvss_vector"] = cvss_vector(raw.get("cvssV3"))
+        self._add_evidence(record, raw)
+        # Imported findings have no rule: their title tells them apart.
+        extra = record["title"] if record["rule_id"] in (None, "0") else None
+        record["fingerprint"] = fingerprint(
+            SOURCE,
+            record["asset"]["id"],
+            record["rule_id"],
+            record["url"],
+            None,  # the method comes with the evidence, which a summary lacks and whose order may change
+            record["parameter"],
+            extra,
+        )
+        if not self._keep:
+            # Most often the evidence has the same one, and what was found of it is remembered.
+            record["url"] = redact_text(record["url"])
+        if self._include_raw:
+            record["raw"] = self._raw_as(raw)
+        return t.cast(Finding, record)
+
+    def _classify(self, record: dict[str, t.Any], raw: Raw) -> None:
+        record["kind"] = self._known("type", raw.get("type"), KINDS)
+        native = text(raw.get("severity"))
+        record["severity_native"] = native
+        record["severity"] = self._known("severity", native, SEVERITY_LEVELS)
+        if record["original_severity"] is not None:
+            # In our words too: what goes by severities, such as a gate, must not know Qualys' numbers.
+            before = self._known("originalSeverity", record["original_severity"], SEVERITY_LEVELS)
+            record["details"] = {"original_severity": before}
+        status = raw.get("status")
+        # Information-gathered findings have no status: they are simply there.
+        record["status"] = (
+            "open"
+            if status is None and record["kind"] == "information"
+            else self._known("status", status, STATUS_WORDS)
+        )
+
+    def _known(self, field: str, value: t.Any, table: dict[str, str]) -> str:
+        word = table.get(value) if isinstance(value, str) else None
+        if word is None:
+            # A vendor's new word must not fill the counter with garbage, so it is cut to a name's length.
+            self.unknown[f"{field}={str(value)[:40]}"] += 1
+            return "unknown"
+        return word
+
+    def _asset(self, web_app: t.Any) -> Asset:
+        """As :func:`_asset`, made once for an application: thousands of findings name the same one."""
+        key = web_app.get("id") if isinstance(web_app, dict) else None
+        if not isinstance(key, (int, str)):
+            return _asset(web_app)
+        known = self._assets.get(key)
+        if known is None or known[0] != web_app:
+            known = self._assets[key] = (web_app, _asset(web_app))
+        return known[1]
+
+    def _add_evidence(self, record: dict[str, t.Any], raw: Raw) -> None:
+        hide_result = not self._keep and record["kind"] == "sensitive_content"
+        evidence = [
+            self._evidence(result, payload, hide_result)
+            for result in items(raw.get("resultList"))
+            if isinstance(result, dict)
+            for payload in items(result.get("payloads"))
+            if isinstance(payload, dict)
+        ]
+        record["evidence"] = evidence
+        if evidence:
+            record["method"] = evidence[0]["method"]
+
+    def _evidence(self, result: Raw, payload: Raw, hide_result: bool) -> Evidence:
+        request = payload.get("request")
+        request = request if isinstance(request, dict) else {}
+        clean = _as_is if self._keep else redact_text
+        response = text(payload.get("response"))
+        matched = text(payload.get("payloadResult"))
+        return {
+            "payload": clean(text(payload.get("payload"))),
+            "method": text(request.get("method")),
+            "url": clean(text(request.get("link"))),
+            "headers": clean(decoded(request.get("headers"))),
+            "body": clean(decoded(request.get("body"))),
+            # What the scanner matched is the personal data itself, and it stands somewhere in the response.
+            "response": MARKER if hide_result and response else clean(response),
+            "result": MARKER if hide_result and matched else clean(matched),
+            "authenticated": truth(result.get("authentication")),
+        }
+
+
+def _as_is(value: str | None) -> str | None:
+    return value
+
+
+def _asset(web_app: t.Any) -> Asset:
+    if not isinstance(web_app, dict):
+        return {"id": None, "name": None, "url": None, "tags": []}
+    tags = (text(tag.get("name")) for tag in items(web_app.get("tags")) if isinstance(tag, dict))
+    return {
+        "id": text(web_app.get("id")),
+        "name": text(web_app.get("name")),
+        "url": text(web_app.get("url")),
+        "tags": sorted(name for name in tags if name),
+    }
+
+
+def _ignored(raw: Raw) -> Ignored | None:
+    if not truth(raw.get("isIgnored")):
+        return None
+    return {
+        "reason": text(raw.get("ignoredReason")),
+        "by": user_name(raw.get("ignoredBy")),
+        "at": canonical_time(text(raw.get("ignoredDate"))),
+        "until": canonical_time(text(raw.get("reactivateDate"))),
+        "comment": text(raw.get("ignoredComment")),
+    }

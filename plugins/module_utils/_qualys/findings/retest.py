@@ -1,0 +1,183 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Retests of findings: started once, adopted when one runs already, waited for on one clock (sheet section 6.3).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ..._base.errors import BadResponse, PerimeterError, TransportError, VendorError
+from ..._reconcile.apply import Outcome, each
+from ..._reconcile.settle import settle
+from ..._records.times import canonical_time
+from ..api.client import QualysClient
+from ..api.shapes import Raw, text
+from .finding_fields import RESOURCE
+
+RUNNING = ("UNDER_RETEST", "CANCELING")
+_WORDS = ("NO_RETEST", "UNDER_RETEST", "RETESTED", "CANCELING", "CANCELED")
+
+
+@dataclasses.dataclass(frozen=True)
+class Retest:
+    """What Qualys says about the retest of one finding.
+
+    Attributes:
+        status: one of NO_RETEST, UNDER_RETEST, RETESTED, CANCELING, CANCELED; anything else as it came.
+        at: when the finding was retested last, UTC.
+        finding_status: what came of it, in Qualys' words.
+        reason: why it ended as it did, in Qualys' words.
+    """
+
+    status: str
+    at: str | None = None
+    finding_status: str | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, raw: Raw) -> Retest:
+        """From Qualys' ``retest``."""
+        return cls(
+            text(raw.get("retestStatus")) or "NO_RETEST",
+            canonical_time(text(raw.get("retestedDate"))),
+            text(raw.get("findingStatus")),
+            text(raw.get("reason")),
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in RUNNING
+
+    def ended_since(self, before: Retest) -> bool:
+        """Whether a retest has ended since: Qualys may still tell of the last one for a while."""
+        return not self.running and self.status != "NO_RETEST" and (before.running or self != before)
+
+    def shown(self) -> dict[str, str | None]:
+        """As it is returned."""
+        status = self.status.lower() if self.status in _WORDS else "unknown"
+        return {
+            "status": status,
+            "at": self.at,
+            "finding_status": self.finding_status,
+            "reason": self.reason,
+        }
+
+
+def look(client: QualysClient, finding_id: int) -> Retest:
+    """How the retest of a finding stands. A read, though Qualys wants a POST for it.
+
+    Raises:
+        BadResponse: the answer is not about the finding.
+    """
+    records = client.ask("POST", "retestStatus", RESOURCE, finding_id)
+    if not records:
+        raise BadResponse(
+            f"Qualys answered the question for the retest of finding {finding_id} with nothing.",
+            hint="Run again; if it persists, it is a fault of the platform.",
+        )
+    state = records[0].get("retest")
+    return Retest.of(state if isinstance(state, dict) else {})
+
+
+def start(client: QualysClient, finding_id: int, before: Retest) -> bool:
+    """Start a retest. Returns False when somebody else's was under way by then, which is adopted.
+
+    Raises:
+        AmbiguousWrite: the connection failed, and no retest became visible.
+        VendorError: Qualys refused.
+    """
+
+    def seen() -> bool | None:
+        now = look(client, finding_id)
+        return True if now.running or now.ended_since(before) else None
+
+    try:
+        client.write("retest", RESOURCE, None, finding_id)
+    except TransportError as error:
+        if not error.sent:
+            raise
+        return settle(f"retest of finding {finding_id}", seen, error, sleep=client.http.wait)
+    except VendorError:
+        if look(client, finding_id).running:
+            return False
+        raise
+    return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """Where a retest stands, and why it counts as failed: canceled, not ended in time, not to be seen."""
+
+    retest: Retest
+    error: PerimeterError | None = None
+    over: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Wait:
+    """One clock for all retests of a task.
+
+    Attributes:
+        timeout: seconds to wait in all; 0 looks once.
+        interval: seconds between looks.
+        clock, sleep: for tests.
+    """
+
+    timeout: float
+    interval: float
+    clock: t.Callable[[], float] = time.monotonic
+    sleep: t.Callable[[float], object] = time.sleep
+
+    def until_ended(self, client: QualysClient, started: t.Mapping[int, Retest]) -> dict[int, Ended]:
+        """How each retest ended, or where it stands when the time is over.
+
+        Args:
+            client: the account.
+            started: finding id to how its retest stood before.
+        """
+        found = {finding_id: Ended(before) for finding_id, before in started.items()}
+        pending = list(started)
+        deadline = self.clock() + self.timeout
+        while pending:
+            left = deadline - self.clock()
+            if left > 0:
+                self.sleep(min(self.interval, left))
+            outcomes = each(pending, lambda finding_id: look(client, finding_id), workers=client.workers)
+            for finding_id, outcome in zip(pending, outcomes, strict=True):
+                found[finding_id] = _ended(finding_id, started[finding_id], found[finding_id], outcome)
+            pending = [finding_id for finding_id in pending if not found[finding_id].over]
+            if self.clock() >= deadline:
+                break
+        # Who does not want to wait is not told that it took too long.
+        for finding_id in pending if self.timeout else ():
+            found[finding_id] = Ended(found[finding_id].retest, self._late(finding_id))
+        return found
+
+    def _late(self, finding_id: int) -> PerimeterError:
+        return VendorError(
+            f"The retest of finding {finding_id} did not end within {self.timeout:g} seconds.",
+            hint="It goes on at Qualys. Run again to wait for it, or raise wait_timeout.",
+            code="UNDER_RETEST",
+        )
+
+
+def _ended(finding_id: int, before: Retest, last: Ended, outcome: Outcome[Retest]) -> Ended:
+    if outcome.value is None:
+        return Ended(last.retest, outcome.error, over=True)
+    now = outcome.value
+    if not now.ended_since(before):
+        return Ended(now)
+    return Ended(now, _canceled(finding_id, now) if now.status == "CANCELED" else None, over=True)
+
+
+def _canceled(finding_id: int, found: Retest) -> PerimeterError:
+    why = f": {found.reason}" if found.reason else ""
+    return VendorError(
+        f"The retest of finding {finding_id} was canceled{why}.", hint="Run again to start another.", code="CANCELED"
+    )

@@ -1,0 +1,129 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the knowledge base said, kept under ``state_dir``.
+
+This module is private to the collection and may change at any time.
+
+One file holds a hundred neighbouring QIDs and is replaced as a whole, so that a reader never sees half of one. Two
+writers at once may each undo what the other added; what is lost that way is asked for again. A file that cannot be
+understood counts as empty and is written anew: nothing here is worth failing for.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import pathlib
+import typing as t
+
+from ..._base.errors import StateError
+from ..._base.files import PRIVATE, reason, replace_file
+from ..._records.codec import dumps, loads
+from ..._records.times import parse_time, utc_text
+from ..._state.directory import state_directory
+
+Entry = dict[str, t.Any]
+
+FOLDER = "qualys_kb"
+SCHEMA = 1
+_NEIGHBOURS = 100
+UNKNOWN_AGE = dt.timedelta(days=1)
+"""How long "Qualys does not know this QID" is believed at most: tomorrow it may have been published."""
+
+_Kept = dict[str, t.Any]
+"""``fetched`` and ``entry``, the latter None for a QID that Qualys did not know."""
+
+
+class Cache:
+    """The kept entries of one subscription.
+
+    Args:
+        folder: where the files stand; None keeps nothing.
+        write: False in check mode.
+        now: the present, for tests.
+    """
+
+    def __init__(self, folder: pathlib.Path | None, *, write: bool = True, now: dt.datetime | None = None) -> None:
+        self._folder = folder
+        self._write = write
+        self._now = now or dt.datetime.now(dt.UTC)
+        self.warnings: list[str] = []
+
+    @classmethod
+    def open(cls, state_dir: str | None, environ: t.Mapping[str, str], account: str, *, write: bool) -> Cache:
+        """The cache of an account under ``state_dir``. One that cannot be used is done without, with a warning."""
+        try:
+            return cls(state_directory(state_dir, environ) / FOLDER / account, write=write)
+        except StateError as error:
+            cache = cls(None, write=write)
+            cache.warnings.append(f"The knowledge base is not cached: {error}")
+            return cache
+
+    def read(self, qids: t.Iterable[int], max_age: dt.timedelta) -> dict[int, Entry | None]:
+        """The entries that are kept and fresh; None for a QID that Qualys did not know lately."""
+        found: dict[int, Entry | None] = {}
+        for shard, members in _by_shard(qids).items():
+            kept = self._load(shard)
+            for qid in members:
+                item = kept.get(str(qid))
+                if item is not None and self._fresh(item, max_age):
+                    found[qid] = item["entry"]
+        return found
+
+    def write(self, entries: t.Mapping[int, Entry | None]) -> None:
+        """Keep what was just fetched."""
+        if self._folder is None or not self._write or not entries:
+            return
+        fetched = utc_text(self._now.replace(microsecond=0))
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for shard, members in _by_shard(entries).items():
+                kept = self._load(shard) | {str(qid): {"fetched": fetched, "entry": entries[qid]} for qid in members}
+                with replace_file(self._path(self._folder, shard), mode=PRIVATE) as file:
+                    file.write(dumps({"schema": SCHEMA, "entries": kept}))
+        except OSError as error:
+            self.warnings.append(
+                f"The knowledge base is not cached: {self._folder} cannot be written: {reason(error)}."
+            )
+
+    def _path(self, folder: pathlib.Path, shard: int) -> pathlib.Path:
+        return folder / f"{shard}.json"
+
+    def _load(self, shard: int) -> dict[str, _Kept]:
+        if self._folder is None:
+            return {}
+        try:
+            document = loads(self._path(self._folder, shard).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            return {}
+        entries = document.get("entries")
+        if not isinstance(entries, dict):
+            return {}
+        return {qid: item for qid, item in entries.items() if _sound(qid, item)}
+
+    def _fresh(self, item: _Kept, max_age: dt.timedelta) -> bool:
+        age = self._now - parse_time(item["fetched"])
+        limit = max_age if item["entry"] is not None else min(max_age, UNKNOWN_AGE)
+        # A time in the future comes from a clock that was wrong, and says nothing about the age.
+        return dt.timedelta(0) <= age < limit
+
+
+def _by_shard(qids: t.Iterable[int]) -> dict[int, list[int]]:
+    shards: dict[int, list[int]] = collections.defaultdict(list)
+    for qid in qids:
+        shards[qid // _NEIGHBOURS].append(qid)
+    return shards
+
+
+def _sound(qid: str, item: t.Any) -> bool:
+    """Whether an entry of a file is one that :meth:`Cache.write` could have written."""
+    if not isinstance(item, dict) or "entry" not in item:
+        return False
+    entry = item["entry"]
+    try:
+        parse_time(item["fetched"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return entry is None or (isinstance(entry, dict) and str(entry.get("qid")) == qid)

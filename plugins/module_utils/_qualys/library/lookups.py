@@ -1,0 +1,161 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look-ups: option profiles and tags (sheet sections 6.6 and 6.10).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._records.query import Query
+from ..._records.result import Result
+from ..._records.times import canonical_time
+from ..api.client import MAX_PAGE, QualysClient
+from ..api.criteria import Criterion, build
+from ..api.listing import Listing, read_excerpt
+from ..api.shapes import Raw, items, number, text, truth, user_name
+
+Reader = t.Callable[[t.Any], t.Any]
+Options = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One field of a look-up.
+
+    Attributes:
+        ours: key in the result.
+        read: converts the vendor's value.
+        full: whether only the full reading has it.
+        empty: what stands when the vendor leaves it out.
+    """
+
+    ours: str
+    read: Reader
+    full: bool = False
+    empty: t.Any = None
+
+
+Table = dict[str, Entry]
+
+
+def references(collection: t.Any) -> list[dict[str, t.Any]]:
+    """Records that this one names: id and name."""
+    return [
+        {"id": number(item.get("id")), "name": text(item.get("name"))}
+        for item in items(collection)
+        if isinstance(item, dict)
+    ]
+
+
+def comments(collection: t.Any) -> list[str]:
+    """The contents of comments."""
+    return [text(item.get("contents")) or "" for item in items(collection) if isinstance(item, dict)]
+
+
+def reference(value: t.Any) -> dict[str, t.Any] | None:
+    """One record that this one names."""
+    if not isinstance(value, dict):
+        return None
+    return {"id": number(value.get("id")), "name": text(value.get("name"))}
+
+
+def sensitive_content(value: t.Any) -> dict[str, t.Any] | None:
+    """What the scanner searches pages for."""
+    if not isinstance(value, dict):
+        return None
+    return {
+        "credit_card_number": truth(value.get("creditCardNumber")),
+        "social_security_number": truth(value.get("socialSecurityNumber")),
+        "custom_contents": text(value.get("customContents")),
+    }
+
+
+def time_text(value: t.Any) -> str | None:
+    """A time, UTC."""
+    return canonical_time(text(value))
+
+
+OPTION_PROFILE: Table = {
+    "id": Entry("id", number),
+    "name": Entry("name", text),
+    "isDefault": Entry("is_default", truth),
+    "owner": Entry("owner", user_name),
+    "tags": Entry("tags", references, empty=()),
+    "formSubmission": Entry("form_submission", text, full=True),
+    "maxCrawlRequests": Entry("max_crawl_requests", number, full=True),
+    "timeoutErrorThreshold": Entry("timeout_error_threshold", number, full=True),
+    "unexpectedErrorThreshold": Entry("unexpected_error_threshold", number, full=True),
+    "performance": Entry("performance", text, full=True),
+    "bruteforceOption": Entry("bruteforce_option", text, full=True),
+    "ignoreBinaryFiles": Entry("ignore_binary_files", truth, full=True),
+    "sensitiveContent": Entry("sensitive_content", sensitive_content, full=True),
+    "parameterSet": Entry("parameter_set", reference, full=True),
+    "comments": Entry("comments", comments, full=True, empty=()),
+    "createdDate": Entry("created", time_text),
+    "createdBy": Entry("created_by", user_name),
+    "updatedDate": Entry("updated", time_text),
+    "updatedBy": Entry("updated_by", user_name),
+}
+
+TAG: Table = {
+    "id": Entry("id", number),
+    "name": Entry("name", text),
+    "parentTagId": Entry("parent_id", number),
+    "color": Entry("color", text),
+    "ruleType": Entry("rule_type", text),
+    "ruleText": Entry("rule_text", text),
+    "criticalityScore": Entry("criticality_score", number),
+    "description": Entry("description", text),
+    "children": Entry("children", references, empty=()),
+    "created": Entry("created", time_text),
+    "modified": Entry("updated", time_text),
+}
+
+
+def shown(table: Table, raw: Raw, *, full: bool) -> dict[str, t.Any]:
+    """A record in our names. What this reading does not hold is left out."""
+    record: dict[str, t.Any] = {}
+    for vendor, entry in table.items():
+        if full or not entry.full or vendor in raw:
+            empty = list(entry.empty) if isinstance(entry.empty, tuple) else entry.empty
+            record[entry.ours] = entry.read(raw[vendor]) if raw.get(vendor) is not None else empty
+    return record
+
+
+def _criteria(params: Options, resource: str) -> list[Criterion]:
+    criteria = build(params.get("filters"), resource, strict=params["filters_strict"])
+    if params.get("name") is not None:
+        criteria += build([{"field": "name", "operator": "EQUALS", "value": params["name"]}], resource)
+    return criteria
+
+
+def _read(params: Options, client: QualysClient, resource: str, table: Table, key: str) -> Result:
+    query = Query(params.get("query"))
+    if params.get("id") is not None:
+        raw = client.get(resource, params["id"])
+        records = [] if raw is None else [shown(table, raw, full=True)]
+        return Result(values={key: query(records), "total": len(records), "truncated": False})
+    full = params.get("detail") == "full"
+    listing = Listing(client, resource, _criteria(params, resource), MAX_PAGE)
+    excerpt = read_excerpt(listing, params.get("limit"), in_full=full)
+    # Whether Qualys' EQUALS minds upper and lower case is not documented, so it is compared here.
+    named = [raw for raw in excerpt.records if params.get("name") in (None, text(raw.get("name")))]
+    records = [shown(table, raw, full=full) for raw in named]
+    total = excerpt.total - (len(excerpt.records) - len(named))
+    return Result(
+        values={key: query(records), "total": total, "truncated": len(records) < total}, warnings=excerpt.warnings
+    )
+
+
+def run_option_profiles(params: Options, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of ``qualys_was_option_profile_info``. Reads only, so that check mode changes nothing."""
+    return _read(params, client, "optionprofile", OPTION_PROFILE, "option_profiles")
+
+
+def run_tags(params: Options, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of ``qualys_was_tag_info``. Reads only, so that check mode changes nothing."""
+    return _read(params, client, "tag", TAG, "tags")

@@ -1,0 +1,60 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors after a write with secrets: a message of the vendor may quote what was sent.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import typing as t
+
+from ..._base.errors import PerimeterError
+from ..._reconcile.redact import MARKER
+
+_SHORTEST = 4
+"""Characters of a word that is looked for. A shorter one is in every message, and tells nothing; unless it is all."""
+_CUT = "…"
+"""Ends a message that was cut, perhaps in the middle of a secret."""
+
+
+def withhold(error: BaseException | None, secrets: t.Iterable[str]) -> None:
+    """Take secrets out of an error, and out of those that led to it.
+
+    White space is not kept when a vendor's message is quoted, and a long one is cut, so each word of a secret counts.
+
+    Args:
+        error: the error, which is changed in place.
+        secrets: what was sent.
+    """
+    words = sorted(set(_words(secrets)), key=len, reverse=True)
+    if not words:
+        return
+    whole = re.compile("|".join(map(re.escape, words)))
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, PerimeterError):
+            error.message = _without(error.message, whole, words)
+            error.hint = _without(error.hint, whole, words)
+            error.args = (error.message,)
+        error = error.__cause__ or error.__context__
+
+
+def _words(secrets: t.Iterable[str]) -> t.Iterator[str]:
+    for secret in secrets:
+        for form in (secret, html.escape(secret), html.escape(secret, quote=False)):
+            words = form.split()
+            yield from (word for word in words if len(word) >= _SHORTEST or len(words) == 1)
+
+
+def _without(message: str, whole: re.Pattern[str], words: t.Sequence[str]) -> str:
+    found = whole.sub(MARKER, message)
+    head, cut, tail = found.rpartition(_CUT)
+    last = head.rpartition(" ")[2]
+    for size in range(len(last), _SHORTEST - 1, -1):
+        if cut and any(word.startswith(last[-size:]) for word in words):
+            return f"{head[:-size]}{MARKER}{cut}{tail}"
+    return found

@@ -1,0 +1,94 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deletion of scans: of one, and of all that a filter means (sheet section 6.4).
+
+This module is private to the collection and may change at any time.
+
+Only scans that have ended can be deleted. A filter is resolved by a complete search, and only ids are deleted.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._base.errors import OptionError, PartialFailure, PerimeterError, TransportError, VendorError
+from ..._reconcile.apply import each
+from ..._reconcile.settle import settle
+from ..._records.model import Scan
+from ..._records.result import Result
+from ..api.client import QualysClient
+from ..api.shapes import Raw, text
+from ..api.targets import check_ceiling, check_selection, read_filtered
+from .scan_fields import RESOURCE, RUNNING_WORDS, scan_record
+
+Written = t.Mapping[str, t.Any]
+
+CEILING = "max_deletes"
+
+
+def runs(raw: Raw) -> bool:
+    """Whether Qualys would refuse to delete it. A word that is not known here is for Qualys to judge."""
+    return (text(raw.get("status")) or "").strip().upper() in RUNNING_WORDS
+
+
+def send_delete(client: QualysClient, scan_id: int, sleep: t.Callable[[float], None]) -> None:
+    """Delete one scan; one that is gone already is no error.
+
+    Raises:
+        AmbiguousWrite: the connection failed, and the scan is still there.
+        PerimeterError: as Qualys answered.
+    """
+
+    def look() -> bool | None:
+        return True if client.get(RESOURCE, scan_id) is None else None
+
+    try:
+        client.write("delete", RESOURCE, None, scan_id)
+    except TransportError as error:
+        if not error.sent:
+            raise
+        settle(f"delete of scan {scan_id}", look, error, sleep=sleep)
+    except VendorError:
+        if look() is None:
+            raise
+
+
+def delete_filtered(
+    params: Written, client: QualysClient, sleep: t.Callable[[float], None], *, check_mode: bool
+) -> Result:
+    """Delete every scan that ``filters`` means, or none.
+
+    Raises:
+        OptionError: a filter is not allowed or has no ceiling, more scans match than may be deleted, or some of them
+            are still under way. Nothing was deleted then.
+        IncompleteRead: Qualys did not list them all.
+    """
+    check_selection(params, CEILING)
+    raws = read_filtered(client, RESOURCE, params, "scans")
+    check_ceiling(len(raws), params, CEILING, "scans")
+    running = [str(raw["id"]) for raw in raws if runs(raw)]
+    if running:
+        raise OptionError(
+            f"filters: {len(running)} of the {len(raws)} scans have not ended: {', '.join(running[:10])}.",
+            hint="Nothing was deleted. Cancel them, or add a filter on status: FINISHED, CANCELED, ERROR.",
+        )
+    scans, ids = [scan_record(raw) for raw in raws], [int(raw["id"]) for raw in raws]
+    if check_mode:
+        return _result(scans, [])
+    outcomes = each(ids, lambda key: send_delete(client, key, sleep), workers=client.workers)
+    pairs = list(zip(scans, outcomes, strict=True))
+    failed = [(scan, outcome.error) for scan, outcome in pairs if outcome.error is not None]
+    return _result([scan for scan, outcome in pairs if outcome.error is None], failed)
+
+
+def _result(deleted: list[Scan], failed: t.Sequence[tuple[Scan, PerimeterError]]) -> Result:
+    result = Result(changed=bool(deleted), values={"scan": None, "scans": deleted})
+    if failed:
+        scan, error = failed[0]
+        result.error = PartialFailure(
+            f"{len(failed)} of {len(deleted) + len(failed)} scans were not deleted; the first is {scan['id']}: "
+            f"{error.message}",
+            hint="scans has those that were.",
+            code=error.code,
+        )
+    return result

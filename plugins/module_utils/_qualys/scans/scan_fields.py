@@ -1,0 +1,218 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scans: the field table, what the vendor's words mean, and Qualys' scans to :class:`Scan` (sheet section 6.4).
+
+This module is private to the collection and may change at any time.
+
+A scan ends in two words: ``status`` says that it is over, ``summary.resultsStatus`` whether it saw anything. A finished
+scan without a live host has no findings and proves nothing, so only a known good pair counts as finished.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ..._records.model import SCHEMA, EndReason, Scan, ScanStatus
+from ..._records.times import canonical_time
+from ..api.shapes import Raw, number, text, user_name
+from ..findings.normalise import SOURCE
+
+RESOURCE = "wasscan"
+SUMMARY, FULL = "summary", "full"
+"""The reads, cheapest first: search, get."""
+
+KINDS = {"VULNERABILITY": "vulnerability", "DISCOVERY": "discovery"}
+
+RUNNING_WORDS = frozenset({"SUBMITTED", "RUNNING", "PROCESSING", "TO_BE_PROCESSED", "CANCELING"})
+GOOD_RESULTS = frozenset({"FINISHED", "SUCCESSFUL"})
+"""Which of the two a healthy scan has differs between tenants (sheet section 13, question 6)."""
+
+END_WORDS: dict[str, EndReason] = {
+    "FINISHED": "finished",
+    "SUCCESSFUL": "finished",
+    "NO_HOST_ALIVE": "no_host_alive",
+    "NO_WEB_SERVICE": "no_web_service",
+    "TIME_LIMIT_REACHED": "time_limit",
+    "TIME_LIMIT_EXCEEDED": "time_limit",
+    "CANCELED": "cancelled",
+    "CANCELED_WITH_RESULTS": "cancelled",
+    "SCAN_NOT_LAUNCHED": "not_launched",
+    "SCANNER_NOT_AVAILABLE": "scanner_not_available",
+    "SERVICE_ERROR": "service_error",
+    "ERROR": "error",
+    "SCAN_INTERNAL_ERROR": "error",
+    "SCAN_RESULTS_INVALID": "error",
+    "NOT_USED": "error",
+    "DELETED": "error",
+}
+"""Words of ``resultsStatus``, most of which also occur as ``status``, and what they say."""
+
+_SPELLINGS = {"CANCELLED": "CANCELED", "CANCELLING": "CANCELING", "CANCELLED_WITH_RESULTS": "CANCELED_WITH_RESULTS"}
+_NOT_LOGGED_IN = frozenset({"FAILED", "PARTIAL", "NOT_USED", "NONE"})
+"""What ``authStatus`` says when a scan that was given credentials has seen less than they open."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Where a scan stands.
+
+    Attributes:
+        status: our word for the vendor's status.
+        over: whether the vendor's status says that nothing more happens.
+        end_reason: how it ended; None as long as it has not, or the results are not there yet.
+        unknown: words that this version does not know, as ``field=WORD``.
+    """
+
+    status: ScanStatus
+    over: bool
+    end_reason: EndReason | None
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the scan allows a conclusion."""
+        return self.end_reason == "finished"
+
+
+def _word(value: t.Any) -> str | None:
+    word = (text(value) or "").strip().upper()
+    return _SPELLINGS.get(word, word) or None
+
+
+def standing(status: t.Any, results: t.Any, auth: t.Any, *, authenticated: bool) -> Standing:
+    """What the vendor's three words say.
+
+    Args:
+        status: ``status``.
+        results: ``summary.resultsStatus``.
+        auth: ``summary.authStatus``.
+        authenticated: whether the scan was given an authentication record.
+    """
+    state, outcome = _word(status), _word(results)
+    if state is None or state in RUNNING_WORDS:
+        return Standing("running" if state else "unknown", False, None)
+    if state not in END_WORDS:
+        # A new word may mean anything, so it ends nothing.
+        return Standing("unknown", False, None, (f"status={state[:40]}",))
+    if END_WORDS[state] != "finished":
+        reason = _worse(END_WORDS[state], outcome)
+        return Standing("cancelled" if reason == "cancelled" else "failed", True, reason)
+    return _finished(outcome, _word(auth), authenticated=authenticated)
+
+
+def _worse(reason: EndReason, outcome: str | None) -> EndReason:
+    """The more telling of two bad words; a good or an unknown second word changes nothing."""
+    refined = END_WORDS.get(outcome or "", "finished")
+    if refined == "finished" or (reason != "error" and (reason, refined) != ("cancelled", "time_limit")):
+        return reason
+    return refined
+
+
+def _finished(outcome: str | None, auth: str | None, *, authenticated: bool) -> Standing:
+    if outcome is None or outcome in RUNNING_WORDS:
+        # The scan is over, its results are not there yet.
+        return Standing("finished", True, None)
+    if outcome not in END_WORDS:
+        return Standing("finished", True, None, (f"results_status={outcome[:40]}",))
+    reason = END_WORDS[outcome]
+    if reason == "finished" and authenticated and auth in _NOT_LOGGED_IN:
+        reason = "authentication_failed"
+    return Standing("finished", True, reason)
+
+
+def part(raw: Raw, *path: str) -> t.Any:
+    """What stands at a path of nested objects; None where one is missing."""
+    value: t.Any = raw
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def has_credentials(raw: Raw) -> bool:
+    """Whether a scan was given an authentication record."""
+    return bool(part(raw, "target", "webAppAuthRecord"))
+
+
+def standing_of(raw: Raw, *, authenticated: bool | None = None) -> Standing:
+    """Where a scan stands, from any of Qualys' three answers about it.
+
+    Args:
+        raw: from get, search or status.
+        authenticated: as :func:`standing`; None to go by what the scan itself says.
+    """
+    return standing(
+        raw.get("status"),
+        part(raw, "summary", "resultsStatus"),
+        part(raw, "summary", "authStatus"),
+        authenticated=has_credentials(raw) if authenticated is None else authenticated,
+    )
+
+
+def _named(value: t.Any) -> str | None:
+    return (text(value.get("name")) or text(value.get("id"))) if isinstance(value, dict) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One field: where it stands at Qualys, our name, how it is read, and the cheapest read that has it."""
+
+    path: tuple[str, ...]
+    ours: str
+    read: t.Callable[[t.Any], t.Any]
+    appears: str = SUMMARY
+
+
+FIELDS: tuple[Entry, ...] = (
+    Entry(("id",), "id", text),
+    Entry(("name",), "name", text),
+    Entry(("reference",), "reference", text),
+    Entry(("type",), "kind", lambda value: KINDS.get(_word(value) or "", "unknown")),
+    Entry(("mode",), "mode", text),
+    Entry(("profile",), "profile", _named),
+    Entry(("launchedDate",), "time", lambda value: canonical_time(text(value))),
+    Entry(("endScanDate",), "ended", lambda value: canonical_time(text(value)), FULL),
+    Entry(("scanDuration",), "duration", number, FULL),
+    Entry(("status",), "status_native", text),
+    Entry(("summary", "resultsStatus"), "results_status", text),
+    Entry(("summary", "authStatus"), "auth_status", text),
+    Entry(("summary", "linksCrawled"), "links_crawled", number, FULL),
+    Entry(("summary", "nbRequests"), "requests_sent", number, FULL),
+    Entry(("launchedBy",), "launched_by", user_name),
+)
+"""The fields that are copied one to one; ``asset``, ``status`` and ``end_reason`` follow from several."""
+
+
+def scan_record(
+    raw: Raw, *, authenticated: bool | None = None, unknown: collections.Counter[str] | None = None
+) -> Scan:
+    """One scan. Never fails on a value: what is not understood is None or ``unknown``, and counted.
+
+    Args:
+        raw: from get, search or status.
+        authenticated: as :func:`standing_of`.
+        unknown: counts the words that this version does not know.
+    """
+    where = standing_of(raw, authenticated=authenticated)
+    if unknown is not None:
+        unknown.update(where.unknown)
+    record: dict[str, t.Any] = {"record": "scan", "schema": SCHEMA, "source": SOURCE}
+    record |= {entry.ours: entry.read(part(raw, *entry.path)) for entry in FIELDS}
+    web_app = part(raw, "target", "webApp") or {}
+    record |= {
+        "asset": {
+            "id": text(part(web_app, "id")),
+            "name": text(part(web_app, "name")),
+            "url": text(part(web_app, "url")),
+            "tags": [],
+        },
+        "status": where.status,
+        "end_reason": where.end_reason,
+        "conclusive": where.conclusive,
+        "counts": None,
+        "malware": None,
+    }
+    return t.cast(Scan, record)

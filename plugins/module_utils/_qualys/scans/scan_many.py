@@ -1,0 +1,256 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scans of several applications from one launch (sheet section 6.4).
+
+This module is private to the collection and may change at any time.
+
+Each application has a scan of its own, and the rules of one scan hold for each: what is under way is adopted, only what
+is missing is launched, all in one request, and nothing is launched twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._base.errors import AmbiguousWrite, OptionError, PartialFailure, PerimeterError, TransportError
+from ..._reconcile.apply import every
+from ..._reconcile.settle import settle
+from ..._records.model import Scan
+from ..._records.result import Result
+from ..api.client import QualysClient
+from ..api.criteria import Criterion
+from ..api.shapes import Raw, number
+from ..api.targets import read_complete
+from ..api.waiting import Budget, Timing
+from ..api.xml import Node
+from ..resource.references import References
+from .scan_fields import RESOURCE, scan_record
+from .scan_launch import Launch, Wanted, adoptable, launch, prepare, same_scans
+from .scan_target import auth_of
+from .scan_wait import ScanGone, ScanTimeout, judged, wait_for
+
+Written = t.Mapping[str, t.Any]
+Ended = tuple[Scan, t.Optional[PerimeterError]]
+
+
+@dataclasses.dataclass
+class Part:
+    """The scan of one application: what is wanted, what there is already, what is adopted, and what came of it."""
+
+    wanted: Wanted
+    others: list[Raw]
+    adopted: Raw | None
+    prepared: Launch | None = None
+    raw: Raw | None = None
+
+
+def is_many(params: Written) -> bool:
+    """Whether the options speak of several applications."""
+    return params.get("webapps") is not None or params.get("tags") is not None
+
+
+def launch_many(
+    params: Written,
+    client: QualysClient,
+    references: References,
+    budget: Budget,
+    timing: Timing,
+    *,
+    resume_within: float,
+    check_mode: bool,
+) -> Result:
+    """Adopt or launch a scan of each application, and wait for all with ``state: finished``.
+
+    Raises:
+        PerimeterError: an option does not resolve, or nothing is known of a launch that may have happened.
+    """
+    ceiling = _ceiling(params)
+    parts = _parts(params, client, references, resume_within, timing)
+    missing = [part for part in parts if part.adopted is None]
+    for part in missing:
+        part.prepared = prepare(client, params, part.wanted, references)
+    login = auth_of(params.get("auth_record"), references).given
+    if check_mode:
+        return _result(parts, [(_record(_raw_of(part), login), None) for part in parts])
+    if ceiling is not None and len(parts) > ceiling:
+        return _result(parts, _side_by_side(client, parts, budget, ceiling, login=login))
+    if missing:
+        _launch(client, missing, budget)
+    if params["state"] == "finished":
+        return _result(parts, [_waited(client, _raw_of(part), budget, login) for part in parts])
+    return _result(parts, [(_record(_raw_of(part), login), None) for part in parts])
+
+
+def _ceiling(params: Written) -> int | None:
+    ceiling: int | None = params.get("max_running")
+    if ceiling is None:
+        return None
+    if ceiling < 1:
+        raise OptionError(f"max_running: {ceiling} is not a number of scans.", hint="Give 1 or more.")
+    if params["state"] != "finished":
+        raise OptionError(
+            "max_running is for the state finished only.", hint="Without waiting, nobody knows when the next may start."
+        )
+    return ceiling
+
+
+def _raw_of(part: Part) -> Raw:
+    return part.adopted or part.raw or t.cast(Launch, part.prepared).outline()
+
+
+def _parts(
+    params: Written, client: QualysClient, references: References, resume_within: float, timing: Timing
+) -> list[Part]:
+    name = str(params.get("name") or "").strip()
+    if not name:
+        raise OptionError("name is needed with webapps and tags.", hint="It says which scans are meant.")
+
+    def look(webapp_id: int) -> Part:
+        wanted = Wanted(name, params["type"], webapp_id)
+        others = same_scans(client, wanted)
+        return Part(wanted, others, adoptable(client, wanted, others, resume_within, timing))
+
+    return every(_webapps(params, client, references), look, workers=client.workers)
+
+
+def _webapps(params: Written, client: QualysClient, references: References) -> list[int]:
+    """Ids of the applications, each once. Tags are resolved here, so that each of their applications is looked at."""
+    if params.get("webapps"):
+        found = (references.resolve("webapp", "webapps", str(item).strip(), ()) for item in params["webapps"])
+        return list(dict.fromkeys(int(reference.id or 0) for reference in found))
+    if not params.get("tags"):
+        raise OptionError("webapps and tags must not be empty.", hint="Give the applications, or tags that they have.")
+    ids = _tagged(client, references, params, "tags", params.get("tags_match") or "ALL")
+    if params.get("excluded_tags"):
+        # What "not equal" means for an application with several tags is not documented, so it is worked out here.
+        others = _tagged(client, references, params, "excluded_tags", params.get("excluded_tags_match") or "ANY")
+        ids = [webapp_id for webapp_id in ids if webapp_id not in set(others)]
+    if not ids:
+        which = "one of them" if params.get("tags_match") == "ANY" else "them all"
+        but = " without having excluded_tags" if params.get("excluded_tags") else ""
+        raise OptionError(
+            f"tags: no web application has {which}{but}.", hint="Check the tags, and what the account may see."
+        )
+    return ids
+
+
+def _tagged(client: QualysClient, references: References, params: Written, option: str, match: str) -> list[int]:
+    """Ids of the applications that have all of the tags, or one of them."""
+    tags = [str(references.resolve("tag", option, str(item).strip(), ()).id) for item in params[option]]
+    criteria: list[Criterion] = [{"field": "tags.id", "operator": "EQUALS", "value": tag} for tag in tags]
+    if match == "ANY":
+        criteria = [{"field": "tags.id", "operator": "IN", "value": ",".join(tags)}]
+    return [int(raw["id"]) for raw in read_complete(client, "webapp", criteria, "web applications")]
+
+
+def _launch(client: QualysClient, missing: t.Sequence[Part], budget: Budget) -> None:
+    """One request for all that are missing. Which scan is whose is told by the application, not by the answer."""
+    what = f"launch of {len(missing)} scans {missing[0].wanted.name!r}"
+
+    def look() -> bool | None:
+        for part in missing:
+            part.raw = part.raw or _new(client, part)
+        return True if all(part.raw for part in missing) else None
+
+    try:
+        client.write("launch", RESOURCE, _data(missing))
+    except TransportError as error:
+        if not error.sent:
+            raise
+        settle(what, look, error, sleep=budget.sleep)
+        return
+    # The answer may name the first scan only (sheet section 6.4).
+    if look() is None:
+        settle(
+            what,
+            look,
+            TransportError(f"Qualys reported the {what} as done, but not all are there."),
+            sleep=budget.sleep,
+        )
+
+
+def _new(client: QualysClient, part: Part) -> Raw | None:
+    before = {number(raw.get("id")) for raw in part.others}
+    found = [raw for raw in same_scans(client, part.wanted) if number(raw.get("id")) not in before]
+    return found[-1] if found else None
+
+
+def _data(missing: t.Sequence[Part]) -> dict[str, Node]:
+    first = t.cast(Launch, missing[0].prepared)
+    scan = dict(t.cast(dict[str, Node], t.cast(dict[str, Node], first.data)["WasScan"]))
+    target = dict(t.cast(dict[str, Node], scan["target"]))
+    if len(missing) > 1:
+        del target["webApp"]
+        # One element for each id: several ids in one element are read as one, or refused.
+        target["webApps"] = {"set": {"WebApp": [{"id": part.wanted.webapp_id} for part in missing]}}
+    return {"WasScan": {**scan, "target": target}}
+
+
+def _side_by_side(
+    client: QualysClient, parts: t.Sequence[Part], budget: Budget, ceiling: int, *, login: bool
+) -> list[Ended]:
+    """At most so many at once, each launched when another has ended. What is under way already takes its place first.
+
+    What could not be launched has a record too: that one application must not keep the scans of the others from being
+    known.
+    """
+
+    def carry_out(part: Part) -> Ended:
+        if part.adopted is not None:
+            return _waited(client, part.adopted, budget, login)
+        prepared = t.cast(Launch, part.prepared)
+        if budget.left <= 0:
+            late = ScanTimeout(
+                f"The {part.wanted.label} was not launched within {budget.seconds:.0f} seconds.",
+                hint="Raise wait_timeout or max_running.",
+            )
+            return _unlaunched(prepared, late, login)
+        try:
+            part.raw = {**prepared.outline(), "id": launch(client, prepared, part.others, budget)}
+        except PerimeterError as error:
+            return _unlaunched(prepared, error, login)
+        return _waited(client, part.raw, budget, login)
+
+    order = sorted(range(len(parts)), key=lambda place: parts[place].adopted is None)
+    ended = dict(zip(order, every([parts[place] for place in order], carry_out, workers=ceiling), strict=True))
+    return [ended[place] for place in range(len(parts))]
+
+
+def _unlaunched(prepared: Launch, error: PerimeterError, login: bool) -> Ended:
+    scan = _record(prepared.outline(), login)
+    scan["end_reason"] = "error" if isinstance(error, AmbiguousWrite) else "not_launched"
+    scan["conclusive"] = False
+    return scan, error
+
+
+def _result(parts: t.Sequence[Part], ended: t.Sequence[Ended]) -> Result:
+    errors = [error for _scan, error in ended if error is not None]
+    values = {
+        "scan": None,
+        "scans": [scan for scan, _error in ended],
+        "adopted": all(part.adopted is not None for part in parts),
+    }
+    result = Result(changed=any(part.adopted is None for part in parts), values=values)
+    if errors:
+        result.error = PartialFailure(
+            f"{len(errors)} of {len(parts)} scans have no result that counts; the first: {errors[0].message}",
+            hint=f"scans has them all. {errors[0].hint}".strip(),
+            code=errors[0].code,
+        )
+    return result
+
+
+def _record(raw: Raw, login: bool) -> Scan:
+    return scan_record(raw, authenticated=True if login else None)
+
+
+def _waited(client: QualysClient, raw: Raw, budget: Budget, login: bool) -> Ended:
+    """Wait for one; the others go on meanwhile, so that all of them share the budget."""
+    waited = wait_for(client, raw, budget)
+    scan = _record(waited.raw, login)
+    if waited.error is not None:
+        scan["end_reason"] = "error" if isinstance(waited.error, ScanGone) else "still_running"
+        scan["conclusive"] = False
+        return scan, waited.error
+    return scan, judged(scan)

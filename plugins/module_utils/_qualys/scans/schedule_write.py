@@ -1,0 +1,166 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a change of a schedule is written (sheet section 6.5).
+
+This module is private to the collection and may change at any time.
+
+``target`` and ``scheduling`` are written as a whole when anything in them changes, with what is not managed here
+carried over: whether Qualys keeps the members that an update leaves out is not documented.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._reconcile.plan import Plan
+from ..._reconcile.spec import Record
+from ..api.shapes import Raw, number, text
+from ..api.xml import Node
+from ..resource.elements import named
+from ..resource.references import Reference
+from . import schedule_notification as notification
+from .scan_fields import part
+from .scan_target import Auth, Scanner, Target, target_node
+
+_TAGS = frozenset({"tags", "tags_match", "excluded_tags", "excluded_tags_match"})
+LIMITS = frozenset({"cancel_after", "cancel_time"})
+_TARGET = frozenset({"webapp", "auth_record", "scanner", "randomize"}) | _TAGS | LIMITS
+SCHEDULING = frozenset({"start", "time_zone", "recurrence"}) | LIMITS
+"""The fields that make up the element of that name."""
+
+_BESIDE = {"proxy": "proxy", "dns_override": "dnsOverride"}
+_SIMPLE = {"name": "name", "type": "type", "active": "active", "send_mail": "sendMail", "send_one_mail": "sendOneMail"}
+_UNITS = {"DAILY": "everyNDays", "WEEKLY": "everyNWeeks"}
+
+
+def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
+    """The ``WasScanSchedule`` element that carries out a plan.
+
+    Args:
+        plan: a create or an update.
+        raw: the schedule as Qualys holds it.
+    """
+    after, held = t.cast(Record, plan.after), raw or {}
+    changed = {change.field.name for change in plan.changes}
+    node: dict[str, Node] = {element: after[name] for name, element in _SIMPLE.items() if name in changed}
+    if "profile" in changed:
+        profile: Reference | None = after["profile"]
+        node["profile"] = None if profile is None else {"id": profile.id}
+    # What stands in the target is taken out of it when it changes, so that it is not said twice.
+    beside = {element for name, element in _BESIDE.items() if name in changed}
+    if changed & _TARGET or any(part(held, "target", element) for element in beside):
+        node["target"] = _target(after, held, beside, limit_changed=bool(changed & LIMITS))
+    if changed & SCHEDULING:
+        node["scheduling"] = _scheduling(after, held, limit_changed=bool(changed & LIMITS))
+    for name in sorted(_BESIDE.keys() & changed):
+        chosen: Reference | None = after[name]
+        node[_BESIDE[name]] = None if chosen is None else {"id": chosen.id}
+    if "notification" in changed:
+        node["notification"] = notification.node(after["notification"], (plan.before or {}).get("notification"))
+    return {"WasScanSchedule": node}
+
+
+def _target(after: Record, raw: Raw, beside: t.Collection[str], *, limit_changed: bool) -> dict[str, Node]:
+    webapp: Reference | None = after.get("webapp")
+    tags: list[Reference] = after.get("tags") or []
+    auth: Auth | None = after.get("auth_record")
+    scanner: Scanner | None = after.get("scanner")
+    held = part(raw, "target") or {}
+    chosen = _chosen(held) if webapp is None and not tags else []
+    target = Target(
+        webapps=(webapp.id or 0,) if webapp is not None else tuple(chosen),
+        tags=tuple(tag.id or 0 for tag in tags),
+        auth=auth or Auth(),
+        scanner=scanner,
+    )
+    node = target_node(target)
+    if len(chosen) == 1:
+        node["webApps"] = {"set": {"WebApp": [{"id": chosen[0]}]}}
+        del node["webApp"]
+    if tags:
+        node["tags"] = _tag_sides(after)
+    cancel = text(held.get("cancelOption"))
+    if limit_changed:
+        cancel = "DEFAULT" if all(after.get(name) is None for name in LIMITS) else "SPECIFIC"
+    if cancel:
+        node["cancelOption"] = cancel
+    if after.get("randomize") is not None:
+        node["randomizeScan"] = after["randomize"]
+    return node | {name: value for name, value in _carried(held).items() if name not in beside}
+
+
+def _chosen(held: Raw) -> list[int]:
+    """Ids of applications that were chosen one by one."""
+    return [found.id for found in named(held.get("webApps")) if found.id is not None]
+
+
+def _tag_sides(after: Record) -> Node:
+    """The tags that an application needs, and those that it must not have."""
+    sides: dict[str, Node] = {}
+    for side, name, match in (("included", "tags", "ALL"), ("excluded", "excluded_tags", "ANY")):
+        tags: list[Reference] = after.get(name) or []
+        if tags:
+            listed: Node = {"set": {"Tag": [{"id": tag.id} for tag in tags]}}
+            sides[side] = {"option": after.get(f"{name}_match") or match, "tagList": listed}
+    return sides
+
+
+def _carried(held: Raw) -> dict[str, Node]:
+    node: dict[str, Node] = {}
+    for name in ("authRecordOption", "profileOption", "scannerOption"):
+        word = text(held.get(name))
+        if word:
+            node[name] = word
+    for name in ("proxy", "dnsOverride"):
+        found = number(part(held, name, "id"))
+        if found is not None:
+            node[name] = {"id": found}
+    return node
+
+
+def _scheduling(after: Record, raw: Raw, *, limit_changed: bool) -> dict[str, Node]:
+    held = part(raw, "scheduling") or {}
+    zone: dict[str, Node] = {"code": after["time_zone"]}
+    offset = text(part(held, "timeZone", "offset"))
+    if offset and text(part(held, "timeZone", "code")) == after["time_zone"]:
+        zone["offset"] = offset
+    node: dict[str, Node] = {"startDate": after["start"], "timeZone": zone}
+    node |= _occurrence(after["recurrence"])
+    hours, moment = after.get("cancel_after"), after.get("cancel_time")
+    if hours is None and moment is None and not limit_changed:
+        # One that is not managed here, because the application's own comes first.
+        hours, moment = number(held.get("cancelAfterNHours")), text(held.get("cancelTime"))
+    if hours is not None:
+        node["cancelAfterNHours"] = hours
+    if moment is not None:
+        node["cancelTime"] = moment
+    return node
+
+
+def _occurrence(recurrence: Record) -> dict[str, Node]:
+    kind = recurrence["type"]
+    node: dict[str, Node] = {"occurrenceType": kind}
+    if kind == "ONCE":
+        return node
+    shape: dict[str, Node] = {}
+    if kind in _UNITS:
+        shape[_UNITS[kind]] = recurrence["every"]
+    if kind == "WEEKLY":
+        shape["onDays"] = {"WeekDay": recurrence["days"]}
+    if kind == "MONTHLY":
+        shape["monthlyType"] = _monthly(recurrence)
+    if "count" in recurrence:
+        shape["occurrenceCount"] = recurrence["count"]
+    return node | {"occurrence": {f"{kind.lower()}Occurrence": shape}}
+
+
+def _monthly(recurrence: Record) -> dict[str, Node]:
+    if "day" in recurrence:
+        return {"occurDayNbInMonth": {"dayNb": recurrence["day"], "everyNMonths": recurrence["every"]}}
+    return {
+        "occurDayOrderInMonth": {
+            "dayOrder": recurrence["order"],
+            "dayOfMonth": recurrence["weekday"],
+            "everyNMonths": recurrence["every"],
+        }
+    }

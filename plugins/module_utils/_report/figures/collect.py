@@ -1,0 +1,272 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From findings to a :class:`ReportInput`: counting, comparing, and what must be said about the data itself.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing as t
+
+from .. import text
+from ..inputs import model
+from ..inputs.gate_view import GateView
+from ..inputs.knowledge import Entries, RuleTally
+from ..inputs.model import Place, ReportInput, ScanRow, SourceFile, WebApp
+from . import changes
+from .changes import Previous, Scope
+from .summarise import summarise
+
+
+def web_application(raw: t.Mapping[str, t.Any]) -> WebApp:
+    """What the report uses of one web application record in option form."""
+    scan = raw.get("last_scan")
+    scan = scan if isinstance(scan, dict) else {}
+    risk = raw.get("risk_score")
+    identifier, name = raw.get("id"), raw.get("name")
+    return WebApp(
+        id=None if identifier is None else str(identifier),
+        name=str(name or raw.get("url") or identifier or "(application not named)"),
+        url=None if raw.get("url") is None else str(raw["url"]),
+        never_scanned="last_scan" in raw and raw["last_scan"] is None,
+        scanned=None if scan.get("date") is None else str(scan["date"]),
+        scan_status=None if scan.get("status") is None else str(scan["status"]),
+        risk_score=int(risk) if isinstance(risk, (int, float)) and not isinstance(risk, bool) else None,
+    )
+
+
+def build(
+    findings: model.Findings,
+    *,
+    title: str,
+    generated: str,
+    files: t.Sequence[SourceFile] = (),
+    previous: Previous | None = None,
+    webapps: t.Iterable[t.Mapping[str, t.Any]] | None = None,
+    notes: t.Sequence[str] = (),
+    knowledge: Entries | None = None,
+    scope: t.Sequence[t.Any] | None = None,
+    gate: GateView | None = None,
+    scans: t.Sequence[ScanRow] | None = None,
+    places: t.Mapping[str, Place] | None = None,
+) -> ReportInput:
+    """Everything that the writers need.
+
+    Args:
+        findings: in report order, see ``read.FindingStore`` and ``read.FindingList``.
+        title: heading of the report.
+        generated: UTC time of the data, which ages are measured to; never the time of day.
+        files: the snapshots that the findings come from.
+        previous: an earlier report, or None.
+        webapps: web application records in option form; tells what is in scope and was never scanned.
+        notes: further sentences for the data-quality section.
+        knowledge: entries of a knowledge base, see :mod:`knowledge`.
+        scope: what was asked for, in any form that JSON has; decides whether two runs can be compared.
+        gate: the verdict about these findings.
+        scans: the scans that the findings come from, see :mod:`scans`.
+        places: where in a catalog an application is declared, by its name.
+    """
+    rules = RuleTally() if knowledge is not None else None
+    summary = summarise(findings, now=generated, rules=rules)
+    asked = None if scope is None else list(scope)
+    sought = Scope(asked, changes.scope_of(file["manifest"] for file in files))
+    changed, marks = _changes(findings, summary, files, previous, sought)
+    explained = None
+    if rules is not None:
+        explained, without = rules.joined(knowledge or {})
+        summary["quality"] |= {"rules_without_knowledge": without} if without else {}
+    report = ReportInput(
+        findings=findings,
+        summary=summary,
+        title=title,
+        generated=generated,
+        files=tuple(files),
+        changes=changed,
+        marks=marks,
+        webapps=None if webapps is None else tuple(sorted(map(web_application, webapps), key=_by_name)),
+        notes=tuple(notes),
+        knowledge=explained,
+        scope=asked,
+        gate=gate,
+        scans=None if scans is None else tuple(scans),
+        places=places or {},
+    )
+    return dataclasses.replace(report, content=_content(report))
+
+
+def _content(report: ReportInput) -> str:
+    """A digest of what a report is made of, without the time of the data and what follows from it."""
+    parts = (
+        report.title,
+        sorted(file["sha256"] for file in report.files),
+        warnings_of(report),
+        report.notes,
+        report.webapps,
+        report.knowledge,
+        report.scope,
+        report.gate.essence() if report.gate else None,
+        report.scans,
+        sorted(report.places.items()),
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _by_name(webapp: WebApp) -> tuple[str, str]:
+    return webapp["name"].casefold(), webapp["id"] or ""
+
+
+def _changes(
+    findings: model.Findings,
+    summary: model.Summary,
+    files: t.Sequence[SourceFile],
+    previous: Previous | None,
+    scope: Scope,
+) -> tuple[model.Changes | None, bytes]:
+    if previous is None:
+        return None, b""
+    # The same snapshots again: this is the same run, and it keeps what it said about the run before it. Comparing it
+    # with itself would hide every change behind the second start of a pipeline.
+    if files and previous.inputs == input_digests(files) and len(previous.marks) == len(findings):
+        return previous.changes, previous.marks if previous.changes else b""
+    return changes.compare(findings, summary, previous, scope)
+
+
+def input_digests(files: t.Iterable[SourceFile]) -> list[str]:
+    """What identifies the data of a run, in any order of its files: their bytes and their manifests.
+
+    A later snapshot with the same bytes is another run, in which nothing changed.
+    """
+    known = (file["sha256"] + json.dumps(file["manifest"], sort_keys=True) for file in files)
+    return sorted(hashlib.sha256(words.encode()).hexdigest() for words in known)
+
+
+def warnings_of(report: ReportInput) -> list[tuple[str, str]]:
+    """What nobody may overlook: pairs of a headline and a sentence, for the top of every format."""
+    found: list[tuple[str, str]] = []
+    if not report.files:
+        found.append(("Scope unknown", "The findings came without a snapshot file, so their scope is not on record."))
+    for file in report.files:
+        found += _file_warnings(file)
+    gaps = report.summary["quality"].get("gaps", 0)
+    if gaps:
+        found.append(("Incomplete data", f"The snapshots hold {text.plural(gaps, 'gap record')}: data is missing."))
+    return found
+
+
+def _file_warnings(file: SourceFile) -> t.Iterator[tuple[str, str]]:
+    name, manifest = text.line(file["name"], 200), file["manifest"]
+    if manifest is None:
+        yield "Scope unknown", f"{name} has no manifest: nobody can tell what it covers, nor whether it is whole."
+        return
+    if not manifest["complete"]:
+        of = f" of {manifest['announced_after']:,} announced" if manifest["announced_after"] else ""
+        yield (
+            "Incomplete data",
+            f"{name} holds {file['records']:,}{of} records. A finding that is not here may still be open.",
+        )
+    if manifest["since"]:
+        since = text.readable_time(text.line(str(manifest["since"]), 60))
+        yield "Partial data", f"{name} holds only what changed since {since}; it is not the whole estate."
+
+
+def quality_notes(report: ReportInput) -> list[str]:
+    """Sentences about the data: what is unknown, missing, doubled or redacted."""
+    quality = report.summary["quality"]
+    wording = {
+        "unknown_severity": "with a severity that is not known; a gate counts them as critical",
+        "unknown_status": "with a status that is not known; they count as open",
+        "unknown_kind": "of a kind that is not known; they count as risks",
+        "without_title": "without a title",
+        "without_application_name": "without an application name",
+        "without_first_seen": "without the time of first detection; their age is not known",
+        "duplicates": "more than once in the files; the one from the last file counts",
+        "with_evidence": "with evidence",
+        "with_redacted_evidence": "with evidence that had secrets removed",
+    }
+    counted = ((quality.get(name, 0), words) for name, words in wording.items())
+    notes = [f"{text.plural(count, 'finding')} {words}." for count, words in counted if count]
+    if quality.get("rules_without_knowledge"):
+        notes.append(
+            f"{text.plural(quality['rules_without_knowledge'], 'rule')} without an entry in the knowledge base."
+        )
+    if quality.get("other_records"):
+        notes.append(f"{text.plural(quality['other_records'], 'record')} of another kind than finding, left out.")
+    for file in report.files:
+        unknown = file["manifest"]["unknown_values"] if file["manifest"] else {}
+        for name, count in sorted(unknown.items()):
+            notes.append(f"{text.plural(count, 'value')} of {text.line(name, 100)} not known to this version.")
+    if not report.generated:
+        notes.append("The data holds no time, so ages are not known.")
+    return notes + [text.line(note, 500) for note in report.notes]
+
+
+def scope_facts(report: ReportInput) -> list[tuple[str, str]]:
+    """Label and text of the lines that say what the report covers."""
+    facts = [("Data as of", text.readable_time(report.generated) if report.generated else "not known")]
+    facts.append(("Source", _listed(map(source_label, report.summary["sources"])) or _sources(report)))
+    facts.append(("Applications", _applications(report)))
+    for file in report.files:
+        facts.append(("Snapshot", _snapshot(file)))
+    return facts
+
+
+_SOURCE_LABELS = {
+    "qualys": "Qualys WAS",
+    "qualys_was": "Qualys WAS",
+    "indusface": "Indusface WAS",
+    "indusface_was": "Indusface WAS",
+    "carbon_black": "Carbon Black Cloud",
+}
+
+
+def source_label(source: str) -> str:
+    """A source by the name that people know; one that is not ours by its own word."""
+    return _SOURCE_LABELS.get(source) or text.line(source, 60)
+
+
+def _sources(report: ReportInput) -> str:
+    names = {source_label(file["manifest"]["source"]) for file in report.files if file["manifest"]}
+    return _listed(sorted(names)) or "not known"
+
+
+def _listed(names: t.Iterable[str], limit: int = 8) -> str:
+    """Names in a sentence; many of them are cut short."""
+    known = list(names)
+    return ", ".join(known[:limit]) + (f" and {len(known) - limit} more" if len(known) > limit else "")
+
+
+def _applications(report: ReportInput) -> str:
+    seen = text.plural(report.summary["applications_with_findings"], "application") + " with findings"
+    if report.webapps is None:
+        return seen
+    return f"{text.plural(len(report.webapps), 'application')} in scope, {seen}"
+
+
+def _snapshot(file: SourceFile) -> str:
+    manifest = file["manifest"]
+    name = text.line(file["name"], 200)
+    if manifest is None:
+        return f"{name}, {text.plural(file['records'], 'record')}, scope not known"
+    state = "complete" if manifest["complete"] else "NOT complete"
+    period = f"{text.readable_time(manifest['started'])} to {text.readable_time(manifest['finished'])}"
+    return f"{name}, {text.plural(file['records'], 'record')}, {state}, read {period}, {_filters(manifest['filters'])}"
+
+
+def _filters(filters: list[dict[str, t.Any]]) -> str:
+    if not filters:
+        return "no filters"
+    words = []
+    for item in filters[:20]:
+        value = item.get("value")
+        shown = ", ".join(map(str, value[:20])) if isinstance(value, list) else str(value)
+        words.append(f"{item.get('field')} {item.get('operator', 'EQUALS')} {shown}")
+    return "filters: " + text.line("; ".join(words), 1000)
+
+
+def never_scanned(report: ReportInput) -> list[WebApp]:
+    """Applications in scope that no scan has looked at."""
+    return [webapp for webapp in report.webapps or () if webapp["never_scanned"]]

@@ -1,0 +1,182 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The findings as CSV (RFC 4180) for spreadsheets.
+
+This module is private to the collection and may change at any time.
+
+UTF-8 with a byte order mark, because Excel reads anything else in a local code page. Text is always quoted and numbers
+never, so ids stay text for every importer that looks at quotes. The first column is the severity, one of our own words:
+no line can begin with a workflow command.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import typing as t
+
+from ..._records.model import Finding
+from .. import text
+from ..figures import collect
+from ..figures.standing import decided_by, decision_label, standing_of
+from ..inputs import model
+from ..inputs.gate_view import Decision
+from ..inputs.model import ReportInput
+
+# A spreadsheet takes a cell that begins like this for a formula; some skip blanks and quotes first, and East Asian
+# editions take the full-width signs too. Tabs and line ends are visible escapes by the time this is asked.
+_FORMULA = re.compile(r"[\s\"'`]*[=+\-@\uff0b\uff0d\uff1d\uff20]")
+
+
+COLUMNS = (
+    "severity",
+    "snapshot",
+    "status",
+    "state",
+    "kind",
+    "change",
+    "application",
+    "title",
+    "url",
+    "method",
+    "parameter",
+    "cvss_score",
+    "cvss_vector",
+    "detection_score",
+    "first_seen",
+    "last_seen",
+    "last_tested",
+    "fixed_at",
+    "age_days",
+    "times_seen",
+    "cwe",
+    "owasp",
+    "wasc",
+    "group",
+    "finding_type",
+    "potential",
+    "severity_native",
+    "original_severity",
+    "ignored_reason",
+    "ignored_by",
+    "ignored_at",
+    "ignored_until",
+    "ignored_comment",
+    "external_ref",
+    "patch",
+    "evidence_items",
+    "source",
+    "rule_id",
+    "id",
+    "unique_id",
+    "fingerprint",
+    "application_id",
+    "application_url",
+    "application_tags",
+    "decision",
+    "decided_by",
+)
+
+
+def safe_cell(value: str | None) -> str:
+    """Text for one cell: one visible line that no spreadsheet calculates and no pipeline obeys."""
+    if not value:
+        return ""
+    # Most cells are harmless at first sight, and there are millions of them.
+    if value[0].isalnum() and value.isprintable() and "##" not in value:
+        return value
+    starts_with_control = value[0] in "\t\r\n"
+    shown = text.without_workflow_marks(text.visible(value))
+    return f"'{shown}" if starts_with_control or _FORMULA.match(shown) else shown
+
+
+def names_of(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+    """Categories in words, such as OWASP's: code and name of each."""
+    words = (" ".join(str(item[key]) for key in ("code", "name") if item[key] is not None) for item in items)
+    return "; ".join(words)
+
+
+def row_of(
+    finding: Finding, snapshot: str, change: str, age: int | None, decision: Decision | None
+) -> list[str | int | float | None]:
+    """The cells of one finding, in the order of ``COLUMNS``."""
+    ignored = finding["ignored"]
+    asset = finding["asset"]
+    texts = safe_cell
+    return [
+        finding["severity"],
+        snapshot,
+        finding["status"],
+        model.state_of(finding),
+        finding["kind"],
+        change,
+        texts(asset["name"]),
+        texts(finding["title"]),
+        texts(finding["url"]),
+        texts(finding["method"]),
+        texts(finding["parameter"]),
+        finding["cvss_score"],
+        texts(finding["cvss_vector"]),
+        finding["detection_score"],
+        texts(finding["first_seen"]),
+        texts(finding["last_seen"]),
+        texts(finding["last_tested"]),
+        texts(finding["fixed_at"]),
+        age,
+        finding["times_seen"],
+        texts("; ".join(f"CWE-{number}" for number in finding["cwe"])),
+        texts(names_of(finding["owasp"])),
+        texts(names_of(finding["wasc"])),
+        texts(finding["group"]),
+        texts(finding["finding_type"]),
+        _yes_or_no(finding["potential"]),
+        texts(finding["severity_native"]),
+        texts(finding["original_severity"]),
+        texts(ignored["reason"] or "no reason given") if ignored else "",
+        texts(ignored["by"]) if ignored else "",
+        texts(ignored["at"]) if ignored else "",
+        texts(ignored["until"]) if ignored else "",
+        texts(ignored["comment"]) if ignored else "",
+        texts(finding["external_ref"]),
+        texts(finding["patch"]),
+        len(finding["evidence"]),
+        texts(finding["source"]),
+        texts(finding["rule_id"]),
+        texts(finding["id"]),
+        texts(finding["unique_id"]),
+        texts(finding["fingerprint"]),
+        texts(asset["id"]),
+        texts(asset["url"]),
+        texts("; ".join(asset["tags"])),
+        decision_label(decision),
+        texts(decided_by(decision)),
+    ]
+
+
+def _yes_or_no(value: bool | None) -> str:
+    return "" if value is None else "yes" if value else "no"
+
+
+def snapshot_word(report: ReportInput) -> str:
+    """What each row says of the data as a whole: this format has no other place for a banner."""
+    headlines = [headline for headline, _words in collect.warnings_of(report)]
+    return headlines[0].lower() if headlines else "complete"
+
+
+def write_csv(report: ReportInput, stream: t.TextIO) -> None:
+    """Write one row for each finding, or a single row that says that there are none.
+
+    The stream must not translate line ends: RFC 4180 asks for CR LF.
+    """
+    stream.write("\ufeff")
+    writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    snapshot = snapshot_word(report)
+    for position, finding in enumerate(report.findings):
+        age = text.age_in_days(finding["first_seen"], report.generated)
+        decision = standing_of(report, finding).decision if report.gate else None
+        row = row_of(finding, snapshot, report.mark(position), age, decision)
+        writer.writerow(["" if cell is None else cell for cell in row])
+    if not len(report.findings):
+        nothing = {"severity": "none", "snapshot": snapshot, "title": "No findings"}
+        writer.writerow([nothing.get(column, "") for column in COLUMNS])

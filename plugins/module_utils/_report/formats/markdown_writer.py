@@ -1,0 +1,367 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as Markdown for step summaries, tickets and chat.
+
+This module is private to the collection and may change at any time.
+
+Text of a finding never makes structure: it is escaped so that GitHub, GitLab, Azure DevOps and Jira importers show it
+as text. No raw line begins with anything but our own words, so a pipeline log that prints the file obeys nothing in it.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._records.model import SEVERITIES, Finding
+from .. import text
+from ..figures import collect
+from ..figures.standing import VERDICT_LABELS, decision_label, standing_of
+from ..inputs import model
+from ..inputs.knowledge import FIELDS
+from ..inputs.model import ReportInput
+
+MAX_BYTES = 1 << 20
+"""Size limit of a GitHub step summary: one byte more, and all of it is dropped."""
+
+_APPLICATIONS = 20
+_RULES = 25
+_REASONS = 20
+_NOTES = 5
+_VERDICTS = 50
+_GATE_COUNTS = ("counted", "new", "waived")
+_WORDS = 1500
+_NEVER_SCANNED = 20
+_CELL = 240
+_RESERVE = 400
+
+# Safe in a code span of a table cell: no pipe, no backtick, nothing that HTML or a mention needs.
+_PLAIN = re.compile(r"[A-Za-z0-9 ._~:/?=%+,;()\-]+")
+_BACKSLASHED = re.compile(r"([\\`*_\[\]{}()!#~^$|])")
+_BREAK = "&#8203;"
+# Mentions, issue and merge request numbers, labels and other references of the platforms; each needs a word behind it.
+_REFERENCE = re.compile(r"(@|\\#|\\!|\\~|\\\$|%|&amp;)(?=[\w\"'])")
+_AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+# Workflow commands, checkboxes, lists: a cell is never at the start of a line, a heading is.
+_LINE_START = re.compile(r"^([-+=:>]|\d+(?=[.)]))")
+
+
+def escape(value: str | None, limit: int = _CELL) -> str:
+    """Text that stays text in Markdown, also inside a table."""
+    shown = text.line(value, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = _BACKSLASHED.sub(r"\\\1", shown).replace("\\|", "&#124;")
+    shown = _REFERENCE.sub(rf"\1{_BREAK}", shown)
+    shown = _AUTOLINK.sub(_BREAK, shown)
+    return _LINE_START.sub(lambda match: f"&#{ord(match[1])};" if len(match[1]) == 1 else f"{match[1]}{_BREAK}", shown)
+
+
+def code(value: str | None, limit: int = _CELL) -> str:
+    """Text in a code span when nothing in it can break one out, else as escaped text."""
+    shown = text.line(value, limit).strip()
+    return f"`{shown}`" if shown and _PLAIN.fullmatch(shown) else escape(shown, limit + 64)
+
+
+def _table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]], right: t.Container[int] = ()) -> list[str]:
+    rule = ["---:" if index in right else "---" for index in range(len(head))]
+    return [_cells(head), _cells(rule), *map(_cells, rows), ""]
+
+
+def _cells(cells: t.Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _counts(counts: model.SeverityCounts) -> list[str]:
+    return [text.number(counts[severity]) for severity in SEVERITIES]
+
+
+_SEVERITY_HEAD = [model.SEVERITY_LABELS[severity] for severity in SEVERITIES]
+_FIGURES = frozenset(range(1, 20))
+
+
+def _top(report: ReportInput) -> list[str]:
+    lines = [f"# {escape(report.title)}", ""]
+    for headline, words in collect.warnings_of(report):
+        lines += [f"> **{headline}.** {escape(words, 600)}", ""]
+    lines += [f"- {label}: {escape(words, 1200)}" for label, words in collect.scope_facts(report)]
+    return [*lines, ""]
+
+
+def _verdict(report: ReportInput) -> list[str]:
+    gate = report.gate
+    if gate is None:
+        return []
+    label = VERDICT_LABELS.get(gate.verdict, gate.verdict)
+    lines = ["## Verdict of the gate", "", f"**{label} (code {gate.exit_code})**", ""]
+    against = gate.against()
+    notes = [item for item in gate.reasons() if item.get("verdict") == "pass"]
+    shown = against[:_REASONS] + notes[:_NOTES]
+    lines += [f"- {_reason(item)}" for item in shown]
+    if len(against) + len(notes) > len(shown):
+        lines.append(f"- and {len(against) + len(notes) - len(shown):,} more reasons and notes")
+    applications = gate.applications()
+    rows = [_application_verdict(item) for item in applications[:_VERDICTS]]
+    if rows:
+        lines += ["", *_table(["Application", "Verdict", "Counted", "New", "Waived"], rows, {2, 3, 4})]
+    if len(applications) > _VERDICTS:
+        lines.append(f"The worst {_VERDICTS} of {len(applications):,} applications.")
+    flagged = [item for item in gate.waivers() if item.get("flags")]
+    if flagged:
+        words = (f"{item.get('id')} ({', '.join(map(str, item['flags']))})" for item in flagged[:_VERDICTS])
+        lines += ["", f"Waivers to look at: {escape(', '.join(words), 2000)}."]
+    return [*lines, ""]
+
+
+def _reason(item: dict[str, t.Any]) -> str:
+    application, message = item.get("application"), str(item.get("message"))
+    words = f"{application}: {message}" if application else message
+    return escape(words, 600) + (" (note)" if item.get("verdict") == "pass" else "")
+
+
+def _application_verdict(item: dict[str, t.Any]) -> list[str]:
+    counts = item.get("counts")
+    counts = counts if isinstance(counts, dict) else {}
+    figures = [text.number(counts[name]) if isinstance(counts.get(name), int) else "" for name in _GATE_COUNTS]
+    label, verdict = str(item.get("label") or item.get("name") or item.get("id")), str(item.get("verdict"))
+    return [escape(label, 120), VERDICT_LABELS.get(verdict, escape(verdict, 40)), *figures]
+
+
+def _scans(report: ReportInput) -> list[str]:
+    if not report.scans:
+        return []
+    rows = [
+        [
+            escape(scan.application, 120),
+            "not known" if scan.conclusive is None else "yes" if scan.conclusive else "no",
+            escape(scan.end_reason or scan.status, 40),
+            escape(scan.auth_status, 40),
+            "" if scan.links_crawled is None else text.number(scan.links_crawled),
+            escape(text.readable_time(scan.ended or scan.time)),
+        ]
+        for scan in report.scans[:_VERDICTS]
+    ]
+    head = ["Application", "Conclusive", "Ended as", "Authentication", "Links", "Ended"]
+    more = [f"The first {_VERDICTS} of {len(report.scans):,} scans.", ""] if len(report.scans) > _VERDICTS else []
+    return ["## Scans", "", *_table(head, rows, {4}), *more]
+
+
+def _overview(report: ReportInput) -> list[str]:
+    summary = report.summary
+    if not summary["total"]:
+        return ["**No findings.**", ""]
+    states = [f"{text.number(summary['states'][state])} {words}" for state, words in _STATE_WORDS.items()]
+    lines = ["## Overview", "", f"{text.plural(summary['total'], 'finding')}: {', '.join(states)}.", ""]
+    lines += _table(["Open risks", *_SEVERITY_HEAD], [["all", *_counts(summary["open_by_severity"])]], _FIGURES)
+    ages = ((label, _counts(counts)) for label, counts in summary["by_age"].items() if any(counts.values()))
+    lines += _table(["Age", *_SEVERITY_HEAD], [[label, *counts] for label, counts in ages], _FIGURES)
+    kinds = ((model.KIND_LABELS[kind], counts) for kind, counts in summary["by_kind"].items() if counts["total"])
+    rows = [[label, *(text.number(counts[key]) for key in (*model.STATES, "total"))] for label, counts in kinds]
+    heads = ["Kind", *(model.STATE_LABELS[state] for state in model.STATES), "Total"]
+    return lines + _table(heads, rows, _FIGURES)
+
+
+_STATE_WORDS = {
+    "open": "open risks",
+    "ignored": "ignored",
+    "protected": "protected by a virtual patch",
+    "fixed": "fixed",
+    "information": "information only",
+}
+
+
+def _changes(report: ReportInput) -> list[str]:
+    changes = report.changes
+    lines = ["## Since the previous run", ""]
+    if changes is None:
+        return [*lines, "No previous run to compare with.", ""]
+    before, now = changes["open_before"], changes["open_now"]
+    when = text.readable_time(changes["previous_generated"])
+    lines += [f"Open risks: {before:,} on {escape(when)}, {now:,} now ({now - before:+,}).", ""]
+    if not changes["same_scope"]:
+        lines += ["The previous run had another scope, so new and gone findings may come from that.", ""]
+    if not changes["listed"]:
+        return [*lines, "The previous run is known by its figures only.", ""]
+    rows = [
+        [model.CHANGE_LABELS[change], text.number(count), model.CHANGE_MEANINGS[change]]
+        for change, count in changes["counts"].items()
+    ]
+    return lines + _table(["Change", "Findings", "Meaning"], rows, {1})
+
+
+def _risks(report: ReportInput) -> list[str]:
+    risks = report.summary["top_risks"]
+    if not risks:
+        return []
+    rows = [
+        [
+            str(rank),
+            model.SEVERITY_LABELS[risk["severity"]],
+            escape(risk["title"]),
+            str(risk["score"]),
+            text.number(risk["findings"]),
+            text.number(risk["applications"]),
+            "" if risk["oldest_days"] is None else text.plural(risk["oldest_days"], "day"),
+        ]
+        for rank, risk in enumerate(risks, 1)
+    ]
+    head = ["Rank", "Severity", "Rule", "Score", "Findings", "Applications", "Oldest"]
+    return ["## Top risks", "", model.SCORING_RULE, "", *_table(head, rows, {0, 3, 4, 5, 6})]
+
+
+def _remediation(report: ReportInput) -> list[str]:
+    if not report.knowledge:
+        return []
+    lines = ["## How to fix", ""]
+    for rule in report.knowledge[:_RULES]:
+        severity = model.SEVERITY_LABELS[rule["severity"]]
+        open_risks = text.plural(rule["open"], "open risk")
+        lines += [
+            f"### {severity}: {escape(rule['title'])}",
+            "",
+            f"Rule {escape(rule['rule_id'], 60)}, {open_risks}.",
+            "",
+        ]
+        for name, label in FIELDS:
+            lines += _quoted(label, rule[name])  # type: ignore[literal-required]
+        if rule["cves"]:
+            lines += [f"CVE: {', '.join(rule['cves'])}", ""]
+    if len(report.knowledge) > _RULES:
+        lines += [f"The worst {_RULES} of {len(report.knowledge):,} rules that the knowledge base explains.", ""]
+    return lines
+
+
+def _quoted(label: str, words: str | None) -> list[str]:
+    """A text of several lines as a quotation: each raw line begins with our own mark."""
+    if not words:
+        return []
+    shown = (escape(line.strip(), _WORDS) for line in text.clip(words, _WORDS).splitlines())
+    return [f"{label}:", "", *(f"> {line}".rstrip() for line in shown), ""]
+
+
+def _applications(report: ReportInput) -> list[str]:
+    worst = [item for item in report.summary["applications"] if item["open"]]
+    if not worst:
+        return []
+    rows = [[escape(item["name"]), *_counts(item["severity"])] for item in worst[:_APPLICATIONS]]
+    lines = ["## Applications", "", *_table(["Application", *_SEVERITY_HEAD], rows, _FIGURES)]
+    if len(worst) > _APPLICATIONS:
+        lines += [f"The worst {_APPLICATIONS} of {len(worst):,} applications with open risks.", ""]
+    return lines
+
+
+def _never_scanned(report: ReportInput) -> list[str]:
+    never = collect.never_scanned(report)
+    if not never:
+        return []
+    names = ", ".join(escape(item["name"], 80) for item in never[:_NEVER_SCANNED])
+    more = f" and {len(never) - _NEVER_SCANNED:,} more" if len(never) > _NEVER_SCANNED else ""
+    return [f"Never scanned ({len(never):,}): {names}{more}.", ""]
+
+
+def _owasp(report: ReportInput) -> list[str]:
+    rows = [[escape(owasp_label(item)), *_counts(item["severity"])] for item in report.summary["by_owasp"][:30]]
+    if not rows:
+        return []
+    return ["## OWASP Top 10", "", *_table(["Category", *_SEVERITY_HEAD], rows, _FIGURES)]
+
+
+def owasp_label(item: model.OwaspSummary) -> str:
+    """``A3 Injection``, or what there is."""
+    if item["code"] is None:
+        return item["name"] or "Not mapped"
+    return f"A{item['code']} {item['name']}".strip()
+
+
+def _ignored(report: ReportInput) -> list[str]:
+    reasons = report.summary["ignored_by_reason"]
+    if not reasons:
+        return []
+    rows = [[escape(reason), text.number(count)] for reason, count in list(reasons.items())[:30]]
+    return ["## Ignored findings", "", *_table(["Reason", "Findings"], rows, {1})]
+
+
+def _notes(report: ReportInput) -> list[str]:
+    notes = collect.quality_notes(report)
+    if not notes:
+        return []
+    return ["## Data quality", "", *(f"- {escape(note, 600)}" for note in notes), ""]
+
+
+def _finding_row(report: ReportInput, finding: Finding) -> str:
+    age = text.age_in_days(finding["first_seen"], report.generated)
+    gate = [escape(decision_label(standing_of(report, finding).decision))] if report.gate else []
+    cells = [
+        model.SEVERITY_LABELS[finding["severity"]],
+        model.STATUS_LABELS[finding["status"]],
+        escape(model.application_label(finding), 80),
+        escape(model.title_label(finding), 160),
+        code(finding["url"], 160),
+        code(finding["parameter"], 60),
+        "" if age is None else text.number(age),
+        code(finding["id"], 60),
+        *gate,
+    ]
+    return _cells(cells)
+
+
+class _Limited:
+    """Writes lines for as long as they fit, and counts bytes, not characters."""
+
+    def __init__(self, stream: t.TextIO, limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+
+    def write(self, lines: t.Iterable[str], reserve: int = 0) -> bool:
+        """Write all of these lines, or none of them."""
+        block = "".join(f"{line}\n" for line in lines)
+        size = len(block.encode())
+        if size > self._left - reserve:
+            return False
+        self._left -= size
+        self._stream.write(block)
+        return True
+
+
+def write_markdown(report: ReportInput, stream: t.TextIO, *, max_bytes: int = MAX_BYTES) -> None:
+    """Write the figures, then the open risks worst first, until ``max_bytes`` are full.
+
+    The last line says what was left out.
+    """
+    out = _Limited(stream, max_bytes)
+    dropped = 0
+    for section in (
+        _top,
+        _verdict,
+        _overview,
+        _changes,
+        _risks,
+        _remediation,
+        _applications,
+        _never_scanned,
+        _owasp,
+        _ignored,
+        _scans,
+        _notes,
+    ):
+        dropped += not out.write(section(report), reserve=_RESERVE)
+    shown = _write_findings(report, out) if report.summary["states"]["open"] else 0
+    left = report.summary["states"]["open"] - shown
+    if left or dropped:
+        sections = f" and {text.plural(dropped, 'section')}" if dropped else ""
+        out.write(
+            ["", f"Left out for size: {text.plural(left, 'open risk')}{sections}. The other formats hold all of them."]
+        )
+
+
+def _write_findings(report: ReportInput, out: _Limited) -> int:
+    head = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age (days)", "Id"]
+    head += ["Gate"] if report.gate else []
+    if not out.write(["## Open risks", "", *_table(head, [], {6})[:2]], reserve=_RESERVE):
+        return 0
+    shown = 0
+    for finding in report.findings:
+        if model.state_of(finding) != "open":
+            continue
+        if not out.write([_finding_row(report, finding)], reserve=_RESERVE):
+            break
+        shown += 1
+    return shown

@@ -1,0 +1,283 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The findings as SARIF 2.1.0, as GitHub code scanning takes it.
+
+This module is private to the collection and may change at any time.
+
+A web application has no source file, and GitHub refuses a URL in its place. So a result stands on the line of the
+catalog that declares the application, where there is one, else on a path made of host and path. The URL itself is in
+the message, the logical location and the request.
+
+GitHub keeps 25,000 results of a run and takes 10 MB when compressed. What counts comes first, worst first; what is
+waived, ignored or protected follows as long as there is room; and the file says what was left out.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import re
+import typing as t
+import zlib
+from urllib.parse import unquote, urlsplit
+
+from ..._http.settings import VERSION
+from ..._records.model import Finding
+from .. import text
+from ..figures import collect
+from ..figures.standing import Standing, standing_of
+from ..inputs import gate_view, model
+from ..inputs.gate_view import Decision
+from ..inputs.model import Place, ReportInput
+from .scanners import is_qualys, rule_label, scanner_of
+
+SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
+TOOL = "appsec.perimeter"
+MAX_RESULTS = 25_000
+MAX_COMPRESSED = 9_000_000
+"""Bytes that results and rules may fill after compression; the fastest compression counts, so others need less."""
+_LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note", "unknown": "error"}
+_BANDS: dict[str, tuple[float, float, float]] = {
+    "critical": (9.1, 10.0, 9.5),
+    "high": (7.0, 8.9, 8.0),
+    "medium": (4.0, 6.9, 5.5),
+    "low": (0.1, 3.9, 2.5),
+    "info": (0.0, 0.0, 0.0),
+    "unknown": (9.1, 10.0, 9.5),
+}
+"""GitHub's bands of security-severity, and what stands for a finding whose CVSS score is not in the band of its own."""
+
+_PLACEHOLDER = re.compile(r"\{(\d+)\}")
+_HEXADECIMAL = re.compile(r"[0-9a-f]{16,64}")
+_SEGMENT = 60
+_TEXT = 1000
+_FULL = 1024
+
+
+def write_sarif(report: ReportInput, stream: t.TextIO) -> None:
+    """Write one run with everything that is open or deliberately not counted; valid without any result too."""
+    writer = _Results(report, stream)
+    stream.write(f'{{"$schema": {text.json_text(SCHEMA_URL)}, "version": "2.1.0", "runs": [{{\n"results": [')
+    later: list[str] = []
+    for finding in report.findings:
+        standing = standing_of(report, finding)
+        if not standing.counts and not standing.suppressed:
+            continue
+        if writer.full or (standing.suppressed and len(later) >= MAX_RESULTS):
+            writer.left += 1
+        elif standing.counts:
+            writer.add(writer.result(finding, standing))
+        else:
+            later.append(writer.result(finding, standing))
+    for row in later:
+        writer.add(row)
+    stream.write("\n],\n" + _rest(report, writer) + "}]}\n")
+
+
+class _Results:
+    """Writes results for as long as GitHub has room for them."""
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+        self._packer = zlib.compressobj(1)
+        self._size = 0
+        self._written = 0
+        self._occurrences: collections.Counter[str] = collections.Counter()
+        self.rules = _Rules(report)
+        self.left = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether GitHub has no room for another result."""
+        return self._written >= MAX_RESULTS or self._size > MAX_COMPRESSED
+
+    def result(self, finding: Finding, standing: Standing) -> str:
+        """The result of a finding as JSON."""
+        index, new_rule = self.rules.index(finding)
+        self._size += len(self._packer.compress(new_rule.encode()))
+        fingerprint = _hash(finding)
+        self._occurrences[fingerprint] += 1
+        mark = f"{fingerprint}:{self._occurrences[fingerprint]}"
+        return text.json_text(_result(self._report, finding, standing, index, self.rules.ids[index], mark))
+
+    def add(self, row: str) -> None:
+        """Write one result, or count it as left out."""
+        if self.full:
+            self.left += 1
+            return
+        self._size += len(self._packer.compress(row.encode()))
+        self._stream.write((",\n" if self._written else "\n") + row)
+        self._written += 1
+
+
+class _Rules:
+    """The rules of the results so far. One rule takes the worst security-severity of its findings."""
+
+    def __init__(self, report: ReportInput) -> None:
+        self._knowledge = {(item["source"], item["rule_id"]): item for item in report.knowledge or ()}
+        self._index: dict[str, int] = {}
+        self.ids: list[str] = []
+        self._rules: list[dict[str, t.Any]] = []
+        self._severities: list[float] = []
+
+    def index(self, finding: Finding) -> tuple[int, str]:
+        """The position of the rule of a finding, and its JSON when it is new, else an empty text."""
+        name, severity, added = _rule_id(finding), _security_severity(finding), ""
+        place = self._index.get(name)
+        if place is None:
+            place = self._index[name] = len(self._rules)
+            self._rules.append(self._rule(finding, name))
+            self.ids.append(name)
+            self._severities.append(severity)
+            added = text.json_text(self._rules[-1])
+        self._severities[place] = max(self._severities[place], severity)
+        return place, added
+
+    def _rule(self, finding: Finding, name: str) -> dict[str, t.Any]:
+        title = text.line(model.title_label(finding), 255)
+        known = self._knowledge.get((finding["source"], finding["rule_id"] or ""))
+        full = text.line(known["diagnosis"], _TEXT) if known and known["diagnosis"] else title
+        rule = {
+            "id": name,
+            "shortDescription": {"text": _message(title)},
+            "fullDescription": {"text": _message(full)[:_FULL]},
+            "help": {"text": _message(_help(known, title))},
+            "defaultConfiguration": {"level": _LEVELS[finding["severity"]]},
+        }
+        tags = ["security", *(f"external/cwe/cwe-{number}" for number in dict.fromkeys(finding["cwe"][:10]))]
+        return rule | {"properties": {"tags": tags, "precision": "medium" if finding["potential"] else "high"}}
+
+    def __iter__(self) -> t.Iterator[dict[str, t.Any]]:
+        for rule, severity in zip(self._rules, self._severities, strict=True):
+            rule["properties"]["security-severity"] = f"{severity:.1f}"
+            yield rule
+
+
+def _help(known: model.RuleKnowledge | None, title: str) -> str:
+    if known is None:
+        return title
+    parts = [
+        f"{name}: {text.line(words, 4000)}"
+        for name, words in (
+            ("Diagnosis", known["diagnosis"]),
+            ("Consequence", known["consequence"]),
+            ("Solution", known["solution"]),
+        )
+        if words
+    ]
+    if known["cves"]:
+        parts.append(f"CVEs: {', '.join(known['cves'][:50])}")
+    return "\n\n".join(parts) or title
+
+
+def _rule_id(finding: Finding) -> str:
+    rule = rule_label(finding, 150)
+    return f"QID-{rule}" if is_qualys(finding) else f"{scanner_of(finding['source']).id}/{rule}"
+
+
+def _security_severity(finding: Finding) -> float:
+    least, most, middle = _BANDS[finding["severity"]]
+    score = finding["cvss_score"]
+    return round(float(score), 1) if score is not None and least <= score <= most else middle
+
+
+def _result(
+    report: ReportInput, finding: Finding, standing: Standing, index: int, rule_id: str, fingerprint: str
+) -> dict[str, t.Any]:
+    title, application = text.line(model.title_label(finding), 255), text.line(model.application_label(finding), 255)
+    where = text.line(finding["url"], _TEXT)
+    parameter = f" (parameter {text.line(finding['parameter'], 255)})" if finding["parameter"] else ""
+    result: dict[str, t.Any] = {
+        "ruleId": rule_id,
+        "ruleIndex": index,
+        "level": _LEVELS[finding["severity"]],
+        "message": {"text": _message(f"{title} in {application}{f' at {where}' if where else ''}{parameter}")},
+        "locations": [_location(report, finding)],
+        # The text of a catalog's line says nothing about the finding, so the fingerprint is our own.
+        "partialFingerprints": {"primaryLocationLineHash": fingerprint},
+        "properties": _properties(finding, standing.decision),
+    }
+    if where:
+        result["webRequest"] = {"method": text.line(finding["method"], 20) or "GET", "target": where}
+    if standing.suppressed:
+        suppression = {"kind": "external", "status": "accepted", "justification": _message(standing.why)}
+        result["suppressions"] = [suppression]
+    state = standing.decision.state if standing.decision else None
+    if state is not None:
+        result["baselineState"] = {"known": "unchanged", "escalated": "updated"}.get(state, "new")
+    return result
+
+
+def _properties(finding: Finding, decision: Decision | None) -> dict[str, t.Any]:
+    shown: dict[str, t.Any] = {
+        "severity": finding["severity"],
+        "status": finding["status"],
+        "source": text.line(finding["source"], 50),
+        "id": text.line(finding["id"], 255),
+        "firstSeen": text.canonical_time(finding["first_seen"]),
+    }
+    if decision is not None:
+        shown |= {"decision": decision.decision, "decidedBy": text.line(decision.by, 255), "state": decision.state}
+    return {name: value for name, value in shown.items() if value}
+
+
+def _location(report: ReportInput, finding: Finding) -> dict[str, t.Any]:
+    place = report.places.get(finding["asset"]["name"] or "") or Place(_made_path(finding), 1, 1, 2)
+    region = {"startLine": place.line, "startColumn": place.start, "endLine": place.line, "endColumn": place.end}
+    name = f"{text.line(finding['method'], 20) or 'GET'} {text.line(finding['url'], _TEXT)}".strip()
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": place.uri}, "region": region},
+        "logicalLocations": [{"fullyQualifiedName": name, "kind": "resource"}],
+    }
+
+
+def _made_path(finding: Finding) -> str:
+    """``dast/<host>/<path>``: relative, and nothing in it leads out of the folder."""
+    try:
+        parts = urlsplit(finding["url"] or finding["asset"]["url"] or "")
+        host, path = parts.hostname or "", parts.path
+    except ValueError:
+        host, path = "", ""
+    host = host or model.application_label(finding)
+    segments = (text.visible(unquote(part)).replace("/", "_")[:_SEGMENT] for part in (host, *path.split("/")))
+    return "/".join(["dast", *[part.replace("..", "__") for part in segments if part.strip(". ")][:20]])
+
+
+def _hash(finding: Finding) -> str:
+    """16 hexadecimal digits of the fingerprint, or of what else tells the finding from others."""
+    known = finding["fingerprint"]
+    if _HEXADECIMAL.fullmatch(known):
+        return known[:16]
+    words = "\0".join((finding["source"], known or finding["unique_id"] or finding["id"]))
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _message(words: str) -> str:
+    """Text for a SARIF message in which no embedded link and no placeholder begins (section 3.11)."""
+    if "](" in words:
+        words = words.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+    return _PLACEHOLDER.sub(r"{{\1}}", words)
+
+
+def _rest(report: ReportInput, writer: _Results) -> str:
+    driver = {"name": TOOL, "semanticVersion": VERSION, "rules": list(writer.rules)}
+    notes = [f"{headline}: {words}" for headline, words in collect.warnings_of(report)]
+    if writer.left:
+        notes.append(
+            f"{text.plural(writer.left, 'finding')} left out, the least severe: GitHub keeps {MAX_RESULTS:,} results, "
+            "and takes 10 MB."
+        )
+    gate = report.gate
+    # Only a gate that came to no conclusion failed to run; a closed gate did its work.
+    successful = gate is None or gate.concluded
+    invocation: dict[str, t.Any] = {"executionSuccessful": successful}
+    if gate is not None:
+        invocation |= {"exitCode": gate.exit_code, "exitCodeDescription": gate.verdict}
+        notes += [gate_view.told(item, _TEXT) for item in gate.reasons()[:50]]
+    if notes:
+        level = "warning" if successful else "error"
+        told = [{"level": level, "message": {"text": _message(note)}} for note in notes]
+        invocation["toolExecutionNotifications"] = told
+    parts = {"tool": {"driver": driver}, "automationDetails": {"id": f"{TOOL}/"}, "invocations": [invocation]}
+    return ",\n".join(f"{text.json_text(name)}: {text.json_text(value)}" for name, value in parts.items())

@@ -1,0 +1,50 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sources of findings by the names that standard formats want, and the id of a rule in them.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._records.model import Finding
+from .. import text
+from ..inputs import model
+
+
+class Scanner(t.NamedTuple):
+    """A scanner: a short id, its product name, and who makes it."""
+
+    id: str
+    product: str
+    vendor: str
+
+
+_KNOWN = {
+    "qualys": Scanner("qualys-was", "Qualys WAS", "Qualys"),
+    "indusface": Scanner("indusface-was", "Indusface WAS", "Indusface"),
+    "carbon_black": Scanner("carbon-black-cloud", "Carbon Black Cloud", "Broadcom"),
+}
+_NOT_A_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+def scanner_of(source: str) -> Scanner:
+    """The scanner behind the ``source`` of a record; never an empty name, whatever the source is."""
+    known = _KNOWN.get(source.removesuffix("_was"))
+    if known is not None:
+        return known
+    shown = text.line(source, 100) or "unknown"
+    return Scanner(_NOT_A_SLUG.sub("-", shown.lower()).strip("-") or "unknown", shown, "unknown")
+
+
+def is_qualys(finding: Finding) -> bool:
+    """Whether its rule is a QID of Qualys."""
+    return finding["source"].removesuffix("_was") == "qualys" and bool(finding["rule_id"])
+
+
+def rule_label(finding: Finding, limit: int = 200) -> str:
+    """The scanner's rule, or the title where it has none."""
+    return text.line(finding["rule_id"] or model.title_label(finding), limit)

@@ -1,0 +1,290 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The findings as an Excel workbook: findings, verdicts, waivers, ages, and what the scans were worth.
+
+This module is private to the collection and may change at any time.
+
+XlsxWriter writes it, which is imported only here and only needed for this format. Every text goes in as text, never as
+a formula, link or number, and is made harmless like a cell of the CSV format: the workbook may be saved as CSV one day.
+The findings have the columns that people sort and filter by; the CSV format has all of them. All times in the file are
+fixed, so the same rows give the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import tempfile
+import traceback
+import typing as t
+
+from ..._base.errors import MissingLibrary
+from ..._records.model import SEVERITIES, Finding
+from .. import text
+from ..figures import collect
+from ..figures.standing import decision_label, standing_of
+from ..inputs import model
+from ..inputs.model import ReportInput
+from . import csv_writer
+from .csv_writer import safe_cell
+
+try:
+    import xlsxwriter
+    import xlsxwriter.exceptions
+except ImportError:
+    HAS_XLSXWRITER = False
+    XLSXWRITER_IMPORT_ERROR = traceback.format_exc()
+else:
+    HAS_XLSXWRITER = True
+    XLSXWRITER_IMPORT_ERROR = ""
+
+Cell = t.Union[str, int, float, None]
+Row = t.Sequence[Cell]
+
+
+class Sheet(t.NamedTuple):
+    """A sheet: ``columns`` are heads and their widths in characters."""
+
+    name: str
+    columns: t.Sequence[tuple[str, int]]
+    rows: t.Iterable[Row]
+
+
+MAX_ROWS = 1_000_000
+"""Excel has 1,048,576."""
+_CREATED = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - XlsxWriter takes it for UTC and wants no time zone
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_WIDTH = 18
+_FINDING_COLUMNS = (
+    ("severity", 10),
+    ("snapshot", 12),
+    ("decision", 18),
+    ("status", 11),
+    ("application", 28),
+    ("title", 48),
+    ("url", 56),
+    ("method", 9),
+    ("parameter", _WIDTH),
+    ("cvss score", 12),
+    ("detection score", 16),
+    ("first seen", 21),
+    ("last seen", 21),
+    ("age days", 11),
+    ("times seen", 12),
+    ("cwe", 14),
+    ("owasp", 30),
+    ("reason", 40),
+    ("rule id", 12),
+    ("unique id", 38),
+    ("fingerprint", 38),
+)
+
+
+def check_library() -> None:
+    """Say early that the format cannot be written.
+
+    Raises:
+        MissingLibrary: XlsxWriter is not installed.
+    """
+    if not HAS_XLSXWRITER:
+        raise MissingLibrary("XlsxWriter", XLSXWRITER_IMPORT_ERROR)
+
+
+def write_xlsx(report: ReportInput, stream: t.BinaryIO) -> None:
+    """Write the workbook; each sheet has its head also when there is nothing to list.
+
+    The stream is only written to, from front to back. Rows wait in a temporary directory until all sheets are complete.
+
+    Raises:
+        MissingLibrary: XlsxWriter is not installed.
+        OSError: the stream or the temporary directory takes no more.
+    """
+    check_library()
+    # A directory of our own, so that nothing is left behind whatever happens in between.
+    with tempfile.TemporaryDirectory() as folder:
+        options = {
+            "constant_memory": True,
+            "tmpdir": folder,
+            "use_zip64": True,
+            "strings_to_formulas": False,
+            "strings_to_numbers": False,
+            "strings_to_urls": False,
+        }
+        book = xlsxwriter.Workbook(_UntilItFails(stream), options)
+        book.set_properties({"title": _text(text.line(report.title, 200)), "created": _CREATED})
+        bold = book.add_format({"bold": True})
+        for sheet in _sheets(report):
+            _write_sheet(book.add_worksheet(sheet.name), sheet, bold)
+        try:
+            book.close()
+        except xlsxwriter.exceptions.FileCreateError as error:
+            # It is no OSError, and hides one; callers know what to do with that.
+            raise (error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error))) from None
+
+
+class _UntilItFails:
+    """What an archive needs of a stream; it takes no more after its first error.
+
+    XlsxWriter leaves its archive open then, which tries once more when it is thrown away.
+    """
+
+    def __init__(self, stream: t.BinaryIO) -> None:
+        self._stream = stream
+        self._failed = False
+
+    def write(self, data: bytes) -> int:
+        """Pass bytes on."""
+        if not self._failed:
+            self._failed = True
+            self._stream.write(data)
+            self._failed = False
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+
+def _write_sheet(page: t.Any, sheet: Sheet, bold: t.Any) -> None:
+    for column, (name, width) in enumerate(sheet.columns):
+        page.set_column(column, column, width)
+        page.write_string(0, column, name, bold)
+    number = 0
+    for number, row in enumerate(sheet.rows, 1):
+        for column, cell in enumerate(row):
+            if isinstance(cell, str):
+                if cell:
+                    page.write_string(number, column, _text(cell))
+            elif cell is not None:
+                page.write_number(number, column, cell)
+    page.freeze_panes(1, 0)
+    page.autofilter(0, 0, number, len(sheet.columns) - 1)
+
+
+def _text(value: str) -> str:
+    """Text that XlsxWriter writes as it is."""
+    if not value.isprintable():
+        value = _FORBIDDEN.sub("\ufffd", value)
+    # XlsxWriter takes such text for markup of its own, and would copy it into the file as it is.
+    return f"'{value}" if value.startswith("<r>") and value.endswith("</r>") else value
+
+
+def _sheets(report: ReportInput) -> t.Iterator[Sheet]:
+    yield Sheet("Findings", _FINDING_COLUMNS, _findings(report))
+    verdicts = ("What", "Verdict", "New", "Counted", "Waived", "Reason or problem")
+    yield Sheet("Verdicts", _columns(verdicts), _verdicts(report))
+    yield Sheet("Waivers", _columns(_WAIVER_HEAD), _waivers(report))
+    severities = (model.SEVERITY_LABELS[name] for name in SEVERITIES)
+    yield Sheet("Age", _columns(("Open risks by age", *severities, "Oldest (days)")), _ages(report))
+    yield Sheet("Scan quality", _columns(_SCAN_HEAD), _scans(report))
+
+
+def _columns(names: t.Iterable[str]) -> list[tuple[str, int]]:
+    return [(name, _WIDTH) for name in names]
+
+
+_WAIVER_HEAD = ("Id", "Type", "Owner", "Reason", "Ticket", "Expires", "Days left", "Waived", "Notes")
+_SCAN_HEAD = (
+    "What", "Source", "Id", "Kind", "Status", "Ended as", "Authentication", "Links crawled", "Conclusive", "Launched",
+    "Ended", "Profile",
+)  # fmt: skip
+
+
+def _findings(report: ReportInput) -> t.Iterator[Row]:
+    snapshot = csv_writer.snapshot_word(report)
+    for position, finding in enumerate(report.findings):
+        if position == MAX_ROWS - 1:
+            yield ["", f"{len(report.findings) - position:,} findings left out, the least severe"]
+            return
+        yield _finding(report, finding, snapshot)
+    if not len(report.findings):
+        yield ["none", snapshot]
+
+
+def _finding(report: ReportInput, finding: Finding, snapshot: str) -> Row:
+    """The cells of one finding, in the order of ``_FINDING_COLUMNS``."""
+    standing = standing_of(report, finding)
+    return [
+        finding["severity"],
+        snapshot,
+        decision_label(standing.decision),
+        finding["status"],
+        safe_cell(finding["asset"]["name"]),
+        safe_cell(finding["title"]),
+        safe_cell(finding["url"]),
+        safe_cell(finding["method"]),
+        safe_cell(finding["parameter"]),
+        finding["cvss_score"],
+        finding["detection_score"],
+        safe_cell(finding["first_seen"]),
+        safe_cell(finding["last_seen"]),
+        text.age_in_days(finding["first_seen"], report.generated),
+        finding["times_seen"],
+        safe_cell("; ".join(f"CWE-{number}" for number in finding["cwe"])),
+        safe_cell(csv_writer.names_of(finding["owasp"])),
+        safe_cell(standing.why),
+        safe_cell(finding["rule_id"]),
+        safe_cell(finding["unique_id"]),
+        safe_cell(finding["fingerprint"]),
+    ]
+
+
+def _verdicts(report: ReportInput) -> t.Iterator[Row]:
+    gate = report.gate
+    if gate is None:
+        yield ["No verdict was given."]
+        return
+    yield ["The whole run", gate.verdict, *_counts(gate.document), f"code {gate.exit_code}"]
+    for entry in gate.applications():
+        problems = entry.get("problems")
+        words = ", ".join(map(str, problems)) if isinstance(problems, list) else ""
+        yield [_of(entry, "label"), _of(entry, "verdict"), *_counts(entry), safe_cell(words)]
+    for item in gate.reasons():
+        yield [_of(item, "application") or "Reason", _of(item, "verdict"), None, None, None, _of(item, "message")]
+
+
+def _counts(entry: t.Mapping[str, t.Any]) -> list[Cell]:
+    counts = entry.get("counts")
+    found = counts if isinstance(counts, dict) else {}
+    return [_number(found.get(name)) for name in ("new", "counted", "waived")]
+
+
+def _waivers(report: ReportInput) -> t.Iterator[Row]:
+    for item in report.gate.waivers() if report.gate else ():
+        flags = item.get("flags")
+        words = [_of(item, name) for name in ("id", "type", "owner", "reason", "ticket", "expires")]
+        notes = safe_cell(", ".join(map(str, flags))) if isinstance(flags, list) else ""
+        yield [*words, _number(item.get("days_left")), _number(item.get("waived")), notes]
+
+
+def _ages(report: ReportInput) -> t.Iterator[Row]:
+    for label, counts in report.summary["by_age"].items():
+        yield [label, *(counts[severity] for severity in SEVERITIES)]
+    for item in report.summary["applications"]:
+        if item["open"]:
+            figures = [item["severity"][severity] for severity in SEVERITIES]
+            yield [safe_cell(item["name"]), *figures, item["oldest_days"]]
+
+
+def _scans(report: ReportInput) -> t.Iterator[Row]:
+    for headline, words in collect.warnings_of(report):
+        yield [safe_cell(f"{headline}: {words}")]
+    for file in report.files:
+        manifest = file["manifest"]
+        whole = "" if manifest is None else "yes" if manifest["complete"] else "no"
+        times = ("", "") if manifest is None else (manifest["started"], manifest["finished"])
+        source = "" if manifest is None else safe_cell(manifest["source"])
+        yield [safe_cell(file["name"]), source, "", "snapshot", "", "", "", None, whole, *times]
+    for scan in report.scans or ():
+        conclusive = "" if scan.conclusive is None else "yes" if scan.conclusive else "no"
+        facts = (scan.application, scan.source, scan.id, scan.kind, scan.status, scan.end_reason, scan.auth_status)
+        last = (conclusive, scan.time, scan.ended, scan.profile)
+        yield [*map(safe_cell, facts), scan.links_crawled, *map(safe_cell, last)]
+
+
+def _of(item: t.Mapping[str, t.Any], name: str) -> str:
+    value = item.get(name)
+    return "" if value is None else safe_cell(str(value))
+
+
+def _number(value: t.Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e15 else None

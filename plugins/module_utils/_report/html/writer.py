@@ -1,0 +1,298 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as one self-contained HTML file.
+
+This module is private to the collection and may change at any time.
+
+Three walls keep a payload from running: every text is escaped where it becomes HTML (:mod:`markup`), the findings
+travel as JSON that holds no ``<``, and the content security policy allows exactly our own script and style by their
+hashes, forbids every connection, and asks for Trusted Types without allowing a single policy.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import typing as t
+
+from ..._records.model import SEVERITIES, STATUSES, Evidence, Finding
+from .. import text
+from ..figures import collect
+from ..figures.standing import decided_by, decision_label, standing_of
+from ..inputs import model
+from ..inputs.model import ReportInput
+from . import assets
+from . import gate as html_gate
+from . import remediation as html_knowledge
+from . import sections as html_sections
+from .markup import Markup, escape
+
+EVIDENCE_CHARACTERS = 2000
+EVIDENCE_ITEMS = 3
+EVIDENCE_BUDGET = 16 << 20
+_URL = 1000
+_EVIDENCE_FIELDS = ("payload", "method", "url", "headers", "body", "response", "result")
+
+_PLACEHOLDER = re.compile(r"\[\[(\w+)\]\]")
+# What could end the script element or matter to an HTML parser.
+_IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_ROWS_IN_A_CHUNK = 500
+
+
+def json_for_script(value: t.Any) -> str:
+    """JSON that is inert inside a script element: ASCII, without ``<``, ``>`` and ``&``."""
+    encoded = json.dumps(value, separators=(",", ":"), allow_nan=False).translate(_IN_SCRIPT)
+    return encoded.replace("##", "#\\u0023")
+
+
+class _Words:
+    """Text that occurs often, as a number. Number 0 is the empty text."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {"": 0}
+
+    def number(self, value: str | None, limit: int = 300) -> int:
+        shown = text.line(value, limit)
+        return self._numbers.setdefault(shown, len(self._numbers))
+
+    def listed(self) -> list[str]:
+        return list(self._numbers)
+
+
+COLUMNS = (
+    "severity",
+    "status",
+    "kind",
+    "state",
+    "change",
+    "application",
+    "title",
+    "url",
+    "parameter",
+    "method",
+    "age",
+    "first_seen",
+    "last_seen",
+    "last_tested",
+    "fixed_at",
+    "times_seen",
+    "cvss_score",
+    "cvss_vector",
+    "detection_score",
+    "cwe",
+    "owasp",
+    "group",
+    "finding_type",
+    "potential",
+    "external_ref",
+    "patch",
+    "source",
+    "rule_id",
+    "id",
+    "unique_id",
+    "ignored",
+    "decision",
+    "decided_by",
+    "evidence",
+)
+WORD_COLUMNS = (
+    "application",
+    "title",
+    "parameter",
+    "method",
+    "first_seen",
+    "last_seen",
+    "last_tested",
+    "fixed_at",
+    "cvss_vector",
+    "owasp",
+    "group",
+    "finding_type",
+    "external_ref",
+    "patch",
+    "source",
+    "rule_id",
+    "ignored",
+    "decision",
+    "decided_by",
+)
+"""Columns that hold a number of the word list instead of the text itself."""
+
+
+class _Island:
+    """The findings as compact rows, and their evidence apart, which is parsed only when somebody opens it."""
+
+    def __init__(self, report: ReportInput) -> None:
+        self._report = report
+        self._words = _Words()
+        self.evidence: list[str] = []
+        self._evidence_size = 0
+        self.evidence_left_out = 0
+
+    def chunks(self) -> t.Iterator[str]:
+        """The JSON text of the rows, piece by piece."""
+        head = {
+            "columns": COLUMNS,
+            "gated": self._report.gate is not None,
+            "words": WORD_COLUMNS,
+            "severities": [[name, model.SEVERITY_LABELS[name]] for name in SEVERITIES],
+            "statuses": [[name, model.STATUS_LABELS[name]] for name in STATUSES],
+            "kinds": [[name, model.KIND_LABELS[name]] for name in model.KINDS],
+            "states": [[name, model.STATE_LABELS[name]] for name in model.STATES],
+            "changes": [["", ""], *([name, model.CHANGE_LABELS[name]] for name in model.CHANGES)],
+        }
+        yield json_for_script(head)[:-1] + ',"rows":[\n'
+        rows: list[list[t.Any]] = []
+        separator = ""
+        for position, finding in enumerate(self._report.findings):
+            rows.append(self._row(position, finding))
+            if len(rows) == _ROWS_IN_A_CHUNK:
+                yield separator + json_for_script(rows)[1:-1]
+                rows, separator = [], ",\n"
+        if rows:
+            yield separator + json_for_script(rows)[1:-1]
+        yield '\n],"dictionary":' + json_for_script(self._words.listed()) + "}"
+
+    def _row(self, position: int, finding: Finding) -> list[t.Any]:
+        word = self._words.number
+        report = self._report
+        decision = standing_of(report, finding).decision if report.gate else None
+        return [
+            model.SEVERITY_RANK[finding["severity"]],
+            model.STATUS_RANK[finding["status"]],
+            model.KINDS.index(finding["kind"]),
+            model.STATES.index(model.state_of(finding)),
+            report.marks[position] if position < len(report.marks) else 0,
+            word(model.application_label(finding), 160),
+            word(model.title_label(finding), 500),
+            text.line(finding["url"], _URL),
+            word(finding["parameter"]),
+            word(finding["method"], 40),
+            text.age_in_days(finding["first_seen"], report.generated),
+            word(finding["first_seen"], 40),
+            word(finding["last_seen"], 40),
+            word(finding["last_tested"], 40),
+            word(finding["fixed_at"], 40),
+            finding["times_seen"],
+            finding["cvss_score"],
+            word(finding["cvss_vector"], 200),
+            finding["detection_score"],
+            finding["cwe"],
+            word("; ".join(_owasp(finding)), 500),
+            word(finding["group"]),
+            word(finding["finding_type"]),
+            finding["potential"],
+            word(finding["external_ref"]),
+            word(finding["patch"]),
+            word(collect.source_label(finding["source"]), 60),
+            word(finding["rule_id"], 100),
+            text.line(finding["id"], 200),
+            text.line(finding["unique_id"], 200),
+            word(_ignored(finding), 1500),
+            word(decision_label(decision), 100),
+            word(decided_by(decision), 1100),
+            self._keep_evidence(finding["evidence"]),
+        ]
+
+    def _keep_evidence(self, items: list[Evidence]) -> int:
+        """The number of the evidence entry, 0 for none, -1 when there was no room."""
+        if not items:
+            return 0
+        shown = [_shown_evidence(item) for item in items[:EVIDENCE_ITEMS]]
+        entry = json_for_script({"total": len(items), "items": shown})
+        if self._evidence_size + len(entry) > EVIDENCE_BUDGET:
+            self.evidence_left_out += 1
+            return -1
+        self._evidence_size += len(entry)
+        self.evidence.append(entry)
+        return len(self.evidence)
+
+
+def _owasp(finding: Finding) -> t.Iterator[str]:
+    for item in finding["owasp"]:
+        words = [f"A{item['code']}" if item["code"] is not None else "", item["name"] or ""]
+        yield " ".join(filter(None, words))
+
+
+def _ignored(finding: Finding) -> str:
+    ignored = finding["ignored"]
+    if ignored is None:
+        return ""
+    parts = [ignored["reason"] or "no reason given"]
+    parts += [f"{label} {ignored[key]}" for label, key in _IGNORED_WORDS if ignored[key]]  # type: ignore[literal-required]
+    return "; ".join(parts)
+
+
+_IGNORED_WORDS = (("by", "by"), ("since", "at"), ("until", "until"), ("comment:", "comment"))
+
+
+def _shown_evidence(item: Evidence) -> list[list[str]]:
+    fields = [
+        ["URL" if name == "url" else name.capitalize(), text.visible_block(text.clip(value, EVIDENCE_CHARACTERS))]
+        for name in _EVIDENCE_FIELDS
+        if (value := item[name])  # type: ignore[literal-required]
+    ]
+    if item["authenticated"] is not None:
+        fields.append(["Authenticated", "yes" if item["authenticated"] else "no"])
+    return fields
+
+
+def _hash(content: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
+
+
+def content_security_policy(css: str, script: str) -> str:
+    """Only our own style and script, by their hashes; no connection, no frame, no form, no string made into markup."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src {_hash(css)}",
+            f"script-src {_hash(script)}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+def _evidence_note() -> str:
+    return (
+        f"Evidence is shown as plain text: at most {EVIDENCE_ITEMS} items of a finding, "
+        f"{EVIDENCE_CHARACTERS:,} characters of each field, and {EVIDENCE_BUDGET >> 20} MiB in all, worst first."
+    )
+
+
+def write_html(report: ReportInput, stream: t.TextIO) -> None:
+    """Write the page. What a section inserts is never searched for placeholders again."""
+    css, script = assets.text("report.css"), assets.text("report.js")
+    island = _Island(report)
+    parts: dict[str, t.Callable[[], t.Iterable[str]]] = {
+        "csp": lambda: [Markup(content_security_policy(css, script))],
+        "title": lambda: [escape(text.line(report.title, 300))],
+        "css": lambda: [css],
+        "header": lambda: [html_sections.header(report)],
+        "banners": lambda: [html_sections.banners(report)],
+        "verdict": lambda: [html_gate.verdict(report)],
+        "verdictlink": lambda: [html_gate.links(report)],
+        "scans": lambda: [html_gate.scans(report)],
+        "overview": lambda: [html_sections.overview(report)],
+        "risks": lambda: [html_sections.risks(report)],
+        "changes": lambda: [html_sections.changes(report)],
+        "remediation": lambda: [html_knowledge.remediation(report)],
+        "remediationlink": lambda: [html_knowledge.link(report)],
+        "applications": lambda: [html_sections.applications(report)],
+        "findings": lambda: [html_sections.findings(report)],
+        "ignored": lambda: [html_sections.ignored(report)],
+        "quality": lambda: [html_sections.quality(report, _evidence_note())],
+        "data": island.chunks,
+        "evidence": lambda: ["[", ",\n".join(island.evidence), "]"],
+        "script": lambda: [script],
+    }
+    for index, piece in enumerate(_PLACEHOLDER.split(assets.text("report.html"))):
+        # Odd pieces are the names of placeholders.
+        for content in parts[piece]() if index % 2 else (piece,):
+            stream.write(content)

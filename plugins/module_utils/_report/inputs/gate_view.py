@@ -1,0 +1,177 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verdict of the gate, as the writers use it: the document, and what was decided about each finding.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+import typing as t
+
+from ..._base.errors import FileError
+from ..._base.files import reason
+from ..._records import codec
+from ..._records.model import Finding
+from .. import text
+
+SCHEMA = 1
+VERDICTS = {"pass": 0, "fail": 10, "inconclusive": 11, "policy_error": 12, "platform_error": 20}
+"""The verdicts and their codes."""
+_HINT = "Run the gate again; gate.json and the file of explanations beside it belong together."
+_LIMIT = 256 << 20
+_CUT = 4096
+_IDENTITY = ("source", "id", "unique_id", "fingerprint")
+_FIELDS = ("decision", "state", "decided_by", "waiver", "note")
+_RUN = frozenset({"run_id", "started", "finished"})
+
+COUNTED = frozenset({"fail", "warn", "inconclusive", "no_rule", "within_limit"})
+"""Decisions about findings that the gate counted."""
+SUPPRESSED = frozenset({"waived", "ignored", "protected"})
+"""Decisions about findings that are there and do not count."""
+
+
+class Decision(t.NamedTuple):
+    """What became of one finding.
+
+    ``decision`` is fail, warn, inconclusive, no_rule, within_limit, waived, ignored, protected, excluded or fixed;
+    ``state`` is new, reopened, escalated or known for what was counted; ``by`` names the rule, waiver or option that
+    decided.
+    """
+
+    decision: str
+    state: str | None
+    by: str | None
+    waiver: str | None
+    note: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class GateView:
+    """A verdict that was read."""
+
+    document: dict[str, t.Any]
+    decisions: t.Mapping[bytes, Decision]
+
+    @property
+    def verdict(self) -> str:
+        """pass, fail, inconclusive, policy_error or platform_error."""
+        return str(self.document.get("verdict"))
+
+    @property
+    def exit_code(self) -> int:
+        """The code of the verdict."""
+        return VERDICTS[self.verdict]
+
+    def decision(self, finding: Finding) -> Decision | None:
+        """What became of a finding; None for one that the gate has not seen."""
+        return self.decisions.get(_finding_key(finding))
+
+    @property
+    def concluded(self) -> bool:
+        """Whether the gate came to a conclusion about the findings: pass or fail."""
+        return self.verdict in ("pass", "fail")
+
+    def reasons(self) -> list[dict[str, t.Any]]:
+        """Why the verdict is what it is, what decided first."""
+        return self._listed("reasons")
+
+    def against(self) -> list[dict[str, t.Any]]:
+        """The reasons that kept the verdict from being a pass."""
+        return [item for item in self.reasons() if item.get("verdict") != "pass"]
+
+    def applications(self) -> list[dict[str, t.Any]]:
+        """The applications with their verdicts, those that do not pass first."""
+        worst = {"fail": 0, "pass": 2}
+        return sorted(self._listed("applications"), key=lambda item: worst.get(str(item.get("verdict")), 1))
+
+    def waivers(self) -> list[dict[str, t.Any]]:
+        """The waivers with what has to be said about them."""
+        return self._listed("waivers")
+
+    def _listed(self, name: str) -> list[dict[str, t.Any]]:
+        found = self.document.get(name)
+        return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+    def essence(self) -> dict[str, t.Any]:
+        """What two verdicts have in common that say the same: all but the name of the run and its times."""
+        return {name: value for name, value in self.document.items() if name not in _RUN}
+
+
+def read_gate(path: pathlib.Path) -> GateView:
+    """Read a verdict and its explanations.
+
+    Args:
+        path: gate.json.
+
+    Raises:
+        FileError: it cannot be read, is no verdict, or its explanations are missing or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            document = codec.loads(file.read(_LIMIT))
+    except OSError as error:
+        raise FileError(f"gate: {path} cannot be read: {reason(error)}.", hint=_HINT) from error
+    except ValueError as error:
+        raise FileError(f"gate: {path} is not JSON.", hint=_HINT) from error
+    if not isinstance(document, dict) or document.get("record") != "gate":
+        raise FileError(f"gate: {path} is not the verdict of a gate.", hint=_HINT)
+    if document.get("schema") != SCHEMA:
+        raise FileError(f"gate: {path} has a schema other than {SCHEMA}.", hint="Update this collection.")
+    if VERDICTS.get(str(document.get("verdict")), -1) != document.get("exit_code"):
+        raise FileError(f"gate: {path} has no verdict, or a code that is not its verdict's.", hint=_HINT)
+    return GateView(document, _decisions(path, document.get("explain_file")))
+
+
+def _decisions(path: pathlib.Path, named: t.Any) -> dict[bytes, Decision]:
+    if not isinstance(named, dict):
+        return {}
+    # Only a name: a verdict from somewhere else must not make us read another place.
+    place = path.with_name(pathlib.PurePath(str(named.get("path"))).name)
+    found: dict[bytes, Decision] = {}
+    same: dict[Decision, Decision] = {}
+    digest = hashlib.sha256()
+    try:
+        with place.open("rb") as file:
+            for line in file:
+                digest.update(line)
+                item = codec.loads(line)
+                what, *others = (_words(item[field]) for field in _FIELDS)
+                decision = Decision(what or "", *others)
+                key = _digest(item["application"]["id"], *(item[field] for field in _IDENTITY))
+                found[key] = same.setdefault(decision, decision)
+    except OSError as error:
+        raise FileError(f"gate: {place} cannot be read: {reason(error)}.", hint=_HINT) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FileError(f"gate: {place} holds no explanations.", hint=_HINT) from error
+    if digest.hexdigest() != named.get("sha256"):
+        raise FileError(f"gate: {place} does not have the SHA-256 that {path} states.", hint=_HINT)
+    return found
+
+
+def _words(value: str | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def told(reason: t.Mapping[str, t.Any], limit: int = 500) -> str:
+    """A reason on one line, with the application that it is about."""
+    message, application = str(reason.get("message")), reason.get("application")
+    return text.line(f"{application}: {message}" if application else message, limit)
+
+
+def _finding_key(finding: Finding) -> bytes:
+    asset = finding["asset"]
+    application = asset["id"] or f"name:{asset['name'] or ''}"
+    return _digest(application, finding["source"], finding["id"], finding["unique_id"], finding["fingerprint"])
+
+
+def _digest(application: str, source: str, identity: str | None, unique: str | None, fingerprint: str | None) -> bytes:
+    """What tells one finding from another; texts that the report clips are cut where the gate cuts them."""
+    words = (
+        f"{application[:_CUT]}\0{source[:_CUT]}\0{(identity or '')[:_CUT]}\0{(unique or '')[:_CUT]}"
+        f"\0{(fingerprint or '')[:_CUT]}"
+    )
+    return hashlib.blake2b(words.encode("utf-8", "replace"), digest_size=12).digest()

@@ -1,0 +1,361 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a report is made of, before any format.
+
+This module is private to the collection and may change at any time.
+
+Writers are pure: they get one :class:`ReportInput` and a text stream. All counting, ranking and comparing is done
+before, so that every format tells the same story.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from urllib.parse import quote
+
+from ..._records.model import OPEN_STATUSES, SEVERITIES, STATUSES, Finding, Manifest
+from .gate_view import GateView
+
+REPORT_SCHEMA = 1
+KINDS: tuple[str, ...] = ("vulnerability", "sensitive_content", "information", "unknown")
+STATES: tuple[str, ...] = ("open", "ignored", "protected", "fixed", "information")
+AGE_BUCKETS: tuple[tuple[str, int], ...] = (
+    ("0-7 days", 7),
+    ("8-30 days", 30),
+    ("31-90 days", 90),
+    ("91-180 days", 180),
+    ("over 180 days", 10**9),
+)
+AGE_UNKNOWN = "age not known"
+
+SEVERITY_RANK: dict[str, int] = {name: rank for rank, name in enumerate(SEVERITIES)}
+STATUS_RANK: dict[str, int] = {name: rank for rank, name in enumerate(STATUSES)}
+
+SEVERITY_LABELS: dict[str, str] = {name: name.capitalize() for name in SEVERITIES}
+STATUS_LABELS: dict[str, str] = {name: name.capitalize() for name in STATUSES}
+KIND_LABELS = {
+    "vulnerability": "Vulnerability",
+    "sensitive_content": "Sensitive content",
+    "information": "Information gathered",
+    "unknown": "Kind not known",
+}
+STATE_LABELS = {
+    "open": "Open risk",
+    "ignored": "Ignored",
+    "protected": "Protected",
+    "fixed": "Fixed",
+    "information": "Information",
+}
+
+# The order in which a reader wants to know; the first five are the headline.
+CHANGES: tuple[str, ...] = (
+    "new",
+    "reopened",
+    "escalated",
+    "fixed",
+    "gone",
+    "protected",
+    "ignored",
+    "reactivated",
+    "lowered",
+)
+CHANGE_LABELS = {
+    "new": "New",
+    "reopened": "Reopened",
+    "escalated": "Escalated",
+    "fixed": "Fixed",
+    "gone": "Gone",
+    "protected": "Protected",
+    "ignored": "Ignored",
+    "reactivated": "Reactivated",
+    "lowered": "Lowered",
+}
+CHANGE_MEANINGS = {
+    "new": "open now and not in the previous run",
+    "reopened": "fixed or protected in the previous run, open again",
+    "escalated": "open, with a worse severity than in the previous run",
+    "fixed": "open in the previous run, fixed now",
+    "gone": "open in the previous run and not in this data at all",
+    "protected": "open in the previous run, behind a virtual patch now",
+    "ignored": "open in the previous run, ignored now",
+    "reactivated": "ignored in the previous run, open again",
+    "lowered": "open, with a milder severity than in the previous run",
+}
+
+EVIDENCE_ITEMS = 10
+EVIDENCE_CHARACTERS = 8192
+"""How much of each finding's evidence any format keeps: items, and characters of each field of an item."""
+FIELD_CHARACTERS = 4096
+"""How much of any other text of a finding is kept."""
+
+SCORING_RULE = (
+    "Severity decides first: critical 400 points, high 300, medium 200, low 100, info and unknown 0. "
+    "Inside one severity up to 99 points are added: 4 for each CVSS point (the detection score divided by ten where "
+    "there is no CVSS), 15 when the finding was reopened, 1 for each 12 days of age up to 15, 1 for each time it was "
+    "seen up to 10, and 1 for each application that the same rule hits up to 19. "
+    "A rule ranks by its highest open finding."
+)
+
+SeverityCounts = dict[str, int]
+
+
+def no_counts() -> SeverityCounts:
+    """A zero for each severity, worst first."""
+    return dict.fromkeys(SEVERITIES, 0)
+
+
+class ApplicationSummary(t.TypedDict):
+    """One application: open risks by severity, and what is not counted as open. ``oldest_days`` is of open risks."""
+
+    id: str | None
+    name: str
+    source: str
+    severity: SeverityCounts
+    open: int
+    states: dict[str, int]
+    total: int
+    oldest_days: int | None
+    last_tested: str | None
+
+
+class RiskSummary(t.TypedDict):
+    """One rule of a scanner with its open findings; the details are those of the highest scored one."""
+
+    rule_id: str | None
+    title: str
+    source: str
+    severity: str
+    score: int
+    findings: int
+    applications: int
+    application: str
+    cvss_score: float | None
+    detection_score: int | None
+    reopened: int
+    oldest_days: int | None
+    times_seen: int | None
+
+
+class IgnoredSummary(t.TypedDict):
+    """One ignored finding and why."""
+
+    title: str
+    application: str
+    severity: str
+    reason: str | None
+    by: str | None
+    at: str | None
+    until: str | None
+    comment: str | None
+
+
+class OwaspSummary(t.TypedDict):
+    """Open risks of one OWASP Top 10 category; ``code`` None and an empty name is "not mapped"."""
+
+    code: int | None
+    name: str
+    severity: SeverityCounts
+    open: int
+
+
+class Summary(t.TypedDict):
+    """All figures of a report. Plain data, so it can be stored as JSON and read back as ``previous``."""
+
+    schema: int
+    now: str
+    total: int
+    states: dict[str, int]
+    open_by_severity: SeverityCounts
+    by_status: dict[str, SeverityCounts]
+    by_age: dict[str, SeverityCounts]
+    by_kind: dict[str, dict[str, int]]
+    by_owasp: list[OwaspSummary]
+    applications: list[ApplicationSummary]
+    applications_with_findings: int
+    applications_with_open: int
+    top_risks: list[RiskSummary]
+    rules_with_open: int
+    ignored: list[IgnoredSummary]
+    ignored_by_reason: dict[str, int]
+    sources: dict[str, int]
+    quality: dict[str, int]
+
+
+class ChangedFinding(t.TypedDict):
+    """One line of a list of changes."""
+
+    title: str
+    application: str
+    severity: str
+    severity_before: str | None
+
+
+class Changes(t.TypedDict):
+    """This run against the previous one. ``listed`` is False when the previous run has figures only."""
+
+    previous_generated: str
+    previous_title: str
+    same_scope: bool
+    listed: bool
+    open_before: int
+    open_now: int
+    open_by_severity_before: SeverityCounts
+    counts: dict[str, int]
+    worst: dict[str, list[ChangedFinding]]
+
+
+class SourceFile(t.TypedDict):
+    """One snapshot file that was read, and its manifest when there is one beside it."""
+
+    name: str
+    sha256: str
+    records: int
+    manifest: Manifest | None
+
+
+class WebApp(t.TypedDict):
+    """What the report uses of a web application record in option form.
+
+    Qualys tells the time of the last scan of an application in no list, so that ``scanned`` may be None although
+    ``never_scanned`` is False.
+    """
+
+    id: str | None
+    name: str
+    url: str | None
+    never_scanned: bool
+    scanned: str | None
+    scan_status: str | None
+    risk_score: int | None
+
+
+class RuleKnowledge(t.TypedDict):
+    """One rule that occurs in the findings, with what a knowledge base says about it, in plain words.
+
+    ``severity`` is that of the worst open finding, else of the worst one; ``title`` is that of the knowledge base.
+    """
+
+    source: str
+    rule_id: str
+    title: str
+    severity: str
+    findings: int
+    open: int
+    diagnosis: str | None
+    consequence: str | None
+    solution: str | None
+    cves: list[str]
+
+
+class Place(t.NamedTuple):
+    """A line of a file in the repository; columns start at 1 and the end is exclusive.
+
+    ``path`` is relative to the root of the repository.
+    """
+
+    path: str
+    line: int
+    start: int
+    end: int
+
+    @property
+    def uri(self) -> str:
+        """The path as a relative reference: no scheme, no colon, no blank."""
+        return quote(self.path, safe="/-._~")
+
+
+class ScanRow(t.NamedTuple):
+    """What a report shows of one scan. Times are UTC, ISO-8601 with ``Z``."""
+
+    application: str
+    source: str
+    id: str | None
+    kind: str | None
+    status: str | None
+    end_reason: str | None
+    auth_status: str | None
+    profile: str | None
+    time: str | None
+    ended: str | None
+    links_crawled: int | None
+    conclusive: bool | None
+
+
+class Findings(t.Protocol):
+    """Findings in report order (worst severity, application, title), to be walked as often as needed."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __iter__(self) -> t.Iterator[Finding]:
+        """One after the other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportInput:
+    """Everything a writer may use.
+
+    ``generated`` comes from the data (UTC, ISO-8601; empty when the data holds no time at all), so the same data gives
+    the same bytes. ``marks`` holds one byte for each finding, in order: 0, or 1 + the position in ``CHANGES``.
+    ``knowledge`` has the rules of the findings that a knowledge base explains, worst first; None without one. ``scope``
+    is what the user asked for, None when only the manifests tell. ``content`` identifies all that a report is made of
+    but the time of the data. ``gate`` is the verdict and ``scans`` are the scans, when they were given; ``places`` says
+    by name where in a catalog an application is declared.
+    """
+
+    findings: Findings
+    summary: Summary
+    title: str
+    generated: str
+    files: tuple[SourceFile, ...] = ()
+    changes: Changes | None = None
+    marks: bytes = b""
+    webapps: tuple[WebApp, ...] | None = None
+    notes: tuple[str, ...] = ()
+    knowledge: tuple[RuleKnowledge, ...] | None = None
+    scope: list[t.Any] | None = None
+    content: str = ""
+    gate: GateView | None = None
+    scans: tuple[ScanRow, ...] | None = None
+    places: t.Mapping[str, Place] = dataclasses.field(default_factory=dict)
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest, when the report is made from exactly one file that has one."""
+        return self.files[0]["manifest"] if len(self.files) == 1 else None
+
+    def mark(self, position: int) -> str:
+        """What happened to the finding at this position since the previous run; empty for nothing."""
+        code = self.marks[position] if position < len(self.marks) else 0
+        return CHANGES[code - 1] if code else ""
+
+
+def state_of(finding: Finding) -> str:
+    """Exactly one of ``STATES``: the states of all findings add up to their number.
+
+    What was only gathered as information is never a risk; what is fixed stays fixed even when somebody ignored it.
+    """
+    if finding["kind"] == "information":
+        return "information"
+    status = finding["status"]
+    if status not in OPEN_STATUSES:
+        return "fixed" if status == "fixed" else "protected"
+    return "open" if finding["ignored"] is None else "ignored"
+
+
+def application_label(finding: Finding) -> str:
+    """The name of the application, or the best that there is."""
+    asset = finding["asset"]
+    return asset["name"] or asset["url"] or asset["id"] or "(application not named)"
+
+
+def title_label(finding: Finding) -> str:
+    """The title, or the rule's id."""
+    return finding["title"] or (f"Rule {finding['rule_id']}" if finding["rule_id"] else "(no title)")
+
+
+def identity_of(finding: Finding) -> str:
+    """What makes it the same finding in the next run: the vendor's unique id, else the fingerprint."""
+    unique = finding["unique_id"]
+    return f"{finding['source']}\0u{unique}" if unique else f"{finding['source']}\0f{finding['fingerprint']}"

@@ -1,0 +1,152 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the segments on the disk say: keys that are written, and how far a run came that did not live to tell.
+
+This module is private to the collection and may change at any time.
+
+A segment tells more than its lines. Windows are committed in order, so a segment that begins at or before the position
+and ends after it proves that everything up to its end was read. One that begins later proves nothing. Its keys are
+taken over all the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import pathlib
+import typing as t
+import zlib
+
+from ..._base.errors import FileError
+from ..._base.files import reason
+from ..._records.codec import loads
+from ..._records.times import parse_time
+from ..disk.files import Segment, list_segments
+from ..disk.keys import KeyTable, content_digest, key_digest
+from ..disk.position import Position
+from ..disk.source import Timing, Window
+from .plan import SECOND, ceil, horizon, oldest, reread_from
+
+
+def lines_of(dest: pathlib.Path, name: str) -> t.Iterator[dict[str, t.Any]]:
+    """The records of a segment.
+
+    Raises:
+        FileError: it cannot be read, or is damaged.
+    """
+    path = dest / name
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for line in file:
+                record = loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError("a line is not a record")
+                yield record
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        why = reason(error) if isinstance(error, OSError) and error.strerror else "it is damaged"
+        raise FileError(
+            f"dest: the segment {path} cannot be read: {why}.",
+            hint="It is needed to know what was written. Restore it, or move it away to have its records read again.",
+        ) from error
+
+
+def keys_on_disk(dest: pathlib.Path, window: Window, timing: Timing) -> KeyTable:
+    """Keys of all segments that may hold records of a window.
+
+    Raises:
+        FileError: a segment cannot be read.
+    """
+    table = KeyTable()
+    for segment in _touching(dest, window.start, window.end, timing):
+        _take_keys(lines_of(dest, segment.name), table, 0)
+    return table
+
+
+def _touching(dest: pathlib.Path, start: dt.datetime, end: dt.datetime | None, timing: Timing) -> list[Segment]:
+    until = end.date() if end else None
+    return [
+        segment
+        for segment in list_segments(dest, since=start.date(), until=until)
+        if upper(segment, timing) > start and (end is None or segment.window.start < end)
+    ]
+
+
+def upper(segment: Segment, timing: Timing) -> dt.datetime:
+    """Every record of a segment is older than this, also when the day in its name was not over."""
+    return upper_of(segment.window, timing)
+
+
+def upper_of(window: Window, timing: Timing) -> dt.datetime:
+    """As :func:`upper`, by the span in a name."""
+    return ceil(max(window.end, window.start + SECOND), timing.granularity)
+
+
+def _take_keys(lines: t.Iterator[dict[str, t.Any]], table: KeyTable, time: int) -> list[dict[str, t.Any]]:
+    gaps = []
+    for record in lines:
+        key, content = record.get("key"), record.get("content")
+        if isinstance(key, str) and isinstance(content, str):
+            table.put(key_digest(key), content_digest(content), time)
+        if record.get("record") == "gap":
+            gaps.append(record)
+    return gaps
+
+
+def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[str], list[str]]:
+    """Take over segments that are newer than the position: their keys, and how far they reach.
+
+    Returns:
+        Names of the segments that were adopted, and of those that the position knows and that are gone.
+
+    Raises:
+        FileError: a segment cannot be read.
+    """
+    since = reread_from(position.committed_until, position.origin, timing)
+    present = _touching(dest, since, None, timing)
+    told = set(position.tail)
+    fresh = [segment for segment in present if segment.name not in told]
+    for segment in fresh:
+        # The lines do not tell the time that the source gave them, so all keys are kept for as long as the latest.
+        kept_until = int((upper(segment, timing) - SECOND).timestamp())
+        for gap in _take_keys(lines_of(dest, segment.name), position.seen, kept_until):
+            _take_gap(position, gap)
+        if segment.window.start <= position.committed_until < segment.window.end:
+            position.committed_until = segment.window.end
+    gone = [name for name in position.tail if not (dest / name).exists()]
+    position.tail = sorted(segment.name for segment in present)
+    return [segment.name for segment in fresh], gone
+
+
+def set_back(position: Position, dest: pathlib.Path, now: dt.datetime, timing: Timing) -> None:
+    """Move a position that lies in the future back to what the segments prove.
+
+    A clock that was ahead had windows committed that were not over. What a segment holds is no younger than the time at
+    which it was written, whatever the clock said then; and windows are committed in their order. So everything before
+    the start of the newest segment was read when it was over, and what comes after may not have been.
+
+    Raises:
+        FileError: the directory cannot be read.
+    """
+    segments = list_segments(dest)
+    end, edge = horizon(now, timing), oldest(now, timing)
+    # A gap's segment has no span, and says only that nothing was read.
+    starts = [item.window.start for item in segments if item.window.start < min(item.window.end, end)]
+    proven = min(max([position.origin, *starts]), end)
+    if edge is not None:
+        proven = min(max(proven, edge), end)
+    position.committed_until = proven
+    position.origin = min(position.origin, proven)
+    # The keys in memory are not all that can come again now.
+    position.keys_since = max([proven, *(upper(item, timing) for item in segments)])
+    since = reread_from(proven, position.origin, timing)
+    position.tail = sorted(item.name for item in _touching(dest, since, None, timing))
+
+
+def _take_gap(position: Position, gap: dict[str, t.Any]) -> None:
+    try:
+        start, end = parse_time(gap["from"]), parse_time(gap["to"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return
+    if start <= position.committed_until < end:
+        position.committed_until = end
+        position.gaps.append({"from": gap["from"], "to": gap["to"], "reason": str(gap.get("reason"))})

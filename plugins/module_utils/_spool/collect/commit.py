@@ -1,0 +1,191 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every kind of run shares: windows read and committed, the service's clock, and the outcome.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import itertools
+import pathlib
+import threading
+import typing as t
+
+from ..._base.errors import PerimeterError
+from ..._records.result import Result
+from ..._records.times import utc_text
+from ..disk.files import write_failed
+from ..disk.kept import Kept, write_kept
+from ..disk.keys import KeyTable
+from ..disk.options import Options
+from ..disk.position import PositionFile
+from ..disk.reader import Pages, Staged, Stopped, Tally, WindowReader, in_order
+from ..disk.segment import Writer
+from ..disk.source import Source, Window
+from .plan import DAY, floor
+
+CLOCK_TOLERANCE = dt.timedelta(seconds=60)
+"""Clocks that differ by more are worth a warning (``log-collection-practice`` section 3)."""
+
+
+@dataclasses.dataclass
+class Head:
+    """A window whose first page was read already, to learn the service's time before the others are asked for."""
+
+    window: Window
+    pages: Pages
+
+
+@dataclasses.dataclass
+class Run:
+    """One run: what it works with, and what came of it so far."""
+
+    options: Options
+    source: Source
+    state: pathlib.Path
+    place: PositionFile
+    check_mode: bool
+    clock: t.Callable[[], dt.datetime]
+    tally: Tally = dataclasses.field(default_factory=Tally)
+    segments: list[str] = dataclasses.field(default_factory=list)
+    gaps: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    gaps_written: int = 0
+    adopted: int = 0
+    removed: int = 0
+    error: PerimeterError | None = None
+    kept: Kept | None = None
+
+    def keep(self, kept: Kept) -> None:
+        """Replace what the directory remembers; not in check mode.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        self.kept = kept
+        if self.check_mode:
+            return
+        try:
+            write_kept(self.options.dest, kept, mode=self.options.mode)
+        except OSError as error:
+            raise write_failed(self.options.dest, error) from error
+
+    def first_page(self, window: Window) -> Head:
+        """Ask for the first page of a window.
+
+        Raises:
+            PerimeterError: it could not be read.
+        """
+        pages = iter(self.source.pages(window))
+        try:
+            first = [page for page in [next(pages, None)] if page is not None]
+        except PerimeterError:
+            self.service_now()  # the clocks may be what is wrong
+            raise
+        return Head(window, itertools.chain(first, pages))
+
+    def service_now(self) -> dt.datetime:
+        """The smaller of the two clocks, ours and that of the newest answer; warns once when they differ."""
+        own, theirs = self.clock(), self.source.server_time()
+        if theirs is None:
+            return own
+        ahead = own - theirs
+        if abs(ahead) > CLOCK_TOLERANCE:
+            text = (
+                f"The clock of this machine is {abs(ahead) // dt.timedelta(seconds=1)} seconds"
+                f" {'ahead of' if ahead > dt.timedelta() else 'behind'} that of the service; the earlier one counts."
+            )
+            if not any("The clock of this machine" in warning for warning in self.warnings):
+                self.warnings.append(text)
+        return min(own, theirs)
+
+    def read(
+        self,
+        planned: t.Sequence[Window],
+        head: Head | None,
+        known: t.Callable[[Window], t.Sequence[KeyTable]],
+        remember_from: t.Callable[[Window], dt.datetime],
+        commit: t.Callable[[Staged], None],
+    ) -> None:
+        """Read windows and commit them in their order.
+
+        Args:
+            planned: the windows.
+            head: the one among them whose first page was read already.
+            known: what was written before, for a window.
+            remember_from: from when on records of a window can come again.
+            commit: makes a window count.
+
+        Raises:
+            PerimeterError: a window failed; those before it are committed.
+        """
+        stop = threading.Event()
+
+        def read(window: Window) -> Staged:
+            if stop.is_set():
+                raise Stopped
+            # The head's window may have been cut meanwhile, so only its start tells.
+            pages = head.pages if head and head.window.start == window.start else iter(self.source.pages(window))
+            writer = Writer(window, self.options, self.kept)
+            reader = WindowReader(window, known(window), remember_from(window), writer, self.source)
+            return reader.read(pages, check_mode=self.check_mode, stop=stop)
+
+        with contextlib.closing(in_order(planned, read, parallel=self.options.timing.parallel, stop=stop)) as windows:
+            for staged in windows:
+                try:
+                    commit(staged)
+                finally:
+                    staged.writer.discard()
+
+    def commit_segments(self, staged: Staged, until: dt.datetime) -> list[str]:
+        """Give a window's segments their names, and count its records; in check mode there are no segments.
+
+        Raises:
+            FileError: a segment could not be written.
+        """
+        names = staged.writer.commit(until)
+        self.segments += names
+        # From here on the records are written, also when the position cannot be.
+        self.tally.add(staged.tally)
+        return names
+
+    def retained_from(self, now: dt.datetime) -> dt.datetime | None:
+        """Midnight before which whole days are removed, or None when all are kept."""
+        days = self.options.retain_days
+        return None if days is None else floor(now - days * DAY, DAY)
+
+    def result(self, position: dt.datetime | None) -> Result:
+        """The outcome, for the module."""
+        tally = self.tally
+        records = tally.new + tally.changed
+        return Result(
+            changed=bool(records or self.gaps_written),
+            values={
+                "records": records,
+                "duplicates": tally.duplicate,
+                "changed_rows": tally.changed,
+                "gaps": self.gaps,
+                "segments": self.segments,
+                "position": None if position is None else utc_text(position),
+                "complete": self.error is None,
+                "stats": {
+                    "windows": tally.windows,
+                    "pages": tally.pages,
+                    "seen": tally.seen,
+                    "new": tally.new,
+                    "duplicate": tally.duplicate,
+                    "outside": tally.outside,
+                    "oldest": None if tally.oldest is None else utc_text(tally.oldest),
+                    "newest": None if tally.newest is None else utc_text(tally.newest),
+                    "gaps": len(self.gaps),
+                    "adopted": self.adopted,
+                    "removed": self.removed,
+                },
+            },
+            warnings=self.warnings,
+            error=self.error,
+        )

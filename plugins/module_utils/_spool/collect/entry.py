@@ -1,0 +1,77 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of the collector: everything new of one stream, into segments, and the position after it.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import typing as t
+
+from ..._records.result import Result
+from ..._records.times import utc_now
+from ..._state.directory import state_directory
+from ..disk.files import TEMPORARY, check_dest, make_dest, remove_leftovers
+from ..disk.kept import KEPT_FILE
+from ..disk.lock import locked
+from ..disk.options import read_options
+from ..disk.position import PositionFile
+from ..disk.source import Source
+from ..disk.stream import STREAM_FILE
+from .commit import Run
+from .live import Live
+from .sweep import backfill, check_backfill
+
+LOCK_FILE = ".lock"
+
+
+def collect(
+    params: t.Mapping[str, t.Any],
+    source: Source,
+    *,
+    check_mode: bool,
+    clock: t.Callable[[], dt.datetime] = utc_now,
+) -> Result:
+    """Read what is new, and write it. In check mode everything is read and nothing is written.
+
+    Args:
+        params: the options that all log exports share, and ``state_dir``.
+        source: the stream.
+        check_mode: whether only to predict.
+        clock: the present, UTC.
+
+    Returns:
+        ``changed`` is whether records (or gaps) were written. An error after the start stands in ``error``, with what
+        was committed before it: the values are those of a run that is not ``complete``.
+
+    Raises:
+        OptionError: an option cannot be acted on.
+        FileError: ``dest`` cannot be used.
+        StateError: the position is missing, damaged, newer or foreign, or another run is at work.
+    """
+    options = read_options(params, source.timing)
+    check_dest(options.dest)
+    state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
+    place = PositionFile(state, source.identity)
+    run = Run(options, source, state, place, check_mode, clock)
+    if options.backfill is None:
+        Live(run)  # what refuses, refuses before anything is created
+    else:
+        check_backfill(run)
+    if not check_mode:
+        make_dest(options)
+        place.make_folder()
+    with contextlib.ExitStack() as stack:
+        for path, doing in (
+            (place.lock, "collects this stream"),
+            (options.dest / LOCK_FILE, f"collects into {options.dest}"),
+        ):
+            stack.enter_context(locked(path, doing, create=not check_mode))
+        if not check_mode:
+            remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
+            remove_leftovers(place.folder, (f".{place.path.name}.",))
+        return Live(run).collect() if options.backfill is None else backfill(run, options.backfill)

@@ -1,0 +1,78 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which windows a run asks for. Pure arithmetic, all times UTC.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+
+from ..disk.source import Timing, Window
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+SECOND = dt.timedelta(seconds=1)
+
+
+def floor(moment: dt.datetime, step: dt.timedelta) -> dt.datetime:
+    """The last whole step at or before a time."""
+    return moment - (moment - _EPOCH) % max(step, SECOND)
+
+
+def ceil(moment: dt.datetime, step: dt.timedelta) -> dt.datetime:
+    """The first whole step at or after a time."""
+    return moment + (_EPOCH - moment) % max(step, SECOND)
+
+
+def horizon(now: dt.datetime, timing: Timing) -> dt.datetime:
+    """Up to when a run collects: younger than the lag is left to the next one."""
+    return floor(now - timing.lag, SECOND)
+
+
+def oldest(now: dt.datetime, timing: Timing) -> dt.datetime | None:
+    """What the service still has for certain, or None when that is not known."""
+    return None if timing.retention is None else ceil(now - timing.retention + timing.margin, SECOND)
+
+
+def reread_from(committed: dt.datetime, origin: dt.datetime, timing: Timing) -> dt.datetime:
+    """Where a run begins that goes on from ``committed``: everything from here on can come again."""
+    return floor(max(committed - timing.overlap, origin), timing.granularity)
+
+
+def windows(start: dt.datetime, pivot: dt.datetime, end: dt.datetime, timing: Timing) -> list[Window]:
+    """Cut ``[start, end)`` in windows, which together are widened to whole steps of the granularity.
+
+    The overlap costs no request of its own: the first window holds what is before ``pivot`` and a window's span after.
+
+    Args:
+        start: inclusive.
+        pivot: up to when the stream was collected.
+        end: exclusive.
+        timing: span and granularity of a window.
+    """
+    if start >= end:
+        return []
+    step = max(floor_span(timing), SECOND)
+    first, last = floor(start, timing.granularity), ceil(end, timing.granularity)
+    # With coarse bounds, windows begin where the first does: each day costs a request, whether it is new or not.
+    base = first if timing.granularity > SECOND else max(pivot, first)
+    bounds = [first]
+    while (bound := base + step * len(bounds)) < last:
+        bounds.append(bound)
+    bounds.append(last)
+    return [Window(left, right) for left, right in itertools.pairwise(bounds)]
+
+
+def floor_span(timing: Timing) -> dt.timedelta:
+    """A window's span in whole steps of the granularity, one at least."""
+    step = max(timing.granularity, SECOND)
+    return max(timing.window // step, 1) * step
+
+
+def cut(planned: list[Window], end: dt.datetime, timing: Timing) -> list[Window]:
+    """The same windows up to an earlier end."""
+    last = ceil(end, timing.granularity)
+    return [Window(item.start, min(item.end, last)) for item in planned if item.start < last]

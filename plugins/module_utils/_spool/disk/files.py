@@ -1,0 +1,231 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stream's directory: whether it can be used, and the names in it.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import datetime as dt
+import os
+import pathlib
+import re
+import shutil
+import stat
+import tempfile
+
+from ..._base.errors import FileError
+from ..._base.files import reason, sync_directory
+from .options import Options
+from .source import Window
+
+TEMPORARY = ".segment-"
+"""Beginning of temporary names. No engine reads it, and nothing under it is worth keeping."""
+
+_COMPACT = "%Y%m%dT%H%M%SZ"
+_NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)(?:-([1-9]\d*))?\.ndjson(?:\.gz)?")
+_FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A segment on the disk.
+
+    Attributes:
+        written: time of its commit, in nanoseconds since 1970.
+        name: path relative to the stream's directory.
+        window: the span that its name tells.
+        number: which one of its window it is, from one.
+    """
+
+    written: int
+    name: str
+    window: Window
+    number: int
+
+
+def day_folder(day: dt.date) -> str:
+    """Name of a day's folder."""
+    return f"dt={day.isoformat()}"
+
+
+def segment_name(window: Window, number: int, *, compress: bool) -> str:
+    """Name of the ``number``-th segment of a window, without its folder."""
+    again = f"-{number}" if number > 1 else ""
+    suffix = ".ndjson.gz" if compress else ".ndjson"
+    return f"{window.start.strftime(_COMPACT)}-{window.end.strftime(_COMPACT)}{again}{suffix}"
+
+
+def day_of(name: str) -> dt.date | None:
+    """The day of a folder, or None when the name is not one of a day."""
+    match = _FOLDER.fullmatch(name)
+    try:
+        return dt.date.fromisoformat(match.group(1)) if match else None
+    except ValueError:
+        return None
+
+
+def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt.date | None = None) -> list[Segment]:
+    """Every segment of these days (both inclusive), in the order in which they were written.
+
+    Raises:
+        FileError: the directory cannot be read.
+    """
+    found = []
+    try:
+        for folder in _entries(dest):
+            day = day_of(folder.name)
+            if day is None or (since and day < since) or (until and day > until) or not folder.is_dir():
+                continue
+            for item in _entries(folder.path):
+                window = window_of(item.name)
+                if window and item.is_file():
+                    name = f"{folder.name}/{item.name}"
+                    found.append(Segment(item.stat().st_mtime_ns, name, window, number_of(item.name)))
+    except OSError as error:
+        raise FileError(f"dest: {dest} cannot be read: {reason(error)}.") from error
+    return _in_order(found)
+
+
+def _in_order(found: list[Segment]) -> list[Segment]:
+    """By time of commit; those of one window by their numbers, which a copy of the directory leaves as they are."""
+    ordered = sorted(found, key=lambda item: (item.written, item.window.end, item.window.start, item.number, item.name))
+    places: dict[Window, list[int]] = collections.defaultdict(list)
+    for place, segment in enumerate(ordered):
+        places[segment.window].append(place)
+    result = list(ordered)
+    for of_window in places.values():
+        segments = sorted((ordered[place] for place in of_window), key=lambda item: item.number)
+        for place, segment in zip(of_window, segments, strict=True):
+            result[place] = segment
+    return result
+
+
+def _entries(folder: str | pathlib.Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def window_of(name: str) -> Window | None:
+    """The span that a segment's name tells, or None when the file is not one of ours."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        start, end = (dt.datetime.strptime(text, _COMPACT).replace(tzinfo=dt.UTC) for text in match.groups()[:2])
+    except ValueError:
+        return None
+    return Window(start, end)
+
+
+def number_of(name: str) -> int:
+    """Which segment of its window a name tells, from one; also for a path."""
+    match = _NAME.fullmatch(name.rpartition("/")[2])
+    return int(match.group(3) or 1) if match else 1
+
+
+def check_dest(dest: pathlib.Path) -> None:
+    """Refuse a directory that could not be written later; creates nothing.
+
+    Raises:
+        FileError: it is no directory, or cannot be written; or it is missing, and its parent is no directory.
+    """
+    there = _mode_of(dest)
+    if there is None and dest.is_symlink():
+        raise FileError(f"dest: {dest} is a symbolic link to nothing.", hint="Create what it leads to, or remove it.")
+    if there is not None and not stat.S_ISDIR(there):
+        raise FileError(f"dest: {dest} is not a directory.", hint="Give a directory for this stream alone.")
+    nearest = dest
+    while (mode := _mode_of(nearest)) is None and nearest != nearest.parent:
+        nearest = nearest.parent
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise FileError(f"dest: {nearest} is not a directory.", hint="Choose another path.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise FileError(
+            f"dest: cannot write in {nearest}: permission denied.",
+            hint="Choose another path, or give this user the right to write there.",
+        )
+
+
+def _mode_of(path: pathlib.Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise FileError(f"dest: {path} cannot be used: {why}.", hint="Choose another path.") from error
+
+
+def make_dest(options: Options) -> None:
+    """Create the stream's directory when it is missing, and prove that it can be written.
+
+    Raises:
+        FileError: neither is possible.
+    """
+    dest = options.dest
+    try:
+        if not dest.is_dir():
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(dest, options)
+        with tempfile.TemporaryFile(dir=dest):
+            pass
+    except OSError as error:
+        raise write_failed(dest, error) from error
+
+
+def make_folder(folder: pathlib.Path, options: Options) -> None:
+    """Create a directory with the permissions that were asked for, durably; one that is there is left as it is.
+
+    Raises:
+        OSError: it cannot be created.
+        FileError: something else has its name.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise FileError(
+            f"dest: {folder} is not a directory of its own.", hint="Move it away: the collector makes a new one."
+        )
+    if folder.is_dir():
+        return
+    folder.mkdir()
+    # The umask must not decide, and the group comes first: a change of it may clear bits.
+    if options.group is not None:
+        os.chown(folder, -1, options.group)
+    folder.chmod(options.folder_mode)
+    sync_directory(folder.parent)
+
+
+def remove_leftovers(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
+    """Remove temporary files of runs that were killed, which begin with these; returns how many.
+
+    Raises:
+        FileError: one cannot be removed.
+    """
+    count = 0
+    try:
+        for item in _entries(folder):
+            if item.name.startswith(prefixes) and item.name.endswith(".tmp") and item.is_file(follow_symlinks=False):
+                os.unlink(item.path)
+                count += 1
+    except OSError as error:
+        raise write_failed(folder, error) from error
+    return count
+
+
+def write_failed(path: pathlib.Path, error: OSError) -> FileError:
+    """The error for a write that failed, with how much room there is."""
+    folder = path if path.is_dir() else path.parent
+    room = ""
+    with contextlib.suppress(OSError):
+        room = f"There are {shutil.disk_usage(folder).free // (1 << 20)} MiB free in {folder}. "
+    return FileError(
+        f"dest: writing {path} failed: {reason(error)}.",
+        hint=f"{room}What was written before is whole, and the next run goes on from there.",
+    )

@@ -1,0 +1,106 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a directory has to remember of itself although nothing in it shows it: a hidden file ``.kept.json``.
+
+This module is private to the collection and may change at any time.
+
+It stands in the directory and not under ``state_dir``, as it has to outlive a lost position:
+
+- what ``retain_days`` removed must not come back as new, neither by a longer ``overlap``, a ``sweep`` nor a
+  ``lookback``. A ``backfill`` alone, which the user asks for by name, may bring it back;
+- a name that was removed is never given again, as those who deliver count it as delivered;
+- whether an ordinary run was ever there, and how far it came for certain: a backfill alone is no reason for a gap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import pathlib
+
+from ..._base.errors import StateError
+from ..._base.files import reason, replace_file
+from ..._records.codec import loads
+from ..._records.times import parse_time, utc_text
+
+KEPT_FILE = ".kept.json"
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What the hidden file says.
+
+    Attributes:
+        removed_before: days before this one were removed, or None when none ever was.
+        highest: the highest number that a removed segment had among those of its window.
+        until: ordinary runs came this far at least, UTC; None when there was none yet.
+    """
+
+    removed_before: dt.date | None = None
+    highest: int = 0
+    until: dt.datetime | None = None
+
+    @property
+    def start(self) -> dt.datetime | None:
+        """Nothing before this is asked for again, UTC; None when nothing was removed."""
+        day = self.removed_before
+        return None if day is None else dt.datetime.combine(day, dt.time(), dt.UTC)
+
+    def first_number(self, day: dt.date) -> int:
+        """The lowest number that a new segment of a day may have."""
+        return self.highest + 1 if self.removed_before and day < self.removed_before else 1
+
+
+def not_before(moment: dt.datetime, kept: Kept | None) -> dt.datetime:
+    """A time, or where the removed days end when that is later."""
+    start = kept.start if kept else None
+    return moment if start is None else max(moment, start)
+
+
+def read_kept(dest: pathlib.Path) -> Kept | None:
+    """What a directory remembers, or None when it has no such file.
+
+    Raises:
+        StateError: the file cannot be read, is damaged, or was written by a newer release.
+    """
+    path = dest / KEPT_FILE
+    try:
+        document = loads(path.read_bytes())
+        if document["version"] > VERSION:
+            raise StateError(
+                f"{path} has version {document['version']}, and this release knows {VERSION}.",
+                hint="Use the release that wrote it, or a newer one.",
+            )
+        day, until = document["removed_before"], document["until"]
+        return Kept(
+            None if day is None else dt.date.fromisoformat(day),
+            int(document["highest"]),
+            None if until is None else parse_time(until),
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {reason(error)}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateError(
+            f"{path} is damaged; nothing was touched.",
+            hint="Restore it from a backup, or move the directory away and begin a new one.",
+        ) from error
+
+
+def write_kept(dest: pathlib.Path, kept: Kept, *, mode: int) -> None:
+    """Replace the file, durably.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    document = {
+        "version": VERSION,
+        "removed_before": kept.removed_before.isoformat() if kept.removed_before else None,
+        "highest": kept.highest,
+        "until": utc_text(kept.until) if kept.until else None,
+    }
+    with replace_file(dest / KEPT_FILE, mode=mode) as file:
+        file.write(json.dumps(document, indent=2).encode() + b"\n")

@@ -1,0 +1,155 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a stream is collected, under ``state_dir``.
+
+This module is private to the collection and may change at any time.
+
+The file is ``<state_dir>/collect/<source>-<stream>-<identity>.json``, mode 0600, replaced as a whole. It holds no
+secret: the keys in it are hashes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import pathlib
+import typing as t
+
+from ..._base.errors import StateError
+from ..._base.files import PRIVATE, reason, replace_file
+from ..._records.codec import loads
+from ..._records.times import now_text, parse_time, utc_text
+from .keys import KeyTable
+from .source import Identity
+from .stream import describe, identity_hash
+
+VERSION = 1
+FOLDER = "collect"
+GAPS_KEPT = 100
+"""The position tells the newest gaps only; each of them is a record in the stream, which tells all."""
+
+
+@dataclasses.dataclass
+class Position:
+    """How far a stream is collected.
+
+    Attributes:
+        owner: random number of the directory that it belongs to.
+        committed_until: every record before this is in the segments, those that come late excepted.
+        origin: where the stream began; nothing before it is ever asked for, a backfill excepted.
+        keys_since: ``seen`` is complete from here on, for the segments in ``tail`` and all older ones.
+        seen: keys and contents of what can be read again.
+        tail: names of the segments that hold them. Others of that time are newer than this position.
+        gaps: spans that were not read and will not be: from, to, reason.
+        generation: how often it was written; zero as long as no window was committed. It is not compared with anything:
+            an older copy of a position does no harm, as the segments tell what came after it.
+    """
+
+    owner: str
+    committed_until: dt.datetime
+    origin: dt.datetime
+    keys_since: dt.datetime
+    seen: KeyTable = dataclasses.field(default_factory=KeyTable)
+    tail: list[str] = dataclasses.field(default_factory=list)
+    gaps: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    generation: int = 0
+
+
+class PositionFile:
+    """The position of a stream on the disk; nothing is created before :meth:`write`.
+
+    Args:
+        state: the state directory.
+        identity: the stream.
+    """
+
+    def __init__(self, state: pathlib.Path, identity: Identity) -> None:
+        self._identity = identity
+        self._hash = identity_hash(identity)
+        self.folder = state / FOLDER
+        self.path = self.folder / f"{identity.source}-{identity.stream}-{self._hash[:16]}.json"
+        self.lock = self.path.with_suffix(".lock")
+
+    def make_folder(self) -> None:
+        """Create the folder for positions.
+
+        Raises:
+            StateError: it cannot be created.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"state_dir: cannot create {self.folder}: {reason(error)}.",
+                hint="Give a folder that this user can write, with state_dir or PERIMETER_STATE_DIR.",
+            ) from error
+
+    def read(self) -> Position | None:
+        """The position, or None when there is none.
+
+        Raises:
+            StateError: it cannot be read, is damaged, of another stream, or of a newer release.
+        """
+        try:
+            data = self.path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StateError(f"The position {self.path} cannot be read: {reason(error)}.") from error
+        try:
+            return self._parsed(loads(data))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StateError(
+                f"The position {self.path} is damaged; nothing was touched.",
+                hint="Restore it from a backup. If there is none, remove it, and say with first_run where to begin.",
+            ) from error
+
+    def _parsed(self, document: t.Any) -> Position:
+        version = document["version"]
+        if version > VERSION:
+            raise StateError(
+                f"The position {self.path} has version {version}, and this release knows {VERSION}; nothing was"
+                " touched.",
+                hint="Use the release that wrote it, or a newer one.",
+            )
+        if version < 1 or document["identity_hash"] != self._hash:
+            raise StateError(f"The position {self.path} belongs to another stream; nothing was touched.")
+        times = {name: parse_time(document[name]) for name in ("committed_until", "origin", "keys_since")}
+        return Position(
+            owner=str(document["owner"]),
+            seen=KeyTable.unpack(document["seen"]),
+            tail=[str(name) for name in document["tail"]],
+            gaps=[{str(name): str(value) for name, value in gap.items()} for gap in document["gaps"]],
+            generation=int(document["generation"]),
+            **times,
+        )
+
+    def write(self, position: Position) -> None:
+        """Replace the position, durably.
+
+        Raises:
+            StateError: it cannot be written. What is committed stays committed.
+        """
+        document = {
+            "version": VERSION,
+            "identity": describe(self._identity),
+            "identity_hash": self._hash,
+            "owner": position.owner,
+            "generation": position.generation,
+            "committed_until": utc_text(position.committed_until),
+            "origin": utc_text(position.origin),
+            "keys_since": utc_text(position.keys_since),
+            "gaps": position.gaps[-GAPS_KEPT:],
+            "tail": position.tail,
+            "updated_at": now_text(),
+            "seen": position.seen.pack(),
+        }
+        try:
+            with replace_file(self.path, mode=PRIVATE) as file:
+                file.write(json.dumps(document, indent=1).encode() + b"\n")
+        except OSError as error:
+            raise StateError(
+                f"The position {self.path} cannot be written: {reason(error)}.",
+                hint="The records are safe: the next run finds them in dest and goes on after them.",
+            ) from error

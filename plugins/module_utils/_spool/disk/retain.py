@@ -1,0 +1,132 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Old segments removed, unless somebody still has to deliver them.
+
+This module is private to the collection and may change at any time.
+
+The contract with those who deliver: for each sink of a stream there is a JSON file ``<state_dir>/deliver/*.json`` with
+
+- ``stream``: :func:`.stream.stream_id` of the directory that is delivered,
+- ``progress.done``: names of the segments that are delivered to the end, relative to that directory,
+- ``owner``: random number of that directory; a file about another directory of the stream says nothing about this one,
+- ``sink`` and ``target``: who lags, for the message.
+
+Its delivery leaves a hidden file in the directory itself too, ``.delivered-<name of that JSON file>``, which says that
+the sink exists. So a lost state_dir is noticed.
+
+A segment is removed only when each such file of its stream has it in ``done``. When one cannot be read, or a sink that
+left its mark has none, nothing is removed. A stream that nobody ever delivered has neither, and age alone decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import pathlib
+
+from ..._base.errors import FileError
+from ..._base.files import reason, sync_directory
+from ..._records.codec import loads
+from .files import list_segments, number_of
+from .kept import Kept, write_kept
+from .options import Options
+from .stream import read_stream
+
+DELIVER_FOLDER = "deliver"
+DELIVERED_MARK = ".delivered-"
+
+
+@dataclasses.dataclass
+class Retained:
+    """What became of the old segments.
+
+    Attributes:
+        removed: names of those that are gone.
+        waiting: names of those that wait for their delivery.
+        lagging: sinks that they wait for, in words.
+        problem: what went wrong, or None. None of it makes a collection fail: what was collected is safe.
+    """
+
+    removed: list[str] = dataclasses.field(default_factory=list)
+    waiting: list[str] = dataclasses.field(default_factory=list)
+    lagging: list[str] = dataclasses.field(default_factory=list)
+    problem: str | None = None
+
+
+def delivered(dest: pathlib.Path, state: pathlib.Path, stream: str) -> dict[str, frozenset[str]]:
+    """The segments that each sink of the stream has, by the sink in words.
+
+    Raises:
+        ValueError: a delivery position cannot be read or understood, or one is missing.
+        StateError: what the directory says of itself is damaged.
+    """
+    held = read_stream(dest)
+    owners = (None, held.owner if held else None)
+    done: dict[str, frozenset[str]] = {}
+    known: set[str] = set()
+    for path in sorted((state / DELIVER_FOLDER).glob("*.json")):
+        try:
+            document = loads(path.read_bytes())
+            if document["stream"] != stream or document.get("owner") not in owners:
+                continue
+            names = frozenset(document["progress"]["done"])
+            told = [str(document[name]) for name in ("sink", "target") if document.get(name)]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"the delivery position {path} cannot be read") from error
+        known.add(path.stem)
+        done[" ".join(told) or path.stem] = names
+    for mark in sorted(dest.glob(f"{DELIVERED_MARK}*")):
+        if mark.name.removeprefix(DELIVERED_MARK) not in known:
+            raise ValueError(
+                f"the mark {mark} says that a sink was delivered to, and {state / DELIVER_FOLDER} holds no position of"
+                " it. Restore the state_dir of the delivery, or deliver once more; when the sink is gone for good,"
+                " remove the mark"
+            )
+    return done
+
+
+def remove_old(
+    options: Options, state: pathlib.Path, stream: str, before: dt.date, kept: Kept, until: dt.datetime
+) -> Retained:
+    """Remove the segments of days before ``before``, and folders that are empty then.
+
+    Args:
+        options: whose ``dest`` it is.
+        state: the state directory.
+        stream: identity of the stream.
+        before: days before this one are old.
+        kept: what the directory remembers.
+        until: up to when the stream is collected, which it remembers too.
+    """
+    dest, found = options.dest, Retained()
+    try:
+        done = delivered(dest, state, stream)
+        old = [segment.name for segment in list_segments(dest, until=before - dt.timedelta(days=1))]
+        found.lagging = [sink for sink, names in done.items() if not names.issuperset(old)]
+        found.waiting = [name for name in old if not all(name in names for names in done.values())]
+        ready = [name for name in old if name not in set(found.waiting)]
+        if ready:
+            # First what must be remembered of them: afterwards nothing else tells it.
+            day = before if kept.removed_before is None else max(before, kept.removed_before)
+            highest = max(kept.highest, *map(number_of, ready))
+            write_kept(dest, Kept(day, highest, until), mode=options.mode)
+        for name in ready:
+            (dest / name).unlink(missing_ok=True)
+            found.removed.append(name)
+        _remove_empty(dest, found.removed)
+    except ValueError as error:
+        found.problem = f"retain_days: no file was removed, as {error}."
+    except FileError as error:
+        found.problem = f"retain_days: {error.message}"
+    except OSError as error:
+        found.problem = f"retain_days: an old file in {dest} could not be removed: {reason(error)}."
+    return found
+
+
+def _remove_empty(dest: pathlib.Path, removed: list[str]) -> None:
+    for folder in sorted({(dest / name).parent for name in removed}):
+        with contextlib.suppress(OSError):  # it still holds something
+            folder.rmdir()
+    if removed:
+        sync_directory(dest)

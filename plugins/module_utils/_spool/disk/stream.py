@@ -1,0 +1,135 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which stream a directory holds: a hidden file ``.stream.json`` in it, and the identity that it tells.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import secrets
+import typing as t
+
+from ..._base.errors import StateError
+from ..._base.files import reason, replace_file
+from ..._records.codec import loads
+from ..._records.times import now_text
+from .source import Identity
+
+STREAM_FILE = ".stream.json"
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """What the hidden file says.
+
+    Attributes:
+        identity: hash of the identity, the same wherever and whenever the stream is collected.
+        owner: random number of this directory; the position carries it too.
+        about: the identity in words: source, account, stream and parameters.
+    """
+
+    identity: str
+    owner: str
+    about: dict[str, t.Any]
+
+
+def describe(identity: Identity) -> dict[str, t.Any]:
+    """An identity as plain data, in a fixed order."""
+    about = {
+        "source": identity.source,
+        "account": identity.account,
+        "stream": identity.stream,
+        "parameters": dict(identity.parameters),
+    }
+    plain: dict[str, t.Any] = json.loads(json.dumps(about, sort_keys=True, default=str))
+    return plain
+
+
+def identity_hash(identity: Identity) -> str:
+    """32 hexadecimal digits of an identity."""
+    return hashlib.sha256(json.dumps(describe(identity), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def new_owner() -> str:
+    """A random name for a directory."""
+    return secrets.token_hex(16)
+
+
+def read_stream(dest: pathlib.Path) -> Stream | None:
+    """What stream a directory holds, or None when nothing says so.
+
+    Raises:
+        StateError: the hidden file cannot be read, is damaged, or was written by a newer release.
+    """
+    path = dest / STREAM_FILE
+    try:
+        document = loads(path.read_bytes())
+        if document["version"] > VERSION:
+            raise StateError(
+                f"{path} has version {document['version']}, and this release knows {VERSION}.",
+                hint="Use the release that wrote it, or a newer one.",
+            )
+        return Stream(str(document["identity"]), str(document["owner"]), dict(document["about"]))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {reason(error)}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f"{path} is damaged.",
+            hint="Restore it from a backup, or move the directory away and begin a new one.",
+        ) from error
+
+
+def write_stream(dest: pathlib.Path, stream: Stream, *, mode: int) -> None:
+    """Say durably which stream a directory holds.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    document = {
+        "version": VERSION,
+        "identity": stream.identity,
+        "owner": stream.owner,
+        "about": stream.about,
+        "created_at": now_text(),
+    }
+    with replace_file(dest / STREAM_FILE, mode=mode) as file:
+        file.write(json.dumps(document, indent=2).encode() + b"\n")
+
+
+def check_same(dest: pathlib.Path, held: Stream, identity: Identity) -> None:
+    """Refuse a directory of another stream.
+
+    Raises:
+        StateError: it holds another one; names what differs.
+    """
+    if held.identity == identity_hash(identity):
+        return
+    ours = describe(identity)
+    differs = [name for name in ("source", "account", "stream") if ours[name] != held.about.get(name)]
+    theirs = held.about.get("parameters") or {}
+    parameters: dict[str, t.Any] = ours["parameters"]
+    differs += sorted(name for name in {*parameters, *theirs} if parameters.get(name) != theirs.get(name))
+    raise StateError(
+        f"dest: {dest} holds another stream: {', '.join(differs) or 'its identity'} differs.",
+        hint="Give each stream a directory of its own; other filters make another stream.",
+    )
+
+
+def stream_id(dest: pathlib.Path) -> str | None:
+    """Identity of the stream in a directory, for those who read it; None when no collector wrote there.
+
+    It stays the same when the position is lost, the directory is moved, or the collection begins anew.
+
+    Raises:
+        StateError: as :func:`read_stream`.
+    """
+    held = read_stream(dest)
+    return None if held is None else f"{held.about['source']}/{held.about['stream']}/{held.identity}"

@@ -9,6 +9,7 @@ Each takes the root of a collection and returns one sentence per violation, whic
 from __future__ import annotations
 
 import ast
+import collections
 import functools
 import graphlib
 import sys
@@ -23,10 +24,23 @@ PACKAGE = "ansible_collections.appsec.perimeter"
 UTILS = f"{PACKAGE}.plugins.module_utils"
 GLUE = "_module"
 VENDORS = frozenset({"_qualys", "_indusface", "_edgecast", "_scutum", "_carbon_black"})
-ROOMS = VENDORS | {"_gate", "_report", "_history", "_correlate", "_deliver", "_catalog"}
-MIDDLE = frozenset({"_reconcile", "_spool", "_state"})
-BOTTOM = frozenset({"_records", "_http"})
+ROOMS = VENDORS | {"_catalog", "_changes", "_correlate", "_deliver", "_gate", "_history", "_lake", "_report"}
+"""A module imports one of these. None of them imports another."""
+BELOW: dict[str, frozenset[str]] = {
+    "_base": frozenset(),
+    "_http": frozenset({"_base"}),
+    "_records": frozenset({"_base"}),
+    "_state": frozenset({"_base", "_records"}),
+    "_reconcile": frozenset({"_base", "_records", "_state"}),
+    "_spool": frozenset({"_base", "_records", "_state"}),
+    "_vendor": frozenset({"_base", "_http", "_reconcile", "_records", "_spool", "_state"}),
+}
+"""The shared rooms, each with the rooms that it may import."""
+NEIGHBOURS: dict[tuple[str, str], str] = {}
+"""Imports between rooms of one level that are allowed: (importing room, imported room) and the reason."""
 MAX_LINES = 600
+MAX_FILES = 16
+"""A folder with more files than this is a list to search, and no longer a place to find something."""
 MAX_MAIN_STATEMENTS = 15
 GENERATED = "do not edit"
 """A file that says so in its first lines is an asset: its length is not held against it."""
@@ -43,13 +57,8 @@ DOCUMENTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 
 def reachable(room: str) -> frozenset[str]:
     """The other rooms of ``module_utils`` that a room may import."""
-    if room == GLUE:
-        return MIDDLE | BOTTOM
-    if room in ROOMS:
-        return MIDDLE | BOTTOM
-    if room in MIDDLE:
-        return (MIDDLE | BOTTOM) - {room}
-    return BOTTOM - {room}
+    neighbours = {imported for importing, imported in NEIGHBOURS if importing == room}
+    return BELOW.get(room, frozenset(BELOW)) | neighbours
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,7 @@ def room_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 def rooms_are_private_and_known(root: Path) -> list[str]:
     """Everything in ``module_utils`` is a room that DESIGN.md names, and so starts with an underscore."""
-    known = ROOMS | MIDDLE | BOTTOM | {GLUE}
+    known = {*ROOMS, *BELOW, GLUE}
     return [
         f"{_where(root, path)}: {room} is not a room of DESIGN.md section 1"
         for room, path in room_files(root)
@@ -180,11 +189,73 @@ def imports_point_one_way(root: Path) -> list[str]:
             graph.setdefault(room, set()).add(item.room)
             if item.room not in reachable(room):
                 problems.append(f"{_where(root, path, item.line)}: {room} must not import {item.room}")
+    problems += [
+        f"tests/tools/house_rules.py: {importing} no longer imports {imported}; remove the exception"
+        for importing, imported in NEIGHBOURS
+        if imported not in graph.get(importing, ())
+    ]
+    circle = _circle(graph)
+    if circle:
+        problems.append(f"plugins/module_utils: rooms import each other in a circle: {circle}")
+    return problems
+
+
+def _circle(graph: dict[str, set[str]]) -> str | None:
+    """The members of one circle of a graph, with arrows between them, or None when there is no circle."""
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
-        problems.append(f"plugins/module_utils: rooms import each other in a circle: {' -> '.join(error.args[1])}")
-    return problems
+        return " -> ".join(reversed(error.args[1]))
+    return None
+
+
+def _imported_file(base: Path, name: str) -> Path | None:
+    """The file of ``module_utils`` that an import reads, for the full dotted name of a module or of a name in it."""
+    parts = name.removeprefix(UTILS + ".").split(".")
+    for length in range(len(parts), 1, -1):
+        path = base.joinpath(*parts[:length]).with_suffix(".py")
+        if path.exists():
+            return path
+    return None
+
+
+def _place(base: Path, path: Path) -> str:
+    """Where a file counts: at its folder below the room, or as itself when it is at the top of the room."""
+    inside = path.relative_to(base)
+    return str(inside.parent if len(inside.parts) > 2 else inside)
+
+
+def folders_form_no_circle(root: Path) -> list[str]:
+    """Within a room, the imports between its folders and the files at its top form no circle.
+
+    A file at the top counts as itself: ``run.py`` is above the folders, and what they share may be below them.
+    """
+    base = root / "plugins" / "module_utils"
+    graphs: dict[str, dict[str, set[str]]] = {}
+    for room, path in room_files(root):
+        for item in file_imports(root, path):
+            imported = _imported_file(base, item.name) if item.room == room else None
+            if imported is None:
+                continue
+            source, target = _place(base, path), _place(base, imported)
+            if source != target:
+                graphs.setdefault(room, {}).setdefault(source, set()).add(target)
+    circles = {room: _circle(graph) for room, graph in graphs.items()}
+    return [
+        f"plugins/module_utils/{room}: its folders import each other in a circle: {circle}"
+        for room, circle in circles.items()
+        if circle
+    ]
+
+
+def folders_are_small(root: Path) -> list[str]:
+    """A folder under ``module_utils`` holds at most 16 files."""
+    counts = collections.Counter(path.parent for room, path in room_files(root))
+    return [
+        f"{folder.relative_to(root)}: {count} files; at most {MAX_FILES} belong in a folder"
+        for folder, count in sorted(counts.items())
+        if count > MAX_FILES
+    ]
 
 
 def only_the_glue_imports_ansible(root: Path) -> list[str]:
@@ -458,6 +529,8 @@ def no_sanity_ignores(root: Path) -> list[str]:
 RULES = (
     rooms_are_private_and_known,
     imports_point_one_way,
+    folders_form_no_circle,
+    folders_are_small,
     only_the_glue_imports_ansible,
     modules_import_glue_and_one_room,
     modules_hold_no_logic,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,18 @@ BREACHES: list[tuple[Rule, str, str, str]] = [
     ),
     (house_rules.imports_point_one_way, f"{UTILS}/_http/a.py", "from ...modules import qualys_a", "above it"),
     (
+        house_rules.imports_point_one_way,
+        f"{UTILS}/_qualys/api/a.py",
+        "from ..._scutum.client import C",
+        "must not import _scutum",
+    ),
+    (
+        house_rules.folders_form_no_circle,
+        f"{UTILS}/_qualys/client.py",
+        "from . import webapp",
+        "_qualys/webapp.py",
+    ),
+    (
         house_rules.only_the_glue_imports_ansible,
         f"{UTILS}/_http/a.py",
         "import ansible.module_utils.urls",
@@ -186,6 +198,104 @@ def test_rooms_of_one_floor_may_not_form_a_circle(house: Path) -> None:
     assert house_rules.imports_point_one_way(house) == []
     write(house, f"{UTILS}/_state/b.py", HEADER + "from .._spool import a\n")
     assert any("circle" in problem for problem in house_rules.imports_point_one_way(house))
+
+
+# A floor is above all floors that are listed before it. ``_http`` and ``_records`` are beside each other.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("_base",),
+    ("_records",),
+    ("_state",),
+    ("_reconcile", "_spool"),
+    ("_vendor",),
+    tuple(sorted(house_rules.ROOMS)),
+)
+UPWARDS = [
+    (lower, upper)
+    for number, floor in enumerate(FLOORS)
+    for lower in floor
+    for other in FLOORS[number:]
+    for upper in other
+    if lower != upper
+]
+BESIDE_HTTP = ("_records", "_state", "_reconcile", "_spool")
+
+
+def said_about(house: Path, arrows: Iterable[tuple[str, str]]) -> str:
+    """What the rule says when rooms import others, given as pairs of importing and imported room."""
+    for importing, imported in arrows:
+        text = HEADER + f"from ..{imported}.target import name\n"
+        write(house, f"{UTILS}/{importing}/to{imported}.py", text)
+    return "\n".join(house_rules.imports_point_one_way(house))
+
+
+def test_no_room_imports_one_of_its_own_floor_or_above(house: Path) -> None:
+    said = said_about(house, UPWARDS)
+    missed = [(lower, upper) for lower, upper in UPWARDS if f": {lower} must not import {upper}\n" not in said]
+    assert missed == []
+
+
+def test_a_room_imports_those_of_all_floors_below(house: Path) -> None:
+    downwards = [
+        (upper, lower)
+        for number, floor in enumerate(FLOORS)
+        for upper in floor
+        for below in FLOORS[:number]
+        for lower in below
+    ]
+    assert ("_gate", "_base") in downwards
+    assert said_about(house, downwards) == ""
+
+
+def test_what_is_stored_and_the_network_know_nothing_of_each_other(house: Path) -> None:
+    arrows = [("_base", "_http"), *(pair for room in BESIDE_HTTP for pair in ((room, "_http"), ("_http", room)))]
+    said = said_about(house, arrows)
+    assert [pair for pair in arrows if f": {pair[0]} must not import {pair[1]}\n" not in said] == []
+
+
+def test_neighbours_import_each_other_only_where_the_rules_list_it(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "_correlate must not import _gate" in said_about(house, [("_correlate", "_gate")])
+    monkeypatch.setitem(house_rules.NEIGHBOURS, ("_correlate", "_gate"), "a reason")
+    assert house_rules.imports_point_one_way(house) == []
+    assert "_gate must not import _correlate" in said_about(house, [("_gate", "_correlate")])
+
+
+def test_an_exception_that_nothing_needs_any_more_is_a_breach(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(house_rules.NEIGHBOURS, ("_correlate", "_gate"), "a reason")
+    assert any("remove the exception" in problem for problem in house_rules.imports_point_one_way(house))
+
+
+def test_folders_of_a_room_may_not_form_a_circle(house: Path) -> None:
+    write(house, f"{UTILS}/_gate/run.py", HEADER + "from .decide import judge\nfrom . import verdict\n")
+    write(house, f"{UTILS}/_gate/verdict.py", HEADER)
+    write(house, f"{UTILS}/_gate/decide/judge.py", HEADER + "from ..policy.rules import Rule\nfrom . import other\n")
+    write(house, f"{UTILS}/_gate/decide/other.py", HEADER)
+    write(house, f"{UTILS}/_gate/policy/rules.py", HEADER + "from ..verdict import Verdict\n")
+    assert house_rules.folders_form_no_circle(house) == []
+    # No two files import each other, but the folders do.
+    write(house, f"{UTILS}/_gate/policy/more.py", HEADER + "def late():\n    from ..decide.other import x\n")
+    expected = "_gate/decide -> _gate/policy -> _gate/decide", "_gate/policy -> _gate/decide -> _gate/policy"
+    (problem,) = house_rules.folders_form_no_circle(house)
+    assert problem.endswith(expected)
+
+
+def test_a_folder_below_a_room_may_not_import_what_runs_it(house: Path) -> None:
+    write(house, f"{UTILS}/_gate/run.py", HEADER + "from .decide import judge\n")
+    write(house, f"{UTILS}/_gate/decide/judge.py", HEADER + "from .. import run\n")
+    assert any("_gate/run.py" in problem for problem in house_rules.folders_form_no_circle(house))
+
+
+@pytest.mark.parametrize("folder", ["_http", "_qualys/api", "_qualys/estate/webapp"])
+def test_a_folder_holds_at_most_sixteen_files(house: Path, folder: str) -> None:
+    present = len(list((house / UTILS / folder).glob("*.py")))
+    for number in range(present, 16):
+        write(house, f"{UTILS}/{folder}/a{number}.py", HEADER)
+    assert house_rules.folders_are_small(house) == []
+    write(house, f"{UTILS}/{folder}/__init__.py", HEADER)
+    assert house_rules.folders_are_small(house) == [
+        f"plugins/module_utils/{folder}: 17 files; at most 16 belong in a folder"
+    ]
 
 
 MODULE_BREACHES = [

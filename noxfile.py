@@ -52,8 +52,8 @@ EACH_CORE = (
     "tests/integration/test_inventory.py",
     "tests/integration/test_module_defaults.py",
 )
-"""What a version of ansible-core can make a difference to: argument specs, results, hostile texts, the inventory, and one
-run of each module and role. Everything else runs with the main one, and never imports Ansible below `_module`."""
+"""What a version of ansible-core can make a difference to: argument specs, results, hostile texts, the inventory and
+one run of each module and role. Everything else runs with the main one, and never imports Ansible below `_module`."""
 WITHOUT_ORJSON = (
     "tests/unit/plugins/module_utils/_records",
     "tests/unit/plugins/module_utils/_spool",

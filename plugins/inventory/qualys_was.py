@@ -84,11 +84,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-# estate.qualys_was.yml: the connection comes from the environment
-plugin: appsec.perimeter.qualys_was
-
----
-# Production only, by how the last scan ended, and how many findings are open
+# production.qualys_was.yml: production only, by how the last scan ended, and how many findings are open
 plugin: appsec.perimeter.qualys_was
 platform: eu1
 username: acme_xy1
@@ -107,13 +103,17 @@ compose:
   ansible_connection: "'local'"
   ansible_python_interpreter: ansible_playbook_python
 
----
-# Kept for an hour, so that runs in between send nothing
-plugin: appsec.perimeter.qualys_was
-cache: true
-cache_plugin: ansible.builtin.jsonfile
-cache_connection: /var/cache/ansible/qualys_was
-cache_timeout: 3600
+# estate.qualys_was.yml: everything; the connection comes from the environment
+#
+# plugin: appsec.perimeter.qualys_was
+
+# hourly.qualys_was.yml: kept for an hour, so that runs in between send nothing
+#
+# plugin: appsec.perimeter.qualys_was
+# cache: true
+# cache_plugin: ansible.builtin.jsonfile
+# cache_connection: /var/cache/ansible/qualys_was
+# cache_timeout: 3600
 """
 
 import difflib

@@ -34,6 +34,13 @@ NEVER_IN_ARTIFACT = re.compile(
 )
 
 
+NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
+    "browser", "controller", "demo", "faults", "formats", "integration", "perf", "receivers", "recording", "sandbox",
+    "tools", "unit",
+))  # fmt: skip
+"""Folders that the sanity tests of an older ansible-core need not look at."""
+
+
 def _works(candidate: str, version: str) -> bool:
     """Whether a program is a Python of this version that runs (a pyenv shim may be on PATH and lead nowhere)."""
     command = [candidate, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]
@@ -103,11 +110,12 @@ def repository_files() -> list[Path]:
     return [name for name in names if (ROOT / name).is_file()]
 
 
-def copy_tree(name: str) -> Path:
+def copy_tree(name: str, without: tuple[str, ...] = ()) -> Path:
     """Copy the repository to where Ansible's tools look for a collection.
 
     Args:
         name: tells the copies of several sessions apart.
+        without: folders that are left out.
 
     Returns:
         The root of the copy, which ends in ``ansible_collections/appsec/perimeter``.
@@ -116,6 +124,8 @@ def copy_tree(name: str) -> Path:
     shutil.rmtree(base, ignore_errors=True)
     target = base / "ansible_collections" / "appsec" / "perimeter"
     for file in repository_files():
+        if any(file.is_relative_to(folder) for folder in without):
+            continue
         (target / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, target / file)
     # A repository of its own: ansible-test asks git for the files, and this copy is in a folder that ours ignores.

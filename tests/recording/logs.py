@@ -1,0 +1,226 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The log services: what is listed, what is collected into a spool, and what is delivered from there."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.sandbox import Sandbox
+
+from . import still_time
+from .keep import Area, digest, file_content, shortened
+from .stage import Options, Stage
+
+SPAN = {"start_time": "2026-11-19T12:00:00", "end_time": "2026-11-20T12:00:00"}
+QUESTIONS: dict[str, tuple[str, Options]] = {
+    "edgecast": ("edgecast_waf_event_info", SPAN),
+    "edgecast, filters": ("edgecast_waf_event_info", {**SPAN, "event_filters": {"Host": ["shop.example.com"]}, "limit": 3}),
+    "edgecast, page": ("edgecast_waf_event_info", {**SPAN, "page": 2, "page_size": 5}),
+    "edgecast, fields": ("edgecast_waf_event_info", {"fields": True}),
+    "edgecast, kept and raw": ("edgecast_waf_event_info", {**SPAN, "limit": 2, "sensitive": "keep", "include_raw": True}),
+    "edgecast, query": ("edgecast_waf_event_info", {**SPAN, "query": "[].action"}),
+    "scutum": ("scutum_alert_info", {"from": "2026-10-01", "to": "2026-11-20"}),
+    "scutum, oldest first": ("scutum_alert_info", {"from": "2026-10-01", "to": "2026-11-20", "time_order": "asc", "limit": 3}),
+    "scutum, kept and raw": ("scutum_alert_info", {"limit": 2, "sensitive": "keep", "include_raw": True}),
+    "scutum, none": ("scutum_alert_info", {"log_id": "1_1_1"}),
+    "indusface": ("indusface_scan_log_info", {"from_date": "2026-11-10", "to_date": "2026-11-20", "chunk_days": 5}),
+    "indusface, day": ("indusface_scan_log_info", {"date": "2026-11-19"}),
+    "indusface, kept and raw": ("indusface_scan_log_info", {"date": "2026-11-19", "sensitive": "keep", "include_raw": True}),
+    "carbon black": ("carbon_black_scan_log_info", {}),
+    "carbon black, criteria": ("carbon_black_scan_log_info", {"criteria": {"time_range": {"range": "-1w"}, "sources": "CLI"}}),
+    "carbon black, sorted": (
+        "carbon_black_scan_log_info", {"sort": [{"field": "scan_time", "order": "DESC"}], "start": 0, "rows": 5},
+    ),
+    "carbon black, raw": ("carbon_black_scan_log_info", {"limit": 2, "include_raw": True}),
+    "carbon black, facets": ("carbon_black_scan_log_facet_info", {}),
+    "carbon black, metadata": ("carbon_black_scan_log_metadata_info", {}),
+    "refused: edgecast, both": ("edgecast_waf_event_info", {**SPAN, "event_id": "1"}),
+    "refused: edgecast, time": ("edgecast_waf_event_info", {"start_time": "soon", "end_time": "later"}),
+    "refused: edgecast, token": ("edgecast_waf_event_info", {**SPAN, "token": "wrong-token", "retries": 0}),
+    "refused: scutum, time": ("scutum_alert_info", {"from": "soon"}),
+    "refused: scutum, key": ("scutum_alert_info", {"api_key": "wrong-key"}),
+    "refused: indusface, nothing": ("indusface_scan_log_info", {}),
+    "refused: indusface, day": ("indusface_scan_log_info", {"date": "20.10.2026"}),
+    "refused: indusface, key": ("indusface_scan_log_info", {"date": "2026-11-19", "secret_key": "wrong-key"}),
+    "refused: carbon black, field": ("carbon_black_scan_log_info", {"criteria": {"colour": ["red"]}}),
+    "refused: carbon black, secret": ("carbon_black_scan_log_info", {"api_secret_key": "WRONGWRONGWRONGWRONG0000"}),
+    "refused: carbon black, facets": ("carbon_black_scan_log_facet_info", {"fields": ["colour"]}),
+}
+EXPORTS = ("edgecast_waf_event_export", "scutum_alert_export", "indusface_scan_log_export", "carbon_black_scan_log_export")
+ROOMS = {"edgecast": {"records": 300, "days": 3}, "scutum": {"records": 90, "days": 9, "page_size": 20}}
+ROOMS |= {"indusface": {"days": 12}, "carbon_black": {"records": 90, "days": 9}}
+
+
+def record(folder: Path) -> list[Area]:
+    """The areas of logs and delivery."""
+    reads, exports, deliveries = Area("log_reads"), Area("log_exports"), Area("deliver")
+    with Sandbox(webapps=1, findings=0, log_anchor=still_time.NOW, **ROOMS) as sandbox:
+        _reads(Stage(reads, folder, sandbox))
+        for module in EXPORTS:
+            _export(Stage(exports, folder, sandbox), module)
+        _deliver(Stage(deliveries, folder, sandbox))
+    return [reads, exports, deliveries]
+
+
+def connection(sandbox: Sandbox, module: str) -> Options:
+    """Connection options of a module's service."""
+    scutum, indusface = sandbox.scutum.settings, sandbox.indusface.settings
+    return {
+        "api_url": sandbox.url,
+        **{
+            "edgecast": {"account_number": "0001", "token": "11111111-2222-3333-4444-555555555555"},
+            "scutum": {"api_key": scutum.api_key, "scutum_host": scutum.host, "scutum_id": scutum.id},
+            "indusface": {"access_key": indusface.access_key, "secret_key": indusface.secret_key},
+            "carbon": {"org_key": "ABCD1234", "api_id": "APIID00001", "api_secret_key": "SECRETSECRETSECRET000001"},
+        }[module.partition("_")[0]],
+    }
+
+
+def _reads(stage: Stage) -> None:
+    assert stage.sandbox is not None
+    for case, (module, options) in QUESTIONS.items():
+        stage.begin()
+        stage.run(case, module, options, connection(stage.sandbox, module))
+    for case in ("edgecast", "scutum", "indusface", "carbon black", "carbon black, facets", "carbon black, metadata"):
+        module, options = QUESTIONS[case]
+        stage.begin()
+        stage.run(f"{case}: check", module, options, connection(stage.sandbox, module), check=True)
+    stage.begin()
+    login = connection(stage.sandbox, "scutum")
+    one = stage.sandbox.scutum.alerts[0].log_id
+    stage.run("scutum, one", "scutum_alert_info", {"log_id": one}, login)
+
+
+class Spool:
+    """One export into one directory of its own."""
+
+    def __init__(self, stage: Stage, module: str, name: str, **options: Any) -> None:
+        assert stage.sandbox is not None
+        self.stage, self.module, self.name = stage, module, name
+        self.dest = stage.folder / f"{module}-{digest(name)[:8]}"
+        self.options = {"dest": str(self.dest), "first_run": "lookback", "lookback": "2d", **options}
+        self.login = connection(stage.sandbox, module) | {"state_dir": f"{self.dest}-state"}
+
+    def __call__(self, case: str, *, check: bool = False, **options: Any) -> Options:
+        also: dict[str, Callable[[], Any]] = {} if check else {"days": self.days}
+        whole = {**self.options, **options}
+        return self.stage.run(f"{self.module}, {self.name}: {case}", self.module, whole, self.login, check=check, **also)
+
+    def days(self) -> dict[str, Any]:
+        """The lines of each day, whatever the segments are that they lie in."""
+        found: dict[str, Any] = {}
+        for day in sorted(self.dest.glob("dt=*")):
+            files = sorted(path for path in day.iterdir() if path.name[0] not in "._")
+            data = b"".join(_read(path) for path in files)
+            lines = data.splitlines()
+            found[day.name] = {**file_content(data, self.stage.places, head=1), "sorted": digest(b"\n".join(sorted(lines)))}
+            found[day.name]["kinds"] = _kinds(lines)
+        return found
+
+
+def _read(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+def _kinds(lines: list[bytes]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for line in lines:
+        kind = json.loads(line)["record"]
+        found[kind] = found.get(kind, 0) + 1
+    return found
+
+
+def _add(sandbox: Sandbox, module: str) -> None:
+    """Records that came just now, and one that is late."""
+    match module.partition("_")[0]:
+        case "edgecast":
+            sandbox.edgecast.add_events(3, 600.0, 30.0)
+        case "scutum":
+            sandbox.scutum.add(3, 600)
+        case "indusface":
+            sandbox.indusface.add(1, 0)
+        case _:
+            sandbox.carbon_black.add_rows(3, 600.0, 30.0)
+
+
+def _export(stage: Stage, module: str) -> None:
+    assert stage.sandbox is not None
+    stage.begin()
+    plain = Spool(stage, module, "plain")
+    plain("fails without a start", first_run="fail")
+    plain("check", check=True)
+    plain("run")
+    plain("again")
+    plain("check again", check=True)
+    still_time.move(1800)
+    stage.sandbox.log_clock.advance(1800)
+    _add(stage.sandbox, module)
+    plain("half an hour later")
+    plain("with other options", include_raw=True)
+    stage.begin()
+    packed = Spool(stage, module, "packed", compress=True, include_raw=True, sensitive="keep", segment_mode="0640")
+    packed("run")
+    stage.begin()
+    now = Spool(stage, module, "from now on", first_run="now")
+    now("run")
+    stage.begin()
+    filled = Spool(stage, module, "filled", first_run="now")
+    filled("run", backfill={"from": "2026-11-17T00:00:00Z", "to": "2026-11-18T00:00:00Z"})
+    for name, fault in {"refused": {"status": 401}, "away": {"status": 503, "skip": 1}}.items():
+        stage.begin()
+        stage.sandbox.faults.add({"kind": "status", "times": -1, **fault})
+        Spool(stage, module, name)("run", retries=1)
+
+
+def _deliver(stage: Stage) -> None:
+    stage.begin()
+    spool = Spool(Stage(Area("unused"), stage.folder, stage.sandbox), "edgecast_waf_event_export", "delivered", lookback="4h")
+    spool("run")
+    assert stage.sandbox is not None
+    chosen = stage.sandbox.receivers.settings
+    url = stage.sandbox.url
+    sinks: dict[str, Options] = {
+        "splunk_hec": {"url": url, "token": chosen.hec_token, "index": "waf"},
+        "elasticsearch": {"url": f"{url}/es", "api_key": chosen.api_key, "index": "logs-waf-default"},
+        "webhook": {"url": f"{url}/hook", "token": chosen.webhook_token, "signature_secret": chosen.signature_secret},
+        "sql": {"database_url": f"sqlite:///{stage.folder}/events.db"},
+    }
+    wrong = {"splunk_hec": {"token": "wrong"}, "elasticsearch": {"api_key": "wrong"}, "webhook": {"token": "wrong"}}
+    for sink, sink_options in sinks.items():
+        stage.begin()
+        options = {"spool": str(spool.dest), "sink": sink, "state_dir": f"{stage.folder}/{sink}", "retries": 1}
+        stage.run(f"{sink}: check", "deliver", {**options, "sink_options": sink_options}, check=True, arrived=lambda: _arrived(stage))
+        stage.run(f"{sink}: run", "deliver", {**options, "sink_options": sink_options}, arrived=lambda: _arrived(stage))
+        stage.run(f"{sink}: again", "deliver", {**options, "sink_options": sink_options}, arrived=lambda: _arrived(stage))
+        bad = {**sink_options, **wrong.get(sink, {"database_url": "sqlite:////nowhere/at/all.db"})}
+        elsewhere = {**options, "state_dir": f"{stage.folder}/{sink}-wrong", "sink_options": bad}
+        stage.run(f"{sink}: refused", "deliver", elsewhere)
+    stage.run("no spool", "deliver", {"spool": "/nowhere", "sink": "webhook", "sink_options": sinks["webhook"]})
+    stage.run("no address", "deliver", {"spool": str(spool.dest), "sink": "webhook", "sink_options": {}})
+
+
+def _arrived(stage: Stage) -> dict[str, Any]:
+    """What the receivers hold."""
+    assert stage.sandbox is not None
+    room = stage.sandbox.receivers
+    held = {"events": room.events, "documents": room.documents, "hooks": room.hooks, "keys": room.hook_keys}
+    found: dict[str, Any] = {}
+    for name, items in held.items():
+        if items:
+            listed = sorted(items.items()) if isinstance(items, dict) else list(items)
+            found[name] = {"count": len(items), "sha256": digest(stage.places.data(listed)), "first": shortened(listed[:1])}
+    database = stage.folder / "events.db"
+    if database.exists():
+        with contextlib.closing(sqlite3.connect(database)) as reading:
+            query = "select * from perimeter_records order by record_key, content"
+            rows = [[str(cell) for cell in row] for row in reading.execute(query)]
+        found["rows"] = {"count": len(rows), "sha256": digest(rows), "first": rows[:1]}
+    return found

@@ -26,7 +26,8 @@ EVENT_KEY = "client_ip"
 COST = frozenset({"stats", "segments"})
 DROPPED = frozenset({"uid", "gid", "owner", "group", "size", "elapsed", "invocation", "exception"})
 """What Ansible adds about a file, and what no two runs have in common."""
-RANDOM_ID = re.compile(r"(?<=[\"'/.-])[0-9a-f]{32}(?=[.\"'/-])")
+STREAM = re.compile(r"(?<=-)[0-9a-f]{16}(?=\.)")
+"""Part of a file name that is made of the address of a service, and so of its port."""
 
 
 class Places:
@@ -39,7 +40,7 @@ class Places:
         """``value`` with the placeholders."""
         for seen, name in self._names:
             value = value.replace(seen, name)
-        return value
+        return STREAM.sub("{stream}", value)
 
     def data(self, value: Any) -> Any:
         """The same in all texts of JSON data; what no two runs have in common is left out."""
@@ -207,4 +208,5 @@ def write(areas: Iterable[Area], folder: Path) -> None:
         for name, content in area.files():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8", errors="surrogateescape", newline="")
+            # Line ends are in the hash of the file; here git would change them.
+            path.write_text(content.replace("\r\n", "\n"), encoding="utf-8", newline="")

@@ -68,18 +68,16 @@ class _Date(_RealDate, metaclass=_SameKind):
         return cls.fromordinal(_present().toordinal())
 
 
-_WAIT = threading.Condition.wait
-_PATIENCE = 0.02
-"""Real seconds for another thread to do what is waited for; after them, what was waited for did not come."""
+_WAIT = threading.Event.wait
 
 
-def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
-    if timeout is None or timeout <= 0:
+def _wait(self: threading.Event, timeout: float | None = None) -> bool:
+    """A pause that can be ended early. A timer's is real, as it watches over something that takes real time."""
+    if timeout is None or isinstance(threading.current_thread(), threading.Timer):
         return _WAIT(self, timeout)
-    if _WAIT(self, min(timeout, _PATIENCE)):
-        return True
-    _HANDS.move(timeout)
-    return False
+    if not self.is_set():
+        _HANDS.move(timeout)
+    return self.is_set()
 
 
 def stop() -> None:
@@ -91,7 +89,7 @@ def stop() -> None:
     time.monotonic_ns = lambda: round((1000.0 + _HANDS.seconds) * 1_000_000_000)
     time.perf_counter = time.monotonic
     time.sleep = _HANDS.move  # type: ignore[assignment]
-    threading.Condition.wait = _wait  # type: ignore[method-assign]
+    threading.Event.wait = _wait  # type: ignore[method-assign]
     random.random = lambda: 0.5
 
 

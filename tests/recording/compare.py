@@ -44,4 +44,6 @@ def difference(name: str, folder: Path) -> str:
         return ""
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), f"expected/{name}", "now", lineterm="", n=2))
     rest = [f"... {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
-    return "\n".join([*(line[:300] for line in lines[:SHOWN]), *rest]) or f"{name} differs in its line ends, or is missing"
+    return (
+        "\n".join([*(line[:300] for line in lines[:SHOWN]), *rest]) or f"{name} differs in its line ends, or is missing"
+    )

@@ -114,7 +114,11 @@ def _inventory(area: Area, folder: Path, sandbox: Sandbox, case: str, options: d
     sandbox.reset_counters()
     ran = subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
     places = Places({str(folder): "{folder}", sandbox.url: "{sandbox}"})
-    listed = json.loads(ran.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item)) if ran.returncode == 0 else None
+    listed = (
+        json.loads(ran.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))
+        if ran.returncode == 0
+        else None
+    )
     # What newer versions of ansible-core add.
     document = {"options": options, "status": ran.returncode, "listed": listed}
     area.add(f"inventory, {case}", document, places, {"requests": sandbox.counters.snapshot()["requests"]})

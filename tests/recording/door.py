@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The outer doors of the collection: its modules with Ansible's own handling of arguments and results, and its filters."""
+"""The outer doors: modules, with Ansible's own handling of arguments and results, and filters."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How an output is recorded: what differs between two runs is named, messages lie apart from data, long things are hashed.
+"""How an output is recorded: normalised, with messages apart from data, and a hash for what is long.
 
 Each area has three files: ``<area>.json`` with the data, ``<area>.messages.json`` with the sentences for people (a
 commit that only changes language changes only these), and ``<area>.cost.json`` with requests, pages and segments (a
@@ -122,7 +122,9 @@ def pretty(value: Any, indent: int = 0) -> str:
         return line
     pad = " " * (indent + 1)
     if isinstance(value, dict):
-        items = [f"{pad}{json.dumps(key, ensure_ascii=False)}: {pretty(item, indent + 1)}" for key, item in value.items()]
+        items = [
+            f"{pad}{json.dumps(key, ensure_ascii=False)}: {pretty(item, indent + 1)}" for key, item in value.items()
+        ]
     else:
         items = [pad + pretty(item, indent + 1) for item in value]
     opening, closing = "{}" if isinstance(value, dict) else "[]"

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import sqlite3
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,22 +21,38 @@ from .stage import Options, Stage
 SPAN = {"start_time": "2026-11-19T12:00:00", "end_time": "2026-11-20T12:00:00"}
 QUESTIONS: dict[str, tuple[str, Options]] = {
     "edgecast": ("edgecast_waf_event_info", SPAN),
-    "edgecast, filters": ("edgecast_waf_event_info", {**SPAN, "event_filters": {"Host": ["shop.example.com"]}, "limit": 3}),
+    "edgecast, filters": (
+        "edgecast_waf_event_info",
+        {**SPAN, "event_filters": {"Host": ["shop.example.com"]}, "limit": 3},
+    ),
     "edgecast, page": ("edgecast_waf_event_info", {**SPAN, "page": 2, "page_size": 5}),
     "edgecast, fields": ("edgecast_waf_event_info", {"fields": True}),
-    "edgecast, kept and raw": ("edgecast_waf_event_info", {**SPAN, "limit": 2, "sensitive": "keep", "include_raw": True}),
+    "edgecast, kept and raw": (
+        "edgecast_waf_event_info",
+        {**SPAN, "limit": 2, "sensitive": "keep", "include_raw": True},
+    ),
     "edgecast, query": ("edgecast_waf_event_info", {**SPAN, "query": "[].action"}),
     "scutum": ("scutum_alert_info", {"from": "2026-10-01", "to": "2026-11-20"}),
-    "scutum, oldest first": ("scutum_alert_info", {"from": "2026-10-01", "to": "2026-11-20", "time_order": "asc", "limit": 3}),
+    "scutum, oldest first": (
+        "scutum_alert_info",
+        {"from": "2026-10-01", "to": "2026-11-20", "time_order": "asc", "limit": 3},
+    ),
     "scutum, kept and raw": ("scutum_alert_info", {"limit": 2, "sensitive": "keep", "include_raw": True}),
     "scutum, none": ("scutum_alert_info", {"log_id": "1_1_1"}),
     "indusface": ("indusface_scan_log_info", {"from_date": "2026-11-10", "to_date": "2026-11-20", "chunk_days": 5}),
     "indusface, day": ("indusface_scan_log_info", {"date": "2026-11-19"}),
-    "indusface, kept and raw": ("indusface_scan_log_info", {"date": "2026-11-19", "sensitive": "keep", "include_raw": True}),
+    "indusface, kept and raw": (
+        "indusface_scan_log_info",
+        {"date": "2026-11-19", "sensitive": "keep", "include_raw": True},
+    ),
     "carbon black": ("carbon_black_scan_log_info", {}),
-    "carbon black, criteria": ("carbon_black_scan_log_info", {"criteria": {"time_range": {"range": "-1w"}, "sources": "CLI"}}),
+    "carbon black, criteria": (
+        "carbon_black_scan_log_info",
+        {"criteria": {"time_range": {"range": "-1w"}, "sources": "CLI"}},
+    ),
     "carbon black, sorted": (
-        "carbon_black_scan_log_info", {"sort": [{"field": "scan_time", "order": "DESC"}], "start": 0, "rows": 5},
+        "carbon_black_scan_log_info",
+        {"sort": [{"field": "scan_time", "order": "DESC"}], "start": 0, "rows": 5},
     ),
     "carbon black, raw": ("carbon_black_scan_log_info", {"limit": 2, "include_raw": True}),
     "carbon black, facets": ("carbon_black_scan_log_facet_info", {}),
@@ -53,7 +69,12 @@ QUESTIONS: dict[str, tuple[str, Options]] = {
     "refused: carbon black, secret": ("carbon_black_scan_log_info", {"api_secret_key": "WRONGWRONGWRONGWRONG0000"}),
     "refused: carbon black, facets": ("carbon_black_scan_log_facet_info", {"fields": ["colour"]}),
 }
-EXPORTS = ("edgecast_waf_event_export", "scutum_alert_export", "indusface_scan_log_export", "carbon_black_scan_log_export")
+EXPORTS = (
+    "edgecast_waf_event_export",
+    "scutum_alert_export",
+    "indusface_scan_log_export",
+    "carbon_black_scan_log_export",
+)
 ROOMS = {"edgecast": {"records": 300, "days": 3}, "scutum": {"records": 90, "days": 9, "page_size": 20}}
 ROOMS |= {"indusface": {"days": 12}, "carbon_black": {"records": 90, "days": 9}}
 
@@ -111,7 +132,9 @@ class Spool:
     def __call__(self, case: str, *, check: bool = False, **options: Any) -> Options:
         also: dict[str, Callable[[], Any]] = {} if check else {"days": self.days}
         whole = {**self.options, **options}
-        return self.stage.run(f"{self.module}, {self.name}: {case}", self.module, whole, self.login, check=check, **also)
+        return self.stage.run(
+            f"{self.module}, {self.name}: {case}", self.module, whole, self.login, check=check, **also
+        )
 
     def days(self) -> dict[str, Any]:
         """The lines of each day, whatever the segments are that they lie in."""
@@ -120,7 +143,10 @@ class Spool:
             files = sorted(path for path in day.iterdir() if path.name[0] not in "._")
             data = b"".join(_read(path) for path in files)
             lines = data.splitlines()
-            found[day.name] = {**file_content(data, self.stage.places, head=1), "sorted": digest(b"\n".join(sorted(lines)))}
+            found[day.name] = {
+                **file_content(data, self.stage.places, head=1),
+                "sorted": digest(b"\n".join(sorted(lines))),
+            }
             found[day.name]["kinds"] = _kinds(lines)
         return found
 
@@ -182,7 +208,9 @@ def _export(stage: Stage, module: str) -> None:
 
 def _deliver(stage: Stage) -> None:
     stage.begin()
-    spool = Spool(Stage(Area("unused"), stage.folder, stage.sandbox), "edgecast_waf_event_export", "delivered", lookback="4h")
+    spool = Spool(
+        Stage(Area("unused"), stage.folder, stage.sandbox), "edgecast_waf_event_export", "delivered", lookback="4h"
+    )
     spool("run")
     assert stage.sandbox is not None
     chosen = stage.sandbox.receivers.settings
@@ -197,9 +225,17 @@ def _deliver(stage: Stage) -> None:
     for sink, sink_options in sinks.items():
         stage.begin()
         options = {"spool": str(spool.dest), "sink": sink, "state_dir": f"{stage.folder}/{sink}", "retries": 1}
-        stage.run(f"{sink}: check", "deliver", {**options, "sink_options": sink_options}, check=True, arrived=lambda: _arrived(stage))
+        stage.run(
+            f"{sink}: check",
+            "deliver",
+            {**options, "sink_options": sink_options},
+            check=True,
+            arrived=lambda: _arrived(stage),
+        )
         stage.run(f"{sink}: run", "deliver", {**options, "sink_options": sink_options}, arrived=lambda: _arrived(stage))
-        stage.run(f"{sink}: again", "deliver", {**options, "sink_options": sink_options}, arrived=lambda: _arrived(stage))
+        stage.run(
+            f"{sink}: again", "deliver", {**options, "sink_options": sink_options}, arrived=lambda: _arrived(stage)
+        )
         bad = {**sink_options, **wrong.get(sink, {"database_url": "sqlite:////nowhere/at/all.db"})}
         elsewhere = {**options, "state_dir": f"{stage.folder}/{sink}-wrong", "sink_options": bad}
         stage.run(f"{sink}: refused", "deliver", elsewhere)
@@ -216,7 +252,11 @@ def _arrived(stage: Stage) -> dict[str, Any]:
     for name, items in held.items():
         if items:
             listed = sorted(items.items()) if isinstance(items, dict) else list(items)
-            found[name] = {"count": len(items), "sha256": digest(stage.places.data(listed)), "first": shortened(listed[:1])}
+            found[name] = {
+                "count": len(items),
+                "sha256": digest(stage.places.data(listed)),
+                "first": shortened(listed[:1]),
+            }
     database = stage.folder / "events.db"
     if database.exists():
         with contextlib.closing(sqlite3.connect(database)) as reading:

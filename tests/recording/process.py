@@ -12,7 +12,18 @@ from pathlib import Path
 
 from tests.recording import still_time
 
-OUTSIDE = ("QUALYS_", "INDUSFACE_", "EDGECAST_", "SCUTUM_", "CBC_", "CSP_", "PERIMETER_", "ANSIBLE_", "SPLUNK_", "ELASTIC")
+OUTSIDE = (
+    "QUALYS_",
+    "INDUSFACE_",
+    "EDGECAST_",
+    "SCUTUM_",
+    "CBC_",
+    "CSP_",
+    "PERIMETER_",
+    "ANSIBLE_",
+    "SPLUNK_",
+    "ELASTIC",
+)
 PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 BUNDLES = frozenset({"requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file"})
 

@@ -12,8 +12,8 @@ from typing import Any
 from tests.sandbox import Sandbox
 
 from .keep import Area, file_content
-from .stage import QualysStage
 from .qualys_options import AUTH_RECORDS, SCHEDULE, WEBAPP
+from .stage import QualysStage
 
 APP = 410001
 FINDING = "5100001"
@@ -27,7 +27,12 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "webapps, none": ("qualys_was_webapp_info", {"id": 1}),
     "webapps, filters": (
         "qualys_was_webapp_info",
-        {"filters": [{"field": "tags.name", "value": "prod"}, {"field": "id", "operator": "IN", "value": [APP, APP + 2]}]},
+        {
+            "filters": [
+                {"field": "tags.name", "value": "prod"},
+                {"field": "id", "operator": "IN", "value": [APP, APP + 2]},
+            ]
+        },
     ),
     "webapps, query": ("qualys_was_webapp_info", {"query": "[].{name: name, tags: tags}"}),
     "findings": ("qualys_was_finding_info", {"limit": 6}),
@@ -49,7 +54,10 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "schedules, full": ("qualys_was_schedule_info", {"detail": "full"}),
     "auth records": ("qualys_was_auth_record_info", {}),
     "auth records, full": ("qualys_was_auth_record_info", {"detail": "full"}),
-    "auth records, filters": ("qualys_was_auth_record_info", {"filters": [{"field": "contents", "value": "FORM_STANDARD"}]}),
+    "auth records, filters": (
+        "qualys_was_auth_record_info",
+        {"filters": [{"field": "contents", "value": "FORM_STANDARD"}]},
+    ),
     "option profiles": ("qualys_was_option_profile_info", {}),
     "option profiles, full": ("qualys_was_option_profile_info", {"detail": "full"}),
     "tags": ("qualys_was_tag_info", {}),
@@ -82,7 +90,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "export, since": ("qualys_was_finding_export", {"dest": "{folder}/a", "since": "soon"}),
     "auth record, type": ("qualys_was_auth_record", {"name": "x", "form": {"type": "OTHER"}}),
     "auth record, pem": (
-        "qualys_was_auth_record", {"name": "x", "server": {"certificate": {"name": "c", "contents": "none"}}},
+        "qualys_was_auth_record",
+        {"name": "x", "server": {"certificate": {"name": "c", "contents": "none"}}},
     ),
     "auth records, prune": ("qualys_was_auth_records", {"auth_records": [], "prune": True}),
     "auth record info": ("qualys_was_auth_record_info", {"id": 1, "limit": 2}),
@@ -132,7 +141,13 @@ def _reads(stage: QualysStage) -> None:
     dest = stage.folder / "knowledge.json"
     for case in ("knowledge to a file", "knowledge to a file: again"):
         options = {"qids": [150001, 150003, 0], "dest": str(dest)}
-        stage.run(case, "qualys_kb_info", options, stage.connection, file=lambda: file_content(dest.read_bytes(), stage.places))
+        stage.run(
+            case,
+            "qualys_kb_info",
+            options,
+            stage.connection,
+            file=lambda: file_content(dest.read_bytes(), stage.places),
+        )
 
 
 def _exports(stage: QualysStage) -> None:
@@ -177,11 +192,17 @@ def _steady(manifest: str, name: str) -> Any:
 def _refusals(stage: QualysStage) -> None:
     stage.begin()
     for case, (module, options) in REFUSED.items():
-        given = {key: item.replace("{folder}", str(stage.folder)) if isinstance(item, str) else item for key, item in options.items()}
+        given = {
+            key: item.replace("{folder}", str(stage.folder)) if isinstance(item, str) else item
+            for key, item in options.items()
+        }
         stage.read(case, module, **given)
     assert stage.sandbox is not None
     for case, fault in FAULTS.items():
-        for module, options in (("qualys_was_webapp_info", {"limit": 2}), ("qualys_was_webapp", {"id": APP, "use_sitemap": True})):
+        for module, options in (
+            ("qualys_was_webapp_info", {"limit": 2}),
+            ("qualys_was_webapp", {"id": APP, "use_sitemap": True}),
+        ):
             stage.begin()
             stage.sandbox.faults.add(fault)
             stage.read(f"{module}, {case}", module, **options, retries=1)
@@ -207,10 +228,12 @@ def _writes(stage: QualysStage) -> None:
 def _webapps(stage: QualysStage) -> None:
     stage.begin()
     stage.four("webapp, new", "qualys_was_webapp", **WEBAPP)
-    stage.four("webapp, cleared", "qualys_was_webapp", name=WEBAPP["name"], headers=[], tags=[], attributes={}, comments="")
+    stage.four("webapp, cleared", "qualys_was_webapp", name=WEBAPP["name"], headers=[], tags=[], attributes={})
     stage.four("webapp, deleted", "qualys_was_webapp", name=WEBAPP["name"], state="absent")
     stage.begin()
-    stage.four("webapp, updated", "qualys_was_webapp", id=APP, use_sitemap=True, tags_add=["pci"], attributes={"team": "a"})
+    stage.four(
+        "webapp, updated", "qualys_was_webapp", id=APP, use_sitemap=True, tags_add=["pci"], attributes={"team": "a"}
+    )
     stage.four(
         "webapp, added and removed", "qualys_was_webapp", id=APP, tags_add=["uat"], tags_remove=["pci"],
         url_excludelist_add=["https://x.test/logout"], headers_add=["X-One: 1"],
@@ -219,7 +242,9 @@ def _webapps(stage: QualysStage) -> None:
     new = {"name": "new", "url": "https://new.test/", "tags": ["prod"]}
     stage.four("webapps", "qualys_was_webapps", webapps=[{"id": APP, "scope": "LIMIT"}, new])
     ids = [{"field": "id", "value": [APP, APP + 1]}]
-    stage.four("webapps, pruned", "qualys_was_webapps", webapps=[{"id": APP}], prune=True, prune_filters=ids, max_deletes=1)
+    stage.four(
+        "webapps, pruned", "qualys_was_webapps", webapps=[{"id": APP}], prune=True, prune_filters=ids, max_deletes=1
+    )
     stage.four("webapps, deleted", "qualys_was_webapps", state="absent", ids=[APP, APP + 2])
     ids = [{"field": "id", "value": [APP + 3]}]
     stage.four("webapps, deleted by filter", "qualys_was_webapps", state="absent", filters=ids, max_deletes=1)
@@ -243,7 +268,14 @@ def _schedules(stage: QualysStage) -> None:
     stage.begin()
     stage.four("schedule", "qualys_was_schedule", **SCHEDULE)
     weekly = {"type": "WEEKLY", "days": ["MONDAY", "THURSDAY"]}
-    stage.four("schedule, changed", "qualys_was_schedule", name=SCHEDULE["name"], recurrence=weekly, active=False, cancel_after=6)
+    stage.four(
+        "schedule, changed",
+        "qualys_was_schedule",
+        name=SCHEDULE["name"],
+        recurrence=weekly,
+        active=False,
+        cancel_after=6,
+    )
     stage.four("schedule, deleted", "qualys_was_schedule", name=SCHEDULE["name"], state="absent")
 
 
@@ -253,9 +285,11 @@ def _scans(stage: QualysStage) -> None:
     stage.four("scan", "qualys_was_scan", **scan)
     stage.four("scan, resumed", "qualys_was_scan", **scan, resume_within="1d")
     stage.four("scan, launched", "qualys_was_scan", webapp=str(APP + 1), name="ci", state="launched")
-    stage.four("scan, cancelled", "qualys_was_scan", webapp=str(APP + 1), name="ci", state="canceled", cancel_with_results=True)
+    stage.four(
+        "scan, cancelled", "qualys_was_scan", webapp=str(APP + 1), name="ci", state="canceled", cancel_with_results=True
+    )
     stage.four("scans side by side", "qualys_was_scan", webapps=[str(APP), str(APP + 2)], name="both")
-    stage.four("scan, deleted", "qualys_was_scan", webapp=str(APP), name="ci", state="absent")
+    stage.four("scan, deleted", "qualys_was_scan", webapp=str(APP + 1), name="ci", state="absent")
     for outcome in OUTCOMES:
         stage.begin()
         assert stage.sandbox is not None

@@ -17,7 +17,7 @@ WEBAPP: Options = {
     "uris": ["https://recorded.test/more"],
     "tags": ["prod", "pci"],
     "attributes": {"team": "a", "tier": "1"},
-    "headers": ["X-Trace: on", "Authorization: Bearer canary-token"],
+    "headers": ["X-Trace: recorded", "Authorization: Bearer canary-token"],
     "url_allowlist": ["https://recorded.test/in"],
     "url_excludelist": [{"value": "logout.*", "regex": True}],
     "post_data_excludelist": ["/delete"],
@@ -40,14 +40,34 @@ _URLS = {"access_token_url": "https://login.test/token?a=1&b=2", "scope": "openi
 _SCRIPT = {"name": "login.html", "data": "<html>canary</html>", "regex": "Log ?out & <more>"}
 AUTH_RECORDS: dict[str, Options] = {
     "form": {"form": {"type": "STANDARD", "ssl_only": True, "fields": _LOGIN}, "tags": ["prod"], "comments": "one"},
-    "custom": {"form": {"type": "CUSTOM", "fields": [{"name": "tenant", "value": "eu"}, {"name": "pin", "value": "canary-2", "secured": True}]}},
+    "custom": {
+        "form": {
+            "type": "CUSTOM",
+            "fields": [{"name": "tenant", "value": "eu"}, {"name": "pin", "value": "canary-2", "secured": True}],
+        }
+    },
     "selenium": {"form": {"type": "SELENIUM", "selenium_creds": True, "selenium_script": _SCRIPT, "fields": _LOGIN}},
-    "server": {"server": {"fields": [{"type": "NTLM", "domain": "CORP & <co>", "username": "n", "password": "canary-3"}]}},
+    "server": {
+        "server": {"fields": [{"type": "NTLM", "domain": "CORP & <co>", "username": "n", "password": "canary-3"}]}
+    },
     "certificate": {
-        "server": {"certificate": {"name": "c.pem", "contents": _pem("CERTIFICATE") + _pem("PRIVATE KEY"), "passphrase": "canary-4"}}
+        "server": {
+            "certificate": {
+                "name": "c.pem",
+                "contents": _pem("CERTIFICATE") + _pem("PRIVATE KEY"),
+                "passphrase": "canary-4",
+            }
+        }
     },
     "oauth2": {
-        "oauth2": {"grant_type": "PASSWORD", **_URLS, "client_id": "me", "client_secret": "canary-5", "username": "svc", "password": "canary-6"}
+        "oauth2": {
+            "grant_type": "PASSWORD",
+            **_URLS,
+            "client_id": "me",
+            "client_secret": "canary-5",
+            "username": "svc",
+            "password": "canary-6",
+        }
     },
 }
 SCHEDULE: Options = {

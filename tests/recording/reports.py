@@ -33,7 +33,12 @@ SUFFIXES = {
     "azure_annotations": "azure.txt",
     "gitlab_annotations": "gitlab-annotations.json",
 }
-ENTRY = {"qid": 150003, "title": "SQL injection", "diagnosis": "<p>Input reaches SQL.</p>", "solution": "Bind <b>parameters</b>."}
+ENTRY = {
+    "qid": 150003,
+    "title": "SQL injection",
+    "diagnosis": "<p>Input reaches SQL.</p>",
+    "solution": "Bind <b>parameters</b>.",
+}
 ENTRY |= {"consequence": "Data is read.", "cves": ["CVE-2024-0001"], "severity": "critical"}
 CATALOG = "webapps:\n  - name: Shop DE\n    url: https://shop.example.de/\n  - name: Payments DE production\n    url: https://pay.example/\n"
 PARTS = re.compile(rb"(?s)<(style|script)\b.*?</\1>")
@@ -70,7 +75,9 @@ class Desk:
                 item["bytes"] = item["sha256"] = None
         shown = {**options, "outputs": sorted(options["outputs"])}
         files = {} if check else self.files(full=full)
-        self.area.add(f"{self.case}: {step}", {"options": shown, "check": check, "result": result, "files": files}, self.places)
+        self.area.add(
+            f"{self.case}: {step}", {"options": shown, "check": check, "result": result, "files": files}, self.places
+        )
 
     def files(self, *, full: bool) -> dict[str, Any]:
         """Each file's content."""
@@ -115,7 +122,11 @@ def record(folder: Path) -> list[Area]:
 
 def _small_estate() -> list[Any]:
     findings = list(factory.estate_findings(6, 4))
-    return [*findings, factory.finding(1, evidence=[factory.evidence()]), factory.poisoned("=1+1 <b>|`{{ x }}`</b> ##vso[x]", 2)]
+    return [
+        *findings,
+        factory.finding(1, evidence=[factory.evidence()]),
+        factory.poisoned("=1+1 <b>|`{{ x }}`</b> ##vso[x]", 2),
+    ]
 
 
 def _small(desk: Desk) -> None:
@@ -130,9 +141,14 @@ def _small(desk: Desk) -> None:
         "title": "Recorded <report> & more",
         "previous": earlier["json"],
         "webapps": factory.webapps(4),
-        "knowledge": desk.write("knowledge.json", {"record": "knowledge", "schema": 1, "source": "qualys", "entries": [ENTRY]}),
+        "knowledge": desk.write(
+            "knowledge.json", {"record": "knowledge", "schema": 1, "source": "qualys", "entries": [ENTRY]}
+        ),
         "gate": _verdict(desk, now),
-        "scans": [gate_kit.scan(), gate_kit.scan(id="1", asset={"id": "100", "name": "Shop DE", "url": None, "tags": []}, status="error")],
+        "scans": [
+            gate_kit.scan(),
+            gate_kit.scan(id="1", asset={"id": "100", "name": "Shop DE", "url": None, "tags": []}, status="error"),
+        ],
         "catalog": [desk.write("webapps.yml", CATALOG)],
         "catalog_root": str(desk.folder),
         "notes": ["A note for <readers>."],
@@ -146,7 +162,9 @@ def _small(desk: Desk) -> None:
 def _verdict(desk: Desk, findings: str) -> str:
     dest = str(desk.folder / "gate.json")
     policy = {**gate_kit.POLICY, "name": "recorded"}
-    run_module("gate", {"findings": [findings], "scans": [gate_kit.scan()], "policy": policy, "run_id": "7", "dest": dest})
+    run_module(
+        "gate", {"findings": [findings], "scans": [gate_kit.scan()], "policy": policy, "run_id": "7", "dest": dest}
+    )
     return dest
 
 
@@ -159,7 +177,11 @@ def _estate(desk: Desk) -> None:
     desk.run("now", findings=[now], webapps=factory.webapps(20))
     half = desk.snapshot("half.ndjson", findings[:40], complete=False, announced_after=300)
     desk.run("incomplete", findings=[half])
-    desk.run("without a manifest", findings=[desk.snapshot("bare.ndjson", findings[:40], manifest=False)], scope=["20 applications"])
+    desk.run(
+        "without a manifest",
+        findings=[desk.snapshot("bare.ndjson", findings[:40], manifest=False)],
+        scope=["20 applications"],
+    )
 
 
 def _refused(desk: Desk) -> None:

@@ -35,10 +35,18 @@ class Stage:
         still_time.back_to_start()
         if self.sandbox is not None:
             self.sandbox.faults.clear()
+            self.sandbox.log_clock.freeze(still_time.NOW)
             self.sandbox.reset()
 
     def run(
-        self, case: str, module: str, options: Options, connection: Options | None = None, *, check: bool = False, **also: Any
+        self,
+        case: str,
+        module: str,
+        options: Options,
+        connection: Options | None = None,
+        *,
+        check: bool = False,
+        **also: Any,
     ) -> Options:
         """One run of a module. ``also`` are functions without arguments, whose values are recorded too."""
         if self.sandbox is not None:
@@ -77,7 +85,9 @@ class QualysStage(Stage):
         assert self.sandbox is not None
         state = self.sandbox.qualys
         return {
-            name: digest(json.dumps([dict(record) for record in getattr(state, name).values()], default=str, sort_keys=True))
+            name: digest(
+                json.dumps([dict(record) for record in getattr(state, name).values()], default=str, sort_keys=True)
+            )
             for name in TABLES
         }
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,9 @@ class Folder(gate_kit.Folder):
         super().__init__(path)
         self.runs: list[dict[str, Any]] = []
 
-    def gate(self, findings: Any = None, *, files: Any = None, check: bool = False, now: Any = None, **options: Any) -> Any:
+    def gate(
+        self, findings: Any = None, *, files: Any = None, check: bool = False, now: Any = None, **options: Any
+    ) -> Any:
         """Run the module on a snapshot of these findings unless files are given."""
         given = [self.snapshot(findings or [])] if files is None else files
         base = {"scans": [gate_kit.scan()], "policy": gate_kit.policy(), "run_id": "7", "dest": str(self.dest)}
@@ -75,14 +76,18 @@ def _modes(area: Area, folder: Path) -> None:
         place = folder / digest(name)
         place.mkdir()
         desk = Folder(place)
-        desk.gate(findings, **{key: str(desk.baseline) if item == "{baseline}" else item for key, item in options.items()})
+        desk.gate(
+            findings, **{key: str(desk.baseline) if item == "{baseline}" else item for key, item in options.items()}
+        )
         _add(area, name, desk, whole=True)
 
 
 def _add(area: Area, name: str, desk: Folder, *, whole: bool) -> None:
     places = Places({str(desk.path): "{folder}"})
     result = places.data(desk.runs[-1])
-    document: dict[str, Any] = {key: result.get(key) for key in ("changed", "failed", "verdict", "exit_code", "reasons")}
+    document: dict[str, Any] = {
+        key: result.get(key) for key in ("changed", "failed", "verdict", "exit_code", "reasons")
+    }
     document |= {key: result[key] for key in ("msg", "error", "warnings") if key in result}
     document["explain"] = [_decision(item) for item in result.get("explain") or []]
     document["runs"] = [run.get("verdict") for run in desk.runs]
@@ -116,6 +121,7 @@ def _without_sentences(value: Any) -> Any:
         return {
             key: _without_sentences(item)
             for key, item in value.items()
-            if key not in (*SENTENCES, "message", "hint", "explain_file", "started", "finished") or not isinstance(item, (str, dict))
+            if key not in (*SENTENCES, "message", "hint", "explain_file", "started", "finished")
+            or not isinstance(item, (str, dict))
         }
     return [_without_sentences(item) for item in value] if isinstance(value, list) else value

@@ -32,10 +32,10 @@ INVENTORIES: dict[str, dict[str, Any]] = {
     "plain": {},
     "everything": {
         "detail": "full",
-        "findings": True,
+        "severities": True,
         "filters": [{"field": "id", "operator": "LESSER", "value": 410009}],
         "keyed_groups": [{"key": "was_tags", "prefix": "tag"}],
-        "groups": {"critical": "was_findings.critical > 0"},
+        "groups": {"critical": "was_severities.critical > 0"},
         "compose": {"ansible_host": "was_url"},
     },
     "refused": {"filters": [{"field": "colour", "value": 1}]},
@@ -119,6 +119,5 @@ def _inventory(area: Area, folder: Path, sandbox: Sandbox, case: str, options: d
         if ran.returncode == 0
         else None
     )
-    # What newer versions of ansible-core add.
     document = {"options": options, "status": ran.returncode, "listed": listed}
     area.add(f"inventory, {case}", document, places, {"requests": sandbox.counters.snapshot()["requests"]})

@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that records: ``python -m tests.recording.process FOLDER PART...``. Its clocks stand still from the start."""
+"""The process that records: ``python -m tests.recording.process FOLDER PART...``.
+
+Its clocks stand still from the start.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection does is what was recorded. After a change that is meant: ``python -m tests.recording --write``."""
+"""The collection does what was recorded. To record an intended change: ``python -m tests.recording --write``."""
 
 from __future__ import annotations
 

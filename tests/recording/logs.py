@@ -7,7 +7,9 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import socket
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 from tests.sandbox import Sandbox
 
 from . import still_time
-from .keep import Area, digest, file_content, shortened
+from .door import run_module
+from .keep import Area, Places, digest, file_content, shortened
 from .stage import Options, Stage
 
 SPAN = {"start_time": "2026-11-19T12:00:00", "end_time": "2026-11-20T12:00:00"}
@@ -239,8 +242,63 @@ def _deliver(stage: Stage) -> None:
         bad = {**sink_options, **wrong.get(sink, {"database_url": "sqlite:////nowhere/at/all.db"})}
         elsewhere = {**options, "state_dir": f"{stage.folder}/{sink}-wrong", "sink_options": bad}
         stage.run(f"{sink}: refused", "deliver", elsewhere)
+    _syslog(stage, str(spool.dest))
     stage.run("no spool", "deliver", {"spool": "/nowhere", "sink": "webhook", "sink_options": sinks["webhook"]})
     stage.run("no address", "deliver", {"spool": str(spool.dest), "sink": "webhook", "sink_options": {}})
+
+
+class Receiver:
+    """A syslog receiver on loopback, that reads each connection to its end."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _address = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                while chunk := connection.recv(65536):
+                    self.data += chunk
+
+    def close(self) -> None:
+        """Stop, and wait for what is still being read; shutting the listener down wakes the thread that waits in it."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def messages(self) -> list[str]:
+        """Each message, without its frame: the names of machine and process are in it, and change its length."""
+        found, data = [], self.data
+        while data:
+            length, _space, rest = data.partition(b" ")
+            message, data = rest[: int(length)], rest[int(length) :]
+            parts = message.decode().split(" ", 5)
+            parts[2], parts[4] = "{host}", "{process}"
+            found.append(" ".join(parts))
+        return found
+
+
+def _syslog(stage: Stage, spool: str) -> None:
+    for form in ("json", "cef"):
+        stage.begin()
+        receiver = Receiver()
+        sink_options = {"host": "127.0.0.1", "port": receiver.port, "tls": False, "format": form}
+        # The sink looks again and again whether all has arrived, and each look moves the clock.
+        options = {"spool": spool, "sink": "syslog", "state_dir": f"{stage.folder}/syslog-{form}", "timeout": 100_000}
+        result = run_module("deliver", {**options, "sink_options": sink_options})
+        receiver.close()
+        messages = receiver.messages()
+        arrived = {"count": len(messages), "sha256": digest(messages), "first": messages[:1]}
+        document = {"module": "deliver", "options": {**options, "format": form}, "result": result, "arrived": arrived}
+        places = Places({str(stage.folder): "{folder}", f"127.0.0.1:{receiver.port}": "{receiver}"})
+        stage.area.add(f"syslog, {form}", document, places)
 
 
 def _arrived(stage: Stage) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from .keep import Area, Places, digest
 
 WHOLE = 12
 """Every so many situations the verdict file is recorded in full, and otherwise as a hash beside what decides."""
-SENTENCES = ("summary", "text")
+SENTENCES = ("note",)
+"""Keys of sentences in an explanation, beside those that every area has."""
 
 
 @dataclasses.dataclass
@@ -86,7 +87,7 @@ def _add(area: Area, name: str, desk: Folder, *, whole: bool) -> None:
     places = Places({str(desk.path): "{folder}"})
     result = places.data(desk.runs[-1])
     document: dict[str, Any] = {
-        key: result.get(key) for key in ("changed", "failed", "verdict", "exit_code", "reasons")
+        key: result.get(key) for key in ("changed", "failed", "verdict", "exit_code", "reasons", "waivers")
     }
     document |= {key: result[key] for key in ("msg", "error", "warnings") if key in result}
     document["explain"] = [_decision(item) for item in result.get("explain") or []]
@@ -116,12 +117,8 @@ def _decision(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_sentences(value: Any) -> Any:
-    """Data without sentences for people, and without the hash of a file that holds some."""
+    """Data without sentences for people, and without the hash of the file that holds some."""
     if isinstance(value, dict):
-        return {
-            key: _without_sentences(item)
-            for key, item in value.items()
-            if key not in (*SENTENCES, "message", "hint", "explain_file", "started", "finished")
-            or not isinstance(item, (str, dict))
-        }
+        dropped = (*SENTENCES, "message", "hint", "explain_file")
+        return {key: _without_sentences(item) for key, item in value.items() if key not in dropped}
     return [_without_sentences(item) for item in value] if isinstance(value, list) else value

@@ -75,9 +75,8 @@ class Desk:
                 item["bytes"] = item["sha256"] = None
         shown = {**options, "outputs": sorted(options["outputs"])}
         files = {} if check else self.files(full=full)
-        self.area.add(
-            f"{self.case}: {step}", {"options": shown, "check": check, "result": result, "files": files}, self.places
-        )
+        document = {"module": "report", "options": shown, "check": check, "result": result, "files": files}
+        self.area.add(f"{self.case}: {step}", document, self.places)
 
     def files(self, *, full: bool) -> dict[str, Any]:
         """Each file's content."""

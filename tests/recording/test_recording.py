@@ -23,8 +23,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", sorted(compare.names(compare.EXPECTED)))
 def test_what_comes_out_is_what_was_recorded(recorded: Path, name: str) -> None:
-    found = compare.difference(name, recorded)
-    assert not found, f"\n{found}\nWhen this is meant: python -m tests.recording --write"
+    if found := compare.difference(name, recorded):
+        pytest.fail(f"{found}\nIf this is intended: python -m tests.recording --write", pytrace=False)
 
 
 def test_nothing_is_recorded_that_was_not_before(recorded: Path) -> None:

@@ -86,7 +86,7 @@ def _modes(area: Area, folder: Path) -> None:
 def _add(area: Area, name: str, desk: Folder, *, whole: bool) -> None:
     places = Places({str(desk.path): "{folder}"})
     result = places.data(desk.runs[-1])
-    document: dict[str, Any] = {
+    document: dict[str, Any] = {"module": "gate"} | {
         key: result.get(key) for key in ("changed", "failed", "verdict", "exit_code", "reasons", "waivers")
     }
     document |= {key: result[key] for key in ("msg", "error", "warnings") if key in result}

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The playbooks under docs/examples/qualys_was: each runs as it is, does what it says, and does it once.
 
-They stand for what the documentation page of qualysdk promises, and more (section 9 of the Qualys sheet); every row
-of that section has one, and the guide qualys_was_operations says which.
+They stand for what the documentation page of qualysdk promises, and more; the guide qualys_was_operations says which
+example stands for which operation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.sandbox import Sandbox
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples" / "qualys_was"
 GUIDE = ROOT / "docs" / "docsite" / "rst" / "qualys_was_operations.rst"
-SHEET = ROOT.parent / "shared" / "apis" / "qualys-was.md"
+LIST = ROOT.parent / "shared" / "apis" / "qualys-was.md"
 
 ON_THE_PAGE = {
     "count_webapps": ["webapps_count"],
@@ -73,7 +73,7 @@ IN_NEITHER = {
     "tags-by-name": ["tags"],
     "knowledge base": ["knowledge_base"],
 }
-BEYOND_THE_SHEET = {"knowledge base"}
+BEYOND_THE_LIST = {"knowledge base"}
 ROWS = ON_THE_PAGE | IN_THE_CODE | IN_NEITHER
 
 ONCE, TWICE = 1, 2
@@ -350,8 +350,8 @@ def test_examples_hold_no_credential_and_use_full_names() -> None:
             assert [key for key in task if key.startswith(("appsec.perimeter.", "ansible.builtin."))], task
 
 
-def sheet_rows(text: str) -> tuple[set[str], set[str], set[str]]:
-    """What section 9 of the sheet names: on the page, in the code only, in neither."""
+def listed_rows(text: str) -> tuple[set[str], set[str], set[str]]:
+    """The operations that the list of qualysdk names: on its page, in its code only, in neither."""
     section = text.partition("\n## 9.")[2].partition("\n---")[0]
     cells = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")][1:]
     lines = {
@@ -368,12 +368,12 @@ def expanded(item: str) -> list[str]:
     return [f"{head} {word}" for word in tail.split("/")] if "/" in tail else [item]
 
 
-@pytest.mark.skipif(not SHEET.exists(), reason="the sheet stands beside the repository, and is not part of it")
-def test_every_row_of_the_sheet_has_an_example() -> None:
-    page, code, neither = sheet_rows(SHEET.read_text(encoding="utf-8"))
+@pytest.mark.skipif(not LIST.exists(), reason="the list is stored beside the repository, and is not part of it")
+def test_every_row_of_the_list_has_an_example() -> None:
+    page, code, neither = listed_rows(LIST.read_text(encoding="utf-8"))
     assert page == set(ON_THE_PAGE)
     assert code == set(IN_THE_CODE)
-    assert neither == set(IN_NEITHER) - BEYOND_THE_SHEET
+    assert neither == set(IN_NEITHER) - BEYOND_THE_LIST
 
 
 def test_the_guide_says_which_example_stands_for_which_row() -> None:

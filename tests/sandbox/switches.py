@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The choices that the vendor sheets leave open, one documented switch each."""
+"""What is open about the vendors' services (the last section of each page in docs/vendors), one switch each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of the house (DESIGN.md section 1) as functions that return what breaks them.
+"""The rules of the house (CONTRIBUTING.md) as functions that return what breaks them.
 
 Each takes the root of a collection and returns one sentence per violation, which names the file and the line.
 ``tests/unit/test_house_rules.py`` runs them on this collection, and on small broken trees to show that they bite.
@@ -163,10 +163,10 @@ def room_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def rooms_are_private_and_known(root: Path) -> list[str]:
-    """Everything in ``module_utils`` is a room that DESIGN.md names, and so starts with an underscore."""
+    """Everything in ``module_utils`` is a room that these rules name, and so starts with an underscore."""
     known = {*ROOMS, *BELOW, GLUE}
     return [
-        f"{_where(root, path)}: {room} is not a room of DESIGN.md section 1"
+        f"{_where(root, path)}: {room} is not a room that the rules of the house name"
         for room, path in room_files(root)
         if room not in known
     ]

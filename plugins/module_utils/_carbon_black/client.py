@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of Carbon Black Cloud's container scan logs: authentication, endpoints, error mapping (sheet sections 2 to 6).
+"""Client of Carbon Black Cloud's container scan logs: authentication, endpoints, error mapping.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/carbon_black.md 2 to 5, 9.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from .token import CspToken
 
 Raw = dict[str, t.Any]
 MAX_ROWS = 10_000
-"""Ceiling of ``rows``, and by what sibling services do of ``start`` and ``rows`` together (sheet section 4.4)."""
+"""Ceiling of ``rows``, and of ``start`` and ``rows`` together (docs/vendors/carbon_black.md 6.2)."""
 DEFAULT_WAIT = 60.0
-"""Seconds to wait after a 429 that names no time: calls before the block is over make it longer (sheet section 6)."""
+"""Seconds to wait after a 429 that names no time (docs/vendors/carbon_black.md 9.2)."""
 
 _AUTH_HINT = (
     "Check api_id and api_secret_key, or the csp_ options, and org_key. With HTTP 403 the access level lacks READ of"
@@ -43,7 +45,7 @@ class Page:
 
 
 class CarbonBlackClient:
-    """One organisation. Calls go one at a time: the service counts them by source address (sheet section 6)."""
+    """One organisation. Calls go one at a time, as all of an address are counted (docs/vendors/carbon_black.md 9.2)."""
 
     def __init__(self, connection: Connection, settings: HttpSettings) -> None:
         self.connection = connection
@@ -75,7 +77,7 @@ class CarbonBlackClient:
         return self._api.server_time()
 
     def search(self, body: Raw) -> Page:
-        """One page of the scan logs (sheet section 4).
+        """One page of the scan logs (docs/vendors/carbon_black.md 4).
 
         Args:
             body: criteria, query, sort, and always start and rows: the service's own default is 20 rows.
@@ -97,7 +99,7 @@ class CarbonBlackClient:
         return Page(rows, found)
 
     def facets(self, body: Raw) -> list[Raw]:
-        """Counts by field, in the service's order (sheet section 5)."""
+        """Counts by field, in the service's order (docs/vendors/carbon_black.md 5)."""
         answer = self._ask(
             lambda headers, look: self._api.search(f"{self._base}/_facet", body, headers=headers, look=look)
         )
@@ -107,7 +109,7 @@ class CarbonBlackClient:
         return [term for term in terms if isinstance(term, dict)]
 
     def metadata(self) -> Raw:
-        """Clusters, namespaces and host names (sheet section 3)."""
+        """Clusters, namespaces and host names (docs/vendors/carbon_black.md 3)."""
         answer = self._ask(lambda headers, look: self._api.get(f"{self._base}/metadata", headers=headers, look=look))
         if not isinstance(answer, dict):
             raise BadResponse("Carbon Black Cloud answered metadata with something that is not an object.")
@@ -157,7 +159,7 @@ def _fault(deep: bool) -> VendorError:
 
 
 def _words(body: t.Any) -> str | None:
-    """The service's own words; where they stand is not documented (sheet section 6)."""
+    """The service's own words; where they stand is not documented (docs/vendors/carbon_black.md 9.1)."""
     if not isinstance(body, dict):
         return body if isinstance(body, str) else None
     names = ("message", "error_message", "error", "reason")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Carbon Black Cloud is and who asks: an API key, or a login of VMware Cloud (sheet section 2).
+"""Where Carbon Black Cloud is and who asks: an API key, or a login of VMware Cloud (docs/vendors/carbon_black.md 2).
 
 This module is private to the collection and may change at any time.
 """

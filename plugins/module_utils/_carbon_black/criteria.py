@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options ``criteria``, ``search`` and ``sort``: checked, and as the service takes them (sheet section 4).
+"""The options ``criteria``, ``search`` and ``sort``: checked, and as the service takes them.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/carbon_black.md 4.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scan logs as a stream for the collector (sheet section 7).
+"""The scan logs as a stream for the collector (docs/vendors/carbon_black.md 9.3).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facets of the scan logs, and what criteria may name (sheet sections 3 and 5).
+"""Facets of the scan logs, and what criteria may name (docs/vendors/carbon_black.md 3, 5).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of a row: the vendor's name, ours, and type (sheet sections 4.3 and 12).
+"""The fields of a row: the vendor's name, ours, and type (docs/vendors/carbon_black.md 7, 10).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every row that matches, however many there are (sheet section 4.4).
+"""Every row that matches, however many there are (docs/vendors/carbon_black.md 6).
 
 This module is private to the collection and may change at any time.
 """
@@ -25,7 +25,7 @@ Key = tuple[t.Any, ...]
 
 
 def key_of(row: Raw) -> Key:
-    """Identity of a row, which has no id: tag, digest, time and source (sheet section 4.3)."""
+    """Identity of a row, which has no id: tag, digest, time and source (docs/vendors/carbon_black.md 7.1)."""
     return tuple(str(row.get(name) or "") for name in ("full_tag", "manifest_digest", "scan_time", "source"))
 
 

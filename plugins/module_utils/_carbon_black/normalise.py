@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs of Carbon Black Cloud to :class:`Scan`, and to :class:`Finding` where there is malware (sheet section 12).
+"""Scan logs of Carbon Black Cloud to :class:`Scan`, and to :class:`Finding` where there is malware.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/carbon_black.md 10.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class ScanNormaliser:
             "time": time,
             "ended": time,
             "duration": None,
-            # A row has no status; images that were not scanned have no digest (sheet section 4.1).
+            # A row has no status; images that were not scanned have no digest (docs/vendors/carbon_black.md 7.2).
             "status": "finished" if digest else "unknown",
             "status_native": None,
             "results_status": None,

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs as a query (sheet section 4).
+"""Scan logs as a query (docs/vendors/carbon_black.md 4).
 
 This module is private to the collection and may change at any time.
 """
@@ -109,7 +109,7 @@ def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
     for rows in read_span(client, search, *span):
         if not found.take(rows):
             return
-    # The service may say 10,000 when there are more (sheet section 4.4).
+    # The service may say 10,000 when there are more (docs/vendors/carbon_black.md 4.4).
     found.num_found = max(found.num_found, len(found.rows))
 
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Login of VMware Cloud: a token, kept until shortly before it expires (sheet section 2).
+"""Login of VMware Cloud: a token, kept until shortly before it expires (docs/vendors/carbon_black.md 2).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of the Edgecast WAF event logs: authentication, endpoints, error mapping (sheet sections 1, 2 and 4).
+"""Client of the Edgecast WAF event logs: authentication, endpoints, error mapping.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/edgecast_waf.md 2 to 4.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from .filters import Filters
 
 Raw = dict[str, t.Any]
 MAX_PAGE_SIZE = 1000
-"""Ceiling of ``page_size`` (sheet section 2.A)."""
+"""Ceiling of ``page_size`` (docs/vendors/edgecast_waf.md 3.1)."""
 
 _AUTH_HINT = (
     "Check token and account_number; the user of the token needs the permission for GET in its API access (HTTP 403)."
@@ -88,7 +90,7 @@ class EdgecastClient:
         return self._api.server_time()
 
     def page(self, bounds: Bounds, filters: Filters, number: int, page_size: int) -> Page:
-        """One page of the events in a span of time (sheet section 2.A).
+        """One page of the events in a span of time (docs/vendors/edgecast_waf.md 3.1).
 
         Args:
             bounds: both ends are sent always: the service's own last 24 hours move between requests.
@@ -112,7 +114,7 @@ class EdgecastClient:
         return _page(body, number)
 
     def count(self, bounds: Bounds) -> int:
-        """How many events a span of time has; filters are not documented for it (sheet section 2.D)."""
+        """How many events a span of time has; filters are not documented for it (docs/vendors/edgecast_waf.md 3.5)."""
         body = self._api.get(f"{self._base}/count", bounds.query(), look=self._look())
         number = body.get("count") if isinstance(body, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
@@ -120,7 +122,7 @@ class EdgecastClient:
         return number
 
     def event(self, event_id: str) -> Raw | None:
-        """One event by its ``Event ID``, its ``id``, or the id that a block page showed (sheet section 2.B).
+        """One event by ``Event ID``, ``id`` or the id on a block page (docs/vendors/edgecast_waf.md 3.3).
 
         Returns:
             None when there is none, for which the vendor's pages give three answers.
@@ -138,7 +140,7 @@ class EdgecastClient:
         return event if isinstance(event, dict) and event else None
 
     def fields(self) -> list[Raw]:
-        """The fields that filters may name, each with name, data_type and description (sheet section 2.C)."""
+        """The fields that filters may name: name, data_type, description (docs/vendors/edgecast_waf.md 3.4)."""
         body = self._api.get(f"{self._base}/fields", look=self._look())
         fields = body.get("fields") if isinstance(body, dict) else None
         if not isinstance(fields, list):
@@ -200,7 +202,7 @@ def _seconds(value: t.Any) -> float | None:
 
 
 def _words(body: t.Any) -> str | None:
-    """The vendor's own words: the Defend family has ``errors``, general services ``Message`` (sheet section 4)."""
+    """The vendor's error text, which is in ``errors`` or ``Message`` (docs/vendors/edgecast_waf.md 4)."""
     if not isinstance(body, dict):
         return body if isinstance(body, str) else None
     errors = body.get("errors")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Edgecast is and who asks (sheet section 1).
+"""Where Edgecast is and who asks (docs/vendors/edgecast_waf.md 2).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events as a query: those of a span of time, one page, one event, or the list of fields (sheet section 2).
+"""Events as a query: those of a span of time, one page, one event, or the list of fields.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/edgecast_waf.md 3.
 """
 
 from __future__ import annotations

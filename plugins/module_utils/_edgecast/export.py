@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event log as a stream for the collector (sheet sections 3 and 5).
+"""The event log as a stream for the collector (docs/vendors/edgecast_waf.md 5, 6).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of an event: the vendor's name, ours, type, and where it stands (sheet sections 2.A.4, 2.A.5 and 10).
+"""The fields of an event: the vendor's name, ours, type, and where it stands (docs/vendors/edgecast_waf.md 7 to 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -108,7 +108,7 @@ ACTIONS: dict[str, Action] = {
     "NOP": "alerted",
     "BROWSER_CHALLENGE": "challenged",
 }
-"""The list is open (sheet section 2.A.6)."""
+"""The list is open (docs/vendors/edgecast_waf.md 8)."""
 
 AUDIT = "AUDIT"
 """The profile type that only looks: whatever its action says, the request was let through."""

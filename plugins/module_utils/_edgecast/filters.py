@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``event_filters``: checked here, because the service answers wrong syntax with HTTP 500 (sheet 2.A.2).
+"""The option ``event_filters``: checked here, because the service answers wrong syntax with HTTP 500.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/edgecast_waf.md 3.2.
 """
 
 from __future__ import annotations

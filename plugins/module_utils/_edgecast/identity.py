@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an event is known by, and whether it is still what it was (sheet sections 2.A.4 and 3).
+"""What an event is known by, and whether it is still what it was (docs/vendors/edgecast_waf.md 7.1).
 
 This module is private to the collection and may change at any time.
 """

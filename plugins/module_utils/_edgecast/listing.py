@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every event of a span of time, page by page (sheet section 3).
+"""Every event of a span of time, page by page (docs/vendors/edgecast_waf.md 6).
 
 This module is private to the collection and may change at any time.
 """

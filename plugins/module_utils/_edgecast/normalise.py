@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edgecast's events to :class:`Event` (sheet section 10).
+"""Edgecast's events to :class:`Event` (docs/vendors/edgecast_waf.md 9).
 
 This module is private to the collection and may change at any time.
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connection options that may come from the environment, which binds late (DESIGN.md section 3).
+"""Connection options that may come from the environment, which binds late.
 
 This module is private to the collection and may change at any time.
 """

@@ -4,7 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Statuses follow section 1.5 of the Qualys sheet, which is the widest of the five vendors; wait headers follow section 7.
+Statuses are those of docs/vendors/qualys_was.md 4.1, the longest list of the five vendors; wait headers those of
+docs/vendors/qualys_was.md 5.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of Indusface's scan log export: one call, without pages (sheet sections 2 to 4).
+"""Client of Indusface's scan log export: one call, without pages (docs/vendors/indusface_was.md 2 to 5).
 
 This module is private to the collection and may change at any time.
 """
@@ -22,7 +22,7 @@ from .connection import Connection, resolve
 
 PATH = "/client/v1/fetch-s3-logs"
 PER_SECONDS = 1.0
-"""Seconds from one call to the next. The vendor documents no limit; this one is ours (sheet section 4)."""
+"""Seconds from one call to the next: our own limit, as none is documented (docs/vendors/indusface_was.md 5)."""
 
 KEY_HINT = (
     "Check access_key and secret_key. An account has one pair of keys at a time, and a new pair ends the old one: they"
@@ -131,7 +131,7 @@ def _answer(body: t.Any) -> Answer:
         raise BadResponse("Indusface answered without a result.", hint=_PAGE_HINT)
     rows = result.get("data")
     status, error = body.get("status"), result.get("error")
-    # "OK" with an error and no data is how an empty day is told; so the text decides (sheet section 3).
+    # An empty day has status "OK" and an error text, so the text decides (docs/vendors/indusface_was.md 3.2).
     empty = isinstance(error, str) and "no data" in error.lower()
     if str(status).upper() != "OK" or (error and not empty):
         raise _refusal(str(status), _words(body) or "no reason given")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Indusface WAS is and who asks (sheet sections 1 and 2).
+"""Where Indusface WAS is and who asks (docs/vendors/indusface_was.md 2).
 
 This module is private to the collection and may change at any time.
 """
@@ -14,7 +14,7 @@ from .._http.environment import require, with_environment
 from .._http.settings import check_base_url
 
 DEFAULT_URL = "https://was.indusface.com"
-"""The vendor's page prints http. The keys would then be readable on the way, and the host answers https (6.1)."""
+"""The vendor's page prints http, which would expose the keys (docs/vendors/indusface_was.md 2)."""
 
 ENVIRONMENT = {
     "api_url": "INDUSFACE_WAS_URL",

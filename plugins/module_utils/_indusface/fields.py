@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The field tables of scan logs and their vulnerabilities (sheet sections 3.1 and 3.2).
+"""The field tables of scan logs and their vulnerabilities (docs/vendors/indusface_was.md 7.1, 7.2).
 
 This module is private to the collection and may change at any time.
 
@@ -91,7 +91,7 @@ SEVERITIES = {
     "informational": "info",
 }
 OPEN_STATUSES = {"new": "new", "open": "open", "opened": "open", "closed": "fixed", "reopened": "reopened"}
-"""``OpenStatus`` without anything but letters, in lower case (sheet section 6.4)."""
+"""``OpenStatus`` without anything but letters, in lower case (docs/vendors/indusface_was.md 8.2)."""
 
 SERVICE_TYPES = frozenset({"AA", "MM", "VA"})
 

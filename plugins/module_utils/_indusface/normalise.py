@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Indusface's scan logs to :class:`Scan` and :class:`Finding` (sheet section 9).
+"""Indusface's scan logs to :class:`Scan` and :class:`Finding` (docs/vendors/indusface_was.md 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -124,7 +124,7 @@ class ScanLogNormaliser:
             "schema": SCHEMA,
             "source": SOURCE,
             "id": alert_id or "",
-            # The same in each scan of the service, whatever the vendor's words "for every vulnerability" (3.2).
+            # Stable across the scans of a service (docs/vendors/indusface_was.md 7.2).
             "unique_id": f"{service}:{alert_id}" if service and alert_id else None,
             "rule_id": None,
             "title": title,
@@ -141,7 +141,7 @@ class ScanLogNormaliser:
             "url": url if self._keep else redact_url(url),
             "method": None,
             "parameter": None,
-            # FoundDate moves with each scan, so that the first one is for the history to remember (5.6).
+            # FoundDate moves with each scan, so the history remembers the first (docs/vendors/indusface_was.md 9).
             "first_seen": None,
             "last_seen": seen,
             "last_tested": seen,

@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs as the vendor meant them: one spelling, one type for each id, siblings side by side (sheet section 6).
+"""Scan logs as the vendor meant them: one spelling, one type for each id, siblings side by side.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/indusface_was.md 7, 10.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Row(t.NamedTuple):
 
 
 def rows_of(data: t.Iterable[Raw]) -> t.Iterator[Row]:
-    """The scan logs of an answer. One that stands among the vulnerabilities of another is lifted out (6.6)."""
+    """The scan logs of an answer. Those inside another are lifted out (docs/vendors/indusface_was.md 7.4)."""
     waiting = list(reversed(list(data)))
     while waiting:
         raw = waiting.pop()

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs and their findings as a stream for the collector (sheet section 5).
+"""Scan logs and their findings as a stream for the collector (docs/vendors/indusface_was.md 9).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs of a day or a range of days, with their findings (sheet sections 2 and 3).
+"""Scan logs of a day or a range of days, with their findings (docs/vendors/indusface_was.md 3, 7).
 
 This module is private to the collection and may change at any time.
 """

@@ -170,7 +170,7 @@ EXPORT = Spec(
         "include_raw": {"type": "bool", "default": False},
     }
 )
-"""What all log exports share (DESIGN.md section 3): the stream's directory, and how the collector moves."""
+"""What all log exports share: the stream's directory, and how the collector moves."""
 
 
 DELIVER = CONNECTION.merge(

@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defence logs as a stream for the collector, with details as far as the budget of calls goes (sheet sections 3, 8).
+"""Defence logs as a stream for the collector, with details as far as the budget of calls goes.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/scutum_waf.md 3.4, 5, 8.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defence logs: listed, or one of them with its request and response (sheet sections 2 and 3).
+"""Defence logs: listed, or one of them with its request and response (docs/vendors/scutum_waf.md 3).
 
 This module is private to the collection and may change at any time.
 """
@@ -22,7 +22,7 @@ from .listing import pages
 from .normalise import AlertNormaliser
 
 RETENTION = dt.timedelta(days=365)
-"""Scutum keeps the logs of the past year (sheet section 1)."""
+"""Scutum keeps the logs of the past year (docs/vendors/scutum_waf.md 5)."""
 
 Options = t.Mapping[str, t.Any]
 

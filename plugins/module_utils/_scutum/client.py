@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of Scutum's defence log API: two calls that share 25 places in five minutes (sheet sections 1 to 4).
+"""Client of Scutum's defence log API: two calls that share 25 places in five minutes.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/scutum_waf.md 2 to 6.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from .dates import japan_text
 
 LIST, DETAIL = "/api/v1/alert", "/api/v1/alert_detail"
 CALLS, PER_SECONDS = 25, 300.0
-"""Calls within that many seconds, for list and detail together (sheet section 1)."""
+"""Calls within that many seconds, for list and detail together (docs/vendors/scutum_waf.md 5)."""
 
 RESERVED = 5
 """Calls of those that are left to listings when there is no time to wait for more."""
@@ -189,7 +191,7 @@ def _page(answer: t.Any) -> Page:
         raise BadResponse("Scutum answered a list call with something that is not a page of logs.")
     count = answer.get("count")
     whole = not isinstance(count, int) or count == len(rows)
-    # Only "truncated" ends the pages: a marker may be there although nothing follows (sheet section 2.4).
+    # Only "truncated" ends the pages: a marker may be there although nothing follows (docs/vendors/scutum_waf.md 6.1).
     truncated = answer.get("truncated")
     if not isinstance(truncated, bool):
         raise BadResponse(

@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Scutum is and who asks (sheet section 1): a key belongs to one host and the console id of that host.
+"""Where Scutum is and who asks: a key belongs to one host and the console id of that host.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/scutum_waf.md 2.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times at Scutum's edge: Japan's, to the second (sheet section 2.2).
+"""Times at Scutum's edge: Japan's, to the second (docs/vendors/scutum_waf.md 3.2).
 
 This module is private to the collection and may change at any time.
 """

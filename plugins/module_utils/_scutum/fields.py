@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The field table of defence logs: vendor name, our name, how it is read, where it appears (sheet sections 2 and 3).
+"""The field table of defence logs: vendor name, our name, how it is read, where it appears.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/scutum_waf.md 7.
 
 It drives parsing, the documentation of ``scutum_alert_info`` and the tests.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages of a listing, from the first to the last (sheet section 2.4).
+"""The pages of a listing, from the first to the last (docs/vendors/scutum_waf.md 6).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scutum's defence logs to :class:`Event` (sheet section 9).
+"""Scutum's defence logs to :class:`Event` (docs/vendors/scutum_waf.md 9).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recorded request and response of a log: Base64 of whatever an attacker sent (sheet section 3).
+"""The recorded request and response of a log: Base64 of whatever an attacker sent (docs/vendors/scutum_waf.md 3.4).
 
 This module is private to the collection and may change at any time.
 """

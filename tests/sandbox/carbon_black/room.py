@@ -89,7 +89,7 @@ class CarbonBlack(LogRoom[CarbonBlackSettings]):
             self._tokens.clear()
 
     def enter(self, _request: Request) -> Reply | None:
-        """The limit counts calls from an address; calls while it blocks make it longer (sheet section 6)."""
+        """Calls of an address count; those while it is blocked extend the block (docs/vendors/carbon_black.md 9.2)."""
         limit = self.switches.number("carbon_black_rate_limit")
         if not limit:
             return None

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Indusface's room: one call, two ways to name its days, and the shapes that the vendor's page contradicts itself with.
 
-What is ours, as the vendor documents neither: the bodies of all errors (sheet section 7).
+What is ours, as the vendor documents neither: the bodies of all errors (docs/vendors/indusface_was.md 4).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Qualys Web Application Scanning, as its fact sheet describes it."""
+"""Qualys Web Application Scanning, as docs/vendors/qualys_was.md describes it."""
 
 from __future__ import annotations
 

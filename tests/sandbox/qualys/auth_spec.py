@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be written to an authentication record, part by part (sheet section 6.2)."""
+"""What may be written to an authentication record, part by part (docs/vendors/qualys_was.md 10)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The criteria engine: which fields, operators and values are allowed, and what they match (sheet section 4)."""
+"""The criteria engine: which fields, operators and values are allowed, and what they match.
+
+See docs/vendors/qualys_was.md 7.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ServiceRequest in, ServiceResponse out (sheet section 2)."""
+"""ServiceRequest in, ServiceResponse out (docs/vendors/qualys_was.md 3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of a finding: ignore, activate, severity, retest (sheet section 6.3)."""
+"""The life of a finding: ignore, activate, severity, retest (docs/vendors/qualys_was.md 11)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings: criteria and view (sheet section 6.3)."""
+"""Findings: criteria and view (docs/vendors/qualys_was.md 11)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def get(resource: Resource, call: Call) -> Reply:
 
 
 class _View:
-    """Builds the reply tree of one finding, in the order of the sheet's table."""
+    """Builds the reply tree of one finding, in the vendor's order."""
 
     def __init__(self, world: World, record: Record) -> None:
         self._world = world

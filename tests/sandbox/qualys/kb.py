@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The knowledge base of the VM API: XML only, with limits of its own (sheet sections 6.3 and 7)."""
+"""The knowledge base of the VM API: XML only, with limits of its own (docs/vendors/qualys_was.md 16)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rate and concurrency limits of /qps and of the knowledge base, off unless switched on (sheet section 7)."""
+"""Rate and concurrency limits of /qps and of the knowledge base, off unless switched on.
+
+See docs/vendors/qualys_was.md 5, 16.
+"""
 
 from __future__ import annotations
 

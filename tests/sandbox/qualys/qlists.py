@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Collections on write: set, add, remove, update (sheet section 5)."""
+"""Collections on write: set, add, remove, update (docs/vendors/qualys_was.md 8)."""
 
 from __future__ import annotations
 

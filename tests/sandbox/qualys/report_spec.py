@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be written to a report (sheet section 6.7)."""
+"""What may be written to a report (docs/vendors/qualys_was.md 15)."""
 
 from __future__ import annotations
 

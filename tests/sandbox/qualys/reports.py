@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reports and report templates (sheet section 6.7)."""
+"""Reports and report templates (docs/vendors/qualys_was.md 15)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scan from SUBMITTED to its end (sheet section 6.4)."""
+"""A scan from SUBMITTED to its end (docs/vendors/qualys_was.md 12.3)."""
 
 from __future__ import annotations
 

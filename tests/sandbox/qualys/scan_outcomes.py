@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a scan can end (sheet section 6.4)."""
+"""How a scan can end (docs/vendors/qualys_was.md 12.3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of a scan: bare XML, or JSON in its envelope (sheet section 6.4)."""
+"""The results of a scan: bare XML, or JSON in its envelope (docs/vendors/qualys_was.md 12.4)."""
 
 from __future__ import annotations
 

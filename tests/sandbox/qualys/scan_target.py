@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The target of a scan or a schedule: decoding, resolving to web applications, view (sheet section 6.4)."""
+"""The target of a scan or a schedule: decoding, resolving to web applications, view.
+
+See docs/vendors/qualys_was.md 12.2.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans: launch, cancel, scan again, delete, status (sheet section 6.4)."""
+"""Scans: launch, cancel, scan again, delete, status (docs/vendors/qualys_was.md 12)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be written to a schedule, the occurrence shapes above all (sheet section 6.5)."""
+"""What may be written to a schedule, the occurrence shapes above all (docs/vendors/qualys_was.md 13)."""
 
 from __future__ import annotations
 

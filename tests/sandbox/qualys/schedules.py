@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Schedules: criteria, view, operations (sheet section 6.5)."""
+"""Schedules: criteria, view, operations (docs/vendors/qualys_was.md 13)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""count, search and get: the same for every object (sheet sections 3 and 6)."""
+"""count, search and get: the same for every object (docs/vendors/qualys_was.md 6)."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Seeder:
             fields["status"] = "RETESTING"
             fields["retest"] = self._retest("UNDER_RETEST", tested)
         if index % 97 == 11:
-            fields["status"] = "UNDER_REVIEW"  # a word that no sheet knows
+            fields["status"] = "UNDER_REVIEW"  # a word that the vendor does not document
             for name in ("fixedDate", "patch", "retest"):
                 fields.pop(name, None)
         if fields["status"] == "FIXED" and index % 6 == 0:

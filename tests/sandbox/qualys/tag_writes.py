@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags: create, update, delete (sheet section 6.10)."""
+"""Tags: create, update, delete (docs/vendors/qualys_was.md 14.2)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Basic and Bearer authentication, and the two token endpoints (sheet section 1.3)."""
+"""Basic and Bearer authentication, and the two token endpoints (docs/vendors/qualys_was.md 2.3)."""
 
 from __future__ import annotations
 

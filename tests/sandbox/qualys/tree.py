@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shapes that a reply is built from, before it becomes XML or JSON (sheet section 2.2).
+"""The shapes that a reply is built from, before it becomes XML or JSON (docs/vendors/qualys_was.md 3.2).
 
 Plain values: str, int, float, bool (text in both formats), dict (an object, in order), None (left out).
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be written to a web application: decoder of each element (sheet section 6.1)."""
+"""What may be written to a web application: decoder of each element (docs/vendors/qualys_was.md 9)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a web application is read (sheet section 6.1)."""
+"""How a web application is read (docs/vendors/qualys_was.md 9.2)."""
 
 from __future__ import annotations
 

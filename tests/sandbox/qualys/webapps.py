@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Web applications: criteria and operations (sheet section 6.1)."""
+"""Web applications: criteria and operations (docs/vendors/qualys_was.md 9)."""
 
 from __future__ import annotations
 

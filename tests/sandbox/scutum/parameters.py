@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parameters of the list, read strictly (sheet sections 2.1 and 2.2)."""
+"""The parameters of the list, read strictly (docs/vendors/scutum_waf.md 3.1, 3.2)."""
 
 from __future__ import annotations
 

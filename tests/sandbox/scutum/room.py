@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scutum's room: keys, the call limit, the list with its marker, the detail (sheet section 7)."""
+"""Scutum's room: keys, the call limit, the list with its marker, the detail (docs/vendors/scutum_waf.md 2 to 6)."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def alert(number: int, ts: datetime, visible: datetime, seed: int) -> Alert:
         "category": categories if number % 31 else [],
         "uri": draw.choice(_PATHS) + query,
     }
-    # The number in front looks like a time, and is not always that of the record (sheet section 5).
+    # The number in front looks like a time, and is not always that of the record (docs/vendors/scutum_waf.md 7).
     stamp = int(ts.timestamp() * 1000) + (0 if number % 2 else 100_000_000)
     return Alert(ts, f"{stamp:013d}_{595 + number % 5}_{59000 + number}", fields, visible, number)
 

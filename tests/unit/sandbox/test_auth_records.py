@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authentication records: create, update, delete, secrets (sheet section 6.2)."""
+"""Authentication records: create, update, delete, secrets (docs/vendors/qualys_was.md 10)."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_pages_are_whole(ask: Caller) -> None:
     assert len({row["full_tag"] for page in pages for row in page}) == 340
 
 
-def test_the_data_is_as_the_sheet_says(ask: Caller) -> None:
+def test_the_data_is_as_the_vendor_page_says(ask: Caller) -> None:
     rows = ask(rows=1000)[1]["results"]
     assert any("manifest_digest" not in row for row in rows)
     assert any(row["vulnerabilities_summary"] == {} for row in rows)

@@ -161,7 +161,7 @@ def test_fields_count_and_top(ask: Caller) -> None:
     assert [entry["count"] for entry in top] == sorted((entry["count"] for entry in top), reverse=True)
 
 
-def test_events_are_as_the_sheet_says(ask: Caller) -> None:
+def test_events_are_as_the_vendor_page_says(ask: Caller) -> None:
     events = ask("", page_size=1000, **DAY)[1]["events"]
     times = [event["Timestamp"] for event in events]
     assert times == sorted(times, reverse=True)

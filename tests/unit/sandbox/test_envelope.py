@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Envelopes, formats, authentication, routing (sheet sections 1 and 2)."""
+"""Envelopes, formats, authentication, routing (docs/vendors/qualys_was.md 2, 3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ignore, activate, severity and retest of findings (sheet section 6.3)."""
+"""Ignore, activate, severity and retest of findings (docs/vendors/qualys_was.md 11)."""
 
 from __future__ import annotations
 

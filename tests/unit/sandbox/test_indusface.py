@@ -87,7 +87,7 @@ def test_wrong_keys(sandbox: Sandbox, refusal: str, status: int, header: str) ->
     assert sandbox.counters.failed_auth == 1
 
 
-def test_the_fixture_has_every_case_of_the_sheet(sandbox: Sandbox) -> None:
+def test_the_fixture_has_every_case_of_the_vendor_page(sandbox: Sandbox) -> None:
     rows = data(sandbox)
     assert {row["ScanStatus"] for row in rows} == {
         *("Scan Success", "Scan Error", "Partial Scan", "Scan Success Time Over"),

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reports, report templates and tags (sheet sections 6.7 and 6.10)."""
+"""Reports, report templates and tags (docs/vendors/qualys_was.md 14.2, 15)."""
 
 from __future__ import annotations
 

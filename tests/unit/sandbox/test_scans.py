@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans: launch, states, cancel, again, delete, results (sheet section 6.4)."""
+"""Scans: launch, states, cancel, again, delete, results (docs/vendors/qualys_was.md 12)."""
 
 from __future__ import annotations
 

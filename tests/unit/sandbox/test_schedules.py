@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Schedules: occurrence shapes, operations, iCalendar (sheet section 6.5)."""
+"""Schedules: occurrence shapes, operations, iCalendar (docs/vendors/qualys_was.md 13)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-in for Scutum is strict where its sheet is, and wrong on purpose where a careless client is to notice."""
+"""The stand-in for Scutum is strict where the vendor is, and wrong on purpose where a careless client is to notice."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Criteria, paging, field sets (sheet sections 3, 4 and 6)."""
+"""Criteria, paging, field sets (docs/vendors/qualys_was.md 6, 7)."""
 
 from __future__ import annotations
 

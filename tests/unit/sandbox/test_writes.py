@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create, update, delete, purge; collections on write (sheet sections 5 and 6.1)."""
+"""Create, update, delete, purge; collections on write (docs/vendors/qualys_was.md 8, 9)."""
 
 from __future__ import annotations
 

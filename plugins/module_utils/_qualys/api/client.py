@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of the Qualys WAS API: authentication, endpoints, pages (sheet sections 1 to 3).
+"""Client of the Qualys WAS API: authentication, endpoints, pages (docs/vendors/qualys_was.md 2 to 4, 6).
 
 This module is private to the collection and may change at any time.
 """
@@ -27,10 +27,10 @@ from .xml import Node, service_request
 JSON = "application/json"
 XML = "application/xml"
 MAX_PAGE = 1000
-"""Ceiling of ``limitResults`` (sheet section 3)."""
+"""Ceiling of ``limitResults`` (docs/vendors/qualys_was.md 6.1)."""
 
 _PLACES = {"tag": ("2.0", "am")}
-"""API version and module of the objects that are not at 3.0/was (sheet section 1.1)."""
+"""API version and module of the objects that are not at 3.0/was (docs/vendors/qualys_was.md 2.1)."""
 
 Judge = t.Callable[[Response], Verdict]
 """Says what an answer amounts to, as :func:`.envelope.judge` does, and leaves what it parsed in ``response.memo``."""
@@ -118,7 +118,7 @@ class QualysClient:
         return _page(self._read("POST", path, _search_body(criteria, preferences), api=api), path)
 
     def get(self, resource: str, record_id: int | str) -> Raw | None:
-        """One record in full; None when it does not exist, for which sheet 2.3 lists three answers."""
+        """One record in full; None when it does not exist (three answers mean that: docs/vendors/qualys_was.md 4.3)."""
         api, module = place_of(resource)
         path = f"get/{module}/{resource}/{record_id}"
         try:
@@ -133,7 +133,7 @@ class QualysClient:
         return records[0] if records else None
 
     def ask(self, method: str, operation: str, resource: str, record_id: int | str) -> list[Raw]:
-        """A read on one record that is neither get nor search, such as ``retestStatus`` (sheet section 6.3)."""
+        """Another read on one record, such as ``retestStatus`` (docs/vendors/qualys_was.md 11.7)."""
         path = f"{operation}/was/{resource}/{record_id}"
         return _page(self._read(method, path, None), path).records
 
@@ -282,7 +282,7 @@ def _search_body(criteria: t.Sequence[Criterion], preferences: dict[str, t.Any])
 
 
 def _page(envelope: Raw, path: str) -> Page:
-    """The records of an envelope. An empty one may lack ``data`` and ``hasMoreRecords`` (sheet section 2.2)."""
+    """The records of an envelope, which lacks ``data`` when there are none (docs/vendors/qualys_was.md 3.2)."""
     data = envelope.get("data") or []
     if not isinstance(data, list):
         raise BadResponse(f"Qualys answered {path} with data that is not a list.")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Qualys is and who asks: platforms, credentials, environment fallbacks (sheet sections 1.2 and 1.3).
+"""Where Qualys is and who asks: platforms, credentials, environment fallbacks (docs/vendors/qualys_was.md 2.2, 2.3).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters: which fields, operators and values a Qualys search takes (sheet section 4; SDK page).
+"""Filters: which fields, operators and values a Qualys search takes (docs/vendors/qualys_was.md 7; SDK page).
 
 This module is private to the collection and may change at any time.
 

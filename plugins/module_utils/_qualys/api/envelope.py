@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The envelope around every answer, and what its ``responseCode`` means (sheet sections 1.5 and 2.2 to 2.3).
+"""The envelope around every answer, and what its ``responseCode`` means (docs/vendors/qualys_was.md 3.2, 4).
 
 This module is private to the collection and may change at any time.
 

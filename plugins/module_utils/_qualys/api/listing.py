@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole listings: disjoint id windows side by side, keyset paging inside each (sheet section 3).
+"""Whole listings: disjoint id windows side by side, keyset paging inside each (docs/vendors/qualys_was.md 6).
 
 This module is private to the collection and may change at any time.
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The irregular shapes of Qualys' JSON, made regular (sheet section 2.2).
+"""The irregular shapes of Qualys' JSON, made regular (docs/vendors/qualys_was.md 3.2).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which records a task means: ids, or a filter that a complete search resolves to ids (sheet section 8, quirk 12).
+"""Which records a task means: ids, or a filter that a complete search resolves to ids (docs/vendors/qualys_was.md 8.6).
 
 This module is private to the collection and may change at any time.
 

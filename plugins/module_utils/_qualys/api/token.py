@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OAuth2 client credentials: a token from the gateway, kept until shortly before it expires (sheet section 1.3).
+"""OAuth2 client credentials: a token from the gateway, kept until shortly before it expires.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/qualys_was.md 2.3.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
 This module is private to the collection and may change at any time.
 
 Reads are asked for in JSON. For writes the JSON shape of URLs, domains, headers and regular-expression entries is not
-documented, while the XML shape is in the vendor's schema (sheet section 5); request and reply formats are independent.
+documented, while the XML shape is in the vendor's schema (docs/vendors/qualys_was.md 8.3). The formats of request and
+reply are independent.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the parts of an authentication record shall be, from the options and what there is (sheet section 6.2).
+"""What the parts of an authentication record shall be, from the options and what there is.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/qualys_was.md 10.2, 10.3.
 
 A secret that is not given stays, and one that is given is written only where there is none yet, or when the user says
 so (``update_secret: always``). Some things Qualys takes only as a whole, with their secrets: a form of another type,

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The authentication record: its fields, and how they are read (sheet section 6.2).
+"""The authentication record: its fields, and how they are read (docs/vendors/qualys_was.md 10).
 
 This module is private to the collection and may change at any time.
 """

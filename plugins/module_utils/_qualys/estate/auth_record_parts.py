@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three parts of an authentication record: form, server and OAuth2 (sheet section 6.2).
+"""The three parts of an authentication record: form, server and OAuth2 (docs/vendors/qualys_was.md 10.2).
 
 This module is private to the collection and may change at any time.
 

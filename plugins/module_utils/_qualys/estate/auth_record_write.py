@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a change of an authentication record is written (sheet sections 5 and 6.2).
+"""How a change of an authentication record is written (docs/vendors/qualys_was.md 8, 10).
 
 This module is private to the collection and may change at any time.
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many authentication records in one task (sheet section 6.2).
+"""Many authentication records in one task (docs/vendors/qualys_was.md 10).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Web applications cleared of their scan data; the applications stay (sheet section 6.1).
+"""Web applications cleared of their scan data; the applications stay (docs/vendors/qualys_was.md 9.1).
 
 This module is private to the collection and may change at any time.
 
 Each application is purged by a call of its own, to the path of purge and with its id: qualysdk's purge went to the path
-of delete, with the user's filter (sheet section 10.2, defect 1).
+of delete, with the user's filter (docs/vendors/qualys_was.md 17.2, defect 1).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One web application (sheet section 6.1).
+"""One web application (docs/vendors/qualys_was.md 9).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The web application: its fields, how they are read, and how a change is written (sheet sections 5 and 6.1).
+"""The web application: its fields, how they are read, and how a change is written (docs/vendors/qualys_was.md 8, 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -213,7 +213,7 @@ def _texts(collection: t.Any) -> list[str]:
 
 
 def _entries(raw: Raw, *names: str) -> list[Record]:
-    """Allow and exclude lists have other names at older tenants (sheet section 8, quirk 4)."""
+    """Allow and exclude lists have other names at older tenants (docs/vendors/qualys_was.md 9.3)."""
     collection = next((raw[name] for name in names if name in raw), None)
     found: list[Record] = []
     for item in items(collection):
@@ -429,7 +429,7 @@ def _scanner_node(held: Record | None) -> Node:
 
 
 def _config_node(raw: Raw, hours: int | None) -> Node:
-    """The whole ``config``: one that leaves out a part may clear that part (sheet section 6.1)."""
+    """The whole ``config``: one that leaves out a part may clear that part (docs/vendors/qualys_was.md 9.4)."""
     present = raw.get("config")
     present = present if isinstance(present, dict) else {}
     node: dict[str, Node] = {}

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Web applications: listed, counted, one in full (sheet section 6.1).
+"""Web applications: listed, counted, one in full (docs/vendors/qualys_was.md 9.2).
 
 This module is private to the collection and may change at any time.
 """

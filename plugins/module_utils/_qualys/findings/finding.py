@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Life of findings: ignored, activated, severity edited or restored, retested (sheet section 6.3).
+"""Life of findings: ignored, activated, severity edited or restored, retested (docs/vendors/qualys_was.md 11).
 
 This module is private to the collection and may change at any time.
 

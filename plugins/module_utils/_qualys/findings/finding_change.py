@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task wants of findings, and what has to be sent to one of them for it (sheet section 6.3).
+"""What a task wants of findings, and what has to be sent to one of them for it (docs/vendors/qualys_was.md 11.6, 11.7).
 
 This module is private to the collection and may change at any time.
 

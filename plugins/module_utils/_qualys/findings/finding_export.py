@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings exported as a snapshot (sheet section 6.3).
+"""Findings exported as a snapshot (docs/vendors/qualys_was.md 11).
 
 This module is private to the collection and may change at any time.
 """

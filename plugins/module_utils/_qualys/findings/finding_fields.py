@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The field table of findings: vendor name, our name, how it is read, and where it appears (sheet section 6.3).
+"""The field table of findings: vendor name, our name, how it is read, and where it appears.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/qualys_was.md 11.2.
 
 It drives parsing, the documentation of ``qualys_was_finding_info`` and the tests.
 """

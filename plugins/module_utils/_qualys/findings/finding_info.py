@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings: listed, counted, one in full (sheet section 6.3).
+"""Findings: listed, counted, one in full (docs/vendors/qualys_was.md 11).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Qualys' findings to :class:`Finding` (sheet section 6.3).
+"""Qualys' findings to :class:`Finding` (docs/vendors/qualys_was.md 11.2 to 11.5).
 
 This module is private to the collection and may change at any time.
 """

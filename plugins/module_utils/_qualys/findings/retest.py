@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retests of findings: started once, adopted when one runs already, waited for on one clock (sheet section 6.3).
+"""Retests of findings: started once, adopted when one runs already, waited for on one clock.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/qualys_was.md 11.7.
 """
 
 from __future__ import annotations

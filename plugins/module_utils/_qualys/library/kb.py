@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Knowledge base of Qualys: what a QID means and how it is fixed (sheet sections 6.3 and 7).
+"""Knowledge base of Qualys: what a QID means and how it is fixed (docs/vendors/qualys_was.md 16).
 
 This module is private to the collection and may change at any time.
 
@@ -39,7 +39,7 @@ BATCH = 500
 SCHEMA = 1
 _PATH = "/api/2.0/fo/knowledge_base/vuln/"
 _LIMITS = ("1960", "1965")
-"""Codes for too many calls at once, and too many in the window (sheet section 7)."""
+"""Codes for too many calls at once, and too many in the window (docs/vendors/qualys_was.md 16)."""
 _LOGIN = "2000"
 
 

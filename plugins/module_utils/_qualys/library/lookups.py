@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look-ups: option profiles and tags (sheet sections 6.6 and 6.10).
+"""Look-ups: option profiles and tags (docs/vendors/qualys_was.md 14).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report of Qualys: created once, waited for, downloaded as a file, deleted again (sheet section 6.7).
+"""A report of Qualys: created once, waited for, downloaded as a file, deleted again (docs/vendors/qualys_was.md 15).
 
 This module is private to the collection and may change at any time.
 """
@@ -32,7 +32,7 @@ RESOURCE = "report"
 Written = t.Mapping[str, t.Any]
 
 CONFIGS = {"WAS_SCAN_REPORT": "scanReport", "WAS_WEBAPP_REPORT": "webAppReport"}
-"""Types whose configuration the sheet knows, and its element."""
+"""Types whose configuration is known, and its element (docs/vendors/qualys_was.md 15)."""
 
 FORMATS = ("HTML_ZIPPED", "HTML_BASE64", "PDF", "PDF_ENCRYPTED", "POWERPOINT", "CSV", "CSV_V2", "XML", "WORD")
 _RUNNING = frozenset({"RUNNING", "SUBMITTED", "PENDING"})

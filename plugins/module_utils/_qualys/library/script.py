@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Selenium script of a web application, downloaded (sheet section 6.1).
+"""A Selenium script of a web application, downloaded (docs/vendors/qualys_was.md 9.1).
 
 This module is private to the collection and may change at any time.
 

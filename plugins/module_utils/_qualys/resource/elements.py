@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What records of every kind have: references, comments, texts, and how a list is written (sheet section 5).
+"""What records of every kind have: references, comments, texts, and how a list is written.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/qualys_was.md 8.1, 8.2.
 """
 
 from __future__ import annotations

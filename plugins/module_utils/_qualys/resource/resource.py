@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One record of any kind that can be written: find, plan, write, read back (sheet section 6).
+"""One record of any kind that can be written: find, plan, write, read back (docs/vendors/qualys_was.md 8.4 to 8.6).
 
 This module is private to the collection and may change at any time.
 
@@ -167,7 +167,7 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
         return _result(resource, plan, predicted, values)
     record_id, after = write(resource, client, plan, params, raw)
     if after is None:
-        # Qualys' answer to an update holds only its id (sheet section 8, quirk 14).
+        # Qualys' answer to an update holds only its id (docs/vendors/qualys_was.md 8.4).
         raw = client.get(resource.object, record_id)
         after = resource.from_raw(raw, GET) if raw is not None else plan.after
     return _result(resource, plan, after, values)
@@ -357,7 +357,7 @@ def _write(
             raise _vanished(plan, error.code) from error
         raise
     else:
-        # A success that names no record is one of the answers for a missing one (sheet section 2.3).
+        # A success that names no record is one of the answers for a missing one (docs/vendors/qualys_was.md 4.3).
         if not answered and client.get(resource.object, record_id) is None:
             raise _vanished(plan)
     return record_id, _verified(resource, client, record_id, plan)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of any kind that can be written: listed, counted, one in full (sheet section 6).
+"""Records of any kind that can be written: listed, counted, one in full (docs/vendors/qualys_was.md 6, 7).
 
 This module is private to the collection and may change at any time.
 """

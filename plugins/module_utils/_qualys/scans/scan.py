@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One scan: launch or adopt, wait, cancel, delete (sheet section 6.4).
+"""One scan: launch or adopt, wait, cancel, delete (docs/vendors/qualys_was.md 12).
 
 This module is private to the collection and may change at any time.
 """

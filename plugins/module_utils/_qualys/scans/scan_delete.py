@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletion of scans: of one, and of all that a filter means (sheet section 6.4).
+"""Deletion of scans: of one, and of all that a filter means (docs/vendors/qualys_was.md 12.1).
 
 This module is private to the collection and may change at any time.
 

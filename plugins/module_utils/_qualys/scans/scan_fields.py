@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans: the field table, what the vendor's words mean, and Qualys' scans to :class:`Scan` (sheet section 6.4).
+"""Scans: the field table, what the vendor's words mean, and Qualys' scans to :class:`Scan`.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/qualys_was.md 12.3.
 
 A scan ends in two words: ``status`` says that it is over, ``summary.resultsStatus`` whether it saw anything. A finished
 scan without a live host has no findings and proves nothing, so only a known good pair counts as finished.
@@ -27,7 +29,7 @@ KINDS = {"VULNERABILITY": "vulnerability", "DISCOVERY": "discovery"}
 
 RUNNING_WORDS = frozenset({"SUBMITTED", "RUNNING", "PROCESSING", "TO_BE_PROCESSED", "CANCELING"})
 GOOD_RESULTS = frozenset({"FINISHED", "SUCCESSFUL"})
-"""Which of the two a healthy scan has differs between tenants (sheet section 13, question 6)."""
+"""Which of the two a healthy scan has differs between tenants (docs/vendors/qualys_was.md 12.3)."""
 
 END_WORDS: dict[str, EndReason] = {
     "FINISHED": "finished",

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans: listed, counted, one in full, with their results (sheet section 6.4).
+"""Scans: listed, counted, one in full, with their results (docs/vendors/qualys_was.md 12).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,8 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which scan is meant, whether one is to be adopted, and the launch, which never happens twice (sheet section 6.4).
+"""Which scan is meant, whether one is to be adopted, and the launch, which never happens twice.
 
 This module is private to the collection and may change at any time.
+
+See docs/vendors/qualys_was.md 12.2.
 
 Names of scans are not unique, so a scan belongs to a task when name, application and type are the same. "Launched since
 we began" is told by ids, which only grow: no clock is needed for it.
@@ -241,8 +243,8 @@ def _send(client: QualysClient, prepared: Launch) -> list[Raw]:
     try:
         return client.write("scanagain", "scan", prepared.data, prepared.again)
     except VendorError as error:
-        # The vendor's quick reference and its newer tools spell the path differently (sheet section 1.1). A path that
-        # does not exist did nothing, so that asking at the other one is no repetition.
+        # The path has two spellings (docs/vendors/qualys_was.md 2.1). A path that does not exist did nothing, so asking
+        # at the other one repeats nothing.
         if error.code != "INVALID_URL":
             raise
         return client.write("scanAgain", RESOURCE, prepared.data, prepared.again)

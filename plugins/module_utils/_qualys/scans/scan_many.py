@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans of several applications from one launch (sheet section 6.4).
+"""Scans of several applications from one launch (docs/vendors/qualys_was.md 12.2).
 
 This module is private to the collection and may change at any time.
 
@@ -160,7 +160,7 @@ def _launch(client: QualysClient, missing: t.Sequence[Part], budget: Budget) -> 
             raise
         settle(what, look, error, sleep=budget.sleep)
         return
-    # The answer may name the first scan only (sheet section 6.4).
+    # The answer may name the first scan only (docs/vendors/qualys_was.md 12.2).
     if look() is None:
         settle(
             what,

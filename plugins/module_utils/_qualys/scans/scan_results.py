@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of a scan, downloaded in either of Qualys' shapes (sheet section 6.4).
+"""The results of a scan, downloaded in either of Qualys' shapes (docs/vendors/qualys_was.md 12.4).
 
 This module is private to the collection and may change at any time.
 
@@ -102,7 +102,7 @@ def _plain(element: ET.Element) -> t.Any:
 
 
 def entries(collection: t.Any, item: str) -> list[Raw]:
-    """What a collection holds, in any form that the sheet shows: ``list``, bare list, repeated or single element."""
+    """What a collection holds, in any form: ``list``, bare list, repeated or single element."""
     if isinstance(collection, list):
         found = [entry.get(item, entry) if isinstance(entry, dict) else entry for entry in collection]
     elif isinstance(collection, dict) and item in collection:

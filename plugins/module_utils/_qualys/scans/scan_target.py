@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a scan or a schedule is aimed at, and with what (sheet section 6.4): options, checks, XML.
+"""What a scan or a schedule is aimed at, and with what (docs/vendors/qualys_was.md 12.2): options, checks, XML.
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for a scan to end, and what its end amounts to (sheet section 6.4).
+"""Waiting for a scan to end, and what its end amounts to (docs/vendors/qualys_was.md 12.3).
 
 This module is private to the collection and may change at any time.
 """

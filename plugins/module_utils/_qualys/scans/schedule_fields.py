@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The schedule: its fields and how they are read (sheet section 6.5).
+"""The schedule: its fields and how they are read (docs/vendors/qualys_was.md 13).
 
 This module is private to the collection and may change at any time.
 """
@@ -254,7 +254,7 @@ def _limit(raw: Raw, member: str) -> t.Any:
 
 
 def _beside(raw: Raw, name: str) -> Reference | None:
-    """A proxy or a DNS override, which may stand beside the target or in it (sheet sections 6.4, 6.5)."""
+    """A proxy or a DNS override, which may stand beside the target or in it (docs/vendors/qualys_was.md 13)."""
     return _one(raw.get(name)) or _one(part(raw, "target", name))
 
 

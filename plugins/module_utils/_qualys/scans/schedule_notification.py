@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom a schedule tells before it launches a scan (sheet section 6.5).
+"""Whom a schedule tells before it launches a scan (docs/vendors/qualys_was.md 13).
 
 This module is private to the collection and may change at any time.
 """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a change of a schedule is written (sheet section 6.5).
+"""How a change of a schedule is written (docs/vendors/qualys_was.md 13).
 
 This module is private to the collection and may change at any time.
 

@@ -29,7 +29,7 @@ from ..disk.source import Source, Window
 from .plan import DAY, floor
 
 CLOCK_TOLERANCE = dt.timedelta(seconds=60)
-"""Clocks that differ by more are worth a warning (``log-collection-practice`` section 3)."""
+"""Clocks that differ by more are worth a warning (docs/vendors/log_collection.md 2.1)."""
 
 
 @dataclasses.dataclass

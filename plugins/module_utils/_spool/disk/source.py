@@ -60,7 +60,7 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How a service is best asked (``log-collection-practice`` section 3); ``lag`` and ``overlap`` are options too.
+    """How a service is best asked (docs/vendors/log_collection.md 5); ``lag`` and ``overlap`` are options too.
 
     Attributes:
         lag: younger than this is not asked for, as records may still arrive.

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The vendor's page "Scan Logs API", line by line: each parameter, field and contradiction.
 
-The tables below are the page's, typed from it and not from the code; the sheet's section 8 lists the contradictions.
+The tables below are the page's, typed from it and not from the code; docs/vendors/carbon_black.md 10 lists the
+contradictions.
 """
 
 from __future__ import annotations

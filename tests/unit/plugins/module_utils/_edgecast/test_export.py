@@ -121,7 +121,7 @@ def test_what_makes_another_stream(sandbox: Sandbox) -> None:
         assert EdgecastEvents(options(), client).identity.account == "0002"
 
 
-def test_timing_is_the_sheets(sandbox: Sandbox) -> None:
+def test_timing_is_that_of_the_rules_for_collecting(sandbox: Sandbox) -> None:
     with client_of(sandbox, max_connections=3) as client:
         timing = EdgecastEvents(options(), client).timing
     assert (timing.lag, timing.overlap, timing.window) == (HOUR / 30, HOUR / 12, HOUR / 2)

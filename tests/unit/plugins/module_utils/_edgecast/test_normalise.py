@@ -22,7 +22,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.model im
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.urls import path_of, redact_url
 from tests.sandbox.edgecast.events import KINDS, event_text
 
-SHEET: dict[str, Any] = {
+SAMPLE: dict[str, Any] = {
     "id": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw==",
     "Event ID": "54973727612018659117005509529321560001",
     "Timestamp": "2025-01-02T10:04:59.120034Z",
@@ -58,7 +58,7 @@ def normal(raw: dict[str, Any], **options: Any) -> Event:
     return EventNormaliser(**options).event(raw)
 
 
-def test_the_sample_of_the_sheet_whole() -> None:
+def test_a_whole_sample() -> None:
     first: SubEvent = {
         "rule_id": "920320",
         "message": "Missing user agent",
@@ -80,11 +80,11 @@ def test_the_sample_of_the_sheet_whole() -> None:
         "matched_value": None,
     }
     reserved = ("acl", "bots", "rules_config", "scope")
-    assert normal(SHEET) == {
+    assert normal(SAMPLE) == {
         "record": "event",
         "schema": 1,
         "source": "edgecast",
-        "id": SHEET["id"],
+        "id": SAMPLE["id"],
         "time": "2025-01-02T10:04:59.120034Z",
         "action": "blocked",
         "action_native": "BLOCK_REQUEST",
@@ -98,7 +98,7 @@ def test_the_sample_of_the_sheet_whole() -> None:
         "referer": None,
         "categories": ["OWASP_CRS/ANOMALY/EXCEEDED"],
         "rule_ids": ["920320", "942100"],
-        "message": SHEET["Rule Message"],
+        "message": SAMPLE["Rule Message"],
         "severity": "critical",
         "severity_native": "2",
         "profile": "Shop rules",
@@ -122,9 +122,9 @@ def test_the_sample_of_the_sheet_whole() -> None:
 def test_every_key_is_there_in_the_order_of_the_model() -> None:
     keys = [name for name in Event.__annotations__ if name != "raw"]
     assert list(normal({})) == keys
-    assert list(normal(SHEET)) == keys
-    assert list(normal(SHEET, include_raw=True)) == [*keys, "raw"]
-    assert list(normal(SHEET)["sub_events"][0]) == list(SubEvent.__annotations__)
+    assert list(normal(SAMPLE)) == keys
+    assert list(normal(SAMPLE, include_raw=True)) == [*keys, "raw"]
+    assert list(normal(SAMPLE)["sub_events"][0]) == list(SubEvent.__annotations__)
     names = {field.ours.partition(".")[0].partition("[")[0] for field in FIELDS}
     assert names <= set(keys)
 
@@ -210,7 +210,7 @@ def test_identity() -> None:
 
 
 def test_an_event_without_an_id_is_known_by_a_hash_that_tells_nothing() -> None:
-    raw = {name: value for name, value in SHEET.items() if name not in ("id", "Event ID")}
+    raw = {name: value for name, value in SAMPLE.items() if name not in ("id", "Event ID")}
     raw["URL"] = "https://shop.example.com/?password=hunter2hunter2"
     event = normal(raw)
     assert re.fullmatch("[0-9a-f]{32}", event["id"])
@@ -303,19 +303,19 @@ def test_paths(url: str, path: str | None) -> None:
 
 
 def test_content_does_not_depend_on_the_order_of_keys_or_the_noise_of_floats() -> None:
-    names = list(SHEET)
+    names = list(SAMPLE)
     random.Random(1).shuffle(names)
-    other = {name: SHEET[name] for name in names}
+    other = {name: SAMPLE[name] for name in names}
     other["Epoch Time"] = 1735812299.1200341
-    other["Sub Events"] = [dict(reversed(sub.items())) for sub in SHEET["Sub Events"]]
-    assert content_of(other) == content_of(SHEET)
-    assert content_of({**SHEET, "Action Type": "ALERT"}) != content_of(SHEET)
+    other["Sub Events"] = [dict(reversed(sub.items())) for sub in SAMPLE["Sub Events"]]
+    assert content_of(other) == content_of(SAMPLE)
+    assert content_of({**SAMPLE, "Action Type": "ALERT"}) != content_of(SAMPLE)
     assert content_of({"Epoch Time": 1.0}) != content_of({"Epoch Time": 2.0})
-    assert "Epoch Time" in SHEET
+    assert "Epoch Time" in SAMPLE
 
 
 def test_content_is_the_same_without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
-    events = [*sandbox_events(), SHEET, {"Event ID": 2**70, "Host": "\ud800", "\u00fc": 1.5, "z": None}]
+    events = [*sandbox_events(), SAMPLE, {"Event ID": 2**70, "Host": "\ud800", "\u00fc": 1.5, "z": None}]
     before = [content_of(raw) for raw in events]
     monkeypatch.setattr(codec, "HAS_ORJSON", False)
     assert [content_of(raw) for raw in events] == before

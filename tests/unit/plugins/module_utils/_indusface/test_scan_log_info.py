@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs as a user asks for them, and every contradiction of the vendor's page (sheet section 6)."""
+"""Scan logs as a user asks for them, and every contradiction of the vendor's page.
+
+See docs/vendors/indusface_was.md 10.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defects of qualysdk 0.3.17 (sheet section 10.2) that web applications and listings must not have.
+"""Defects of qualysdk 0.3.17 (docs/vendors/qualys_was.md 17.2) that web applications and listings must not have.
 
-Every defect of the sheet has a test named after its number, here or beside the room that it is about; the last test
+Every defect of that section has a test named after its number, here or beside the room that it is about; the last test
 of this file counts them.
 """
 
@@ -128,7 +128,7 @@ def test_sdk_defect_18_no_list_takes_the_place_of_another_when_it_is_read(sandbo
     assert [empty[name] for name in (*names, "uris", "domains")] == [[]] * 6
 
 
-def test_every_defect_of_the_sheet_has_a_test_named_after_it() -> None:
+def test_every_defect_of_the_page_has_a_test_named_after_it() -> None:
     names = [
         node.name
         for path in TESTS.rglob("test_*.py")

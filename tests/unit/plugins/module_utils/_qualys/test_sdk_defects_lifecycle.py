@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defects of qualysdk 0.3.17 (sheet section 10.2) that purge, the life of findings and look-ups must not have."""
+"""Defects of qualysdk 0.3.17 that purge, the life of findings and look-ups must not have.
+
+See docs/vendors/qualys_was.md 17.2.
+"""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.conne
 BASIC = {"username": "ada", "password": "canary-password"}
 TOKEN = {"client_id": "robot", "client_secret": "canary-secret"}
 
-# The table of sheet section 1.2.
-SHEET = """
+# The table of docs/vendors/qualys_was.md 2.2.
+TABLE = """
 qg1 qualysapi.qualys.com gateway.qg1.apps.qualys.com
 qg2 qualysapi.qg2.apps.qualys.com gateway.qg2.apps.qualys.com
 qg3 qualysapi.qg3.apps.qualys.com gateway.qg3.apps.qualys.com
@@ -30,7 +30,7 @@ uk1 qualysapi.qg1.apps.qualys.co.uk gateway.qg1.apps.qualys.co.uk
 au1 qualysapi.qg1.apps.qualys.com.au gateway.qg1.apps.qualys.com.au
 ksa1 qualysapi.qg1.apps.qualysksa.com gateway.qg1.apps.qualysksa.com
 """
-HOSTS = [line.split() for line in SHEET.strip().splitlines()]
+HOSTS = [line.split() for line in TABLE.strip().splitlines()]
 ALIASES = {"us1": "qg1", "us2": "qg2", "us3": "qg3", "us4": "qg4"}
 
 

@@ -74,12 +74,12 @@ SDK_FINDINGS: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
     "timesDetected": (INTEGER, (4,)),
     "fixedDate": (DATE_IN, DATES),
 }
-# Section 4 of the sheet, where it says more than the SDK's page.
-SHEET_WEBAPPS: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
+# What docs/vendors/qualys_was.md 7 adds to the SDK's page.
+PAGE_WEBAPPS: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
     "tags": (("NONE",), (None, "")),
     "lastScan.status": (KEYWORD, ("CANCELED",)),
 }
-SHEET_FINDINGS: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
+PAGE_FINDINGS: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
     "uniqueId": (TEXT, ("01234567-89ab-4def-a123-456789abcdef",)),
     "findingType": (KEYWORD, ("QUALYS", "BURP", "BUGCROWD")),
     "status": (KEYWORD, ("RETESTING",)),
@@ -106,7 +106,7 @@ def rows(resource: str, *tables: dict[str, tuple[tuple[str, ...], tuple[Any, ...
     ]
 
 
-ROWS = rows("webapp", SDK_WEBAPPS, SHEET_WEBAPPS) + rows("finding", SDK_FINDINGS, SHEET_FINDINGS)
+ROWS = rows("webapp", SDK_WEBAPPS, PAGE_WEBAPPS) + rows("finding", SDK_FINDINGS, PAGE_FINDINGS)
 
 
 def one(resource: str = "finding", *, strict: bool = True, **criterion: Any) -> dict[str, str]:
@@ -134,7 +134,7 @@ def test_every_field_operator_and_value_of_the_vendors_pages_is_accepted_here_an
 
 @pytest.mark.parametrize("resource", ["webapp", "finding"])
 def test_every_field_of_our_table_stands_on_one_of_the_vendors_pages(resource: str) -> None:
-    pages = {"webapp": SDK_WEBAPPS | SHEET_WEBAPPS, "finding": SDK_FINDINGS | SHEET_FINDINGS}[resource]
+    pages = {"webapp": SDK_WEBAPPS | PAGE_WEBAPPS, "finding": SDK_FINDINGS | PAGE_FINDINGS}[resource]
     assert set(TABLES[resource]) - set(pages) == ({"attributes"} if resource == "webapp" else set())
 
 

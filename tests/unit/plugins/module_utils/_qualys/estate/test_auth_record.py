@@ -272,7 +272,7 @@ def test_the_cases_name_every_member_of_every_part() -> None:
     assert members - paths - {"oauth2.password"} == set()
 
 
-# Defects of the SDK, by the numbers of the sheet
+# Defects of the SDK, by the numbers of docs/vendors/qualys_was.md 17.2
 
 
 def test_sdk_defect_03_values_are_escaped(records: Records) -> None:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last scan of a web application: its status stands beside it (sheet section 6.1)."""
+"""The last scan of a web application: its status stands beside it (docs/vendors/qualys_was.md 9.2)."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def test_imported_findings_are_told_apart_by_their_title(sent: dict[str, list[Ra
         assert finding(raw)["fingerprint"] != finding(raw | {"name": "something else"})["fingerprint"]
 
 
-def test_words_that_no_sheet_knows_are_unknown_and_counted(sent: dict[str, list[Raw]]) -> None:
+def test_words_that_are_not_documented_are_unknown_and_counted(sent: dict[str, list[Raw]]) -> None:
     normaliser = FindingNormaliser()
     found = [normaliser.finding(raw) for raw in sent[SUMMARY]]
     strange = sum(raw.get("status") == "UNDER_REVIEW" for raw in sent[SUMMARY])

@@ -254,7 +254,7 @@ def test_empty_results_are_empty_lists(raw: dict[str, Any]) -> None:
     assert results["counts"] == {"vulnerabilities": None, "sensitive_contents": None, "information": None}
 
 
-def test_collections_in_every_form_of_the_sheet() -> None:
+def test_collections_in_every_form() -> None:
     item = {"group": "XSS"}
     forms = [
         {"list": [{"GroupStat": item}]},

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Every error is one sentence for the user (``message``) with a way out (``hint``). Neither may hold a secret: whoever
-raises one quotes names, codes and counts, never a request header, a request body or a credential.
+Every error is one sentence for the user (``message``) with advice (``hint``). Neither may contain a secret: they
+quote names, codes and counts, never a request header, a request body or a credential.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import re
 
 # Control characters (terminal escapes begin with U+001B), line separators, bidirectional overrides, lone surrogates.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
-# Azure Pipelines, TeamCity and the GitHub runner obey a mark like "##vso[" anywhere in a line of output; the last one
-# also "::error::" where a line begins, and a log may break a line at any space.
+# Azure Pipelines, TeamCity and the GitHub runner obey a mark like "##vso[" anywhere in a line of output. GitHub's also
+# obeys "::error::" at the start of a line, and a log may break a line at any space.
 _MARK = re.compile(r"##(?=[a-z]*\[)|(?<!\S)::(?=[a-z-]+(?:\s[^:]*)?::)", re.IGNORECASE)
 
 
 def fit_for_message(text: str) -> str:
-    """The text on one line, without control characters, and with nothing in it that a CI system would obey.
+    """Return the text on one line, without control characters and without commands that a CI system would obey.
 
     Vendors repeat in their errors what an attacker may have written, and messages are printed in terminals and CI logs.
-    Every message passes here, so no vendor room has to think of it.
+    Every message passes through this function, so no vendor room has to do it.
     """
     if text.isprintable() and "##" not in text and "::" not in text:
         return text
@@ -56,7 +56,7 @@ class PerimeterError(Exception):
 
 
 class OptionError(PerimeterError):
-    """An option, or a combination of options, that cannot be acted on. Raised before any request is sent."""
+    """An option, or a combination of options, that is invalid. Raised before any request is sent."""
 
     kind = "option"
 
@@ -68,7 +68,7 @@ class FileError(PerimeterError):
 
 
 class StateError(PerimeterError):
-    """A position, cache or lock under ``state_dir`` that is missing, foreign, newer or damaged."""
+    """A position, cache or lock under ``state_dir`` that is missing, damaged, newer, or belongs to something else."""
 
     kind = "state"
 
@@ -99,10 +99,10 @@ class RequestTimeout(TransportError):
 
 
 class ServerFault(TransportError):
-    """The server answered with a fault of its own (HTTP 5xx), or a vendor client judged its answer to be one.
+    """The server answered with an error of its own (HTTP 5xx), or a vendor client judged its answer to be one.
 
-    After a write nobody knows whether the server acted, so ``sent`` is True. ``body`` is the answer as it came, for
-    a vendor client that finds its own error codes in it; it may hold anything, so it is never quoted here.
+    After a write it is unknown whether the server acted, so ``sent`` is True. ``body`` is the unchanged answer, for a
+    vendor client that looks for its own error codes. It may contain anything, so it is never quoted here.
     """
 
     kind = "server"
@@ -134,7 +134,7 @@ class BadResponse(PerimeterError):
 
 
 class AuthenticationFailed(PerimeterError):
-    """The vendor refused the credentials. Stops all threads and is never retried: repeated tries lock accounts."""
+    """The vendor refused the credentials. Stops all threads and is never retried: repeated attempts lock accounts."""
 
     kind = "authentication"
 
@@ -152,7 +152,7 @@ class VendorError(PerimeterError):
 
 
 class NotFound(VendorError):
-    """The record does not exist, or is outside what these credentials may see."""
+    """The record does not exist, or these credentials may not see it."""
 
     kind = "not_found"
 
@@ -170,13 +170,13 @@ class AmbiguousWrite(PerimeterError):
 
 
 class IncompleteRead(PerimeterError):
-    """A listing did not hold as many records as the vendor announced, twice."""
+    """A listing was read twice, and both times had fewer or more records than the vendor announced."""
 
     kind = "incomplete"
 
 
 class PartialFailure(PerimeterError):
-    """Some of many items failed; the result tells which."""
+    """Some of many items failed; the result lists them."""
 
     kind = "partial"
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are either wholly there or not at all, and private unless asked otherwise.
+"""Files that are written completely or not at all, and private unless asked otherwise.
 
 This module is private to the collection and may change at any time.
 """
@@ -20,11 +20,11 @@ from .errors import FileError
 PRIVATE = 0o600
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16
-"""Small, as many files may be staged at once; what is larger is written past it."""
+"""Bytes of the write buffer. Small, as many files may be staged at once; larger writes bypass it."""
 
 
 def reason(error: OSError) -> str:
-    """The operating system's words for an error, without the path that the caller names itself."""
+    """The operating system's text for an error, without the path, which the caller names itself."""
     return (error.strerror or type(error).__name__).lower()
 
 
@@ -47,11 +47,11 @@ def sha256_of(path: pathlib.Path) -> str:
 
 
 def check_target(path: pathlib.Path, option: str) -> None:
-    """Refuse a target that could not be written later, before any work is done for it.
+    """Refuse a target that cannot be written, before any work is done.
 
     Raises:
-        FileError: the directory is missing or not writable, or the path is no file that can be replaced; names
-            ``option``.
+        FileError: the directory is missing or not writable, or the path is not a file that can be replaced. The
+            message names ``option``.
     """
     directory = path.parent
     try:
@@ -60,7 +60,7 @@ def check_target(path: pathlib.Path, option: str) -> None:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
     if link:
-        # It would be replaced by a file, or, if it were followed, lead whoever made it to write elsewhere.
+        # A link would be replaced by a file; following it would let whoever made it choose where we write.
         raise FileError(f"{option}: {path} is a symbolic link.", hint="Give the path of the file itself.")
     if there is not None and stat.S_ISDIR(there):
         raise FileError(f"{option}: {path} is a directory.", hint="Give the path of a file.")
@@ -86,7 +86,7 @@ def _mode_of(path: pathlib.Path) -> int | None:
 
 
 class Staged:
-    """A file under a temporary name beside its target, for as long as it is not committed.
+    """A file under a temporary name beside its target, until it is committed.
 
     The temporary name starts with a dot, so that engines which read whole directories never see it.
     """
@@ -94,8 +94,8 @@ class Staged:
     def __init__(self, target: pathlib.Path, *, mode: int | None = None) -> None:
         """
         Args:
-            target: where the file will stand after :meth:`commit`.
-            mode: permissions; None keeps those of an existing target and is private for a new one.
+            target: the file's path after :meth:`commit`.
+            mode: permissions; None keeps those of an existing target and makes a new one private.
         """
         self.target = target
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
@@ -120,7 +120,7 @@ class Staged:
         sync_directory(self.target.parent)
 
     def rename(self) -> None:
-        """As :meth:`commit`, for a caller that makes several renames durable at once with ``sync_directory``."""
+        """Rename as :meth:`commit` does, but leave it to the caller to make it durable with ``sync_directory``."""
         self.close()
         os.replace(self.path, self.target)
 
@@ -140,7 +140,7 @@ def _mode_for(target: pathlib.Path) -> int:
 
 @contextlib.contextmanager
 def replace_file(target: pathlib.Path, *, mode: int | None = None) -> t.Iterator[t.BinaryIO]:
-    """Write a file that replaces ``target`` only if the block ends without an error."""
+    """Yield a file that replaces ``target`` if the block ends without an error."""
     staged = Staged(target, mode=mode)
     try:
         yield staged.file

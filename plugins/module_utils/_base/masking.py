@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last net under messages: known secrets are masked wherever they turn up.
+"""Known secrets are masked wherever they appear in messages.
 
 This module is private to the collection and may change at any time.
 
-Messages are made so that none can hold a secret. This is for what a server, a proxy or a vendor client puts into them.
+Our own messages contain no secret. Masking is for the texts that a server, a proxy or a vendor client adds to them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .errors import PerimeterError, fit_for_message
 
 MASK = "***"
 MIN_LENGTH = 4
-"""Shorter texts are not masked: they would turn up in half of all words."""
+"""Shorter texts are not masked: they occur in too many words."""
 
 
 class Mask:
     """Replaces secrets in texts.
 
     Args:
-        secrets: the secrets. Each is found as it is, in the encodings of a URL, and in base64.
+        secrets: the secrets. Each is found in plain text, URL-encoded, and in base64.
     """
 
     def __init__(self, secrets: t.Iterable[str] = ()) -> None:
@@ -36,11 +36,11 @@ class Mask:
         return f"Mask({len(self._forms)} forms)"
 
     def add(self, secret: str) -> None:
-        """Mask this one too, from now on. To be called by one thread at a time."""
+        """Mask this secret as well. To be called by one thread at a time."""
         if len(secret) < MIN_LENGTH:
             return
         encoded = base64.b64encode(secret.encode()).decode("ascii")
-        # Messages are freed of control characters first, and a secret may hold some.
+        # Control characters are removed from messages before they are masked, so remove them from secrets too.
         forms = {*self._forms, secret, fit_for_message(secret), quote(secret, safe=""), quote_plus(secret), encoded}
         # Longest first: the encoded form of a secret can hold the plain form of another.
         self._forms = tuple(sorted(forms, key=len, reverse=True))

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long one request may take from its first byte to the last one of its answer.
+"""How long one request may take, from its first byte to the last byte of its answer.
 
 This module is private to the collection and may change at any time.
 
-The time-outs of a socket are about silence: a server that sends a byte now and then is never silent, and would hold a
-run for ever. Nothing below a thread of its own ends a read that is under way, so each request has a timer.
+A socket's time-out measures silence: a server that sends a byte now and then is never silent, and could keep a run
+waiting for ever. Only another thread can end a read that is in progress, so each request has a timer.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import types
 import typing as t
 
 TIMEOUTS = 10
-"""A whole answer may take as long as so many silences."""
+"""A whole answer may take this many times ``timeout``."""
 
 
 class Deadline:
-    """Ends the connection of a request when its time is over. A context manager around the request.
+    """Closes the connection of a request when its time is over. A context manager around the request.
 
     Args:
         timeout: seconds of silence that are allowed.
@@ -46,7 +46,7 @@ class Deadline:
         self.watch(None)
 
     def watch(self, connected: t.Any) -> None:
-        """This is the socket that the request uses now; None for none."""
+        """Set the socket that the request uses now; None for none."""
         with self._lock:
             self._socket = connected
 
@@ -54,6 +54,6 @@ class Deadline:
         with self._lock:
             self.passed = True
             if self._socket is not None:
-                # The method of the plain socket: that of a TLS socket would go on to hand out bytes as they come.
+                # The plain socket's method: a TLS socket's would still return bytes that arrive.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

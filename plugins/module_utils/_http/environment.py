@@ -12,7 +12,7 @@ import typing as t
 from .._base.errors import OptionError
 
 Way = tuple[str, ...]
-"""Names of the options that together say one thing, such as ``("username", "password")``."""
+"""Names of the options that belong together, such as ``("username", "password")``."""
 
 
 def with_environment(
@@ -21,14 +21,14 @@ def with_environment(
     variables: t.Mapping[str, str],
     alternatives: t.Iterable[tuple[Way, Way]] = (),
 ) -> dict[str, str | None]:
-    """The connection options, with what the task left open taken from the environment.
+    """Return the connection options, with those that the task omits taken from the environment.
 
     Args:
         params: options of the task; None and empty text count as not given.
         environ: environment variables.
         variables: option name to the name of its environment variable.
-        alternatives: pairs of ways to say the same thing. A way that the task chose silences the environment variables
-            of the other.
+        alternatives: pairs of groups of options that exclude each other. When the task gives an option of one group,
+            the environment variables of the other group are ignored.
     """
     given = {name: params.get(name) or None for name in variables}
     merged = {name: value or environ.get(variables[name]) or None for name, value in given.items()}
@@ -40,10 +40,10 @@ def with_environment(
 
 
 def require(options: t.Mapping[str, str | None], name: str, variables: t.Mapping[str, str], hint: str = "") -> str:
-    """The value of an option that has to be there.
+    """Return the value of a required option.
 
     Raises:
-        OptionError: it is not; the message names the option and its environment variable.
+        OptionError: the option is missing; the message names it and its environment variable.
     """
     value = options.get(name)
     if not value:

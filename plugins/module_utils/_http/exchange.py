@@ -35,11 +35,11 @@ _OURS = {"user-agent": USER_AGENT, "accept-encoding": "gzip"}
 
 @dataclass(frozen=True)
 class Call:
-    """One request as it is sent, try after try. Its repr would show credentials, so it is never printed.
+    """One request, for all its attempts. It contains credentials, so its repr shows none of its values.
 
     Attributes:
         method: HTTP method.
-        route: the way to the server.
+        route: the connections to the server.
         path: path of the URL, without its query.
         target: what goes into the request line.
         headers: all headers.
@@ -47,7 +47,7 @@ class Call:
         idempotent: whether it may be repeated without harm.
         timeout: seconds of silence that are allowed.
         connect_timeout: seconds for a handshake.
-        classify: what the vendor client has to say about answers.
+        classify: the vendor client's judgement of an answer.
     """
 
     method: str
@@ -71,11 +71,11 @@ class Call:
 
 
 def complete_headers(headers: t.Mapping[str, str], route: Route) -> dict[str, str]:
-    """The headers to send: the caller's, and ours where the caller has none.
+    """Return the headers to send: the caller's, and our defaults for those that the caller omits.
 
     Raises:
-        OptionError: a name or value that HTTP does not allow. http.client would refuse it too, but with a message that
-            quotes the value.
+        OptionError: a name or value that HTTP does not allow. http.client would refuse it too, but its message quotes
+            the value.
     """
     for name, value in headers.items():
         if not name or _BAD_NAME.search(name) or _BAD_VALUE.search(value):
@@ -95,15 +95,15 @@ def exchange(call: Call, deadline: Deadline, *, limit: int) -> tuple[Response, i
 
     Args:
         call: the request.
-        deadline: ends its connection when it takes too long.
+        deadline: closes the connection when the request takes too long.
         limit: ceiling of the body in bytes, after decompression.
 
     Returns:
-        The answer, and the body bytes that came over the wire.
+        The answer, and the number of body bytes that were received.
 
     Raises:
-        RedirectRefused, ResponseTooLarge, BadResponse: the answer is of no use.
-        TransportError: the proxy wants other credentials.
+        RedirectRefused, ResponseTooLarge, BadResponse: the answer cannot be used.
+        TransportError: the proxy refused its credentials.
         Truncated, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError: for ``failure_of``.
     """
     raw = call.route.pool.request(
@@ -128,7 +128,7 @@ def exchange(call: Call, deadline: Deadline, *, limit: int) -> tuple[Response, i
             raise Truncated  # where no length is announced, the end of the connection looks like that of the body
         complete = True
     finally:
-        # A connection with unread bytes on it must not be used again, but its place in the pool must be given back.
+        # A connection with unread bytes must not be reused, but its place in the pool must be released.
         if not complete:
             raw.close()
         raw.release_conn()
@@ -150,7 +150,7 @@ def _check_status(call: Call, status: int, headers: Headers) -> None:
 
 
 def _target_of(call: Call, headers: Headers) -> str:
-    """Scheme, host and port of a redirect: its path and query can hold a token."""
+    """Scheme, host and port of a redirect's target: its path and query can contain a token."""
     try:
         parts, host, port = split_host(urljoin(call.where, headers.get("location", "").strip()))
     except ValueError:
@@ -159,19 +159,19 @@ def _target_of(call: Call, headers: Headers) -> str:
 
 
 def failure_of(error: Exception, call: Call, trace: Trace, *, answered: bool) -> Failure:
-    """What an exception of ``exchange`` means.
+    """Return what an exception of ``exchange`` means.
 
     Args:
         error: the exception.
         call: the request.
-        trace: what happened to its connection.
+        trace: what happened to the connection.
         answered: whether the host has answered in this session before.
 
     Raises:
         BadResponse: the exception is not about the connection, but a mistake here.
     """
     if not isinstance(error, (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, Truncated)):
-        # Its text could quote a header, so only its type is told.
+        # The exception's text could quote a header, so only its type is reported.
         raise BadResponse(f"The request to {call.where} failed inside: {type(error).__name__}.") from None
     if trace.deadline is not None and trace.deadline.passed:
         return too_slow(call.route.origin, trace.deadline.seconds, sent=trace.sent)

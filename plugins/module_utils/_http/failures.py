@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Texts of foreign exceptions are never passed on as they are, because they can hold URLs and header values: only error
-numbers, OpenSSL's reasons and what we know ourselves are put into messages.
+Texts of other libraries' exceptions are never passed on, because they can contain URLs and header values. Messages are
+made of error numbers, OpenSSL's reasons and what we know ourselves.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ CA_HINT = "Give the CA that signed it with ca_path, or set validate_certs to fal
 
 @dataclass(frozen=True)
 class Failure:
-    """One try that failed.
+    """One failed attempt.
 
     Attributes:
         kind: class of the error to raise.
         text: a sentence without its full stop.
         hint: what to do.
         sent: False when it is certain that the server has not acted.
-        retry: whether another try can help at all.
-        stale: it happened on a connection that had been idle in the pool, before any byte of an answer.
+        retry: whether another attempt can help.
+        stale: whether it happened on an idle connection of the pool, before any byte of an answer.
     """
 
     kind: type[TransportError]
@@ -60,21 +60,21 @@ class Failure:
     stale: bool = False
 
     def error(self, tries: int) -> TransportError:
-        """The error to raise after ``tries`` tries."""
+        """Return the error to raise after ``tries`` attempts."""
         times = f" (tried {tries} times)" if tries > 1 else ""
         return self.kind(f"{self.text}{times}.", hint=self.hint, sent=self.sent)
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What is known about the try.
+    """What is known about the attempt.
 
     Attributes:
         origin: scheme, host and port of the server.
         proxy: scheme, host and port of the proxy, or None.
         timeout: seconds for the answer.
         connect_timeout: seconds for a handshake.
-        sent: whether any byte of the request was handed to the connection.
+        sent: whether any byte of the request was written to the connection.
         greeted: whether a proxy was reached and asked for a tunnel.
         reused: whether the connection came from the pool.
         answered: whether the host has answered in this session before.
@@ -91,14 +91,14 @@ class Circumstances:
 
 
 def find(error: BaseException, wanted: type[E]) -> E | None:
-    """The nearest exception of a type among ``error``, what it wraps and what caused it."""
+    """Return the nearest exception of a type among ``error``, what it wraps and what caused it."""
     queue: list[BaseException] = [error]
     seen: set[int] = set()
     while queue:
         current = queue.pop(0)
         if isinstance(current, wanted):
             return current
-        # An exception that the caller of the session is handling hangs on the chain too; it is none of ours.
+        # The chain also holds an exception that the caller of the session is handling; that one is not ours.
         if id(current) in seen or not _transport(current):
             continue
         seen.add(id(current))
@@ -112,7 +112,7 @@ def _transport(error: BaseException) -> bool:
 
 
 def translate(error: BaseException, seen: Circumstances) -> Failure:
-    """Say what an exception of the connection means.
+    """Return what an exception of the connection means.
 
     Args:
         error: what urllib3, ssl or a socket raised, or ``Truncated``.
@@ -125,7 +125,7 @@ def translate(error: BaseException, seen: Circumstances) -> Failure:
     if (tls := find(error, ssl.SSLError)) is not None:
         return _tls_failure(tls, seen, seen.origin)
     if find(error, u3.SSLError) is not None:
-        # urllib3 1.26 compares host names itself, and has an exception of its own for that.
+        # urllib3 1.26 compares host names itself, and raises its own exception.
         return _untrusted_name(seen.origin)
     if (name := find(error, socket.gaierror)) is not None:
         return _name_failure(name, seen, seen.origin)
@@ -162,7 +162,8 @@ def _because(error: BaseException) -> str:
 
 
 def _name_failure(error: socket.gaierror, seen: Circumstances, host: str) -> Failure:
-    # A wrong name stays wrong. Once the host has answered, the name is right and the resolver is at fault.
+    # Once the host has answered, its name is right and the resolver is at fault; before that, retrying a wrong name
+    # does not help.
     retry = seen.answered or error.errno == socket.EAI_AGAIN
     return Failure(
         TransportError,
@@ -182,15 +183,15 @@ def _timeout(seen: Circumstances) -> Failure:
 
 
 def too_slow(origin: str, seconds: float, *, sent: bool) -> Failure:
-    """The server was never silent for long, and yet not done when the time for a whole answer was over."""
+    """The failure of a server that kept sending but did not finish its answer in time."""
     text = f"{origin} had not finished its answer after {seconds:g} seconds"
-    # It would take as long again.
+    # Another attempt would take as long.
     return Failure(RequestTimeout, text, "Raise timeout, or ask for less at a time.", sent=sent, retry=False)
 
 
 def _connect_failure(error: BaseException, seen: Circumstances, host: str) -> Failure:
     hint = "Check host, port and firewall, and whether a proxy is needed."
-    # urllib3 reports a time-out of the TLS handshake as one of reading; both come from the socket's own.
+    # urllib3 reports a time-out of the TLS handshake as a read time-out; both come from the socket.
     if find(error, TimeoutError):
         text = f"No connection to {host} within {seen.connect_timeout:g} seconds"
         return Failure(RequestTimeout, text, f"{hint} The time is the smaller of timeout and 15 seconds.", sent=False)
@@ -242,7 +243,7 @@ def _plain(reason: str) -> str:
 
 
 def _proxy_failure(error: BaseException, seen: Circumstances) -> Failure | None:
-    """What went wrong between us and the proxy, or None when the proxy did its work."""
+    """Return what went wrong between us and the proxy, or None when the proxy did its work."""
     if (tunnel := _tunnel_status(error)) is not None:
         return _tunnel_failure(tunnel, seen)
     if seen.sent or seen.greeted:

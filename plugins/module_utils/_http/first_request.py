@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Services lock an account after a few wrong passwords. Twenty threads that start together would be twenty wrong passwords
-before the first refusal arrives, so nobody else sends until the credentials have proved good.
+Services lock an account after a few wrong passwords. Twenty threads that start together would send twenty of
+them before the first refusal arrives. So all other threads wait until one request was answered.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .governor import WaitBudget
 
 
 class Gate:
-    """Lets one request through at a time, until one was answered without a refusal of the credentials.
+    """Lets one request through at a time, until one is answered without a refusal of the credentials.
 
     Args:
-        budget: its stop switch ends the waiting here too. The waiting itself is free of charge: it lasts as long as
-            another request does, and the pauses of that one are on the budget already.
+        budget: its stop switch also ends the waiting here. The waiting is not counted: it lasts as long as another
+            request, and that request's pauses are counted already.
     """
 
     def __init__(self, budget: WaitBudget) -> None:
@@ -38,7 +38,7 @@ class Gate:
 
     @contextlib.contextmanager
     def passage(self) -> t.Iterator[None]:
-        """Pass, alone while the gate is shut. Leaving without ``open`` lets the next one try.
+        """Pass through the gate, alone while it is shut. Leaving without ``open`` lets the next thread try.
 
         Raises:
             PerimeterError: what the run was stopped with.
@@ -51,11 +51,11 @@ class Gate:
                 self._leave()
 
     def _enter(self) -> bool:
-        """Wait for the turn of this thread. Returns False when there is nothing to give back."""
+        """Wait for this thread's turn. Returns False when there is nothing to release afterwards."""
         with self._condition:
             while True:
                 self._budget.check()
-                # A client may send another request while it looks at an answer, to renew a token for example.
+                # A client may send another request while it judges an answer, to renew a token for example.
                 if self._open or self._owner == threading.get_ident():
                     return False
                 if self._owner is None:
@@ -69,7 +69,7 @@ class Gate:
             self._condition.notify()
 
     def open(self) -> None:
-        """The credentials are good: from now on nobody waits here."""
+        """Open the gate for all threads: the credentials are good."""
         if not self._open:
             with self._condition:
                 self._open = True

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-One ``WaitBudget`` belongs to one run. All threads and all sessions that share a governor share its budget, and with it
-the stop switch: whoever stops the run wakes every sleeper.
+One ``WaitBudget`` belongs to one run. All threads and all sessions that share a governor share its budget and its stop
+switch: stopping the run wakes every thread that waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .._base.errors import PerimeterError, RateLimited
 from .retry import backoff
 
 RAISE_AFTER = 20
-"""Answers without throttling after which one more request may be in flight."""
+"""After so many answers without throttling, one more request may be in flight."""
 WINDOW_MARGIN = 0.25
 """Seconds added to a rate window: the server counts arrivals, which drift against our departures."""
 
@@ -31,13 +31,13 @@ _SLACK = 1e-6
 class WaitBudget:
     """The wall-clock time that a run may spend waiting, and the switch that ends all waiting.
 
-    Time is counted once however many threads wait in it: four threads that sleep through the same minute use one
-    minute. A wait that does not fit in what is left is refused at once and not begun.
+    Time is counted once, however many threads wait: four threads that wait during the same minute use one minute. A
+    wait that is longer than the rest of the budget is refused before it begins.
 
     Args:
         max_wait: the budget in seconds.
         clock: monotonic seconds.
-        sleep: replaces the real sleep in tests; a real sleep ends early when the run is stopped.
+        sleep: replaces the real sleep in tests. The real one ends early when the run is stopped.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class WaitBudget:
 
         Args:
             seconds: how long.
-            reason: who asks for it, for the message.
+            reason: why, for the message.
 
         Raises:
-            RateLimited: less than that is left of the budget.
+            RateLimited: less than ``seconds`` is left of the budget.
             PerimeterError: what the run was stopped with, before or during the wait.
         """
         self.check()
@@ -117,7 +117,7 @@ class WaitBudget:
         )
 
     def stop(self, error: PerimeterError) -> None:
-        """End the run with ``error``: everything that waits, and everything that starts later, raises it.
+        """End the run with ``error``: every request that waits or starts later raises it.
 
         Only the first error counts.
         """
@@ -130,28 +130,28 @@ class WaitBudget:
             listener()
 
     def check(self) -> None:
-        """Raise what the run was stopped with, if it was."""
+        """Raise the error that the run was stopped with, if there is one."""
         if self._error is not None:
-            # The traceback of the thread that failed first says nothing about this one, and would grow with each raise.
+            # The traceback belongs to the thread that failed first, and would grow with each raise.
             raise self._error.with_traceback(None)
 
     @property
     def stopped(self) -> PerimeterError | None:
-        """What the run was stopped with, or None."""
+        """The error that the run was stopped with, or None."""
         return self._error
 
     def on_stop(self, listener: t.Callable[[], None]) -> None:
-        """Have ``listener`` called when the run is stopped. It must not block."""
+        """Call ``listener`` when the run is stopped. It must not block."""
         with self._lock:
             self._listeners.append(listener)
 
 
 class Governor:
-    """Admission of requests: a ceiling of concurrency that follows the service, an optional rate, and pauses.
+    """Admission of requests: a limit of concurrency that adapts to the service, an optional rate, and pauses.
 
     Args:
-        max_concurrency: ceiling of requests in flight; what the vendor allows.
-        calls: ceiling of requests started within ``per_seconds``, or None.
+        max_concurrency: highest number of requests in flight that the vendor allows.
+        calls: highest number of requests started within ``per_seconds``, or None.
         per_seconds: length of that window in seconds; it slides.
         budget: the waiting budget of the run. A session gives its own to a governor that has none.
         draw: random number in [0, 1) for jitter.
@@ -199,12 +199,12 @@ class Governor:
             self._condition.notify_all()
 
     def due_in(self) -> float:
-        """Seconds until the next request may start, as far as pauses and the rate go."""
+        """Seconds until pauses and the rate allow the next request."""
         with self._condition:
             return max(0.0, self._due(self._now())[0])
 
     def room(self) -> int | None:
-        """How many requests may start before the rate makes one wait; None without a rate."""
+        """How many requests may start before one has to wait for the rate; None without a rate."""
         with self._condition:
             if self._calls is None:
                 return None
@@ -212,15 +212,15 @@ class Governor:
             return self._calls - sum(1 for started in self._started if started + self._window > now)
 
     def clear_in(self) -> float:
-        """Seconds until the oldest request in the rate window has left it: then the service has room for one more."""
+        """Seconds until the oldest request leaves the rate window, and the service has room for one more."""
         with self._condition:
             return self._started[0] + self._window - self._now() if self._started else self._window
 
     @contextlib.contextmanager
     def slot(self) -> t.Iterator[None]:
-        """The right to have one request in flight.
+        """Take the right to have one request in flight, and release it at the end of the block.
 
-        Waits for it: for a place free of charge, for the end of a pause or a place in the rate window on the budget.
+        Waiting for a free place is not counted. Waiting for the end of a pause, or for the rate, uses the budget.
 
         Raises:
             RateLimited: the budget does not cover the wait.
@@ -246,12 +246,12 @@ class Governor:
             budget.wait(due[0], reason=due[1])
 
     def _admit(self, budget: WaitBudget) -> tuple[float, str] | None:
-        """Take a place, or return the seconds to wait and who asks for it. The caller holds the lock."""
+        """Take a place, or return the seconds to wait and the reason. The caller holds the lock."""
         while True:
             budget.check()
             due = self._due(budget.clock())
             if due[0] > 0:
-                # Whoever cannot go passes the word on, or the threads behind it would not learn of the pause.
+                # A thread that cannot start wakes the next one, which would not learn of the pause otherwise.
                 self._condition.notify()
                 return due
             if self._in_flight < self.concurrency:
@@ -265,7 +265,7 @@ class Governor:
         pause = self._paused_until - now
         if self._calls is None:
             return pause, self._reason
-        # The same sum as below: where a difference rounds the other way, a start would neither expire nor count.
+        # The same sum as below: a difference may round the other way, and a start would neither expire nor count.
         while self._started and self._started[0] + self._window <= now:
             self._started.popleft()
         if len(self._started) < self._calls:
@@ -276,13 +276,14 @@ class Governor:
         return window, f"No more than {self._calls} requests in {self._window - WINDOW_MARGIN:g} seconds are allowed"
 
     def throttled(self, wait: float | None = None, *, reason: str = "") -> None:
-        """The service asked to slow down: halve the concurrency and let nobody start for a while.
+        """Halve the concurrency and let no request start for a while, as the service asked to slow down.
 
-        Requests that were in flight together are refused together; that is one event, so it halves once.
+        Requests that were in flight together are refused together. That is one event, so the concurrency is halved
+        once.
 
         Args:
-            wait: seconds that the service asks for, or None for a growing back-off of our own.
-            reason: who asks, for the message when the budget is used up.
+            wait: seconds that the service asks for, or None for our own growing back-off.
+            reason: why, for the message when the budget is used up.
         """
         with self._condition:
             now = self._now()
@@ -295,13 +296,13 @@ class Governor:
             self._reason = reason
 
     def _pause(self, wait: float | None) -> float:
-        # A wait of nothing is no help: without a pause of our own a service that says "0" would be called in a loop.
+        # A service that asks for 0 seconds would be called in a loop, so there is always a pause of our own.
         if not wait or wait <= 0:
             return backoff(self._strikes - 1, draw=self._draw)
         return wait + self._draw() * min(1.0, wait / 10)
 
     def succeeded(self) -> None:
-        """The service answered without asking to slow down. Every so often this allows one more request in flight."""
+        """Count an answer without throttling; after enough of them, allow one more request in flight."""
         if self._calm_ceiling():
             return
         with self._condition:
@@ -313,7 +314,7 @@ class Governor:
                 self._condition.notify()
 
     def _calm_ceiling(self) -> bool:
-        """Whether there is nothing to raise or forget, which is nearly always: then no lock is taken."""
+        """Whether there is nothing to raise or reset. That is nearly always true, and saves the lock."""
         return self.concurrency >= self.max_concurrency and not self._strikes
 
     def _now(self) -> float:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls of a service that answers in JSON, for vendors whose envelope needs no parser of its own.
+"""Calls of a service that answers in JSON, for vendors whose answers need no parser of their own.
 
 This module is private to the collection and may change at any time.
 """
@@ -22,9 +22,9 @@ from .session import HttpSession
 Loads = t.Callable[[bytes], t.Any]
 Query = t.Sequence[tuple[str, str]]
 Look = t.Callable[[Response], t.Optional[Verdict]]
-"""Looks at an answer before the general rules do; None leaves it to them."""
+"""Judges an answer before the general rules; None leaves it to them."""
 _SHOWN = 300
-"""Characters of a vendor's own words in a message."""
+"""Longest quote of a vendor's error text in a message, in characters."""
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 
 
@@ -37,12 +37,12 @@ class JsonApi:
         vendor: the name for messages, such as ``Edgecast``.
         headers: sent with each call, credentials included.
         loads: parses a body; ``_records.codec.loads``.
-        words: finds the vendor's own error text in a parsed error body; None for none.
+        words: returns the vendor's error text from a parsed error body, or None.
         auth_hint: what to do about refused credentials.
-        pause: seconds to wait after a 429 that names no time itself; None for a growing back-off.
+        pause: seconds to wait after a 429 that names no time; None for a growing back-off.
         page_hint: what to do about a web page, or anything else that is not JSON, in place of an answer.
-        check: looks at each parsed answer, and raises for a refusal that came with a friendly status. What it raises
-            is treated as for any other refusal: secrets are masked, and refused credentials stop the run.
+        check: raises the error for a parsed answer that is a refusal although its status is 2xx. Its errors are treated
+            like any other refusal: secrets are masked, and refused credentials stop the run.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class JsonApi:
     def get(
         self, path: str, query: Query = (), *, headers: t.Mapping[str, str] | None = None, look: Look | None = None
     ) -> t.Any:
-        """A read by GET.
+        """Read by GET.
 
         Args:
             path: absolute path, percent-encoded where needed.
             query: names and values, not encoded, in the order in which they are sent.
-            headers: more headers, or others than those of every call.
-            look: for what this call alone knows about an answer. With a verdict of ``ACCEPT`` it leaves what the call
-                returns in ``response.memo["json"]``, else None is returned.
+            headers: headers that are added to those of every call, or replace them.
+            look: judges answers in a way that only this call needs. With the verdict ``ACCEPT``, the call returns
+                ``response.memo["json"]``, which ``look`` may set, or None.
 
         Raises:
             AuthenticationFailed: 401 or 403; the run is stopped.
@@ -101,7 +101,7 @@ class JsonApi:
     def search(
         self, path: str, body: t.Any, *, headers: t.Mapping[str, str] | None = None, look: Look | None = None
     ) -> t.Any:
-        """A search by POST with a JSON body: it changes nothing, so faults that pass are tried again. Raises as get."""
+        """Search by POST with a JSON body, which is repeated like a read. Raises the errors of ``get``."""
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         return self._call("POST", path, (), data, {"Content-Type": "application/json", **(headers or {})}, look)
 
@@ -129,7 +129,7 @@ class JsonApi:
         return response.memo.get("json")
 
     def judge(self, response: Response) -> Verdict:
-        """What an answer amounts to; the parsed body is left in ``response.memo``."""
+        """Judge an answer, and store its parsed body in ``response.memo``."""
         self._date = response.headers.get("date", self._date)
         if 200 <= response.status < 300 and response.status != 202:
             response.memo["json"] = self._parsed(response)
@@ -165,7 +165,7 @@ class JsonApi:
             ) from None
 
     def _quoted(self, response: Response) -> str:
-        """The vendor's own words, short and printable: they may hold anything. Of a web page, nothing is quoted."""
+        """The vendor's error text, shortened and printable: it may contain anything. Web pages are not quoted."""
         try:
             words = self._words(self._loads(response.body))
         except (TypeError, AttributeError):
@@ -178,7 +178,7 @@ class JsonApi:
 
 
 def query_text(query: Query) -> str:
-    """A query string with its question mark, or nothing. Everything that is not unreserved is percent-encoded."""
+    """A query string with its question mark, or an empty text. Every reserved character is percent-encoded."""
     pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
     return f"?{pairs}" if pairs else ""
 

@@ -4,10 +4,10 @@
 
 This module is private to the collection and may change at any time.
 
-urllib3 is used below ``requests.Session`` and not through it. A Session follows redirects, reads netrc, keeps cookies
-and merges settings and environment on each call, all of which would have to be switched off again; and it hides whether
-a request had left when its connection failed, which decides whether a write may be repeated. What requests decides
-well, the CA bundle and the rules of ``NO_PROXY``, is asked of requests.
+urllib3 is used directly, without ``requests.Session``. A session follows redirects, reads netrc, keeps cookies and
+merges settings and environment on each call, all of which would have to be switched off. It also hides whether a
+request had been sent when its connection failed, which decides whether a write may be repeated. requests supplies the
+CA bundle and the rules of ``NO_PROXY``.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ except ImportError:
 
 
 ALERT_TIMEOUT = 1.0
-"""Seconds to look for the reason of a connection that ended while we wrote."""
+"""Seconds to look for the reason why a connection ended during a write."""
 
 
 class Trace(threading.local):
-    """What happened to the connection during the current try of this thread.
+    """What happened to the connection during the current attempt of this thread.
 
-    ``opened``: a new connection was made for it. ``sent``: a byte of the request (not of a proxy handshake) was handed
+    ``opened``: a new connection was made for it. ``sent``: a byte of the request (not of a proxy handshake) was written
     to the socket, so from here on the server may have acted. ``greeted``: a proxy was reached and asked for a tunnel.
-    ``total``: connections that this thread has opened. ``deadline``: when the try has to be over.
+    ``total``: connections that this thread has opened. ``deadline``: when the attempt has to be over.
     """
 
     opened = False
@@ -66,19 +66,19 @@ class Trace(threading.local):
     deadline: Deadline | None = None
 
     def reset(self, deadline: Deadline | None = None) -> None:
-        """Forget the try before."""
+        """Forget the previous attempt."""
         self.opened = self.sent = self.greeted = False
         self.deadline = deadline
 
 
 @dataclass(frozen=True)
 class Route:
-    """The way to one origin.
+    """The connections to one origin.
 
     Attributes:
         origin: scheme, host and port.
         pool: urllib3's pool for it.
-        proxy: the proxy on the way, or None.
+        proxy: the proxy in between, or None.
         absolute: whether the request line carries the whole URL, as a proxy for plain http wants it.
     """
 
@@ -89,10 +89,10 @@ class Route:
 
 
 class QueryFilter(logging.Filter):
-    """Cuts query strings out of what urllib3 logs at debug level: some services take their key there."""
+    """Removes query strings from urllib3's debug log: some services take their key there."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let the record through without what follows a question mark."""
+        """Pass the record on without what follows a question mark."""
         if isinstance(record.args, tuple):
             record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
         return True
@@ -102,7 +102,7 @@ _QUERY_FILTER = QueryFilter()
 
 
 def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
-    """Pool classes by scheme whose connections report to ``trace``. Made here because their bases may be missing."""
+    """Pool classes by scheme whose connections report to ``trace``. Made here, as their base classes may be missing."""
 
     class Tracked:
         """Mixin: note when a connection is opened and when it first carries a request."""
@@ -137,8 +137,8 @@ def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
                 raise
 
         def _raise_alert(self) -> None:
-            # Since TLS 1.3 a server refuses our certificate after we may write, and then closes. The write fails with
-            # no more than "end of file"; the reason waits to be read.
+            # With TLS 1.3 a server refuses our certificate when we may write already, and then closes. The write fails
+            # with "end of file" only; the reason has to be read.
             with contextlib.suppress(TimeoutError):
                 self.sock.settimeout(ALERT_TIMEOUT)
                 self.sock.recv(1)
@@ -156,7 +156,7 @@ def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
         ConnectionCls = TlsConnection
 
     class UncheckedTlsPool(TlsPool):
-        """Without urllib3's warning at each connection: the user asked for it, and a filter would be global."""
+        """Without urllib3's warning for each connection: the user asked for it, and a filter would be global."""
 
         def _validate_conn(self, conn: t.Any) -> None:
             if conn.sock is None:
@@ -166,7 +166,7 @@ def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
 
 
 def _check_plain_proxy(proxy: Proxy, host: str) -> None:
-    """Refuse plain http through a proxy elsewhere: what is readable there is no longer on loopback.
+    """Refuse plain http through a proxy on another machine, which could read the request.
 
     Raises:
         OptionError: the proxy is not on this machine.
@@ -198,7 +198,7 @@ class Pools:
         self._classes = _classes(self.trace, settings.validate_certs)
         self._context: ssl.SSLContext | None = None
         if settings.ca_path or settings.client_cert:
-            self._server_context()  # a mistake in an option is told at once
+            self._server_context()  # report an invalid option at once
         self._own_proxy = None if settings.proxy is None else parse_proxy(settings.proxy, "proxy")
         self._lock = threading.Lock()
         self._routes: dict[tuple[str, str, int], Route] = {}
@@ -208,13 +208,13 @@ class Pools:
             logger.addFilter(_QUERY_FILTER)
 
     def locate(self, url: str) -> tuple[Route, str, str]:
-        """Find the way for a URL.
+        """Find the connections for a URL.
 
         Returns:
             The route, the path, and the path with its query.
 
         Raises:
-            OptionError: no usable URL, plain http to another machine, an unusable proxy.
+            OptionError: an invalid URL, plain http to another machine, or an invalid proxy.
         """
         try:
             parts, host, port = split_host(url)
@@ -244,7 +244,7 @@ class Pools:
         if scheme == "https":
             return {"ssl_context": self._server_context(), "cert_reqs": verify}
         if proxy is not None and proxy.url.startswith("https:"):
-            # Plain requests that are forwarded over TLS: urllib3 1.26 looks at the options of the pool for that.
+            # For plain requests through a TLS proxy, urllib3 1.26 takes the TLS options from the pool.
             return {"ssl_context": self._proxy_context(), "cert_reqs": verify}
         return {}
 
@@ -266,14 +266,13 @@ class Pools:
         return urllib3.ProxyManager(proxy.url, proxy_headers=dict(proxy.headers), **common)
 
     def _server_context(self) -> ssl.SSLContext:
-        # Not before it is needed: reading the CAs of requests takes some 20 ms.
+        # Built when it is needed: reading the CAs of requests takes some 20 ms.
         if self._context is None:
             self._context = self._new_server_context()
         return self._context
 
     def _new_server_context(self) -> ssl.SSLContext:
-        # 1.26 names no host to OpenSSL when it is an IP address, which OpenSSL cannot check then. It does so itself,
-        # but not for a proxy.
+        # urllib3 1.26 does not pass a host that is an IP address to OpenSSL, and checks it itself; but not for a proxy.
         check_name = not str(getattr(urllib3, "__version__", "")).startswith("1.")
         return build_context(self._settings, requests.utils.DEFAULT_CA_BUNDLE_PATH, check_name=check_name)
 
@@ -281,9 +280,9 @@ class Pools:
         return build_context(self._settings, requests.utils.DEFAULT_CA_BUNDLE_PATH, with_client_cert=False)
 
     def _proxy_for(self, origin: str, host: str) -> Proxy | None:
-        """The proxy for an origin: the option, else the environment; ``NO_PROXY`` exempts hosts from both.
+        """The proxy for an origin, from the option or the environment; ``NO_PROXY`` exempts hosts from both.
 
-        The environment is meant for the network, so it does not apply to this machine itself.
+        The environment's proxy is for the network, so it does not apply to loopback.
         """
         if self._own_proxy is not None:
             return None if requests.utils.should_bypass_proxies(origin, no_proxy=None) else self._own_proxy

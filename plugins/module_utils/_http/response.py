@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Decompression is done here and not by urllib3: its older versions inflate whatever one read brought, so a small answer
-could fill the memory before the ceiling is looked at.
+Bodies are decompressed here and not by urllib3: its older versions inflate a whole read at once, so a small answer
+could fill the memory before its size is checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from .._base.errors import BadResponse, ResponseTooLarge
 
 CHUNK = 1024 * 1024
-"""Bytes asked for at a time. Small reads are what makes reading large answers slow."""
+"""Bytes of one read. Small reads make large answers slow."""
 
 
 class Headers(t.Mapping[str, str]):
@@ -42,7 +42,7 @@ class Headers(t.Mapping[str, str]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        """The names only: a value can be a token or a cookie."""
+        """Shows the names only: a value can be a token or a cookie."""
         return f"Headers({', '.join(self._values)})"
 
 
@@ -55,7 +55,7 @@ class Response:
         headers: case-insensitive.
         body: after decompression.
         url: scheme, host, port and path of the request, without its query.
-        memo: room for a client to keep what it parsed in ``classify``, so that it need not parse twice.
+        memo: for a client to store what it parsed in ``classify``, so that it does not parse twice.
     """
 
     status: int
@@ -65,7 +65,7 @@ class Response:
     memo: dict[str, t.Any] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
-        """Neither the body nor a header value: both can hold secrets."""
+        """Shows neither the body nor a header value: both can contain secrets."""
         return f"Response({self.status}, {self.url}, {len(self.body)} bytes)"
 
 
@@ -77,7 +77,7 @@ class RawAnswer(t.Protocol):
     """The part of ``urllib3.HTTPResponse`` that is used."""
 
     def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
-        """At most ``amt`` bytes as they came, b"" at the end."""
+        """Return at most ``amt`` bytes as they were received, and b"" at the end."""
 
 
 def read_body(raw: RawAnswer, headers: t.Mapping[str, str], *, limit: int, where: str) -> tuple[bytes, int]:
@@ -90,11 +90,11 @@ def read_body(raw: RawAnswer, headers: t.Mapping[str, str], *, limit: int, where
         where: scheme, host and port, for messages.
 
     Returns:
-        The body, and the number of bytes that came over the wire for it.
+        The body, and the number of bytes that were received for it.
 
     Raises:
-        ResponseTooLarge: more than ``limit`` bytes, announced or real.
-        BadResponse: an encoding that was not asked for.
+        ResponseTooLarge: the body is, or is announced to be, larger than ``limit``.
+        BadResponse: the body has an encoding that was not requested.
         Truncated: the body is not complete.
         urllib3.exceptions.HTTPError, OSError: the connection failed.
     """
@@ -130,7 +130,7 @@ def _read_gzip(raw: RawAnswer, limit: int, where: str) -> tuple[bytes, int]:
     while data := raw.read(CHUNK, decode_content=False):
         received += len(data)
         while data:
-            # One byte more than the ceiling is enough to know, and all that is ever held beyond it.
+            # One byte beyond the limit is enough to know that the body is too large.
             piece, inflate, data = _inflate(inflate, data, limit + 1 - size)
             size += len(piece)
             if size > limit:

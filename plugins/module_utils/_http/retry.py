@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When to try again, and when: pure functions without a clock, a socket or a thread.
+"""Whether and when to repeat a request: pure functions without a clock, a socket or a thread.
 
 This module is private to the collection and may change at any time.
 
@@ -20,12 +20,12 @@ from datetime import UTC, datetime
 from .._base.errors import PerimeterError
 
 RETRY_STATUSES: frozenset[int] = frozenset({202, 500, 501, 502, 503, 504, 520})
-"""Passing faults of a platform. 202 is among them for reads only: the answer is not ready yet."""
+"""Temporary faults of a platform. 202 counts for reads only: the answer is not ready yet."""
 THROTTLE_STATUSES: frozenset[int] = frozenset({409, 429})
 AUTH_STATUSES: frozenset[int] = frozenset({401})
 
 MAX_HEADER_WAIT = 86_400.0
-"""Seconds. A wait of more than a day is a clock or unit mistake of the server, and is treated as no header at all."""
+"""Seconds. A longer wait is a mistake of the server in its clock or unit, and counts as absent."""
 BACKOFF_BASE = 1.0
 BACKOFF_CAP = 60.0
 
@@ -38,12 +38,12 @@ Action = t.Literal["return", "retry", "throttle", "fault", "auth"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a vendor client says about an answer whose status alone does not tell.
+    """A vendor client's judgement of an answer, for which the status alone is not enough.
 
-    ``OK``: nothing in the body speaks against it; the rules for its status still apply.
-    ``ACCEPT``: hand it to the caller as it is, whatever its status (a 401 that only means "renew the token").
-    ``RETRY``: a passing fault; ``error`` is what to raise when the tries are used up.
-    ``THROTTLED``: "slow down"; ``wait`` is in seconds, or None to go by the headers, else by back-off.
+    ``OK``: the body is fine; the rules for the status still apply.
+    ``ACCEPT``: return the answer to the caller, whatever its status (a 401 that only means "renew the token").
+    ``RETRY``: a temporary fault; ``error`` is what to raise after the last attempt.
+    ``THROTTLED``: the service asks to slow down. ``wait`` is in seconds; None means the headers' wait, else a back-off.
     """
 
     kind: t.Literal["ok", "accept", "retry", "throttled"]
@@ -57,12 +57,12 @@ RETRY = Verdict("retry")
 
 
 def RETRY_AS(error: PerimeterError) -> Verdict:  # noqa: N802 (reads as a verdict)
-    """``RETRY``, with the error to raise when the tries are used up."""
+    """Return ``RETRY`` with the error to raise after the last attempt."""
     return Verdict("retry", error=error)
 
 
 def THROTTLED(wait: float | None = None) -> Verdict:  # noqa: N802 (reads as a verdict)
-    """The service asks to slow down; ``wait`` in seconds, or None to go by the headers, else by back-off."""
+    """Return ``THROTTLED``; ``wait`` is in seconds, and None means the headers' wait, else a back-off."""
     return Verdict("throttled", wait=wait)
 
 
@@ -86,9 +86,9 @@ class Rules:
 
         Args:
             status: HTTP status.
-            headers: answer headers; the look-up must ignore case.
+            headers: answer headers; look-ups must ignore case.
             idempotent: whether the request may be repeated without harm.
-            verdict: what the vendor client says.
+            verdict: the vendor client's judgement.
         """
         if verdict.kind == "accept":
             return Decision("return")
@@ -110,7 +110,7 @@ def parse_wait(headers: t.Mapping[str, str], *, now: datetime | None = None) -> 
     """The longest wait in seconds that the headers ask for, or None.
 
     ``Retry-After`` (seconds or HTTP date) and ``X-RateLimit-ToWait-Sec`` are read. A value that is negative, in the
-    past, more than a day, or no number counts as absent.
+    past, longer than a day, or not a number counts as absent.
     """
     waits = [_seconds(headers.get(name), now) for name in _WAIT_HEADERS]
     usable = [wait for wait in waits if wait is not None and 0 <= wait <= MAX_HEADER_WAIT]
@@ -133,10 +133,10 @@ def _seconds(value: str | None, now: datetime | None) -> float | None:
 
 
 def shows_throttling(headers: t.Mapping[str, str]) -> bool:
-    """Whether the headers of a 409 say that it is about rate or concurrency, and not about a conflict of data.
+    """Whether the headers of a 409 show a limit of rate or concurrency, and not a conflict of data.
 
-    A write is repeated only on that evidence. Services that send their limits with every answer would make each
-    conflict look like throttling, so counters that show room speak against it, unless a wait is asked for as well.
+    A write is repeated only on that evidence. Some services send their limits with every answer, so that each conflict
+    would look like throttling. So counters that show room mean a conflict, unless the headers also ask for a wait.
     """
     if parse_wait(headers) is not None:
         return True
@@ -161,9 +161,9 @@ def backoff(
     cap: float = BACKOFF_CAP,
     draw: t.Callable[[], float] = random.random,
 ) -> float:
-    """Seconds to wait before try ``attempt + 2``: doubling from ``base`` up to ``cap``, the upper half of it random.
+    """Seconds to wait before attempt ``attempt + 2``: doubled from ``base`` to ``cap``, the upper half random.
 
-    Half is fixed so that a wait never is next to nothing; half is random so that parallel runs drift apart.
+    The fixed half prevents very short waits; the random half spreads parallel runs.
     """
     full = min(cap, base * 2.0 ** min(max(attempt, 0), 32))
     return full / 2 + draw() * full / 2

@@ -4,14 +4,15 @@
 
 This module is private to the collection and may change at any time.
 
-What it promises:
+Guarantees:
 
-- Reads are repeated after passing faults. A write is repeated only when it is certain that the server has not acted.
-- The first request goes alone: until one request has been answered without a refusal of the credentials, no second one
-  is sent, however many threads wait. Wrong credentials so cost one attempt, and not a locked account.
-- A refusal of the credentials stops all threads. Every later or waiting request raises the same error, unsent.
+- Reads are repeated after temporary faults. A write is repeated only when it is certain that the server has not acted.
+- The first request is sent alone: until a request was answered without a refusal of the credentials, no second one is
+  sent, however many threads wait. So wrong credentials are sent once, and do not lock the account.
+- A refusal of the credentials stops all threads. Requests that wait or come later raise the same error without being
+  sent.
 - Redirects are not followed; cookies, netrc and environment credentials are not used.
-- No message, repr or log line holds a header value, a body, a query string or a credential.
+- No message, repr or log line contains a header value, a body, a query string or a credential.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What one try came to: an answer to hand out, or what stands against it."""
+    """The result of one attempt: an answer to return, or the reason why there is none."""
 
     decision: Decision
     response: Response | None = None
@@ -78,16 +79,16 @@ class HttpSession:
 
     Args:
         settings: the connection options.
-        governor: admission rules of the vendor; by default only ``max_connections``. Sessions of one run may share
-            one, and then share its waiting budget and stop switch.
-        secrets: texts that are masked wherever they turn up in a message.
+        governor: admission rules of the vendor; by default only ``max_connections``. Sessions of one run may share a
+            governor, and then share its waiting budget and stop switch.
+        secrets: texts that are masked wherever they appear in a message.
         auth_statuses: statuses that mean "credentials refused".
-        retry_statuses: statuses that mean "passing fault" for a read.
+        retry_statuses: statuses that mean "temporary fault" for a read.
         clock: monotonic seconds, for tests.
         sleep: replaces real sleeping, for tests.
 
     Raises:
-        OptionError: a setting that cannot be used.
+        OptionError: a setting is invalid.
         MissingLibrary: requests is not installed.
     """
 
@@ -132,7 +133,7 @@ class HttpSession:
         self._pools.close()
 
     def protect(self, secret: str) -> None:
-        """Mask this text in every message from now on: a token that was fetched, which the services may repeat."""
+        """Mask this text, such as a token that was fetched, in every later message."""
         with self._protecting:
             self._mask.add(secret)
 
@@ -150,7 +151,7 @@ class HttpSession:
         self._budget.stop(error)
 
     def fail_all(self, error: PerimeterError) -> t.NoReturn:
-        """``stop`` with an error, and raise it here too. For clients that find a refusal in the body of an answer."""
+        """Stop the run with an error, and raise it. For clients that find a refusal in the body of an answer."""
         self.stop(error)
         raise error
 
@@ -172,23 +173,24 @@ class HttpSession:
     ) -> Response:
         """Send a request and return its complete answer.
 
-        An answer is handed out for every status that is not a redirect, a refusal of the credentials, throttling, or a
-        fault of the server (5xx; 202 for reads): other refusals (400, 404, a 409 conflict of data) are for the client.
+        Every answer is returned unless its status is a redirect, a refusal of the credentials, throttling, or a fault
+        of the server (5xx; 202 for reads). Other refusals (400, 404, a 409 conflict of data) are for the client to
+        judge.
 
         Args:
             method: HTTP method.
             url: absolute URL, without user name.
             headers: header values in Latin-1; ``User-Agent`` and ``Accept-Encoding`` are set here.
             body: request body.
-            idempotent: True for everything that may be repeated without harm, searches by POST included.
-            timeout: seconds of silence that are allowed, and a tenth of what the whole answer may take; ``timeout`` of
-                the settings if None.
-            classify: called with each complete answer, before the rules for its status. It may raise: an
-                ``AuthenticationFailed`` stops the run. While the first request is under way no other one is sent until
-                ``classify`` returns, so refusals that hide in a body belong here and not after ``request``.
+            idempotent: whether the request may be repeated without harm, as searches by POST may.
+            timeout: seconds of silence that are allowed; the whole answer may take ten times as long. None means
+                ``timeout`` of the settings.
+            classify: called with each complete answer, before the rules for its status. It may raise; an
+                ``AuthenticationFailed`` stops the run. During the first request no other one is sent until ``classify``
+                returns, so refusals in a body have to be detected here and not after ``request``.
 
         Raises:
-            OptionError: unusable URL, header or proxy.
+            OptionError: an invalid URL, header or proxy.
             AuthenticationFailed: the credentials were refused; the run is stopped.
             RateLimited: ``max_wait`` is used up.
             RedirectRefused: the answer is a redirect. Nothing was sent to its target.
@@ -267,7 +269,7 @@ class HttpSession:
             except PerimeterError as error:
                 self._mask.error(error)
                 raise
-            except Exception as error:  # noqa: BLE001 (each one is translated, none is swallowed)
+            except Exception as error:  # noqa: BLE001 (each one is translated)
                 return failure_of(error, call, trace, answered=call.route.origin in self._answered)
             finally:
                 if trace.total != before:
@@ -275,7 +277,7 @@ class HttpSession:
             self.stats.add(received=received)
             self._answered.add(call.route.origin)
             if call.classify is None and response.status in self._rules.auth:
-                # Before the slot is given back, or the next thread would send the same credentials meanwhile.
+                # Before the slot is released, or another thread would send the same credentials.
                 self.fail_all(self._refused(call, response.status))
             return response
 
@@ -298,7 +300,7 @@ class HttpSession:
         )
 
     def _pause_or_raise(self, call: Call, outcome: _Outcome, failed: int, tries: int) -> None:
-        """Wait before the next try, or raise the error of this one when there is to be none."""
+        """Wait before the next attempt, or raise the error of this one when it was the last."""
         if not self._may_retry(call, outcome) or failed > self._settings.retries:
             raise self._error(call, outcome, tries)
         failure = outcome.failure

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Nothing here opens a connection. Messages name the option and never repeat its value where that value can hold a
-credential (a proxy URL, a URL with a user name).
+Nothing here opens a connection. Messages name the option, and never repeat a value that can contain a credential (a
+proxy URL, a URL with a user name).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .._base.errors import OptionError
 VERSION = "1.0.0"
 USER_AGENT = f"appsec.perimeter/{VERSION}"
 MAX_CONNECT_TIMEOUT = 15.0
-"""Seconds. A host that does not complete a TCP or TLS handshake by then is not there; only answers may take longer."""
+"""Seconds. A host that has not completed a TCP or TLS handshake by then is unreachable."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# A name is letters, digits, dots, hyphens and underscores. Anything else in that place (a backslash, a control
-# character, a percent sign) is how two URL parsers are made to disagree about which host is meant.
+# A name has letters, digits, dots, hyphens and underscores. Other characters (a backslash, a control character, a
+# percent sign) can make two URL parsers disagree about the host.
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?\Z")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
@@ -40,14 +40,14 @@ class HttpSettings:
     Attributes:
         timeout: longest silence of the server; the connect time-out is ``min(timeout, 15)``, and a whole answer may
             take ten times as long.
-        retries: tries after the first.
+        retries: attempts after the first.
         max_wait: one wall-clock budget for all waiting of a run (throttling, rate limit and retry pauses together).
         max_connections: ceiling of concurrent requests, and size of the connection pool.
         validate_certs: whether the certificate of the server must be trusted.
         ca_path: file with CA certificates, or directory with OpenSSL's hashed names; replaces the default CAs.
         client_cert: PEM file with our certificate (and its key, unless ``client_key`` is given).
         client_key: PEM file with the key of ``client_cert``.
-        proxy: URL of the proxy; beats the environment. ``NO_PROXY`` is honoured in both cases.
+        proxy: URL of the proxy; overrides the environment. ``NO_PROXY`` applies in both cases.
         allow_http: whether plain http may be used to a host that is not loopback.
         max_response_bytes: ceiling for one answer, after decompression.
     """
@@ -65,7 +65,7 @@ class HttpSettings:
     max_response_bytes: int = 512 * 1024 * 1024
 
     def __repr__(self) -> str:
-        """All settings but the proxy, whose URL can hold a password."""
+        """Shows all settings but the proxy, whose URL can contain a password."""
         shown = {name: value for name, value in vars(self).items() if name != "proxy"}
         shown["proxy"] = None if self.proxy is None else "(set)"
         return f"HttpSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -118,7 +118,7 @@ def check_readable(name: str, path: str) -> None:
     """Check that the file ``path``, given by the option or variable ``name``, can be read.
 
     Raises:
-        OptionError: it cannot.
+        OptionError: the file cannot be read.
     """
     try:
         with open(path, "rb") as handle:
@@ -131,7 +131,7 @@ def check_readable(name: str, path: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` (no brackets) never leaves this machine: 127.0.0.0/8, ::1 or localhost."""
+    """Whether ``host`` (no brackets) is this machine: 127.0.0.0/8, ::1 or localhost."""
     if host.lower() == "localhost":
         return True
     try:
@@ -146,11 +146,11 @@ def origin_of(scheme: str, host: str, port: int) -> str:
 
 
 def split_host(url: str) -> tuple[SplitResult, str, int]:
-    """Take a URL apart: its parts, host in lower case, port.
+    """Return the parts of a URL, its host in lower case, and its port.
 
     Raises:
-        ValueError: not http or https, no or unusable host or port, a user name, a character that no URL may hold.
-            Its text is a sentence part that repeats nothing of the URL.
+        ValueError: not http or https, a missing or invalid host or port, a user name, or a character that is not
+            allowed in a URL. Its text is part of a sentence and repeats nothing of the URL.
     """
     if _UNSAFE.search(url):
         raise ValueError("holds a character that a URL may not hold")
@@ -178,18 +178,18 @@ def _usable_host(host: str, *, bracketed: bool) -> bool:
 
 
 def check_base_url(url: str, allow_http: bool = False, *, name: str = "api_url") -> str:
-    """Check the address of a service: ``scheme://host[:port]``, with or without a last slash, and nothing else.
+    """Check the address of a service, which is ``scheme://host[:port]`` with or without a final slash.
 
     Args:
         url: what the user gave.
         allow_http: whether plain http may be used to a host that is not loopback.
-        name: the option to blame.
+        name: the option, for the message.
 
     Returns:
-        The address in lower case without the last slash, ready to be put before a path.
+        The address in lower case without the final slash; a path can be appended.
 
     Raises:
-        OptionError: it is anything else, or plain http to another machine.
+        OptionError: the address has another form, or is plain http to another machine.
     """
     hint = "Give scheme://host or scheme://host:port, for example https://api.example.com."
     try:
@@ -203,7 +203,7 @@ def check_base_url(url: str, allow_http: bool = False, *, name: str = "api_url")
 
 
 def check_plain_http(scheme: str, host: str, allow_http: bool, *, name: str = "api_url") -> None:
-    """Refuse plain http to another machine: credentials would be readable on the way.
+    """Refuse plain http to another machine: credentials would be sent in clear text.
 
     Raises:
         OptionError: the scheme is http, the host is not loopback, and ``allow_http`` is false.
@@ -216,14 +216,14 @@ def check_plain_http(scheme: str, host: str, allow_http: bool, *, name: str = "a
 
 
 def parse_proxy(text: str, name: str) -> Proxy:
-    """Take a proxy URL apart; ``host:port`` means ``http://host:port``.
+    """Parse a proxy URL; ``host:port`` means ``http://host:port``.
 
     Args:
-        text: the URL, which can hold credentials.
-        name: the option or environment variable to blame.
+        text: the URL, which can contain credentials.
+        name: the option or environment variable, for the message.
 
     Raises:
-        OptionError: it is not the URL of an http or https proxy. The message never repeats the value.
+        OptionError: the text is not the URL of an http or https proxy. The message never repeats it.
     """
     text = text.strip()
     url = text if "://" in text else f"http://{text}"
@@ -252,9 +252,9 @@ def _basic(credentials: str) -> str:
 def environment_ca(environ: t.Mapping[str, str] | None = None) -> tuple[str, str] | None:
     """The CA file or directory that the environment names, as (variable, path), or None.
 
-    The first two are what requests looks at, in its order; ``SSL_CERT_FILE`` is OpenSSL's own and what a company image
-    usually sets. They only choose which CAs are trusted: none of them can switch ``validate_certs: false`` back on, as
-    ``REQUESTS_CA_BUNDLE`` does to a plain ``requests.Session``.
+    The first two are those that requests reads, in its order. ``SSL_CERT_FILE`` is OpenSSL's, which company images
+    often set. They only choose the trusted CAs: none of them turns verification on again after ``validate_certs:
+    false``, as ``REQUESTS_CA_BUNDLE`` does in a plain ``requests.Session``.
     """
     found = os.environ if environ is None else environ
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
@@ -264,7 +264,7 @@ def environment_ca(environ: t.Mapping[str, str] | None = None) -> tuple[str, str
 
 
 def settings_from(params: t.Mapping[str, t.Any]) -> HttpSettings:
-    """The settings that the options of a task describe; an option that is missing or None keeps its default."""
+    """Return the settings for the options of a task; an option that is missing or None keeps its default."""
     names = (
         "timeout",
         "retries",

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a session has cost so far.
+"""Counters of a session.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,8 +15,8 @@ from .governor import WaitBudget
 class Stats:
     """Counters of a session; thread-safe.
 
-    ``requests`` counts tries that were begun, ``retries`` those among them that were not the first of their request,
-    ``bytes`` the body bytes received (before decompression), ``connections`` those that were opened.
+    ``requests`` counts attempts, ``retries`` those that were not the first of their request, ``bytes`` the body bytes
+    received (before decompression), ``connections`` the connections opened.
     """
 
     def __init__(self, budget: WaitBudget) -> None:
@@ -29,7 +29,7 @@ class Stats:
         self.connections = 0
 
     def add(self, *, requests: int = 0, retries: int = 0, received: int = 0, connections: int = 0) -> None:
-        """Count."""
+        """Add to the counters."""
         with self._lock:
             self.requests += requests
             self.retries += retries
@@ -42,7 +42,7 @@ class Stats:
         return self._budget.waited
 
     def to_dict(self) -> dict[str, int | float]:
-        """The counters as plain data; ``waited`` and ``elapsed`` (since the session was made) in seconds.
+        """Return the counters as plain data; ``waited`` and ``elapsed`` (since the session was made) are in seconds.
 
         ``waits`` counts how often a thread had to wait.
         """

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-The context is built once: reading a bundle of CAs costs some 10 ms, which urllib3 would pay for each new connection. It
-also makes every file error show up before the first request.
+The context is built once: reading a bundle of CAs takes some 10 ms, and urllib3 would do it for each new connection.
+This also reports every file error before the first request.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def build_context(
 ) -> ssl.SSLContext:
     """Build the context of a session.
 
-    ``validate_certs: false`` beats everything. Else ``ca_path`` is trusted, else what the environment names
-    (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else ``default_ca``.
+    ``validate_certs: false`` takes precedence. Otherwise the trusted CAs are those of ``ca_path``, else of the
+    environment (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else ``default_ca``.
 
     Args:
         settings: the connection options.
@@ -35,10 +35,10 @@ def build_context(
         with_client_cert: whether to load ``client_cert``; a TLS proxy is not shown our certificate.
 
     Raises:
-        OptionError: a file or directory that is missing or holds nothing usable.
+        OptionError: a file or directory is missing, or contains nothing usable.
     """
-    # Not ssl.create_default_context(): since Python 3.13 it also sets VERIFY_X509_STRICT, which refuses many a private
-    # CA for the lack of an extension. TLS 1.2 is the floor of this constructor too.
+    # Not ssl.create_default_context(): since Python 3.13 it sets VERIFY_X509_STRICT, which refuses many private CAs
+    # that lack an extension. TLS 1.2 is the minimum of this constructor too.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.hostname_checks_common_name = False
     if settings.validate_certs:
@@ -71,7 +71,7 @@ def _trust(context: ssl.SSLContext, settings: HttpSettings, default_ca: str) -> 
 
 
 def _check_directory(name: str, path: str) -> None:
-    """OpenSSL finds a CA in a directory by the hash of its name only, and ignores everything else without a word."""
+    """Refuse a directory without OpenSSL's hashed file names: OpenSSL silently ignores files with other names."""
     try:
         usable = any(_HASHED.match(entry) for entry in os.listdir(path))
     except OSError as error:
@@ -85,7 +85,7 @@ def _check_directory(name: str, path: str) -> None:
 
 def _load_client_cert(context: ssl.SSLContext, cert: str, key: str | None) -> None:
     try:
-        # Without a callback OpenSSL would ask for the passphrase of an encrypted key on the terminal, and wait.
+        # Without a callback, OpenSSL asks on the terminal for the passphrase of an encrypted key, and waits.
         context.load_cert_chain(cert, key, password=lambda: b"")
     except (ssl.SSLError, OSError, ValueError) as error:
         mismatch = "MISMATCH" in (getattr(error, "reason", None) or "")

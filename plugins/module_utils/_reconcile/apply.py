@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many records at once: concurrent work in a fixed order of results, one failure not hiding the others.
+"""Work on many records in parallel: results in a fixed order, and an error of each item.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,17 +19,17 @@ R = t.TypeVar("R")
 
 @dataclasses.dataclass(frozen=True)
 class Outcome(t.Generic[R]):
-    """What came of one item: a value, or the error that it ended in."""
+    """The result of one item: a value or an error."""
 
     value: R | None = None
     error: PerimeterError | None = None
 
 
 def each(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> list[Outcome[R]]:
-    """Do the work for every item, side by side; results stand in the order of the items.
+    """Do the work for every item in parallel, and return the results in the order of the items.
 
-    An error of one item does not stop the others. What all would meet, such as refused credentials, ends each of them
-    without a further request, for the session is stopped then; what was done before keeps its result.
+    An error of one item does not stop the others. An error that concerns all of them, such as refused credentials,
+    stops the session: the remaining items fail without a request, and finished items keep their results.
     """
 
     def attempt(item: T) -> Outcome[R]:
@@ -51,7 +51,7 @@ def each(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> lis
 
 
 def every(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> list[R]:
-    """As :func:`each`, for reads: the first error ends it all, and what has not begun by then is not begun.
+    """Do the same for reads: the first error ends the work, and items that have not begun are skipped.
 
     Raises:
         PerimeterError: the first error.

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the options that a user gave, and the present state, to the desired state.
+"""Computes the desired state from the options that the user gave and the present state.
 
 This module is private to the collection and may change at any time.
 
-Omitted leaves alone; an empty list, mapping or text clears.
+An omitted option changes nothing; an empty list, mapping or text clears the field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .spec import Field, Fields, Options, Record
 
 
 def given_fields(fields: Fields, options: Options) -> list[Field]:
-    """The fields that the options say anything about."""
+    """Return the fields for which an option was given."""
     return [field for field in fields if _is_given(field, options)]
 
 
@@ -26,10 +26,10 @@ def _is_given(field: Field, options: Options) -> bool:
 
 
 def check_edits(fields: Fields, options: Options) -> None:
-    """Refuse options that contradict each other whatever the present state is, before anything is read.
+    """Refuse options that contradict each other, before anything is read.
 
     Raises:
-        OptionError: a list is set and edited at once, or an entry is both added and removed.
+        OptionError: a list is both set and edited, or an entry is both added and removed.
     """
     for field in given_fields(fields, options):
         if field.kind != "scalar":
@@ -38,12 +38,12 @@ def check_edits(fields: Fields, options: Options) -> None:
 
 
 def _words(entries: t.Iterable[t.Any] | None) -> set[str]:
-    """The entries as they were written; a mapping's names."""
+    """The entries as the user wrote them; for a mapping, its names."""
     return {str(entry).strip() for entry in entries or ()}
 
 
 def desired_value(field: Field, present: t.Any, options: Options) -> t.Any:
-    """The value that the field shall have.
+    """Return the desired value of a field.
 
     Args:
         field: one of :func:`given_fields`.
@@ -70,7 +70,7 @@ def _scalar(field: Field, value: t.Any) -> t.Any:
 
 
 def _edits(field: Field, options: Options) -> tuple[t.Any, t.Any, t.Any]:
-    """What to set (None for nothing), what to add and what to remove, as the options say."""
+    """What the options set (None for nothing), add and remove."""
     value = options.get(field.name)
     mode = options.get(f"{field.name}_mode") or "set"
     add = options.get(f"{field.name}_add")
@@ -130,10 +130,10 @@ def _refuse_overlap(field: Field, keys: t.Collection[t.Any]) -> None:
 
 
 def desired_record(fields: Fields, present: Record | None, options: Options) -> Record:
-    """The present record with every given field replaced by its desired value.
+    """Return the present record with every given field replaced by its desired value.
 
     Raises:
-        OptionError: as :func:`desired_value`.
+        OptionError: the options for a field contradict each other, or a value is malformed.
     """
     record = dict(present or {})
     for field in given_fields(fields, options):

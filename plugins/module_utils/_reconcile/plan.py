@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to be written to come from the present state to the desired one, and how that is shown.
+"""What has to be written to reach the desired state, and how it is shown.
 
 This module is private to the collection and may change at any time.
 """
@@ -26,8 +26,8 @@ class Change:
         before: its present value, normalised.
         after: its desired value, normalised.
         added: items (or name and value pairs) that are new or have new content.
-        removed: items (or names) that go.
-        replace: whether the user asked for the whole list, not for an addition or a removal.
+        removed: items (or names) to remove.
+        replace: whether the user gave the whole list, instead of additions or removals.
     """
 
     field: Field
@@ -44,10 +44,10 @@ class Plan:
 
     Attributes:
         action: what to do.
-        label: how messages call the record.
+        label: name of the record in messages.
         before: the present record, or None.
-        after: the record as it shall be, or None when it shall not be.
-        changes: the fields to write, for a create and an update.
+        after: the desired record, or None for a record that shall be absent.
+        changes: the fields to write, for create and update.
     """
 
     action: Action
@@ -63,7 +63,7 @@ class Plan:
 
 
 def plan_present(fields: Fields, label: str, before: Record | None, options: Options) -> Plan:
-    """Plan for a record that shall exist.
+    """Return the plan for a record that shall exist.
 
     Raises:
         OptionError: an option is malformed or contradicts another.
@@ -78,7 +78,7 @@ def plan_present(fields: Fields, label: str, before: Record | None, options: Opt
 
 
 def plan_absent(label: str, before: Record | None) -> Plan:
-    """Plan for a record that shall not exist."""
+    """Return the plan for a record that shall be absent."""
     return Plan("none" if before is None else "delete", label, before, None)
 
 
@@ -97,7 +97,7 @@ def _change(field: Field, before: Record, after: Record, options: Options) -> Ch
 
 
 def holds(change: Change, present: Record) -> bool:
-    """Whether a record, read again, has what a change was to bring about."""
+    """Whether a record that was read again shows a change."""
     field, value = change.field, present.get(change.field.name)
     if field.kind == "scalar":
         return bool(_scalar_key(field, value) == _scalar_key(field, change.after))
@@ -115,7 +115,7 @@ def _items(field: Field, value: t.Any) -> dict[t.Hashable, t.Any]:
 
 
 def shown_record(fields: Fields, record: Record | None) -> Record | None:
-    """A record with every secret replaced, as it may be returned."""
+    """Return a record with every secret replaced by a marker."""
     if record is None:
         return None
     shown = dict(record)
@@ -126,7 +126,7 @@ def shown_record(fields: Fields, record: Record | None) -> Record | None:
 
 
 def diff_of(plan: Plan) -> dict[str, t.Any]:
-    """Before and after of the fields that differ, with every secret redacted on both sides."""
+    """Return the fields that differ, before and after, with every secret redacted on both sides."""
     before: Record = {}
     after: Record = {}
     if plan.action == "delete":
@@ -135,7 +135,7 @@ def diff_of(plan: Plan) -> dict[str, t.Any]:
         name, field = change.field.name, change.field
         old, new = field.shown(change.before), field.shown(change.after)
         if old == new:
-            # Only the secret part differs: say so, without saying how.
+            # Only the secret part differs: show that it does, and nothing else.
             new = CHANGED
         if plan.action != "create":
             before[name] = old

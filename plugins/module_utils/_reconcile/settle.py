@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After a write that may or may not have happened: look, do not repeat.
+"""After a write that may or may not have happened: read the state instead of repeating the write.
 
 This module is private to the collection and may change at any time.
 """
@@ -14,10 +14,10 @@ from .._base.errors import AmbiguousWrite, BadResponse, PerimeterError, RateLimi
 
 T = t.TypeVar("T")
 DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between looks: a write that the server had accepted is visible well within their sum."""
+"""Seconds between reads: a write that the server accepted is visible well within their sum."""
 
 _NO_ANSWER = (TransportError, BadResponse, RateLimited, VendorError)
-"""Errors of a look that say nothing about the write."""
+"""Errors of a read that say nothing about the write."""
 
 
 def settle(
@@ -27,23 +27,24 @@ def settle(
     *,
     sleep: t.Callable[[float], None] = time.sleep,
 ) -> T:
-    """Poll the state until it shows that the write happened.
+    """Read the state until it shows that the write happened.
 
     Args:
-        what: the write, as a message calls it, such as ``create of web application "shop"``.
-        look: reads the state; returns what it found once the write is visible, else None.
-        cause: the failure that left the write in doubt.
-        sleep: waits on the budget of the run, such as ``HttpSession.wait``. When that is used up, one look is left.
+        what: the write, for messages, such as ``create of web application "shop"``.
+        look: reads the state; returns what it found when the write is visible, else None.
+        cause: the failure after which it is unknown whether the write happened.
+        sleep: waits within the budget of the run, such as ``HttpSession.wait``. When that is used up, the state is read
+            once more.
 
     Raises:
-        AmbiguousWrite: the write did not become visible, or nobody could look: that is what the user has to know, and
-            not which trouble the looking met.
+        AmbiguousWrite: the write did not become visible, or the state could not be read. The user has to know this
+            rather than the error of the read.
     """
     trouble: PerimeterError | None = None
     for delay in DELAYS:
         ended = _paused(sleep, delay)
         if ended is not None and not isinstance(ended, RateLimited):
-            # The run was stopped: no request of it is answered any more.
+            # The run was stopped: it sends no more requests.
             trouble = ended
             break
         try:
@@ -64,7 +65,7 @@ def settle(
 
 
 def _paused(sleep: t.Callable[[float], None], seconds: float) -> PerimeterError | None:
-    """Sleep; the error when the run has no time left, or was stopped."""
+    """Sleep, and return the error if the run has no time left or was stopped."""
     try:
         sleep(seconds)
     except PerimeterError as error:

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Field specifications: what a resource has, how its values are compared, and what must never be shown.
+"""Field specifications: the fields of a resource, how values are compared, and which are never shown.
 
 This module is private to the collection and may change at any time.
 
-A vendor room describes a resource once, as a tuple of fields. Options of modules, comparison, plan, diff and redaction
-all follow from it.
+A vendor room describes a resource once, as a tuple of fields. The options of modules, comparison, plan, diff and
+redaction are derived from it.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Options = t.Mapping[str, t.Any]
 
 
 def same(value: t.Any) -> t.Any:
-    """The value itself."""
+    """Return the value unchanged."""
     return value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Field:
-    """One property of a resource, in the form in which a user writes it.
+    """One property of a resource, in the form in which users write it.
 
     Attributes:
         name: the option, and the key in results.
         kind: ``scalar``; ``list`` of items without order; ``mapping`` of names to values.
         option: Ansible's specification of the option, as plain data (``type``, ``elements``, ``choices`` ...).
-        normalise: brings one value (one item of a list) into the form in which it is compared. Raises OptionError.
+        normalise: returns one value (one item of a list) in the form in which it is compared. Raises OptionError.
         key: what makes two items of a list the same item, or two scalars equal; the value itself by default.
-        show: how one value (one item of a list) is shown; a secret is shown as a marker, a reference by its name.
-        read: the cheapest vendor read that holds the field; its meaning is the vendor room's.
+        show: returns one value (one item of a list) for display: a secret as a marker, a reference by its name.
+        read: the cheapest read that returns the field; the vendor room defines the numbers.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Field:
     read: int = 0
 
     def empty(self) -> t.Any:
-        """The value of a field that has none."""
+        """The value of an empty field."""
         return {"scalar": None, "list": [], "mapping": {}}[self.kind]
 
     def shown(self, value: t.Any) -> t.Any:
-        """The value as it may appear in a result, a diff or an error."""
+        """Return the value for a result, a diff or an error."""
         if value is None:
             return None
         if self.kind == "list":
@@ -61,11 +61,11 @@ class Field:
 
 Fields = t.Sequence[Field]
 Record = dict[str, t.Any]
-"""A resource in option form: one key for each field, plus the vendor's read-only keys."""
+"""A resource in option form: a key for each field, plus the vendor's read-only keys."""
 
 
 def option_spec(fields: Fields) -> dict[str, dict[str, t.Any]]:
-    """Ansible's argument specification for the fields: each list also has ``_mode``, ``_add`` and ``_remove``."""
+    """Return Ansible's argument specification; each list also has ``_mode``, ``_add`` and ``_remove``."""
     spec: dict[str, dict[str, t.Any]] = {}
     for field in fields:
         spec[field.name] = dict(field.option)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON in and out: ``orjson`` when it is there, the standard library otherwise, with the same bytes from both.
+"""Reads and writes JSON with ``orjson`` when it is installed, else with the standard library; both give the same bytes.
 
 This module is private to the collection and may change at any time.
 """
@@ -41,12 +41,12 @@ def loads(data: bytes) -> t.Any:
     Raises:
         ValueError: the data is not one whole JSON document in UTF-8, or is nested too deeply.
     """
-    # orjson makes a float of an integer beyond 64 bits, so that an id would lose its last digits.
+    # orjson makes a float of an integer beyond 64 bits, and an id would lose its last digits.
     if HAS_ORJSON and _LONG not in data.translate(_ZEROS):
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
-            # orjson refuses lone surrogates, which occur in recorded attack traffic; the standard library decides.
+            # orjson refuses lone surrogates, which occur in recorded attack traffic; the standard library reads them.
             pass
     try:
         return json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
@@ -55,12 +55,12 @@ def loads(data: bytes) -> t.Any:
 
 
 def dumps(value: t.Any) -> bytes:
-    """One value as compact UTF-8 JSON; text that is not valid Unicode has its bad characters replaced by ``?``."""
+    """Return a value as compact UTF-8 JSON; characters that are not valid Unicode are replaced by ``?``."""
     if HAS_ORJSON:
         try:
             data = orjson.dumps(value)
         except orjson.JSONEncodeError:
-            # Lone surrogates, or integers beyond 64 bits; the standard library copes with both.
+            # The standard library can write lone surrogates and integers beyond 64 bits.
             pass
         else:
             if not _differs(data):
@@ -70,8 +70,8 @@ def dumps(value: t.Any) -> bytes:
 
 
 def _differs(data: bytes) -> bool:
-    """Whether the standard library may write other bytes: a small number is in it, or a text that looks like one."""
-    # Not by a regular expression: ids in base64 hold "e-" all the time, and this is asked for every record.
+    """Whether the standard library may write other bytes: the data contains a small number, or a text like one."""
+    # No regular expression: ids in base64 often contain "e-", and this runs for every record.
     place = data.find(b"e-")
     while place > 0:
         if data[place - 1 : place].isdigit() and data[place + 2 : place + 3].isdigit():
@@ -81,7 +81,7 @@ def _differs(data: bytes) -> bool:
 
 
 def dumps_sorted(value: t.Any) -> bytes:
-    """As :func:`dumps`, with the keys of every object in order: the same bytes for the same value, for hashing."""
+    """Return :func:`dumps` with the keys of every object sorted: the same bytes for the same value, for hashing."""
     if HAS_ORJSON:
         try:
             data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -95,5 +95,5 @@ def dumps_sorted(value: t.Any) -> bytes:
 
 
 def dump_line(value: t.Any) -> bytes:
-    """One value as a line of NDJSON, newline included."""
+    """Return a value as a line of NDJSON, newline included."""
     return dumps(value) + b"\n"

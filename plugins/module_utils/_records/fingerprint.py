@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finding's identity when its source gives none: stable when title, order or session ids in the URL change.
+"""A finding's identity when its source has none: independent of title, parameter order and session ids in the URL.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,10 +24,10 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 @functools.lru_cache(maxsize=4096)
 def stable_url(url: str) -> str:
-    """The part of a URL that says where a weakness is: host, path and the names of its query parameters.
+    """Return the part of a URL that locates a weakness: host, path and the names of its query parameters.
 
-    Values, order, fragments, default ports and anything that looks like a session id are left out.
-    A URL that cannot be parsed stands for itself.
+    Values, order, fragments, default ports and anything that looks like a session id are left out. A URL that cannot be
+    parsed is returned unchanged.
     """
     try:
         parts = urlsplit(url.strip())
@@ -49,16 +49,16 @@ def fingerprint(
     parameter: str | None,
     extra: str | None = None,
 ) -> str:
-    """32 hexadecimal digits that identify a finding across runs.
+    """Return 32 hexadecimal digits that identify a finding across runs.
 
     Args:
-        source: the vendor room that the finding comes from.
+        source: the ``source`` of the finding.
         asset_id: id of the application.
         rule_id: the vendor's rule (QID).
         url: where it was found; normalised by :func:`stable_url`.
-        method: HTTP method, when the source says it.
-        parameter: the parameter at fault.
-        extra: what tells apart findings that have no rule, such as the title of an imported one.
+        method: HTTP method, if known.
+        parameter: the vulnerable parameter.
+        extra: what distinguishes findings without a rule, such as the title of an imported one.
     """
     place = stable_url(url) if url else ""
     identity = "\x1f".join((source, asset_id or "", rule_id or "", place, method or "", parameter or "", extra or ""))

@@ -4,9 +4,9 @@
 
 This module is private to the collection and may change at any time.
 
-Records are plain dictionaries, typed here, and not objects: a million of them pass through on their way to one line
-of NDJSON each, and a conversion step per record would be most of the cost. Every key is always present; what a vendor
-does not say is None (or an empty list).
+Records are plain dictionaries, typed here, and not objects: a million of them become one line of NDJSON each, and
+converting each record would be most of the cost. Every key is always present; what a vendor does not supply is None (or
+an empty list).
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from __future__ import annotations
 import typing as t
 
 SCHEMA = 1
-"""Version of the record layout, carried by each line as ``schema``."""
+"""Version of the record layout; each line has it as ``schema``."""
 
 Severity = t.Literal["critical", "high", "medium", "low", "info", "unknown"]
 FindingKind = t.Literal["vulnerability", "sensitive_content", "information", "unknown"]
 FindingStatus = t.Literal["new", "open", "reopened", "fixed", "protected", "retesting", "unknown"]
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info", "unknown")
-"""Worst first. ``unknown`` is last here for display only: a gate counts it as critical."""
+"""Worst first. ``unknown`` is last for display only: the gate counts it as critical."""
 
 STATUSES: tuple[FindingStatus, ...] = ("new", "reopened", "open", "retesting", "protected", "fixed", "unknown")
 OPEN_STATUSES: frozenset[str] = frozenset({"new", "open", "reopened", "retesting", "unknown"})
-"""Statuses that still need somebody's attention. An unknown status counts as open."""
+"""Statuses of findings that are open. An unknown status counts as open."""
 
 
 class Asset(t.TypedDict):
@@ -38,7 +38,7 @@ class Asset(t.TypedDict):
 
 
 class Ignored(t.TypedDict):
-    """Why a finding is ignored at its source. Times are UTC, ISO-8601 with ``Z``."""
+    """Why a finding is ignored at its vendor. Times are UTC, ISO-8601 with ``Z``."""
 
     reason: str | None
     by: str | None
@@ -64,7 +64,7 @@ class Wasc(t.TypedDict):
 
 
 class Evidence(t.TypedDict):
-    """One request and response that showed the finding. Attack payloads: data, never to be run or rendered."""
+    """One request and response that showed the finding. They contain attacks: never execute or render them."""
 
     payload: str | None
     method: str | None
@@ -133,7 +133,7 @@ EndReason = t.Literal[
     "error",
     "still_running",
 ]
-"""Why waiting for a scan ended. Only ``finished`` allows a conclusion: every other end may have seen nothing at all."""
+"""How a scan ended. Only ``finished`` allows a conclusion: after any other end, the scan may have tested nothing."""
 
 
 class SeverityCounts(t.TypedDict):
@@ -150,9 +150,9 @@ class SeverityCounts(t.TypedDict):
 class Scan(t.TypedDict):
     """One scan. Times are UTC, ISO-8601 with ``Z``; ``id`` is None only for a scan that check mode predicts.
 
-    ``status`` is where the scan stands and ``end_reason`` how it ended, which is None as long as that is open.
-    ``conclusive`` is True only when the scan looked at the whole application as it was asked to: a gate that has
-    nothing but an inconclusive scan knows nothing. ``counts`` and ``malware`` are None where they were not read.
+    ``status`` is the scan's state, and ``end_reason`` how it ended, which is None until that is known. ``conclusive``
+    is True only when the scan tested the whole application as requested: an inconclusive scan proves nothing to a gate.
+    ``counts`` and ``malware`` are None if they were not read.
     """
 
     record: t.Literal["scan"]
@@ -184,14 +184,14 @@ class Scan(t.TypedDict):
 
 
 Action = t.Literal["blocked", "alerted", "allowed", "challenged", "redirected", "unknown"]
-"""What a firewall did. ``alerted`` saw an attack and let it pass; ``redirected`` answered with something else."""
+"""What a firewall did. ``alerted``: it reported the attack and let it pass. ``redirected``: it sent another answer."""
 
 
 class SubEvent(t.TypedDict):
     """One rule that an event violated, in the vendor's order.
 
-    ``score`` is what this rule added to ``total_score``. ``matched_value`` is attack text, or a secret of somebody:
-    None unless sensitive data is kept.
+    ``score`` is what this rule added to ``total_score``. ``matched_value`` is the text of an attack, or somebody's
+    secret: None unless sensitive data is kept.
     """
 
     rule_id: str | None
@@ -207,7 +207,7 @@ class SubEvent(t.TypedDict):
 class Event(t.TypedDict):
     """One event of a web firewall. ``time`` is UTC, ISO-8601 with ``Z``; ids are text, whatever the vendor uses.
 
-    ``details`` holds what only this vendor says, under our names; the vendor's field table lists them.
+    ``details`` has the fields that only this vendor supplies, under our names; the vendor's field table lists them.
     """
 
     record: t.Literal["event"]
@@ -248,14 +248,14 @@ Gap = t.TypedDict(
         "reason": str,
     },
 )
-"""A span of a stream that was not read and will not be. Times are UTC; ``from`` is inclusive, ``to`` exclusive."""
+"""A span of a stream that was not read and will not be read. Times are UTC; ``from`` is inclusive, ``to`` exclusive."""
 
 
 class Manifest(t.TypedDict):
-    """What a snapshot file holds, written beside it as ``<dest>.manifest.json``. Times are UTC, ISO-8601 with ``Z``.
+    """What a snapshot file contains, stored beside it as ``<dest>.manifest.json``. Times are UTC, ISO-8601 with ``Z``.
 
-    ``complete`` is True only when every record that the vendor announced is in the file. ``assets`` are the ids of the
-    applications that occur in it. ``since`` is set for feeds, which are never complete snapshots.
+    ``complete`` is True only when every record that the vendor announced is in the file. ``assets`` are the ids of its
+    applications. ``since`` is set for feeds, which are never complete snapshots.
     """
 
     record: t.Literal["manifest"]

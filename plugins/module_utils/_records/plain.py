@@ -44,14 +44,14 @@ class _Reader(html.parser.HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
-            # Outside of <pre> a line break in the source means no more than a space.
+            # Outside of <pre>, a line break in the source is a space.
             self.parts.append(data if self._verbatim else data.replace("\n", " "))
 
 
 def plain_text(markup: str | None) -> str | None:
-    """The words of a piece of HTML, with line breaks where a reader would see them.
+    """Return the text of a piece of HTML, with line breaks where a browser shows them.
 
-    The result is data as the markup is: it may hold anything, ``<`` included.
+    The text is untrusted, as the markup is: it may contain anything, ``<`` included.
     """
     if not markup:
         return None

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JMESPath over results, inside the module, so that what is not wanted never crosses into the play.
+"""JMESPath over results, inside the module, so that only the selected data is passed to the play.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,7 +21,7 @@ else:
 
 
 class Query:
-    """A JMESPath expression; compiled at once, so that a wrong one fails before any request.
+    """A JMESPath expression. It is compiled at once, so that an invalid one fails before any request.
 
     Args:
         expression: the expression; None selects everything.
@@ -38,14 +38,14 @@ class Query:
         """What the expression selects.
 
         Raises:
-            OptionError: a function of the expression does not fit the data.
+            OptionError: a function of the expression cannot be applied to the data.
         """
         if self._compiled is None:
             return records
         try:
             return self._compiled.search(records)
         except ValueError as error:
-            # jmespath's own errors are ValueErrors, and some others are not wrapped: a slice with step 0.
+            # jmespath's errors are ValueErrors; some others are not wrapped, such as that of a slice with step 0.
             raise OptionError(f"query: {_one_line(error)}.", hint="The expression is applied to the list.") from error
 
 

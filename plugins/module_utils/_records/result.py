@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a room hands back to the module that called it.
+"""What a room returns to the module that called it.
 
 This module is private to the collection and may change at any time.
 """
@@ -18,11 +18,11 @@ class Result:
     """The outcome of one ``run``.
 
     Attributes:
-        changed: whether something was, or in check mode would be, written.
+        changed: whether something was written, or would be in check mode.
         values: the documented return values of the module.
         diff: before and after for ``--diff``, redacted; None when there is nothing to show.
         warnings: sentences that the user should see although the run succeeded.
-        error: set when part of the work failed; the module then fails, but still returns ``values``.
+        error: set when part of the work failed: the module fails, and still returns ``values``.
     """
 
     changed: bool = False

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot: one NDJSON file that is replaced as a whole, with a manifest that says what it holds.
+"""A snapshot: one NDJSON file that is replaced as a whole, with a manifest that describes it.
 
 This module is private to the collection and may change at any time.
 
-Windows of a listing are downloaded side by side, so each writes a part of its own; the parts are joined in order at
-the end. That keeps memory flat, and the same data always gives the same bytes.
+Windows of a listing are read in parallel, so each writes its own part, and the parts are joined in order at the end.
+Memory stays flat, and the same data always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _GZIP_LEVEL = 6
 
 
 def manifest_path(dest: pathlib.Path) -> pathlib.Path:
-    """Where the manifest of a snapshot stands."""
+    """The path of a snapshot's manifest."""
     return dest.with_name(dest.name + MANIFEST_SUFFIX)
 
 
@@ -40,10 +40,10 @@ class Part:
 
     def __init__(self, dest: pathlib.Path, *, compress: bool) -> None:
         self._dest = dest
-        # It has no name, so nothing is left of it when the process is killed.
+        # The file has no name, so nothing remains when the process is killed.
         self._file: t.BinaryIO = tempfile.TemporaryFile(dir=dest.parent)  # noqa: SIM115 (closed by discard)
-        # A gzip file may consist of several members, so parts that are compressed apart can simply be joined.
-        # wbits 31 asks zlib for a gzip header, which then holds no time and no name: same data, same bytes.
+        # A gzip file may have several members, so parts that were compressed separately can be joined.
+        # wbits 31 makes zlib write a gzip header without time and name: same data, same bytes.
         self._deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31) if compress else None
         self.records = 0
 
@@ -51,15 +51,15 @@ class Part:
         """Append whole lines.
 
         Raises:
-            FileError: the disk is full, or failed.
+            FileError: the write failed, for example because the disk is full.
         """
         if not lines:
-            return  # a gzip header without an end would spoil the parts that follow
+            return  # an unfinished gzip member would damage the parts that follow
         self.records += records
         self._put(self._deflate.compress(lines) if self._deflate else lines)
 
     def finish(self) -> t.BinaryIO:
-        """The whole part, from its beginning."""
+        """Finish the part, and return its file at the beginning."""
         if self._deflate and self.records:
             self._put(self._deflate.flush())
         try:
@@ -69,8 +69,8 @@ class Part:
         return self._file
 
     def discard(self) -> None:
-        """Give the part's space back."""
-        with contextlib.suppress(OSError):  # what a full disk did not take is flushed again here
+        """Delete the part."""
+        with contextlib.suppress(OSError):  # closing writes again what did not fit on a full disk
             self._file.close()
 
     def _put(self, data: bytes) -> None:
@@ -81,10 +81,10 @@ class Part:
 
 
 class Snapshot:
-    """The file under construction. A context manager: leaving it without :meth:`commit` leaves ``dest`` as it was.
+    """A snapshot that is being written. A context manager: without :meth:`commit`, ``dest`` stays unchanged.
 
     Raises:
-        FileError: ``dest`` cannot be written; raised before anything else is done.
+        FileError: ``dest`` cannot be written; raised first of all.
     """
 
     def __init__(self, dest: pathlib.Path, *, compress: bool, option: str = "dest") -> None:
@@ -106,7 +106,7 @@ class Snapshot:
             self._joined.discard()
 
     def part(self, index: int) -> Part:
-        """The part for window ``index``; parts are joined in the order of their index."""
+        """Return the part for window ``index``; parts are joined in the order of their index."""
         with self._lock:
             if index not in self._parts:
                 try:
@@ -116,21 +116,21 @@ class Snapshot:
             return self._parts[index]
 
     def restart(self) -> None:
-        """Forget all parts, to read everything again."""
+        """Delete all parts, to read everything again."""
         for part in self._parts.values():
             part.discard()
         self._parts.clear()
 
     @property
     def records(self) -> int:
-        """How many records are in the parts so far."""
+        """The number of records in the parts so far."""
         return sum(part.records for part in self._parts.values())
 
     def seal(self) -> tuple[str, int]:
         """Join the parts under a temporary name.
 
         Returns:
-            SHA-256 and size in bytes of the file as it will stand on the disk.
+            SHA-256 and size in bytes of the file.
         """
         digest = hashlib.sha256()
         try:
@@ -147,16 +147,16 @@ class Snapshot:
         return digest.hexdigest(), size
 
     def would_change(self, sha256: str) -> bool:
-        """Whether ``dest`` holds other bytes than the sealed file, does not exist, or cannot be read."""
+        """Whether ``dest`` differs from the sealed file, does not exist, or cannot be read."""
         try:
             return sha256_of(self.dest) != sha256
         except OSError:
             return True
 
     def commit(self, manifest: Manifest) -> None:
-        """Put both files in place: the manifest is written under a temporary name, then both are renamed.
+        """Write the manifest under a temporary name, then rename both files.
 
-        A crash between the two leaves a manifest whose SHA-256 does not fit, which every reader refuses: the safe side.
+        A crash between the two leaves a manifest with the wrong SHA-256, which every reader refuses.
 
         Raises:
             FileError: the message says whether ``dest`` was replaced.

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times and durations: parsed once, written one way (UTC, ISO-8601, ``Z``, whole seconds unless given finer).
+"""Times and durations: parsed in one place and written in one form (UTC, ISO-8601, ``Z``, fractions only if given).
 
 This module is private to the collection and may change at any time.
 """
@@ -15,14 +15,14 @@ _CANONICAL = re.compile(
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 )
-"""Times that are certainly canonical; the 29th of February is left to the calendar."""
+"""Matches times that are certainly canonical; 29 February has to be checked with the calendar."""
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def utc_text(moment: dt.datetime) -> str:
-    """An aware time as ``YYYY-MM-DDTHH:MM:SSZ``; fractions are kept when there are any."""
+    """Return an aware time as ``YYYY-MM-DDTHH:MM:SSZ``; fractions are kept."""
     moment = moment.astimezone(dt.UTC)
     return moment.isoformat().replace("+00:00", "Z")
 
@@ -38,10 +38,10 @@ def now_text() -> str:
 
 
 def parse_time(text: str) -> dt.datetime:
-    """An ISO-8601 date or time as an aware UTC time; a time without a zone is UTC.
+    """Parse an ISO-8601 date or time to an aware UTC time; a time without a zone is UTC.
 
     Raises:
-        ValueError: the text is not an ISO-8601 date or time, or its UTC is outside of the years 1 to 9999.
+        ValueError: the text is not an ISO-8601 date or time, or is outside of the years 1 to 9999 in UTC.
     """
     moment = dt.datetime.fromisoformat(text.strip())
     if moment.tzinfo is None:
@@ -53,10 +53,10 @@ def parse_time(text: str) -> dt.datetime:
 
 
 def canonical_time(text: str | None) -> str | None:
-    """A vendor's time in canonical form; None for nothing, and for what is not a time."""
+    """Return a vendor's time in canonical form; None for None and for what is not a time."""
     if not text:
         return None
-    # Nearly every vendor time is canonical already, and this runs several times for each of a million records.
+    # Nearly every vendor time is canonical already, and this runs several times for each record.
     if _CANONICAL.fullmatch(text):
         return text
     try:
@@ -66,7 +66,7 @@ def canonical_time(text: str | None) -> str | None:
 
 
 def parse_duration(text: str) -> float:
-    """A duration such as ``90s``, ``15m``, ``12h``, ``7d`` or ``2w``, in seconds.
+    """Parse a duration such as ``90s``, ``15m``, ``12h``, ``7d`` or ``2w`` to seconds.
 
     Raises:
         ValueError: the text is not a number with one of the units s, m, h, d, w.

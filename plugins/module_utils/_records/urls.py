@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""URLs of recorded traffic: what must not be stored of them, and their path.
+"""URLs of recorded traffic: redaction, and their path.
 
 This module is private to the collection and may change at any time.
 """
@@ -22,30 +22,30 @@ _SECRET = re.compile(
     re.DOTALL,
 )
 _LONG = 1024
-"""Longer URLs are not remembered: a thousand of them would be megabytes."""
+"""Longer URLs are not cached: a thousand of them would take megabytes."""
 
 
 class Address(t.NamedTuple):
-    """A URL as it may be stored, and its path without query and fragment."""
+    """A redacted URL, and its path without query and fragment."""
 
     url: str
     path: str | None
 
 
 def address(url: str) -> Address:
-    """A URL without the passwords and tokens in it, and its path. Never fails: recorded URLs may be anything."""
+    """Redact a URL, and return it with its path. Never fails, as recorded URLs may be anything."""
     return _remembered(url) if len(url) <= _LONG else _address(url)
 
 
 def redact_url(url: str) -> str:
-    """A URL without user and password, and without the values of parameters whose names speak of secrets."""
+    """Return a URL without user and password, and without the values of parameters that are named like secrets."""
     if "@" in url:
         url = _USER.sub(f"{MARKER}@", url)
     return _PAIR.sub(_without_value, url) if "=" in url else url
 
 
 def path_of(url: str) -> str | None:
-    """The path of a URL; None when there is none."""
+    """Return the path of a URL, or None."""
     _scheme, separator, rest = url.partition("://")
     if not separator:
         rest = url
@@ -53,7 +53,7 @@ def path_of(url: str) -> str | None:
     slash = rest.find("/")
     if slash < 0:
         return "/" if separator and rest else None
-    # The parameters of a path (";jsessionid=...") are redacted as those of a query are.
+    # The parameters of a path (";jsessionid=...") are redacted like those of a query.
     return redact_url(rest[slash:])
 
 

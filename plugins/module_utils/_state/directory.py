@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place for positions, baselines and caches: ``state_dir``.
+"""The directory for positions, baselines and caches: ``state_dir``.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,15 +19,15 @@ _HINT = "Give a folder that this user can write, with state_dir or PERIMETER_STA
 
 
 def state_directory(option: str | None, environ: t.Mapping[str, str], *, create: bool = True) -> pathlib.Path:
-    """The folder for everything that outlives a run; created private when it is missing.
+    """Return the directory for everything that is kept between runs; a missing one is created, mode 0700.
 
     Args:
-        option: the ``state_dir`` option, which already includes PERIMETER_STATE_DIR; None for the user's own folder.
+        option: the ``state_dir`` option, which already includes PERIMETER_STATE_DIR; None for the user's own directory.
         environ: the environment, for XDG_STATE_HOME.
-        create: False for check mode, which leaves a missing folder missing.
+        create: False for check mode, which creates nothing.
 
     Raises:
-        StateError: the folder cannot be created, or the user has no folder of its own.
+        StateError: the directory cannot be created, or the user has none.
     """
     folder = pathlib.Path(os.path.expanduser(option)) if option else _own_folder(environ)
     if not create:
@@ -44,5 +44,5 @@ def _own_folder(environ: t.Mapping[str, str]) -> pathlib.Path:
     try:
         return (pathlib.Path(base) if base else pathlib.Path.home() / ".local" / "state") / _FOLDER
     except RuntimeError as error:
-        # A container may run as a number that no user has.
+        # A container may run with a user id that belongs to no user.
         raise StateError("state_dir: this user has no home directory.", hint=_HINT) from error

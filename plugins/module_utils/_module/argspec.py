@@ -18,7 +18,7 @@ Constraint = list[t.Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Options together with the constraints between them, so that merging loses neither."""
+    """Options together with the constraints between them, so that both are merged."""
 
     options: Options = dataclasses.field(default_factory=dict)
     mutually_exclusive: Constraint = dataclasses.field(default_factory=list)
@@ -27,7 +27,7 @@ class Spec:
     required_if: Constraint = dataclasses.field(default_factory=list)
 
     def merge(self, other: Spec) -> Spec:
-        """Both together; an option of the other one replaces one of the same name."""
+        """Return both merged; an option of ``other`` replaces one of the same name."""
         return Spec(
             options=self.options | other.options,
             mutually_exclusive=self.mutually_exclusive + other.mutually_exclusive,
@@ -37,7 +37,7 @@ class Spec:
         )
 
     def arguments(self) -> dict[str, t.Any]:
-        """What AnsibleModule takes."""
+        """Return the arguments of AnsibleModule."""
         return {
             "argument_spec": self.options,
             "mutually_exclusive": self.mutually_exclusive,
@@ -57,17 +57,17 @@ CONNECTION = Spec(
         "ca_path": {"type": "path", "fallback": (env_fallback, ["PERIMETER_CA_PATH"])},
         "client_cert": {"type": "path"},
         "client_key": {"type": "path", "no_log": False},
-        # A proxy's URL may hold a password.
+        # A proxy's URL may contain a password.
         "proxy": {"type": "str", "no_log": True, "fallback": (env_fallback, ["PERIMETER_PROXY"])},
         "state_dir": {"type": "path", "fallback": (env_fallback, ["PERIMETER_STATE_DIR"])},
         "allow_http": {"type": "bool", "default": False},
     },
 )
-"""The row of connection options that every vendor has."""
+"""The connection options that every vendor has."""
 
 QUALYS = CONNECTION.merge(
     Spec(
-        # No fallbacks here: the environment binds late, see _qualys.api.connection.
+        # No fallbacks here: the environment is read later, see _qualys.api.connection.
         options={
             "platform": {"type": "str"},
             "api_url": {"type": "str"},
@@ -83,7 +83,7 @@ QUALYS = CONNECTION.merge(
 
 
 def filter_option(name: str = "filters") -> Options:
-    """A list of Qualys criteria."""
+    """Return the option for a list of Qualys criteria."""
     return {
         name: {
             "type": "list",
@@ -170,7 +170,7 @@ EXPORT = Spec(
         "include_raw": {"type": "bool", "default": False},
     }
 )
-"""What all log exports share: the stream's directory, and how the collector moves."""
+"""The options that all log exports share: the stream's directory, and those of the collector."""
 
 
 DELIVER = CONNECTION.merge(
@@ -182,7 +182,7 @@ DELIVER = CONNECTION.merge(
                 "choices": ["splunk_hec", "elasticsearch", "syslog", "webhook", "sql"],
                 "required": True,
             },
-            # No fallbacks here: the environment binds late, and each sink has its own, see _deliver.credentials.
+            # No fallbacks here: the environment is read later, and each sink has its own, see _deliver.credentials.
             "sink_options": {
                 "type": "dict",
                 "default": {},
@@ -213,4 +213,4 @@ DELIVER = CONNECTION.merge(
         }
     )
 )
-"""What the ``deliver`` module takes. A database URL is a credential as a whole, as it may hold a password."""
+"""The options of ``deliver``. A whole database URL counts as a credential, as it may contain a password."""

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the logic of a room as an Ansible module. Only here ``exit_json`` and ``fail_json`` are called.
+"""Runs the logic of a room as an Ansible module. Only this file calls ``exit_json`` and ``fail_json``.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,24 +21,24 @@ from .._records.result import Result
 from .argspec import Spec
 
 TRACEBACK_VERBOSITY = 3
-"""From ``-vvv`` on, a failure also shows where in the code it arose."""
+"""From this verbosity (``-vvv``), a failure also shows its place in the code."""
 
 Params = t.Mapping[str, t.Any]
 
 
 class Client(t.Protocol):
-    """What every vendor's client has."""
+    """What every vendor's client provides."""
 
     http: HttpSession
 
     def __enter__(self) -> t.Any:
-        """Nothing is opened before the first request."""
+        """Return the client; nothing is opened before the first request."""
 
     def __exit__(self, *details: object) -> None:
         """Close the connections."""
 
     def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
+        """Return every value that must never be shown."""
 
 
 C = t.TypeVar("C", bound=Client)
@@ -49,7 +49,7 @@ def run_vendor_module(
     connect: t.Callable[[Params, t.Mapping[str, str]], C],
     run: t.Callable[[Params, C, bool], Result],
 ) -> None:
-    """Run the logic of a vendor's room with a client.
+    """Run the logic of a vendor room with a client.
 
     Args:
         spec: the module's options.
@@ -62,12 +62,12 @@ def run_vendor_module(
         if not HAS_REQUESTS:
             raise MissingLibrary("requests", REQUESTS_IMPORT_ERROR or "")
         with connect(module.params, os.environ) as client:
-            # Secrets from the environment are unknown to Ansible's masking until now.
+            # Ansible's masking does not know secrets from the environment yet.
             module.no_log_values.update(client.secrets())
             try:
                 result = run(module.params, client, module.check_mode)
             finally:
-                # By now there may be a token, which a vendor may have repeated in what is about to be told.
+                # By now there may be a token, which the vendor may have repeated in a message.
                 module.no_log_values.update(client.secrets())
             result.values["stats"] = client.http.stats.to_dict() | result.values.get("stats", {})
             return result
@@ -80,12 +80,12 @@ def run_local_module(
     run: t.Callable[[Params, bool], Result],
     secrets: t.Callable[[Params, t.Mapping[str, str]], t.Iterable[str]] | None = None,
 ) -> None:
-    """Run the logic of a room that needs no vendor's client.
+    """Run the logic of a room that needs no client.
 
     Args:
         spec: the module's options.
         run: the logic.
-        secrets: what must never be shown, from the options and the environment, which Ansible's masking does not know.
+        secrets: returns the values of options and environment that must never be shown and that Ansible does not know.
     """
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
     if secrets is not None:
@@ -98,10 +98,10 @@ def _finish(module: AnsibleModule, work: t.Callable[[], Result]) -> None:
         result = work()
     except PerimeterError as error:
         _fail(module, error)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence for the user, not a traceback
+    except Exception as error:  # noqa: BLE001 - the user gets a sentence, not a traceback
         _fail(module, _unexpected(error))
     for warning in result.warnings:
-        # From ansible-core 2.19 on, Ansible masks what a module returns, but not its warnings.
+        # Since ansible-core 2.19, Ansible masks a module's results, but not its warnings.
         module.warn(remove_values(fit_for_message(warning), module.no_log_values))
     values = {"changed": result.changed, **result.values}
     if result.diff is not None and module._diff:
@@ -112,9 +112,9 @@ def _finish(module: AnsibleModule, work: t.Callable[[], Result]) -> None:
 
 
 def _invocation(module: AnsibleModule) -> dict[str, t.Any]:
-    """What Ansible shows of the options at ``-vvv``: those that were given, or have a default.
+    """Return the options for Ansible to show at ``-vvv``: those that were given or have a default.
 
-    It would add all of them itself. For a list of a thousand records that is a megabyte of null, which costs a second.
+    Ansible itself would add all options: for a list of a thousand records, a megabyte of null, which costs a second.
     """
     return {"invocation": {"module_args": _without_none(module.params)}}
 
@@ -128,17 +128,17 @@ def _without_none(value: t.Any) -> t.Any:
 
 
 def _unexpected(error: Exception) -> PerimeterError:
-    # The text of an unforeseen error may quote anything, so only its type is told.
+    # The text of an unexpected error may quote anything, so only its type is shown.
     return PerimeterError(
         f"This module failed inside, with {type(error).__name__}.",
-        # ansible-core 2.19 and newer keep tracebacks to themselves unless they are asked for.
+        # ansible-core 2.19 and newer show no traceback unless it is requested.
         hint="That is a defect of appsec.perimeter: please report it with the output of -vvv, and with"
         " ANSIBLE_DISPLAY_TRACEBACK=error in the environment.",
     )
 
 
 def _fail(module: AnsibleModule, error: PerimeterError, **values: t.Any) -> t.NoReturn:
-    # A failure of some items of many is told in the result, and was not raised.
+    # When some of many items failed, the error is part of the result, and was not raised.
     if module._verbosity >= TRACEBACK_VERBOSITY and sys.exc_info()[0] is not None:
         values["exception"] = traceback.format_exc()
     if isinstance(error, MissingLibrary):

@@ -1,12 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the segments on the disk say: keys that are written, and how far a run came that did not live to tell.
+"""Reads back the segments on the disk: which keys they contain, and how far a run came that was interrupted.
 
 This module is private to the collection and may change at any time.
 
-A segment tells more than its lines. Windows are committed in order, so a segment that begins at or before the position
-and ends after it proves that everything up to its end was read. One that begins later proves nothing. Its keys are
-taken over all the same.
+Windows are committed in order, so a segment that begins at or before the position and ends after it proves that
+everything up to its end was read. A segment that begins later proves nothing, but its keys are adopted as well.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def lines_of(dest: pathlib.Path, name: str) -> t.Iterator[dict[str, t.Any]]:
     """The records of a segment.
 
     Raises:
-        FileError: it cannot be read, or is damaged.
+        FileError: the segment cannot be read, or is damaged.
     """
     path = dest / name
     try:
@@ -51,7 +50,7 @@ def lines_of(dest: pathlib.Path, name: str) -> t.Iterator[dict[str, t.Any]]:
 
 
 def keys_on_disk(dest: pathlib.Path, window: Window, timing: Timing) -> KeyTable:
-    """Keys of all segments that may hold records of a window.
+    """Return the keys of all segments that may contain records of a window.
 
     Raises:
         FileError: a segment cannot be read.
@@ -72,12 +71,12 @@ def _touching(dest: pathlib.Path, start: dt.datetime, end: dt.datetime | None, t
 
 
 def upper(segment: Segment, timing: Timing) -> dt.datetime:
-    """Every record of a segment is older than this, also when the day in its name was not over."""
+    """Return a time that is later than every record of a segment, even if the day in its name was not over."""
     return upper_of(segment.window, timing)
 
 
 def upper_of(window: Window, timing: Timing) -> dt.datetime:
-    """As :func:`upper`, by the span in a name."""
+    """Return the same for the span in a segment's name."""
     return ceil(max(window.end, window.start + SECOND), timing.granularity)
 
 
@@ -93,10 +92,10 @@ def _take_keys(lines: t.Iterator[dict[str, t.Any]], table: KeyTable, time: int) 
 
 
 def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[str], list[str]]:
-    """Take over segments that are newer than the position: their keys, and how far they reach.
+    """Adopt segments that are newer than the position: take their keys, and move the position to their end.
 
     Returns:
-        Names of the segments that were adopted, and of those that the position knows and that are gone.
+        Names of the adopted segments, and of those that the position lists but that no longer exist.
 
     Raises:
         FileError: a segment cannot be read.
@@ -106,7 +105,7 @@ def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[
     told = set(position.tail)
     fresh = [segment for segment in present if segment.name not in told]
     for segment in fresh:
-        # The lines do not tell the time that the source gave them, so all keys are kept for as long as the latest.
+        # The lines do not contain the time that the source gave them, so all keys are kept as long as the latest.
         kept_until = int((upper(segment, timing) - SECOND).timestamp())
         for gap in _take_keys(lines_of(dest, segment.name), position.seen, kept_until):
             _take_gap(position, gap)
@@ -118,25 +117,25 @@ def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[
 
 
 def set_back(position: Position, dest: pathlib.Path, now: dt.datetime, timing: Timing) -> None:
-    """Move a position that lies in the future back to what the segments prove.
+    """Move a position that is in the future back to what the segments prove.
 
-    A clock that was ahead had windows committed that were not over. What a segment holds is no younger than the time at
-    which it was written, whatever the clock said then; and windows are committed in their order. So everything before
-    the start of the newest segment was read when it was over, and what comes after may not have been.
+    With a clock that was ahead, windows were committed before they were over. The records of a segment are not younger
+    than its file, whatever the clock showed, and windows are committed in order. So everything before the start of the
+    newest segment was read after it was over; what follows may not have been.
 
     Raises:
         FileError: the directory cannot be read.
     """
     segments = list_segments(dest)
     end, edge = horizon(now, timing), oldest(now, timing)
-    # A gap's segment has no span, and says only that nothing was read.
+    # The segment of a gap has no span, and only shows that nothing was read.
     starts = [item.window.start for item in segments if item.window.start < min(item.window.end, end)]
     proven = min(max([position.origin, *starts]), end)
     if edge is not None:
         proven = min(max(proven, edge), end)
     position.committed_until = proven
     position.origin = min(position.origin, proven)
-    # The keys in memory are not all that can come again now.
+    # After this, more can come again than the keys in memory.
     position.keys_since = max([proven, *(upper(item, timing) for item in segments)])
     since = reread_from(proven, position.origin, timing)
     position.tail = sorted(item.name for item in _touching(dest, since, None, timing))

@@ -1,18 +1,18 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a run begins: whether position and directory belong together, and what to do when there is no position.
+"""Decides where a run begins: whether position and directory belong together, and what to do without a position.
 
 This module is private to the collection and may change at any time.
 
 The rules, which the documentation of ``first_run`` repeats:
 
-- Position and directory name the same owner, else the run refuses.
-- Without a position nobody knows up to when the stream was collected. ``fail`` refuses.
-- ``lookback`` begins that long before now. When the directory holds segments, it begins no later than where they end,
-  and each window is compared with what they hold, so that nothing is written twice.
-- ``now`` begins now. When the directory was collected before, the time between then and now is a gap, told as such.
-- A directory that only a backfill wrote to was never collected, so the first run in it is a first run.
-- Nothing that ``retain_days`` removed is ever asked for again.
+- Position and directory must have the same owner, else the run is refused.
+- Without a position it is unknown up to when the stream was collected. ``fail`` refuses to run.
+- ``lookback`` begins that long before now. If the directory has segments, it begins no later than their end, and each
+  window is compared with them, so that nothing is written twice.
+- ``now`` begins now. If the stream was collected before, the time in between is recorded as a gap.
+- If only a backfill has written to the directory, the next ordinary run is a first run.
+- What ``retain_days`` removed is never requested again.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ class Beginning:
     """Where a run begins.
 
     Attributes:
-        position: the position, in memory only as yet when ``first``.
-        stream: what the directory's hidden file says, or has to say when ``unmarked``.
-        first: no window was ever committed, so the start may still be corrected.
-        unmarked: the directory has no hidden file yet.
-        warning: what the user should know, or None.
-        known_until: segments that a backfill wrote hold records of before this; None when there are none.
-        skip: the time from the position until now is given up, as the position was lost and ``first_run`` is ``now``.
+        position: the position; not stored yet if ``first``.
+        stream: the content of the directory's hidden file, which still has to be written if ``unmarked``.
+        first: whether no window was ever committed, so that the start may still be corrected.
+        unmarked: whether the directory has no hidden file yet.
+        warning: a warning for the user, or None.
+        known_until: a backfill wrote segments with records before this time; None if there are none.
+        skip: whether the time from the position until now is skipped, as the position was lost and ``first_run`` is
+            ``now``.
     """
 
     position: Position
@@ -60,10 +61,10 @@ class Beginning:
 
 
 def held_stream(dest: pathlib.Path, identity: Identity) -> Stream | None:
-    """What the directory says that it holds, when that is this stream or nothing.
+    """Return the content of the directory's hidden file, or None if it has neither that file nor segments.
 
     Raises:
-        StateError: it holds another stream, or segments of nobody knows which.
+        StateError: the directory belongs to another stream, or has segments of an unknown one.
     """
     held = read_stream(dest)
     if held is not None:
@@ -77,21 +78,21 @@ def held_stream(dest: pathlib.Path, identity: Identity) -> Stream | None:
 
 
 def new_stream(identity: Identity, owner: str | None = None) -> Stream:
-    """A directory's hidden file for a stream."""
+    """Return the content of a directory's hidden file for a stream."""
     return Stream(identity_hash(identity), owner or new_owner(), describe(identity))
 
 
 def begin(
     place: PositionFile, options: Options, identity: Identity, now: dt.datetime, kept: Kept | None = None
 ) -> Beginning:
-    """Find out where to begin; writes nothing.
+    """Return where to begin. Writes nothing.
 
     Args:
         place: the position.
-        options: where the stream stands.
+        options: the checked options, with the stream's directory.
         identity: the stream.
         now: the present, UTC.
-        kept: what the directory remembers.
+        kept: the directory's memory.
 
     Raises:
         StateError: there is no position and ``first_run`` is ``fail``, or the position belongs to another directory.
@@ -112,10 +113,10 @@ def begin(
 def check_owner(
     place: PositionFile, dest: pathlib.Path, position: Position, held: Stream | None, *, fresh: bool
 ) -> None:
-    """Refuse a position and a directory that do not belong together; ``fresh`` if neither holds anything yet.
+    """Refuse a position and a directory that do not belong together; ``fresh``: neither exists yet.
 
     Raises:
-        StateError: they do not.
+        StateError: they do not belong together.
     """
     if held is None and not fresh:
         raise StateError(
@@ -130,7 +131,7 @@ def check_owner(
 
 
 def first_start(options: Options, now: dt.datetime) -> dt.datetime:
-    """Where a stream begins that has no records yet."""
+    """Return the start of a stream without records."""
     end = horizon(now, options.timing)
     if options.first_run == "now":
         return end
@@ -147,7 +148,7 @@ def _first(
     stream: Stream,
     segments: list[Segment],
 ) -> Beginning:
-    """Nothing was ever collected, although a backfill may have written segments."""
+    """The beginning of a stream that was never collected, although a backfill may have written segments."""
     if options.first_run == "fail":
         raise StateError(
             f"There is no position {place.path}, and first_run is fail.",
@@ -168,7 +169,7 @@ def _lost(
     segments: list[Segment],
     kept: Kept | None,
 ) -> Beginning | None:
-    """The directory was collected before, so its position is lost; None when it was not."""
+    """The beginning of a stream that was collected before and lost its position; None for others."""
     until = kept.until if kept else None
     if until is None and (kept is not None or not segments):
         return None
@@ -188,7 +189,7 @@ def _lost(
         stream.owner,
         committed_until=committed,
         origin=not_before(min(first, committed), kept),
-        # Until the segments end, each window is compared with what they hold, as not all keys fit into memory.
+        # Up to the end of the segments, each window is compared with them, as not all keys fit into memory.
         keys_since=max((upper(segment, options.timing) for segment in segments), default=committed),
         tail=[segment.name for segment in segments],
     )

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every kind of run shares: windows read and committed, the service's clock, and the outcome.
+"""What all runs share: reading and committing windows, the service's clock, and the result.
 
 This module is private to the collection and may change at any time.
 """
@@ -34,7 +34,7 @@ CLOCK_TOLERANCE = dt.timedelta(seconds=60)
 
 @dataclasses.dataclass
 class Head:
-    """A window whose first page was read already, to learn the service's time before the others are asked for."""
+    """A window whose first page was read already, to learn the service's time before the other requests."""
 
     window: Window
     pages: Pages
@@ -42,7 +42,7 @@ class Head:
 
 @dataclasses.dataclass
 class Run:
-    """One run: what it works with, and what came of it so far."""
+    """One run: its inputs, and its results so far."""
 
     options: Options
     source: Source
@@ -61,10 +61,10 @@ class Run:
     kept: Kept | None = None
 
     def keep(self, kept: Kept) -> None:
-        """Replace what the directory remembers; not in check mode.
+        """Replace the directory's memory; not in check mode.
 
         Raises:
-            FileError: it cannot be written.
+            FileError: the file cannot be written.
         """
         self.kept = kept
         if self.check_mode:
@@ -75,21 +75,21 @@ class Run:
             raise write_failed(self.options.dest, error) from error
 
     def first_page(self, window: Window) -> Head:
-        """Ask for the first page of a window.
+        """Request the first page of a window.
 
         Raises:
-            PerimeterError: it could not be read.
+            PerimeterError: the page could not be read.
         """
         pages = iter(self.source.pages(window))
         try:
             first = [page for page in [next(pages, None)] if page is not None]
         except PerimeterError:
-            self.service_now()  # the clocks may be what is wrong
+            self.service_now()  # different clocks may be the cause
             raise
         return Head(window, itertools.chain(first, pages))
 
     def service_now(self) -> dt.datetime:
-        """The smaller of the two clocks, ours and that of the newest answer; warns once when they differ."""
+        """Return the earlier of our clock and the newest answer's; warn once when they differ."""
         own, theirs = self.clock(), self.source.server_time()
         if theirs is None:
             return own
@@ -111,24 +111,24 @@ class Run:
         remember_from: t.Callable[[Window], dt.datetime],
         commit: t.Callable[[Staged], None],
     ) -> None:
-        """Read windows and commit them in their order.
+        """Read windows and commit them in order.
 
         Args:
             planned: the windows.
-            head: the one among them whose first page was read already.
-            known: what was written before, for a window.
-            remember_from: from when on records of a window can come again.
-            commit: makes a window count.
+            head: the window whose first page was read already.
+            known: returns the keys that were written before, for a window.
+            remember_from: returns the time from which records of a window can come again.
+            commit: commits a window.
 
         Raises:
-            PerimeterError: a window failed; those before it are committed.
+            PerimeterError: a window failed; earlier windows are committed.
         """
         stop = threading.Event()
 
         def read(window: Window) -> Staged:
             if stop.is_set():
                 raise Stopped
-            # The head's window may have been cut meanwhile, so only its start tells.
+            # The head's window may have been shortened meanwhile, so compare its start only.
             pages = head.pages if head and head.window.start == window.start else iter(self.source.pages(window))
             writer = Writer(window, self.options, self.kept)
             reader = WindowReader(window, known(window), remember_from(window), writer, self.source)
@@ -142,24 +142,24 @@ class Run:
                     staged.writer.discard()
 
     def commit_segments(self, staged: Staged, until: dt.datetime) -> list[str]:
-        """Give a window's segments their names, and count its records; in check mode there are no segments.
+        """Rename a window's segments to their names, and count its records; in check mode there are no segments.
 
         Raises:
             FileError: a segment could not be written.
         """
         names = staged.writer.commit(until)
         self.segments += names
-        # From here on the records are written, also when the position cannot be.
+        # From here on the records are durable, even if the position cannot be written.
         self.tally.add(staged.tally)
         return names
 
     def retained_from(self, now: dt.datetime) -> dt.datetime | None:
-        """Midnight before which whole days are removed, or None when all are kept."""
+        """Return the midnight before which days are removed, or None to keep all."""
         days = self.options.retain_days
         return None if days is None else floor(now - days * DAY, DAY)
 
     def result(self, position: dt.datetime | None) -> Result:
-        """The outcome, for the module."""
+        """Return the result for the module."""
         tally = self.tally
         records = tally.new + tally.changed
         return Result(

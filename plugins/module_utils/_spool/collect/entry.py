@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run of the collector: everything new of one stream, into segments, and the position after it.
+"""Runs the collector: writes everything new of one stream to segments, and then its position.
 
 This module is private to the collection and may change at any time.
 """
@@ -36,22 +36,22 @@ def collect(
     check_mode: bool,
     clock: t.Callable[[], dt.datetime] = utc_now,
 ) -> Result:
-    """Read what is new, and write it. In check mode everything is read and nothing is written.
+    """Read the new records and write them. In check mode they are read, and nothing is written.
 
     Args:
         params: the options that all log exports share, and ``state_dir``.
         source: the stream.
-        check_mode: whether only to predict.
+        check_mode: whether to write nothing.
         clock: the present, UTC.
 
     Returns:
-        ``changed`` is whether records (or gaps) were written. An error after the start stands in ``error``, with what
-        was committed before it: the values are those of a run that is not ``complete``.
+        The result; ``changed`` is whether records or gaps were written. An error after the start is in ``error``,
+        beside the values of what was committed before it, with ``complete`` False.
 
     Raises:
-        OptionError: an option cannot be acted on.
+        OptionError: an option is invalid.
         FileError: ``dest`` cannot be used.
-        StateError: the position is missing, damaged, newer or foreign, or another run is at work.
+        StateError: the position is missing, damaged, newer or another directory's, or another run is active.
     """
     options = read_options(params, source.timing)
     check_dest(options.dest)
@@ -59,7 +59,7 @@ def collect(
     place = PositionFile(state, source.identity)
     run = Run(options, source, state, place, check_mode, clock)
     if options.backfill is None:
-        Live(run)  # what refuses, refuses before anything is created
+        Live(run)  # every refusal comes before anything is created
     else:
         check_backfill(run)
     if not check_mode:

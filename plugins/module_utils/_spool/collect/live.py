@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ordinary run: everything new since the position, and the position after it.
+"""The ordinary run: reads everything since the position, and moves the position.
 
 This module is private to the collection and may change at any time.
 
-Per window: segments first, each durable before its rename; then the position. Between the two a crash leaves segments
-that the position does not know, and the next run adopts them before it asks for anything.
+For each window, first the segments are written, each durable before its rename, and then the position. After a crash
+between the two, the next run adopts the segments that the position does not know before it sends any request.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .plan import SECOND, cut, floor, horizon, oldest, reread_from, windows
 
 @dataclasses.dataclass
 class _Plan:
-    """What to ask for. ``lost`` is a span before it that will never be read, with the reason."""
+    """The windows to request. ``lost`` is an earlier span that will never be read, with the reason."""
 
     end: dt.datetime
     windows: list[Window]
@@ -59,7 +59,7 @@ class Live:
         self._was = self._position.committed_until
 
     def collect(self) -> Result:
-        """Do it all. An error after the start is in the result, with what was committed before."""
+        """Run. An error after the start is in the result, with what was committed before it."""
         self._start()
         self._was = self._position.committed_until
         try:
@@ -73,7 +73,7 @@ class Live:
         return self._run.result(self._position.committed_until)
 
     def _start(self) -> None:
-        """Adopt what a run before left behind, and make the stream exist."""
+        """Adopt what an earlier run left behind, and create the stream's files."""
         run, position, beginning = self._run, self._position, self._beginning
         if beginning.warning:
             run.warnings.append(beginning.warning)
@@ -108,7 +108,7 @@ class Live:
         head = self._run.first_page(asked) if asked else None
         now = min(self._now, self._run.service_now()) if head else self._now
         if head and self._now - now > CLOCK_TOLERANCE:
-            # Ours is far ahead, so the plan was made for times that are yet to come.
+            # Our clock is far ahead, so the plan was made for times in the future.
             head, self._now = None, now
             plan = self._plan(now)
         plan.end = min(plan.end, horizon(now, self._timing))
@@ -138,12 +138,12 @@ class Live:
         if lost:
             start = floor(max(start, lost[0]), timing.granularity)
         planned = windows(start, lost[0] if lost else committed, end, timing)
-        # Without any window, a first run would end well whatever the credentials and the clock are.
+        # Without any window, a first run would succeed with wrong credentials and a wrong clock.
         unproven = not planned and (self._beginning.first or self._beginning.skip)
         return _Plan(end, planned, Window(end - SECOND, end) if unproven else None, lost)
 
     def _correct_start(self, now: dt.datetime, edge: dt.datetime | None) -> None:
-        """As long as nothing was committed, the start follows ``first_run``; an earlier try's start is kept."""
+        """Set the start by ``first_run`` while nothing was committed; the start of an earlier attempt is kept."""
         position = self._position
         start = position.committed_until
         if self._options.first_run != "fail":
@@ -158,7 +158,7 @@ class Live:
         position.keys_since = max(start, self._beginning.known_until or start)
 
     def _begin_live(self) -> None:
-        """Remember that there was an ordinary run, before anything of it counts."""
+        """Store that there was an ordinary run, before anything of it is committed."""
         kept = self._run.kept
         if kept is None or kept.until is None:
             self._run.keep(dataclasses.replace(kept or Kept(), until=self._position.committed_until))
@@ -179,16 +179,16 @@ class Live:
         seen = self._position.seen
         if window.start >= self._position.keys_since:
             return [seen]
-        # The segments first, as what was adopted from an older one may have been replaced in a newer one.
+        # The segments first: a newer one may have replaced what was adopted from an older one.
         return [keys_on_disk(self._options.dest, window, self._timing), seen]
 
     def _moved(self, until: dt.datetime, keys: KeyTable, names: list[str]) -> None:
-        """Move the position, and forget what cannot come again."""
+        """Move the position, and drop keys that cannot come again."""
         position, timing = self._position, self._timing
         position.committed_until = max(position.committed_until, until)
         since = reread_from(position.committed_until, position.origin, timing)
         moment = int(since.timestamp())
-        # A new table each time: windows under way still read the one before.
+        # A new table each time: windows that are being read still use the previous one.
         seen = position.seen.since(moment)
         seen.update(keys, moment)
         position.seen = seen
@@ -200,7 +200,7 @@ class Live:
             self._run.place.write(position)
 
     def _write_gap(self, end: dt.datetime, reason: str) -> None:
-        """Tell a span that is lost, in the stream and in the position, and go on after it."""
+        """Record a lost span in the stream and in the position, and continue after it."""
         position, identity = self._position, self._run.source.identity
         start = position.committed_until
         gap: Gap = {
@@ -233,7 +233,7 @@ class Live:
         before = self._run.retained_from(self._now)
         if before is None or self._run.check_mode:
             return
-        # What can be read again is needed, whatever its age.
+        # Segments of times that are read again are needed, whatever their age.
         before = min(before, reread_from(self._position.committed_until, self._position.origin, self._timing))
         stream = stream_id(self._options.dest) or ""
         kept, until = self._run.kept or Kept(), self._position.committed_until

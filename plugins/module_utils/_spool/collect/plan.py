@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which windows a run asks for. Pure arithmetic, all times UTC.
+"""Computes which windows a run requests. Pure arithmetic, all times UTC.
 
 This module is private to the collection and may change at any time.
 """
@@ -28,24 +28,24 @@ def ceil(moment: dt.datetime, step: dt.timedelta) -> dt.datetime:
 
 
 def horizon(now: dt.datetime, timing: Timing) -> dt.datetime:
-    """Up to when a run collects: younger than the lag is left to the next one."""
+    """Return the end of a run; records younger than the lag are left to the next run."""
     return floor(now - timing.lag, SECOND)
 
 
 def oldest(now: dt.datetime, timing: Timing) -> dt.datetime | None:
-    """What the service still has for certain, or None when that is not known."""
+    """Return the time from which the service certainly has records, or None if unknown."""
     return None if timing.retention is None else ceil(now - timing.retention + timing.margin, SECOND)
 
 
 def reread_from(committed: dt.datetime, origin: dt.datetime, timing: Timing) -> dt.datetime:
-    """Where a run begins that goes on from ``committed``: everything from here on can come again."""
+    """Return the start of a run that continues from ``committed``; everything from there can come again."""
     return floor(max(committed - timing.overlap, origin), timing.granularity)
 
 
 def windows(start: dt.datetime, pivot: dt.datetime, end: dt.datetime, timing: Timing) -> list[Window]:
-    """Cut ``[start, end)`` in windows, which together are widened to whole steps of the granularity.
+    """Cut ``[start, end)`` into windows; both ends are widened to whole steps of the granularity.
 
-    The overlap costs no request of its own: the first window holds what is before ``pivot`` and a window's span after.
+    The overlap costs no extra request: the first window covers the time before ``pivot`` and one span after it.
 
     Args:
         start: inclusive.
@@ -57,7 +57,7 @@ def windows(start: dt.datetime, pivot: dt.datetime, end: dt.datetime, timing: Ti
         return []
     step = max(floor_span(timing), SECOND)
     first, last = floor(start, timing.granularity), ceil(end, timing.granularity)
-    # With coarse bounds, windows begin where the first does: each day costs a request, whether it is new or not.
+    # With coarse bounds, windows begin at the start: each day costs a request, whether it is new or not.
     base = first if timing.granularity > SECOND else max(pivot, first)
     bounds = [first]
     while (bound := base + step * len(bounds)) < last:
@@ -67,12 +67,12 @@ def windows(start: dt.datetime, pivot: dt.datetime, end: dt.datetime, timing: Ti
 
 
 def floor_span(timing: Timing) -> dt.timedelta:
-    """A window's span in whole steps of the granularity, one at least."""
+    """Return a window's span in whole steps of the granularity, at least one."""
     step = max(timing.granularity, SECOND)
     return max(timing.window // step, 1) * step
 
 
 def cut(planned: list[Window], end: dt.datetime, timing: Timing) -> list[Window]:
-    """The same windows up to an earlier end."""
+    """Return the same windows up to an earlier end."""
     last = ceil(end, timing.granularity)
     return [Window(item.start, min(item.end, last)) for item in planned if item.start < last]

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Older time read once more: ``sweep`` after an ordinary run, ``backfill`` instead of one.
+"""Reads older time again: ``sweep`` after an ordinary run, ``backfill`` instead of one.
 
 This module is private to the collection and may change at any time.
 
-Neither moves the position, and both compare each window with what the segments of its time hold. So they may be
-repeated at will, and a crash costs nothing but the time.
+Neither moves the position, and both compare each window with the segments of its time. So they can be repeated, and a
+crash only costs time.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .plan import ceil, cut, horizon, oldest, reread_from, windows
 
 
 def sweep(run: Run, position: Position, was: dt.datetime, now: dt.datetime) -> None:
-    """Read what is between ``sweep`` and ``overlap`` before the position that the run began with.
+    """Read the time between ``sweep`` and ``overlap`` before the position that the run began with.
 
     Raises:
-        PerimeterError: a window failed; those before it are committed.
+        PerimeterError: a window failed; earlier windows are committed.
     """
     timing = run.options.timing
     limits = [was - (run.options.sweep or dt.timedelta()), position.origin]
     limits += [limit for limit in (oldest(now, timing), run.retained_from(now)) if limit is not None]
-    # What retain_days removed cannot be compared any more, and would be written again.
+    # Days that retain_days removed cannot be compared, and would be written again.
     start, end = ceil(max(limits), timing.granularity), reread_from(was, position.origin, timing)
     _read_again(run, windows(start, start, end, timing), None, end)
 
@@ -46,7 +46,7 @@ def _read_again(run: Run, planned: list[Window], head: Head | None, end: dt.date
     timing = run.options.timing
 
     def known(window: Window) -> list[KeyTable]:
-        # Not what the position remembers: a backfill may have written a newer content since, and files may be gone.
+        # Not the position's keys: a backfill may have written newer content since, and files may have been removed.
         return [keys_on_disk(run.options.dest, window, timing)]
 
     def remember_from(window: Window) -> dt.datetime:
@@ -59,7 +59,7 @@ def _read_again(run: Run, planned: list[Window], head: Head | None, end: dt.date
 
 
 def check_backfill(run: Run) -> tuple[Stream | None, Position | None]:
-    """What the directory holds, and the position; writes nothing.
+    """Return the directory's hidden file and the position. Writes nothing.
 
     Raises:
         StateError: position and directory do not belong together.
@@ -75,7 +75,7 @@ def check_backfill(run: Run) -> tuple[Stream | None, Position | None]:
 
 
 def backfill(run: Run, span: Window) -> Result:
-    """Read a span that the user names.
+    """Read the span that the user gave.
 
     Raises:
         StateError: position and directory do not belong together.
@@ -86,7 +86,7 @@ def backfill(run: Run, span: Window) -> Result:
     if held is None and not run.check_mode:
         stream = new_stream(run.source.identity, position.owner if position else None)
         if run.kept is None:
-            run.keep(Kept())  # segments alone do not make the next run believe that its position was lost
+            run.keep(Kept())  # or the next run would take the segments for those of a lost position
         try:
             write_stream(options.dest, stream, mode=options.mode)
         except OSError as error:
@@ -118,7 +118,7 @@ def _backfill(run: Run, span: Window, position: Position | None) -> None:
 
 
 def _end(run: Run, end: dt.datetime, position: Position | None, now: dt.datetime) -> dt.datetime:
-    """What is after the position is the next ordinary run's; what is younger than the lag is of any later one."""
+    """Return the end of a backfill: time after the position, or younger than the lag, is left to ordinary runs."""
     limit, why = horizon(now, run.options.timing), "records still arrive there"
     if position is not None and position.generation and position.committed_until < limit:
         limit, why = position.committed_until, "what is after the position belongs to the ordinary run"

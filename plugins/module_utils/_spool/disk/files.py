@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stream's directory: whether it can be used, and the names in it.
+"""The stream's directory: checks on it, and the names in it.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,7 +24,7 @@ from .options import Options
 from .source import Window
 
 TEMPORARY = ".segment-"
-"""Beginning of temporary names. No engine reads it, and nothing under it is worth keeping."""
+"""Prefix of temporary names. No query engine reads such files, and none has to be kept."""
 
 _COMPACT = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)(?:-([1-9]\d*))?\.ndjson(?:\.gz)?")
@@ -36,10 +36,10 @@ class Segment:
     """A segment on the disk.
 
     Attributes:
-        written: time of its commit, in nanoseconds since 1970.
+        written: time of the commit, in nanoseconds since 1970.
         name: path relative to the stream's directory.
-        window: the span that its name tells.
-        number: which one of its window it is, from one.
+        window: the span in its name.
+        number: its number among the segments of its window, from one.
     """
 
     written: int
@@ -49,19 +49,19 @@ class Segment:
 
 
 def day_folder(day: dt.date) -> str:
-    """Name of a day's folder."""
+    """Return the name of a day's folder."""
     return f"dt={day.isoformat()}"
 
 
 def segment_name(window: Window, number: int, *, compress: bool) -> str:
-    """Name of the ``number``-th segment of a window, without its folder."""
+    """Return the name of the ``number``-th segment of a window, without its folder."""
     again = f"-{number}" if number > 1 else ""
     suffix = ".ndjson.gz" if compress else ".ndjson"
     return f"{window.start.strftime(_COMPACT)}-{window.end.strftime(_COMPACT)}{again}{suffix}"
 
 
 def day_of(name: str) -> dt.date | None:
-    """The day of a folder, or None when the name is not one of a day."""
+    """Return the day of a folder, or None if it is not the folder of a day."""
     match = _FOLDER.fullmatch(name)
     try:
         return dt.date.fromisoformat(match.group(1)) if match else None
@@ -70,7 +70,7 @@ def day_of(name: str) -> dt.date | None:
 
 
 def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt.date | None = None) -> list[Segment]:
-    """Every segment of these days (both inclusive), in the order in which they were written.
+    """Return all segments of these days (both inclusive), in the order in which they were written.
 
     Raises:
         FileError: the directory cannot be read.
@@ -92,7 +92,7 @@ def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt
 
 
 def _in_order(found: list[Segment]) -> list[Segment]:
-    """By time of commit; those of one window by their numbers, which a copy of the directory leaves as they are."""
+    """Sort by time of commit, and within a window by number, which a copy of the directory preserves."""
     ordered = sorted(found, key=lambda item: (item.written, item.window.end, item.window.start, item.number, item.name))
     places: dict[Window, list[int]] = collections.defaultdict(list)
     for place, segment in enumerate(ordered):
@@ -114,7 +114,7 @@ def _entries(folder: str | pathlib.Path) -> list[os.DirEntry[str]]:
 
 
 def window_of(name: str) -> Window | None:
-    """The span that a segment's name tells, or None when the file is not one of ours."""
+    """Return the span in a segment's name, or None if the file is not a segment."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -126,16 +126,16 @@ def window_of(name: str) -> Window | None:
 
 
 def number_of(name: str) -> int:
-    """Which segment of its window a name tells, from one; also for a path."""
+    """Return the number in a segment's name, from one; the name may be a path."""
     match = _NAME.fullmatch(name.rpartition("/")[2])
     return int(match.group(3) or 1) if match else 1
 
 
 def check_dest(dest: pathlib.Path) -> None:
-    """Refuse a directory that could not be written later; creates nothing.
+    """Refuse a directory that cannot be written. Creates nothing.
 
     Raises:
-        FileError: it is no directory, or cannot be written; or it is missing, and its parent is no directory.
+        FileError: the path is not a directory or cannot be written, or is missing and its parent is not a directory.
     """
     there = _mode_of(dest)
     if there is None and dest.is_symlink():
@@ -165,10 +165,10 @@ def _mode_of(path: pathlib.Path) -> int | None:
 
 
 def make_dest(options: Options) -> None:
-    """Create the stream's directory when it is missing, and prove that it can be written.
+    """Create the stream's directory if it is missing, and check that it can be written.
 
     Raises:
-        FileError: neither is possible.
+        FileError: it cannot be created, or cannot be written.
     """
     dest = options.dest
     try:
@@ -182,11 +182,11 @@ def make_dest(options: Options) -> None:
 
 
 def make_folder(folder: pathlib.Path, options: Options) -> None:
-    """Create a directory with the permissions that were asked for, durably; one that is there is left as it is.
+    """Create a directory durably with the permissions of the options; an existing one stays unchanged.
 
     Raises:
-        OSError: it cannot be created.
-        FileError: something else has its name.
+        OSError: the directory cannot be created.
+        FileError: the name belongs to something else.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FileError(
@@ -195,7 +195,7 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
     if folder.is_dir():
         return
     folder.mkdir()
-    # The umask must not decide, and the group comes first: a change of it may clear bits.
+    # The permissions must not depend on the umask. Set the group first: changing it may clear bits.
     if options.group is not None:
         os.chown(folder, -1, options.group)
     folder.chmod(options.folder_mode)
@@ -203,10 +203,10 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
 
 
 def remove_leftovers(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
-    """Remove temporary files of runs that were killed, which begin with these; returns how many.
+    """Remove temporary files of killed runs, which begin with these prefixes; returns their number.
 
     Raises:
-        FileError: one cannot be removed.
+        FileError: a file cannot be removed.
     """
     count = 0
     try:
@@ -220,7 +220,7 @@ def remove_leftovers(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
 
 
 def write_failed(path: pathlib.Path, error: OSError) -> FileError:
-    """The error for a write that failed, with how much room there is."""
+    """Return the error for a failed write, with the free space of the disk."""
     folder = path if path.is_dir() else path.parent
     room = ""
     with contextlib.suppress(OSError):

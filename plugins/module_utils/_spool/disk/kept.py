@@ -1,15 +1,15 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a directory has to remember of itself although nothing in it shows it: a hidden file ``.kept.json``.
+"""The directory's memory: what its segments do not show, in the hidden file ``.kept.json``.
 
 This module is private to the collection and may change at any time.
 
-It stands in the directory and not under ``state_dir``, as it has to outlive a lost position:
+It is stored in the directory and not under ``state_dir``, as it has to survive a lost position:
 
-- what ``retain_days`` removed must not come back as new, neither by a longer ``overlap``, a ``sweep`` nor a
-  ``lookback``. A ``backfill`` alone, which the user asks for by name, may bring it back;
-- a name that was removed is never given again, as those who deliver count it as delivered;
-- whether an ordinary run was ever there, and how far it came for certain: a backfill alone is no reason for a gap.
+- what ``retain_days`` removed must not come back as new through a longer ``overlap``, a ``sweep`` or a ``lookback``.
+  Only a ``backfill``, which the user requests explicitly, may bring it back;
+- the name of a removed segment is never used again, as deliveries have recorded it as delivered;
+- whether there was an ordinary run, and how far it certainly came: a backfill alone is no reason for a gap.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """What the hidden file says.
+    """The content of the hidden file.
 
     Attributes:
-        removed_before: days before this one were removed, or None when none ever was.
-        highest: the highest number that a removed segment had among those of its window.
-        until: ordinary runs came this far at least, UTC; None when there was none yet.
+        removed_before: days before this one were removed; None if none was.
+        highest: the highest number of a removed segment.
+        until: the time that ordinary runs reached at least, UTC; None if there was none.
     """
 
     removed_before: dt.date | None = None
@@ -44,23 +44,23 @@ class Kept:
 
     @property
     def start(self) -> dt.datetime | None:
-        """Nothing before this is asked for again, UTC; None when nothing was removed."""
+        """Nothing before this time is requested again, UTC; None if nothing was removed."""
         day = self.removed_before
         return None if day is None else dt.datetime.combine(day, dt.time(), dt.UTC)
 
     def first_number(self, day: dt.date) -> int:
-        """The lowest number that a new segment of a day may have."""
+        """Return the lowest number that a new segment of a day may have."""
         return self.highest + 1 if self.removed_before and day < self.removed_before else 1
 
 
 def not_before(moment: dt.datetime, kept: Kept | None) -> dt.datetime:
-    """A time, or where the removed days end when that is later."""
+    """Return a time, or the end of the removed days if that is later."""
     start = kept.start if kept else None
     return moment if start is None else max(moment, start)
 
 
 def read_kept(dest: pathlib.Path) -> Kept | None:
-    """What a directory remembers, or None when it has no such file.
+    """Return the directory's memory, or None if it has no such file.
 
     Raises:
         StateError: the file cannot be read, is damaged, or was written by a newer release.
@@ -91,10 +91,10 @@ def read_kept(dest: pathlib.Path) -> Kept | None:
 
 
 def write_kept(dest: pathlib.Path, kept: Kept, *, mode: int) -> None:
-    """Replace the file, durably.
+    """Replace the file durably.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     document = {
         "version": VERSION,

@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys that were seen, with their content, in twenty bytes each.
+"""Remembers keys and their contents, in twenty bytes each.
 
 This module is private to the collection and may change at any time.
 
-A dictionary of a million texts would take most of the memory that a run may have. Here a key is its 64-bit hash in an
-array, which two different keys of a stream share once in a billion runs of a million records; even then a record is
-only lost when their contents agree in all 64 bits too.
+A dictionary of a million texts would use most of the memory of a run. Here a key is its 64-bit hash in an array. Two
+different keys of a stream have the same hash once in a billion runs of a million records, and even then a record is
+only lost if all 64 bits of their contents agree too.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import typing as t
 
 _SMALLEST = 1 << 10
 _RECORD = 20
-"""Bytes of a packed entry: key, content, and time in seconds since 1970."""
+"""Layout of a packed entry: key, content, and time in seconds since 1970."""
 _MASK32 = 0xFFFFFFFF
 _HEX = 16
 
 
 def key_digest(key: str) -> int:
-    """A key as a number that fits in 64 bits and is never zero."""
+    """Return a key as a number of 64 bits that is never zero."""
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little") or 1
 
 
 def content_digest(content: str) -> int:
-    """A content hash as a number that fits in 64 bits: itself when it is 16 hexadecimal digits, else its hash."""
+    """Return a content hash as a number of 64 bits: itself if it has 16 hexadecimal digits, else its hash."""
     if len(content) == _HEX:
         try:
             return int(content, 16)
@@ -41,9 +41,9 @@ def content_digest(content: str) -> int:
 
 
 class KeyTable:
-    """Key to content and time, in arrays with open addressing. Not safe for several writers at once.
+    """Maps a key to its content and time, in arrays with open addressing. Not safe for concurrent writers.
 
-    Times are seconds since 1970, and zero for "before anything that matters".
+    Times are seconds since 1970; zero means "older than anything relevant".
     """
 
     def __init__(self) -> None:
@@ -61,9 +61,9 @@ class KeyTable:
         return self.count
 
     def put(self, key: int, content: int, time: int) -> int | None:
-        """Remember this content of a key; returns the content that it had, or None when it was unknown.
+        """Store the content of a key, and return its previous content, or None if it was unknown.
 
-        The key keeps the later one of the two times, so that what still comes is still remembered.
+        The later of the two times is kept, so that the key is remembered as long as it can come again.
         """
         keys, mask = self._keys, self._mask
         slot = key & mask
@@ -84,7 +84,7 @@ class KeyTable:
         return None
 
     def get(self, key: int) -> int | None:
-        """The content of a key, or None when the key is unknown."""
+        """Return the content of a key, or None if the key is unknown."""
         keys, mask = self._keys, self._mask
         slot = key & mask
         while held := keys[slot]:
@@ -94,7 +94,7 @@ class KeyTable:
         return None
 
     def entries(self) -> t.Iterator[tuple[int, int, int]]:
-        """Every key with its content and time."""
+        """Yield every key with its content and time."""
         for slot, key in enumerate(self._keys):
             if key:
                 yield key, self._contents[slot], self._times[slot]
@@ -107,19 +107,19 @@ class KeyTable:
                 self.put(key, contents[slot], times[slot])
 
     def since(self, time: int) -> KeyTable:
-        """A new table with what has this time or a later one."""
+        """Return a new table with the entries of this time or later."""
         kept = KeyTable()
         kept.update(self, time)
         return kept
 
     def update(self, other: KeyTable, since: int = 0) -> None:
-        """Take over what another table knows, from a time on; its contents are the newer ones."""
+        """Add the entries of another table from a time on; its contents are newer."""
         for key, content, time in other.entries():
             if time >= since:
                 self.put(key, content, time)
 
     def pack(self) -> str:
-        """Everything as text, in a fixed order: entries of key, content (8 bytes each) and time (4), in base64."""
+        """Return all entries as base64 in a fixed order: key and content (8 bytes each) and time (4 bytes)."""
         packed = bytearray()
         for key, content, time in sorted(self.entries()):
             packed += key.to_bytes(8, "big") + content.to_bytes(8, "big") + (time & _MASK32).to_bytes(4, "big")
@@ -127,10 +127,10 @@ class KeyTable:
 
     @classmethod
     def unpack(cls, text: str) -> KeyTable:
-        """The table that :meth:`pack` wrote.
+        """Return the table that :meth:`pack` wrote.
 
         Raises:
-            ValueError: the text is none.
+            ValueError: the text is not a packed table.
         """
         try:
             packed = base64.b64decode(text, validate=True)

@@ -4,7 +4,7 @@
 
 This module is private to the collection and may change at any time.
 
-The locks are advisory and belong to the process: the system lets go of them however it ends, so none is ever stale.
+The locks are advisory and belong to the process: the system releases them however it ends, so none is ever stale.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ def locked(path: pathlib.Path, doing: str, *, create: bool = True) -> t.Iterator
     Args:
         path: the lock file.
         doing: what the other run does, for the message, such as ``collects this stream``.
-        create: False takes no notice of a lock file that does not exist, and leaves none behind.
+        create: False ignores a missing lock file, and creates none.
 
     Raises:
-        StateError: another run holds it, or it cannot be created.
+        StateError: another run holds the lock, or the file cannot be created.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
         if not create:
-            # Check mode may look where it must not write, so this lock is not worth an error.
+            # Check mode may read where it must not write, so it goes without this lock.
             yield
             return
         raise StateError(

@@ -24,13 +24,13 @@ Params = t.Mapping[str, t.Any]
 _MODE = re.compile(r"0?[0-7]{3}")
 _OWNER = 0o600
 _LONGEST = dt.timedelta(days=36_500)
-"""A hundred years: a longer time before now may have no date."""
+"""A hundred years: a time that is longer ago may be no valid date."""
 _FIRST_YEAR = 1970
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the user asked for. ``timing`` is the source's, with ``lag`` and ``overlap`` of the user."""
+    """The checked options. ``timing`` is the source's, with the user's ``lag`` and ``overlap``."""
 
     dest: pathlib.Path
     timing: Timing
@@ -45,7 +45,7 @@ class Options:
 
     @property
     def folder_mode(self) -> int:
-        """Permissions of new directories: who may read the files may search and list them."""
+        """Permissions of new directories: whoever may read the files may list them."""
         return self.mode | (self.mode & 0o444) >> 2
 
 
@@ -53,7 +53,7 @@ def read_options(params: Params, timing: Timing) -> Options:
     """Check the options.
 
     Raises:
-        OptionError: one of them cannot be acted on.
+        OptionError: an option is invalid.
     """
     retain_days = params.get("retain_days")
     if retain_days is not None and not 1 <= retain_days <= _LONGEST.days:

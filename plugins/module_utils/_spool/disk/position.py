@@ -4,7 +4,7 @@
 
 This module is private to the collection and may change at any time.
 
-The file is ``<state_dir>/collect/<source>-<stream>-<identity>.json``, mode 0600, replaced as a whole. It holds no
+The file is ``<state_dir>/collect/<source>-<stream>-<identity>.json``, mode 0600, replaced as a whole. It contains no
 secret: the keys in it are hashes.
 """
 
@@ -27,7 +27,7 @@ from .stream import describe, identity_hash
 VERSION = 1
 FOLDER = "collect"
 GAPS_KEPT = 100
-"""The position tells the newest gaps only; each of them is a record in the stream, which tells all."""
+"""The position lists the newest gaps only; the stream has a record of every gap."""
 
 
 @dataclasses.dataclass
@@ -35,15 +35,15 @@ class Position:
     """How far a stream is collected.
 
     Attributes:
-        owner: random number of the directory that it belongs to.
-        committed_until: every record before this is in the segments, those that come late excepted.
-        origin: where the stream began; nothing before it is ever asked for, a backfill excepted.
-        keys_since: ``seen`` is complete from here on, for the segments in ``tail`` and all older ones.
+        owner: random number of the directory to which it belongs.
+        committed_until: every record before this time is in the segments, except late ones.
+        origin: start of the stream; only a backfill requests anything before it.
+        keys_since: ``seen`` is complete from this time, for the segments in ``tail`` and all older ones.
         seen: keys and contents of what can be read again.
-        tail: names of the segments that hold them. Others of that time are newer than this position.
-        gaps: spans that were not read and will not be: from, to, reason.
-        generation: how often it was written; zero as long as no window was committed. It is not compared with anything:
-            an older copy of a position does no harm, as the segments tell what came after it.
+        tail: names of their segments. Other segments of that time are newer than this position.
+        gaps: spans that were not read and will not be read: from, to, reason.
+        generation: how often it was written; zero until a window was committed. It is not compared with anything: an
+            older copy of a position does no harm, as the segments show what came later.
     """
 
     owner: str
@@ -75,7 +75,7 @@ class PositionFile:
         """Create the folder for positions.
 
         Raises:
-            StateError: it cannot be created.
+            StateError: the folder cannot be created.
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,10 +86,10 @@ class PositionFile:
             ) from error
 
     def read(self) -> Position | None:
-        """The position, or None when there is none.
+        """Return the position, or None if there is none.
 
         Raises:
-            StateError: it cannot be read, is damaged, of another stream, or of a newer release.
+            StateError: the file cannot be read, is damaged, or belongs to another stream or a newer release.
         """
         try:
             data = self.path.read_bytes()
@@ -126,10 +126,10 @@ class PositionFile:
         )
 
     def write(self, position: Position) -> None:
-        """Replace the position, durably.
+        """Replace the position durably.
 
         Raises:
-            StateError: it cannot be written. What is committed stays committed.
+            StateError: the file cannot be written. Committed segments stay committed.
         """
         document = {
             "version": VERSION,

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Windows read side by side, each into segments of its own, without what is known already.
+"""Reads windows in parallel, each into its own segments, without records that are known already.
 
 This module is private to the collection and may change at any time.
 """
@@ -25,7 +25,7 @@ Pages = t.Iterator[list[Entry]]
 
 @dataclasses.dataclass
 class Tally:
-    """What was seen. ``seen`` are records of the window, and each is new, changed or a duplicate."""
+    """Counts of records. ``seen`` counts the records of the window, each of which is new, changed or a duplicate."""
 
     windows: int = 0
     pages: int = 0
@@ -38,14 +38,14 @@ class Tally:
     newest: dt.datetime | None = None
 
     def add(self, other: Tally) -> None:
-        """Count another window."""
+        """Add the counts of another window."""
         for name in ("windows", "pages", "seen", "new", "changed", "duplicate", "outside"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.span(other.oldest)
         self.span(other.newest)
 
     def span(self, moment: dt.datetime | None) -> None:
-        """Take note of a record's time."""
+        """Include a record's time in the span."""
         if moment is not None:
             self.oldest = moment if self.oldest is None else min(self.oldest, moment)
             self.newest = moment if self.newest is None else max(self.newest, moment)
@@ -53,7 +53,7 @@ class Tally:
 
 @dataclasses.dataclass
 class Staged:
-    """A window that was read to its end and is not committed yet."""
+    """A window that was read completely and is not committed yet."""
 
     window: Window
     writer: Writer
@@ -62,18 +62,18 @@ class Staged:
 
 
 class Stopped(Exception):
-    """The run ends, so this window is given up."""
+    """The run ends, so the window is abandoned."""
 
 
 class WindowReader:
     """Reads one window.
 
     Args:
-        window: which records count: those of other times are left to the windows that own them.
-        known: tables of what was written before, the newest first.
-        remember_from: records of before this cannot come again, so their time is not noted.
-        writer: where new records go; None in check mode.
-        source: whose records they are, for :class:`Enriching`.
+        window: only its records are written; others belong to other windows.
+        known: keys that were written before, the newest table first.
+        remember_from: records before this time cannot come again, so their time is not stored.
+        writer: writes the new records; None in check mode.
+        source: the source, for :class:`Enriching`.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class WindowReader:
         self.tally = Tally(windows=1)
 
     def read(self, pages: Pages, *, check_mode: bool, stop: threading.Event) -> Staged:
-        """Every page into the writer.
+        """Read every page, and write its new records.
 
         Raises:
-            PerimeterError: the window could not be read or written to its end. Nothing of it is left.
+            PerimeterError: the window could not be read or written completely. Nothing of it remains.
         """
         try:
             for page in pages:
@@ -109,7 +109,7 @@ class WindowReader:
         return Staged(self._window, self._writer, self._keys, self.tally)
 
     def _fresh(self, page: list[Entry]) -> list[Entry]:
-        """What of a page is to be written."""
+        """Return the records of a page that have to be written."""
         start, end, remember_from, put = self._window.start, self._window.end, self._remember_from, self._keys.put
         fresh, seen, tally, last = [], 0, self.tally, int(end.timestamp()) - 1
         for entry in page:
@@ -119,7 +119,7 @@ class WindowReader:
             seen += 1
             key, content = key_digest(entry.key), content_digest(entry.content)
             noted = int(time.timestamp()) if time >= remember_from else 0
-            if time == start:  # perhaps a record without a time, which stands at the start of every window it is in
+            if time == start:  # perhaps a record without a time, which gets the start of every window that returns it
                 noted = last
             before = put(key, content, noted)
             if before is None:
@@ -149,7 +149,7 @@ class WindowReader:
         return None
 
     def _turned_back(self, key: int, before: int, content: int) -> bool:
-        """Whether this content was there before ``before``: a stale copy of a row that changed while it was read."""
+        """Whether the key had this content before ``before``: an outdated copy of a row that changed meanwhile."""
         contents = self._turned.setdefault(key, {before})
         if content in contents:
             self._keys.put(key, before, 0)
@@ -180,13 +180,13 @@ def _line(entry: Entry) -> bytes:
 def in_order(
     windows: t.Sequence[Window], read: t.Callable[[Window], Staged], *, parallel: int, stop: threading.Event
 ) -> t.Generator[Staged, None, None]:
-    """Read windows, ``parallel`` at a time, and hand them over strictly in their order.
+    """Read windows, ``parallel`` at a time, and yield them strictly in order.
 
-    No more than twice as many are read ahead of the one that is due. When this iterator is closed, or a window fails,
-    what was read ahead is thrown away.
+    At most twice as many are read ahead. When the iterator is closed, or a window fails, windows that were read ahead
+    are discarded.
 
     Raises:
-        PerimeterError: a window failed; those before it were handed over.
+        PerimeterError: a window failed; earlier windows were yielded.
     """
     if parallel <= 1 or len(windows) == 1:
         for window in windows:
@@ -215,6 +215,6 @@ def _throw_away(future: concurrent.futures.Future[Staged]) -> None:
     try:
         future.result().writer.discard()
     except (Stopped, PerimeterError):
-        pass  # it cleaned up itself
+        pass  # the window cleaned up itself
     except Exception:  # noqa: BLE001, S110 - the error that ends the run is another one, and is being raised
         pass

@@ -1,21 +1,21 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Old segments removed, unless somebody still has to deliver them.
+"""Removes old segments, unless they still have to be delivered.
 
 This module is private to the collection and may change at any time.
 
-The contract with those who deliver: for each sink of a stream there is a JSON file ``<state_dir>/deliver/*.json`` with
+The contract with ``deliver``: for each sink of a stream there is a JSON file ``<state_dir>/deliver/*.json`` with
 
 - ``stream``: :func:`.stream.stream_id` of the directory that is delivered,
-- ``progress.done``: names of the segments that are delivered to the end, relative to that directory,
-- ``owner``: random number of that directory; a file about another directory of the stream says nothing about this one,
-- ``sink`` and ``target``: who lags, for the message.
+- ``progress.done``: names of the completely delivered segments, relative to that directory,
+- ``owner``: random number of that directory; a file of another directory of the stream does not count for this one,
+- ``sink`` and ``target``: the sink that lags, for the message.
 
-Its delivery leaves a hidden file in the directory itself too, ``.delivered-<name of that JSON file>``, which says that
-the sink exists. So a lost state_dir is noticed.
+Its delivery also creates a hidden file in the directory, ``.delivered-<name of that JSON file>``, which shows that the
+sink exists. So a lost state_dir is noticed.
 
-A segment is removed only when each such file of its stream has it in ``done``. When one cannot be read, or a sink that
-left its mark has none, nothing is removed. A stream that nobody ever delivered has neither, and age alone decides.
+A segment is removed only if each such JSON file of its stream lists it in ``done``. If a file cannot be read, or is
+missing for a hidden file, nothing is removed. A stream that was never delivered has neither, and only age decides.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ DELIVERED_MARK = ".delivered-"
 
 @dataclasses.dataclass
 class Retained:
-    """What became of the old segments.
+    """The result of removing old segments.
 
     Attributes:
-        removed: names of those that are gone.
-        waiting: names of those that wait for their delivery.
-        lagging: sinks that they wait for, in words.
-        problem: what went wrong, or None. None of it makes a collection fail: what was collected is safe.
+        removed: names of the removed segments.
+        waiting: names of the segments that are not delivered yet.
+        lagging: descriptions of the sinks that they wait for.
+        problem: what went wrong, or None. It does not make a collection fail, as the collected records are safe.
     """
 
     removed: list[str] = dataclasses.field(default_factory=list)
@@ -55,11 +55,11 @@ class Retained:
 
 
 def delivered(dest: pathlib.Path, state: pathlib.Path, stream: str) -> dict[str, frozenset[str]]:
-    """The segments that each sink of the stream has, by the sink in words.
+    """Return the delivered segments of each sink of the stream, by the sink's description.
 
     Raises:
         ValueError: a delivery position cannot be read or understood, or one is missing.
-        StateError: what the directory says of itself is damaged.
+        StateError: the directory's hidden file is damaged.
     """
     held = read_stream(dest)
     owners = (None, held.owner if held else None)
@@ -89,15 +89,15 @@ def delivered(dest: pathlib.Path, state: pathlib.Path, stream: str) -> dict[str,
 def remove_old(
     options: Options, state: pathlib.Path, stream: str, before: dt.date, kept: Kept, until: dt.datetime
 ) -> Retained:
-    """Remove the segments of days before ``before``, and folders that are empty then.
+    """Remove the segments of days before ``before``, and folders that become empty.
 
     Args:
-        options: whose ``dest`` it is.
+        options: the options, with ``dest``.
         state: the state directory.
         stream: identity of the stream.
-        before: days before this one are old.
-        kept: what the directory remembers.
-        until: up to when the stream is collected, which it remembers too.
+        before: days before this one are removed.
+        kept: the directory's memory.
+        until: up to when the stream is collected, which is stored in ``kept`` too.
     """
     dest, found = options.dest, Retained()
     try:
@@ -107,7 +107,7 @@ def remove_old(
         found.waiting = [name for name in old if not all(name in names for names in done.values())]
         ready = [name for name in old if name not in set(found.waiting)]
         if ready:
-            # First what must be remembered of them: afterwards nothing else tells it.
+            # Store first what has to be remembered of them: afterwards it is lost.
             day = before if kept.removed_before is None else max(before, kept.removed_before)
             highest = max(kept.highest, *map(number_of, ready))
             write_kept(dest, Kept(day, highest, until), mode=options.mode)
@@ -126,7 +126,7 @@ def remove_old(
 
 def _remove_empty(dest: pathlib.Path, removed: list[str]) -> None:
     for folder in sorted({(dest / name).parent for name in removed}):
-        with contextlib.suppress(OSError):  # it still holds something
+        with contextlib.suppress(OSError):  # the folder is not empty
             folder.rmdir()
     if removed:
         sync_directory(dest)

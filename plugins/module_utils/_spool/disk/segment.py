@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The segments of one window: written under temporary names, and committed by renaming them.
+"""Writes the segments of one window under temporary names, and commits them by renaming.
 
 This module is private to the collection and may change at any time.
 
-A window that crosses midnight becomes one segment for each day. All are on the disk before the first is renamed, and
-the earlier day is renamed first: so what is there at any instant is all there is before some point of time.
+A window that crosses midnight becomes one segment for each day. All are durable before the first is renamed, and
+earlier days are renamed first: so at any moment, the segments are complete up to some time.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _DAY = dt.timedelta(days=1)
 
 
 class _Part:
-    """One day's share under its temporary name."""
+    """The segment of one day under its temporary name."""
 
     def __init__(self, options: Options) -> None:
         descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".tmp", dir=options.dest)
         self.path = pathlib.Path(name)
         self.file: t.BinaryIO = os.fdopen(descriptor, "wb", buffering=_BUFFER)
-        # wbits 31 asks zlib for a gzip header, which then holds no time and no name: same data, same bytes.
+        # wbits 31 makes zlib write a gzip header without time and name: same data, same bytes.
         self._deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31) if options.compress else None
         try:
             if options.group is not None:
@@ -51,7 +51,7 @@ class _Part:
         self.file.write(self._deflate.compress(lines) if self._deflate else lines)
 
     def finish(self) -> None:
-        """Everything on the disk, under the temporary name still."""
+        """Make the segment durable, still under its temporary name."""
         if self._deflate:
             self.file.write(self._deflate.flush())
         self.file.flush()
@@ -66,12 +66,12 @@ class _Part:
 
 
 class Writer:
-    """The segments of one window. Used by one thread at a time; nothing is created before the first line.
+    """Writes the segments of one window. Used by one thread at a time; creates nothing before the first line.
 
     Args:
         window: the span that is being read.
-        options: where and how to write.
-        kept: which names were removed, and are not given again.
+        options: directory, compression and permissions.
+        kept: the directory's memory of removed names, which are not used again.
     """
 
     def __init__(self, window: Window, options: Options, kept: Kept | None = None) -> None:
@@ -84,7 +84,7 @@ class Writer:
         """Append whole lines to a day.
 
         Raises:
-            FileError: the disk is full, or failed.
+            FileError: the write failed, for example because the disk is full.
         """
         try:
             part = self._parts.get(day)
@@ -95,16 +95,16 @@ class Writer:
             raise write_failed(self._options.dest, error) from error
 
     def commit(self, until: dt.datetime) -> list[str]:
-        """Give the segments their names, durably.
+        """Rename the segments to their final names, durably.
 
         Args:
-            until: up to when the window counts as read; it stands in the name.
+            until: up to when the window counts as read; it is part of the name.
 
         Returns:
             The names, relative to the stream's directory.
 
         Raises:
-            FileError: the disk is full, or failed. Segments that were renamed before stay, and are whole.
+            FileError: the write failed. Segments that were renamed already stay, and are complete.
         """
         names = []
         try:
@@ -126,7 +126,7 @@ class Writer:
         start = max(self._window.start, midnight)
         span = Window(start, max(start, min(until, midnight + _DAY)))
         name = _free_name(folder, span, self._kept.first_number(day), compress=self._options.compress)
-        # The order of commits is the order of these times: a changed row is read after the row that it replaces.
+        # Readers sort by these times: a changed row has to come after the row that it replaces.
         moment = time.time_ns()
         os.utime(path, ns=(moment, moment))
         os.replace(path, folder / name)
@@ -134,7 +134,7 @@ class Writer:
         return f"{folder.name}/{name}"
 
     def discard(self) -> None:
-        """Remove what was not committed."""
+        """Delete what was not committed."""
         for part in self._parts.values():
             part.discard()
         self._parts.clear()

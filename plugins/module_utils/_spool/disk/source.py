@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a vendor room gives the collector: who the stream is, how it is best asked, and its records in pages.
+"""What a vendor room provides to the collector: the stream's identity, its timing, and its records in pages.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,13 +24,13 @@ class Window:
 
 
 class Entry(t.NamedTuple):
-    """One record on its way into the spool.
+    """One record for the spool.
 
     Attributes:
-        key: identity within the stream, stable for ever; the same for a changed row.
-        time: the record's own time, UTC. It decides which window owns the record, and which day's folder it stands in.
-        content: short hash of what the vendor sent (:func:`content_hash`), without what changes from answer to answer.
-            Another hash under a known key is a changed row, which is written again.
+        key: identity within the stream. It never changes, and is the same for a changed row.
+        time: the record's own time, UTC. It decides to which window and day's folder the record belongs.
+        content: short hash of the vendor's data (:func:`content_hash`), without what changes with every answer. Another
+            hash for a known key means a changed row, which is written again.
         record: the normalised record. The collector adds ``key`` and ``content`` to it.
     """
 
@@ -42,13 +42,13 @@ class Entry(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Which stream this is. Another value of any of these is another stream, with a position of its own.
+    """Identifies a stream. A stream with another value of any of these is another one, with its own position.
 
     Attributes:
         source: vendor room, such as ``edgecast``.
-        account: what the credentials see: account number, host, organisation. No secret.
+        account: account number, host or organisation of the credentials. No secret.
         stream: ``events`` or ``scan_logs``.
-        parameters: everything that decides which records come and what they hold: filters, ``sensitive``,
+        parameters: everything that decides which records are returned and what they contain: filters, ``sensitive``,
             ``include_raw``. Not the window, and no secret.
     """
 
@@ -60,14 +60,14 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How a service is best asked (docs/vendors/log_collection.md 5); ``lag`` and ``overlap`` are options too.
+    """The timing of requests to a service (docs/vendors/log_collection.md 5); ``lag`` and ``overlap`` are options.
 
     Attributes:
-        lag: younger than this is not asked for, as records may still arrive.
-        overlap: how far before the position each run begins, for records that arrived late.
-        window: span of one window at most.
-        retention: older than this the service refuses or forgets; None when it is not known.
-        margin: how much before the retention's edge a run stays.
+        lag: records younger than this are not requested, as others may still arrive.
+        overlap: how far before the position each run begins, for late records.
+        window: longest span of a window.
+        retention: age up to which the service keeps records; None if unknown.
+        margin: distance to the end of the retention that a run keeps.
         granularity: the finest step of the service's time bounds: a second, or a day.
         parallel: windows that may be read side by side.
     """
@@ -88,31 +88,31 @@ class Source(t.Protocol):
     timing: Timing
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """Every record whose time is in the window, page by page, with the parameters frozen for the whole window.
+        """Yield every record of the window, page by page, with constant parameters for the whole window.
 
-        The vendor's own bounds may be inclusive or not, so a page may hold records from outside the window: the
-        collector leaves them out, as another window owns them. A record may come twice, and in any order. A source that
-        must read a window again (it shifted, a marker expired) or in halves does so here: what came before counts.
+        The vendor's bounds may be inclusive or not, so a page may contain records from outside the window: the
+        collector drops them, as they belong to another window. A record may come twice, and in any order. A source that
+        has to read a window again (pages shifted, a marker expired) or in halves does so here, and repeats records.
 
         Raises:
-            PerimeterError: the window could not be read to its end. Nothing of it is then committed.
+            PerimeterError: the window could not be read completely. Nothing of it is committed.
         """
 
     def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, or None: the collector warns when the two clocks differ."""
+        """Return the ``Date`` of the newest answer, or None. The collector warns when the clocks differ."""
 
 
 @t.runtime_checkable
 class Enriching(t.Protocol):
-    """A source whose records can be made richer at a price, which is paid for new ones only."""
+    """A source that can add details to its records at a cost, which is paid for new records only."""
 
     def enrich(self, entries: list[Entry]) -> list[Entry]:
-        """The same entries, same keys, times and contents, with more in their records.
+        """Return the same entries, with the same keys, times and contents, and more in their records.
 
-        The collector calls this with entries that it is about to write, and not in check mode.
+        The collector calls this with the entries that it will write, and not in check mode.
         """
 
 
 def content_hash(raw: t.Any) -> str:
-    """16 hexadecimal digits of what the vendor sent, as compact JSON with its keys in order, whoever writes it."""
+    """Return 16 hexadecimal digits that hash the vendor's data, whatever the order of its keys."""
     return hashlib.blake2b(dumps_sorted(raw), digest_size=8).hexdigest()

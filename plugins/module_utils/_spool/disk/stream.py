@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which stream a directory holds: a hidden file ``.stream.json`` in it, and the identity that it tells.
+"""Records which stream a directory contains, in the hidden file ``.stream.json``.
 
 This module is private to the collection and may change at any time.
 """
@@ -26,11 +26,11 @@ VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """What the hidden file says.
+    """The content of the hidden file.
 
     Attributes:
-        identity: hash of the identity, the same wherever and whenever the stream is collected.
-        owner: random number of this directory; the position carries it too.
+        identity: hash of the identity, which depends on nothing else.
+        owner: random number of this directory; the position has it too.
         about: the identity in words: source, account, stream and parameters.
     """
 
@@ -40,7 +40,7 @@ class Stream:
 
 
 def describe(identity: Identity) -> dict[str, t.Any]:
-    """An identity as plain data, in a fixed order."""
+    """Return an identity as plain data, in a fixed order."""
     about = {
         "source": identity.source,
         "account": identity.account,
@@ -52,17 +52,17 @@ def describe(identity: Identity) -> dict[str, t.Any]:
 
 
 def identity_hash(identity: Identity) -> str:
-    """32 hexadecimal digits of an identity."""
+    """Return 32 hexadecimal digits that hash an identity."""
     return hashlib.sha256(json.dumps(describe(identity), sort_keys=True).encode()).hexdigest()[:32]
 
 
 def new_owner() -> str:
-    """A random name for a directory."""
+    """Return a random name for a directory."""
     return secrets.token_hex(16)
 
 
 def read_stream(dest: pathlib.Path) -> Stream | None:
-    """What stream a directory holds, or None when nothing says so.
+    """Return the content of a directory's hidden file, or None if there is none.
 
     Raises:
         StateError: the hidden file cannot be read, is damaged, or was written by a newer release.
@@ -88,10 +88,10 @@ def read_stream(dest: pathlib.Path) -> Stream | None:
 
 
 def write_stream(dest: pathlib.Path, stream: Stream, *, mode: int) -> None:
-    """Say durably which stream a directory holds.
+    """Write the hidden file durably.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     document = {
         "version": VERSION,
@@ -105,10 +105,10 @@ def write_stream(dest: pathlib.Path, stream: Stream, *, mode: int) -> None:
 
 
 def check_same(dest: pathlib.Path, held: Stream, identity: Identity) -> None:
-    """Refuse a directory of another stream.
+    """Refuse the directory of another stream.
 
     Raises:
-        StateError: it holds another one; names what differs.
+        StateError: the directory belongs to another stream; the message names what differs.
     """
     if held.identity == identity_hash(identity):
         return
@@ -124,12 +124,12 @@ def check_same(dest: pathlib.Path, held: Stream, identity: Identity) -> None:
 
 
 def stream_id(dest: pathlib.Path) -> str | None:
-    """Identity of the stream in a directory, for those who read it; None when no collector wrote there.
+    """Return the identity of the stream in a directory, for its readers; None if there is none.
 
-    It stays the same when the position is lost, the directory is moved, or the collection begins anew.
+    It does not change when the position is lost, the directory is moved, or the collection is restarted.
 
     Raises:
-        StateError: as :func:`read_stream`.
+        StateError: the hidden file cannot be read, is damaged, or was written by a newer release.
     """
     held = read_stream(dest)
     return None if held is None else f"{held.about['source']}/{held.about['stream']}/{held.identity}"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ALWAYS = ("tests/unit/test_house_rules.py",)
+ALWAYS = ("tests/unit/test_citations.py", "tests/unit/test_house_rules.py")
 UNIT = Path("tests/unit")
 ROOMS = Path("plugins/module_utils")
 

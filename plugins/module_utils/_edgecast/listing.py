@@ -46,7 +46,7 @@ def read_pages(
         bounds: the span.
         filters: field name to the values that match.
         page_size: 1 to 1000.
-        warnings: takes what is worth to be told.
+        warnings: warnings for the user are added to it.
 
     Raises:
         IncompleteRead: the pages shifted in both readings, or the events do not fit the announced pages.

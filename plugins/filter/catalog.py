@@ -13,6 +13,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, text, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Entry, Kind
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._vendor_text import data_from
 
 Records = t.Sequence[t.Mapping[str, t.Any]]
 
@@ -78,7 +79,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """What Ansible asks for."""
-        return {
+        filters: dict[str, t.Callable[..., t.Any]] = {
             "catalog_text_problems": catalog_text_problems,
             "from_catalog": from_catalog,
             "to_catalog": to_catalog,
@@ -87,3 +88,4 @@ class FilterModule:
             "catalog_pending": catalog_pending,
             "catalog_summary": catalog_summary,
         }
+        return {name: data_from(function) for name, function in filters.items()}

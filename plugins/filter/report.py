@@ -10,12 +10,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base import log_text
 from ansible_collections.appsec.perimeter.plugins.module_utils._report import text
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import DEFAULT_TITLE
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._vendor_text import data_from
 
 
 def _rendered(name: str, records: t.Any, title: str) -> str:
@@ -41,10 +43,17 @@ def to_csv_safe(value: t.Any) -> str:
     return csv_writer.safe_cell(None if value is None else str(value))
 
 
+def to_log_safe(value: t.Any, limit: int = 300) -> t.Any:
+    """The value with every text in it as a line for a log."""
+    return "" if value is None else log_text.each_text(value, lambda text: log_text.short("".join(text), int(limit)))
+
+
 class FilterModule:
     """The filters by name."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """What Ansible asks for."""
         formats = ("sarif", "junit", "gitlab", "ocsf", "csv", "markdown")
-        return {**{f"to_{name}": _filter(name) for name in formats}, "to_csv_safe": to_csv_safe}
+        filters = {f"to_{name}": _filter(name) for name in formats}
+        filters |= {"to_csv_safe": to_csv_safe, "to_log_safe": to_log_safe}
+        return {name: data_from(function) for name, function in filters.items()}

@@ -125,11 +125,9 @@ import typing as t
 import unicodedata
 from collections import Counter, defaultdict
 
-import ansible.template
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, PerimeterError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.session import HAS_REQUESTS
@@ -158,18 +156,11 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.resource_info import LEVELS
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.apply import every
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import shown_record
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._vendor_text import as_data
 
 if t.TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
-
-# From ansible-core 2.19 on, only what is marked as trusted is a template, which data of a server never is.
-_NOTHING_IS_TRUSTED = hasattr(ansible.template, "trust_as_template")
-
-
-def _unsafe(value: t.Any) -> t.Any:
-    return value if _NOTHING_IS_TRUSTED else wrap_var(value)
-
 
 Webapp = dict[str, t.Any]
 
@@ -197,7 +188,6 @@ _FIELD_LEVELS: dict[str, int] = {
     **{field.name: field.read for field in FIELDS},
 }
 _FILTER_KEYS = frozenset({"field", "operator", "value", "name"})
-_BRACE = re.compile(r"[{}]")
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 120
 # Ansible gives these names a meaning of its own: an application called localhost must not become this machine.
@@ -307,7 +297,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         with connect(params, os.environ) as client:
             webapps = self._read(client)
         if wanted:
-            self._cache[key] = {"asked": asked, "webapps": webapps}
+            # As one text: a cache plugin gives members such as __ansible_vault a meaning, and names are the vendor's.
+            self._cache[key] = {"asked": asked, "webapps": json.dumps(webapps)}
         return webapps
 
     def _question(self, params: t.Mapping[str, t.Any]) -> str:
@@ -323,9 +314,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             held = self._cache[key]
         except KeyError:
             return None
-        if not isinstance(held, dict) or held.get("asked") != asked or not isinstance(held.get("webapps"), list):
+        if not isinstance(held, dict) or held.get("asked") != asked or not isinstance(held.get("webapps"), str):
             return None
-        return list(held["webapps"])
+        return t.cast("list[Webapp]", json.loads(held["webapps"]))
 
     def _read(self, client: QualysClient) -> list[Webapp]:
         level = LEVELS[self.get_option("detail")]
@@ -385,19 +376,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         shared = sorted(group for group, found in tags.items() if len(found) > 1)
         if shared:
             self.display.warning(f"Several tags share a group, since their names differ in punctuation only: {shared}.")
-
-
-def as_data(value: t.Any) -> t.Any:
-    """The value, in which no text is ever a template.
-
-    Where texts have to be marked for that, only those with a brace are: others cannot be templates, and the mark shows
-    in the output of ansible-inventory.
-    """
-    if isinstance(value, dict):
-        return {as_data(name): as_data(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [as_data(item) for item in value]
-    return _unsafe(value) if isinstance(value, str) and _BRACE.search(value) else value
 
 
 def host_names(webapps: t.Sequence[Webapp]) -> tuple[dict[int, str], list[str]]:

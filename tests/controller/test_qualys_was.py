@@ -10,8 +10,9 @@ from collections import Counter
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was
-from ansible_collections.appsec.perimeter.plugins.inventory.qualys_was import as_data, count_severities, host_names
+from ansible_collections.appsec.perimeter.plugins.inventory.qualys_was import count_severities, host_names
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead
+from ansible_collections.appsec.perimeter.plugins.plugin_utils import _vendor_text
 from tests.sandbox import Sandbox
 from tests.sandbox.qualys import hostile
 from tests.unit.plugins.module_utils.qualys_kit import client_of
@@ -66,10 +67,13 @@ def test_names_do_not_depend_on_the_order() -> None:
     assert host_names(webapps)[0] == host_names(webapps[::-1])[0]
 
 
-def test_texts_with_a_brace_are_marked_where_marks_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualys_was, "_unsafe", lambda value: ("unsafe", value))
+def test_all_texts_are_marked_where_marks_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_vendor_text, "_unsafe", lambda value: ("unsafe", value))
     value = {"a{": ["plain", "{{ x }}", 7, None], "b": "%}"}
-    assert as_data(value) == {("unsafe", "a{"): ["plain", ("unsafe", "{{ x }}"), 7, None], "b": ("unsafe", "%}")}
+    assert _vendor_text.as_data(value) == {
+        ("unsafe", "a{"): [("unsafe", "plain"), ("unsafe", "{{ x }}"), 7, None],
+        ("unsafe", "b"): ("unsafe", "%}"),
+    }
 
 
 def expected(estate: Sandbox) -> dict[int, Counter[str]]:

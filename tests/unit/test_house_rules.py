@@ -127,6 +127,7 @@ BREACHES: list[tuple[Rule, str, str, str]] = [
         "must not import _qualys",
     ),
     (house_rules.imports_point_one_way, f"{UTILS}/_http/a.py", "from ...modules import qualys_a", "above it"),
+    (house_rules.imports_point_one_way, f"{UTILS}/_base/a.py", "from .._http import session", "must not import _http"),
     (
         house_rules.imports_point_one_way,
         f"{UTILS}/_qualys/api/a.py",

@@ -10,24 +10,7 @@ quote names, codes and counts, never a request header, a request body or a crede
 
 from __future__ import annotations
 
-import re
-
-# Control characters (terminal escapes begin with U+001B), line separators, bidirectional overrides, lone surrogates.
-_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
-# Azure Pipelines, TeamCity and the GitHub runner obey a mark like "##vso[" anywhere in a line of output. GitHub's also
-# obeys "::error::" at the start of a line, and a log may break a line at any space.
-_MARK = re.compile(r"##(?=[a-z]*\[)|(?<!\S)::(?=[a-z-]+(?:\s[^:]*)?::)", re.IGNORECASE)
-
-
-def fit_for_message(text: str) -> str:
-    """Return the text on one line, without control characters and without commands that a CI system would obey.
-
-    Vendors repeat in their errors what an attacker may have written, and messages are printed in terminals and CI logs.
-    Every message passes through this function, so no vendor room has to do it.
-    """
-    if text.isprintable() and "##" not in text and "::" not in text:
-        return text
-    return _MARK.sub(lambda found: f"{found.group()[0]}\\x{ord(found.group()[1]):02x}", _UNFIT.sub(" ", text))
+from .log_text import fit_for_message
 
 
 class PerimeterError(Exception):

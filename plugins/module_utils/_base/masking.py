@@ -13,7 +13,8 @@ import base64
 import typing as t
 from urllib.parse import quote, quote_plus
 
-from .errors import PerimeterError, fit_for_message
+from .errors import PerimeterError
+from .log_text import fit_for_message
 
 MASK = "***"
 MIN_LENGTH = 4
@@ -41,7 +42,9 @@ class Mask:
             return
         encoded = base64.b64encode(secret.encode()).decode("ascii")
         # Control characters are removed from messages before they are masked, so remove them from secrets too.
-        forms = {*self._forms, secret, fit_for_message(secret), quote(secret, safe=""), quote_plus(secret), encoded}
+        # What follows the secret decides whether something in it is a mark.
+        fit = {fit_for_message(secret + after).removesuffix(after) for after in ("", "::", "[")}
+        forms = {*self._forms, *fit, secret, quote(secret, safe=""), quote_plus(secret), encoded}
         # Longest first: the encoded form of a secret can hold the plain form of another.
         self._forms = tuple(sorted(forms, key=len, reverse=True))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._base.log_text import short
 from .kinds import Entry, Kind
 
 Record = t.Mapping[str, t.Any]
@@ -183,7 +184,7 @@ def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted
 
     Returns:
         ``counts`` by kind, ``objects`` (a row for each record that differs), ``orphans`` by kind, and ``lines`` for
-        people, which hold numbers and names only.
+        people, which hold numbers and names only; the names are fit for a log.
     """
     counts: dict[str, dict[str, int]] = {}
     objects: list[dict[str, t.Any]] = []
@@ -224,6 +225,6 @@ def _lines(
     }
     for words, records in named.items():
         if records:
-            names = ", ".join(str(record.get("name") or record.get("id")) for record in records[:_NAMES_SHOWN])
+            names = ", ".join(short(str(record.get("name") or record.get("id"))) for record in records[:_NAMES_SHOWN])
             more = f" and {len(records) - _NAMES_SHOWN:,} more" if len(records) > _NAMES_SHOWN else ""
             yield f"- {words}: {names}{more}"

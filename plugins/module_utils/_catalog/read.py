@@ -4,7 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-All problems are found at once, and each names its file and its entry. No value is ever quoted, but for names.
+All problems are found at once, and each names its file and its entry. No value is ever quoted, but for names, which an
+import may have taken from the vendor: a problem is fit for a log.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import datetime
 import difflib
 import typing as t
 
+from .._base.log_text import fit_for_message
 from .kinds import Entry, Kind, Options, is_marker
 
 LIKE = "like"
@@ -67,6 +69,7 @@ def read(documents: t.Iterable[tuple[str, t.Any]], kinds: t.Sequence[Kind]) -> C
         _check_duplicates(found, catalog.problems)
         if kind.name in catalog.entries:
             catalog.entries[kind.name] = _completed(found, catalog.problems)
+    catalog.problems = [fit_for_message(problem) for problem in catalog.problems]
     return catalog
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .._base.errors import MissingLibrary
+from .._base.log_text import fit_for_message
 
 try:
     import yaml
@@ -57,7 +58,7 @@ def text_problems(text: str, path: str) -> list[str]:
         if not isinstance(root, yaml.MappingNode):
             return [f"{path}: this is not a mapping of kinds, such as webapps, to lists."]
         _walk(root, path, problems, set(), set())
-    return problems
+    return [fit_for_message(problem) for problem in problems]
 
 
 def _walk(node: t.Any, path: str, problems: list[str], above: set[int], done: set[int]) -> None:

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Names come from outside and may look like templates. Ansible takes texts in a file of variables for templates, so those
-with a brace carry its tag ``!unsafe``.
+Names come from outside and may look like templates. Ansible takes texts in a file of variables for templates, keys
+included, so those that are not certainly data carry its tag ``!unsafe``. The others do not, so that catalogs are readable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from .._base.template_text import is_certainly_data
 from .kinds import Entry, Kind
 from .text import need_yaml
 
@@ -26,12 +27,11 @@ HEADER = """\
 # Written from the estate at Qualys. VALUE_REDACTED stands for a secret, which stays as it is: replace it where a value
 # has to be written, by a vault or a lookup, never by the secret itself.
 """
-_TEMPLATE_MARKS = ("{{", "{%", "{#")
 _COMPANIONS = ("_mode", "_add", "_remove")
 
 
 class _Data(str):
-    """A text that looks like a template, and is none."""
+    """A text that Ansible might take for a template."""
 
 
 def entries_of(records: t.Iterable[t.Mapping[str, t.Any]], kind: Kind, *, empty: bool = False) -> list[Entry]:
@@ -121,7 +121,7 @@ def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:
 
 def _marked(value: t.Any) -> t.Any:
     if isinstance(value, dict):
-        return {name: _marked(item) for name, item in value.items()}
+        return {_marked(name): _marked(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_marked(item) for item in value]
-    return _Data(value) if isinstance(value, str) and any(mark in value for mark in _TEMPLATE_MARKS) else value
+    return _Data(value) if isinstance(value, str) and not is_certainly_data(value) else value

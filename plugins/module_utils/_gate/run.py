@@ -20,6 +20,7 @@ import uuid
 
 from .._base.errors import OptionError, PerimeterError
 from .._base.files import PRIVATE, replace_file
+from .._base.log_text import short
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
 from .decide import gate_json as doc
@@ -44,7 +45,7 @@ from .policy.baseline import Baseline, load_baseline, merged, save_baseline, sav
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
 from .policy.waivers import Waivers, load_waivers
-from .verdict import GateClosed, PolicyError, Reason, Word, reason, short, worst
+from .verdict import GateClosed, PolicyError, Reason, Word, reason, worst
 
 Params = t.Mapping[str, t.Any]
 Clock = t.Callable[[], dt.datetime]

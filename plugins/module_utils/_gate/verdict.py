@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._base.errors import PerimeterError, fit_for_message
+from .._base.errors import PerimeterError
+from .._base.log_text import short
 
 Word = t.Literal["pass", "fail", "inconclusive", "policy_error", "platform_error"]
 
@@ -17,7 +18,6 @@ CODES: dict[Word, int] = {"pass": 0, "fail": 10, "inconclusive": 11, "policy_err
 """What a CI job exits with. ``ansible-playbook`` itself knows only 2 for a failed play."""
 
 _ORDER: tuple[Word, ...] = ("pass", "inconclusive", "fail", "policy_error", "platform_error")
-_TEXT_LIMIT = 300
 
 
 class PolicyError(PerimeterError):
@@ -52,12 +52,6 @@ def reason(
     """One reason, its text on one line and harmless in a log."""
     label = None if application is None else short(application)
     return Reason(code=code, verdict=verdict, application=label, rule=rule, message=short(message, 600))
-
-
-def short(value: str, limit: int = _TEXT_LIMIT) -> str:
-    """Text for a message: one line, of limited length, with nothing that a terminal or a CI system would obey."""
-    fit = fit_for_message(value[: limit + 1])
-    return fit if len(fit) <= limit else fit[: limit - 1] + "…"
 
 
 def worst(words: t.Iterable[Word]) -> Word:

@@ -15,7 +15,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import remove_values
 
-from .._base.errors import MissingLibrary, PerimeterError, fit_for_message
+from .._base.errors import MissingLibrary, PerimeterError
+from .._base.log_text import each_text, fit_for_message, without_workflow_marks
 from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, HttpSession
 from .._records.result import Result
 from .argspec import Spec
@@ -105,9 +106,11 @@ def _finish(module: AnsibleModule, work: t.Callable[[], Result]) -> None:
         module.warn(remove_values(fit_for_message(warning), module.no_log_values))
     values = {"changed": result.changed, **result.values}
     if result.diff is not None and module._diff:
-        values["diff"] = result.diff
+        # Ansible prints the difference as it is.
+        values["diff"] = each_text(result.diff, without_workflow_marks)
     if result.error is not None:
-        _fail(module, result.error, **values)
+        # Ansible prints the whole result of a failed task, at any verbosity.
+        _fail(module, result.error, **each_text(values, fit_for_message))
     module.exit_json(**values, **_invocation(module))
 
 

@@ -15,19 +15,12 @@ import json
 import re
 import typing as t
 
+from .._base.log_text import HIDDEN
 from .._records import times
 
-# Control characters, ANSI escapes (they begin with U+001B), bidi overrides and isolates, zero-width and tag characters,
-# line separators, lone surrogates. All of them can make a reader see something else than what is there.
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_HIDDEN = re.compile(f"[{HIDDEN}]")
 _HIDDEN_IN_BLOCK = re.compile(_HIDDEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-# Azure Pipelines and the GitHub runner look for these two marks anywhere in a line of output.
-_WORKFLOW_MARK = re.compile(r"##(?=vso\[|\[)", re.IGNORECASE)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -51,13 +44,6 @@ def visible(text: str) -> str:
 def visible_block(text: str) -> str:
     """As :func:`visible`, but line feeds and tabs stay: for evidence, which is read as it was sent."""
     return _HIDDEN_IN_BLOCK.sub(_escape, text.replace("\r\n", "\n"))
-
-
-def without_workflow_marks(text: str) -> str:
-    """The text with ``##vso[`` and ``##[`` broken by a visible escape, so that no CI system obeys it."""
-    if "##" not in text:
-        return text
-    return _WORKFLOW_MARK.sub(r"#\\x23", text)
 
 
 def json_text(value: t.Any) -> str:

@@ -21,9 +21,9 @@ import typing as t
 
 from ..._base.errors import FileError
 from ..._base.files import reason
+from ..._base.log_text import short
 from ..._records import codec
 from ..inputs.facts import RANKS, AppKey, Facts, text
-from ..verdict import short
 
 SHOWN = 1000
 """How many explanations, the worst first, also stand in the verdict itself."""

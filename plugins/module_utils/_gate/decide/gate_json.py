@@ -16,7 +16,8 @@ import typing as t
 from ..._base.errors import FileError, PerimeterError
 from ..._base.files import PRIVATE, check_target, replace_file
 from ..._base.files import reason as os_reason
-from ..verdict import CODES, Reason, Word, reason, short
+from ..._base.log_text import short
+from ..verdict import CODES, Reason, Word, reason
 
 SCHEMA = 1
 EXPLAIN_SUFFIX = ".explain.ndjson"

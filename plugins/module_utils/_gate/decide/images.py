@@ -10,11 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
+from ..._base.log_text import short
 from ..inputs.facts import RANKS, Record, label, mapping, number, text
 from ..inputs.records import newest_scans, scan_time
 from ..policy.policy import ImageRules, Images
 from ..policy.selectors import Globs
-from ..verdict import Reason, Word, reason, short, worst
+from ..verdict import Reason, Word, reason, worst
 from .scope import scan_age_problems
 
 

@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 import typing as t
 
+from ..._base.log_text import short
 from ..inputs.facts import AppKey, Facts, label, text
 from ..inputs.records import Matches, Problem
 from ..inputs.snapshots import moment
@@ -21,7 +22,6 @@ from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
 from ..policy.waivers import PUSHED_AS, Waiver, Waivers
-from ..verdict import short
 from .explain import Explanations, Fate
 
 SYNC_LIMIT = 5000

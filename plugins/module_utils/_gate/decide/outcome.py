@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
+from ..._base.log_text import short
 from ..inputs.facts import RANKS, AppKey, Record, label, text
 from ..inputs.records import Problem
 from ..inputs.snapshots import Snapshot
@@ -19,7 +20,7 @@ from ..policy.baseline import Places
 from ..policy.policy import Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
-from ..verdict import Reason, Word, reason, short, worst
+from ..verdict import Reason, Word, reason, worst
 from .explain import Fate
 from .judge import Application, Judge
 from .scope import covers, names_asked, order_problem, scan_problems

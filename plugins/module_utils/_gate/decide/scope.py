@@ -13,11 +13,11 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
+from ..._base.log_text import short
 from ..inputs.facts import AppKey, Record, mapping, number, text
 from ..inputs.records import Problem, scan_time
 from ..inputs.snapshots import Snapshot, moment
 from ..policy.policy import Policy, Quality
-from ..verdict import short
 
 CLOCK_SKEW = 60.0
 """Seconds by which two clocks may differ before an order in time is doubted."""

@@ -14,9 +14,10 @@ import typing as t
 import zlib
 
 from ..._base.files import reason
+from ..._base.log_text import short
 from ..._records import codec
 from ..._records.model import SCHEMA
-from ..verdict import PolicyError, short
+from ..verdict import PolicyError
 from .facts import AppKey, Record, app_key, mapping, text
 from .snapshots import moment
 

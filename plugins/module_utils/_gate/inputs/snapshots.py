@@ -21,11 +21,11 @@ import typing as t
 import zlib
 
 from ..._base.files import reason
+from ..._base.log_text import short
 from ..._records import codec
 from ..._records.model import SCHEMA
 from ..._records.snapshot import manifest_path
 from ..._records.times import parse_time
-from ..verdict import short
 from .facts import AppKey, Facts, Record, facts_of, items, mapping, text
 
 _LINE_LIMIT = 64 << 20

@@ -15,7 +15,8 @@ import math
 import re
 import typing as t
 
-from ..verdict import PolicyError, short
+from ..._base.log_text import short
+from ..verdict import PolicyError
 
 Schema = t.Mapping[str, t.Any]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._base.log_text import without_workflow_marks
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
@@ -119,7 +120,7 @@ def _percent(character: str) -> str:
 
 def _data(words: str) -> str:
     """Message of a workflow command. Control characters are visible escapes already; this is for what remains."""
-    shown = text.without_workflow_marks(words)
+    shown = without_workflow_marks(words)
     return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -128,5 +129,5 @@ def _property(words: str) -> str:
 
 
 def _azure(words: str) -> str:
-    escaped = text.without_workflow_marks(words).replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
+    escaped = without_workflow_marks(words).replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
     return escaped.replace(";", "%3B").replace("]", "%5D")

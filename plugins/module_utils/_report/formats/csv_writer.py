@@ -15,6 +15,7 @@ import csv
 import re
 import typing as t
 
+from ..._base.log_text import without_workflow_marks
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
@@ -86,7 +87,7 @@ def safe_cell(value: str | None) -> str:
     if value[0].isalnum() and value.isprintable() and "##" not in value:
         return value
     starts_with_control = value[0] in "\t\r\n"
-    shown = text.without_workflow_marks(text.visible(value))
+    shown = without_workflow_marks(text.visible(value))
     return f"'{shown}" if starts_with_control or _FORMULA.match(shown) else shown
 
 

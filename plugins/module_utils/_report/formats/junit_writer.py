@@ -18,6 +18,7 @@ import re
 import typing as t
 from xml.sax.saxutils import escape, quoteattr
 
+from ..._base.log_text import without_workflow_marks
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
@@ -208,4 +209,4 @@ def _content(value: str) -> str:
 
 
 def _shown(value: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text.without_workflow_marks(value))
+    return _FORBIDDEN.sub("\ufffd", without_workflow_marks(value))

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import VendorError, fit_for_message
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import VendorError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.log_text import fit_for_message
 
 
 @pytest.mark.parametrize(

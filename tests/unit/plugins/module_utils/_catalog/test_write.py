@@ -24,10 +24,16 @@ def written(records: Sequence[dict[str, Any]]) -> str:
     return write.to_yaml(entries_of(records, WEBAPPS), WEBAPPS)
 
 
-def test_what_looks_like_a_template_is_marked() -> None:
-    text = written([{"id": 1, "name": "{{ 7 * 7 }}", "tags": ["{% if %}", "{# #}", "{ plain }"]}])
-    assert text.count("!unsafe") == 3
-    assert "- '{ plain }'" in text
+def test_what_may_be_a_template_is_marked() -> None:
+    tags = ["{% if %}", "{# #}", "{ plain }", "#jinja2: x", "a\nb", "(a)", "'", "a#b", "100%", "[[ x ]]"]
+    text = written([{"id": 1, "name": "{{ 7 * 7 }}", "tags": tags, "attributes": {"{{ 7 }}": "{{ 8 }}"}}])
+    assert text.count("!unsafe") == 13
+    assert '!unsafe "{{ 7 }}": !unsafe "{{ 8 }}"' in text
+
+
+def test_what_is_certainly_data_is_readable() -> None:
+    record = {"id": 1, "name": "Zürich 2, b_2-c.d", "url": "https://a.example:8080/x?y=1&z=a+b@c"}
+    assert "unsafe" not in written([record | {"attributes": {"予約 1": "yes"}}])
 
 
 def test_records_are_ordered_and_options_are_in_the_order_of_the_module() -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.log_text import without_workflow_marks
 from ansible_collections.appsec.perimeter.plugins.module_utils._report import text
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer, markdown_writer
@@ -156,7 +157,7 @@ def test_csv_reads_back_as_visible_text_without_formulas(payload: str) -> None:
     assert len(rows) == 2
     assert len(rows[1]) == len(csv_writer.COLUMNS)
     row = dict(zip(rows[0], rows[1], strict=True))
-    shown = text.without_workflow_marks(text.visible(text.clip(payload, 4096)))
+    shown = without_workflow_marks(text.visible(text.clip(payload, 4096)))
     assert row["title"] in (shown, f"'{shown}")
     for cell in rows[1]:
         assert not re.match(r"[\s\"'`]*[=+\-@]", cell) or cell.startswith("'")

@@ -5,7 +5,7 @@
 This module is private to the collection and may change at any time.
 
 Names come from outside and may look like templates. Ansible takes texts in a file of variables for templates, keys
-included, so those that are not certainly data carry its tag ``!unsafe``. The others do not, so that catalogs are readable.
+included, so those that are not certainly data carry its tag ``!unsafe``. The others do not, so that people can read it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ HEADER = """\
 # Written from the estate at Qualys. VALUE_REDACTED stands for a secret, which stays as it is: replace it where a value
 # has to be written, by a vault or a lookup, never by the secret itself.
 """
+_STRING = "tag:yaml.org,2002:str"
 _COMPANIONS = ("_mode", "_add", "_remove")
 
 
@@ -104,8 +105,12 @@ def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:
         def ignore_aliases(self, data: t.Any) -> bool:
             return True
 
-    def represent(dumper: yaml.SafeDumper, text: _Data) -> yaml.Node:
-        return dumper.represent_scalar("!unsafe", "".join(text), style='"')
+    def represent(dumper: yaml.SafeDumper, data: _Data) -> yaml.Node:
+        text = "".join(data)
+        if dumper.resolve(yaml.ScalarNode, text, (True, False)) != _STRING:
+            # A number, a time or a null such as "~": no template, and ansible-core 2.19 would read one behind the tag.
+            return dumper.represent_str(text)
+        return dumper.represent_scalar("!unsafe", text, style='"')
 
     Dumper.add_representer(_Data, represent)
     body = yaml.dump(
@@ -121,7 +126,11 @@ def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:
 
 def _marked(value: t.Any) -> t.Any:
     if isinstance(value, dict):
-        return {_marked(name): _marked(item) for name, item in value.items()}
+        whole = {_marked(name): _marked(item) for name, item in value.items()}
+        if any(isinstance(name, _Data) for name in whole):
+            # To know whether a mapping is data, ansible-core older than 2.19 looks at its values, and not at its keys.
+            return {name: _Data(item) if isinstance(item, str) else item for name, item in whole.items()}
+        return whole
     if isinstance(value, list):
         return [_marked(item) for item in value]
     return _Data(value) if isinstance(value, str) and not is_certainly_data(value) else value

@@ -105,7 +105,7 @@ def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:
         def ignore_aliases(self, data: t.Any) -> bool:
             return True
 
-    def represent(dumper: yaml.SafeDumper, data: _Data) -> yaml.Node:
+    def represent(dumper: t.Any, data: _Data) -> t.Any:
         text = "".join(data)
         if dumper.resolve(yaml.ScalarNode, text, (True, False)) != _STRING:
             # A number, a time or a null such as "~": no template, and ansible-core 2.19 would read one behind the tag.

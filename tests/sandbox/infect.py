@@ -57,9 +57,9 @@ class Infection:
         self._serial = itertools.count()
         self.texts: list[str] = []
 
-    def text(self, place: str) -> str:
-        """The next text, for this place."""
-        name, form = next(self._forms)
+    def text(self, place: str, name: str = "") -> str:
+        """A text for this place: of the form of this name, else of the next one."""
+        name, form = (name, FORMS[name]) if name else next(self._forms)
         made = form(_call(self.folder / f"{place}-{name}-{next(self._serial)}"))
         self.texts.append(made)
         return made

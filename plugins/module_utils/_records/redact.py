@@ -1,0 +1,167 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must not be stored of recorded traffic: the one redactor of all vendors.
+
+This module is private to the collection and may change at any time.
+
+A secret is told by the name before it (:mod:`.redaction.names`), wherever that stands; by its own form
+(:mod:`.redaction.tokens`); or by its check digit (:mod:`.redaction.numbers`). All else stays as it was.
+
+This runs for each request and each response of each finding. Answers of one application share most of their lines, so
+lines that hold nothing to redact are remembered, within bounds, and passed over.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+from urllib.parse import unquote_plus
+
+from .redaction.encoded import redact_encoded, redact_wrapped
+from .redaction.fields import Span, find_fields, header
+from .redaction.markup import redact_command, redact_form
+from .redaction.names import names_secret
+from .redaction.numbers import redact_numbers
+from .redaction.tokens import redact_keys, redact_logins, redact_schemes, redact_tokens
+from .redaction.values import MARKER
+
+_SHORT = 128
+"""Characters of the texts that are remembered whole."""
+_LINE = 256
+"""Characters of the lines that are remembered."""
+_MOST_LINES = 8192
+_harmless: set[str] = set()
+"""Lines that hold neither a secret nor the name of one on another line."""
+
+_SCHEMES = ("token ", "token%20", "apikey", "negotiate", "ntlm", "aws4-", "sharedaccess")
+_HEADERS = ("cookie:", "set-cookie:", "authorization:", "proxy-authorization:")
+_ENCODED_LETTER = re.compile(r"%(?:25)?(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|[c-f][0-9a-f]%)")
+_PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
+_DEEPEST = 2
+"""Layers of base64 that are looked into."""
+
+
+@t.overload
+def redact_text(value: str) -> str: ...
+
+
+@t.overload
+def redact_text(value: str | None) -> str | None: ...
+
+
+def redact_text(value: str | None) -> str | None:
+    """Recorded traffic without credentials and without numbers of cards and people.
+
+    Never fails, whatever the text; in linear time; and to redact twice changes nothing more.
+    """
+    # Addresses, methods and short payloads come again and again; long texts would take too much memory to remember.
+    if not value:
+        return value
+    return _remembered(value) if len(value) <= _SHORT else _redacted(value)
+
+
+@t.overload
+def redact_url(value: str) -> str: ...
+
+
+@t.overload
+def redact_url(value: str | None) -> str | None: ...
+
+
+def redact_url(value: str | None) -> str | None:
+    """A URL without the credentials in it. A recorded URL may be any text, so it is redacted as one."""
+    return redact_text(value)
+
+
+def _redacted(value: str, depth: int = _DEEPEST) -> str:
+    lines = value.split("\n")
+    if _harmless.issuperset(lines):
+        return value
+    if depth and len(lines) > 1 and " " not in lines[0]:
+        unwrapped = redact_wrapped(value, functools.partial(_redacted, depth=depth - 1))
+        if unwrapped is not None:
+            return unwrapped
+    before = value
+    if "PRIVATE KEY" in value or "Private-" in value:
+        value = redact_keys(value)
+    if "orm-" in value and "form-data" in value.lower():
+        value = redact_form(value)
+    if value is not before:
+        lines = value.split("\n")
+    spans, nameless = _fields(value, lines)
+    if spans:
+        value = _with_spans(value, spans)
+        lines = value.split("\n")
+    clean = [line if line in _harmless else _cleaned(line, depth, nameless) for line in lines]
+    return value if clean == lines else "\n".join(clean)
+
+
+_remembered = functools.lru_cache(maxsize=2048)(_redacted)
+
+
+def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str]]:
+    """Where values are that names tell, and the lines in which there are no such names."""
+    folded = _folded(value)
+    spans: list[Span] = []
+    nameless: set[str] = set()
+    start = taken = 0
+    for line in lines:
+        end = start + len(line)
+        if line not in _harmless and taken <= end:
+            if folded.startswith(_HEADERS, start) and start >= taken and (span := header(value, start, end)):
+                spans.append(span)
+                taken = span[1]
+            elif find_fields(value, folded, start if start > taken else taken, end, spans):
+                taken = max(taken, spans[-1][1]) if spans else taken
+            else:
+                nameless.add(line)
+        start = end + 1
+    return spans, nameless
+
+
+def _folded(value: str) -> str:
+    # The one letter that becomes two when it is made small.
+    return value.lower() if value.isascii() else value.replace("\u0130", "I").lower()
+
+
+def _with_spans(value: str, spans: list[Span]) -> str:
+    parts: list[str] = []
+    start = 0
+    for begin, end, text in sorted(spans):
+        if begin >= start:
+            parts += [value[start:begin], text]
+            start = end
+    return "".join([*parts, value[start:]])
+
+
+def _cleaned(line: str, depth: int, nameless: set[str]) -> str:
+    """A line without the secrets that tell by themselves what they are."""
+    folded = line.lower()
+    clean = line
+    if "%" in folded and _ENCODED_LETTER.search(folded):
+        clean = _PAIR.sub(_encoded_pair, clean)
+    if " -" in folded or folded.startswith("-"):
+        clean = redact_command(clean, folded)
+    if "@" in folded:
+        clean = redact_logins(clean)
+    if "earer" in folded or "asic" in folded or any(map(folded.__contains__, _SCHEMES)):
+        clean = redact_schemes(clean)
+    clean = redact_tokens(clean, functools.partial(_without_encoded, depth=depth))
+    clean = redact_numbers(clean)
+    if clean == line and line in nameless and len(line) <= _LINE:
+        if len(_harmless) >= _MOST_LINES:
+            _harmless.clear()
+        _harmless.add(line)
+    return clean
+
+
+def _without_encoded(run: str, depth: int) -> str:
+    return redact_encoded(run, functools.partial(_redacted, depth=depth - 1)) if depth else run
+
+
+def _encoded_pair(match: re.Match[str]) -> str:
+    name = match[1]
+    if "%" in name and names_secret(unquote_plus(name)):
+        return f"{name}={MARKER}"
+    return match[0]

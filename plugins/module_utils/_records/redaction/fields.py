@@ -82,6 +82,8 @@ _PAIR_VALUE = re.compile(r"=*+([^&\s;\"'<>#=][^&\s;\"'<>#]*+)")
 _ENCODED_VALUE = re.compile(r"(?:[^%&\s;\"'<>#\\]|%(?!(?:25)*26|(?:25)*3B|(?:25)*20|(?:25)*0[AD]))++", re.IGNORECASE)
 _GROUPED = re.compile(r"\d++(?:[ -]\d++){2,5}(?!\w)")
 _WORD = re.compile(r"[^\s,;\"'<>{}()\[\]]++")
+_JUDGED = 200
+"""Characters of a value that decide about it, so that a long one which stays is not read again and again."""
 _LINE = re.compile(r"[^\r\n]*+")
 _FOLDED = re.compile(r"(?:(?:\r\n|\r|\n)[ \t]++(?![\w.-]{1,60}+:(?:\s|\Z)|- )[^\r\n]++)*+")
 _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*+(?:\r?\n(?:[ \t]++[^\r\n]*+)?+)++")
@@ -189,7 +191,7 @@ def _span(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> Sp
     elif mark["encoded"]:
         span = _literal(value, mark.end(), quoted=False) or _plain(value, _ENCODED_VALUE, mark.end())
     else:
-        span = _after_equals(value, begin, mark)
+        span = _after_equals(value, begin, mark, secrecy)
     if span is None:
         return named_value(value, folded, begin, end)
     held = value[span[0] : span[1]].strip("\"'`")
@@ -252,7 +254,7 @@ def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
     typed = _TYPED.match(value, at)
     if typed is not None:
         return _literal(value, typed.end(), quoted=False)
-    word = _WORD.match(value, at)
+    word = _WORD.match(value, at, at + _JUDGED)
     if word is None:
         return None
     grouped = _GROUPED.match(value, at)
@@ -278,10 +280,10 @@ def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
         return None
     if following in " \t" and following and not any(map(str.isdigit, held)) and held.replace("-", "").isalpha():
         return None
-    return at, at + len(held), MARKER
+    return at, _word_end(value, at, at + len(held)), MARKER
 
 
-def _after_equals(value: str, begin: int, mark: re.Match[str]) -> Span | None:
+def _after_equals(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy) -> Span | None:
     at = mark.end()
     spaced = bool(mark["before"])
     sign = mark["sign"]
@@ -301,17 +303,20 @@ def _after_equals(value: str, begin: int, mark: re.Match[str]) -> Span | None:
         return _assigned(value, begin, at)
     if mark["after"]:
         return None
-    pair = _PAIR_VALUE.match(value, mark.start("sign") + 1)
+    pair = _PAIR_VALUE.match(value, mark.start("sign") + 1, mark.end() + _JUDGED)
     if pair is None or is_code(pair[1]) and not pair[1].startswith(("%", "$2", "!", "&")):
         return None
     end = pair.end() - (pair[1][-1] == "," and value[pair.end() : pair.end() + 1] in ("", " "))
     if value[begin - 1 : begin] in "([" and begin and pair[1][-1:] in ")]":
         end -= 1
+    if pair.end() == mark.end() + _JUDGED and secrecy is Secrecy.SECRET:
+        whole = _PAIR_VALUE.match(value, pair.start())
+        end = whole.end() if whole else end
     return mark.start("sign") + 1, end, MARKER
 
 
 def _assigned(value: str, begin: int, at: int) -> Span | None:
-    word = _WORD.match(value, at)
+    word = _WORD.match(value, at, at + _JUDGED)
     if word is None:
         return None
     held, end = word[0], word.end()
@@ -324,7 +329,13 @@ def _assigned(value: str, begin: int, at: int) -> Span | None:
         following = value[end : end + 1]
         if not line_begins or following not in ("", "\r", "\n") or "_" in held or "." in held:
             return None
-    return at, end, MARKER
+    return at, _word_end(value, at, end), MARKER
+
+
+def _word_end(value: str, at: int, judged: int) -> int:
+    """Where a word ends of which only the beginning was judged."""
+    whole = _WORD.match(value, at) if judged >= at + _JUDGED - 3 else None
+    return whole.end() if whole else judged
 
 
 def _literal(value: str, at: int, *, quoted: bool) -> Span | None:

@@ -24,7 +24,7 @@ _ESCAPED_INNER = re.compile(r"([^&<>]++)(?=&lt;/)")
 _CDATA = "<![CDATA["
 _FORM_FIELD = re.compile(
     # The head of one part of a form, and all until the next boundary or the place where the recording was cut off.
-    r"(Content-Disposition:[^\r\n]{0,200}?\bname=\"?([^\"\r\n;]{1,200})\"?[^\r\n]{0,400}+(?:\r?\n[^\r\n]{1,400}+){0,8}+\r?\n\r?\n)"
+    r"(Content-Disposition:[^\r\n]{0,200}?\bname=\"?([^\"\r\n;]{1,200})\"?[^\r\n]{0,200}+(?:\r?\n[^\r\n]{1,200}+){0,4}+\r?\n\r?\n)"
     r".+?(?=\r?\n--|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -38,10 +38,10 @@ _SHORT_FLAG = re.compile(rf"\b(?:{'|'.join(_COMMANDS)})\w*\b[^\r\n|;]{{0,200}}?\
 
 def opens_element(value: str, begin: int) -> bool:
     """Whether what begins at a place is the name of an element, as in ``<Password>`` or ``<wsse:Password Type="x">``."""
-    return (
-        value[begin - 1 : begin] in ("<", ":", ";")
-        and _OPENED.search(value[max(0, begin - _PREFIX) : begin]) is not None
-    )
+    before = value[begin - 1 : begin]
+    if before == ":":
+        return _OPENED.search(value[max(0, begin - _PREFIX) : begin]) is not None
+    return before == "<" or before == ";" and value.startswith("&lt;", begin - 4)
 
 
 def element(value: str, end: int) -> Span | None:

@@ -17,14 +17,14 @@ Span = tuple[int, int, str]
 _AROUND = 2000
 """Characters before and after a name in which its value is looked for."""
 
-_NAMING_ATTRIBUTE = re.compile(
-    r"(?:name|id|key|property|field|header|param|type|autocomplete)\s{0,3}=\s{0,3}[\"']?\Z", re.IGNORECASE
-)
+_BEFORE = 40
+_NAMING = ("name", "id", "key", "property", "field", "header", "param", "type", "autocomplete")
 _TAG_REST = re.compile(r"(?:[^<>\"']|\"[^\"<>]*+\"|'[^'<>]*+'|[\"'])*+")
 _VALUE_ATTRIBUTE = re.compile(
     r"[\s\"'/](?:value|content|data-value|val|data)\s{0,3}=\s{0,3}(?:\"([^\"]*+)|'([^']*+)|([^\s\"'<>/]++))",
     re.IGNORECASE,
 )
+_TAG_TEXT = re.compile(r">\s{0,80}(?:<value>)?\s{0,80}([^<>\s][^<>]{0,4000}+)(?=</)")
 _TAG_NAME = re.compile(r"<([\w:.-]+)")
 _SHOWN = frozenset(
     {
@@ -75,6 +75,7 @@ _NAMING_MEMBER = re.compile(
 _VALUE_MEMBER = re.compile(
     r"(?<![\w-])\\*[\"']?(?:value|val|content|v|data|secret|text)\\*[\"']?\s{0,8}(?::|=>)\s{0,8}", re.IGNORECASE
 )
+_BRACE = re.compile(r"[{}]")
 _TEXT = re.compile(r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)|'([^'\\]*+(?:\\.[^'\\]*+)*+)|\\++\"([^\"\\]*+)", re.DOTALL)
 _YAML_NAMING = re.compile(r"(?:\A|[\s{,-])(?:name|key|header):\s{0,4}[\"']?\Z", re.IGNORECASE)
 _YAML_VALUE = re.compile(
@@ -99,26 +100,25 @@ def named_value(value: str, folded: str, begin: int, end: int) -> Span | None:
         begin: where the name begins.
         end: where it ends.
     """
-    before = value[max(0, begin - 40) : begin]
+    before = value[max(0, begin - _BEFORE) : begin]
     after = value[end : end + 1]
-    if _NAMING_ATTRIBUTE.search(before):
+    # What is before the quote of the name decides, and costs less to look at than an expression.
+    bare = before.rstrip("\"'`\\ \t")
+    sign = bare[-1:]
+    found: Span | None = None
+    if sign == "=" and bare[:-1].rstrip().lower().endswith(_NAMING):
         found = _in_tag(value, folded, begin, end)
-        if found is not None:
-            return found
-    if after and after in "\"'\\" and _NAMING_MEMBER.search(before):
+    if found is None and sign and sign in ":>" and after and after in "\"'\\" and _NAMING_MEMBER.search(before):
         found = _in_object(value, begin, end)
-        if found is not None:
-            return found
-    if after == "<" and before.endswith(">"):
-        return _group(_NEXT_ELEMENT.match(value, end))
-    if after and after in "\"'`\\":
-        if _CALL.search(before):
-            return _group(_ARGUMENT.match(value, end))
-    if after in ("", "\r", "\n", '"', "'") and _YAML_NAMING.search(before):
-        return _group(_YAML_VALUE.match(value, end))
-    if after in (" ", "\t"):
-        return _spoken_of(value, folded, begin, end)
-    return None
+    if found is None and sign == ":" and after in ("", "\r", "\n", '"', "'") and _YAML_NAMING.search(before):
+        found = _group(_YAML_VALUE.match(value, end))
+    if found is None and sign and sign in "([" and after and after in "\"'`\\" and _CALL.search(before):
+        found = _group(_ARGUMENT.match(value, end))
+    if found is None and after == "<" and before.endswith(">"):
+        found = _group(_NEXT_ELEMENT.match(value, end))
+    if found is None and after in (" ", "\t"):
+        found = _spoken_of(value, begin, end)
+    return found
 
 
 def _in_tag(value: str, folded: str, begin: int, end: int) -> Span | None:
@@ -141,13 +141,14 @@ def _in_tag(value: str, folded: str, begin: int, end: int) -> Span | None:
         return span if span is None or span[0] != begin else None
     if tag[1].lower() in _SHOWN or value[last : last + 1] != ">":
         return None
-    inner = re.compile(r">\s{0,80}(?:<value>)?\s{0,80}([^<>\s][^<>]{0,4000}+)(?=</)").match(value, last)
+    inner = _TAG_TEXT.match(value, last)
     return _group(inner)
 
 
 def _in_object(value: str, begin: int, end: int) -> Span | None:
-    after = _VALUE_MEMBER.search(value, end, end + _AROUND)
-    if after is not None and not {"{", "}"} & set(value[end : after.start()]):
+    brace = _BRACE.search(value, end, end + _AROUND)
+    after = _VALUE_MEMBER.search(value, end, brace.start() if brace else end + _AROUND)
+    if after is not None:
         return _group(_TEXT.match(value, after.end()))
     first = value.rfind("{", max(0, begin - _AROUND), begin)
     if first < 0:
@@ -159,7 +160,7 @@ def _in_object(value: str, begin: int, end: int) -> Span | None:
     return None
 
 
-def _spoken_of(value: str, folded: str, begin: int, end: int) -> Span | None:
+def _spoken_of(value: str, begin: int, end: int) -> Span | None:
     """A quoted secret without a sign before it, as in SQL: ``IDENTIFIED BY 'secret'``, ``PASSWORD 'secret'``."""
     found = _SQL.match(value, end)
     if found is None or not (value[begin:end].isupper() or value[begin:end].islower()):

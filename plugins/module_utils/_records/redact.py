@@ -38,6 +38,7 @@ _SCHEMES = ("token ", "token%20", "apikey", "negotiate", "ntlm", "aws4-", "share
 _HEADERS = ("cookie:", "set-cookie:", "authorization:", "proxy-authorization:")
 _ENCODED_LETTER = re.compile(r"%(?:25)?(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|[c-f][0-9a-f]%)")
 _PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
+_MOST_PASSES = 4
 _DEEPEST = 2
 """Layers of base64 that are looked into."""
 
@@ -75,49 +76,61 @@ def redact_url(value: str | None) -> str | None:
 
 
 def _redacted(value: str, depth: int = _DEEPEST) -> str:
-    lines = value.split("\n")
-    if _harmless.issuperset(lines):
+    if _harmless.issuperset(value.split("\n")):
         return value
-    if depth and len(lines) > 1 and " " not in lines[0]:
+    if depth and "\n" in value and " " not in value[:_SHORT]:
         unwrapped = redact_wrapped(value, functools.partial(_redacted, depth=depth - 1))
         if unwrapped is not None:
             return unwrapped
+    # Where quotes do not pair up, a marker may make a name readable that was hidden before.
+    for _pass in range(_MOST_PASSES):
+        clean, settled = _redacted_once(value, depth)
+        if settled or clean == value:
+            return clean
+        value = clean
+    return value
+
+
+def _redacted_once(value: str, depth: int) -> tuple[str, bool]:
+    """The text, and whether to redact it again would change nothing for sure."""
     before = value
     if "PRIVATE KEY" in value or "Private-" in value:
         value = redact_keys(value)
     if "orm-" in value and "form-data" in value.lower():
         value = redact_form(value)
-    if value is not before:
-        lines = value.split("\n")
-    spans, nameless = _fields(value, lines)
+    lines = value.split("\n")
+    settled = value is before
+    spans, nameless, headers = _fields(value, lines)
     if spans:
         value = _with_spans(value, spans)
         lines = value.split("\n")
+        settled = settled and headers == len(spans)
     clean = [line if line in _harmless else _cleaned(line, depth, nameless) for line in lines]
-    return value if clean == lines else "\n".join(clean)
+    return (value, settled) if clean == lines else ("\n".join(clean), False)
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_redacted)
 
 
-def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str]]:
-    """Where values are that names tell, and the lines in which there are no such names."""
+def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str], int]:
+    """Where values are that names tell, the lines in which there are no such names, and how many are whole headers."""
     folded = _folded(value)
     spans: list[Span] = []
     nameless: set[str] = set()
-    start = taken = 0
+    start = taken = headers = 0
     for line in lines:
         end = start + len(line)
         if line not in _harmless and taken <= end:
             if folded.startswith(_HEADERS, start) and start >= taken and (span := header(value, start, end)):
                 spans.append(span)
                 taken = span[1]
+                headers += 1
             elif find_fields(value, folded, start if start > taken else taken, end, spans):
                 taken = max(taken, spans[-1][1]) if spans else taken
             else:
                 nameless.add(line)
         start = end + 1
-    return spans, nameless
+    return spans, nameless, headers
 
 
 def _folded(value: str) -> str:

@@ -22,8 +22,8 @@ from .redaction.encoded import redact_encoded, redact_wrapped
 from .redaction.fields import Span, find_fields, header
 from .redaction.markup import redact_command, redact_form
 from .redaction.names import names_secret
-from .redaction.numbers import redact_numbers
-from .redaction.tokens import redact_keys, redact_logins, redact_schemes, redact_tokens
+from .redaction.numbers import has_digits, redact_numbers
+from .redaction.tokens import has_long_run, redact_keys, redact_logins, redact_schemes, redact_tokens
 from .redaction.values import MARKER
 
 _SHORT = 128
@@ -34,7 +34,7 @@ _MOST_LINES = 8192
 _harmless: set[str] = set()
 """Lines that hold neither a secret nor the name of one on another line."""
 
-_SCHEMES = ("token ", "token%20", "apikey", "negotiate", "ntlm", "aws4-", "sharedaccess")
+_SCHEME = re.compile(r"aws4-|sharedaccess|ntlm|negotiate|apikey")
 _HEADERS = ("cookie:", "set-cookie:", "authorization:", "proxy-authorization:")
 _ENCODED_LETTER = re.compile(r"%(?:25)?(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|[c-f][0-9a-f]%)")
 _PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
@@ -76,37 +76,43 @@ def redact_url(value: str | None) -> str | None:
 
 
 def _redacted(value: str, depth: int = _DEEPEST) -> str:
-    if _harmless.issuperset(value.split("\n")):
+    lines = value.split("\n")
+    if _harmless.issuperset(lines):
         return value
-    if depth and "\n" in value and " " not in value[:_SHORT]:
+    if depth and len(lines) > 1 and " " not in lines[0]:
         unwrapped = redact_wrapped(value, functools.partial(_redacted, depth=depth - 1))
         if unwrapped is not None:
             return unwrapped
     # Where quotes do not pair up, a marker may make a name readable that was hidden before.
     for _pass in range(_MOST_PASSES):
-        clean, settled = _redacted_once(value, depth)
+        clean, settled = _redacted_once(value, lines, depth)
         if settled or clean == value:
             return clean
         value = clean
+        lines = value.split("\n")
     return value
 
 
-def _redacted_once(value: str, depth: int) -> tuple[str, bool]:
+def _redacted_once(value: str, lines: list[str], depth: int) -> tuple[str, bool]:
     """The text, and whether to redact it again would change nothing for sure."""
-    before = value
-    if "PRIVATE KEY" in value or "Private-" in value:
-        value = redact_keys(value)
-    if "orm-" in value and "form-data" in value.lower():
-        value = redact_form(value)
-    lines = value.split("\n")
-    settled = value is before
+    settled = True
+    if "PRIVATE KEY" in value or "Private-" in value or "orm-data" in value or "ORM-DATA" in value:
+        whole = redact_form(redact_keys(value))
+        if whole != value:
+            value, settled = whole, False
+            lines = value.split("\n")
     spans, nameless, headers = _fields(value, lines)
     if spans:
         value = _with_spans(value, spans)
         lines = value.split("\n")
         settled = settled and headers == len(spans)
-    clean = [line if line in _harmless else _cleaned(line, depth, nameless) for line in lines]
-    return (value, settled) if clean == lines else ("\n".join(clean), False)
+    changed = False
+    for place, line in enumerate(lines):
+        if line not in _harmless:
+            clean = _cleaned(line, depth, nameless)
+            if clean is not line:
+                lines[place], changed = clean, True
+    return ("\n".join(lines), False) if changed else (value, settled)
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_redacted)
@@ -120,15 +126,16 @@ def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str], int]:
     start = taken = headers = 0
     for line in lines:
         end = start + len(line)
-        if line not in _harmless and taken <= end:
-            if folded.startswith(_HEADERS, start) and start >= taken and (span := header(value, start, end)):
-                spans.append(span)
-                taken = span[1]
-                headers += 1
-            elif find_fields(value, folded, start if start > taken else taken, end, spans):
-                taken = max(taken, spans[-1][1]) if spans else taken
-            else:
-                nameless.add(line)
+        if line in _harmless or taken > end:
+            pass
+        elif start >= taken and folded.startswith(_HEADERS, start) and (span := header(value, start, end)):
+            spans.append(span)
+            taken = span[1]
+            headers += 1
+        elif not find_fields(value, folded, start if start > taken else taken, end, spans):
+            nameless.add(line)
+        elif spans and spans[-1][1] > taken:
+            taken = spans[-1][1]
         start = end + 1
     return spans, nameless, headers
 
@@ -149,7 +156,7 @@ def _with_spans(value: str, spans: list[Span]) -> str:
 
 
 def _cleaned(line: str, depth: int, nameless: set[str]) -> str:
-    """A line without the secrets that tell by themselves what they are."""
+    """A line without the secrets that tell by themselves what they are; the line itself when it has none."""
     folded = line.lower()
     clean = line
     if "%" in folded and _ENCODED_LETTER.search(folded):
@@ -158,15 +165,20 @@ def _cleaned(line: str, depth: int, nameless: set[str]) -> str:
         clean = redact_command(clean, folded)
     if "@" in folded:
         clean = redact_logins(clean)
-    if "earer" in folded or "asic" in folded or any(map(folded.__contains__, _SCHEMES)):
+    if "earer" in folded or "asic" in folded or "oken" in folded or _SCHEME.search(folded):
         clean = redact_schemes(clean)
-    clean = redact_tokens(clean, functools.partial(_without_encoded, depth=depth))
-    clean = redact_numbers(clean)
-    if clean == line and line in nameless and len(line) <= _LINE:
+    shape = clean.encode("ascii", "replace")
+    if has_long_run(shape):
+        clean = redact_tokens(clean, functools.partial(_without_encoded, depth=depth))
+    if has_digits(shape):
+        clean = redact_numbers(clean)
+    if clean != line:
+        return clean
+    if len(line) <= _LINE and (line in nameless or (MARKER in line and folded.startswith(_HEADERS))):
         if len(_harmless) >= _MOST_LINES:
             _harmless.clear()
         _harmless.add(line)
-    return clean
+    return line
 
 
 def _without_encoded(run: str, depth: int) -> str:

@@ -82,7 +82,7 @@ _PAIR_VALUE = re.compile(r"=*+([^&\s;\"'<>#=][^&\s;\"'<>#]*+)")
 _ENCODED_VALUE = re.compile(r"(?:[^%&\s;\"'<>#\\]|%(?!(?:25)*26|(?:25)*3B|(?:25)*20|(?:25)*0[AD]))++", re.IGNORECASE)
 _GROUPED = re.compile(r"\d++(?:[ -]\d++){2,5}(?!\w)")
 _WORD = re.compile(r"[^\s,;\"'<>{}()\[\]]++")
-_JUDGED = 200
+_JUDGED = 100
 """Characters of a value that decide about it, so that a long one which stays is not read again and again."""
 _LINE = re.compile(r"[^\r\n]*+")
 _FOLDED = re.compile(r"(?:(?:\r\n|\r|\n)[ \t]++(?![\w.-]{1,60}+:(?:\s|\Z)|- )[^\r\n]++)*+")

@@ -49,10 +49,10 @@ def element(value: str, end: int) -> Span | None:
     tag = _TAG_END.match(value, end)
     if tag is None:
         return None
-    inner = _INNER.match(value, tag.end())
     if tag[0].endswith(";"):
-        inner = _ESCAPED_INNER.match(value, tag.end())
-        return _contents(inner.start(1), inner.end(1), inner[1]) if inner else None
+        escaped = _ESCAPED_INNER.match(value, tag.end())
+        return _contents(escaped.start(1), escaped.end(1), escaped[1]) if escaped else None
+    inner = _INNER.match(value, tag.end())
     if inner is None:
         return None
     if not inner[1] and value.startswith(_CDATA, inner.end()):

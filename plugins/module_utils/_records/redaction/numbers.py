@@ -65,11 +65,13 @@ _PERMUTED = (
 )
 
 
+def has_digits(line: bytes) -> bool:
+    """Whether a line, in ASCII, has as many digits in a row as the shortest number; signs between them do not count."""
+    return _NINE in line.translate(_DIGITS, b" .-")
+
+
 def redact_numbers(line: str) -> str:
     """A line without card numbers and ids of people whose check holds."""
-    shape = line.encode("ascii", "replace").translate(_DIGITS, b" .-")
-    if _NINE not in shape:
-        return line
     near = _NEAR.search(line) is not None
     line = _RUN.sub(lambda run: MARKER if _is_number(run[0]) or near and _is_named(run) else run[0], line)
     return _IBAN.sub(_iban, line) if _IBAN_SIGN.search(line) else line

@@ -153,6 +153,11 @@ def _putty(match: re.Match[str]) -> str:
     return match[1] + MARKER + (end[0] if end and end.end() == len(match[0]) else "")
 
 
+def has_long_run(line: bytes) -> bool:
+    """Whether a line, in ASCII, has a word that is long enough for a token. Nearly none has, which is seen fast here."""
+    return _LONG_RUN in line.translate(_SHAPE)
+
+
 def redact_tokens(line: str, redact_run: t.Callable[[str], str]) -> str:
     """A line without tokens that have a known form.
 
@@ -160,9 +165,6 @@ def redact_tokens(line: str, redact_run: t.Callable[[str], str]) -> str:
         line: the line.
         redact_run: redacts what a word of it holds besides tokens.
     """
-    # Nearly no line has a run that is long enough, which is seen much faster so than by an expression.
-    if _LONG_RUN not in line.encode("ascii", "replace").translate(_SHAPE):
-        return line
     parts: list[str] = []
     start = 0
     for run in line.translate(_TO_SPACE).split():

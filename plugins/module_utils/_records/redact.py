@@ -101,29 +101,29 @@ def _redacted_once(value: str, lines: list[str], depth: int) -> tuple[str, bool]
         if whole != value:
             value, settled = whole, False
             lines = value.split("\n")
-    spans, nameless, headers = _fields(value, lines)
+    spans, nameless = _fields(value, lines)
     if spans:
         value = _with_spans(value, spans)
         lines = value.split("\n")
-        settled = settled and headers == len(spans)
+        settled = settled and all(text == MARKER for _begin, _end, text in spans)
     changed = False
     for place, line in enumerate(lines):
         if line not in _harmless:
-            clean = _cleaned(line, depth, nameless)
+            clean = _cleaned(line, depth, nameless, several=len(lines) > 1)
             if clean is not line:
                 lines[place], changed = clean, True
-    return ("\n".join(lines), False) if changed else (value, settled)
+    return ("\n".join(lines) if changed else value), settled
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_redacted)
 
 
-def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str], int]:
-    """Where values are that names tell, the lines in which there are no such names, and how many are whole headers."""
+def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str]]:
+    """Where values are that names tell, and the lines in which there are no such names."""
     folded = _folded(value)
     spans: list[Span] = []
     nameless: set[str] = set()
-    start = taken = headers = 0
+    start = taken = 0
     for line in lines:
         end = start + len(line)
         if line in _harmless or taken > end:
@@ -131,13 +131,12 @@ def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str], int]:
         elif start >= taken and folded.startswith(_HEADERS, start) and (span := header(value, start, end)):
             spans.append(span)
             taken = span[1]
-            headers += 1
         elif not find_fields(value, folded, start if start > taken else taken, end, spans):
             nameless.add(line)
         elif spans and spans[-1][1] > taken:
             taken = spans[-1][1]
         start = end + 1
-    return spans, nameless, headers
+    return spans, nameless
 
 
 def _folded(value: str) -> str:
@@ -155,7 +154,7 @@ def _with_spans(value: str, spans: list[Span]) -> str:
     return "".join([*parts, value[start:]])
 
 
-def _cleaned(line: str, depth: int, nameless: set[str]) -> str:
+def _cleaned(line: str, depth: int, nameless: set[str], *, several: bool) -> str:
     """A line without the secrets that tell by themselves what they are; the line itself when it has none."""
     folded = line.lower()
     clean = line
@@ -174,7 +173,7 @@ def _cleaned(line: str, depth: int, nameless: set[str]) -> str:
         clean = redact_numbers(clean)
     if clean != line:
         return clean
-    if len(line) <= _LINE and (line in nameless or (MARKER in line and folded.startswith(_HEADERS))):
+    if several and len(line) <= _LINE and (line in nameless or (MARKER in line and folded.startswith(_HEADERS))):
         if len(_harmless) >= _MOST_LINES:
             _harmless.clear()
         _harmless.add(line)

@@ -72,7 +72,7 @@ def _inner(block: str, redact: Redact) -> str | None:
 
 
 def _decoded(bare: str) -> str | None:
-    if len(bare) > _LONGEST or (bare.islower() or bare.isupper() or bare.isdigit()) and len(bare) < 64:
+    if len(bare) > _LONGEST or ((bare.islower() or bare.isupper() or bare.isdigit()) and len(bare) < 64):
         return None
     try:
         data = base64.b64decode(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4), validate=True)

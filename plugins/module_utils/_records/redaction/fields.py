@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .names import FOREIGN_STEMS, STEMS, Secrecy, secrecy_of
 from .markup import element, opens_element
+from .names import FOREIGN_STEMS, STEMS, Secrecy, secrecy_of
 from .pairs import named_value
 from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken
 
@@ -189,14 +189,15 @@ def _span(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> Sp
     if mark["sign"] == ":":
         span = _after_colon(value, begin, mark, quoted=bool(mark["quote"]))
     elif mark["encoded"]:
-        span = _literal(value, mark.end(), quoted=False) or _plain(value, _ENCODED_VALUE, mark.end())
+        literal = _literal(value, mark.end(), quoted=False)
+        span = literal if literal and literal[1] > literal[0] else _plain(value, _ENCODED_VALUE, mark.end())
     else:
         span = _after_equals(value, begin, mark, secrecy)
     if span is None:
         return named_value(value, folded, begin, end)
     held = value[span[0] : span[1]].strip("\"'`")
     # Whether a member is empty is nobody's business either: it may be the password of a test account.
-    return span if _is_secret(held, secrecy) or not held and secrecy is Secrecy.SECRET else None
+    return span if _is_secret(held, secrecy) or (not held and secrecy is Secrecy.SECRET) else None
 
 
 def _is_secret(held: str, secrecy: Secrecy) -> bool:
@@ -226,8 +227,7 @@ def _after_colon(value: str, begin: int, mark: re.Match[str], *, quoted: bool) -
 
 def _header(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
     line = _LINE.match(value, at)
-    assert line is not None
-    end = line.end()
+    end = line.end() if line else at
     if at_line:
         folded = _FOLDED.match(value, end)
         end = folded.end() if folded else end
@@ -303,16 +303,22 @@ def _after_equals(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy)
         return _assigned(value, begin, at)
     if mark["after"]:
         return None
-    pair = _PAIR_VALUE.match(value, mark.start("sign") + 1, mark.end() + _JUDGED)
-    if pair is None or is_code(pair[1]) and not pair[1].startswith(("%", "$2", "!", "&")):
+    return _pair(value, begin, mark.start("sign") + 1, secrecy)
+
+
+def _pair(value: str, begin: int, at: int, secrecy: Secrecy) -> Span | None:
+    """The value of a parameter, a cookie or a form field."""
+    limit = at + _JUDGED
+    pair = _PAIR_VALUE.match(value, at, limit)
+    if pair is None or (is_code(pair[1]) and not pair[1].startswith(("%", "$2", "!", "&"))):
         return None
     end = pair.end() - (pair[1][-1] == "," and value[pair.end() : pair.end() + 1] in ("", " "))
-    if value[begin - 1 : begin] in "([" and begin and pair[1][-1:] in ")]":
+    if value[begin - 1 : begin] in ("(", "[") and pair[1][-1:] in ")]":
         end -= 1
-    if pair.end() == mark.end() + _JUDGED and secrecy is Secrecy.SECRET:
-        whole = _PAIR_VALUE.match(value, pair.start())
+    if pair.end() == limit and (secrecy is Secrecy.SECRET or is_made(pair[1])):
+        whole = _PAIR_VALUE.match(value, at)
         end = whole.end() if whole else end
-    return mark.start("sign") + 1, end, MARKER
+    return at, end, MARKER
 
 
 def _assigned(value: str, begin: int, at: int) -> Span | None:
@@ -348,7 +354,7 @@ def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
         index = text.lastindex or 0
         held = text[index]
         if held != MARKER and (
-            holds_nothing(held) and held or is_spoken(held) or "${" in held or secrecy_of(held) and held.isalpha()
+            (holds_nothing(held) and held) or is_spoken(held) or "${" in held or (secrecy_of(held) and held.isalpha())
         ):
             return at, at, ""
         if text.end() == len(value) and held and value[text.end(index) :] in ("", "\\"):

@@ -37,11 +37,11 @@ _SHORT_FLAG = re.compile(rf"\b(?:{'|'.join(_COMMANDS)})\w*\b[^\r\n|;]{{0,200}}?\
 
 
 def opens_element(value: str, begin: int) -> bool:
-    """Whether what begins at a place is the name of an element, as in ``<Password>`` or ``<wsse:Password Type="x">``."""
+    """Whether the name of an element begins at a place, as in ``<Password>`` or ``<wsse:Password Type="x">``."""
     before = value[begin - 1 : begin]
     if before == ":":
         return _OPENED.search(value[max(0, begin - _PREFIX) : begin]) is not None
-    return before == "<" or before == ";" and value.startswith("&lt;", begin - 4)
+    return before == "<" or (before == ";" and value.startswith("&lt;", begin - 4))
 
 
 def element(value: str, end: int) -> Span | None:
@@ -69,7 +69,7 @@ def element(value: str, end: int) -> Span | None:
 
 def _contents(begin: int, end: int, held: str) -> Span | None:
     stripped = held.rstrip()
-    if not stripped or stripped != MARKER and (holds_nothing(held) or is_spoken(held) or _is_label(stripped)):
+    if not stripped or (stripped != MARKER and (holds_nothing(held) or is_spoken(held) or _is_label(stripped))):
         return None
     return begin, begin + len(stripped), MARKER
 
@@ -100,7 +100,7 @@ def redact_command(line: str, folded: str) -> str:
 
 def _flag(match: re.Match[str]) -> str:
     held = match[match.lastindex or 0]
-    if not names_secret(match[1]) or holds_nothing(held) or is_spoken(held) or is_code(held) and held != MARKER:
+    if not names_secret(match[1]) or holds_nothing(held) or is_spoken(held) or (is_code(held) and held != MARKER):
         return match[0]
     return _with_marker(match, 0)
 
@@ -115,7 +115,7 @@ def _login(match: re.Match[str]) -> str:
 
 def _short(match: re.Match[str]) -> str:
     held = match[match.lastindex or 0]
-    if holds_nothing(held) or held.isdigit() and len(held) < 6 or held.startswith("-"):
+    if holds_nothing(held) or (held.isdigit() and len(held) < 6) or held.startswith("-"):
         return match[0]
     return _with_marker(match, 0)
 

@@ -82,17 +82,17 @@ _TOGETHER = frozenset(
     {first + "key" for first in (
         *("api", "access", "private", "secret", "session", "signing", "encryption", "auth", "functions", "function"),
         *("subscription", "master", "host", "admin", "client", "account", "shared", "storage", "customer", "license"),
-        *("application", "app", "developer", "dev", "user", "webhook", "service", "crypto", "cipher", "aes", "hmac", "ssh"),
+        *("application", "app", "developer", "dev", "user", "webhook", "service", "crypto", "cipher", "aes", "ssh"),
         *("decryption", "security", "product", "deploy", "integration", "consumer", "totp", "rest", "write", "ingest"),
     )}
     | {first + "code" for first in (
         *("verification", "security", "auth", "authorization", "access", "reset", "backup", "recovery", "mfa", "sms"),
         *("confirmation", "otp", "totp", "pin", "unlock", "device", "login", "activation", "fa", "factor"),
     )}
-    | {"sessionid", "passphrase", "passcode", "passwd", "passkey", "socialsecurity", "cardnumber", "creditcard", "ccnumber"}
+    | {"sessionid", "passphrase", "passcode", "passwd", "passkey", "socialsecurity", "cardnumber", "creditcard"}
     | {"clesecrete", "cleapi", "motpasse", "depasse", "palavrapasse", "clavesecreta", "chavesecreta", "chaveapi"}
     | {"chiavesegreta", "chiaveapi", "dordine", "codicesegreto", "codesecret", "katasandi", "matkhau", "gizlianahtar"}
-    | {"kluczapi", "apisleutel", "apischlussel", "geheimerschlussel", "signkey", "codeverifier", "rememberme", "encryptkey"}
+    | {"kluczapi", "apisleutel", "apischlussel", "geheimerschlussel", "codeverifier", "rememberme", "encryptkey"}
     | {"samlresponse", "mynumber", "onetime", "sharedaccess", "clientprincipal"}
 )  # fmt: skip
 _MAYBE = frozenset(

@@ -15,7 +15,7 @@ import typing as t
 
 from .values import MARKER
 
-_RUN = re.compile(r"(?<![\w.#-])\d(?:[ .-]?\d){8,24}+[xX]?+(?!\w|[.-]\d)", re.ASCII)
+_RUN = re.compile(r"(?<![\w.#-])\d(?:[ .-]?\d){8,200}+[xX]?+(?!\w|[.-]\d)", re.ASCII)
 _GROUPS = re.compile(r"\d+|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5}")
 _SSN = re.compile(r"(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}")
 _FOUR = re.compile(r"\d{4}([ -])\d{4}\1\d{4}")
@@ -27,7 +27,8 @@ _LEAST = 9
 _DIGITS = bytes(48 if sign in b"0123456789" else sign for sign in range(256))
 _NINE, _IBAN_SIGN = b"0" * _LEAST, re.compile(r"\b[A-Z]{2}\d{2}[ A-Z0-9]")
 _NEAR = re.compile(
-    r"aadha+r|uidai|\u0906\u0927\u093e\u0930|my ?-?_?number|\u30de\u30a4\u30ca\u30f3\u30d0\u30fc|\u500b\u4eba\u756a\u53f7|kojin ?bango",
+    r"aadha+r|uidai|\u0906\u0927\u093e\u0930|my ?-?_?number|"
+    r"\u30de\u30a4\u30ca\u30f3\u30d0\u30fc|\u500b\u4eba\u756a\u53f7|kojin ?bango",
     re.IGNORECASE,
 )
 _AROUND = 40
@@ -73,8 +74,20 @@ def has_digits(line: bytes) -> bool:
 def redact_numbers(line: str) -> str:
     """A line without card numbers and ids of people whose check holds."""
     near = _NEAR.search(line) is not None
-    line = _RUN.sub(lambda run: MARKER if _is_number(run[0]) or near and _is_named(run) else run[0], line)
+    line = _RUN.sub(lambda run: MARKER if near and _is_named(run) else _without_numbers(run[0]), line)
     return _IBAN.sub(_iban, line) if _IBAN_SIGN.search(line) else line
+
+
+def _without_numbers(run: str) -> str:
+    """A run of digits and signs between them without the numbers in it, of which there may be several."""
+    if _is_number(run):
+        return MARKER
+    if " " not in run:
+        return run
+    groups = run.split(" ")
+    if len(groups) % 4 == 0 and all(len(group) == 4 for group in groups):
+        groups = [" ".join(groups[first : first + 4]) for first in range(0, len(groups), 4)]
+    return " ".join(MARKER if len(group) > _LEAST and _is_number(group) else group for group in groups)
 
 
 def _is_number(run: str) -> bool:
@@ -119,7 +132,7 @@ def my_number(digits: str) -> bool:
 
 
 def _twelve(digits: str, _run: str) -> bool:
-    return len(set(digits)) > 1 and (digits[0] > "1" and verhoeff(digits) or my_number(digits))
+    return len(set(digits)) > 1 and ((digits[0] > "1" and verhoeff(digits)) or my_number(digits))
 
 
 def _ssn(digits: str, _run: str) -> bool:

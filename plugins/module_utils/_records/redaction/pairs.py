@@ -175,7 +175,7 @@ def _group(found: re.Match[str] | None) -> Span | None:
     index = found.lastindex
     held = found[index].rstrip() if found.re is not _TEXT else found[index]
     if held != MARKER and (
-        holds_nothing(held) or is_spoken(held) or "${" in held or secrecy_of(held) and held.isalpha()
+        holds_nothing(held) or is_spoken(held) or "${" in held or (secrecy_of(held) and held.isalpha())
     ):
         return None
     if is_code(held) and held[:1] in "({[$" and held != MARKER:

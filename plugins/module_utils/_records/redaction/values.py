@@ -50,10 +50,12 @@ _SPOKEN = frozenset(
 """Words that say something about a secret where it would stand: its type, its state, how it is sent."""
 
 _LINKING = frozenset(
-    "a an the is are was were be been has have must may can could should will not no your our you we it this that please"
-    " enter type for of to in on with and or by from at least too minimum invalid required incorrect forgot change reset"
-    " der die das ist bitte ein eine und oder nicht ihr le la les est un une et ou votre el es su por favor il non il tuo"
-    " o a os as sua seu".split()
+    {"a", "an", "the", "is", "are", "was", "were", "be", "been", "has", "have", "must", "may", "can", "could"}
+    | {"should", "will", "not", "no", "your", "our", "you", "we", "it", "this", "that", "please", "enter"}
+    | {"type", "for", "of", "to", "in", "on", "with", "and", "or", "by", "from", "at", "least", "too"}
+    | {"minimum", "invalid", "required", "incorrect", "forgot", "change", "reset", "der", "die", "das", "ist"}
+    | {"bitte", "ein", "eine", "und", "oder", "nicht", "ihr", "le", "la", "les", "est", "un", "une", "et", "ou"}
+    | {"votre", "el", "es", "su", "por", "favor", "il", "non", "tuo", "o", "os", "as", "sua", "seu"}
 )
 _WORD = re.compile(r"[^\W\d_]+['’]?[^\W\d_]*[.,:;!?…]*")
 _CODE = re.compile(

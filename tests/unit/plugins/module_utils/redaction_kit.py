@@ -5,6 +5,8 @@
 No value is a real one. Tokens are put together from parts, so that no scanner takes this file for a leak.
 """
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import base64
@@ -306,8 +308,10 @@ FORMS = [
     "p%61ssword=⟦hunter2⟧&ok=1",
     "grant_type=password&username=ada&password=⟦hunter2⟧&client_id=x",
     "SAMLResponse=⟦PHNhbWxwOlJlc3BvbnNl⟧&RelayState=x",
-    'POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n'
-    '⟦hunter2⟧\r\n--b\r\nContent-Disposition: form-data; name="q"\r\n\r\nshoes\r\n--b--\r\n',
+    (
+        'POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n'
+        '⟦hunter2⟧\r\n--b\r\nContent-Disposition: form-data; name="q"\r\n\r\nshoes\r\n--b--\r\n'
+    ),
     "__VIEWSTATE=abc&ctl00%24Main%24Password=⟦hunter2⟧&x=1",
 ]
 NUMBERS = [

@@ -28,6 +28,8 @@ from .redaction.values import MARKER
 
 _SHORT = 128
 """Characters of the texts that are remembered whole."""
+_PAGE = 1024
+"""Characters of the answers that are remembered whole: many payloads get the same one. A few megabytes at most."""
 _LINE = 256
 """Characters of the lines that are remembered."""
 _MOST_LINES = 8192
@@ -59,7 +61,10 @@ def redact_text(value: str | None) -> str | None:
     # Addresses, methods and short payloads come again and again; long texts would take too much memory to remember.
     if not value:
         return value
-    return _remembered(value) if len(value) <= _SHORT else _redacted(value)
+    size = len(value)
+    if size <= _SHORT:
+        return _remembered(value)
+    return _remembered_page(value) if size <= _PAGE else _redacted(value)
 
 
 @t.overload
@@ -116,6 +121,7 @@ def _redacted_once(value: str, lines: list[str], depth: int) -> tuple[str, bool]
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_redacted)
+_remembered_page = functools.lru_cache(maxsize=512)(_redacted)
 
 
 def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str]]:

@@ -11,9 +11,9 @@ import collections
 import typing as t
 from urllib.parse import urlsplit
 
-from .._reconcile.sensitive import redact_url
 from .._records.fingerprint import fingerprint
 from .._records.model import SCHEMA, SEVERITIES, Asset, Finding, Scan, SeverityCounts
+from .._records.redact import redact_url
 from .client import Raw
 from .fields import (
     OPEN_STATUSES,

@@ -7,8 +7,9 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-MARKER = "VALUE_REDACTED"
-"""Replaces a secret, on both sides of a diff."""
+from .._records.redaction.values import MARKER
 
-CHANGED = "VALUE_REDACTED (changed)"
+__all__ = ["CHANGED", "MARKER"]
+
+CHANGED = f"{MARKER} (changed)"
 """Replaces the secret on the new side of a diff in which only secrets differ."""

@@ -8,19 +8,10 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import functools
-import re
 import typing as t
-from urllib.parse import unquote_plus
 
-MARKER = "VALUE_REDACTED"
+from .redact import redact_url
 
-_USER = re.compile(r"(?<=://)[^/?#\s]*@")
-_PAIR = re.compile(r"(?<=[?&;#])([^=&;#?]+)=([^&;#]+)")
-_SECRET = re.compile(
-    r".*(?:token|passw|pwd|passphrase|secret|api[-_]?key|access[-_]?key|private[-_]?key|session|sessid|credential|csrf|"
-    r"xsrf|signature|authorization|jwt).*|sid|auth|sig|key|pin|otp|code|pass",
-    re.DOTALL,
-)
 _LONG = 1024
 """Longer URLs are not cached: a thousand of them would take megabytes."""
 
@@ -35,13 +26,6 @@ class Address(t.NamedTuple):
 def address(url: str) -> Address:
     """Redact a URL, and return it with its path. Never fails, as recorded URLs may be anything."""
     return _remembered(url) if len(url) <= _LONG else _address(url)
-
-
-def redact_url(url: str) -> str:
-    """Return a URL without user and password, and without the values of parameters that are named like secrets."""
-    if "@" in url:
-        url = _USER.sub(f"{MARKER}@", url)
-    return _PAIR.sub(_without_value, url) if "=" in url else url
 
 
 def path_of(url: str) -> str | None:
@@ -62,10 +46,3 @@ def _address(url: str) -> Address:
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_address)
-
-
-def _without_value(match: re.Match[str]) -> str:
-    name = match[1]
-    if "%" in name or "+" in name:
-        name = unquote_plus(name)
-    return f"{match[1]}={MARKER}" if _SECRET.fullmatch(name.casefold()) else match[0]

@@ -11,8 +11,8 @@ import collections
 import re
 import typing as t
 
-from .._reconcile.sensitive import redact_text, redact_url
 from .._records.model import SCHEMA, Event
+from .._records.redact import redact_text, redact_url
 from .._records.times import utc_text
 from .client import Raw
 from .fields import CATEGORY_LABELS, FIELDS, READERS, text

@@ -11,9 +11,9 @@ import collections
 import typing as t
 
 from ..._reconcile.redact import MARKER
-from ..._reconcile.sensitive import redact_text
 from ..._records.fingerprint import fingerprint
 from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored
+from ..._records.redact import redact_text
 from ..._records.times import canonical_time
 from ..api.shapes import Raw, decoded, items, text, truth, user_name
 from .finding_fields import DIRECT, KINDS, SEVERITY_LEVELS, STATUS_WORDS, cvss_score, cvss_vector

@@ -19,7 +19,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normali
 from ansible_collections.appsec.perimeter.plugins.module_utils._records import codec
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.codec import dumps
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Event, SubEvent
-from ansible_collections.appsec.perimeter.plugins.module_utils._records.urls import path_of, redact_url
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redact import redact_url
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.urls import path_of
 from tests.sandbox.edgecast.events import KINDS, event_text
 
 SAMPLE: dict[str, Any] = {

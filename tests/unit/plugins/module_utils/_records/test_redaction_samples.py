@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.sensitive import redact_text
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redact import redact_text
 
 from ..redaction_kit import SAMPLES, Sample, by_family, forms, fragments, leaks, load, losses, table
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.sensitive import redact_text, redact_url
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redact import redact_text, redact_url
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 
 SECRET_NAMES = [
     *("newPassword", "accessToken", "user[password]", "user%5Bpassword%5D", "ASP.NET_SessionId", "connect.sid"),

@@ -1,0 +1,386 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets that a name before them tells: headers, parameters, members, attributes, assignments, flags.
+
+This module is private to the collection and may change at any time.
+
+One expression finds what may be the end of such a name. What stands around it decides which kind of text it is, and
+where the value begins and ends. Every expression is linear: repeats are possessive or bounded, and each value that was
+taken is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .markup import element, opens_element
+from .names import FOREIGN_STEMS, STEMS, Secrecy, secrecy_of
+from .pairs import named_value
+from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken
+
+Span = tuple[int, int, str]
+"""Where a value begins and ends, and what is put there."""
+
+
+_RAREST = "jqxzkwvbpgycfudmhslnraiote"
+"""Letters of names in HTML and English, the rarest first."""
+
+
+def _anchored(word: str) -> str:
+    """A word as an expression that begins at its rarest letter: a search stops at few letters of a text then."""
+    at = min(range(len(word)), key=lambda place: _RAREST.find(word[place]) % 99) if word.isascii() else 0
+    before = f"(?<={re.escape(word[: at + 1])})" if at else ""
+    return f"{word[at]}{before}{re.escape(word[at + 1 :])}"
+
+
+def _grouped(words: t.Iterable[str]) -> str:
+    """An alternation of words in which those with the same anchor share it."""
+    heads: dict[str, list[str]] = {}
+    for word in words:
+        anchored = _anchored(word)
+        heads.setdefault(anchored[0], []).append(anchored[1:])
+    return "|".join(f"{head}(?:{'|'.join(rests)})" for head, rests in heads.items())
+
+
+_NAME_REST = r"(?:[\w.$\[\]-]|%(?:25)?(?:5[bdf]|2[de]|[89a-f][0-9a-f])){0,80}+"
+_MARK = r"[=:<>,]|%(?:25)?(?:3[ad]|22)|&(?:quot|\#3[49]|\#x2[27]|gt|lt);|\\u00(?:22|3d|3a)"
+_ENDINGS = (
+    rf"{_NAME_REST}(?=[\s\\\"'`)\]/]{{0,12}}+(?:{_MARK})|[\\\"'`]{{1,3}}(?:[\s/}}]|\Z)|\s{{1,8}}+(?:\"|'|[a-z-]{{1,20}}+\s{{0,3}}+=)|"
+    r"[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
+)
+_LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}[\s\"'`\\]*+\Z)"
+_FINDERS = {
+    # Whether the text is ASCII. The end of a line ends a name as well: its value may be on the next one.
+    ascii_only: re.compile(f"(?:{_grouped(stems)}){_LINE_ENDINGS}", re.VERBOSE)
+    for ascii_only, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
+}
+_BACKWARDS = re.compile(r"(?:[0-9a-fA-F]{2}(?:52)?%|[\w.$\[\]-])*+")
+_IN_TAG = (">", "&", " ", "\t", "\r", "\n")
+_OPENED = re.compile(r"[\"'`][^\W_][\w '-]*\Z")
+_TYPED = re.compile(r"[A-Za-z_][\w.|\[\] ]{0,40}= {0,2}(?=[rbf]?[\"'])")
+_LABEL = re.compile(r"[^\W\d_]+(?:[ '’\-][^\W\d_]+){1,3}")
+_SHORT_NAME = 40
+_NAME_CHARACTERS = 300
+
+_DELIMITER = re.compile(
+    r"(?P<quote>\\*+[\"'`]|&quot;|&\#3[49];|&\#x2[27];|%(?:25)?22|\\u0022)?\]?"
+    r"(?P<before>[ \t]*+)(?:(?P<sign>=>|:=|\?=|:|={1,3}|,)|(?P<encoded>%(?:25)?3[ADad]|\\u003[dDaA]))(?P<after>\s*+)"
+)
+_QUOTED = re.compile(
+    # A text in quotes may hold escaped ones, and recorded traffic may be cut off in the middle of it. The last forms
+    # are those of JSON inside of a text, where the quotes themselves are escaped.
+    r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)(?:\"|\\?\Z)|'([^'\\]*+(?:\\.[^'\\]*+)*+)(?:'|\\?\Z)|"
+    r"`([^`\\]*+(?:\\.[^`\\]*+)*+)(?:`|\\?\Z)|\\++\"([^\"\\]*+)(?:\\++\"|\Z|(?=\"))|\\++'([^'\\]*+)(?:\\++'|\Z|(?='))|"
+    r"(?:&quot;|&\#3[49];|&\#x2[27];)([^&<>\s]*+)|%(?:25)?22((?:[^%&\s\"']|%(?!(?:25)?22))*+)|\\u0022([^\\\"\s]*+)",
+    re.DOTALL,
+)
+_PREFIXED = re.compile(r"(?:[rbufRBUF@$]{1,2}|string\(\d+\)\s|new\sString\()(?=[\"'])")
+_NUMBER = re.compile(r"-?\d[\d.eE+-]*+")
+_LIST = re.compile(r"\[[^\[\]{}]*+\]?")
+_PAIR_VALUE = re.compile(r"=*+([^&\s;\"'<>#=][^&\s;\"'<>#]*+)")
+_ENCODED_VALUE = re.compile(r"(?:[^%&\s;\"'<>#\\]|%(?!(?:25)*26|(?:25)*3B|(?:25)*20|(?:25)*0[AD]))++", re.IGNORECASE)
+_GROUPED = re.compile(r"\d++(?:[ -]\d++){2,5}(?!\w)")
+_WORD = re.compile(r"[^\s,;\"'<>{}()\[\]]++")
+_JUDGED = 100
+"""Characters of a value that decide about it, so that a long one which stays is not read again and again."""
+_LINE = re.compile(r"[^\r\n]*+")
+_FOLDED = re.compile(r"(?:(?:\r\n|\r|\n)[ \t]++(?![\w.-]{1,60}+:(?:\s|\Z)|- )[^\r\n]++)*+")
+_BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*+(?:\r?\n(?:[ \t]++[^\r\n]*+)?+)++")
+_HEADER_NAME = re.compile(
+    r"(?:set-|proxy-)?cookie2?|(?:proxy-|[\w-]{0,40}-)?authorization|[a-z][\w]*+(?:-[\w]++)++", re.IGNORECASE
+)
+_ESCAPED_LINE = re.compile(r"\\[rn]|\"")
+_DECLARED = re.compile(r"[A-Z]\w*[!?]?|\[[A-Z]\w*!?\]!?")
+
+
+def header(value: str, start: int, end: int) -> Span | None:
+    """The value of a header whose whole value is a secret; None when it has none on its own line.
+
+    Args:
+        value: a text.
+        start: where the header's line begins.
+        end: where the line ends.
+    """
+    begin = value.find(":", start) + 1
+    while value[begin : begin + 1] in (" ", "\t"):
+        begin += 1
+    stop = end - 1 if value[end - 1] == "\r" else end
+    if begin >= stop or "\r" in value[begin:stop]:
+        return None
+    if value[end + 1 : end + 2] in (" ", "\t"):
+        folded = _FOLDED.match(value, stop)
+        stop = folded.end() if folded else stop
+    return begin, stop, MARKER
+
+
+def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]) -> bool:
+    """Find the values in a line, or after it, whose names speak of secrets.
+
+    Args:
+        value: a text.
+        folded: the same in lower case, of the same length.
+        start: where the line begins.
+        end: where it ends.
+        spans: what is found is added here.
+
+    Returns:
+        Whether there is such a name in the line, wherever its value is.
+    """
+    finder = _FINDERS[value.isascii()]
+    named = False
+    found = finder.search(folded, start, end)
+    while found is not None:
+        stop = found.end()
+        begin = _begin(value, start, found.start())
+        secrecy, begin = _secrecy(value, begin, stop)
+        if secrecy is not Secrecy.NONE:
+            named = True
+            span = _span(value, folded, begin, stop, secrecy)
+            if span is not None:
+                spans.append(span)
+                # A value may also be before its name, as in an object or a tag.
+                start = stop = max(stop, span[1])
+        found = finder.search(folded, stop, end) if stop < end else None
+    return named
+
+
+def _begin(value: str, lowest: int, at: int) -> int:
+    length = 0
+    for size in (_SHORT_NAME, _NAME_CHARACTERS):
+        taken = _BACKWARDS.match(value[max(lowest, at - size) : at][::-1])
+        length = taken.end() if taken else 0
+        if length < size:
+            break
+    return at - length
+
+
+def _secrecy(value: str, begin: int, end: int) -> tuple[Secrecy, int]:
+    """What the name at a place says, and where it begins when words before it belong to it, as in ``Secret key``."""
+    known = secrecy_of(value[begin:end])
+    if known is Secrecy.SECRET or value[begin - 1 : begin] not in (" ", "'", "’"):
+        return known, begin
+    first = max(0, begin - _SHORT_NAME)
+    before = re.search(r"(?:[^\W\d_]++[ '’]){1,3}\Z", value[first:begin])
+    if before is not None and _LABEL.fullmatch(value[first + before.start() : end]):
+        words = value[first + before.start() : end].split(" ")
+        for count in range(2, len(words) + 1):
+            label = " ".join(words[-count:])
+            if secrecy_of(label) is Secrecy.SECRET and secrecy_of(label.partition(" ")[2]) is not Secrecy.SECRET:
+                return Secrecy.SECRET, end - len(label)
+    return known, begin
+
+
+def _span(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> Span | None:
+    if value[end : end + 1] in _IN_TAG and secrecy is Secrecy.SECRET and opens_element(value, begin):
+        return element(value, end)
+    mark = _DELIMITER.match(value, end)
+    if mark is None or mark["sign"] == ",":
+        return named_value(value, folded, begin, end)
+    opened = value[begin - 1 : begin] in "\"'`\\" if begin else False
+    if (
+        mark["quote"]
+        and not opened
+        and mark["quote"][-1] in "\"'`"
+        and not _OPENED.search(value[max(0, begin - _SHORT_NAME) : begin])
+    ):
+        # The quote ends a text in which the name is the last word, and belongs to something else.
+        return None
+    if mark["sign"] == ":":
+        span = _after_colon(value, begin, mark, quoted=bool(mark["quote"]))
+    elif mark["encoded"]:
+        literal = _literal(value, mark.end(), quoted=False)
+        span = literal if literal and literal[1] > literal[0] else _plain(value, _ENCODED_VALUE, mark.end())
+    else:
+        span = _after_equals(value, begin, mark, secrecy)
+    if span is None:
+        return named_value(value, folded, begin, end)
+    held = value[span[0] : span[1]].strip("\"'`")
+    # Whether a member is empty is nobody's business either: it may be the password of a test account.
+    return span if _is_secret(held, secrecy) or (not held and secrecy is Secrecy.SECRET) else None
+
+
+def _is_secret(held: str, secrecy: Secrecy) -> bool:
+    return is_made(held) if secrecy is Secrecy.MAYBE else held == MARKER or not holds_nothing(held)
+
+
+def _after_colon(value: str, begin: int, mark: re.Match[str], *, quoted: bool) -> Span | None:
+    at = mark.end()
+    literal = _literal(value, at, quoted=quoted)
+    if literal is not None:
+        return literal if literal[2] and (quoted or literal[1] > literal[0]) else None
+    # A line end inside of a text in quotes is a backslash and a letter, which looks like the first one of the name.
+    escaped = value[begin - 1 : begin + 1] in ("\\n", "\\r")
+    begin += escaped
+    before = value[max(0, begin - 1) : begin]
+    at_line = before in ("", "\r", "\n")
+    name = value[begin : mark.start()]
+    if "\n" in mark["after"] or "\r" in mark["after"]:
+        return _on_the_next_line(value, name, mark) if at_line else None
+    if not quoted and (at_line or escaped or before in ("'", '"')) and _HEADER_NAME.fullmatch(name):
+        return _header(value, begin, at, at_line=at_line)
+    block = _BLOCK.match(value, at)
+    if block is not None and block.end() > at + 2:
+        return at, block.end() - (value[block.end() - 1] in "\r\n"), MARKER
+    return _inline(value, begin, at, at_line=at_line)
+
+
+def _header(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
+    line = _LINE.match(value, at)
+    end = line.end() if line else at
+    if at_line:
+        folded = _FOLDED.match(value, end)
+        end = folded.end() if folded else end
+    elif value[begin - 1] in "\"'":
+        close = value.find(value[begin - 1], at, end)
+        end = close if close >= 0 else end
+    else:
+        cut = _ESCAPED_LINE.search(value, at, end)
+        end = cut.start() if cut else end
+    return (at, end, MARKER) if end > at else None
+
+
+def _on_the_next_line(value: str, name: str, mark: re.Match[str]) -> Span | None:
+    """A header whose value begins on a line of its own."""
+    start = mark.end() - len(mark["after"])
+    folded = _FOLDED.match(value, start)
+    if folded is None or folded.end() == start or not _HEADER_NAME.fullmatch(name):
+        return None
+    return mark.end(), folded.end(), MARKER
+
+
+def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
+    """A value without quotes after a colon, as in YAML, in objects of JavaScript and in messages."""
+    typed = _TYPED.match(value, at)
+    if typed is not None:
+        return _literal(value, typed.end(), quoted=False)
+    word = _WORD.match(value, at, at + _JUDGED)
+    if word is None:
+        return None
+    grouped = _GROUPED.match(value, at)
+    if grouped is not None:
+        return at, grouped.end(), MARKER
+    held, end = word[0].rstrip(".,!?"), word.end()
+    following = value[end : end + 1]
+    line_begins = at_line or not value[max(0, begin - _SHORT_NAME) : begin].rpartition("\n")[2].strip(" \t-{,(")
+    ends = following in "\r\n" if following else True
+    # What is declared is a type, as in "$password: String!".
+    if held == MARKER:
+        return at, at + len(held), MARKER
+    if (
+        is_spoken(held)
+        or is_code(value[at : end + 1])
+        or value[begin - 1 : begin] in ("$", ".")
+        or _DECLARED.fullmatch(held)
+    ):
+        return None
+    if value[at - 1] == ":" and not any(map(str.isdigit, held)):
+        return None
+    if not has_sign(held) and not (ends and line_begins) and following != "<":
+        return None
+    if following in " \t" and following and not any(map(str.isdigit, held)) and held.replace("-", "").isalpha():
+        return None
+    return at, _word_end(value, at, at + len(held)), MARKER
+
+
+def _after_equals(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy) -> Span | None:
+    at = mark.end()
+    spaced = bool(mark["before"])
+    sign = mark["sign"]
+    if "\n" in mark["after"] or "\r" in mark["after"]:
+        return None
+    literal = _literal(value, at, quoted=bool(mark["quote"]))
+    if literal is not None:
+        if sign == "=" and mark["after"] and not spaced:
+            return None
+        # The quotes of an attack belong to another text: "password=' OR '1'='1".
+        if sign == "=" and value[literal[1] + 1 : literal[1] + 2].isalnum():
+            return None
+        return literal if literal[2] and literal[1] > literal[0] else None
+    if sign in ("==", "===") and spaced:
+        return None
+    if spaced or sign in ("=>", ":=", "?="):
+        return _assigned(value, begin, at)
+    if mark["after"]:
+        return None
+    return _pair(value, begin, mark.start("sign") + 1, secrecy)
+
+
+def _pair(value: str, begin: int, at: int, secrecy: Secrecy) -> Span | None:
+    """The value of a parameter, a cookie or a form field."""
+    limit = at + _JUDGED
+    pair = _PAIR_VALUE.match(value, at, limit)
+    if pair is None or (is_code(pair[1]) and not pair[1].startswith(("%", "$2", "!", "&"))):
+        return None
+    end = pair.end() - (pair[1][-1] == "," and value[pair.end() : pair.end() + 1] in ("", " "))
+    if value[begin - 1 : begin] in ("(", "[") and pair[1][-1:] in ")]":
+        end -= 1
+    if pair.end() == limit and (secrecy is Secrecy.SECRET or is_made(pair[1])):
+        whole = _PAIR_VALUE.match(value, at)
+        end = whole.end() if whole else end
+    return at, end, MARKER
+
+
+def _assigned(value: str, begin: int, at: int) -> Span | None:
+    word = _WORD.match(value, at, at + _JUDGED)
+    if word is None:
+        return None
+    held, end = word[0], word.end()
+    if held == MARKER:
+        return at, end, MARKER
+    if is_spoken(held) or is_code(value[at : end + 1]):
+        return None
+    line_begins = not value[max(0, begin - _SHORT_NAME) : begin].rpartition("\n")[2].strip(" \t;#")
+    if not has_sign(held) or held.replace("_", "").replace(".", "").isalpha():
+        following = value[end : end + 1]
+        if not line_begins or following not in ("", "\r", "\n") or "_" in held or "." in held:
+            return None
+    return at, _word_end(value, at, end), MARKER
+
+
+def _word_end(value: str, at: int, judged: int) -> int:
+    """Where a word ends of which only the beginning was judged."""
+    whole = _WORD.match(value, at) if judged >= at + _JUDGED - 3 else None
+    return whole.end() if whole else judged
+
+
+def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
+    """A value in quotes, a number or a list; the text to put there is empty when it must stay."""
+    prefix = _PREFIXED.match(value, at)
+    if prefix is not None:
+        at = prefix.end()
+    text = _QUOTED.match(value, at)
+    if text is not None:
+        index = text.lastindex or 0
+        held = text[index]
+        if held != MARKER and (
+            (holds_nothing(held) and held) or is_spoken(held) or "${" in held or (secrecy_of(held) and held.isalpha())
+        ):
+            return at, at, ""
+        if text.end() == len(value) and held and value[text.end(index) :] in ("", "\\"):
+            # Cut off: the quotes are made whole.
+            head = value[at : text.start(index)]
+            return at, text.end(), f"{head}{MARKER}{head}"
+        return text.start(index), text.end(index), MARKER
+    if not quoted:
+        return None
+    for kind in (_NUMBER, _LIST):
+        other = kind.match(value, at)
+        if other is not None:
+            quote = _quote_of(value, at)
+            return at, other.end(), f"{quote}{MARKER}{quote}"
+    return None
+
+
+def _quote_of(value: str, at: int) -> str:
+    """The quote that ends the name before a place, with the backslashes that it has in JSON inside of a text."""
+    last = max(value.rfind(sign, 0, at) for sign in "\"'`")
+    first = last
+    while first and value[first - 1] == "\\":
+        first -= 1
+    return value[first : last + 1] if last >= 0 else '"'
+
+
+def _plain(value: str, kind: re.Pattern[str], at: int) -> Span | None:
+    found = kind.match(value, at)
+    return None if found is None else (at, found.end(), MARKER)

@@ -1,0 +1,108 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a value looks like: a secret, a placeholder, a sentence or a piece of code.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import re
+
+MARKER = "VALUE_REDACTED"
+"""Stands wherever a secret would, in evidence and on both sides of a diff."""
+
+_RANDOM = 16
+"""Characters from which on a value can look as if a machine had made it."""
+
+_PLACEHOLDER = re.compile(
+    r"\*+|[xX]{3,}|[•●·.]{3,}|-+|_+|\?+|<[^<>]*>?|&lt;.*&gt;|\{[^{}]*\}|\{\{.*\}\}|\$\{[^{}]*\}|\$\(.*\)|(?-i:\$[A-Z_][A-Z0-9_]*)|%\w+%|%[sd]|"
+    r"#\{.*\}|\[[\w. -]*(?:redacted|masked|hidden|filtered|removed|protected)[\w. -]*\]|"
+    r"\(?(?:redacted|masked|hidden|filtered|removed|protected)\)?|"
+    r"(?:your|my|enter|insert|replace|put|example|sample|dummy)[-_ ][\w -]*|@\w+@|VALUE_REDACTED",
+    re.IGNORECASE,
+)
+_NOTHING = frozenset(
+    {"", "null", "none", "nil", "undefined", "nan", "true", "false", "yes", "no", "on", "off", "n/a", "empty", "blank"}
+)
+_SPOKEN = frozenset(
+    {
+        "string",
+        "str",
+        "text",
+        "password",
+        "hidden",
+        "required",
+        "optional",
+        "boolean",
+        "bool",
+        "integer",
+        "number",
+        "int",
+    }
+    | {"any", "object", "enabled", "disabled", "unknown", "invalid", "missing", "expired", "valid", "weak", "incorrect"}
+    | {"wrong", "default", "self", "include", "omit", "same-origin", "bearer", "basic", "digest", "forbidden", "denied"}
+    | {"secret", "token", "unauthorized", "new-password", "current-password", "one-time-code", "array", "function"}
+    | {"short", "long", "strict", "lax", "strong", "secure", "insecure", "sensitive", "changed", "reset", "sent", "set"}
+    | {"created", "updated", "deleted", "revoked", "rotated", "active", "inactive", "header", "query", "cookie", "body"}
+    | {"inherit", "initial", "unset", "auto", "block", "inline", "hover", "focus", "before", "after", "this", "new"}
+)
+"""Words that say something about a secret where it would stand: its type, its state, how it is sent."""
+
+_LINKING = frozenset(
+    {"a", "an", "the", "is", "are", "was", "were", "be", "been", "has", "have", "must", "may", "can", "could"}
+    | {"should", "will", "not", "no", "your", "our", "you", "we", "it", "this", "that", "please", "enter"}
+    | {"type", "for", "of", "to", "in", "on", "with", "and", "or", "by", "from", "at", "least", "too"}
+    | {"minimum", "invalid", "required", "incorrect", "forgot", "change", "reset", "der", "die", "das", "ist"}
+    | {"bitte", "ein", "eine", "und", "oder", "nicht", "ihr", "le", "la", "les", "est", "un", "une", "et", "ou"}
+    | {"votre", "el", "es", "su", "por", "favor", "il", "non", "tuo", "o", "os", "as", "sua", "seu"}
+)
+_WORD = re.compile(r"[^\W\d_]+['’]?[^\W\d_]*[.,:;!?…]*")
+_CODE = re.compile(
+    r"[A-Za-z_$][\w$]*(?:(?:\?\.|\.|->|::)[A-Za-z_$][\w$]*)*[(\[{].*|"
+    r"(?:this|self|window|document|process|os|req|request|res|response|config|data|event|user|props|state|params|ctx|env|"
+    r"options|settings|session|e|r|t|n|\$\w+)(?:\.|->)[A-Za-z_$][\w.$>-]*|[!&|(\[{$].*|(?:function|new|await|typeof)\b.*",
+    re.DOTALL,
+)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_MACHINE = re.compile(r"[\w+/=.~%:-]{16,}", re.ASCII)
+_DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[A-Za-z]")
+_LONG = 400
+"""Longer values are neither a placeholder nor a sentence."""
+
+
+def holds_nothing(value: str) -> bool:
+    """Whether a value is empty or stands for one that is not there, such as ``null``, ``****`` or ``${PASSWORD}``."""
+    value = value.strip()
+    return len(value) < _LONG and (value.lower() in _NOTHING or _PLACEHOLDER.fullmatch(value) is not None)
+
+
+def is_spoken(value: str) -> bool:
+    """Whether a value is language about a secret: a type, a state, a label or a message."""
+    value = value.strip()
+    if len(value) >= _LONG:
+        return False
+    if value.lower().strip(".!?:*") in _SPOKEN:
+        return True
+    words = value.split()
+    if len(words) < 2 or not all(map(_WORD.fullmatch, words)):
+        return False
+    return any(word.lower().rstrip(".,:;!?…") in _LINKING for word in words)
+
+
+def is_code(value: str) -> bool:
+    """Whether an unquoted value is an expression of a programming language that yields the secret elsewhere."""
+    return _CODE.fullmatch(value[:_LONG]) is not None
+
+
+def is_made(value: str) -> bool:
+    """Whether a value looks as if a machine had made it at random; UUIDs, which are ids, do not count."""
+    if len(value) < _RANDOM or not _MACHINE.fullmatch(value) or _UUID.fullmatch(value):
+        return False
+    return _DIGIT.search(value) is not None and _LETTER.search(value) is not None and "://" not in value
+
+
+def has_sign(value: str) -> bool:
+    """Whether a value is more than letters, or mixes their cases as passwords do and words do not."""
+    return not value.isalpha() or not (value.islower() or value.isupper() or value.istitle())

@@ -169,7 +169,7 @@ def serving(certificates: Certificates, *arguments: str) -> Iterator[Server]:
 
 def task(folder: Path, server: Server, content: dict[str, Any]) -> TaskResult:
     """One task of a real playbook."""
-    run = Ansible(folder, make_import_tree()).play([content], environment=server.login)
+    run = Ansible(folder, make_import_tree(), fresh=True).play([content], environment=server.login)
     if run.status:
         raise BenchError(run.output[-3000:])
     return run.results[0]

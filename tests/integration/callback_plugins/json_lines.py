@@ -9,7 +9,9 @@ import os
 import time
 import typing as t
 import urllib.request
+from pathlib import Path
 
+from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = r"""
@@ -19,6 +21,7 @@ short_description: Writes every task result as one line of JSON
 description:
   - For the tests of this collection. The environment variable E(TEST_RESULTS) names the file. When E(TEST_COUNTERS)
     holds the address of a sandbox, each line also has the counters of its server as they were after the task.
+  - E(TEST_PAYLOADS) names a folder in which the payloads of modules are kept for other runs of the same collection.
 """
 
 
@@ -35,6 +38,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._file = open(os.environ["TEST_RESULTS"], "a", encoding="utf-8")  # noqa: SIM115 (open for the whole run)
         self._counters = os.environ.get("TEST_COUNTERS")
         self._started = 0.0
+        if payloads := os.environ.get("TEST_PAYLOADS"):
+            # Where ansible-core looks for a payload before it builds one; the link goes with its temporary folder.
+            (Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache").symlink_to(payloads, target_is_directory=True)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """Start the clock."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import gc
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -167,8 +166,6 @@ class Sandbox:
         self._reset_rooms()
         for target in self.settings.prewarm:
             self._qualys.prewarm(target)
-        # The seed lives as long as the process; scanning it in every collection would only cost time.
-        gc.freeze()
         self._server = Server(self._service, self.counters, self.settings.port, self._context())
         self._server.start()
         return self
@@ -184,7 +181,6 @@ class Sandbox:
         """Stop listening and drop all connections."""
         if self._server is not None:
             self._server.close()
-            gc.unfreeze()
 
     def __enter__(self) -> Sandbox:
         return self.start()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -102,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     sandbox.start()
+    # The seed lives as long as this process; scanning it in every collection would only cost time.
+    gc.freeze()
     print(json.dumps({"event": "ready", "url": sandbox.url, "pid": os.getpid()}), flush=True)
     stop.wait()
     sandbox.close()

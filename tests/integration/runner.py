@@ -213,7 +213,9 @@ class Ansible:
 
 
 def _named(task: Task) -> Task:
-    """The task with full names of modules, and with a name."""
+    """The task with full names of modules, and with a name; a block as it is."""
+    if "block" in task:
+        return task
     full = {(PREFIX + key if key.startswith(("qualys_", "report")) else key): value for key, value in task.items()}
     module = next(key for key in full if "." in key)
     return {"name": module.removeprefix(PREFIX), **full}

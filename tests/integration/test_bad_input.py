@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mistakes and faults, through real playbooks: one clear message each, and nothing that was there is lost."""
+"""Mistakes and faults: one clear message each, and nothing that was there is lost.
+
+The modules run in this process, as a playbook would add nothing to what they say.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.runner import Ansible, Run, Task, TaskResult
+from tests.integration.in_process import run_tasks
+from tests.integration.runner import Run, Task, TaskResult
 from tests.sandbox import Sandbox
 
 INFO, EXPORT, WEBAPP, WEBAPPS = (
@@ -103,22 +107,21 @@ def assert_clear(result: TaskResult, *words: str) -> None:
     assert "sandbox_password" not in str(result.result), result.task
 
 
-def play(ansible: Ansible, tasks: list[Task], login: Mapping[str, str], sandbox: Sandbox) -> Run:
-    run = ansible.play([{**task, "ignore_errors": True} for task in tasks], environment=login, counters=sandbox.url)
-    assert run.status == 0, run.output
+def play(folder: Path, tasks: list[Task], login: Mapping[str, str], sandbox: Sandbox) -> Run:
+    run = run_tasks(folder, tasks, login, sandbox)
     assert "Traceback" not in run.output
     return run
 
 
-def test_refused_before_any_request(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_refused_before_any_request(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     tasks = [{"name": name, item.module: dict(item.options)} for name, item in REFUSED_BEFORE_ANY_REQUEST.items()]
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     for name, item in REFUSED_BEFORE_ANY_REQUEST.items():
         assert_clear(run[name], *item.words)
         assert run[name].counters["requests"] == 0, name
 
 
-def test_connection_is_missing(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_connection_is_missing(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     """Each part of the connection that is missing is named, with its option and its variable."""
     task: Task = {INFO: {}}
     without = [
@@ -129,7 +132,7 @@ def test_connection_is_missing(ansible: Ansible, sandbox: Sandbox, login: dict[s
         {"name": "secret", INFO: {"client_id": "x"}},
         {"name": "gateway", INFO: {"client_id": "x", "client_secret": "secretsecret"}},
     ]
-    run = play(ansible, without + tokens, login, sandbox)
+    run = play(tmp_path, without + tokens, login, sandbox)
     assert_clear(run["QUALYS_WAS_URL"], "platform", "api_url", "QUALYS_WAS_PLATFORM")
     assert_clear(run["QUALYS_WAS_USERNAME"], "username", "QUALYS_WAS_USERNAME")
     assert_clear(run["QUALYS_WAS_PASSWORD"], "password", "QUALYS_WAS_PASSWORD")
@@ -138,12 +141,13 @@ def test_connection_is_missing(ansible: Ansible, sandbox: Sandbox, login: dict[s
     assert sandbox.counters.requests == 0
 
 
-def test_faults_leave_the_file_alone(ansible: Ansible, sandbox: Sandbox, login: dict[str, str], tmp_path: Path) -> None:
+def test_faults_leave_the_file_alone(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     """Whatever goes wrong while findings are read, the file of the run before stands, and its manifest."""
     folder = tmp_path / "out"
     folder.mkdir()
     export: Task = {EXPORT: {"dest": str(folder / "findings.ndjson"), "detail": "summary", "retries": 1}}
-    assert ansible.play([export], environment=login).status == 0
+    (written,) = play(tmp_path, [{"name": "written", **export}], login, sandbox).results
+    assert not written.failed
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(before) == {"findings.ndjson", "findings.ndjson.manifest.json"}
     sandbox.reset_counters()
@@ -162,7 +166,7 @@ def test_faults_leave_the_file_alone(ansible: Ansible, sandbox: Sandbox, login: 
     sandbox.faults.add(*(fault for _name, fault, _words in cases))
     tasks: list[Task] = [{"name": name, **export} for name, _fault, _words in cases]
     tasks.append({"name": "wrong password", **export, "environment": {"QUALYS_WAS_PASSWORD": "not-this-one"}})
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     for name, _fault, words in cases:
         assert_clear(run[name], *words)
     assert_clear(run["wrong password"], "INVALID_CREDENTIALS", "username and password", "platform")
@@ -170,7 +174,7 @@ def test_faults_leave_the_file_alone(ansible: Ansible, sandbox: Sandbox, login: 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_incomplete_is_said(ansible: Ansible, sandbox: Sandbox, login: dict[str, str], tmp_path: Path) -> None:
+def test_incomplete_is_said(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     """Fewer records than announced, twice: the file says so, the listing warns, and nothing is written from it."""
     short = {"kind": "half_page", "times": -1, "match": {"route": "search/was"}}
     sandbox.faults.add(short)
@@ -180,16 +184,16 @@ def test_incomplete_is_said(ansible: Ansible, sandbox: Sandbox, login: dict[str,
         {"name": "delete", WEBAPPS: {"state": "absent", "filters": TAGGED, "max_deletes": 99}},
         {"name": "write", WEBAPPS: {"webapps": [{**SHOP, "tags": []}]}},
     ]
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     assert run["export"]["complete"] is False
-    assert any("not complete" in warning for warning in run["export"]["warnings"])
-    assert any("not complete" in warning for warning in run["list"]["warnings"])
+    assert any("not complete" in str(warning) for warning in run["export"]["warnings"])
+    assert any("not complete" in str(warning) for warning in run["list"]["warnings"])
     assert_clear(run["delete"], "announced", "web applications")
     assert_clear(run["write"], "announced", "web applications")
     assert sandbox.counters.writes == 0
 
 
-def test_refused_after_a_look(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_refused_after_a_look(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     """Mistakes that only show when the estate is known. Nothing is written, of a list not even its good part."""
     twin = dict(sandbox.qualys.webapps[410001])
     sandbox.qualys.webapps[410099] = {**twin, "id": 410099, "url": "https://twin.example.com/"}
@@ -211,7 +215,7 @@ def test_refused_after_a_look(ansible: Ansible, sandbox: Sandbox, login: dict[st
         {"name": "bad entry", WEBAPP: {**SHOP, "url_excludelist": [{"wert": "x"}]}},
         {"name": "bad header", WEBAPP: {**SHOP, "headers": ["no colon"]}},
     ]  # fmt: skip
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     assert_clear(run["no such id"], "id", "999")
     assert_clear(run["no url"], "url", "brand new")
     assert_clear(run["no such tag"], "tags", "no such tag")
@@ -229,14 +233,14 @@ def test_refused_after_a_look(ansible: Ansible, sandbox: Sandbox, login: dict[st
     assert sandbox.counters.writes == 0
 
 
-def test_reference_both_added_and_removed(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_reference_both_added_and_removed(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     """Refused whether the application holds the tag already or not: else the second run fails after a good first."""
     item = {"name": "Checkout (prod)", "tags_add": ["sox"], "tags_remove": ["sox"]}
-    run = play(ansible, [{"name": "contradiction", WEBAPP: item}], login, sandbox)
+    run = play(tmp_path, [{"name": "contradiction", WEBAPP: item}], login, sandbox)
     assert_clear(run["contradiction"], "tags", "both added and removed")
 
 
-def test_vanished_records(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_vanished_records(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     """A record that somebody else deletes in between."""
     gone = {"kind": "response_code", "code": "NOT_FOUND", "message": "does not exist"}
     sandbox.faults.add(
@@ -250,7 +254,7 @@ def test_vanished_records(ansible: Ansible, sandbox: Sandbox, login: dict[str, s
         {"name": "update", WEBAPP: {"name": "Checkout (prod)", "tags_add": ["sox"]}},
         {"name": "delete", WEBAPPS: {"state": "absent", "ids": [410005, 410006]}},
     ]
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     assert run["finding"]["findings"] == []
     assert run["webapp"]["webapps"] == []
     assert_clear(run["update"], "Checkout (prod)", "vanished", "run again")
@@ -261,12 +265,10 @@ def test_vanished_records(ansible: Ansible, sandbox: Sandbox, login: dict[str, s
     assert all(re.search(r"/delete/was/webapp/\d+$", path) for path in deletes), "only ids are ever deleted"
 
 
-def test_folder_that_may_not_be_written(
-    ansible: Ansible, sandbox: Sandbox, login: dict[str, str], tmp_path: Path
-) -> None:
+def test_folder_that_may_not_be_written(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     # Root may write everywhere but in a file system of the kernel's own.
     folder = Path("/proc") if os.geteuid() == 0 else tmp_path / "read-only"
     folder.mkdir(mode=0o500, exist_ok=True)
-    run = play(ansible, [{"name": "export", EXPORT: {"dest": str(folder / "f.ndjson")}}], login, sandbox)
+    run = play(tmp_path, [{"name": "export", EXPORT: {"dest": str(folder / "f.ndjson")}}], login, sandbox)
     assert_clear(run["export"], "dest", f"cannot write in {folder}", "Choose another path")
     assert sandbox.counters.requests == 0

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from tests.integration.runner import Ansible, Run, Task
+from tests.integration.runner import Run, Task
 from tests.integration.test_bad_input import assert_clear, play
 from tests.sandbox import Sandbox
 
@@ -34,7 +35,7 @@ def silent(run: Run) -> None:
     assert CANARY not in str([result.result for result in run.results])
 
 
-def test_mistakes_with_logins(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_mistakes_with_logins(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     records = sandbox.qualys.auth_records
     twin(records, 31001)
     not_pem = {"name": "c.pem", "contents": f"my key is {CANARY}", "passphrase": CANARY}
@@ -57,7 +58,7 @@ def test_mistakes_with_logins(ansible: Ansible, sandbox: Sandbox, login: dict[st
             "state": "absent", "filters": [{"field": "name", "operator": "CONTAINS", "value": "login"}],
             "max_deletes": 1}},
     ]  # fmt: skip
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     assert_clear(run["not PEM"], "server.certificate.contents is not PEM")
     assert_clear(run["half PEM"], "server.certificate.contents is not PEM")
     assert_clear(run["not PEM in a list"], "'bad'", "server.certificate.contents is not PEM")
@@ -73,7 +74,7 @@ def test_mistakes_with_logins(ansible: Ansible, sandbox: Sandbox, login: dict[st
     silent(run)
 
 
-def test_mistakes_with_profiles_schedules_and_scans(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_mistakes_with_profiles_schedules_and_scans(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     state = sandbox.qualys
     twin(state.schedules, 640001, target={**state.schedules[640001]["target"], "webApp": {"id": 410005}})
     twin(state.option_profiles, 12003)
@@ -89,12 +90,12 @@ def test_mistakes_with_profiles_schedules_and_scans(ansible: Ansible, sandbox: S
         {"name": "schedule, no start", SCHEDULE: {"name": "s", "webapp": APP}},
         {"name": "schedule, two", SCHEDULE: {"name": f"Schedule - {APP}", "active": False}},
         {"name": "report, no webapp", REPORT: {
-            "name": "r", "targets": {"webapps": ["no such application"]}, "dest": str(ansible.folder / "r.pdf")}},
+            "name": "r", "targets": {"webapps": ["no such application"]}, "dest": str(tmp_path / "r.pdf")}},
         {"name": "purge, no webapp", "qualys_was_webapp_purge": {"ids": [410001, 999]}},
         {"name": "ignore, no finding", "qualys_was_finding": {
             "ids": ["999"], "state": "ignored", "reason": "FALSE_POSITIVE"}},
     ]  # fmt: skip
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     assert_clear(run["webapp, no profile"], "default_profile", "no such profile")
     assert_clear(run["webapp, two profiles"], "default_profile", "CI quick", "12003", "12903")
     assert_clear(run["scan, no profile"], "profile", "no such profile")
@@ -110,7 +111,7 @@ def test_mistakes_with_profiles_schedules_and_scans(ansible: Ansible, sandbox: S
     assert sandbox.counters.writes == 0
 
 
-def test_a_token_that_expires_in_mid_run(ansible: Ansible, sandbox: Sandbox) -> None:
+def test_a_token_that_expires_in_mid_run(tmp_path: Path, sandbox: Sandbox) -> None:
     """It is renewed once, nothing is lost and nothing is written twice; a client that is refused ends the run."""
     environment = {
         "QUALYS_WAS_URL": sandbox.url,
@@ -130,7 +131,7 @@ def test_a_token_that_expires_in_mid_run(ansible: Ansible, sandbox: Sandbox) -> 
         {"name": "write", WEBAPPS: {"webapps": new}},
         {"name": "refused", "qualys_was_finding_info": {}},
     ]
-    run = play(ansible, tasks, environment, sandbox)
+    run = play(tmp_path, tasks, environment, sandbox)
     assert [record["id"] for record in run["read"]["webapps"]] == sorted(set(sandbox.qualys.webapps) - _new(sandbox))
     assert len(_new(sandbox)) == 5
     assert not run["write"].failed
@@ -145,7 +146,7 @@ def _new(sandbox: Sandbox) -> set[int]:
     return {key for key, record in sandbox.qualys.webapps.items() if record["name"].startswith("new ")}
 
 
-def test_a_create_whose_answer_is_lost_happens_once(ansible: Ansible, sandbox: Sandbox, login: dict[str, str]) -> None:
+def test_a_create_whose_answer_is_lost_happens_once(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
     """The server has done it, and the answer timed out, was cut off, or came from a gateway that gave up."""
     gave_up = {"kind": "apply_then_status", "status": 504}
     cut_off = {"kind": "apply_then_reset"}
@@ -163,9 +164,9 @@ def test_a_create_whose_answer_is_lost_happens_once(ansible: Ansible, sandbox: S
         {"name": "schedule", SCHEDULE: {"name": "new schedule", **target, **WEEKLY}},
         {"name": "scan", SCAN: {"name": "new scan", **target, "state": "launched"}},
         {"name": "report", REPORT: {"name": "new report", "targets": {"webapps": [APP]}, "keep": True,
-                                    "dest": str(ansible.folder / "r.pdf"), "poll_interval": "0.01s"}},
+                                    "dest": str(tmp_path / "r.pdf"), "poll_interval": "0.01s"}},
     ]  # fmt: skip
-    run = play(ansible, tasks, login, sandbox)
+    run = play(tmp_path, tasks, login, sandbox)
     assert {result.task: (result.status, result.changed) for result in run.results} == {
         task["name"]: ("ok", True) for task in tasks
     }

@@ -3,8 +3,8 @@
 """Logins, schedules, scans, retests and reports: predicted, done, done again, predicted again.
 
 What describes a state changes nothing the second time. A scan that may not be adopted, a retest, a report, and secrets
-that are to be written always, are done anew each time. All rows run in one playbook against one sandbox, for each start
-of ansible-playbook costs as much as several tasks; test_four_runs.py has the rows that need a sandbox of their own.
+that are to be written always, are done anew each time. All rows run against one sandbox, in this process, as in
+test_four_runs.py, which has the rows that need a sandbox of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import login_to
-from tests.integration.runner import Ansible, Run, Task, TaskResult
+from tests.integration.in_process import run_tasks, shown_differences
+from tests.integration.runner import Run, Task, TaskResult
 from tests.sandbox import Sandbox
 
 STATE, ACTION = (True, True, False, False), (True, True, True, True)
@@ -228,10 +229,11 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Matrix:
-    """The whole playbook, run once for all tests."""
+    """The four runs of all rows, and what is shown of each."""
 
     run: Run
     sandbox: Sandbox
+    shown: dict[str, str]
 
     def of(self, row: str) -> list[TaskResult]:
         """The four runs of a row."""
@@ -243,43 +245,38 @@ class Matrix:
         made = dict(zip((result.task for result in self.run.results), _steps(totals), strict=True))
         return [made[f"{row}: {word}"] for word in PASSES]
 
-    def printed(self, row: str, word: str) -> str:
-        """What was printed about one of the four runs."""
-        return self.run.stdout.split(f"TASK [{row}: {word}]")[1].split("\nTASK [")[0]
-
 
 def _steps(totals: list[int]) -> list[int]:
     return [now - then for then, now in zip([0, *totals], totals, strict=False)]
 
 
-def _tasks(folder: Path, sandbox: Sandbox) -> list[Task]:
-    tasks: list[Task] = []
-    for name, row in ROWS.items():
-        options = dict(row.options) | ({"dest": str(folder / "report.pdf")} if "dest" in row.options else {})
-        if row.switches:
-            uri = {"url": f"{sandbox.url}/_sandbox/switches", "method": "POST", "body_format": "json"}
-            tasks.append({"name": name, "ansible.builtin.uri": {**uri, "body": dict(row.switches)}})
-        tasks += [
-            {"name": f"{name}: {word}", row.module: options, "check_mode": word.startswith("check")} for word in PASSES
-        ]
-    return tasks
+def _four_runs(folder: Path, name: str, sandbox: Sandbox) -> Run:
+    row = ROWS[name]
+    sandbox.switches.update(row.switches)
+    options = dict(row.options) | ({"dest": str(folder / "report.pdf")} if "dest" in row.options else {})
+    tasks: list[Task] = [
+        {"name": f"{name}: {word}", row.module: options, "check_mode": word.startswith("check")} for word in PASSES
+    ]
+    return run_tasks(folder, tasks, login_to(sandbox), sandbox, diff=True)
 
 
 @pytest.fixture(scope="module")
-def matrix(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) -> Iterator[Matrix]:
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     folder = tmp_path_factory.mktemp("matrix")
     switches = {"clock": "real", "retest_polls": 0, "retest_again": "accept"}
     with Sandbox(webapps=12, findings=150, switches=switches) as sandbox:
-        run = Ansible(folder, collections_path).play(
-            _tasks(folder, sandbox), environment=login_to(sandbox), arguments=["--diff"], counters=sandbox.url
-        )
-        assert run.status == 0, run.output[-4000:]
-        yield Matrix(run, sandbox)
+        runs = [_four_runs(folder, name, sandbox) for name in ROWS]
+        results = [result for run in runs for result in run.results]
+        shown = shown_differences(folder, results)
+        printed = "".join([*(run.stdout for run in runs), *shown])
+        run = Run(0, printed, "".join(run.stderr for run in runs), results, folder)
+        yield Matrix(run, sandbox, {result.task: text for result, text in zip(results, shown, strict=True)})
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_four_runs(matrix: Matrix, name: str) -> None:
     row, runs, writes = ROWS[name], matrix.of(name), matrix.writes(name)
+    assert not any(run.failed for run in runs)
     assert tuple(run.changed for run in runs) == row.changes
     assert writes[0] == writes[3] == 0, "check mode writes nothing"
     assert writes[1] == row.writes
@@ -291,11 +288,11 @@ def test_four_runs(matrix: Matrix, name: str) -> None:
 def test_differences(matrix: Matrix, name: str) -> None:
     check, first, _again, _check_again = matrix.of(name)
     assert check["diff"] == first["diff"]
-    printed = matrix.printed(name, "first")
+    printed = matrix.shown[f"{name}: first"]
     for word in ROWS[name].diff:
         assert word in printed
     assert [line for line in printed.splitlines() if line.startswith(("+", "-"))]
-    assert not [line for line in matrix.printed(name, "again").splitlines() if line.startswith(("+", "-"))]
+    assert not [line for line in matrix.shown[f"{name}: again"].splitlines() if line.startswith(("+", "-"))]
 
 
 def test_no_secret_is_shown_and_every_secret_arrived(matrix: Matrix) -> None:

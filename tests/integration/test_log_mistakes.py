@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mistakes with the modules for logs, through real playbooks: one clear message each, and nothing is lost."""
+"""Mistakes with the modules for logs: one clear message each, and nothing is lost.
+
+The modules run in this process, as a playbook would add nothing to what they say, but where a library is missing.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.in_process import run_tasks
 from tests.integration.log_kit import EXPORTS, VARIABLES, assert_documented, environment, log_sandbox
 from tests.integration.runner import PREFIX, Ansible, Task
 from tests.integration.test_bad_input import assert_clear
@@ -106,9 +110,9 @@ def logs() -> Iterator[Sandbox]:
         yield running
 
 
-def test_mistakes(ansible: Ansible, logs: Sandbox) -> None:
+def test_mistakes(tmp_path: Path, logs: Sandbox) -> None:
     """Each is told in one sentence that names the option, and nothing is sent."""
-    folder = ansible.folder
+    folder = tmp_path
     (folder / "file").write_text("mine", encoding="utf-8")
     good: Task = {"name": "good", PREFIX + EXPORT: _dest(dest="{{ playbook_dir }}/good", lookback="1d")}
     state = {"PERIMETER_STATE_DIR": str(folder / "other-state")}
@@ -117,9 +121,7 @@ def test_mistakes(ansible: Ansible, logs: Sandbox) -> None:
         {"name": "no position", PREFIX + EXPORT: {"dest": "{{ playbook_dir }}/new"}, "environment": state},
         {"name": "position is lost", PREFIX + EXPORT: {"dest": "{{ playbook_dir }}/good"}, "environment": state},
     ]
-    ignoring: list[Task] = [{**task, "ignore_errors": True} for task in [*tasks, *lost]]
-    run = ansible.play([good, *ignoring], environment=environment(logs, folder / "state"), counters=logs.url)
-    assert run.status == 0, run.output
+    run = run_tasks(folder, [good, *tasks, *lost], environment(logs, folder / "state"), logs)
     assert "Traceback" not in run.output
     requests = run["good"].counters["requests"]
     for name, item in MISTAKES.items():
@@ -133,8 +135,8 @@ def test_mistakes(ansible: Ansible, logs: Sandbox) -> None:
     assert not (folder / "new").exists()
 
 
-def test_what_is_missing(ansible: Ansible, logs: Sandbox) -> None:
-    """Each part of a connection is named with its variable, each library in Ansible's own words."""
+def test_what_is_missing(tmp_path: Path, logs: Sandbox) -> None:
+    """Each part of a connection is named with its variable."""
     missing = [
         (service, option, variable)
         for service, options in VARIABLES.items()
@@ -145,6 +147,16 @@ def test_what_is_missing(ansible: Ansible, logs: Sandbox) -> None:
         {"name": f"{service} {option}", PREFIX + BY_SERVICE[service]: MUST.get(service, {}), "environment": {name: ""}}
         for service, option, name in missing
     ]
+    run = run_tasks(tmp_path, tasks, environment(logs, tmp_path / "state"), logs)
+    for service, option, variable in missing:
+        result = run[f"{service} {option}"]
+        assert_clear(result, f"{option} is missing", f"set {variable}")
+        assert_documented(BY_SERVICE[service], result)
+    assert logs.counters.requests == 0
+
+
+def test_missing_libraries(ansible: Ansible, logs: Sandbox) -> None:
+    """Each is told in Ansible's own words."""
     shims = {name: _shim(ansible.folder, name) for name in ("requests", "jmespath", "sqlalchemy", "psycopg")}
     spool = ansible.folder / "good"
     need: list[tuple[str, str, dict[str, Any]]] = [
@@ -155,7 +167,7 @@ def test_what_is_missing(ansible: Ansible, logs: Sandbox) -> None:
         ("sqlalchemy", DELIVER, _sink("sql", database_url="sqlite:///x.db")),
         ("psycopg", DELIVER, _sink("sql", database_url="postgresql://me:pa55word@127.0.0.1/x")),
     ]
-    tasks += [
+    tasks: list[Task] = [
         {"name": f"{library} {module}", PREFIX + module: options, "environment": {"PYTHONPATH": shims[library]}}
         for library, module, options in need
     ]
@@ -163,10 +175,6 @@ def test_what_is_missing(ansible: Ansible, logs: Sandbox) -> None:
     ignoring: list[Task] = [{**task, "ignore_errors": True} for task in tasks]
     run = ansible.play([good, *ignoring], environment=environment(logs, ansible.folder / "state"), counters=logs.url)
     assert run.status == 0, run.output
-    for service, option, variable in missing:
-        result = run[f"{service} {option}"]
-        assert_clear(result, f"{option} is missing", f"set {variable}")
-        assert_documented(BY_SERVICE[service], result)
     for library, module, _options in need:
         result = run[f"{library} {module}"]
         assert result.failed, result

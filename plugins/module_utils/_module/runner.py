@@ -17,9 +17,11 @@ from ansible.module_utils.common.parameters import remove_values
 
 from .._base.errors import MissingLibrary, PerimeterError
 from .._base.log_text import each_text, fit_for_message, without_workflow_marks
-from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, HttpSession
 from .._records.result import Result
 from .argspec import Spec
+
+if t.TYPE_CHECKING:
+    from .._http.session import HttpSession
 
 TRACEBACK_VERBOSITY = 3
 """From this verbosity (``-vvv``), a failure also shows its place in the code."""
@@ -57,6 +59,9 @@ def run_vendor_module(
         connect: makes the client from the options and the environment; sends nothing.
         run: the logic.
     """
+    # Only here: loading it takes as long as all else that a module without a vendor needs, such as report and gate.
+    from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
+
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
 
     def work() -> Result:

@@ -28,16 +28,6 @@ from ..inputs.model import ReportInput
 from . import csv_writer
 from .csv_writer import safe_cell
 
-try:
-    import xlsxwriter
-    import xlsxwriter.exceptions
-except ImportError:
-    HAS_XLSXWRITER = False
-    XLSXWRITER_IMPORT_ERROR = traceback.format_exc()
-else:
-    HAS_XLSXWRITER = True
-    XLSXWRITER_IMPORT_ERROR = ""
-
 Cell = t.Union[str, int, float, None]
 Row = t.Sequence[Cell]
 
@@ -86,8 +76,17 @@ def check_library() -> None:
     Raises:
         MissingLibrary: XlsxWriter is not installed.
     """
-    if not HAS_XLSXWRITER:
-        raise MissingLibrary("XlsxWriter", XLSXWRITER_IMPORT_ERROR)
+    _library()
+
+
+def _library() -> t.Any:
+    """XlsxWriter, which is loaded for a workbook only: no other format is slower for it."""
+    try:
+        import xlsxwriter
+        import xlsxwriter.exceptions
+    except ImportError:
+        raise MissingLibrary("XlsxWriter", traceback.format_exc()) from None
+    return xlsxwriter
 
 
 def write_xlsx(report: ReportInput, stream: t.BinaryIO) -> None:
@@ -99,7 +98,7 @@ def write_xlsx(report: ReportInput, stream: t.BinaryIO) -> None:
         MissingLibrary: XlsxWriter is not installed.
         OSError: the stream or the temporary directory takes no more.
     """
-    check_library()
+    xlsxwriter = _library()
     # A directory of our own, so that nothing is left behind whatever happens in between.
     with tempfile.TemporaryDirectory() as folder:
         options = {

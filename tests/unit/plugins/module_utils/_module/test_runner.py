@@ -17,7 +17,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     PartialFailure,
     VendorError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._module import runner
+from ansible_collections.appsec.perimeter.plugins.module_utils._http import session
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import (
     run_local_module,
@@ -155,7 +155,7 @@ def test_a_missing_library_is_ansibles_own_message() -> None:
 
 
 def test_requests_is_missed_before_anything_else(estate: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "HAS_REQUESTS", False)
+    monkeypatch.setattr(session, "HAS_REQUESTS", False)
     ran = vendor(estate, lambda *_arguments: Result())
     assert "Failed to import the required Python library (requests)" in ran.msg
     assert estate.counters.snapshot()["requests"] == 0

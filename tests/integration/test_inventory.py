@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,16 @@ class Inventory:
         """Write the file."""
         self.path.write_text(json.dumps({"plugin": "appsec.perimeter.qualys_was", **options}), encoding="utf-8")
 
-    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Run:
+    def run(
+        self, *arguments: str, environment: dict[str, str] | None = None, sources: Sequence[Path] | None = None
+    ) -> Run:
         """Run ansible-inventory; a source that cannot be parsed is an error."""
         strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true", "ANSIBLE_INVENTORY_ENABLED": "auto"}
         return self.ansible.program(
-            "ansible-inventory", "-i", str(self.path), *arguments, environment=self.login | strict | (environment or {})
+            "ansible-inventory",
+            *(word for path in sources or [self.path] for word in ("-i", str(path))),
+            *arguments,
+            environment=self.login | strict | (environment or {}),
         )
 
     def hosts(self, **options: Any) -> dict[str, dict[str, Any]]:
@@ -221,37 +227,47 @@ def test_an_option_beats_the_environment_of_its_group(inventory: Inventory, sand
     assert run.status == 0, run.output
 
 
+WRONG_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "template": ({"password": CANARY + "{{ nowhere }}"}, "password: its template cannot be evaluated"),
+    "misspelt": ({"pasword": CANARY}, "pasword is not an option of appsec.perimeter.qualys_was. Is password meant?"),
+    "filter": ({"filters": [{"field": "colour", "value": "red"}]}, "filters: colour is not a field"),
+    "no-field": ({"filters": [{"value": "red"}]}, "filters[0] is not a mapping of field, operator and value."),
+    "detail": ({"fields": ["last_scan"]}, "fields: last_scan needs detail: full."),
+    "field": ({"fields": ["colour"]}, "fields: colour is not a field of a web application."),
+    "severities": ({"fields": ["severities"]}, "fields: severities needs the option severities: true."),
+    "refused": ({"api_url": "http://127.0.0.1:1", "retries": 0}, "127.0.0.1"),
+}
+
+
+def test_an_error_is_one_sentence_without_a_secret(inventory: Inventory) -> None:
+    sources = []
+    for name, (options, _words) in WRONG_OPTIONS.items():
+        inventory.path = inventory.ansible.folder / f"{name}.qualys_was.yml"
+        inventory.configure(**options)
+        sources.append(inventory.path)
+    # Ansible goes on to the next source, and fails when there is none that it could read.
+    lenient = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true"}
+    run = inventory.run("--list", "-vvv", environment=lenient, sources=sources)
+    assert run.status != 0
+    parts = error(run).split("as an inventory source")
+    assert len(parts) == len(WRONG_OPTIONS) + 1
+    for part, (_options, words) in zip(parts, WRONG_OPTIONS.values(), strict=False):
+        assert words in part
+    assert CANARY not in run.output
+
+
 @pytest.mark.parametrize(
-    ("options", "environment", "words"),
+    ("environment", "words"),
     [
-        ({}, {"QUALYS_WAS_PASSWORD": CANARY}, "INVALID_CREDENTIALS"),
-        ({"password": CANARY + "{{ nowhere }}"}, {}, "password: its template cannot be evaluated"),
-        ({}, {"QUALYS_WAS_USERNAME": ""}, "username is missing. Give username, or set QUALYS_WAS_USERNAME."),
-        ({"pasword": CANARY}, {}, "pasword is not an option of appsec.perimeter.qualys_was. Is password meant?"),
-        ({"filters": [{"field": "colour", "value": "red"}]}, {}, "filters: colour is not a field"),
-        ({"filters": [{"value": "red"}]}, {}, "filters[0] is not a mapping of field, operator and value."),
-        ({"fields": ["last_scan"]}, {}, "fields: last_scan needs detail: full."),
-        ({"fields": ["colour"]}, {}, "fields: colour is not a field of a web application."),
-        ({"fields": ["severities"]}, {}, "fields: severities needs the option severities: true."),
-        ({"api_url": "http://127.0.0.1:1", "retries": 0}, {}, "127.0.0.1"),
+        ({"QUALYS_WAS_PASSWORD": CANARY}, "INVALID_CREDENTIALS"),
+        ({"QUALYS_WAS_USERNAME": ""}, "username is missing. Give username, or set QUALYS_WAS_USERNAME."),
     ],
-    ids=[
-        "password",
-        "template",
-        "missing",
-        "misspelt",
-        "filter",
-        "no-field",
-        "detail",
-        "field",
-        "severities",
-        "refused",
-    ],
+    ids=["password", "missing"],
 )
-def test_an_error_is_one_sentence_without_a_secret(
-    inventory: Inventory, options: dict[str, Any], environment: dict[str, str], words: str
+def test_credentials_that_do_not_work_are_an_error(
+    inventory: Inventory, environment: dict[str, str], words: str
 ) -> None:
-    inventory.configure(**options)
+    inventory.configure()
     run = inventory.run("--list", "-vvv", environment=environment)
     assert run.status != 0
     assert words in error(run)

@@ -8,6 +8,7 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import pathlib
@@ -25,7 +26,31 @@ _BUFFER = 1 << 16
 
 def reason(error: OSError) -> str:
     """The operating system's text for an error, without the path, which the caller names itself."""
+    if error.errno == errno.ELOOP:
+        # What O_NOFOLLOW reports for any link.
+        return "it is a symbolic link"
     return (error.strerror or type(error).__name__).lower()
+
+
+def read_unlinked(path: pathlib.Path) -> bytes:
+    """The bytes of a file, unless a symbolic link has its name, which whoever else can write there may have put.
+
+    Raises:
+        OSError: it cannot be read, or is a link.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        return file.read()
+
+
+def unwritable(folder: pathlib.Path) -> str | None:
+    """Why nothing can be created in a folder, in a few words; None when something can be. Creates nothing."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return None
+    try:
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    except OSError:
+        read_only = 0
+    return "its file system is mounted read-only" if read_only else "permission denied"
 
 
 def sync_directory(directory: pathlib.Path) -> None:

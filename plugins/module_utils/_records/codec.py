@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import typing as t
+
+ORJSON_SINCE = (3, 9, 15)
+"""Older ones end the process, with a segmentation fault, at a document that is nested deeply (CVE-2024-27454)."""
+
+
+def orjson_fits(version: str) -> bool:
+    """Whether this version of orjson can be trusted with hostile documents; one that cannot be read is not."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return found is not None and tuple(map(int, found.groups())) >= ORJSON_SINCE
+
 
 try:
     import orjson
 except ImportError:
     HAS_ORJSON = False
 else:
-    HAS_ORJSON = True
+    HAS_ORJSON = orjson_fits(str(getattr(orjson, "__version__", "")))
 
 
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import stat
 import typing as t
 
 from .._base.errors import StateError
@@ -27,16 +28,51 @@ def state_directory(option: str | None, environ: t.Mapping[str, str], *, create:
         create: False for check mode, which creates nothing.
 
     Raises:
-        StateError: the directory cannot be created, or the user has none.
+        StateError: the directory cannot be created, others can write it, or the user has none.
     """
     folder = pathlib.Path(os.path.expanduser(option)) if option else _own_folder(environ)
-    if not create:
-        return folder
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(f"state_dir: cannot create {folder}: {reason(error)}.", hint=_HINT) from error
+    if create:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"state_dir: cannot create {folder}: {reason(error)}.", hint=_HINT) from error
+    _check_owner(folder)
     return folder
+
+
+def warn_of_group(folder: pathlib.Path) -> list[str]:
+    """A warning when the group of the state directory can write it, as on volumes of Kubernetes; else nothing."""
+    told = _stat(folder)
+    if told is None or not told.st_mode & stat.S_IWGRP:
+        return []
+    who = f"state_dir: every user of the group {told.st_gid} can write {folder}"
+    return [f"{who}, and so change what counts as collected and delivered."]
+
+
+def _check_owner(folder: pathlib.Path) -> None:
+    """Refuse a folder in which others could put positions, or links that lead elsewhere."""
+    told = _stat(folder)
+    if told is None:
+        return
+    if told.st_mode & stat.S_IWOTH:
+        raise StateError(
+            f"state_dir: everybody can write {folder}.",
+            hint="Give a folder that only this user can write, or take the right to write from all others (chmod o-w).",
+        )
+    if told.st_uid not in (os.geteuid(), 0) and told.st_gid not in {os.getegid(), *os.getgroups()}:
+        raise StateError(
+            f"state_dir: {folder} belongs to neither this user nor root nor a group of this user (its owner is"
+            f" {told.st_uid}, its group {told.st_gid}).",
+            hint="Give a folder of this user, or change its owner (chown).",
+        )
+
+
+def _stat(folder: pathlib.Path) -> os.stat_result | None:
+    try:
+        return folder.stat()
+    except OSError:
+        # What cannot be looked at cannot be used either, and the caller finds out when it tries.
+        return None
 
 
 def _own_folder(environ: t.Mapping[str, str]) -> pathlib.Path:

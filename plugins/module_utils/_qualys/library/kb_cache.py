@@ -17,7 +17,7 @@ import pathlib
 import typing as t
 
 from ..._base.errors import StateError
-from ..._base.files import PRIVATE, reason, replace_file
+from ..._base.files import PRIVATE, read_unlinked, reason, replace_file
 from ..._records.codec import dumps, loads
 from ..._records.times import parse_time, utc_text
 from ..._state.directory import state_directory
@@ -93,7 +93,7 @@ class Cache:
         if self._folder is None:
             return {}
         try:
-            document = loads(self._path(self._folder, shard).read_bytes())
+            document = loads(read_unlinked(self._path(self._folder, shard)))
         except (OSError, ValueError):
             return {}
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:

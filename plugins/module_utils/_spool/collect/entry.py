@@ -14,7 +14,7 @@ import typing as t
 
 from ..._records.result import Result
 from ..._records.times import utc_now
-from ..._state.directory import state_directory
+from ..._state.directory import state_directory, warn_of_group
 from ..disk.files import TEMPORARY, check_dest, make_dest, remove_leftovers
 from ..disk.kept import KEPT_FILE
 from ..disk.lock import locked
@@ -57,7 +57,7 @@ def collect(
     check_dest(options.dest)
     state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
     place = PositionFile(state, source.identity)
-    run = Run(options, source, state, place, check_mode, clock)
+    run = Run(options, source, state, place, check_mode, clock, warnings=warn_of_group(state))
     if options.backfill is None:
         Live(run)  # every refusal comes before anything is created
     else:

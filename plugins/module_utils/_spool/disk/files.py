@@ -19,7 +19,7 @@ import stat
 import tempfile
 
 from ..._base.errors import FileError
-from ..._base.files import reason, sync_directory
+from ..._base.files import reason, sync_directory, unwritable
 from .options import Options
 from .source import Window
 
@@ -147,9 +147,9 @@ def check_dest(dest: pathlib.Path) -> None:
         nearest = nearest.parent
     if mode is not None and not stat.S_ISDIR(mode):
         raise FileError(f"dest: {nearest} is not a directory.", hint="Choose another path.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
+    if why := unwritable(nearest):
         raise FileError(
-            f"dest: cannot write in {nearest}: permission denied.",
+            f"dest: cannot write in {nearest}: {why}.",
             hint="Choose another path, or give this user the right to write there.",
         )
 

@@ -17,7 +17,7 @@ import pathlib
 import typing as t
 
 from ..._base.errors import StateError
-from ..._base.files import PRIVATE, reason, replace_file
+from ..._base.files import PRIVATE, read_unlinked, reason, replace_file
 from ..._records.codec import loads
 from ..._records.times import now_text, parse_time, utc_text
 from .keys import KeyTable
@@ -92,7 +92,7 @@ class PositionFile:
             StateError: the file cannot be read, is damaged, or belongs to another stream or a newer release.
         """
         try:
-            data = self.path.read_bytes()
+            data = read_unlinked(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

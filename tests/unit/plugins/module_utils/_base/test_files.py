@@ -200,3 +200,60 @@ def test_a_user_without_a_home_is_told_to_give_a_folder(monkeypatch: pytest.Monk
 def test_an_unknown_user_in_the_path_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert state_directory("~no-such-user-here/state", {}).is_dir()
+
+
+def test_a_state_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    for permissions in (0o777, 0o1777, 0o702, 0o722):
+        tmp_path.chmod(permissions)
+        for create in (True, False):
+            with pytest.raises(StateError, match=r"^state_dir: everybody can write") as caught:
+                state_directory(str(tmp_path), {}, create=create)
+            assert "chmod o-w" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "fits"),
+    [("me", "mine", True), ("root", "another", True), ("another", "mine", True), ("another", "another", False)],
+)
+def test_a_state_folder_belongs_to_this_user_or_root_or_a_group_of_theirs(
+    tmp_path: Path, owner: str, group: str, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path.stat()
+    users, groups = {"me": 1001, "root": 0, "another": 1002}, {"mine": 2001, "another": 2002}
+    made = os.stat_result((told.st_mode, *told[1:4], users[owner], groups[group], *told[6:]))
+    monkeypatch.setattr(directory.os, "geteuid", lambda: 1001)
+    monkeypatch.setattr(directory.os, "getegid", lambda: 1001)
+    monkeypatch.setattr(directory.os, "getgroups", lambda: [2001])
+    monkeypatch.setattr(Path, "stat", lambda _path, **_options: made)
+    if fits:
+        assert state_directory(str(tmp_path), {}, create=False) == tmp_path
+    else:
+        with pytest.raises(StateError, match="neither this user nor root nor a group"):
+            state_directory(str(tmp_path), {}, create=False)
+
+
+@pytest.mark.parametrize(("permissions", "count"), [(0o700, 0), (0o750, 0), (0o770, 1), (0o2775, 1)])
+def test_a_state_folder_that_its_group_can_write_gives_a_warning(tmp_path: Path, permissions: int, count: int) -> None:
+    tmp_path.chmod(permissions)
+    assert len(directory.warn_of_group(state_directory(str(tmp_path), {}))) == count
+    assert directory.warn_of_group(tmp_path / "missing") == []
+
+
+def test_a_file_is_not_read_through_a_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_bytes(b"data")
+    link.symlink_to(real)
+    assert files.read_unlinked(real) == b"data"
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        files.read_unlinked(link)
+    assert reason(caught.value) == "it is a symbolic link"
+
+
+def test_why_nothing_can_be_written_is_the_mount_or_the_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files.unwritable(tmp_path) is None
+    monkeypatch.setattr(files.os, "access", lambda _path, _mode: False)
+    assert files.unwritable(tmp_path) == "permission denied"
+    told = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*tuple(told)[:8], told.f_flag | os.ST_RDONLY, *tuple(told)[9:]))
+    monkeypatch.setattr(files.os, "statvfs", lambda _path: read_only)
+    assert files.unwritable(tmp_path) == "its file system is mounted read-only"

@@ -36,6 +36,21 @@ def library(*, orjson: bool) -> Any:
         codec.HAS_ORJSON = before
 
 
+@pytest.mark.parametrize(
+    ("version", "fits"),
+    [("3.9.14", False), ("3.9.15", True), ("3.10.0", True), ("4.0.0rc1", True), ("2.99.99", False), ("", False),
+     ("3.9", False), ("nonsense", False)],
+)  # fmt: skip
+def test_an_orjson_that_crashes_at_deep_nesting_is_not_used(version: str, fits: bool) -> None:
+    assert codec.orjson_fits(version) is fits
+
+
+def test_deep_nesting_is_one_kind_of_error() -> None:
+    for wanted in (False, True):
+        with library(orjson=wanted), pytest.raises(ValueError):
+            codec.loads(b"[" * 200_000)
+
+
 both = pytest.mark.parametrize("orjson", [False, True], ids=["json", "orjson"])
 
 

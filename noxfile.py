@@ -159,7 +159,7 @@ def typing(session: nox.Session) -> None:
     """Strict mypy on the collection's code, the sandbox and the tools."""
     install(
         session, "mypy>=1.18", "trustme", "types-requests", "types-jmespath", "types-PyYAML", "orjson", "pytest", "nox",
-        "sqlalchemy>=2.0",
+        "sqlalchemy>=2.0", "psycopg",
     )  # fmt: skip
     session.run("python", "tests/conftest.py")
     tests = ("tests/sandbox", "tests/tools", "tests/demo", "tests/conftest.py", "tests/unit/test_house_rules.py")

@@ -1,12 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A table in SQLite or PostgreSQL, one row for each record, exactly once by key.
+"""A table in SQLite or PostgreSQL, one row for each content of each record, exactly once.
 
 This module is private to the collection and may change at any time.
 
-A batch is one transaction. A record that is there with the same content is a duplicate; with other content, the row is
-replaced. So a batch that comes again after a crash changes nothing, and a row that returns to an earlier content does
-so here too.
+A batch is one transaction. A row is known by its key and by the hash of its content: what is there already is a
+duplicate, so a batch that comes again after a crash changes nothing, and two rows of a vendor that share a key do not
+replace each other by turns. ``version`` counts the contents of a key in the order in which they came, and a view beside
+the table shows the newest of each.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import ssl
 import traceback
 import typing as t
 
-from .._base.errors import MissingLibrary, OptionError, PerimeterError, TransportError, VendorError
+from .._base.errors import FileError, MissingLibrary, OptionError, PerimeterError, TransportError, VendorError
 from .._base.files import PRIVATE
-from .._http.settings import check_readable, environment_ca, is_loopback
 from .._records.times import parse_time
+from .postgresql import Connection
 from .sink import Outcome, Record, halved, number_option
+from .sql_errors import name_of, words_for
 
 try:
     import sqlalchemy
     from sqlalchemy.dialects import postgresql, sqlite
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 except ImportError:
     HAS_SQLALCHEMY = False
     SQLALCHEMY_IMPORT_ERROR = traceback.format_exc()
@@ -37,7 +39,9 @@ else:
 DEFAULT_TABLE = "perimeter_records"
 _NUL = "\x00"
 _CHUNK = 1000
-"""Rows of one statement: eight parameters each, and SQLite and PostgreSQL take some ten thousand."""
+"""Rows of one statement: nine parameters each, and SQLite and PostgreSQL take some ten thousand."""
+NEWEST = "_newest"
+"""What the view of the newest contents is called, after the name of the table."""
 Row = dict[str, t.Any]
 
 
@@ -52,9 +56,9 @@ class Sql:
     def __init__(self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> None:
         if not HAS_SQLALCHEMY:
             raise MissingLibrary("sqlalchemy", SQLALCHEMY_IMPORT_ERROR)
-        self._engine = _engine(options.get("database_url"), connection)
+        self._engine, address = _engine(options.get("database_url"), connection)
         self._table = _table(options.get("table") or DEFAULT_TABLE, options.get("schema"))
-        self.target = f"{_address(self._engine.url)}#{self._table.fullname}"
+        self.target = f"{address}#{self._table.fullname}"
         self.batch_records = number_option(options, "batch_records", 1000, 1)
         self.batch_bytes = 16 << 20
         self._stats = {"transactions": 0}
@@ -65,13 +69,14 @@ class Sql:
         """One transaction."""
         rows = [_row(record) for record in batch]
         if not self._ready:
-            _make_private(self._engine.url)
+            _make_private(_file_of(self._engine.url))
         try:
             with self._engine.begin() as connection:
                 if not self._ready:
-                    self._table.create(connection, checkfirst=True)
+                    self._make(connection)
                 outcome = self._store(connection, rows)
-        except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError) as error:
+        except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError, UnicodeError) as error:
+            # Half a surrogate pair has no bytes in any encoding, and the drivers say so in errors of Python's own.
             return halved(self.send, batch, _poison(error))
         except sqlalchemy.exc.DBAPIError as error:
             raise self._failed(error) from None
@@ -82,36 +87,60 @@ class Sql:
         self._stats["transactions"] += 1
         return outcome
 
+    def _make(self, connection: t.Any) -> None:
+        """Create what is missing of the table and its view.
+
+        Raises:
+            VendorError: there is a table of this name that something else has made.
+        """
+        table = self._table
+        looking = sqlalchemy.inspect(connection)
+        if looking.has_table(table.name, schema=table.schema):
+            present = {column["name"] for column in looking.get_columns(table.name, schema=table.schema)}
+            if missing := sorted(set(table.c.keys()) - present):
+                raise VendorError(
+                    f"sql: the table of {self.target} has no column {', '.join(missing)}.",
+                    hint="Name another table in sink_options.table; it is made when it is missing.",
+                )
+        table.create(connection, checkfirst=True)
+        name = table.name + NEWEST
+        if name not in looking.get_view_names(schema=table.schema):
+            # A user may be allowed to write a table that was made for it, and to create nothing.
+            with contextlib.suppress(sqlalchemy.exc.DBAPIError), connection.begin_nested():
+                connection.exec_driver_sql(_view(table, name, self._engine.dialect))
+
     def _store(self, connection: t.Any, rows: t.Sequence[Row]) -> Outcome:
         table = self._table
-        known: dict[str, str] = {}
+        known: dict[str, dict[str, int]] = {}
+        columns = sqlalchemy.select(table.c.delivery_id, table.c.content, table.c.version)
         for chunk in _chunks(rows):
-            ids = [row["delivery_id"] for row in chunk]
-            found = sqlalchemy.select(table.c.delivery_id, table.c.content).where(table.c.delivery_id.in_(ids))
-            known.update(connection.execute(found).all())
+            found = columns.where(table.c.delivery_id.in_([row["delivery_id"] for row in chunk]))
+            for identity, content, version in connection.execute(found):
+                known.setdefault(identity, {})[content] = version
         outcome = Outcome()
-        wanted: dict[str, Row] = {}
+        wanted: list[Row] = []
         for row in rows:
-            identity = row["delivery_id"]
-            if known.get(identity) == row["content"]:
+            versions = known.setdefault(row["delivery_id"], {})
+            if row["content"] in versions:
                 outcome.duplicate += 1
                 continue
             outcome.delivered += 1
-            known[identity] = row["content"]
-            wanted[identity] = row
-        for chunk in _chunks(list(wanted.values())):
-            connection.execute(self._upsert(chunk))
+            versions[row["content"]] = max(versions.values(), default=0) + 1
+            wanted.append(row | {"version": versions[row["content"]]})
+        for chunk in _chunks(wanted):
+            connection.execute(self._insert(chunk))
         return outcome
 
-    def _upsert(self, rows: t.Sequence[Row]) -> t.Any:
+    def _insert(self, rows: t.Sequence[Row]) -> t.Any:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(self._table).values(rows)
-        replaced = {name: insert.excluded[name] for name in rows[0] if name != "delivery_id"}
-        return insert.on_conflict_do_update(index_elements=["delivery_id"], set_=replaced)
+        # Another run with a state directory of its own may have been faster.
+        return (
+            dialect.insert(self._table).values(rows).on_conflict_do_nothing(index_elements=["delivery_id", "content"])
+        )
 
     def _failed(self, error: Exception) -> PerimeterError:
         return TransportError(
-            f"sql: {self.target} failed ({_words(error)}).",
+            f"sql: {self.target} failed ({words_for(error)}).",
             hint="Check sink_options.database_url and the rights of its user. Nothing is lost: the next run goes on.",
         )
 
@@ -124,7 +153,8 @@ class Sql:
         self._engine.dispose()
 
 
-def _engine(url: str | None, connection: t.Mapping[str, t.Any]) -> t.Any:
+def _engine(url: str | None, connection: t.Mapping[str, t.Any]) -> tuple[t.Any, str]:
+    """The engine, and where it goes, without credentials."""
     if not url:
         raise OptionError(
             "sink_options.database_url is missing.",
@@ -132,70 +162,78 @@ def _engine(url: str | None, connection: t.Mapping[str, t.Any]) -> t.Any:
         )
     try:
         parsed = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
+    except (sqlalchemy.exc.ArgumentError, ValueError):
         raise OptionError("sink_options.database_url is not a database URL.") from None
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise OptionError(f"sink_options.database_url: {backend} is not supported.", hint="Use sqlite or postgresql.")
-    if parsed.drivername == "postgresql":
+    arguments: dict[str, str] = {}
+    address = f"sqlite:///{parsed.database or ''}"
+    if backend == "postgresql":
+        if parsed.drivername not in ("postgresql", "postgresql+psycopg"):
+            raise OptionError(
+                f"sink_options.database_url: {parsed.drivername} is not supported.", hint="Use postgresql."
+            )
         parsed = parsed.set(drivername="postgresql+psycopg")
-    arguments = _tls_of(parsed, connection) if backend == "postgresql" else {}
+        place = _connection(parsed)
+        address, arguments = place.address(), place.arguments(parsed.query, connection)
     try:
         # A pool would keep one connection; and a connection that the server has dropped meanwhile is noticed first.
-        return sqlalchemy.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
+        engine = sqlalchemy.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
     except ImportError:
         raise MissingLibrary("psycopg", traceback.format_exc()) from None
+    return engine, address
+
+
+def _connection(url: t.Any) -> Connection:
+    """What libpq makes of a URL.
+
+    Raises:
+        OptionError: it is not one that can be used.
+    """
+    dialect: t.Any = PGDialect_psycopg
+    try:
+        _positional, given = dialect().create_connect_args(url)
+    except sqlalchemy.exc.ArgumentError:
+        raise OptionError(
+            "sink_options.database_url names several hosts in a way that is not understood.",
+            hint="For example postgresql:///waf?host=one:5432&host=two:5432.",
+        ) from None
+    return Connection(given)
 
 
 def _tls_of(url: t.Any, connection: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """How PostgreSQL is to be spoken to; what the URL says itself stays, and a socket of this machine needs nothing.
+    """What is added to the parameters of a URL."""
+    return _connection(url).arguments(url.query, connection)
+
+
+def _file_of(url: t.Any) -> str | None:
+    """The file of a SQLite database; None for another one, and for one in memory."""
+    path = url.database
+    if url.get_backend_name() != "sqlite" or not path or path == ":memory:":
+        return None
+    return str(path).removeprefix("file:").partition("?")[0] or None if path.startswith("file:") else str(path)
+
+
+def _make_private(path: str | None) -> None:
+    """Create a missing SQLite file so that only its owner reads it; a file that is there keeps its permissions.
 
     Raises:
-        OptionError: the file of CAs cannot be read.
+        FileError: a symbolic link has its name, which SQLite would follow.
     """
-    host = str(url.host or url.query.get("host") or os.environ.get("PGHOST") or "")
-    if "sslmode" in url.query or connection.get("allow_http") or not host or host.startswith("/") or is_loopback(host):
-        return {}
-    if connection.get("validate_certs") is False:
-        return {"sslmode": "require"}
-    wanted = {"sslmode": "verify-full"}
-    ca = _authorities(connection)
-    if ca and "sslrootcert" not in url.query:
-        wanted["sslrootcert"] = ca
-    return wanted
-
-
-def _authorities(connection: t.Mapping[str, t.Any]) -> str | None:
-    """The file of CAs that counts; None leaves libpq its own choice."""
-    given = connection.get("ca_path")
-    if given:
-        check_readable("ca_path", str(given))
-        return str(given)
-    if os.environ.get("PGSSLROOTCERT"):
-        return None
-    named = environment_ca()
-    path = named[1] if named else ssl.get_default_verify_paths().cafile
-    return path if path and os.path.isfile(path) else None
-
-
-def _make_private(url: t.Any) -> None:
-    """Create a missing SQLite file so that only its owner reads it; a file that is there keeps its permissions."""
-    path = url.database
-    if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
+    if path is None:
         return
+    if os.path.islink(path):
+        raise FileError(
+            f"sink_options.database_url: {path} is a symbolic link.", hint="Give the path of the file itself."
+        )
     # What cannot be created here cannot be opened either, and SQLite then tells so.
     with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE))
 
 
 def _chunks(rows: t.Sequence[Row]) -> t.Iterator[t.Sequence[Row]]:
     return (rows[place : place + _CHUNK] for place in range(0, len(rows), _CHUNK))
-
-
-def _address(url: t.Any) -> str:
-    """Where the database is, without user, password and parameters."""
-    bare = sqlalchemy.URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
-    return str(bare.render_as_string())
 
 
 def _table(name: str, schema: str | None) -> t.Any:
@@ -205,7 +243,8 @@ def _table(name: str, schema: str | None) -> t.Any:
         name,
         sqlalchemy.MetaData(),
         column("delivery_id", sqlalchemy.String(32), primary_key=True),
-        column("content", text, nullable=False),
+        column("content", text, primary_key=True),
+        column("version", sqlalchemy.Integer, nullable=False),
         column("record", text, nullable=False, index=True),
         column("source", text),
         column("record_key", text),
@@ -214,6 +253,20 @@ def _table(name: str, schema: str | None) -> t.Any:
         column("segment", text, nullable=False),
         schema=schema,
     )
+
+
+def _view(table: t.Any, name: str, dialect: t.Any) -> str:
+    """The statement that makes the view: of each key the content that came last."""
+    other = table.alias("newer")
+    # Equal numbers can only come of two runs at once, each with a state directory of its own.
+    later = sqlalchemy.or_(
+        other.c.version > table.c.version,
+        sqlalchemy.and_(other.c.version == table.c.version, other.c.content > table.c.content),
+    )
+    newer = sqlalchemy.exists().where(other.c.delivery_id == table.c.delivery_id).where(later)
+    query = sqlalchemy.select(table).where(~newer).compile(dialect=dialect)
+    quoted = dialect.identifier_preparer.format_table(sqlalchemy.table(name, schema=table.schema))
+    return f"CREATE VIEW {quoted} AS {query}"
 
 
 def _row(record: Record) -> Row:
@@ -253,10 +306,4 @@ def _storable(value: t.Any) -> t.Any:
 
 
 def _poison(error: Exception) -> VendorError:
-    return VendorError(f"the database refused it ({_words(error)})")
-
-
-def _words(error: Exception) -> str:
-    """What kind of error it was. Its text may quote the record, or the connection's parameters."""
-    original = getattr(error, "orig", None)
-    return type(original or error).__name__
+    return VendorError(f"the database refused it ({name_of(error)})")

@@ -8,7 +8,8 @@ Each version of a record has an id of its own, and is created and never updated,
 id that is there already is a duplicate. So a row that returns to an earlier content adds no document.
 
 Only an entry that is refused for its own sake is set aside: a mapping that it does not fit (400), or its size (413). A
-missing index or a missing right is no fault of a record, and stops the delivery.
+missing index, a missing right, a block or a limit of the index is no fault of a record, whatever the status, and stops
+the delivery. An entry that is created is not always in the index: it may be in the failure store of the data stream.
 """
 
 from __future__ import annotations
@@ -29,13 +30,33 @@ _CONFLICT = 409
 _POISON = (400, 413)
 _BUSY = 429
 _BUSY_TRIES = 6
+_FAULTS = frozenset(
+    {
+        "authorization_exception",
+        "cluster_block_exception",
+        "illegal_state_exception",
+        "index_closed_exception",
+        "index_not_found_exception",
+        "invalid_index_name_exception",
+        "resource_not_found_exception",
+        "security_exception",
+        "strict_dynamic_mapping_exception",
+        "validation_exception",
+    }
+)
+"""Types of errors that are about the index or the user: rights, blocks, quotas, a mapping that takes no new field."""
+_FAULT_WORDS = ("limit of ", "pipeline with id ", "number of ", "only write ops ")
+"""How the reason of an ``illegal_argument_exception`` begins when it is about a limit or a setting of the index. Only
+the beginning counts: further on, a reason quotes the record, which an attacker has written."""
+_STORED = "it went to the failure store of the data stream"
 _NAME = re.compile(r"[a-z_]{1,80}")
 
 
 class Elasticsearch(HttpSink):
     """One index or data stream.
 
-    Sink options: ``url``, ``index``, and ``api_key`` or ``username`` and ``password``.
+    Sink options: ``url``, ``index``, ``failure_store`` quarantine or fail, and ``api_key`` or ``username`` and
+    ``password``.
     """
 
     kind = "elasticsearch"
@@ -45,6 +66,7 @@ class Elasticsearch(HttpSink):
         if not index:
             raise OptionError("sink_options.index is missing.", hint="Give the index or data stream to write to.")
         self._index = str(index)
+        self._strict = options.get("failure_store") == "fail"
         self.path = self.path.removesuffix("/_bulk")
         self.target = f"{self.base_url}{self.path}/{self._index}{self.mark}"
         self._headers = {"Content-Type": "application/x-ndjson"}
@@ -92,11 +114,15 @@ class Elasticsearch(HttpSink):
         for record, item in zip(batch, items, strict=True):
             status = item.get("status")
             if status in _CREATED:
-                outcome.delivered += 1
-                self.taken = True
+                fault = self._created(record, item, outcome) or fault
             elif status == _CONFLICT:
                 outcome.duplicate += 1
-            elif status == _BUSY or (isinstance(status, int) and status >= 500):
+            elif isinstance(status, int) and status >= 500:
+                busy.append(record)
+            elif _is_fault(item):
+                # A block for want of disk is told with the status of a service that is busy, and does not pass.
+                fault = item
+            elif status == _BUSY:
                 busy.append(record)
             elif status in _POISON:
                 outcome.rejected.append(rejected(record, *_why(item)))
@@ -106,11 +132,30 @@ class Elasticsearch(HttpSink):
             raise self._item_refused(fault)
         return busy
 
+    def _created(self, record: Record, item: t.Mapping[str, t.Any], outcome: Outcome) -> t.Mapping[str, t.Any] | None:
+        """Count an entry that was taken, by where it went; returns it when that is to be an error."""
+        self.taken = True
+        if item.get("failure_store") == "used":
+            if self._strict:
+                return item
+            outcome.rejected.append(rejected(record, f"Elasticsearch took it, but {_STORED}"))
+        elif item.get("result") == "noop":
+            outcome.dropped += 1
+        else:
+            outcome.delivered += 1
+        return None
+
     def _item_refused(self, item: t.Mapping[str, t.Any]) -> VendorError:
+        if item.get("failure_store") == "used":
+            return VendorError(
+                f"elasticsearch: {self.target} took an entry, but {_STORED}.",
+                hint="Mend the mapping or the pipeline, and remove what is in the failure store: the next run sends the"
+                " batch again.",
+            )
         return VendorError(
-            f"elasticsearch: {self.target} refused entries ({_kind(item)}, status {item.get('status')}).",
-            hint="Check sink_options.index and the rights of the key or user. Nothing is lost: the next run sends the"
-            " batch again.",
+            f"elasticsearch: {self.target} refused entries ({_told(item)}).",
+            hint="Check sink_options.index, its limits and blocks, and the rights of the key or user. Nothing is lost:"
+            " the next run sends the batch again.",
             code=str(item.get("status")),
         )
 
@@ -147,13 +192,28 @@ def _items(body: bytes) -> list[dict[str, t.Any]]:
 
 def _why(item: t.Mapping[str, t.Any]) -> tuple[str, str]:
     """The reason in our words, and in the service's."""
-    error = item.get("error")
-    told = error if isinstance(error, dict) else {}
-    return f"Elasticsearch refused it ({_kind(item)}, status {item.get('status')})", str(told.get("reason") or "")[:300]
+    return f"Elasticsearch refused it ({_told(item)})", str(_error(item).get("reason") or "")[:300]
 
 
-def _kind(item: t.Mapping[str, t.Any]) -> str:
-    """The type of an entry's error, which is a name; anything longer could quote the record."""
+def _is_fault(item: t.Mapping[str, t.Any]) -> bool:
+    """Whether an entry was refused for what it has in common with all others."""
+    error = _error(item)
+    if error.get("type") in _FAULTS:
+        return True
+    # A limit may be the cause of an error in parsing.
+    return any(
+        part.get("type") == "illegal_argument_exception" and str(part.get("reason")).lower().startswith(_FAULT_WORDS)
+        for part in (error, error.get("caused_by"))
+        if isinstance(part, dict)
+    )
+
+
+def _error(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     error = item.get("error")
-    kind = str(error.get("type")) if isinstance(error, dict) else ""
-    return kind if _NAME.fullmatch(kind) else "no reason given"
+    return error if isinstance(error, dict) else {}
+
+
+def _told(item: t.Mapping[str, t.Any]) -> str:
+    """The type of an entry's error, which is a name, and its status; anything longer could quote the record."""
+    kind = str(_error(item).get("type"))
+    return f"{kind if _NAME.fullmatch(kind) else 'no reason given'}, status {item.get('status')}"

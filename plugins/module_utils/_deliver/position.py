@@ -14,7 +14,7 @@ import pathlib
 import typing as t
 
 from .._base.errors import StateError
-from .._base.files import PRIVATE, reason, replace_file
+from .._base.files import PRIVATE, read_unlinked, reason, replace_file
 from .._records.codec import dumps, loads
 from .._records.times import now_text
 from .._spool.disk.lock import locked
@@ -40,6 +40,7 @@ class Position:
     generation: int = 0
     delivered: int = 0
     duplicate: int = 0
+    dropped: int = 0
     quarantined: int = 0
 
 
@@ -85,7 +86,7 @@ class PositionFile:
             StateError: it is damaged, of a newer version, or of another stream.
         """
         try:
-            data = self.path.read_bytes()
+            data = read_unlinked(self.path)
         except FileNotFoundError:
             return dataclasses.replace(self._blank)
         except OSError as error:
@@ -104,7 +105,8 @@ class PositionFile:
                 f"The position {self.path} has version {document['version']}, and this release knows {VERSION}.",
                 hint="Use the release that wrote it, or a newer one.",
             )
-        position = Position(**{name: document[name] for name in _FIELDS})
+        # Positions of the first release have no "dropped".
+        position = Position(**{name: document[name] for name in _FIELDS if name != "dropped" or name in document})
         if (position.stream, position.sink, position.target) != (
             self._blank.stream,
             self._blank.sink,
@@ -177,4 +179,5 @@ class PositionFile:
             ) from error
 
 
-_FIELDS = ("stream", "sink", "target", "generation", "delivered", "duplicate", "quarantined")
+COUNTERS = ("delivered", "duplicate", "dropped", "quarantined")
+_FIELDS = ("stream", "sink", "target", "generation", *COUNTERS)

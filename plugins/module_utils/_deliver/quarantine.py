@@ -46,7 +46,7 @@ def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
     if not lines:
         return 0
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         with os.fdopen(descriptor, "r+b") as file:
             file.seek(_whole(file))
             file.truncate()

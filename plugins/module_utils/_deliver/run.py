@@ -10,6 +10,7 @@ two sends that batch again.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -18,18 +19,20 @@ import typing as t
 from .._base.errors import OptionError, PerimeterError, VendorError
 from .._records.result import Result
 from .._spool.disk.stream import read_stream, stream_id
-from .._state.directory import state_directory
+from .._state.directory import state_directory, warn_of_group
 from . import credentials, quarantine
 from .elasticsearch import Elasticsearch
-from .position import Position, PositionFile
+from .position import COUNTERS, Position, PositionFile
 from .reader import Batch, batches
-from .sink import Outcome, Sink
+from .sink import Outcome, Rejected, Sink
 from .splunk_hec import SplunkHec
 from .sql import Sql
 from .syslog import Syslog
 from .webhook import Webhook
 
 Options = t.Mapping[str, t.Any]
+SAME_REASON = 10
+"""From so many records on, one and the same reason for half of a batch is the receiver's fault, or an option's."""
 
 
 @dataclasses.dataclass
@@ -60,6 +63,11 @@ def run(params: Options, check_mode: bool) -> Result:
 def secrets_of(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     """Every credential of the sink, which may be in the environment where Ansible does not know of it."""
     return credentials.secrets(params, environ)
+
+
+def shown_of(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
+    """Addresses of which a part is secret at most."""
+    return credentials.shown(params, environ)
 
 
 def make_sink(params: Options, environ: t.Mapping[str, str] | None = None) -> Sink:
@@ -111,8 +119,7 @@ def _deliver(root: pathlib.Path, stream: str, sink: Sink, place: PositionFile) -
     except PerimeterError as error:
         failure = error
     result = _result(root, sink, place, position, tally, failure)
-    if warning:
-        result.warnings.append(warning)
+    result.warnings += [*warn_of_group(place.folder.parent), *([warning] if warning else [])]
     return result
 
 
@@ -123,6 +130,7 @@ def _pass_on(batch: Batch, sink: Sink, place: PositionFile, position: Position, 
     position.progress = batch.progress
     position.delivered += outcome.delivered
     position.duplicate += outcome.duplicate
+    position.dropped += outcome.dropped
     position.quarantined += count
     place.write(position)
     tally.batches += 1 if batch.records else 0
@@ -130,14 +138,13 @@ def _pass_on(batch: Batch, sink: Sink, place: PositionFile, position: Position, 
     tally.quarantined += count
     tally.outcome.delivered += outcome.delivered
     tally.outcome.duplicate += outcome.duplicate
+    tally.outcome.dropped += outcome.dropped
 
 
 def _check(batch: Batch, outcome: Outcome, sink: Sink) -> None:
-    if len(batch.records) > 1 and len(outcome.rejected) == len(batch.records):
-        # So many records are not at fault all at once: it is the receiver, or an option.
+    if refusal := _refusal(len(batch.records), outcome.rejected):
         raise VendorError(
-            f"{sink.kind}: none of {len(batch.records)} records could be delivered to {sink.target}. The first:"
-            f" {outcome.rejected[0].reason.rstrip('.')}.",
+            f"{sink.kind}: {refusal[0]} could be delivered to {sink.target}. The first: {refusal[1].rstrip('.')}.",
             hint="Nothing was set aside, and the next run sends the batch again. Check sink_options and the receiver."
             " If the records are really at fault, one run with sink_options.batch_records set to 1 sets them aside.",
         )
@@ -146,6 +153,20 @@ def _check(batch: Batch, outcome: Outcome, sink: Sink) -> None:
             f"{outcome.total} of {len(batch.records)} records of a batch are accounted for.",
             hint="That is a defect of appsec.perimeter; the position stays before this batch.",
         )
+
+
+def _refusal(count: int, refused: t.Sequence[Rejected]) -> tuple[str, str] | None:
+    """How many records were refused, and why, when it is the receiver that is at fault, or an option; else None.
+
+    So many records are not at fault all at once: all of a batch of several, or half of it for one and the same reason.
+    """
+    if count > 1 and len(refused) == count:
+        return f"none of {count} records", refused[0].reason
+    reasons = collections.Counter(item.reason for item in refused)
+    reason, most = max(reasons.items(), key=lambda item: item[1], default=("", 0))
+    if most >= SAME_REASON and 2 * most >= count:
+        return f"{most} of {count} records were refused for one reason, and only {count - len(refused)}", reason
+    return None
 
 
 def _result(
@@ -164,15 +185,20 @@ def _result(
             "collected": tally.collected,
             "delivered": outcome.delivered,
             "duplicate": outcome.duplicate,
+            "dropped": outcome.dropped,
             "quarantined": tally.quarantined,
             "quarantine": str(place.quarantine) if position.quarantined else None,
             "complete": failure is None,
             "target": sink.target,
-            "totals": {name: getattr(position, name) for name in ("delivered", "duplicate", "quarantined")},
+            "totals": {name: getattr(position, name) for name in COUNTERS},
             "stats": {"batches": tally.batches, **sink.stats()},
         },
         error=failure,
     )
+    if outcome.dropped:
+        result.warnings.append(
+            f"{outcome.dropped} records were dropped by the receiver, by a rule of its own such as a pipeline."
+        )
     if tally.quarantined:
         result.warnings.append(
             f"{tally.quarantined} records were refused for good and stand in {place.quarantine}, each with the reason."

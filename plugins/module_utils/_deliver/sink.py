@@ -55,22 +55,27 @@ class Rejected(t.NamedTuple):
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of a batch. All of it is accounted for: delivered + duplicate + rejected."""
+    """What became of a batch. All of it is accounted for: delivered + duplicate + dropped + rejected.
+
+    ``dropped`` is what the receiver took and threw away by a rule of its own, such as a pipeline.
+    """
 
     delivered: int = 0
     duplicate: int = 0
+    dropped: int = 0
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         """Add what became of another batch."""
         self.delivered += other.delivered
         self.duplicate += other.duplicate
+        self.dropped += other.dropped
         self.rejected += other.rejected
 
     @property
     def total(self) -> int:
         """How many records are accounted for."""
-        return self.delivered + self.duplicate + len(self.rejected)
+        return self.delivered + self.duplicate + self.dropped + len(self.rejected)
 
 
 class Sink(t.Protocol):

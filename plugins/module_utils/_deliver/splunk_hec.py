@@ -21,8 +21,9 @@ from .sink import Outcome, Record, halved, rejected
 _BAD_TOKENS = (1, 2, 3, 4)
 _BAD_DATA = (5, 6, 12, 13, 15)
 _ACK_TRIES = 60
-_SINGLES = 4
-"""How many events are set aside one by one before the batch is halved instead."""
+_NEXT = 16
+"""How many events are sent at once behind one that Splunk cannot read; twice as many after each success. Events that it
+cannot read come in groups, and each of them costs a request with all that are behind it."""
 
 
 class SplunkHec(HttpSink):
@@ -49,24 +50,42 @@ class SplunkHec(HttpSink):
         self.target = f"{self.base_url}{self.path}#{self._index or ''}"
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """One POST of all events; one that Splunk cannot read is set aside, and the others are sent again."""
-        outcome, waiting = Outcome(), list(batch)
-        while waiting:
-            body = b"".join(map(self._event, waiting))
-            answer = self.post(f"{self.path}/services/collector/event", body, self._headers)
-            code, reply = _code(answer)
-            if code == 0:
-                self.taken = True
-                self._wait_until_indexed(reply)
-                outcome.delivered += len(waiting)
-                break
-            number = self._at_fault(len(waiting), answer, code, reply)
-            if number is None or len(outcome.rejected) >= _SINGLES:
-                outcome.add(halved(self.send, waiting, self.refused(answer)))
-                break
-            # What came before it may have been taken already; at least once is what Splunk offers.
-            outcome.rejected.append(rejected(waiting.pop(number), f"Splunk cannot read it (code {code})"))
+        """One POST of all events; what Splunk cannot read is set aside, and the events behind it are sent on."""
+        outcome, rest, size = Outcome(), list(batch), len(batch)
+        while rest:
+            number = self._sent(rest[:size], outcome)
+            if number is None:
+                rest, size = rest[size:], 2 * size
+            else:
+                rest, size = rest[number + 1 :], _NEXT
         return outcome
+
+    def _sent(self, batch: t.Sequence[Record], outcome: Outcome) -> int | None:
+        """Send events, and count what became of them; returns the place of the one where Splunk stopped to read.
+
+        Splunk indexes the events before that one, so they are delivered and must not come again. What is behind it is
+        not counted.
+        """
+        answer = self.post(f"{self.path}/services/collector/event", b"".join(map(self._event, batch)), self._headers)
+        code, reply = _code(answer)
+        if code == 0:
+            self.taken = True
+            self._wait_until_indexed(reply)
+            outcome.delivered += len(batch)
+            return None
+        number = self._at_fault(len(batch), answer, code, reply)
+        if number is None:
+            outcome.add(halved(self.send, batch, self.refused(answer)))
+            return None
+        if number and self._acknowledge and not isinstance(reply.get("ackId"), int):
+            # Nothing says when those are indexed. With acknowledgement, that counts more than to send them once.
+            outcome.add(self.send(batch[:number]))
+        elif number:
+            self.taken = True
+            self._wait_until_indexed(reply)
+            outcome.delivered += number
+        outcome.rejected.append(rejected(batch[number], f"Splunk cannot read it (code {code})"))
+        return number
 
     def _event(self, record: Record) -> bytes:
         document = record.document

@@ -3,7 +3,8 @@
 """The receivers' room: strict about the wire shapes, so that a mistake of a client cannot pass.
 
 Shapes are those of Splunk's HTTP event collector, Elasticsearch's bulk API and a signed webhook. A record whose JSON
-holds the text of ``poison`` is refused for good, as a mapping error or bad data would be.
+holds the text of ``poison`` is refused for good, as a mapping error or bad data would be. Splunk has indexed the events
+before the one that it refuses. A document may be answered with 201 and be in a failure store, or nowhere.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..faults import Fault
@@ -36,6 +37,14 @@ class ReceiversSettings:
     """How many polls of an acknowledgement say that it is not indexed yet."""
     item_status: int = 0
     """Status of every bulk entry, unless 0: an index that is missing or closed, or a right that is."""
+    item_error: dict[str, Any] = field(default_factory=dict)
+    """The error of those entries; a block of the cluster when it is empty."""
+    item_share: int = 1
+    """Every how many-th entry has that status: of those whose number, from one, this divides."""
+    store: str = ""
+    """A document with this text goes to the failure store of the data stream, and the answer is 201 all the same."""
+    drop: str = ""
+    """A document with this text is dropped by a pipeline, and the answer is 200."""
     hook_status: int = 0
     """Status of every answer of the webhook, unless 0. With a 2xx the records are taken."""
     hook_statuses: tuple[int, ...] = ()
@@ -51,6 +60,8 @@ class Receivers(LogRoom[ReceiversSettings]):
         """Forget everything that was received."""
         self.events: list[dict[str, Any]] = []
         self.documents: dict[str, dict[str, Any]] = {}
+        self.failed: list[dict[str, Any]] = []
+        self._entries = 0
         self.hooks: list[dict[str, Any]] = []
         self.hook_keys: list[str] = []
         self.queries: list[dict[str, str]] = []
@@ -102,6 +113,8 @@ class Receivers(LogRoom[ReceiversSettings]):
             return self._json(400, {"text": "No data", "code": 5})
         for number, event in enumerate(events):
             if code := self._hec_problem(event):
+                with self.lock:
+                    self.events += events[:number]
                 return self._json(400, {"text": "Invalid data format", "code": code, "invalid-event-number": number})
         with self.lock:
             self.events += events
@@ -163,9 +176,16 @@ class Receivers(LogRoom[ReceiversSettings]):
         if self._busy > 0:
             self._busy -= 1
             return answer | {"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "busy"}}
-        if self.settings.item_status:
-            error = {"type": "cluster_block_exception", "reason": f"blocked: {text}"}
+        self._entries += 1
+        if self.settings.item_status and self._entries % self.settings.item_share == 0:
+            error = self.settings.item_error or {"type": "cluster_block_exception", "reason": f"blocked: {text}"}
             return answer | {"status": self.settings.item_status, "error": error}
+        if self.settings.drop and self.settings.drop in text:
+            return answer | {"status": 200, "result": "noop", "_version": -3}
+        if self.settings.store and self.settings.store in text:
+            # It gets an id of its own there, so one that comes again is stored again.
+            self.failed.append(json.loads(text))
+            return answer | {"status": 201, "result": "created", "failure_store": "used"}
         if self.settings.poison in text:
             return answer | {"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "failed to parse"}}
         if identity in self.documents:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import re
 import typing as t
 
 import pytest
@@ -276,6 +278,91 @@ def test_a_webhook_that_works_on_the_batch_is_asked_again_and_never_counts_as_de
         target.close()
 
 
+FAULTS: list[tuple[int, dict[str, t.Any]]] = [
+    (400, {"type": "illegal_argument_exception", "reason": "Limit of total fields [1000] has been exceeded"}),
+    (400, {"type": "document_parsing_exception", "reason": "[1:2] failed to parse",
+           "caused_by": {"type": "illegal_argument_exception", "reason": "Limit of mapping depth [20] is exceeded"}}),
+    (400, {"type": "illegal_argument_exception", "reason": "pipeline with id [waf] does not exist"}),
+    (400, {"type": "strict_dynamic_mapping_exception", "reason": "mapping set to strict, dynamic introduction of [a]"}),
+    (400, {"type": "index_closed_exception", "reason": "closed"}),
+    (400, {"type": "validation_exception", "reason": "this action would add [2] shards, but this cluster has [1000]"}),
+    (400, {"type": "security_exception", "reason": "action is unauthorized"}),
+    (429, {"type": "cluster_block_exception", "reason": "disk usage exceeded flood-stage watermark"}),
+    (403, {"type": "cluster_block_exception", "reason": "index read-only / allow delete (api)"}),
+    (404, {"type": "index_not_found_exception", "reason": "no such index"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "error"), FAULTS, ids=lambda item: str(item)[:40])
+def test_what_is_wrong_with_the_index_is_an_error_at_the_first_entry(status: int, error: dict[str, t.Any]) -> None:
+    with Sandbox(
+        webapps=1, findings=0, receivers={"item_status": status, "item_error": error, "item_share": 3}
+    ) as sandbox:
+        target = sink("elasticsearch", http_options(sandbox, "elasticsearch"), max_wait=1)
+        with pytest.raises(VendorError, match=f"refused entries .{error['type']}, status {status}"):
+            target.send(records(*(event(number) for number in range(3))))
+        target.close()
+        assert sandbox.counters.snapshot()["requests"] == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "document_parsing_exception", "reason": "limit of total fields, says the record"},
+        {"type": "mapper_parsing_exception", "reason": "failed to parse field [a] of type [ip]. Preview: 'Limit of '",
+         "caused_by": {"type": "illegal_argument_exception", "reason": "'Limit of x' is not an IP string literal."}},
+        {"type": "document_parsing_exception", "reason": "failed to parse",
+         "caused_by": {"type": "illegal_state_exception", "reason": "Can't get text on a START_OBJECT"}},
+    ],
+)  # fmt: skip
+def test_what_a_record_says_does_not_make_it_a_fault_of_the_index(error: dict[str, t.Any]) -> None:
+    with Sandbox(
+        webapps=1, findings=0, receivers={"item_status": 400, "item_error": error, "item_share": 3}
+    ) as sandbox:
+        target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
+        outcome = target.send(records(*(event(number) for number in range(3))))
+        target.close()
+        assert (outcome.delivered, [item.number for item in outcome.rejected]) == (2, [3])
+
+
+def test_a_document_in_the_failure_store_is_not_delivered_and_a_dropped_one_is_counted_apart() -> None:
+    with Sandbox(webapps=1, findings=0, receivers={"store": "STORE", "drop": "DROP"}) as sandbox:
+        documents = [event(1), event(2, message="STORE"), event(3, message="DROP"), event(4)]
+        options = http_options(sandbox, "elasticsearch")
+        target = sink("elasticsearch", options)
+        outcome = target.send(records(*documents))
+        target.close()
+        assert (outcome.delivered, outcome.dropped, outcome.total) == (2, 1, 4)
+        (refused,) = outcome.rejected
+        assert (refused.number, refused.reason) == (
+            2, "Elasticsearch took it, but it went to the failure store of the data stream",
+        )  # fmt: skip
+        strict = sink("elasticsearch", options | {"failure_store": "fail"})
+        with pytest.raises(VendorError, match="took an entry, but it went to the failure store"):
+            strict.send(records(*documents))
+        strict.close()
+        assert strict.taken
+
+
+@pytest.mark.parametrize("acknowledge", [False, True])
+@pytest.mark.parametrize(
+    "bad", [[0], [5], [39], [0, 1, 2], [3, 20, 39], [*range(0, 40, 2)], [*range(1, 40)], [*range(40)]]
+)
+def test_what_splunk_took_before_a_bad_event_is_not_sent_again(
+    sandbox: Sandbox, bad: list[int], acknowledge: bool
+) -> None:
+    documents = [event(number, message="POISON" if number in bad else "fine") for number in range(40)]
+    target = sink("splunk_hec", http_options(sandbox, "splunk_hec") | {"acknowledge": acknowledge})
+    outcome = target.send(records(*documents))
+    target.close()
+    assert [item.number - 1 for item in outcome.rejected] == bad
+    got = [item["event"]["id"] for item in sandbox.receivers.events]
+    good = [f"id-{number}" for number in range(40) if number not in bad]
+    # With acknowledgement, what was taken before a bad event has no number to ask for, and is sent for one.
+    assert (sorted(set(got), key=got.index) if acknowledge else got) == good
+    assert outcome.delivered == len(good)
+
+
 @pytest.mark.parametrize("kind", ["elasticsearch", "webhook"])
 def test_the_query_of_an_address_is_sent_and_never_shown(sandbox: Sandbox, kind: str) -> None:
     options = http_options(sandbox, kind)
@@ -288,6 +375,37 @@ def test_the_query_of_an_address_is_sent_and_never_shown(sandbox: Sandbox, kind:
     assert target.send(records(event(1))).delivered == 1
     target.close()
     assert sandbox.receivers.queries == [{"pipeline": "canary"}]
+
+
+@pytest.mark.parametrize("path", ["/services/T0/B0/canary-1", "/canary-2/?key=canary-3", "?key=canary-4", "/"])
+def test_the_target_of_a_webhook_is_its_host_and_a_hash_of_the_rest(sandbox: Sandbox, path: str) -> None:
+    options = http_options(sandbox, "webhook")
+    made = [sink("webhook", options | {"url": sandbox.url + end}) for end in (path, path, "/another")]
+    targets = [item.target for item in made]
+    for item in made:
+        item.close()
+    assert "canary" not in str(targets)
+    assert targets[0] == targets[1] != targets[2]
+    assert re.fullmatch(re.escape(sandbox.url) + ("" if path == "/" else "/[0-9a-f]{8}"), targets[0])
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "sql", "syslog"])
+def test_half_a_surrogate_pair_in_a_record_is_no_crash_of_any_sink(
+    sandbox: Sandbox, kind: str, tmp_path: pathlib.Path
+) -> None:
+    documents = [event(1), event(2, key="\ud800", host="\ud800", source="\udfff", time="\ud800"), event(3)]
+    if kind == "sql":
+        target = sink(kind, {"database_url": f"sqlite:///{tmp_path}/events.db"})
+    elif kind == "syslog":
+        target = sink(kind, {"host": "127.0.0.1", "port": 1, "tls": False})
+        assert [t.cast("t.Any", target).message(record)[:1] for record in records(*documents)] == [b"<"] * 3
+        return
+    else:
+        target = sink(kind, http_options(sandbox, kind))
+    outcome = target.send(records(*documents))
+    target.close()
+    assert outcome.total == 3
+    assert outcome.delivered >= 2
 
 
 def test_splunk_takes_no_query(sandbox: Sandbox) -> None:

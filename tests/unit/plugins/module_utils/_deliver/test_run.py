@@ -101,7 +101,7 @@ def test_everything_once_and_then_nothing(spool: Spool) -> None:
     assert (counts(first), first.changed) == ((3, 3, 0, 0), True)
     assert (counts(second), second.changed) == ((0, 0, 0, 0), False)
     assert second.values["stats"]["batches"] == 0
-    assert second.values["totals"] == {"delivered": 3, "duplicate": 0, "quarantined": 0}
+    assert second.values["totals"] == {"delivered": 3, "duplicate": 0, "dropped": 0, "quarantined": 0}
     assert spool.keys() == ["id-1", "id-2", "id-3"]
 
 
@@ -149,7 +149,7 @@ def test_a_changed_row_wins_over_the_older_one(spool: Spool) -> None:
     spool.segment(1, event(1, message="new", content="f" * 16))
     assert counts(spool.deliver(batch_records=1)) == (2, 2, 0, 0)
     with contextlib.closing(sqlite3.connect(spool.database)) as connection:
-        (document,) = connection.execute("select document from perimeter_records").fetchone()
+        (document,) = connection.execute("select document from perimeter_records_newest").fetchone()
     assert json.loads(document)["message"] == "new"
 
 
@@ -293,8 +293,9 @@ def test_state_that_cannot_be_written(spool: Spool) -> None:
 def test_a_batch_of_which_nothing_can_be_delivered_is_an_error_and_nothing_is_set_aside(spool: Spool) -> None:
     with contextlib.closing(sqlite3.connect(spool.database)) as connection:
         connection.execute(
-            "create table perimeter_records(delivery_id text primary key, content text, record text, source text,"
-            " record_key text, time text, document text, segment text, tenant text not null)"
+            "create table perimeter_records(delivery_id text, content text, version int, record text, source text,"
+            " record_key text, time text, document text, segment text, tenant text not null,"
+            " primary key (delivery_id, content))"
         )
     spool.segment(0, *(event(number) for number in range(20)), "{broken")
     result = spool.deliver()
@@ -306,6 +307,81 @@ def test_a_batch_of_which_nothing_can_be_delivered_is_an_error_and_nothing_is_se
     with contextlib.closing(sqlite3.connect(spool.database)) as connection:
         connection.execute("drop table perimeter_records")
     assert counts(spool.deliver()) == (21, 20, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("refused", "reasons", "size", "receiver"),
+    [
+        (10, 1, 20, True),
+        (10, 1, 21, False),
+        (9, 1, 18, False),
+        (12, 2, 20, False),
+        (25, 2, 26, True),
+        (1, 1, 2, False),
+    ],
+)
+def test_one_reason_for_half_of_a_batch_is_the_receivers_fault(
+    spool: Spool, refused: int, reasons: int, size: int, receiver: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.segment(0, *(event(number) for number in range(size)))
+
+    def refuse(_self: Sql, batch: t.Any) -> Outcome:
+        bad = [rejected(item, f"reason {number % reasons}", str(number)) for number, item in enumerate(batch[:refused])]
+        return Outcome(delivered=len(batch) - refused, rejected=bad)
+
+    monkeypatch.setattr(Sql, "send", refuse)
+    result = spool.deliver()
+    if receiver:
+        assert isinstance(result.error, VendorError)
+        assert f"of {size} records were refused for one reason" in str(result.error)
+        assert counts(result) == (0, 0, 0, 0)
+        assert not list(spool.state.rglob("*.ndjson"))
+    else:
+        assert counts(result) == (size, size - refused, 0, refused)
+
+
+def test_what_the_receiver_drops_is_counted_and_told(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.segment(0, event(1), event(2))
+    spool.deliver()
+    (path,) = (spool.state / "deliver").glob("sql-*.json")
+    older = json.loads(path.read_text())
+    del older["dropped"]
+    path.write_text(json.dumps(older))
+    spool.segment(1, event(3), event(4))
+    monkeypatch.setattr(Sql, "send", lambda _self, _batch: Outcome(delivered=1, dropped=1))
+    result = spool.deliver()
+    assert (counts(result), result.values["dropped"]) == ((2, 1, 0, 0), 1)
+    assert result.values["totals"] == {"delivered": 3, "duplicate": 0, "dropped": 1, "quarantined": 0}
+    assert result.warnings == ["1 records were dropped by the receiver, by a rule of its own such as a pipeline."]
+
+
+@pytest.mark.parametrize("which", ["quarantine", "position"])
+def test_a_link_is_not_followed_to_what_a_delivery_keeps(spool: Spool, tmp_path: pathlib.Path, which: str) -> None:
+    spool.segment(0, "{broken", event(1))
+    spool.deliver()
+    (path,) = (spool.state / "deliver").glob("sql-*.ndjson" if which == "quarantine" else "sql-????????????????.json")
+    elsewhere = tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    before = elsewhere.read_bytes()
+    path.symlink_to(elsewhere)
+    spool.segment(1, "{broken too", event(2))
+    try:
+        error = spool.deliver().error
+    except PerimeterError as raised:
+        error = raised
+    assert "it is a symbolic link" in str(error)
+    assert elsewhere.read_bytes() == before
+
+
+def test_a_state_folder_that_its_group_can_write_is_told(spool: Spool) -> None:
+    spool.segment(0, event(1))
+    spool.state.mkdir(mode=0o770)
+    spool.state.chmod(0o770)
+    assert "can write" in spool.deliver().warnings[0]
+    spool.state.chmod(0o777)
+    for check_mode in (False, True):
+        with pytest.raises(StateError, match="everybody can write"):
+            spool.deliver(check_mode=check_mode)
 
 
 def test_a_single_record_that_is_refused_is_set_aside(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,12 +14,12 @@ description:
   - Sends what a C(_export) module has collected in a stream directory to a receiver, from where the last run stopped.
   - Each receiver has a position of its own under O(state_dir). It moves only after the receiver has acknowledged a
     batch.
-  - Delivery to SQL is exactly once, by key. Delivery to Elasticsearch is exactly once within one backing index.
-    Delivery to Splunk, syslog and webhooks is at least once. Every message carries C(delivery_id), which is the same
-    for the same record for ever, so that a receiver can drop what came twice.
+  - Delivery to SQL is exactly once, by key and content. Delivery to Elasticsearch is exactly once within one backing
+    index. Delivery to Splunk, syslog and webhooks is at least once. Every message carries C(delivery_id), which is the
+    same for the same record for ever, so that a receiver can drop what came twice.
   - A record that a receiver will never take goes to a quarantine file with the reason, and does not hold up the
-    others. When a receiver refuses every record of a batch of several, that is an error instead, and nothing is set
-    aside.
+    others. When a receiver refuses every record of a batch of several, or at least ten and half of a batch for one and
+    the same reason, that is an error instead, and nothing is set aside.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -72,6 +72,9 @@ options:
         description:
           - Address of the receiver, for V(splunk_hec), V(elasticsearch) and V(webhook). A query is sent along, and is
             never shown; V(splunk_hec) takes none.
+          - The address of a V(webhook) is a credential, as it is for Slack, Teams and most others. Nothing but its host
+            is shown, with a short hash of the rest. If not set, the environment variable E(PERIMETER_WEBHOOK_URL) is
+            used.
         type: str
       token:
         description:
@@ -101,6 +104,15 @@ options:
         description:
           - Index or data stream of V(elasticsearch), where it is required, or index of V(splunk_hec).
         type: str
+      failure_store:
+        description:
+          - What becomes of a record that V(elasticsearch) takes and puts into the failure store of the data stream,
+            where no search of the index finds it.
+          - With V(quarantine), it goes to the quarantine file as well. With V(fail), the task fails and the position
+            stays.
+        type: str
+        choices: [quarantine, fail]
+        default: quarantine
       sourcetype:
         description:
           - Source type of V(splunk_hec). The default is C(perimeter:<source>:<record>).
@@ -161,13 +173,17 @@ options:
         description:
           - Database of V(sql), such as V(sqlite:////srv/perimeter.db) or V(postgresql://user@host/database).
           - If not set, the environment variable E(PERIMETER_SQL_DATABASE_URL) is used.
+          - Only the password in it is secret, and what its query holds beside well known parameters.
           - A PostgreSQL on another machine must show a certificate that is trusted and names it, as with
             C(sslmode=verify-full), unless the URL says another C(sslmode) or O(allow_http) is true. The CAs are those
             of O(ca_path), else those of C(PGSSLROOTCERT), else those of the system.
+          - Where a PostgreSQL is, is what libpq makes of the URL together with C(host), C(hostaddr) and C(service) in
+            its query, a service file, and the variables of libpq such as C(PGHOST) and C(PGSERVICE).
         type: str
       table:
         description:
-          - Table of V(sql). It is made when it is missing.
+          - Table of V(sql). It is made when it is missing, and so is a view with C(_newest) after its name. The table
+            has each content of each record once; the view has of each record the content that came last.
         type: str
         default: perimeter_records
       schema:
@@ -213,7 +229,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 collected:
-  description: How many lines of the spool this run dealt with. It is RV(delivered) + RV(duplicate) + RV(quarantined).
+  description:
+    - How many lines of the spool this run dealt with. It is RV(delivered) + RV(duplicate) + RV(dropped) +
+      RV(quarantined).
   type: int
   returned: success, or when the receiver fails
   sample: 1200
@@ -227,6 +245,11 @@ duplicate:
   type: int
   returned: success, or when the receiver fails
   sample: 8
+dropped:
+  description: How many records the receiver took and threw away by a rule of its own, such as an ingest pipeline.
+  type: int
+  returned: success, or when the receiver fails
+  sample: 0
 quarantined:
   description: How many records were refused for good.
   type: int
@@ -243,7 +266,7 @@ complete:
   returned: success, or when the receiver fails
   sample: true
 target:
-  description: The receiver, without credentials.
+  description: The receiver, without credentials. Of a webhook it is the host, and a short hash of the rest.
   type: str
   returned: success, or when the receiver fails
   sample: postgresql+psycopg://db.example.com/waf#perimeter_records
@@ -251,7 +274,7 @@ totals:
   description: The same counters since the position exists.
   type: dict
   returned: success, or when the receiver fails
-  sample: {delivered: 812345, duplicate: 8, quarantined: 2}
+  sample: {delivered: 812345, duplicate: 8, dropped: 0, quarantined: 2}
 stats:
   description: What the task cost; the counters depend on the sink.
   type: dict
@@ -263,19 +286,21 @@ error:
   returned: failure
   sample:
     kind: connection
-    message: "sql: postgresql+psycopg://db.example.com/waf#perimeter_records failed (OperationalError)."
+    message: >-
+      sql: postgresql+psycopg://db.example.com/waf#perimeter_records failed (OperationalError: nothing listens at that
+      address and port).
     hint: "Check sink_options.database_url and the rights of its user. Nothing is lost: the next run goes on."
     code: null
 """
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, secrets_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, secrets_of, shown_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import DELIVER
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
 
 
 def main() -> None:
     """Entry point."""
-    run_local_module(DELIVER, run, secrets_of)
+    run_local_module(DELIVER, run, secrets_of, shown_of)
 
 
 if __name__ == "__main__":

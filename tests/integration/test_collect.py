@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import DELIVER
+from tests.conftest import ROOT
 from tests.integration.runner import Ansible, Run
 from tests.sandbox import Sandbox
 
@@ -180,6 +182,14 @@ def test_what_a_source_may_say_is_what_the_tasks_pass_on() -> None:
         used = set(re.findall(r"\bsource\.(\w+)", (role / "tasks" / f"start_{service}.yml").read_text()))
         own = variables["_collect_logs_own_keys"][service]
         assert used == {"service", *variables["_collect_logs_keys"], *own}, service
+
+
+def test_what_a_receiver_may_say_is_what_deliver_takes_without_its_credentials() -> None:
+    variables = yaml.safe_load((ROOT / "roles" / "collect_logs" / "vars" / "main.yml").read_text())
+    options = DELIVER.arguments()["argument_spec"]["sink_options"]["options"]
+    secret = {name for name, option in options.items() if option.get("no_log")} - {"url"}
+    assert secret == {"token", "password", "api_key", "signature_secret", "database_url"}
+    assert variables["_collect_logs_sink_keys"] == sorted(set(options) - secret)
 
 
 SECOND_ACCOUNT = """

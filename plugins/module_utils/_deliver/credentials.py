@@ -5,12 +5,16 @@
 This module is private to the collection and may change at any time.
 
 Each sink has variables of its own, so that a token of one receiver never travels to another one.
+
+The URL of a webhook is a credential itself: whoever has it may post. Other URLs are shown, without the parts of them
+that are secret, because an error that does not say where it happened helps nobody.
 """
 
 from __future__ import annotations
 
+import re
 import typing as t
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from .._http.environment import Way, with_environment
 
@@ -21,13 +25,30 @@ VARIABLES: dict[str, dict[str, str]] = {
         "username": "PERIMETER_ELASTICSEARCH_USERNAME",
         "password": "PERIMETER_ELASTICSEARCH_PASSWORD",
     },
-    "webhook": {"token": "PERIMETER_WEBHOOK_TOKEN", "signature_secret": "PERIMETER_WEBHOOK_SIGNATURE_SECRET"},
+    "webhook": {
+        "url": "PERIMETER_WEBHOOK_URL",
+        "token": "PERIMETER_WEBHOOK_TOKEN",
+        "signature_secret": "PERIMETER_WEBHOOK_SIGNATURE_SECRET",
+    },
     "sql": {"database_url": "PERIMETER_SQL_DATABASE_URL"},
     "syslog": {},
 }
 """Sink option to environment variable, for each kind of sink."""
 _ALTERNATIVES: list[tuple[Way, Way]] = [(("api_key",), ("username", "password"))]
-_SECRET = ("token", "api_key", "password", "signature_secret", "database_url")
+_SECRET = ("token", "api_key", "password", "signature_secret")
+_HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:/@?#\[\]]*)(?::\d+)?(?:/[^@?#]*)?"
+_DATABASE_URL = re.compile(rf"[a-z0-9+]+://(?:[^:/@?#]*(?::(?P<password>[^:/@?#]*))?@)?{_HOST}(?:\?(?P<query>[^@#]*))?")
+"""A URL that every reader takes apart in the same way. Any other one is secret as a whole."""
+_RECEIVER_URL = re.compile(rf"https?://{_HOST}(?:\?(?P<query>[^#]*))?")
+"""The same for a receiver that speaks HTTP."""
+_HARMLESS = frozenset({
+    "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "service", "sslmode", "sslrootcert",
+    "uri", "user",
+})  # fmt: skip
+"""Parameters of a database URL that are no secrets; of any other one the value is masked."""
+_SHORT = 4
+"""Shorter secrets are not looked for in texts: they occur in half of all words."""
+_TELLING = 8
 
 Options = t.Mapping[str, t.Any]
 
@@ -42,19 +63,55 @@ def sink_options(params: Options, environ: t.Mapping[str, str]) -> dict[str, t.A
 
 
 def secrets(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    """Every value that must never be shown: the credentials, and the password inside a database URL."""
+    """Every value that must never be shown: the credentials, and what is secret of an address."""
     options = sink_options(params, environ)
     found = [str(options[name]) for name in _SECRET if options.get(name)]
     if options.get("username") and options.get("password"):
         found.append(f"{options['username']}:{options['password']}")
-    if options.get("database_url"):
-        password = _password_in(str(options["database_url"]))
-        found += [password, unquote(password)] if password else []
-    return tuple(found)
+    for name, inside in (
+        ("url", _in_webhook if params["sink"] == "webhook" else _in_url),
+        ("database_url", _in_database),
+    ):
+        if options.get(name):
+            address = str(options[name])
+            parts = inside(address)
+            found += [address] if parts is None else parts
+    return tuple(dict.fromkeys(found))
 
 
-def _password_in(url: str) -> str | None:
-    try:
-        return urlsplit(url).password
-    except ValueError:
+def shown(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
+    """Addresses of which a part is secret at most, and which Ansible would mask as a whole."""
+    options, hidden = sink_options(params, environ), secrets(params, environ)
+    addresses = [str(options[name]) for name in ("url", "database_url") if options.get(name)]
+    return tuple(address for address in addresses if address not in hidden)
+
+
+def _in_database(url: str) -> list[str] | None:
+    """The secrets in the URL of a database; None when that is not clear."""
+    match = _DATABASE_URL.fullmatch(url)
+    if match is None:
         return None
+    pairs = [pair.partition("=") for pair in (match["query"] or "").split("&")]
+    values = [match["password"] or "", *(value for name, _equals, value in pairs if name not in _HARMLESS)]
+    found = [form for value in values if value for form in (value, unquote_plus(value))]
+    return None if any(len(form) < _SHORT for form in found) else found
+
+
+def _in_url(url: str) -> list[str] | None:
+    """The secrets in the address of a receiver, which are its query and what is in it; None when that is not clear."""
+    match = _RECEIVER_URL.fullmatch(url.strip())
+    query = (match and match["query"]) or ""
+    if match is None or 0 < len(query) < _SHORT:
+        return None
+    values = [value for _name, value in parse_qsl(query)]
+    return [query, *(value for value in values if len(value) >= _TELLING)] if query else []
+
+
+def _in_webhook(url: str) -> list[str]:
+    """The address, and those parts of it that may be the key by themselves."""
+    try:
+        path = urlsplit(url.strip()).path
+    except ValueError:
+        path = ""
+    pieces = [piece for piece in path.split("/") if any(letter.isdigit() for letter in piece)]
+    return [url, *(text for text in (path, *pieces) if len(text) >= _TELLING), *(_in_url(url) or [])]

@@ -43,8 +43,8 @@ class HttpSink:
     ) -> None:
         self.base_url, self.path, self.query = _split(options.get("url"), bool(connection.get("allow_http")))
         # The query may hold a key, so that only a short hash of it tells two receivers apart.
-        self.mark = f"?{hashlib.sha256(self.query.encode()).hexdigest()[:8]}" if self.query else ""
-        self.target = self.base_url + self.path + self.mark
+        self.mark = f"?{short_hash(self.query)}" if self.query else ""
+        self.target = self._shown()
         self.batch_records = number_option(options, "batch_records", DEFAULT_RECORDS, 1)
         self.batch_bytes = DEFAULT_BYTES
         self.taken = False
@@ -55,6 +55,10 @@ class HttpSink:
         except PerimeterError:
             self._http.close()
             raise
+
+    def _shown(self) -> str:
+        """The address as everybody may see it."""
+        return self.base_url + self.path + self.mark
 
     def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
         raise NotImplementedError
@@ -91,6 +95,11 @@ class HttpSink:
             hint="Check sink_options. Nothing is lost: the next run sends the batch again.",
             code=str(answer.status),
         )
+
+
+def short_hash(secret: str) -> str:
+    """Tells two secrets apart, and does not say what they are."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def _split(url: str | None, allow_http: bool) -> tuple[str, str, str]:

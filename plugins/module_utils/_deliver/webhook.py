@@ -13,7 +13,7 @@ import typing as t
 
 from .._http.response import Response
 from .._http.session import ACCEPT, Verdict
-from .http_sink import HttpSink
+from .http_sink import HttpSink, short_hash
 from .sink import Outcome, Record, halved
 
 _REFUSES_CONTENT = (400, 413, 422)
@@ -30,6 +30,12 @@ class Webhook(HttpSink):
     """
 
     kind = "webhook"
+
+    def _shown(self) -> str:
+        """Path and query are the key to most webhooks, so only a short hash of both tells two of one host apart."""
+        if not self.path and not self.query:
+            return self.base_url
+        return f"{self.base_url}/{short_hash(f'{self.path}?{self.query}')}"
 
     def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
         self._lines = options.get("format") != "json"

@@ -187,12 +187,17 @@ DELIVER = CONNECTION.merge(
                 "type": "dict",
                 "default": {},
                 "options": {
-                    "url": {"type": "str"},
+                    "url": {"type": "str", "no_log": True},
                     "token": {"type": "str", "no_log": True},
                     "username": {"type": "str"},
                     "password": {"type": "str", "no_log": True},
                     "api_key": {"type": "str", "no_log": True},
                     "index": {"type": "str"},
+                    "failure_store": {
+                        "type": "str",
+                        "choices": ["quarantine", "fail"],
+                        "default": "quarantine",
+                    },
                     "sourcetype": {"type": "str"},
                     "acknowledge": {"type": "bool", "default": False},
                     "host": {"type": "str"},
@@ -213,4 +218,8 @@ DELIVER = CONNECTION.merge(
         }
     )
 )
-"""The options of ``deliver``. A whole database URL counts as a credential, as it may contain a password."""
+"""The options of ``deliver``.
+
+A database URL may contain a password, and the URL of a webhook is the credential itself. Until the module has found out
+which part of them is secret, each counts as secret as a whole.
+"""

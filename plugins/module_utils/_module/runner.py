@@ -27,6 +27,8 @@ TRACEBACK_VERBOSITY = 3
 """From this verbosity (``-vvv``), a failure also shows its place in the code."""
 
 Params = t.Mapping[str, t.Any]
+Texts = t.Callable[[Params, t.Mapping[str, str]], t.Iterable[str]]
+"""Texts that are found in the options and in the environment."""
 
 
 class Client(t.Protocol):
@@ -84,7 +86,8 @@ def run_vendor_module(
 def run_local_module(
     spec: Spec,
     run: t.Callable[[Params, bool], Result],
-    secrets: t.Callable[[Params, t.Mapping[str, str]], t.Iterable[str]] | None = None,
+    secrets: Texts | None = None,
+    shown: Texts | None = None,
 ) -> None:
     """Run the logic of a room that needs no client.
 
@@ -92,8 +95,11 @@ def run_local_module(
         spec: the module's options.
         run: the logic.
         secrets: returns the values of options and environment that must never be shown and that Ansible does not know.
+        shown: returns the values of ``no_log`` options of which only a part is secret; ``secrets`` returns that part.
     """
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
+    if shown is not None:
+        module.no_log_values.difference_update(shown(module.params, os.environ))
     if secrets is not None:
         module.no_log_values.update(secrets(module.params, os.environ))
     _finish(module, lambda: run(module.params, module.check_mode))

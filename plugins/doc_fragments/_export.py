@@ -88,6 +88,16 @@ options:
         to deliver from O(dest), and has not delivered to the end everywhere, stay. The default is to remove nothing.
       - What was removed is not read again, unless O(backfill) asks for it.
     type: int
+  on_failed_window:
+    description:
+      - What to do with a span of time that the service cannot return, for example because it fails on one record.
+      - With V(stop), the run fails there, and the next run begins there again.
+      - With V(gap), the run continues behind it, and writes a gap record with the reason in its place. That happens
+        only when a later span can be read, so an outage leaves no gaps. O(backfill) reads the span later.
+      - Refused credentials, limits and failed connections always end the run.
+    type: str
+    choices: [stop, gap]
+    default: stop
   segment_mode:
     description:
       - Permissions of new files, in octal, as text. New directories can be searched by who can read the files.

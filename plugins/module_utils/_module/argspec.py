@@ -164,6 +164,7 @@ EXPORT = Spec(
         },
         "compress": {"type": "bool", "default": False},
         "retain_days": {"type": "int"},
+        "on_failed_window": {"type": "str", "choices": ["stop", "gap"], "default": "stop"},
         "segment_mode": {"type": "str", "default": "0600"},
         "segment_group": {"type": "str"},
         "sensitive": {"type": "str", "choices": ["redact", "keep"], "default": "redact"},

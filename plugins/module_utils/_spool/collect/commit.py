@@ -15,7 +15,15 @@ import pathlib
 import threading
 import typing as t
 
-from ..._base.errors import PerimeterError
+from ..._base.errors import (
+    BadResponse,
+    IncompleteRead,
+    PerimeterError,
+    RequestTimeout,
+    ResponseTooLarge,
+    ServerFault,
+    VendorError,
+)
 from ..._records.result import Result
 from ..._records.times import utc_text
 from ..disk.files import write_failed
@@ -28,6 +36,8 @@ from ..disk.segment import Writer
 from ..disk.source import Source, Window
 from .plan import DAY, floor
 
+FAILED_BY_ITSELF = (BadResponse, IncompleteRead, RequestTimeout, ResponseTooLarge, ServerFault, VendorError)
+"""Errors that may be about one window alone; credentials, limits and connections concern all of them."""
 CLOCK_TOLERANCE = dt.timedelta(seconds=60)
 """Clocks that differ by more are worth a warning (docs/vendors/log_collection.md 2.1)."""
 
@@ -110,6 +120,8 @@ class Run:
         known: t.Callable[[Window], t.Sequence[KeyTable]],
         remember_from: t.Callable[[Window], dt.datetime],
         commit: t.Callable[[Staged], None],
+        *,
+        tell_failed: bool = False,
     ) -> None:
         """Read windows and commit them in order.
 
@@ -119,6 +131,7 @@ class Run:
             known: returns the keys that were written before, for a window.
             remember_from: returns the time from which records of a window can come again.
             commit: commits a window.
+            tell_failed: hand a window that failed by itself to ``commit`` too, with its error.
 
         Raises:
             PerimeterError: a window failed; earlier windows are committed.
@@ -132,7 +145,12 @@ class Run:
             pages = head.pages if head and head.window.start == window.start else iter(self.source.pages(window))
             writer = Writer(window, self.options, self.kept)
             reader = WindowReader(window, known(window), remember_from(window), writer, self.source)
-            return reader.read(pages, check_mode=self.check_mode, stop=stop)
+            try:
+                return reader.read(pages, check_mode=self.check_mode, stop=stop)
+            except FAILED_BY_ITSELF as error:
+                if not tell_failed:
+                    raise
+                return Staged(window, writer, KeyTable(), Tally(), error)
 
         with contextlib.closing(in_order(planned, read, parallel=self.options.timing.parallel, stop=stop)) as windows:
             for staged in windows:

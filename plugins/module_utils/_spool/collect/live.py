@@ -30,7 +30,7 @@ from ..disk.stream import stream_id, write_stream
 from . import sweep
 from .adopt import adopt, keys_on_disk, set_back, upper_of
 from .begin import Beginning, begin, first_start
-from .commit import CLOCK_TOLERANCE, Head, Run
+from .commit import CLOCK_TOLERANCE, FAILED_BY_ITSELF, Head, Run
 from .plan import SECOND, cut, floor, horizon, oldest, reread_from, windows
 
 
@@ -105,7 +105,7 @@ class Live:
     def _read(self) -> None:
         plan = self._plan(self._now)
         asked = plan.probe or (plan.windows[0] if plan.windows else None)
-        head = self._run.first_page(asked) if asked else None
+        head = self._head(asked, plan) if asked else None
         now = min(self._now, self._run.service_now()) if head else self._now
         if head and self._now - now > CLOCK_TOLERANCE:
             # Our clock is far ahead, so the plan was made for times in the future.
@@ -121,6 +121,19 @@ class Live:
             self._begin_live()
             self._moved(self._position.committed_until, KeyTable(), [])
         self._windows(planned, None if plan.probe else head, plan.end)
+
+    def _head(self, asked: Window, plan: _Plan) -> Head | None:
+        """Read the first page of the run; None when that failed and may become a gap.
+
+        Raises:
+            PerimeterError: the page could not be read.
+        """
+        try:
+            return self._run.first_page(asked)
+        except FAILED_BY_ITSELF:
+            if self._options.on_failed_window == "stop" or len(plan.windows) < 2:
+                raise
+            return None
 
     def _plan(self, now: dt.datetime) -> _Plan:
         position, timing = self._position, self._timing
@@ -164,8 +177,17 @@ class Live:
             self._run.keep(dataclasses.replace(kept or Kept(), until=self._position.committed_until))
 
     def _windows(self, planned: list[Window], head: Head | None, end: dt.datetime) -> None:
+        failed: list[tuple[dt.datetime, PerimeterError]] = []
+
         def commit(staged: Staged) -> None:
             until = min(staged.window.end, end)
+            if staged.error is not None:
+                failed.append((until, staged.error))
+                return
+            # Only now is it known that the service is not down altogether.
+            for bound, error in failed:
+                self._write_gap(bound, f"it could not be read: {error.message.rstrip('.')}")
+            failed.clear()
             self._begin_live()
             names = self._run.commit_segments(staged, until)
             self._moved(until, staged.keys, names)
@@ -173,7 +195,10 @@ class Live:
         def remember_from(window: Window) -> dt.datetime:
             return reread_from(min(window.end, end), self._position.origin, self._timing)
 
-        self._run.read(planned, head, self._known, remember_from, commit)
+        gaps = self._options.on_failed_window == "gap"
+        self._run.read(planned, head, self._known, remember_from, commit, tell_failed=gaps)
+        if failed:
+            raise failed[0][1]
 
     def _known(self, window: Window) -> list[KeyTable]:
         seen = self._position.seen

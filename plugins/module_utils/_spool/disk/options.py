@@ -42,6 +42,7 @@ class Options:
     retain_days: int | None
     mode: int
     group: int | None
+    on_failed_window: str = "stop"
 
     @property
     def folder_mode(self) -> int:
@@ -77,6 +78,7 @@ def read_options(params: Params, timing: Timing) -> Options:
         retain_days=retain_days,
         mode=_mode(params.get("segment_mode") or "0600"),
         group=_group(params.get("segment_group")),
+        on_failed_window=params.get("on_failed_window") or "stop",
     )
 
 

@@ -59,6 +59,8 @@ class Staged:
     writer: Writer
     keys: KeyTable
     tally: Tally
+    error: PerimeterError | None = None
+    """Why the window could not be read, where that does not end the run; then nothing of it is staged."""
 
 
 class Stopped(Exception):

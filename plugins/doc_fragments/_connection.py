@@ -60,6 +60,8 @@ options:
   state_dir:
     description:
       - Folder for what outlives a task, such as positions and caches. The default is the user's XDG state folder.
+      - A folder that everybody can write, or that belongs to neither this user nor root nor a group of this user, is
+        refused. One that its group can write gives a warning.
       - If not set, the environment variable E(PERIMETER_STATE_DIR) is used.
     type: path
   allow_http:

@@ -16,6 +16,7 @@ import re
 import typing as t
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
+from .._base.masking import MIN_LENGTH
 from .._http.environment import Way, with_environment
 
 VARIABLES: dict[str, dict[str, str]] = {
@@ -46,9 +47,8 @@ _HARMLESS = frozenset({
     "uri", "user",
 })  # fmt: skip
 """Parameters of a database URL that are no secrets; of any other one the value is masked."""
-_SHORT = 4
-"""Shorter secrets are not looked for in texts: they occur in half of all words."""
-_TELLING = 8
+_PART_LENGTH = 8
+"""Shorter parts of an address are words such as ``waf``, which occur elsewhere too."""
 
 Options = t.Mapping[str, t.Any]
 
@@ -94,17 +94,17 @@ def _in_database(url: str) -> list[str] | None:
     pairs = [pair.partition("=") for pair in (match["query"] or "").split("&")]
     values = [match["password"] or "", *(value for name, _equals, value in pairs if name not in _HARMLESS)]
     found = [form for value in values if value for form in (value, unquote_plus(value))]
-    return None if any(len(form) < _SHORT for form in found) else found
+    return None if any(len(form) < MIN_LENGTH for form in found) else found
 
 
 def _in_url(url: str) -> list[str] | None:
     """The secrets in the address of a receiver, which are its query and what is in it; None when that is not clear."""
     match = _RECEIVER_URL.fullmatch(url.strip())
     query = (match and match["query"]) or ""
-    if match is None or 0 < len(query) < _SHORT:
+    if match is None or 0 < len(query) < MIN_LENGTH:
         return None
     values = [value for _name, value in parse_qsl(query)]
-    return [query, *(value for value in values if len(value) >= _TELLING)] if query else []
+    return [query, *(value for value in values if len(value) >= _PART_LENGTH)] if query else []
 
 
 def _in_webhook(url: str) -> list[str]:
@@ -114,4 +114,4 @@ def _in_webhook(url: str) -> list[str]:
     except ValueError:
         path = ""
     pieces = [piece for piece in path.split("/") if any(letter.isdigit() for letter in piece)]
-    return [url, *(text for text in (path, *pieces) if len(text) >= _TELLING), *(_in_url(url) or [])]
+    return [url, *(text for text in (path, *pieces) if len(text) >= _PART_LENGTH), *(_in_url(url) or [])]

@@ -8,6 +8,7 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 import typing as t
@@ -17,12 +18,14 @@ from ansible.module_utils.common.parameters import remove_values
 
 from .._base.errors import MissingLibrary, PerimeterError
 from .._base.log_text import each_text, fit_for_message, without_workflow_marks
+from .._base.masking import MIN_LENGTH
 from .._records.result import Result
 from .argspec import Spec
 
 if t.TYPE_CHECKING:
     from .._http.session import HttpSession
 
+_PASSWORD = re.compile(r"://[^:@/\s]*:([^\s]+)@")
 TRACEBACK_VERBOSITY = 3
 """From this verbosity (``-vvv``), a failure also shows its place in the code."""
 
@@ -106,6 +109,7 @@ def run_local_module(
 
 
 def _finish(module: AnsibleModule, work: t.Callable[[], Result]) -> None:
+    module.no_log_values.update(_passwords_in(module.params))
     try:
         result = work()
     except PerimeterError as error:
@@ -123,6 +127,13 @@ def _finish(module: AnsibleModule, work: t.Callable[[], Result]) -> None:
         # Ansible prints the whole result of a failed task, at any verbosity.
         _fail(module, result.error, **each_text(values, fit_for_message))
     module.exit_json(**values, **_invocation(module))
+
+
+def _passwords_in(params: Params) -> set[str]:
+    """Passwords in addresses. They are refused there, but Ansible shows the options of a task that fails."""
+    inner = (item for value in params.values() if isinstance(value, dict) for item in value.values())
+    texts = [value for value in (*params.values(), *inner) if isinstance(value, str) and "@" in value]
+    return {found for text in texts for found in _PASSWORD.findall(text) if len(found) >= MIN_LENGTH}
 
 
 def _invocation(module: AnsibleModule) -> dict[str, t.Any]:

@@ -78,6 +78,13 @@ def test_the_invocation_holds_what_was_given_and_no_secret(estate: Sandbox, fail
     assert None not in shown.values()
 
 
+@pytest.mark.parametrize("password", ["canary-pass", "canary/pa:ss@x"])
+def test_a_password_in_an_address_is_not_shown(estate: Sandbox, password: str) -> None:
+    ran = vendor(estate, lambda *_given: Result(), {"api_url": f"https://user:{password}@127.0.0.1"}, verbosity=4)
+    assert ran.failed
+    assert "canary" not in ran.printed
+
+
 @pytest.mark.parametrize("diff", [True, False])
 def test_a_diff_is_shown_in_diff_mode_only(diff: bool) -> None:
     ran = local(Result(diff={"before": {}, "after": {"a": 1}}), diff=diff)

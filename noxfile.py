@@ -166,8 +166,9 @@ def typing(session: nox.Session) -> None:
     others = (*tests, "docs/docsite/tables.py", "noxfile.py")
     # A program of its own, whose files import each other by their bare names.
     files = sorted(map(str, (ROOT / "roles" / "gate" / "files" / "gate_job").glob("*.py")))
-    job = ("mypy", "--no-namespace-packages", "--no-explicit-package-bases", *files)
-    run_each(session, ("mypy", "-p", "ansible_collections.appsec.perimeter.plugins"), ("mypy", *others), job)
+    run_each(
+        session, ("mypy", "-p", "ansible_collections.appsec.perimeter.plugins"), ("mypy", *others), ("mypy", *files)
+    )
 
 
 COVER = ("--cov", "--cov-config=.coveragerc", "--cov-report=")

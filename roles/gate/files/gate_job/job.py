@@ -33,6 +33,7 @@ KEPT = ("gate.json", "summary.md", "gate.sarif", "junit.xml", "gl-dast-report.js
 COLLECTIONS = pathlib.Path(__file__).absolute().parents[7]
 """The folder that holds ``ansible_collections``: this file belongs to an installed collection."""
 _SYSTEM = ("LANG", "LC_ALL", "TZ")
+Closed = t.Literal["inconclusive", "policy_error", "platform_error"]
 _YES = ("1", "true", "yes", "public")
 
 
@@ -304,14 +305,14 @@ class Job:
 
     # The verdict
 
-    def _close(self, verdict: str, words: str) -> None:
+    def _close(self, verdict: Closed, words: str) -> None:
         """Write a verdict that the playbook did not come to, in place of what is there."""
         if str(COLLECTIONS) not in sys.path:
             sys.path.insert(0, str(COLLECTIONS))
-        from ansible_collections.appsec.perimeter.plugins.module_utils._gate import outside
+        from ansible_collections.appsec.perimeter.plugins.module_utils._gate.outside import close_gate
 
         say(words)
-        outside.close_gate(self.folders.verdict, self.options.run_id, verdict, plain(words))
+        close_gate(self.folders.verdict, self.options.run_id, verdict, plain(words))
         summary = self.folders.results / "summary.md"
         old = summary.read_text(encoding="utf-8") if summary.is_file() else ""
         summary.write_text(f"**The gate is closed: {verdict}.** {plain(words)}\n\n{old}", encoding="utf-8")

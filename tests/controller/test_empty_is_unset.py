@@ -11,12 +11,14 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ansible.template
 import pytest
 import yaml
 from ansible.module_utils.errors import AnsibleFallbackNotFound
@@ -60,6 +62,10 @@ def values(path: Path) -> dict[str, str]:
         beside = path.parent.parent / kind / "main.yml"
         if beside.exists():
             variables |= loader.load_from_file(str(beside)) or {}
+    if not hasattr(ansible.template, "trust_as_template"):
+        # Before 2.19, full names of plugins need the finder of collections, which programs of Ansible install.
+        short = json.dumps([data, variables], default=str).replace("ansible.builtin.env", "env")
+        data, variables = json.loads(short)
     templar = Templar(loader, variables=variables)
     asked = {where: value for where, value in flat(data) if isinstance(value, str) and LOOKUP.search(value)}
     return {where: re.sub(r"\d+", "0", repr(templar.template(value))) for where, value in asked.items()}

@@ -61,14 +61,14 @@ WITHOUT_ORJSON = (
 )
 """What the newest Python, and JSON without orjson, can make a difference to."""
 CI_FILES = (
-    ("github-workflows", "docs/ci/github-actions.yml"),
-    ("gitlab-ci", "--data-transform", "gitlab-ci", "docs/ci/gitlab-ci.yml"),
+    ("github-workflows", "docs/ci/github/.github/workflows/security-gate.yml"),
+    ("gitlab-ci", "--data-transform", "gitlab-ci", "docs/ci/gitlab/.gitlab-ci.yml"),
     # Its patterns are of the older kind.
     ("azure-pipelines", "--data-transform", "azure-pipelines", "--regex-variant", "nonunicode",
-     "docs/ci/azure-pipelines.yml"),
+     "docs/ci/azure/azure-pipelines.yml", "docs/ci/azure/template/security-gate.yml"),
 )  # fmt: skip
 """The ready CI files, each with its schema and how that wants to be read."""
-CODE = ("plugins", "extensions", "tests", "docs", "noxfile.py")
+CODE = ("plugins", "roles", "extensions", "tests", "docs", "noxfile.py")
 
 
 def install(session: nox.Session, *specifiers: str) -> None:
@@ -164,7 +164,11 @@ def typing(session: nox.Session) -> None:
     session.run("python", "tests/conftest.py")
     tests = ("tests/sandbox", "tests/tools", "tests/demo", "tests/conftest.py", "tests/unit/test_house_rules.py")
     others = (*tests, "docs/docsite/tables.py", "noxfile.py")
-    run_each(session, ("mypy", "-p", "ansible_collections.appsec.perimeter.plugins"), ("mypy", *others))
+    # A program of its own, whose files import each other by their bare names.
+    files = sorted(map(str, (ROOT / "roles" / "gate" / "files" / "gate_job").glob("*.py")))
+    run_each(
+        session, ("mypy", "-p", "ansible_collections.appsec.perimeter.plugins"), ("mypy", *others), ("mypy", *files)
+    )
 
 
 COVER = ("--cov", "--cov-config=.coveragerc", "--cov-report=")

@@ -162,7 +162,17 @@ if t.TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
 
+
+def _forget_empty_variables() -> None:
+    """Empty is unset: CI systems turn missing variables into empty text, and Ansible takes that for a value."""
+    for name in _VARIABLES:
+        if os.environ.get(name) == "":
+            del os.environ[name]
+
+
 Webapp = dict[str, t.Any]
+_VARIABLES = ("PERIMETER_CA_PATH", "PERIMETER_PROXY", "PERIMETER_STATE_DIR")
+"""What the documentation of the options names with ``env``."""
 
 CONNECTION = (
     "timeout",
@@ -210,6 +220,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             AnsibleParserError: anything went wrong; one sentence, without a secret.
         """
         super().parse(inventory, loader, path, cache)
+        _forget_empty_variables()
         config = self._read_config_data(path)
         try:
             self._check_options(config)

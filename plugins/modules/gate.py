@@ -71,6 +71,7 @@ options:
   waivers:
     description:
       - The waivers, as the path of a YAML or JSON file, or as the mapping itself.
+      - When there is no such file, no waiver is in force, and a warning says so.
     type: raw
   baseline:
     description:
@@ -80,6 +81,7 @@ options:
     description:
       - Whether to make this run the baseline of the next ones. That happens only when the verdict is V(pass) and
         nothing is new, and never in check mode or with O(report_only).
+      - Its directory is created when it is missing. Whether it can be written is checked before anything is read.
     type: bool
     default: false
   max_scan_age:
@@ -96,6 +98,13 @@ options:
       - Whether the task succeeds whatever the verdict is. The verdict itself, and its code, do not change.
     type: bool
     default: false
+  notes:
+    description:
+      - What the verdict and the reports say beside the reasons, such as the commit that the policy is from. It decides
+        nothing.
+    type: list
+    elements: str
+    default: []
   dest:
     description:
       - Where to write the verdict, readable for its owner only. All explanations go to a file beside it, which is
@@ -258,7 +267,21 @@ baseline:
     - Which baseline the run was held against, and whether it was moved. Null when the gate could not judge.
   type: dict
   returned: always
-  sample: {path: security/baseline.json, exists: true, written: "2026-10-30T08:00:00Z", updated: false}
+  sample:
+    path: security/baseline.json
+    exists: true
+    sha256: 3f1c1f0bd7c9d6cf0d7a6b0e6e0a1f7c1c1f0bd7c9d6cf0d7a6b0e6e0a1f7c11
+    written: "2026-10-30T08:00:00Z"
+    updated: false
+next_steps:
+  description:
+    - What to do about the verdict, line by line; empty for V(pass). After V(fail) the lines hold a waiver that has to
+      be completed and can then be added to the waivers.
+  type: list
+  elements: str
+  returned: always
+  sample:
+    - Fix what broke a rule, and scan again.
 run_id:
   description: What tells this run from others.
   type: str
@@ -277,7 +300,8 @@ error:
   returned: failure
   sample:
     kind: gate
-    message: "The gate is closed: fail (code 10). shop (4711): sla.critical: 1 finding, at most 0 allowed."
+    message: "The gate is closed: fail (code 10). shop (4711): sla.critical: 1 finding older than 7d, at most
+      0 allowed."
     hint: See gate.json for the reason of each finding.
     code: null
 """
@@ -301,6 +325,7 @@ def main() -> None:
             "max_scan_age": {"type": "str"},
             "run_id": {"type": "str"},
             "report_only": {"type": "bool", "default": False},
+            "notes": {"type": "list", "elements": "str", "default": []},
             "dest": {"type": "path", "required": True},
         },
     )

@@ -194,8 +194,9 @@ options:
     default: 6h
   poll_interval:
     description:
-      - How long to wait between two looks at the scan, as a duration. It varies by a tenth to either side, so that
-        pipelines which started together do not ask together.
+      - How long to wait between two looks at the scan, as a duration. The first pauses are shorter, from five seconds
+        on, so that a short scan is noticed soon. Each varies by a tenth to either side, so that pipelines which started
+        together do not ask together.
       - A look that fails is repeated, and never counts as an end.
     type: str
     default: 60s

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.gate_json import blank
 from tests.conftest import ROOT
@@ -106,7 +104,8 @@ def error(run: Run) -> str:
 
 def exit_code(gate: Gate, run_id: str = "run-7") -> int:
     """What the shared script makes of the file."""
-    command = [str(BIN / "python"), str(ROOT / "docs/ci/gate-exit.py"), str(gate.directory / "gate.json"), run_id]
+    job = ROOT / "roles/gate/files/gate_job"
+    command = [str(BIN / "python"), "-I", str(job), "exit", str(gate.directory / "gate.json"), run_id]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
@@ -148,8 +147,8 @@ def test_each_end_of_a_scan_gives_the_verdict_of_its_application(gate: Gate) -> 
 
 
 def test_a_pass_moves_the_baseline_and_a_lost_page_is_no_pass(gate: Gate) -> None:
-    baseline = gate.ansible.folder / "baseline" / "baseline.json"
-    baseline.parent.mkdir()
+    # On the first day there is not even the directory.
+    baseline = gate.ansible.folder / "state" / "baseline" / "baseline.json"
     common = {"gate_policy": LENIENT, "gate_baseline": str(baseline)}
     run = gate(**common, gate_baseline_update=True)
     assert run.status == 0, run.output
@@ -205,6 +204,15 @@ def test_a_wrong_policy_is_told_before_anything_is_launched(gate: Gate) -> None:
     assert gate.sandbox.counters.requests == 0
 
 
+def test_a_baseline_that_cannot_be_written_is_told_before_anything_is_launched(gate: Gate) -> None:
+    (gate.ansible.folder / "file").write_text("", encoding="utf-8")
+    baseline = str(gate.ansible.folder / "file" / "baseline.json")
+    run = gate(gate_policy=LENIENT, gate_baseline=baseline, gate_baseline_update=True)
+    assert (gate.document()["verdict"], exit_code(gate)) == ("platform_error", 20)
+    assert "baseline: " in error(run)
+    assert gate.sandbox.counters.requests == 0
+
+
 def test_check_mode_launches_and_writes_nothing(gate: Gate) -> None:
     run = gate("--check", "--diff", gate_policy=STRICT)
     assert "check mode comes to no conclusion" in error(run)
@@ -219,7 +227,7 @@ def test_an_application_that_nobody_knows_is_no_pass(gate: Gate) -> None:
     assert (gate.document()["verdict"], exit_code(gate)) == ("platform_error", 20)
 
 
-def test_the_job_of_gitlab_ends_with_the_code_and_obeys_no_finding(gate: Gate, tmp_path: Path) -> None:
+def test_the_program_of_the_job_ends_with_the_code_and_obeys_no_finding(gate: Gate, tmp_path: Path) -> None:
     trap = tmp_path / "executed"
     template = "{{ lookup('ansible.builtin.pipe', 'touch " + str(trap) + "') }}{{ 7 * 191 }}"
     app = gate.apps(1)[0]
@@ -230,21 +238,26 @@ def test_the_job_of_gitlab_ends_with_the_code_and_obeys_no_finding(gate: Gate, t
             # Nothing can be worse, so that it is among the five that are shown.
             item.update(name=name, severity="5", status="NEW", type="VULNERABILITY", isIgnored="false")
             gate.sandbox.qualys.findings[item["id"]] = item
-    job = yaml.safe_load((ROOT / "docs/ci/gitlab-ci.yml").read_text(encoding="utf-8"))["security_gate"]
-    (tmp_path / "ci").mkdir()
-    shutil.copy(ROOT / "docs/ci/gate-exit.py", tmp_path / "ci")
-    (tmp_path / "security").mkdir()
-    (tmp_path / "security" / "gate.yml").write_text(json.dumps(STRICT), encoding="utf-8")
-    (tmp_path / "security" / "waivers.yml").write_text('{"schema": 1, "waivers": []}', encoding="utf-8")
-    variables = {name: value.replace("$CI_JOB_ID", "4711") for name, value in job["variables"].items()}
-    variables |= {"PERIMETER_GATE_WEBAPPS": json.dumps([str(app)])}
+    (tmp_path / "gate.yml").write_text(json.dumps(STRICT), encoding="utf-8")
+    # Empty is unset: what a CI system makes of a missing variable switches nothing off.
+    empty = ("PERIMETER_GATE_SCAN", "PERIMETER_PROXY", "PERIMETER_TIMEOUT", "PERIMETER_VALIDATE_CERTS")
+    empty += ("PERIMETER_GATE_TIMEOUT", "PERIMETER_GATE_WEBAPP_FILTERS", "PERIMETER_GATE_DIRECTORY")
+    variables = {
+        "PERIMETER_RUN_ID": "4711",
+        "PERIMETER_GATE_WEBAPPS": json.dumps([str(app)]),
+        "PERIMETER_GATE_POLICY": "gate.yml",
+        "PERIMETER_GATE_WAIVERS": "waivers.yml",
+        "PERIMETER_GATE_FORMATS": '["html", "markdown", "junit", "gitlab", "gitlab_annotations"]',
+        **dict.fromkeys(empty, ""),
+    }
     base = base_environment(tmp_path, gate.ansible.collections_path)
     environment = base | gate.environment | variables | {"PATH": f"{BIN}:{base['PATH']}"}
+    exit_command = f"python -I '{ROOT}/roles/gate/files/gate_job' exit gate/gate.json \"$PERIMETER_RUN_ID\""
+    script = ["set -eu", "rm -rf gate", "ansible-playbook appsec.perimeter.gate || true", exit_command]
 
     def work() -> subprocess.CompletedProcess[str]:
-        script = "set -eu\n" + "\n".join(job["script"])
         return subprocess.run(
-            ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            ["sh", "-c", "\n".join(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
 
     done = work()
@@ -256,8 +269,14 @@ def test_the_job_of_gitlab_ends_with_the_code_and_obeys_no_finding(gate: Gate, t
     assert "1337" not in done.stdout
     assert "##vso[" not in done.stdout
     assert [line for line in done.stdout.splitlines() if line.lstrip().startswith("::")] == []
-    assert [name for name in job["artifacts"]["reports"].values() if not (tmp_path / name).stat().st_size] == []
+    written = ("junit.xml", "gl-dast-report.json", "gl-annotations.json", "report.html", "summary.md")
+    assert [name for name in written if not (tmp_path / "gate" / name).stat().st_size] == []
     assert "The reports are missing" not in done.stdout
+    # It scanned, found no waivers, and says what to do next.
+    assert gate.sandbox.counters.writes == 1
+    assert "Warning: there is no file waivers.yml, so no waiver is in force" in done.stdout
+    assert "Next: Fix what broke a rule, and scan again." in done.stdout
+    assert "- id: W-" in done.stdout
     # A playbook that cannot even begin leaves no verdict, and the one of the run before is gone.
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(tmp_path / "nowhere")
     done = work()

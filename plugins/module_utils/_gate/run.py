@@ -24,6 +24,7 @@ from .._base.log_text import short
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
 from .decide import gate_json as doc
+from .decide.advice import next_steps
 from .decide.explain import Explanations
 from .decide.images import judge_images
 from .decide.judge import Application, Judge
@@ -41,7 +42,7 @@ from .decide.scope import covers, names_asked, snapshot_problems
 from .inputs.facts import AppKey, Record, label, mapping, text
 from .inputs.records import Matches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
-from .policy.baseline import Baseline, load_baseline, merged, save_baseline, save_marks
+from .policy.baseline import Baseline, check_baseline, load_baseline, merged, save_baseline, save_marks
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
 from .policy.waivers import Waivers, load_waivers
@@ -89,8 +90,11 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
             doc.begin_document(dest, document)
     except PerimeterError as refused:
         doc.set_error(document, "platform_error", refused, _time(clock()))
+        document["next_steps"] = next_steps(document, now.astimezone(dt.UTC).date())
         return Result(values=_values(document, dest), error=refused)
     error = _judge_or_tell(params, document, dest, now, clock)
+    if not document["next_steps"]:
+        document["next_steps"] = next_steps(document, now.astimezone(dt.UTC).date())
     changed = old != doc.essence(document)
     result = Result(changed=changed, values=_values(document, dest), warnings=_warnings(document))
     result.error = error
@@ -120,7 +124,7 @@ def _values(document: doc.Document, dest: pathlib.Path) -> dict[str, t.Any]:
 def _warnings(document: doc.Document) -> list[str]:
     said = [f"waiver {item['id']}: {', '.join(item['flags'])}" for item in document["waivers"] if item["flags"]]
     more = [f"and {len(said) - 20} more waivers"] if len(said) > 20 else []
-    told = [item["message"] for item in document["reasons"] if item["verdict"] == "pass"]
+    told = [item["message"] for item in document["reasons"] if item["verdict"] == "pass" and item["code"] != doc.NOTE]
     return [*told[:20], *said[:20], *more]
 
 
@@ -142,7 +146,7 @@ def _judge_or_tell(
     """
     verdict: Word = "platform_error"
     try:
-        _judge(params, document, dest, now, clock)
+        return _judge(params, document, dest, now, clock)
     except (PolicyError, OptionError) as error:
         verdict, failure = "policy_error", t.cast(PerimeterError, error)
     except PerimeterError as error:
@@ -150,8 +154,6 @@ def _judge_or_tell(
     except Exception as error:  # noqa: BLE001 - a gate that breaks is closed, and says so in its file
         # The text of an unforeseen error may quote anything, so only its type is told.
         failure = PerimeterError(f"The gate failed inside, with {type(error).__name__}.", hint="Please report it.")
-    else:
-        return None
     fresh = doc.blank(
         document["run_id"],
         document["started"],
@@ -167,13 +169,15 @@ def _judge_or_tell(
     return failure
 
 
-def _load(params: Params, now: dt.datetime) -> _Inputs:
+def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     if params.get("baseline_update") and not params.get("baseline"):
         raise OptionError("baseline_update needs baseline.", hint="Give the path of the file that is to be updated.")
     age = params.get("max_scan_age")
     policy = load_policy(params["policy"], duration(age, "max_scan_age") if age else None)
     waivers = load_waivers(params.get("waivers"), policy.waivers, now.astimezone(dt.UTC).date())
     baseline = load_baseline(params.get("baseline"))
+    if params.get("baseline_update"):
+        check_baseline(pathlib.Path(params["baseline"]).expanduser(), create=not check_mode)
     scans, scan_trouble = read_records(params.get("scans") or (), "scans", "scan")
     matches, match_trouble = read_records(params.get("matches") or (), "matches", "match")
     snapshots = [open_snapshot(pathlib.Path(path).expanduser()) for path in params.get("findings") or ()]
@@ -191,8 +195,11 @@ def _load(params: Params, now: dt.datetime) -> _Inputs:
     )
 
 
-def _judge(params: Params, document: doc.Document, dest: pathlib.Path, now: dt.datetime, clock: Clock) -> None:
-    given = _load(params, now)
+def _judge(
+    params: Params, document: doc.Document, dest: pathlib.Path, now: dt.datetime, clock: Clock
+) -> PerimeterError | None:
+    """Judge; returns the error if only the baseline could not be stored, and all else stands."""
+    given = _load(params, now, check_mode=document["check_mode"])
     policy = given.policy
     scans = newest_scans(given.scans)
     with Explanations() as explanations:
@@ -200,6 +207,7 @@ def _judge(params: Params, document: doc.Document, dest: pathlib.Path, now: dt.d
         _expect(judge, scans, given.snapshots)
         _read(judge, given, now)
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
+        run_reasons += _remarks(params, given)
         outcome = decide(judge, policy, scans, run_reasons)
         images, image_reasons = _images(given, now)
         reasons = outcome.reasons + image_reasons
@@ -213,7 +221,15 @@ def _judge(params: Params, document: doc.Document, dest: pathlib.Path, now: dt.d
             verdict = "inconclusive"
         _explain(document, outcome, explanations, dest)
         doc.set_verdict(document, verdict, reasons, _time(clock()))
-        _remember(params, document, outcome, given, now)
+        document["next_steps"] = next_steps(document, now.astimezone(dt.UTC).date(), policy.waivers.max_days)
+        try:
+            _remember(params, document, outcome, given, now)
+        except PerimeterError as error:
+            # What was judged stays in the file, so that there is a report of it; only nobody may ship on it.
+            doc.add_error(document, error, _time(clock()))
+            document["next_steps"] = []
+            return error
+        return None
 
 
 def _expect(judge: Judge, scans: dict[AppKey, Record], snapshots: list[Snapshot]) -> None:
@@ -263,6 +279,15 @@ def _emptiness(given: _Inputs) -> list[Reason]:
     return found
 
 
+def _remarks(params: Params, given: _Inputs) -> list[Reason]:
+    """What has to be said about the input, and decides nothing."""
+    found = [reason(doc.NOTE, "pass", str(note)) for note in params.get("notes") or ()]
+    if given.waivers.path is not None and given.waivers.sha256 is None:
+        words = f"there is no file {given.waivers.path.name}, so no waiver is in force"
+        found.append(reason("waivers_missing", "pass", words))
+    return found
+
+
 def _images(given: _Inputs, now: dt.datetime) -> tuple[list[dict[str, t.Any]], list[Reason]]:
     if given.policy.images is None:
         return [], []
@@ -287,11 +312,15 @@ def _fill(document: doc.Document, outcome: Outcome, images: list[dict[str, t.Any
     document["counts"] = {**extra, **counts}
     document["applications"] = [application_entry(app, outcome) for app in outcome.applications] + images
     document["rules"] = run_rule_entries(outcome)
-    document["waivers"] = given.waivers.report()
+    waivers = given.waivers
+    if waivers.path is not None or waivers.sha256 is not None:
+        document["waivers_file"] = {"path": str(waivers.path) if waivers.path else None, "sha256": waivers.sha256}
+    document["waivers"] = waivers.report()
     document["sync"] = judge.sync
     document["baseline"] = {
         "path": str(baseline.path) if baseline.path else None,
         "exists": baseline.exists,
+        "sha256": baseline.sha256,
         "written": baseline.written,
         "updated": False,
     }

@@ -8,9 +8,10 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
-from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 Options = dict[str, dict[str, t.Any]]
 Constraint = list[t.Any]
@@ -47,6 +48,18 @@ class Spec:
         }
 
 
+def from_environment(*names: str) -> str:
+    """The first of these environment variables that is set. Unlike with Ansible's own fallback, empty is unset.
+
+    Raises:
+        AnsibleFallbackNotFound: none is, so that the default of the option holds.
+    """
+    for name in names:
+        if value := os.environ.get(name):
+            return value
+    raise AnsibleFallbackNotFound
+
+
 CONNECTION = Spec(
     options={
         "timeout": {"type": "float", "default": 60},
@@ -54,12 +67,12 @@ CONNECTION = Spec(
         "max_wait": {"type": "float", "default": 900},
         "max_connections": {"type": "int"},
         "validate_certs": {"type": "bool", "default": True},
-        "ca_path": {"type": "path", "fallback": (env_fallback, ["PERIMETER_CA_PATH"])},
+        "ca_path": {"type": "path", "fallback": (from_environment, ["PERIMETER_CA_PATH"])},
         "client_cert": {"type": "path"},
         "client_key": {"type": "path", "no_log": False},
         # A proxy's URL may contain a password.
-        "proxy": {"type": "str", "no_log": True, "fallback": (env_fallback, ["PERIMETER_PROXY"])},
-        "state_dir": {"type": "path", "fallback": (env_fallback, ["PERIMETER_STATE_DIR"])},
+        "proxy": {"type": "str", "no_log": True, "fallback": (from_environment, ["PERIMETER_PROXY"])},
+        "state_dir": {"type": "path", "fallback": (from_environment, ["PERIMETER_STATE_DIR"])},
         "allow_http": {"type": "bool", "default": False},
     },
 )

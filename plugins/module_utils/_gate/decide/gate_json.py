@@ -20,6 +20,8 @@ from ..._base.log_text import short
 from ..verdict import CODES, Reason, Word, reason
 
 SCHEMA = 1
+NOTE = "note"
+"""Code of a reason that decides nothing: whoever started the gate says where its input comes from."""
 EXPLAIN_SUFFIX = ".explain.ndjson"
 _TIMES = ("run_id", "started", "finished")
 _RESULT_LIMITS = {"reasons": 200, "applications": 1000, "explain": 100}
@@ -29,7 +31,7 @@ Document = dict[str, t.Any]
 
 def explain_path(dest: pathlib.Path) -> pathlib.Path:
     """Where all explanations stand: ``gate.explain.ndjson`` for ``gate.json``."""
-    return dest.with_name(dest.stem + EXPLAIN_SUFFIX)
+    return dest.parent / (dest.stem + EXPLAIN_SUFFIX)
 
 
 def blank(run_id: str, started: str, *, report_only: bool, check_mode: bool) -> Document:
@@ -45,12 +47,14 @@ def blank(run_id: str, started: str, *, report_only: bool, check_mode: bool) -> 
         "report_only": report_only,
         "check_mode": check_mode,
         "policy": None,
+        "waivers_file": None,
         "reasons": [reason("not_finished", "platform_error", "the gate did not finish")],
         "counts": {},
         "applications": [],
         "rules": [],
         "waivers": [],
         "baseline": None,
+        "next_steps": [],
         "sync": {"ignore": [], "activate": [], "without_waiver": []},
         "inputs": [],
         "explain": [],
@@ -64,13 +68,29 @@ def set_verdict(document: Document, verdict: Word, reasons: list[Reason], finish
     """Put the verdict and its reasons in, those that decided first."""
     order = {"platform_error": 0, "policy_error": 1, "fail": 2, "inconclusive": 3, "pass": 4}
     document["verdict"], document["exit_code"] = verdict, CODES[verdict]
-    document["reasons"] = sorted(reasons, key=lambda item: order[item["verdict"]])
+    document["reasons"] = sorted(_once(reasons), key=lambda item: order[item["verdict"]])
     document["finished"] = finished
+
+
+def _once(reasons: t.Iterable[Reason]) -> t.Iterator[Reason]:
+    """Reasons without repetitions."""
+    seen: list[Reason] = []
+    for item in reasons:
+        if item not in seen:
+            seen.append(item)
+            yield item
 
 
 def set_error(document: Document, verdict: Word, error: PerimeterError, finished: str) -> None:
     """Put in that the gate could not judge at all."""
     set_verdict(document, verdict, [reason(verdict, verdict, str(error))], finished)
+    document["error"] = error.to_dict()
+
+
+def add_error(document: Document, error: PerimeterError, finished: str) -> None:
+    """Put in that something went wrong after the judging; what was found stays."""
+    told = [reason("platform_error", "platform_error", str(error)), *document["reasons"]]
+    set_verdict(document, "platform_error", told, finished)
     document["error"] = error.to_dict()
 
 
@@ -134,7 +154,10 @@ def read_old(dest: pathlib.Path) -> Document | None:
 
 def values_of(document: Document) -> dict[str, t.Any]:
     """The return values of the module: the verdict file, cut to what a play can carry."""
-    names = ("verdict", "exit_code", "reasons", "counts", "applications", "explain", "waivers", "baseline", "run_id")
+    names = (
+        "verdict", "exit_code", "reasons", "counts", "applications", "explain", "waivers", "baseline", "next_steps",
+        "run_id",
+    )  # fmt: skip
     return {name: _cut(name, document[name]) for name in names}
 
 
@@ -144,9 +167,19 @@ def _cut(name: str, value: t.Any) -> t.Any:
 
 def summary(document: Document, dest: pathlib.Path) -> str:
     """The verdict in a sentence or two, for the message of the failed task."""
-    told = [item for item in document["reasons"] if item["verdict"] != "pass"]
-    words = "; ".join(
-        f"{item['application']}: {item['message']}" if item["application"] else item["message"] for item in told[:5]
-    )
+    told = _grouped(item for item in document["reasons"] if item["verdict"] != "pass")
+    words = "; ".join(f"{', '.join(apps)}: {message}" if apps else message for message, apps in told[:5])
     more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
     return short(f"The gate is closed: {document['verdict']} (code {document['exit_code']}). {words}{more}.", 2500)
+
+
+def _grouped(reasons: t.Iterable[Reason]) -> list[tuple[str, list[str]]]:
+    """Each message once, with the applications that it is about; the first five of them by name."""
+    found: dict[str, list[str]] = {}
+    for item in reasons:
+        apps = found.setdefault(item["message"], [])
+        if item["application"] is not None:
+            apps.append(item["application"])
+    return [
+        (message, [*apps[:5], *([f"{len(apps) - 5} more"] if len(apps) > 5 else [])]) for message, apps in found.items()
+    ]

@@ -130,7 +130,7 @@ def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reason
         outcome.reasons += found
     for name, rule in outcome.exceeded_in_run().items():
         count = outcome.run_rules[name][1]
-        words = f"{name}: {count} findings in all applications, at most {rule.limit} allowed"
+        words = f"{name}: {_findings(count)}{_older(rule)} in all applications, at most {rule.limit} allowed"
         outcome.reasons.append(reason("rule_broken", "pass" if rule.warn else "fail", words, rule=name))
     outcome.reasons += run_reasons
     return outcome
@@ -155,10 +155,11 @@ def _reasons_of(app: Application, edits_need_waiver: bool) -> t.Iterator[Reason]
     for code, message in app.problems:
         yield reason(code, "inconclusive", message, application=app.label)
     for rule in app.exceeded():
-        words = f"{rule.name}: {_findings(app.by_rule[rule.name])}, at most {rule.limit} allowed"
+        words = f"{rule.name}: {_findings(app.by_rule[rule.name])}{_older(rule)}, at most {rule.limit} allowed"
         if rule.warn:
             yield reason("rule_broken", "pass", words, application=app.label, rule=rule.name)
         elif app.problems:
+            words = f"would fail: {words}"
             yield reason("rule_would_fail", "inconclusive", words, application=app.label, rule=rule.name)
         else:
             yield reason("rule_broken", "fail", words, application=app.label, rule=rule.name)
@@ -182,6 +183,10 @@ def _reasons_of(app: Application, edits_need_waiver: bool) -> t.Iterator[Reason]
 
 def _findings(count: int) -> str:
     return "1 finding" if count == 1 else f"{count} findings"
+
+
+def _older(rule: Rule) -> str:
+    return f" older than {rule.age}" if rule.age else ""
 
 
 def settler(outcome: Outcome) -> t.Callable[[Fate], dict[str, t.Any]]:

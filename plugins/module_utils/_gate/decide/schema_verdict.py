@@ -137,6 +137,7 @@ VERDICT: Json = {
             "report_only": _FLAG,
             "check_mode": _FLAG,
             "policy": _or_null(_object({"name": _SEEN, "sha256": _TEXT})),
+            "waivers_file": _or_null(_object({"path": _SEEN, "sha256": _SEEN})),
             "reasons": _list({"$ref": "#/$defs/reason"}),
             "counts": {
                 "anyOf": [
@@ -147,7 +148,10 @@ VERDICT: Json = {
             "applications": _list({"oneOf": [{"$ref": "#/$defs/application"}, {"$ref": "#/$defs/image"}]}),
             "rules": _list({"$ref": "#/$defs/rule"}),
             "waivers": _list(_WAIVER),
-            "baseline": _or_null(_object({"path": _SEEN, "exists": _FLAG, "written": _SEEN, "updated": _FLAG})),
+            "baseline": _or_null(
+                _object({"path": _SEEN, "exists": _FLAG, "sha256": _SEEN, "written": _SEEN, "updated": _FLAG})
+            ),
+            "next_steps": _list(_TEXT),
             "sync": _SYNC,
             "inputs": _list(
                 _object(

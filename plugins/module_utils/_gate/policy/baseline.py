@@ -18,7 +18,7 @@ import pathlib
 import typing as t
 
 from ..._base.errors import FileError
-from ..._base.files import PRIVATE, reason, replace_file, sha256_of
+from ..._base.files import PRIVATE, check_target, reason, replace_file, sha256_of
 from ..._records import codec
 from ..inputs.facts import RANKS, AppKey, Facts
 from ..verdict import PolicyError
@@ -212,6 +212,29 @@ def _severities(places: t.Any) -> list[str]:
     if not isinstance(places, list) or not all(place in RANKS for place in places):
         raise TypeError("severities")
     return places
+
+
+def check_baseline(path: pathlib.Path, *, create: bool) -> None:
+    """Make sure that a baseline can be written, before hours are spent on a scan.
+
+    Args:
+        path: of the baseline.
+        create: whether a missing directory is created; otherwise nothing is said about one that is missing.
+
+    Raises:
+        FileError: it cannot be written there.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    if not path.parent.exists():
+        if not create:
+            return
+        try:
+            path.parent.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise FileError(
+                f"baseline: cannot create the directory {path.parent}: {reason(error)}.", hint="Choose another path."
+            ) from error
+    check_target(path, "baseline")
 
 
 def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:

@@ -38,6 +38,7 @@ class Rule:
         cvss_min, detection_score_min: least score that it counts, or None.
         without_score: whether a finding without that score counts.
         older_than: least age in seconds that it counts, or None.
+        age: the same as it is written in the policy, for messages; empty for none.
         limit: the most findings that may match.
         per_run: whether the limit is for the whole run, instead of for each application.
         warn: whether breaking it is only a warning.
@@ -51,6 +52,7 @@ class Rule:
     detection_score_min: float | None = None
     without_score: bool = True
     older_than: float | None = None
+    age: str = ""
     limit: int = 0
     per_run: bool = False
     warn: bool = False
@@ -129,6 +131,7 @@ def rule_from(spec: Spec, where: str) -> Rule:
         detection_score_min=spec.get("detection_score_min"),
         without_score=spec.get("without_score", "match") == "match",
         older_than=duration(spec["older_than"], f"{where}.older_than") if "older_than" in spec else None,
+        age=spec.get("older_than", ""),
         limit=int(spec.get("limit", 0)),
         per_run=spec.get("count_per") == "run",
         warn=spec.get("action") == "warn",
@@ -160,7 +163,8 @@ def rules_of(policy: Spec, where: str = "") -> dict[str, Rule]:
     for severity, age in policy.get("sla", {}).items():
         if age is not None:
             seconds = duration(age, f"{where}sla.{severity}")
-            found[f"sla.{severity}"] = Rule(f"sla.{severity}", _TAKES_RISKS, frozenset({severity}), older_than=seconds)
+            name = f"sla.{severity}"
+            found[name] = Rule(name, _TAKES_RISKS, frozenset({severity}), older_than=seconds, age=age)
     for index, spec in enumerate(policy.get("rules", ())):
         rule = rule_from(spec, f"{where}rules[{index}]")
         if rule.name in found:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import pathlib
 import typing as t
 
 from ..inputs.facts import RANKS, Facts
@@ -84,7 +85,15 @@ def day(text: str, where: str) -> dt.date:
 
 
 class Waivers:
-    """All waivers of a run, found by what they match."""
+    """All waivers of a run, found by what they match.
+
+    Attributes:
+        path: of their file; None when they were written in the task, or none were given.
+        sha256: of that file, or of the data; None when there is no such file.
+    """
+
+    path: pathlib.Path | None = None
+    sha256: str | None = None
 
     def __init__(self, specs: t.Sequence[Spec], rules: WaiverRules, today: dt.date) -> None:
         """
@@ -287,7 +296,7 @@ def _text_tests(match: Spec) -> t.Iterator[Test]:
 
 
 def load_waivers(value: t.Any, rules: WaiverRules, today: dt.date) -> Waivers:
-    """The waivers that the option stands for; none for None.
+    """The waivers that the option stands for; none for None, and for a path at which there is no file.
 
     Args:
         value: a path, the document itself, or None.
@@ -300,6 +309,14 @@ def load_waivers(value: t.Any, rules: WaiverRules, today: dt.date) -> Waivers:
     """
     if value is None:
         return Waivers((), rules, today)
+    path = pathlib.Path(value).expanduser() if isinstance(value, (str, pathlib.Path)) else None
+    if path is not None and not path.exists() and not path.is_symlink():
+        # Nobody has waivers on the first day, and fewer of them only make the gate stricter.
+        nothing = Waivers((), rules, today)
+        nothing.path = path
+        return nothing
     document = read_document(value, "waivers")
     validate(document.data, WAIVERS, "waivers")
-    return Waivers(document.data["waivers"], rules, today)
+    found = Waivers(document.data["waivers"], rules, today)
+    found.path, found.sha256 = path, document.sha256
+    return found

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 import random
 import time
 import typing as t
@@ -31,6 +32,10 @@ T = t.TypeVar("T")
 
 JITTER = 0.2
 """Share of an interval that is random, so that many pipelines which started together do not ask together."""
+
+FIRST_LOOK = 5.0
+"""Seconds after which something that may be done soon is looked at again; the pauses grow from there."""
+_GROWTH = 1.5
 
 _HOPELESS = frozenset(
     {
@@ -88,11 +93,14 @@ class Budget:
         seconds: the budget; it starts to run at once.
         interval: seconds between two looks.
         timing: clock, sleep and chance.
+        first: seconds between the first two looks; each further pause is half as long again, up to ``interval``. None
+            for the same pause from the beginning.
     """
 
-    def __init__(self, seconds: float, interval: float, timing: Timing) -> None:
+    def __init__(self, seconds: float, interval: float, timing: Timing, *, first: float | None = None) -> None:
         self.seconds = seconds
         self._interval = interval
+        self._first = interval if first is None else min(first, interval)
         self._timing = timing
         self._end = timing.clock() + seconds
 
@@ -101,8 +109,11 @@ class Budget:
         """Seconds that are left, at least 0."""
         return max(0.0, self._end - self._timing.clock())
 
-    def pause(self) -> bool:
+    def pause(self, looks: int = 0) -> bool:
         """Sleep until the next look is due, or the budget ends.
+
+        Args:
+            looks: how many pauses the caller has made. Several callers may share a budget.
 
         Returns:
             Whether there is to be another look. The last one happens when the budget ends, not an interval before.
@@ -111,7 +122,7 @@ class Budget:
         if left <= 0:
             return False
         spread = 1 - JITTER / 2 + JITTER * self._timing.draw()
-        self._timing.sleep(min(left, self._interval * spread))
+        self._timing.sleep(min(left, min(self._interval, self._first * _GROWTH ** min(looks, 50)) * spread))
         return True
 
     def sleep(self, seconds: float) -> None:
@@ -156,7 +167,7 @@ def look_until(budget: Budget, look: t.Callable[[], T | None]) -> Looks[T]:
         PerimeterError: an error that no later look will change, such as refused credentials.
     """
     looks: Looks[T] = Looks()
-    while True:
+    for pauses in itertools.count():
         try:
             looks.done = look()
             looks.last_error = None
@@ -165,5 +176,6 @@ def look_until(budget: Budget, look: t.Callable[[], T | None]) -> Looks[T]:
                 raise
             looks.failures += 1
             looks.last_error = error
-        if looks.done is not None or not budget.pause():
-            return looks
+        if looks.done is not None or not budget.pause(pauses):
+            break
+    return looks

@@ -15,7 +15,7 @@ from ..._records.model import Scan
 from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number, text
-from ..api.waiting import Budget, Timing, seconds_of
+from ..api.waiting import FIRST_LOOK, Budget, Timing, seconds_of
 from ..resource.references import References
 from .scan_delete import delete_filtered, runs, send_delete
 from .scan_fields import RESOURCE, scan_record, standing_of
@@ -90,6 +90,7 @@ class _Task:
             seconds_of("wait_timeout", params["wait_timeout"]),
             seconds_of("poll_interval", params["poll_interval"], positive=True),
             timing,
+            first=FIRST_LOOK,
         )
         self.references = References(client)
 

@@ -132,3 +132,15 @@ def _raiser(error: PerimeterError):  # type: ignore[no-untyped-def]
 
 def test_the_real_clock_is_utc() -> None:
     assert abs((Timing().now() - dt.datetime.now(dt.UTC)).total_seconds()) < 60
+
+
+def test_the_first_looks_come_soon_and_the_later_ones_at_the_interval() -> None:
+    clock = Clock()
+    look_until(Budget(300, 60, clock.timing(), first=5), lambda: None)
+    assert clock.slept[:8] == pytest.approx([5, 7.5, 11.25, 16.875, 25.3125, 37.96875, 56.953125, 60])
+    assert clock.seconds == 300
+    # A scan of ten seconds is noticed after less than fifteen.
+    assert sum(clock.slept[:2]) < 15
+    clock = Clock()
+    look_until(Budget(1, 0.2, clock.timing(), first=5), lambda: None)
+    assert clock.slept == pytest.approx([0.2] * 5, abs=1e-6)

@@ -1,11 +1,8 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""End a CI job with the code of the gate: 0 pass, 10 fail, 11 inconclusive, 12 policy error, 20 anything else.
+"""The code that a job ends with, read from ``gate.json``.
 
-    python3 gate-exit.py gate/gate.json RUN_ID
-
-A file that is absent, cannot be read, belongs to another run or was not finished is 20. Needs Python 3.7 and no
-package.
+Nothing but Python's own library is imported here, so that no missing package keeps a job from ending with its code.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ import sys
 import typing as t
 
 CODES = {"pass": 0, "fail": 10, "inconclusive": 11, "policy_error": 12, "platform_error": 20}
+"""The same as ``CODES`` of the module; a test compares them."""
 BROKEN = 20
 LIMIT = 256 * 1024 * 1024
 
@@ -29,8 +27,18 @@ def plain(value: object) -> str:
     return re.sub(r"[^ -~]", "?", str(value)).replace("##", "#?").replace("::", ":?")[:600]
 
 
+def say(line: object) -> None:
+    """Print a line to the log of the job, after what was printed before by other programs."""
+    sys.stdout.write(plain(line) + "\n")
+    sys.stdout.flush()
+
+
 def read(path: str, run_id: str) -> dict[str, t.Any]:
-    """The verdict of this run, as a dictionary."""
+    """The verdict of this run, as a dictionary.
+
+    Raises:
+        NoVerdict: the file is absent, unreadable, of another run, or not finished.
+    """
     if not run_id:
         raise NoVerdict("no run id was given, so nobody can tell whether it is of this run")
     try:
@@ -53,30 +61,25 @@ def read(path: str, run_id: str) -> dict[str, t.Any]:
     return found
 
 
-def main(arguments: list[str]) -> int:
-    """Print the verdict; returns the code."""
-    if len(arguments) != 2:
-        print("usage: gate-exit.py GATE_JSON RUN_ID")
-        return BROKEN
-    path, run_id = arguments
+def end(path: str, run_id: str, *, with_reasons: bool = True) -> int:
+    """Print the verdict.
+
+    Args:
+        path: gate.json.
+        run_id: the run that it has to be of.
+        with_reasons: whether to print the first reasons, which the summary of the role has as well.
+
+    Returns:
+        The code.
+    """
     try:
         found = read(path, run_id)
     except NoVerdict as trouble:
-        print(f"The gate is closed: platform_error (code 20). {plain(path)}: {plain(trouble)}.")
+        say(f"The gate is closed: platform_error (code 20). {plain(path)}: {plain(trouble)}.")
         return BROKEN
-    print(f"The verdict of the gate is {found['verdict']} (code {found['exit_code']}).")
+    say(f"The verdict of the gate is {found['verdict']} (code {found['exit_code']}).")
     reasons = found.get("reasons")
-    for reason in reasons[:5] if isinstance(reasons, list) else ():
+    for reason in reasons[:5] if with_reasons and isinstance(reasons, list) else ():
         if isinstance(reason, dict):
-            print(f"  {plain(reason.get('application') or 'run')}: {plain(reason.get('message'))}")
+            say(f"  {plain(reason.get('application') or 'run')}: {plain(reason.get('message'))}")
     return int(found["exit_code"])
-
-
-if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1:])
-        sys.stdout.flush()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not open the gate
-        sys.stderr.write(f"The gate is closed: platform_error (code 20). {type(error).__name__}\n")
-        code = BROKEN
-    sys.exit(code)

@@ -1,0 +1,78 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What to do next, after a verdict that is not a pass: fix, waive with these lines, or run the gate again.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import typing as t
+
+from ..inputs.facts import RANKS
+from ..verdict import short
+
+_WAIVED_AT_MOST = 5
+"""How many findings the suggested waiver names. Somebody has to answer for each of them."""
+_LONGEST = 30
+"""Days that the suggested waiver holds, unless the policy allows fewer."""
+_IDENTITIES = (("unique_id", "unique_ids"), ("fingerprint", "fingerprints"), ("id", "ids"))
+_OTHERWISE = {
+    "inconclusive": "Nothing can be concluded, with or without waivers. Mend what the reasons name, and run again.",
+    "policy_error": "Mend the file or the option that the reason names, and run again.",
+    "platform_error": "Not all was judged or stored. Mend what the reason names, and run again.",
+}
+
+
+def next_steps(
+    document: t.Mapping[str, t.Any], today: dt.date, max_days: t.Mapping[str, int] | None = None
+) -> list[str]:
+    """Lines that tell a person what to do about a verdict; none for a pass.
+
+    Args:
+        document: the verdict, with its explanations.
+        today: the present UTC day.
+        max_days: for how many days a waiver may hold, by severity.
+    """
+    verdict = document["verdict"]
+    if verdict == "pass":
+        return []
+    if verdict != "fail":
+        return [_OTHERWISE[verdict]]
+    failed = [item for item in document["explain"] if item["decision"] == "fail"]
+    lines = ["Fix what broke a rule, and scan again."]
+    waiver = _waiver(failed, today, max_days or {})
+    if waiver:
+        lines.append("Or, where somebody answers for it until a day, complete these lines and add them to the waivers:")
+    return lines + waiver
+
+
+def _waiver(failed: t.Sequence[t.Mapping[str, t.Any]], today: dt.date, max_days: t.Mapping[str, int]) -> list[str]:
+    """The lines of a waiver for the worst findings, as an item of the list ``waivers``."""
+    found = [(key, field) for field, key in _IDENTITIES if any(item[field] for item in failed)]
+    if not found:
+        return []
+    key, field = found[0]
+    named = [item for item in failed if item[field]][:_WAIVED_AT_MOST]
+    words = ", ".join(_quoted(str(item[field])) for item in named)
+    severity = min((item["severity"] for item in named), key=RANKS.__getitem__)
+    days = min(_LONGEST, *(max_days.get(item["severity"], _LONGEST) for item in named))
+    rule = short(str(named[0]["decided_by"]).removeprefix("rule:"), 80)
+    return [
+        f"  - id: W-{today:%Y%m%d}-1  # {severity}, {rule}",
+        "    match:",
+        f"      {key}: [{words}]",
+        "    type: risk_accepted  # or false_positive, mitigated, not_applicable",
+        "    owner: WHO ANSWERS FOR IT",
+        "    reason: WHY IT MAY SHIP",
+        "    ticket: TICKET",
+        f"    created: {today.isoformat()}",
+        f"    expires: {(today + dt.timedelta(days=days)).isoformat()}",
+    ]
+
+
+def _quoted(identity: str) -> str:
+    """Text in double quotes, for YAML; without what a CI system would obey, and the same text when it is read."""
+    return json.dumps(identity).replace("#", "\\u0023").replace("::", ":\\u003a")

@@ -1,0 +1,334 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole job: fetch what is in force, let the playbook decide, store the baseline, end with the code.
+
+Whoever opens a pull request decides about none of it. Policy and waivers come from the protected branch, the baseline
+from a branch that only the job of the protected branch writes, and Ansible runs in an empty folder with an environment
+that is made here. The pull request is fetched as well, but only to show what it would change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import typing as t
+
+from ending import BROKEN, end, plain, say
+from repository import GitError, Moved, Repository
+
+BASELINE = "baseline.json"
+GONE = "baseline.json.gone.json"
+"""What the module writes beside a baseline of that name."""
+PUSHES = 3
+"""How often the baseline is tried to be stored, each time on top of what was stored meanwhile."""
+KEPT = ("gate.json", "summary.md", "gate.sarif", "junit.xml", "gl-dast-report.json", "gl-annotations.json",
+        "annotations.github.txt", "annotations.azure.txt")  # fmt: skip
+"""What is uploaded by default: nothing that holds requests, responses or evidence."""
+COLLECTIONS = pathlib.Path(__file__).absolute().parents[7]
+"""The folder that holds ``ansible_collections``: this file belongs to an installed collection."""
+_SYSTEM = ("LANG", "LC_ALL", "TZ")
+Closed = t.Literal["inconclusive", "policy_error", "platform_error"]
+_YES = ("1", "true", "yes", "public")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options of the command ``run``; ``__main__`` describes each."""
+
+    directory: str
+    repository: str
+    branch: str
+    ref: str
+    run_id: str
+    policy: str
+    waivers: str
+    baseline_branch: str
+    watch: t.Sequence[str]
+    public: str
+    keep_in: str
+    keep: t.Sequence[str] | None
+    names: t.Sequence[str]
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether the job runs for the protected branch itself. Anything else is a change that is proposed."""
+        return self.ref == f"refs/heads/{self.branch}"
+
+
+class Folders:
+    """The folders of the job, all of them new."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.empty = root / "empty"
+        self.inputs = root / "inputs"
+        self.results = root / "results"
+        self.settings = root / "ansible.cfg"
+
+    def make(self) -> None:
+        """Delete what is there, and begin anew."""
+        _remove(self.root)
+        self.root.mkdir(mode=0o700, parents=True)
+        for folder in (self.home, self.empty, self.inputs, self.results):
+            folder.mkdir(mode=0o700)
+        self.settings.touch(0o600)
+
+    @property
+    def verdict(self) -> pathlib.Path:
+        """The verdict file."""
+        return self.results / "gate.json"
+
+
+@dataclasses.dataclass
+class InForce:
+    """What the job judges by.
+
+    Attributes:
+        commit: of the protected branch.
+        baseline_commit: of the branch of the baseline, None when there is none.
+        policy: path of the copy, None when the protected branch has no policy.
+        waivers: likewise.
+        notes: what the summary has to say about it.
+    """
+
+    commit: str
+    baseline_commit: str | None = None
+    policy: pathlib.Path | None = None
+    waivers: pathlib.Path | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def run(options: Options) -> int:
+    """Do the job; returns the code of the gate."""
+    os.umask(0o077)
+    folders = Folders(pathlib.Path(options.directory).absolute())
+    kept = pathlib.Path(options.keep_in).absolute()
+    folders.make()
+    _remove(kept)
+    try:
+        code = Job(options, folders).run()
+    except GitError as error:
+        say(f"The gate is closed: platform_error (code 20). {plain(error)}.")
+        code = BROKEN
+    _keep(folders.results, kept, options.keep)
+    return code
+
+
+class Job:
+    """One run.
+
+    Args:
+        options: of the command.
+        folders: made anew for this run.
+    """
+
+    def __init__(self, options: Options, folders: Folders) -> None:
+        self.options = options
+        self.folders = folders
+        self.baseline_ref = f"refs/heads/{options.baseline_branch}"
+        credentials = [os.environ.get(f"PERIMETER_JOB_{name}", "") for name in ("USERNAME", "TOKEN")]
+        self.repository = Repository(folders.root / "repository.git", options.repository, *credentials)
+
+    def run(self) -> int:
+        """The code of the gate."""
+        given = self._fetch()
+        if given.policy is None:
+            return self._without_policy(given)
+        self._play(given)
+        if self.options.is_protected:
+            self._store(given)
+        return end(str(self.folders.verdict), self.options.run_id, with_reasons=False)
+
+    # What is in force
+
+    def _fetch(self) -> InForce:
+        options, protected = self.options, f"refs/heads/{self.options.branch}"
+        refs = [protected, self.baseline_ref, *([] if options.is_protected else [options.ref])]
+        known = self.repository.commits(*refs)
+        if protected not in known:
+            raise GitError(f"the repository has no branch {options.branch}")
+        given = InForce(self.repository.fetch(protected))
+        given.policy = self._take(given.commit, options.policy)
+        given.waivers = self._take(given.commit, options.waivers)
+        words = f"policy and waivers are those of commit {given.commit[:12]} of {options.branch}"
+        given.notes.append(words)
+        if given.waivers is None:
+            given.notes.append(f"{options.branch} has no {options.waivers}, so no waiver is in force")
+        self._take_baseline(given, known)
+        if not options.is_protected:
+            given.notes += self._proposed(given, known.get(options.ref))
+        if options.public.lower() in _YES:
+            given.notes.append("this repository is public: everybody can read this log, the summary and the files")
+        return given
+
+    def _take(self, commit: str, path: str) -> pathlib.Path | None:
+        """A copy of a file of the protected branch; None when it has no such file."""
+        file = self.repository.file(commit, path)
+        if file is None:
+            return None
+        copy = self.folders.inputs / pathlib.PurePosixPath(path).name
+        copy.write_bytes(file.data)
+        return copy
+
+    def _take_baseline(self, given: InForce, known: t.Mapping[str, str]) -> None:
+        for name in (BASELINE, GONE):
+            (self.folders.inputs / name).unlink(missing_ok=True)
+        given.baseline_commit = None
+        if self.baseline_ref not in known:
+            given.notes.append(f"there is no branch {self.options.baseline_branch}, and so no baseline yet")
+            return
+        given.baseline_commit = self.repository.fetch(self.baseline_ref)
+        for name in (BASELINE, GONE):
+            file = self.repository.file(given.baseline_commit, name)
+            if file is not None:
+                (self.folders.inputs / name).write_bytes(file.data)
+        words = f"the baseline is that of commit {given.baseline_commit[:12]} of {self.options.baseline_branch}"
+        given.notes.append(words)
+
+    def _proposed(self, given: InForce, commit: str | None) -> list[str]:
+        """What the pull request has different, which changes nothing until it is merged."""
+        if commit is None:
+            return [f"{self.options.ref} could not be found, so what it changes is not shown"]
+        commit = self.repository.fetch(self.options.ref)
+        found = []
+        for path in (self.options.policy, self.options.waivers, *self.options.watch):
+            try:
+                differs = self.repository.oid(commit, path) != self.repository.oid(given.commit, path)
+            except GitError:
+                differs = True
+            if differs:
+                found.append(f"{path} differs from {self.options.branch} in this change: not in force until merged")
+        return found
+
+    def _without_policy(self, given: InForce) -> int:
+        options = self.options
+        if options.is_protected:
+            self._close("policy_error", f"{options.branch} has no {options.policy}: add it")
+        else:
+            words = f"not installed yet: merge this first. {options.branch} has no {options.policy}"
+            self._close("inconclusive", words)
+        return end(str(self.folders.verdict), options.run_id)
+
+    # Ansible
+
+    def _play(self, given: InForce, **more: str) -> None:
+        """Run the playbook. It ends with 2 for every failed play, so its code says nothing: the verdict file does."""
+        program = pathlib.Path(sys.executable).absolute().parent / "ansible-playbook"
+        command = [str(program), "appsec.perimeter.gate"]
+        sys.stdout.flush()
+        with contextlib.suppress(FileNotFoundError):
+            self.folders.verdict.unlink()
+        subprocess.run(  # noqa: S603 - a list, and no shell
+            command, cwd=self.folders.empty, env=self._environment(given) | more, stdin=subprocess.DEVNULL, check=False
+        )
+
+    def _environment(self, given: InForce) -> dict[str, str]:
+        """All that Ansible gets: nothing of this process but what the definition of the job names."""
+        folders, bin_folder = self.folders, pathlib.Path(sys.executable).absolute().parent
+        passed = {name: os.environ[name] for name in (*_SYSTEM, *self.options.names) if os.environ.get(name)}
+        return (
+            {"LC_ALL": "C.UTF-8"}
+            | passed
+            | {
+                "PATH": f"{bin_folder}{os.pathsep}/usr/local/bin:/usr/bin:/bin",
+                "HOME": str(folders.home),
+                "TMPDIR": str(folders.home),
+                "PYTHONSAFEPATH": "1",
+                "PYTHONNOUSERSITE": "1",
+                "ANSIBLE_CONFIG": str(folders.settings),
+                "ANSIBLE_HOME": str(folders.home / ".ansible"),
+                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+                "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false",
+                "ANSIBLE_LOCALHOST_WARNING": "false",
+                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+                "PERIMETER_RUN_ID": self.options.run_id,
+                "PERIMETER_GATE_DIRECTORY": str(folders.results),
+                "PERIMETER_GATE_POLICY": str(given.policy),
+                "PERIMETER_GATE_WAIVERS": str(given.waivers or ""),
+                "PERIMETER_GATE_BASELINE": str(folders.inputs / BASELINE),
+                "PERIMETER_GATE_BASELINE_UPDATE": "true" if self.options.is_protected else "false",
+                "PERIMETER_GATE_NOTES": json.dumps(given.notes),
+                "PERIMETER_STATE_DIR": str(folders.home / "state"),
+            }
+        )
+
+    # The baseline
+
+    def _store(self, given: InForce) -> None:
+        """Push the baseline when the run changed it. What was pushed meanwhile is judged against once more."""
+        for _attempt in range(PUSHES):
+            files = self._baseline_files()
+            if not files or files == self._stored(given.baseline_commit):
+                return
+            message = f"Baseline of run {plain(self.options.run_id)}, judged by {given.commit}"
+            try:
+                self.repository.push(self.baseline_ref, files, given.baseline_commit, message)
+            except Moved:
+                say("Another job moved the baseline: this run is judged against what is stored now.")
+                self._decide_again(given)
+            except GitError as error:
+                self._close("platform_error", f"the baseline could not be stored: {error}")
+                return
+            else:
+                return
+        self._close("platform_error", f"the baseline could not be stored: others moved it {PUSHES} times meanwhile")
+
+    def _baseline_files(self) -> dict[str, bytes]:
+        paths = [self.folders.inputs / name for name in (BASELINE, GONE)]
+        return {path.name: path.read_bytes() for path in paths if path.is_file()}
+
+    def _stored(self, commit: str | None) -> dict[str, bytes]:
+        if commit is None:
+            return {}
+        files = {name: self.repository.file(commit, name) for name in (BASELINE, GONE)}
+        return {name: file.data for name, file in files.items() if file is not None}
+
+    def _decide_again(self, given: InForce) -> None:
+        """Judge the same findings and scans by the baseline that is stored now; nothing is asked of the scanner."""
+        given.notes = [note for note in given.notes if "baseline" not in note]
+        self._take_baseline(given, self.repository.commits(self.baseline_ref))
+        results = self.folders.results
+        self._play(
+            given,
+            PERIMETER_GATE_WEBAPPS="",
+            PERIMETER_GATE_WEBAPP_FILTERS="",
+            PERIMETER_GATE_FINDINGS=json.dumps([str(results / "findings.ndjson.gz")]),
+            PERIMETER_GATE_SCANS=json.dumps([str(results / "scans.ndjson")]),
+        )
+
+    # The verdict
+
+    def _close(self, verdict: Closed, words: str) -> None:
+        """Write a verdict that the playbook did not come to, in place of what is there."""
+        if str(COLLECTIONS) not in sys.path:
+            sys.path.insert(0, str(COLLECTIONS))
+        from ansible_collections.appsec.perimeter.plugins.module_utils._gate.outside import close_gate
+
+        say(words)
+        close_gate(self.folders.verdict, self.options.run_id, verdict, plain(words))
+        summary = self.folders.results / "summary.md"
+        old = summary.read_text(encoding="utf-8") if summary.is_file() else ""
+        summary.write_text(f"**The gate is closed: {verdict}.** {plain(words)}\n\n{old}", encoding="utf-8")
+
+
+def _keep(results: pathlib.Path, kept: pathlib.Path, names: t.Sequence[str] | None) -> None:
+    """Copy what is uploaded."""
+    kept.mkdir(mode=0o755, parents=True)
+    for name in KEPT if names is None else names:
+        source = results / pathlib.PurePosixPath(name).name
+        if source.is_file():
+            shutil.copyfile(source, kept / source.name)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)

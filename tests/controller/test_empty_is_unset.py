@@ -1,0 +1,180 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An environment variable that is set and empty counts as not set: every place that reads one.
+
+CI systems turn a missing variable into empty text. So a place that takes empty text for a value switches something
+off, or fails, where nobody has set anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ansible.template
+import pytest
+import yaml
+from ansible.module_utils.errors import AnsibleFallbackNotFound
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.appsec.perimeter.plugins.doc_fragments import _connection
+from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was
+from ansible_collections.appsec.perimeter.plugins.module_utils._http.environment import with_environment
+from ansible_collections.appsec.perimeter.plugins.module_utils._module import argspec
+from tests.conftest import ROOT
+
+LOOKUP = re.compile(r"lookup\('(?:ansible\.builtin\.)?env', *'([A-Za-z_]+)'([^)]*)\)")
+FILES = [
+    path
+    for folder in ("roles", "playbooks")
+    for path in sorted((ROOT / folder).rglob("*.yml"))
+    if LOOKUP.search(path.read_text(encoding="utf-8"))
+]
+NAMES = sorted({name for path in FILES for name, _rest in LOOKUP.findall(path.read_text(encoding="utf-8"))})
+
+
+def flat(data: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its path."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from flat(value, f"{where}.{key}")
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from flat(value, f"{where}[{index}]")
+    else:
+        yield where, data
+
+
+def values(path: Path) -> dict[str, str]:
+    """What the values of a file that ask the environment come to, with everything random or timed taken out."""
+    loader = DataLoader()
+    data = loader.load_from_file(str(path))
+    variables = {"omit": "<omit>", "ansible_check_mode": False}
+    for kind in ("defaults", "vars"):
+        beside = path.parent.parent / kind / "main.yml"
+        if beside.exists():
+            variables |= loader.load_from_file(str(beside)) or {}
+    if not hasattr(ansible.template, "trust_as_template"):
+        # Before 2.19, full names of plugins need the finder of collections, which programs of Ansible install.
+        short = json.dumps([data, variables], default=str).replace("ansible.builtin.env", "env")
+        data, variables = json.loads(short)
+    templar = Templar(loader, variables=variables)
+    asked = {where: value for where, value in flat(data) if isinstance(value, str) and LOOKUP.search(value)}
+    return {where: re.sub(r"\d+", "0", repr(templar.template(value))) for where, value in asked.items()}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with none of these variables."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_there_are_as_many_places_as_there_seem_to_be() -> None:
+    found = [name for path in FILES for name, _rest in LOOKUP.findall(path.read_text(encoding="utf-8"))]
+    assert len(found) >= 100
+    assert len(FILES) >= 10
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_roles_and_playbooks_come_to_the_same_with_every_variable_empty(
+    path: Path, environment: pytest.MonkeyPatch
+) -> None:
+    unset = values(path)
+    for name in NAMES:
+        # HOME is what Ansible itself needs; that of a user is there when it is empty.
+        environment.setenv(name, "")
+    assert values(path) == unset
+    assert unset
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_lookup_has_a_default_that_an_empty_variable_would_miss(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert [name for name, rest in LOOKUP.findall(text) if rest.strip()] == []
+
+
+def specs() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every option of every shared argument specification that has a fallback."""
+    for name, spec in vars(argspec).items():
+        if isinstance(spec, argspec.Spec):
+            for option, described in spec.options.items():
+                if "fallback" in described:
+                    yield f"{name}.{option}", described
+
+
+def test_options_of_modules_ignore_an_empty_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = dict(specs())
+    assert {name.split(".")[1] for name in found} == {"ca_path", "proxy", "state_dir"}
+    for name, described in found.items():
+        read, variables = described["fallback"]
+        for variable in variables:
+            monkeypatch.setenv(variable, "")
+            with pytest.raises(AnsibleFallbackNotFound):
+                read(variable)
+            monkeypatch.setenv(variable, "given")
+            assert read(variable) == "given", name
+
+
+def rooms() -> Iterator[Any]:
+    """Every file of module_utils as a module."""
+    for path in sorted((ROOT / "plugins" / "module_utils").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield importlib.import_module(".".join(("ansible_collections.appsec.perimeter", *parts)))
+
+
+def tables(value: Any) -> Iterator[dict[str, str]]:
+    """Tables from options to environment variables, also inside a table of tables."""
+    if isinstance(value, dict):
+        texts = all(isinstance(item, str) for item in value.values())
+        if value and texts and all(re.fullmatch(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+", item) for item in value.values()):
+            yield value
+        elif not texts:
+            for item in value.values():
+                yield from tables(item)
+
+
+def test_credentials_ignore_an_empty_variable() -> None:
+    found = [
+        table for room in rooms() for name, value in vars(room).items() if name.isupper() for table in tables(value)
+    ]
+    names = {variable for table in found for variable in table.values()}
+    assert {"QUALYS_WAS_PASSWORD", "EDGECAST_TOKEN", "SCUTUM_API_KEY", "CBC_API_ID", "INDUSFACE_WAS_URL"} <= names
+    for table in found:
+        assert set(with_environment({}, dict.fromkeys(table.values(), ""), table).values()) <= {None}
+
+
+def test_the_inventory_plugin_forgets_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = yaml.safe_load(_connection.ModuleDocFragment.PLUGIN)["options"]
+    names = {entry["name"] for option in described.values() for entry in option["env"]}
+    own = yaml.safe_load(qualys_was.DOCUMENTATION)["options"]
+    names |= {entry["name"] for option in own.values() for entry in option.get("env", ())}
+    assert names == set(qualys_was._VARIABLES)
+    for name in names:
+        monkeypatch.setenv(name, "")
+    qualys_was._forget_empty_variables()
+    assert not names & set(os.environ)
+    assert "_forget_empty_variables()" in inspect.getsource(qualys_was.InventoryModule.parse)
+
+
+def test_no_code_asks_whether_a_variable_is_there() -> None:
+    """``environ.get`` gives text that is false when empty; ``in`` and ``is None`` would take empty for set."""
+    found = []
+    for path in sorted((ROOT / "plugins").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Compare) and any(
+                isinstance(step, (ast.In, ast.NotIn, ast.Is, ast.IsNot)) for step in node.ops
+            ):
+                text = ast.unparse(node)
+                if re.search(r"\benviron\b", text) and not text.startswith("environ is None"):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text}")
+    assert found == []

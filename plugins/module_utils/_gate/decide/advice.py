@@ -11,8 +11,8 @@ import datetime as dt
 import json
 import typing as t
 
+from ..._base.log_text import short
 from ..inputs.facts import RANKS
-from ..verdict import short
 
 _WAIVED_AT_MOST = 5
 """How many findings the suggested waiver names. Somebody has to answer for each of them."""

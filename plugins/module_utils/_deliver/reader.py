@@ -8,13 +8,12 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import pathlib
 import typing as t
-import zlib
 
 from .._base.errors import FileError
 from .._base.files import reason
+from .._records.ndjson import Unreadable, read_lines
 from .._spool.disk.files import list_segments
 from .sink import Record, Rejected, record_of
 
@@ -129,13 +128,11 @@ def _put(batch: Batch, found: Record | Rejected) -> None:
 
 def _lines(path: pathlib.Path, skip: int) -> t.Iterator[tuple[int, bytes]]:
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if number > skip and line.strip():
-                    yield number, line.rstrip(b"\r\n")
-    except (OSError, EOFError, zlib.error) as error:
-        why = reason(error) if isinstance(error, OSError) and error.strerror else "it is damaged"
+        for number, line in read_lines(path):
+            if number > skip:
+                yield number, line.rstrip(b"\r\n")
+    except Unreadable as error:
         raise FileError(
-            f"spool: {path} cannot be read: {why}.",
+            f"spool: {path} cannot be read: {error}.",
             hint="Everything else was delivered. Restore the file, or move it away and collect its span once more.",
         ) from error

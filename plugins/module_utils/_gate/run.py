@@ -21,8 +21,11 @@ import uuid
 from .._base.errors import OptionError, PerimeterError
 from .._base.files import PRIVATE, replace_file
 from .._base.log_text import short
+from .._records.coerce import bounded, mapping
+from .._records.identity import AppKey
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
+from .._records.verdicts import Word, worst
 from .decide import gate_json as doc
 from .decide.advice import next_steps
 from .decide.explain import Explanations
@@ -39,14 +42,14 @@ from .decide.outcome import (
     settler,
 )
 from .decide.scope import covers, names_asked, snapshot_problems
-from .inputs.facts import AppKey, Record, label, mapping, text
+from .inputs.facts import Record, label
 from .inputs.records import Matches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
 from .policy.baseline import Baseline, check_baseline, load_baseline, merged, save_baseline, save_marks
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
 from .policy.waivers import Waivers, load_waivers
-from .verdict import GateClosed, PolicyError, Reason, Word, reason, worst
+from .verdict import GateClosed, PolicyError, Reason, reason
 
 Params = t.Mapping[str, t.Any]
 Clock = t.Callable[[], dt.datetime]
@@ -235,7 +238,7 @@ def _judge(
 def _expect(judge: Judge, scans: dict[AppKey, Record], snapshots: list[Snapshot]) -> None:
     """Make a place for each application that has to be judged, also if it has no finding."""
     for key, scan in scans.items():
-        name = text(mapping(scan.get("asset")).get("name"))
+        name = bounded(mapping(scan.get("asset")).get("name"))
         if judge.is_in_scope(key, name):
             judge.application(key, name)
     for snapshot in snapshots:
@@ -330,7 +333,7 @@ def _fill(document: doc.Document, outcome: Outcome, images: list[dict[str, t.Any
             "source": snapshot.source,
             "records": snapshot.records,
             "sha256": snapshot.sha256,
-            "finished": text((snapshot.manifest or {}).get("finished")),
+            "finished": bounded((snapshot.manifest or {}).get("finished")),
             "problems": [code for code, _message in snapshot.problems],
         }
         for snapshot in given.snapshots
@@ -387,7 +390,7 @@ def _section(app: Application, outcome: Outcome, document: doc.Document, now: dt
     # Without a scan, what the last one was like still is what the next one is held against.
     seen: dict[str, t.Any] | None = app.section.scan if app.section else None
     if scan is not None:
-        seen = {name: text(scan.get(name)) for name in ("id", "profile", "auth_status")}
+        seen = {name: bounded(scan.get(name)) for name in ("id", "profile", "auth_status")}
         links = [scan.get("links_crawled"), ((app.section.scan if app.section else None) or {}).get("links_crawled")]
         # The most that was ever crawled: a little less each time would end at nothing.
         counted = [amount for amount in links if isinstance(amount, int) and not isinstance(amount, bool)]

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts, their codes, and the errors that stand for them.
+"""The reasons of a verdict, and the errors that stand for one.
 
 This module is private to the collection and may change at any time.
 """
@@ -11,13 +11,7 @@ import typing as t
 
 from .._base.errors import PerimeterError
 from .._base.log_text import short
-
-Word = t.Literal["pass", "fail", "inconclusive", "policy_error", "platform_error"]
-
-CODES: dict[Word, int] = {"pass": 0, "fail": 10, "inconclusive": 11, "policy_error": 12, "platform_error": 20}
-"""What a CI job exits with. ``ansible-playbook`` itself knows only 2 for a failed play."""
-
-_ORDER: tuple[Word, ...] = ("pass", "inconclusive", "fail", "policy_error", "platform_error")
+from .._records.verdicts import Word
 
 
 class PolicyError(PerimeterError):
@@ -52,8 +46,3 @@ def reason(
     """One reason, its text on one line and harmless in a log."""
     label = None if application is None else short(application)
     return Reason(code=code, verdict=verdict, application=label, rule=rule, message=short(message, 600))
-
-
-def worst(words: t.Iterable[Word]) -> Word:
-    """The verdict of several together: one application that fails is a fail, whatever is unknown about others."""
-    return max(words, key=_ORDER.index, default="pass")

@@ -21,7 +21,6 @@ from .._base.errors import PerimeterError
 
 RETRY_STATUSES: frozenset[int] = frozenset({202, 500, 501, 502, 503, 504, 520})
 """Temporary faults of a platform. 202 counts for reads only: the answer is not ready yet."""
-THROTTLE_STATUSES: frozenset[int] = frozenset({409, 429})
 AUTH_STATUSES: frozenset[int] = frozenset({401})
 
 MAX_HEADER_WAIT = 86_400.0

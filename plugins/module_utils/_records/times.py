@@ -52,6 +52,14 @@ def parse_time(text: str) -> dt.datetime:
         raise ValueError(f"{text!r} is outside of the calendar") from error
 
 
+def read_time(value: object) -> dt.datetime | None:
+    """A time of a record as :func:`parse_time` reads it; None for nothing, and for what is not a time."""
+    try:
+        return parse_time(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def canonical_time(text: str | None) -> str | None:
     """Return a vendor's time in canonical form; None for None and for what is not a time."""
     if not text:

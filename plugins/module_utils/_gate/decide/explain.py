@@ -23,24 +23,15 @@ from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._base.log_text import short
 from ..._records import codec
-from ..inputs.facts import RANKS, AppKey, Facts, text
+from ..._records.coerce import bounded
+from ..._records.identity import AppKey
+from ..._records.verdicts import DECISIONS
+from ..inputs.facts import RANKS, Facts
 
 SHOWN = 1000
 """How many explanations, the worst first, also stand in the verdict itself."""
 
 _CLIP = 500
-_ORDER = (
-    "fail",
-    "warn",
-    "inconclusive",
-    "no_rule",
-    "within_limit",
-    "waived",
-    "ignored",
-    "protected",
-    "excluded",
-    "fixed",
-)
 
 
 class Fate(t.NamedTuple):
@@ -61,7 +52,7 @@ class Fate(t.NamedTuple):
 
 
 def _clip(value: t.Any) -> str | None:
-    return None if (word := text(value)) is None else short(word, _CLIP)
+    return None if (word := bounded(value)) is None else short(word, _CLIP)
 
 
 def _head(facts: Facts, label: str) -> dict[str, t.Any]:
@@ -123,10 +114,6 @@ class Explanations:
         self._severity.append(RANKS[facts.severity])
         self._fate_of.append(self._fates.setdefault(fate, len(self._fates)))
 
-    def fates(self) -> t.Iterable[Fate]:
-        """Every different fate."""
-        return self._fates
-
     def finish(
         self, settle: t.Callable[[Fate], dict[str, t.Any]], target: t.BinaryIO | None
     ) -> tuple[list[dict[str, t.Any]], str]:
@@ -144,7 +131,7 @@ class Explanations:
         """
         halves = [settle(fate) for fate in self._fates]
         tails = [b"," + codec.dumps(half)[1:] + b"\n" for half in halves]
-        ranks = [_ORDER.index(half["decision"]) for half in halves]
+        ranks = [DECISIONS.index(half["decision"]) for half in halves]
         wanted = set(
             heapq.nsmallest(
                 SHOWN,

@@ -17,7 +17,8 @@ from ..._base.errors import FileError, PerimeterError
 from ..._base.files import PRIVATE, check_target, replace_file
 from ..._base.files import reason as os_reason
 from ..._base.log_text import short
-from ..verdict import CODES, Reason, Word, reason
+from ..._records.verdicts import CODES, Word
+from ..verdict import Reason, reason
 
 SCHEMA = 1
 NOTE = "note"

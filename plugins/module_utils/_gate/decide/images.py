@@ -11,11 +11,13 @@ import datetime as dt
 import typing as t
 
 from ..._base.log_text import short
-from ..inputs.facts import RANKS, Record, label, mapping, number, text
+from ..._records.coerce import bounded, mapping, number, whole
+from ..._records.verdicts import Word, worst
+from ..inputs.facts import RANKS, Record, label
 from ..inputs.records import newest_scans, scan_time
 from ..policy.policy import ImageRules, Images
 from ..policy.selectors import Globs
-from ..verdict import Reason, Word, reason, worst
+from ..verdict import Reason, reason
 from .scope import scan_age_problems
 
 
@@ -30,7 +32,7 @@ def judge_images(
     entries: list[dict[str, t.Any]] = []
     reasons: list[Reason] = []
     for (source, identity), scan in sorted(newest_scans(scans).items()):
-        name = text(mapping(scan.get("asset")).get("name"))
+        name = bounded(mapping(scan.get("asset")).get("name"))
         title = label((source, identity), name)
         found = [*_judge(scan, images, identity, name, title, now)]
         reasons += found
@@ -44,7 +46,7 @@ def judge_images(
                 "verdict": worst(item["verdict"] for item in found),
                 "counts": _counts(scan) or {},
                 "malware": scan.get("malware"),
-                "scan": {"id": text(scan.get("id")), "time": text(scan.get("time"))},
+                "scan": {"id": bounded(scan.get("id")), "time": bounded(scan.get("time"))},
             }
         )
     for pattern in images.required:
@@ -66,10 +68,10 @@ def _counts(scan: Record) -> dict[str, int] | None:
         return None
     counts = dict.fromkeys(RANKS, 0)
     for severity, amount in given.items():
-        value = number(amount)
+        value = whole(amount)
         if value is None or value < 0:
             return None
-        counts[severity if severity in RANKS else "critical"] += int(value)
+        counts[severity if severity in RANKS else "critical"] += value
     return counts
 
 

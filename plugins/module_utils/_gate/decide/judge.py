@@ -14,9 +14,11 @@ import hashlib
 import typing as t
 
 from ..._base.log_text import short
-from ..inputs.facts import AppKey, Facts, label, text
+from ..._records.coerce import bounded
+from ..._records.identity import AppKey
+from ..._records.times import read_time
+from ..inputs.facts import Facts, label
 from ..inputs.records import Matches, Problem
-from ..inputs.snapshots import moment
 from ..policy.baseline import Baseline, Section
 from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
@@ -104,7 +106,7 @@ class Judge:
     def unseen_sections(self) -> t.Iterator[tuple[AppKey, Section]]:
         """What the baseline knows about applications that the policy asks for and this run did not meet."""
         for key, section in self._baseline.sections.items():
-            if key not in self.applications and self.is_in_scope(key, text(section.raw.get("name"))):
+            if key not in self.applications and self.is_in_scope(key, bounded(section.raw.get("name"))):
                 yield key, section
 
     def take(self, facts: Facts, file: int) -> None:
@@ -183,7 +185,7 @@ class Judge:
         if until is None:
             return True
         # A time that cannot be read ends nothing, and so excuses nothing.
-        moment_until = moment(until)
+        moment_until = read_time(until)
         return moment_until is not None and moment_until > self._now
 
     def _protected(self, app: Application, facts: Facts) -> Fate | None:

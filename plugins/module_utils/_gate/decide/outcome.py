@@ -13,19 +13,22 @@ import datetime as dt
 import typing as t
 
 from ..._base.log_text import short
-from ..inputs.facts import RANKS, AppKey, Record, label, text
+from ..._records.coerce import bounded
+from ..._records.identity import AppKey
+from ..._records.verdicts import LEFT_OUT, SUPPRESSED, Word, worst
+from ..inputs.facts import RANKS, Record, label
 from ..inputs.records import Problem
 from ..inputs.snapshots import Snapshot
 from ..policy.baseline import Places
 from ..policy.policy import Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
-from ..verdict import Reason, Word, reason, worst
+from ..verdict import Reason, reason
 from .explain import Fate
 from .judge import Application, Judge
 from .scope import covers, names_asked, order_problem, scan_problems
 
-DECISIONS = ("waived", "ignored", "protected", "excluded", "fixed")
+_SCAN_SHOWN = ("id", "time", "ended", "profile")
 
 
 @dataclasses.dataclass
@@ -78,7 +81,7 @@ def settle_scope(
 def _unseen(judge: Judge, snapshots: t.Sequence[Snapshot]) -> t.Iterator[Reason]:
     """Applications of the baseline that this run could have judged. Only a warning, as they may be gone for good."""
     for key, section in judge.unseen_sections():
-        name = text(section.raw.get("name"))
+        name = bounded(section.raw.get("name"))
         if any(covers(snapshot, key, name) for snapshot in snapshots):
             who = short(label(key, name), 100)
             words = f"the baseline knows {who}, and neither a finding nor a scan of it was given"
@@ -240,7 +243,9 @@ def application_entry(app: Application, outcome: Outcome) -> dict[str, t.Any]:
             for rule in app.judged.rules
         ],
         "in_baseline": app.section is not None,
-        "scan": None if scan is None else {name: text(scan.get(name)) for name in ("id", "time", "ended", "profile")},
+        "scan": None
+        if scan is None
+        else {name: bounded(scan.get(name)) for name in ("id", "time", "ended", "profile")},
     }
 
 
@@ -283,7 +288,7 @@ def counts_of(applications: t.Iterable[Application]) -> dict[str, t.Any]:
         "reopened": total["reopened"],
         "escalated": total["escalated"],
         "known": total["known"],
-        **{decision: total[decision] for decision in DECISIONS},
+        **{decision: total[decision] for decision in (*SUPPRESSED, *LEFT_OUT)},
         "ignored_without_waiver": total["ignored_without_waiver"],
         "absent": absent,
         **{name: {severity: counter[severity] for severity in RANKS} for name, counter in severities.items()},

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._records.verdicts import CODES, DECISIONS, LEFT_OUT, SUPPRESSED
 from ..policy.schemas import DRAFT, SCHEMAS, SEVERITIES, WAIVER_TYPES, Json
-from ..verdict import CODES
 from .explain import SHOWN
 
 _TEXT: Json = {"type": "string"}
@@ -22,8 +22,6 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _FLAG: Json = {"type": "boolean"}
 _VERDICT: Json = {"enum": list(CODES)}
 _NEWNESS = ["new", "reopened", "escalated", "known"]
-_DECISIONS = ["fail", "warn", "inconclusive", "no_rule", "within_limit"]
-_LEFT_OUT = ["waived", "ignored", "protected", "excluded", "fixed"]
 _FLAGS = ["expired", "expiring", "unused", "over_broad", "too_long", "outgrown"]
 
 
@@ -41,9 +39,8 @@ def _or_null(schema: Json) -> Json:
 
 
 _BY_SEVERITY = _object(dict.fromkeys(SEVERITIES, _COUNT))
-_FIGURES = dict.fromkeys(
-    ["counted", "new", "reopened", "escalated", "known", *_LEFT_OUT, "ignored_without_waiver", "absent"], _COUNT
-) | {"by_severity": _BY_SEVERITY, "new_by_severity": _BY_SEVERITY}
+_SUMS = ["counted", "new", "reopened", "escalated", "known", *SUPPRESSED, *LEFT_OUT, "ignored_without_waiver", "absent"]
+_FIGURES = dict.fromkeys(_SUMS, _COUNT) | {"by_severity": _BY_SEVERITY, "new_by_severity": _BY_SEVERITY}
 _REASON = _object({"code": _TEXT, "verdict": _VERDICT, "application": _SEEN, "rule": _SEEN, "message": _TEXT})
 _RULE = _object(
     {
@@ -113,7 +110,7 @@ _EXPLANATION = _object(
         "parameter": _SEEN,
         "first_seen": _SEEN,
         "state": {"enum": [*_NEWNESS, None]},
-        "decision": {"enum": [*_DECISIONS, *_LEFT_OUT]},
+        "decision": {"enum": list(DECISIONS)},
         "decided_by": _SEEN,
         "rules": _list(_TEXT),
         "waiver": _SEEN,

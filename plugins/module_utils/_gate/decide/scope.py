@@ -14,9 +14,12 @@ import datetime as dt
 import typing as t
 
 from ..._base.log_text import short
-from ..inputs.facts import AppKey, Record, mapping, number, text
+from ..._records.coerce import bounded, mapping, number
+from ..._records.identity import AppKey
+from ..._records.times import read_time
+from ..inputs.facts import Record
 from ..inputs.records import Problem, scan_time
-from ..inputs.snapshots import Snapshot, moment
+from ..inputs.snapshots import Snapshot
 from ..policy.policy import Policy, Quality
 
 CLOCK_SKEW = 60.0
@@ -136,7 +139,7 @@ def scan_problems(
         if required:
             yield "scan_missing", "no scan of this application was given, so nobody can tell whether it was looked at"
         return
-    name = f"scan {short(text(scan.get('id')) or text(scan.get('name')) or '?', 60)}"
+    name = f"scan {short(bounded(scan.get('id')) or bounded(scan.get('name')) or '?', 60)}"
     ended = list(_end_problems(scan, name))
     yield from ended
     yield from _time_problems(scan, name, quality.max_scan_age, now)
@@ -173,7 +176,7 @@ def _end_problems(scan: Record, name: str) -> t.Iterator[Problem]:
 
 def _time_problems(scan: Record, name: str, limit: float, now: dt.datetime) -> t.Iterator[Problem]:
     yield from scan_age_problems(scan_time(scan), now, limit, name)
-    launched = moment(scan.get("time"))
+    launched = read_time(scan.get("time"))
     if launched is not None and scan.get("ended"):
         # It would seem newer than every other scan of the application.
         yield from _age_problems(launched, now, float("inf"), f"{name} was launched", "scan")
@@ -181,7 +184,7 @@ def _time_problems(scan: Record, name: str, limit: float, now: dt.datetime) -> t
 
 def scan_age_problems(time: str, now: dt.datetime, limit: float, name: str) -> t.Iterator[Problem]:
     """Whether a scan is too old to say anything about today; one without a time is."""
-    when = moment(time)
+    when = read_time(time)
     if when is None:
         yield "scan_too_old", f"{name} does not say when it was"
     else:
@@ -189,7 +192,7 @@ def scan_age_problems(time: str, now: dt.datetime, limit: float, name: str) -> t
 
 
 def _login(scan: Record | None) -> str:
-    return (text((scan or {}).get("auth_status")) or "").strip().upper()
+    return (bounded((scan or {}).get("auth_status")) or "").strip().upper()
 
 
 def _login_problems(scan: Record, name: str, quality: Quality, before: Record | None) -> t.Iterator[Problem]:
@@ -219,8 +222,8 @@ def _crawl_problems(scan: Record, name: str, quality: Quality, before: Record | 
 
 
 def _profile_problems(scan: Record, name: str, quality: Quality, before: Record | None) -> t.Iterator[Problem]:
-    wanted = quality.profile or text((before or {}).get("profile"))
-    found = text(scan.get("profile"))
+    wanted = quality.profile or bounded((before or {}).get("profile"))
+    found = bounded(scan.get("profile"))
     if wanted is not None and found != wanted:
         source = "the policy asks for" if quality.profile else "the baseline run used"
         yield "other_profile", f"{name} used the option profile {short(str(found), 80)}; {source} {short(wanted, 80)}"
@@ -232,10 +235,10 @@ def order_problem(snapshot: Snapshot, scan: Record) -> Problem | None:
     Of a scan that does not say when it ended, or says only the day, it is taken that it ended with the UTC day on which
     it was launched, which is the last moment that its time can stand for.
     """
-    started, ended = snapshot.time("started"), moment(scan.get("ended"))
+    started, ended = snapshot.time("started"), read_time(scan.get("ended"))
     precise = ended is not None and mapping(scan.get("details")).get("time_precision") != "day"
     if not precise:
-        launched = ended or moment(scan.get("time"))
+        launched = ended or read_time(scan.get("time"))
         ended = None if launched is None else _next_day(launched)
     if started is None or ended is None or (ended - started).total_seconds() <= (CLOCK_SKEW if precise else 0):
         return None

@@ -12,43 +12,17 @@ a fixed finding that was seen after it was fixed is open.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import typing as t
 
-from ..._records.times import parse_time
+from ..._records.coerce import bounded, items, mapping, whole
+from ..._records.identity import AppKey, app_key, run_key
+from ..._records.times import read_time
 
 Record = t.Mapping[str, t.Any]
-AppKey = tuple[str, str]
-"""An application: its source, and its id there (``name:`` and the name where it has none)."""
 
 RANKS = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 KINDS = frozenset({"vulnerability", "sensitive_content", "information"})
 STATUSES = frozenset({"new", "open", "reopened", "fixed", "protected", "retesting"})
-_TEXT_LIMIT = 4096
-
-
-def text(value: t.Any) -> str | None:
-    """Text of a limited length, as an identity or a name; None for nothing."""
-    if isinstance(value, str):
-        return value[:_TEXT_LIMIT] or None
-    return None if value is None or isinstance(value, (bool, dict, list)) else str(value)[:_TEXT_LIMIT]
-
-
-def mapping(value: t.Any) -> Record:
-    """The mapping, or an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def items(value: t.Any) -> list[t.Any]:
-    """The list, or an empty one for anything else."""
-    return value if isinstance(value, list) else []
-
-
-def number(value: t.Any) -> float | None:
-    """The number; None for anything else, and for what is beyond every scale."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:
-        return None
-    return float(value)
 
 
 def counted_severity(value: t.Any) -> str:
@@ -103,43 +77,33 @@ class Facts:
     @property
     def key(self) -> str | None:
         """The identity of the finding from run to run; None when the record has none."""
-        if self.unique_id:
-            return f"u:{self.unique_id}"
-        if self.fingerprint:
-            return f"f:{self.fingerprint}"
-        return f"i:{self.id}" if self.id else None
-
-
-def app_key(source: str, asset: Record) -> AppKey:
-    """Which application a record belongs to."""
-    identity, name = text(asset.get("id")), text(asset.get("name"))
-    return source, identity or (f"name:{name}" if name else "name:")
+        return run_key(self.unique_id, self.fingerprint, self.id)
 
 
 def facts_of(raw: Record) -> Facts:
     """Read one record of kind finding. Never fails on a value."""
     get = raw.get
     asset = mapping(get("asset"))
-    source = text(get("source")) or "unknown"
+    source = bounded(get("source")) or "unknown"
     kind, ignored = get("kind"), get("ignored")
     shown, original = counted_severity(get("severity")), _original_severity(raw)
     severity = shown if original is None else worse(shown, original)
     return Facts(
         raw=raw,
         source=source,
-        id=text(get("id")),
-        unique_id=text(get("unique_id")),
-        fingerprint=text(get("fingerprint")),
-        rule_id=text(get("rule_id")),
+        id=bounded(get("id")),
+        unique_id=bounded(get("unique_id")),
+        fingerprint=bounded(get("fingerprint")),
+        rule_id=bounded(get("rule_id")),
         severity=severity,
         kind=kind if isinstance(kind, str) and kind in KINDS else "vulnerability",
         status=_status(raw),
         ignored=None if ignored is None or ignored is False else mapping(ignored),
         app=app_key(source, asset),
-        app_name=text(asset.get("name")),
-        url=text(get("url")),
-        parameter=text(get("parameter")),
-        tags=[tag for tag in map(text, items(asset.get("tags"))) if tag],
+        app_name=bounded(asset.get("name")),
+        url=bounded(get("url")),
+        parameter=bounded(get("parameter")),
+        tags=[tag for tag in map(bounded, items(asset.get("tags"))) if tag],
         cwe=[code for code in map(_weakness, items(get("cwe"))) if code is not None],
         edited=None if severity == shown else shown,
     )
@@ -150,31 +114,21 @@ def _status(raw: Record) -> str:
     if not isinstance(status, str) or status not in STATUSES:
         return "open"
     if status == "fixed" and (fixed_at := raw.get("fixed_at")) is not None:
-        seen, fixed = _moment(raw.get("last_seen")), _moment(fixed_at)
+        seen, fixed = read_time(raw.get("last_seen")), read_time(fixed_at)
         if seen is not None and (fixed is None or seen > fixed):
             return "open"
     return status
 
 
-def _moment(value: t.Any) -> dt.datetime | None:
-    try:
-        return parse_time(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
 def _weakness(value: t.Any) -> int | None:
     """The number of a weakness, also where it is written as text."""
-    if isinstance(value, str):
-        digits = value.strip().upper().removeprefix("CWE-")
-        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else None
-    return None if number(value) is None else int(value)
+    return whole(value.strip().upper().removeprefix("CWE-") if isinstance(value, str) else value)
 
 
 def owasp_codes(facts: Facts) -> list[int]:
     """The numbers of its OWASP Top 10 categories."""
-    codes = (number(mapping(item).get("code")) for item in items(facts.raw.get("owasp")))
-    return [int(code) for code in codes if code is not None]
+    codes = (whole(mapping(item).get("code")) for item in items(facts.raw.get("owasp")))
+    return [code for code in codes if code is not None]
 
 
 def label(app: AppKey, name: str | None) -> str:

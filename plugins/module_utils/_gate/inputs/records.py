@@ -8,21 +8,19 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import pathlib
 import typing as t
-import zlib
 
-from ..._base.files import reason
 from ..._base.log_text import short
-from ..._records import codec
+from ..._records.coerce import bounded, mapping
+from ..._records.identity import AppKey, app_key
 from ..._records.model import SCHEMA
+from ..._records.ndjson import Unreadable, read_stream
+from ..._records.times import read_time
 from ..verdict import PolicyError
-from .facts import AppKey, Record, app_key, mapping, text
-from .snapshots import moment
+from .facts import Record
 
 Problem = tuple[str, str]
-_SIZE_LIMIT = 256 << 20
 IMAGE_SOURCES = ("carbon_black",)
 """Sources whose scans are of container images, and have counts instead of findings."""
 
@@ -73,27 +71,10 @@ def _take(record: t.Any, kind: str, where: str, option: str, records: list[Recor
 
 def _from_files(path: pathlib.Path, where: str, option: str, problems: list[Problem]) -> list[t.Any]:
     try:
-        # Names that engines must not read begin with a dot or an underscore.
-        paths = sorted(path.glob("dt=*/[!._]*.ndjson*")) if path.is_dir() else [path]
-        return [record for file in paths for record in _from_file(file)]
-    except (OSError, EOFError, ValueError, zlib.error, RecursionError) as error:
-        words = reason(error) if isinstance(error, OSError) and error.strerror else "it is damaged"
-        problems.append((f"{option}_unreadable", f"{where} cannot be read: {words}"))
+        return read_stream(path)
+    except Unreadable as error:
+        problems.append((f"{option}_unreadable", f"{where} cannot be read: {error}"))
         return []
-
-
-def _from_file(path: pathlib.Path) -> list[t.Any]:
-    with path.open("rb") as file:
-        data = file.read(_SIZE_LIMIT + 1)
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    if len(data) > _SIZE_LIMIT:
-        raise ValueError("too large")
-    try:
-        whole = codec.loads(data)
-    except ValueError:
-        return [codec.loads(row) for row in data.splitlines() if row.strip()]
-    return whole if isinstance(whole, list) else [whole]
 
 
 def is_image(scan: Record) -> bool:
@@ -103,7 +84,7 @@ def is_image(scan: Record) -> bool:
 
 def scan_time(scan: Record) -> str:
     """When a scan ended, or was launched; sorts as text."""
-    return text(scan.get("ended")) or text(scan.get("time")) or ""
+    return bounded(scan.get("ended")) or bounded(scan.get("time")) or ""
 
 
 def newest_scans(scans: t.Iterable[Record]) -> dict[AppKey, Record]:
@@ -113,17 +94,17 @@ def newest_scans(scans: t.Iterable[Record]) -> dict[AppKey, Record]:
     """
     chosen: dict[AppKey, Record] = {}
     for scan in scans:
-        key = app_key(text(scan.get("source")) or "unknown", mapping(scan.get("asset")))
+        key = app_key(bounded(scan.get("source")) or "unknown", mapping(scan.get("asset")))
         if key not in chosen or _weight(scan) > _weight(chosen[key]):
             chosen[key] = scan
     return chosen
 
 
 def _weight(scan: Record) -> tuple[bool, bool, dt.datetime, str]:
-    launched = moment(scan.get("time"))
+    launched = read_time(scan.get("time"))
     # One that says no time may be the newest of all.
     when = launched or dt.datetime.min.replace(tzinfo=dt.UTC)
-    return scan.get("kind") != "discovery", launched is None, when, text(scan.get("id")) or ""
+    return scan.get("kind") != "discovery", launched is None, when, bounded(scan.get("id")) or ""
 
 
 class Matches:
@@ -150,6 +131,6 @@ class Matches:
 
 def identities(finding: Record) -> list[str]:
     """The names that a finding can be referred to by; the exact ones only, as a fingerprint may be shared."""
-    source, identity, unique = text(finding.get("source")), text(finding.get("id")), text(finding.get("unique_id"))
+    source, identity, unique = (bounded(finding.get(name)) for name in ("source", "id", "unique_id"))
     names = [f"u:{unique}"] if unique else []
     return names + ([f"i:{source}:{short(identity, 200)}"] if identity else [])

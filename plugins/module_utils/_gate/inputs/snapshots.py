@@ -10,26 +10,27 @@ of that snapshot, and the applications in it are then inconclusive.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
-import gzip
-import hashlib
-import io
 import pathlib
 import typing as t
-import zlib
 
-from ..._base.files import reason
 from ..._base.log_text import short
-from ..._records import codec
-from ..._records.model import SCHEMA
-from ..._records.snapshot import manifest_path
-from ..._records.times import parse_time
-from .facts import AppKey, Facts, Record, facts_of, items, mapping, text
+from ..._records.coerce import bounded, items, mapping
+from ..._records.identity import AppKey
+from ..._records.ndjson import Unreadable
+from ..._records.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
+from ..._records.times import read_time
+from .facts import Facts, Record, facts_of
 
-_LINE_LIMIT = 64 << 20
-_MANIFEST_LIMIT = 64 << 20
+_OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
+_MANIFEST_PROBLEMS = {
+    "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
+    "unreadable": ("manifest_missing", "its manifest cannot be read: "),
+    "damaged": ("manifest_damaged", "its manifest is not JSON"),
+    "foreign": _OTHER_VERSION,
+    "version": _OTHER_VERSION,
+}
 UNCOUNTED_SOURCES = ("indusface",)
 """Sources whose announced totals never match their lists, so that a comparison would prove nothing."""
 
@@ -49,7 +50,7 @@ class Snapshot:
     @property
     def source(self) -> str | None:
         """The source that the manifest names."""
-        return text(self.manifest.get("source")) if self.manifest else None
+        return bounded(self.manifest.get("source")) if self.manifest else None
 
     @property
     def filters(self) -> list[Record]:
@@ -58,44 +59,23 @@ class Snapshot:
 
     def time(self, name: str) -> dt.datetime | None:
         """``started`` or ``finished`` of the manifest."""
-        return moment((self.manifest or {}).get(name))
+        return read_time((self.manifest or {}).get(name))
 
     def problem(self, code: str, message: str) -> None:
         """Note that the snapshot proves nothing, and why."""
         self.problems.append((code, f"{self.path.name}: {message}"))
 
 
-def moment(value: t.Any) -> dt.datetime | None:
-    """A time of a record; None for what is not one."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return parse_time(value)
-    except ValueError:
-        return None
-
-
 def open_snapshot(path: pathlib.Path) -> Snapshot:
     """A snapshot with its manifest, its findings still unread."""
     snapshot = Snapshot(path)
-    place = manifest_path(path)
     try:
-        with place.open("rb") as file:
-            manifest = codec.loads(file.read(_MANIFEST_LIMIT))
-    except FileNotFoundError:
-        snapshot.problem("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers")
-        return snapshot
-    except OSError as error:
-        snapshot.problem("manifest_missing", f"its manifest cannot be read: {reason(error)}")
-        return snapshot
-    except (ValueError, RecursionError):
-        snapshot.problem("manifest_damaged", "its manifest is not JSON")
-        return snapshot
-    if not isinstance(manifest, dict) or manifest.get("record") != "manifest" or manifest.get("schema") != SCHEMA:
-        snapshot.problem("manifest_damaged", "what stands beside it is not a manifest of this version")
-        return snapshot
-    snapshot.manifest = manifest
-    _check_claims(snapshot, manifest)
+        snapshot.manifest = read_manifest(path)
+    except BadManifest as error:
+        code, words = _MANIFEST_PROBLEMS[error.kind]
+        snapshot.problem(code, words + str(error))
+    else:
+        _check_claims(snapshot, snapshot.manifest)
     return snapshot
 
 
@@ -119,88 +99,57 @@ def _check_claims(snapshot: Snapshot, manifest: Record) -> None:
 
 def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:
     """The findings of a snapshot, one by one; what is wrong with the file is noted on the way."""
-    digest = hashlib.sha256()
+    lines = SnapshotLines(snapshot.path)
     try:
-        with snapshot.path.open("rb") as raw:
-            for row in _lines(raw, digest):
-                facts = _finding(snapshot, row)
-                if facts is not None:
-                    snapshot.apps.setdefault(facts.app, facts.app_name)
-                    yield facts
-    except FileNotFoundError:
-        snapshot.problem("findings_missing", "the file does not exist")
-    except OSError as error:
-        words = reason(error) if error.strerror else "the compressed data is damaged"
-        snapshot.problem("findings_unreadable", f"it cannot be read: {words}")
-    except (EOFError, zlib.error, ValueError):
-        snapshot.problem("findings_unreadable", "the compressed data is damaged")
+        for number, line in lines:
+            facts = _finding(snapshot, number, line)
+            if facts is not None:
+                snapshot.apps.setdefault(facts.app, facts.app_name)
+                yield facts
+    except Unreadable as error:
+        if error.missing:
+            snapshot.problem("findings_missing", "the file does not exist")
+        else:
+            snapshot.problem("findings_unreadable", f"it cannot be read: {error}")
     else:
-        snapshot.sha256 = digest.hexdigest()
-        _check_content(snapshot)
+        snapshot.sha256 = lines.sha256
+        _check_content(snapshot, lines)
+    finally:
+        snapshot.records = lines.records
 
 
-def _finding(snapshot: Snapshot, row: bytes) -> Facts | None:
-    snapshot.records += 1
+def _finding(snapshot: Snapshot, number: int, line: bytes) -> Facts | None:
+    # Said once: a file of another kind has this on every line.
+    said = any(code == "findings_unreadable" for code, _message in snapshot.problems)
     try:
-        record = codec.loads(row)
-    except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA or "record" not in record:
-        # Said once: a file of another kind has this on every line.
-        if not any(code == "findings_unreadable" for code, _message in snapshot.problems):
-            snapshot.problem("findings_unreadable", f"line {snapshot.records} is not a record of this version")
+        record = record_of(line)
+    except BadLine:
+        if not said:
+            snapshot.problem("findings_unreadable", f"line {number} is not a record of this version")
         return None
     if record["record"] == "finding":
         return facts_of(record)
     if record["record"] == "gap":
         snapshot.gaps += 1
-    elif not any(code == "findings_unreadable" for code, _message in snapshot.problems):
+    elif not said:
         kind = short(str(record["record"]), 40)
-        snapshot.problem("findings_unreadable", f"line {snapshot.records} is no finding, but a record of kind {kind}")
+        snapshot.problem("findings_unreadable", f"line {number} is no finding, but a record of kind {kind}")
     return None
 
 
-def _check_content(snapshot: Snapshot) -> None:
+def _check_content(snapshot: Snapshot, lines: SnapshotLines) -> None:
     manifest = snapshot.manifest
     if snapshot.gaps:
         snapshot.problem("incomplete", f"it holds {snapshot.gaps} gap records: data is missing")
     if manifest is None:
         return
-    if manifest.get("sha256") != snapshot.sha256:
+    same_bytes, same_number = lines.fits(manifest)
+    if not same_bytes:
         snapshot.problem("findings_changed", "its SHA-256 is not the one that its manifest states")
-    if manifest.get("records") != snapshot.records:
+    if not same_number:
         stated = short(str(manifest.get("records")), 20)
-        snapshot.problem("count_mismatch", f"it holds {snapshot.records} records, and its manifest states {stated}")
+        snapshot.problem("count_mismatch", f"it holds {lines.records} records, and its manifest states {stated}")
     counted = not (snapshot.source or "").startswith(UNCOUNTED_SOURCES)
-    if counted and manifest.get("announced_after") != snapshot.records:
+    if counted and manifest.get("announced_after") != lines.records:
         announced = short(str(manifest.get("announced_after")), 20)
-        snapshot.problem("count_mismatch", f"{announced} findings were announced and {snapshot.records} are in it")
-
-
-class _HashingReader(io.RawIOBase):
-    """Passes bytes through and hashes them, so that a file is read only once."""
-
-    def __init__(self, raw: t.BinaryIO, digest: t.Any) -> None:
-        self._raw = raw
-        self._digest = digest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: t.Any) -> int:
-        data = self._raw.read(len(buffer))
-        self._digest.update(data)
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _lines(raw: t.BinaryIO, digest: t.Any) -> t.Iterator[bytes]:
-    """The lines of a plain or gzip file; told apart by the first two bytes, not by the name."""
-    buffered = io.BufferedReader(_HashingReader(raw, digest), 1 << 20)
-    stream: t.Any = buffered
-    with contextlib.ExitStack() as stack:
-        if buffered.peek(2)[:2] == b"\x1f\x8b":
-            stream = stack.enter_context(gzip.GzipFile(fileobj=t.cast(t.BinaryIO, buffered)))
-        while row := stream.readline(_LINE_LIMIT):
-            if row.strip():
-                yield row
+        snapshot.problem("count_mismatch", f"{announced} findings were announced and {lines.records} are in it")

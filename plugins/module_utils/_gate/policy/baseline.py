@@ -20,7 +20,8 @@ import typing as t
 from ..._base.errors import FileError
 from ..._base.files import PRIVATE, check_target, reason, replace_file, sha256_of
 from ..._records import codec
-from ..inputs.facts import RANKS, AppKey, Facts
+from ..._records.identity import AppKey
+from ..inputs.facts import RANKS, Facts
 from ..verdict import PolicyError
 from .load import Document, read_document
 from .schemas import BASELINE

@@ -33,7 +33,6 @@ else:
 SIZE_LIMIT = 16 << 20
 DEPTH_LIMIT = 32
 _JSON_SUFFIXES = frozenset({".json"})
-_YAML_SUFFIXES = frozenset({".yml", ".yaml"})
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]+(?:[eE][-+]?[0-9]+)?")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 

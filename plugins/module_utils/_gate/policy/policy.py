@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..inputs.facts import AppKey
+from ..._records.identity import AppKey
 from ..verdict import PolicyError
 from .breadth import excludes_everything
 from .load import read_document

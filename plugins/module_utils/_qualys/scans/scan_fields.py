@@ -28,10 +28,9 @@ SUMMARY, FULL = "summary", "full"
 KINDS = {"VULNERABILITY": "vulnerability", "DISCOVERY": "discovery"}
 
 RUNNING_WORDS = frozenset({"SUBMITTED", "RUNNING", "PROCESSING", "TO_BE_PROCESSED", "CANCELING"})
-GOOD_RESULTS = frozenset({"FINISHED", "SUCCESSFUL"})
-"""Which of the two a healthy scan has differs between tenants (docs/vendors/qualys_was.md 12.3)."""
 
 END_WORDS: dict[str, EndReason] = {
+    # Which of these two a healthy scan has differs between tenants (docs/vendors/qualys_was.md 12.3).
     "FINISHED": "finished",
     "SUCCESSFUL": "finished",
     "NO_HOST_ALIVE": "no_host_alive",

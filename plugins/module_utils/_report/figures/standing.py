@@ -13,9 +13,10 @@ from __future__ import annotations
 import typing as t
 
 from ..._records.model import Finding
+from ..._records.verdicts import COUNTED, SUPPRESSED
 from .. import text
 from ..inputs import model
-from ..inputs.gate_view import COUNTED, SUPPRESSED, Decision
+from ..inputs.gate_view import Decision
 from ..inputs.model import ReportInput
 
 _WORDS = 1000

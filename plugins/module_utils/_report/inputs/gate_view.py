@@ -15,23 +15,17 @@ import typing as t
 from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import codec
+from ..._records.identity import finding_digest, record_digest
 from ..._records.model import Finding
+from ..._records.ndjson import FILE_LIMIT
+from ..._records.verdicts import CODES, Word
 from .. import text
 
 SCHEMA = 1
-VERDICTS = {"pass": 0, "fail": 10, "inconclusive": 11, "policy_error": 12, "platform_error": 20}
-"""The verdicts and their codes."""
+_CODES: dict[str, int] = dict(CODES.items())
 _HINT = "Run the gate again; gate.json and the file of explanations beside it belong together."
-_LIMIT = 256 << 20
-_CUT = 4096
-_IDENTITY = ("source", "id", "unique_id", "fingerprint")
 _FIELDS = ("decision", "state", "decided_by", "waiver", "note")
 _RUN = frozenset({"run_id", "started", "finished"})
-
-COUNTED = frozenset({"fail", "warn", "inconclusive", "no_rule", "within_limit"})
-"""Decisions about findings that the gate counted."""
-SUPPRESSED = frozenset({"waived", "ignored", "protected"})
-"""Decisions about findings that are there and do not count."""
 
 
 class Decision(t.NamedTuple):
@@ -64,11 +58,11 @@ class GateView:
     @property
     def exit_code(self) -> int:
         """The code of the verdict."""
-        return VERDICTS[self.verdict]
+        return CODES[t.cast(Word, self.verdict)]
 
     def decision(self, finding: Finding) -> Decision | None:
         """What became of a finding; None for one that the gate has not seen."""
-        return self.decisions.get(_finding_key(finding))
+        return self.decisions.get(finding_digest(finding))
 
     @property
     def concluded(self) -> bool:
@@ -112,7 +106,7 @@ def read_gate(path: pathlib.Path) -> GateView:
     """
     try:
         with path.open("rb") as file:
-            document = codec.loads(file.read(_LIMIT))
+            document = codec.loads(file.read(FILE_LIMIT))
     except OSError as error:
         raise FileError(f"gate: {path} cannot be read: {reason(error)}.", hint=_HINT) from error
     except ValueError as error:
@@ -121,7 +115,7 @@ def read_gate(path: pathlib.Path) -> GateView:
         raise FileError(f"gate: {path} is not the verdict of a gate.", hint=_HINT)
     if document.get("schema") != SCHEMA:
         raise FileError(f"gate: {path} has a schema other than {SCHEMA}.", hint="Update this collection.")
-    if VERDICTS.get(str(document.get("verdict")), -1) != document.get("exit_code"):
+    if _CODES.get(str(document.get("verdict")), -1) != document.get("exit_code"):
         raise FileError(f"gate: {path} has no verdict, or a code that is not its verdict's.", hint=_HINT)
     return GateView(document, _decisions(path, document.get("explain_file")))
 
@@ -141,7 +135,7 @@ def _decisions(path: pathlib.Path, named: t.Any) -> dict[bytes, Decision]:
                 item = codec.loads(line)
                 what, *others = (_words(item[field]) for field in _FIELDS)
                 decision = Decision(what or "", *others)
-                key = _digest(item["application"]["id"], *(item[field] for field in _IDENTITY))
+                key = record_digest(item["application"]["id"], item)
                 found[key] = same.setdefault(decision, decision)
     except OSError as error:
         raise FileError(f"gate: {place} cannot be read: {reason(error)}.", hint=_HINT) from error
@@ -160,18 +154,3 @@ def told(reason: t.Mapping[str, t.Any], limit: int = 500) -> str:
     """A reason on one line, with the application that it is about."""
     message, application = str(reason.get("message")), reason.get("application")
     return text.line(f"{application}: {message}" if application else message, limit)
-
-
-def _finding_key(finding: Finding) -> bytes:
-    asset = finding["asset"]
-    application = asset["id"] or f"name:{asset['name'] or ''}"
-    return _digest(application, finding["source"], finding["id"], finding["unique_id"], finding["fingerprint"])
-
-
-def _digest(application: str, source: str, identity: str | None, unique: str | None, fingerprint: str | None) -> bytes:
-    """What tells one finding from another; texts that the report clips are cut where the gate cuts them."""
-    words = (
-        f"{application[:_CUT]}\0{source[:_CUT]}\0{(identity or '')[:_CUT]}\0{(unique or '')[:_CUT]}"
-        f"\0{(fingerprint or '')[:_CUT]}"
-    )
-    return hashlib.blake2b(words.encode("utf-8", "replace"), digest_size=12).digest()

@@ -15,16 +15,15 @@ import re
 import typing as t
 
 from ..._base.errors import FileError
-from ..._base.files import reason
-from ..._records import codec
+from ..._records.coerce import items
 from ..._records.model import SEVERITIES, Finding
+from ..._records.ndjson import Unreadable, read_documents
 from ..._records.plain import plain_text
 from .. import text
 from . import model
 
 TEXT_CHARACTERS = 20_000
 """How much of each text any format keeps."""
-_FILE_LIMIT = 256 << 20
 _MARKUP_LIMIT = 200_000
 _CVES = 100
 _CVE = re.compile(r"CVE-\d{4}-\d{4,10}", re.IGNORECASE)
@@ -110,8 +109,7 @@ def words_of(entry: t.Mapping[str, t.Any], name: str) -> str | None:
 
 
 def _cves(value: t.Any) -> list[str]:
-    listed = value if isinstance(value, list) else []
-    found = (item.strip().upper() for item in listed[:1000] if isinstance(item, str))
+    found = (item.strip().upper() for item in items(value)[:1000] if isinstance(item, str))
     return sorted({item for item in found if _CVE.fullmatch(item)})[:_CVES]
 
 
@@ -122,30 +120,24 @@ def read_knowledge(path: pathlib.Path) -> Entries:
         FileError: the file cannot be read, or is none of these.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_FILE_LIMIT + 1)
-    except OSError as error:
-        raise FileError(f"knowledge: cannot read {path}: {reason(error)}.", hint=_HINT) from error
-    if len(data) > _FILE_LIMIT:
-        raise FileError(f"knowledge: {path} is larger than {_FILE_LIMIT >> 20} MiB.", hint=_HINT)
-    try:
-        return dict(_keyed(_documents(data)))
-    except (ValueError, RecursionError) as error:
+        return dict(_keyed(_sourced(read_documents(path))))
+    except Unreadable as error:
+        if not error.damaged:
+            raise FileError(f"knowledge: cannot read {path}: {error}.", hint=_HINT) from error
+        raise FileError(f"knowledge: {path} holds no entries of a knowledge base: {error}.", hint=_HINT) from error
+    except ValueError as error:
         raise FileError(f"knowledge: {path} holds no entries of a knowledge base.", hint=_HINT) from error
 
 
-def _documents(data: bytes) -> list[tuple[str, t.Any]]:
+def _sourced(documents: list[t.Any]) -> list[tuple[str, t.Any]]:
     """Each entry with its source."""
-    try:
-        whole = codec.loads(data)
-    except ValueError:
-        return [(_SOURCE, codec.loads(row)) for row in data.splitlines() if row.strip()]
+    whole = documents[0] if len(documents) == 1 else None
     if isinstance(whole, dict) and "qid" not in whole:
         listed, source = whole.get("entries"), whole.get("source")
         if whole.get("schema", 1) != 1 or not isinstance(listed, list):
             raise ValueError("not a list of entries")
         return [(source if isinstance(source, str) else _SOURCE, item) for item in listed]
-    return [(_SOURCE, item) for item in (whole if isinstance(whole, list) else [whole])]
+    return [(_SOURCE, item) for item in documents]
 
 
 def _keyed(documents: t.Iterable[tuple[str, t.Any]]) -> t.Iterator[tuple[Key, dict[str, t.Any]]]:

@@ -14,6 +14,7 @@ import dataclasses
 import typing as t
 from urllib.parse import quote
 
+from ..._records.identity import run_key
 from ..._records.model import OPEN_STATUSES, SEVERITIES, STATUSES, Finding, Manifest
 from .gate_view import GateView
 
@@ -357,5 +358,4 @@ def title_label(finding: Finding) -> str:
 
 def identity_of(finding: Finding) -> str:
     """What makes it the same finding in the next run: the vendor's unique id, else the fingerprint."""
-    unique = finding["unique_id"]
-    return f"{finding['source']}\0u{unique}" if unique else f"{finding['source']}\0f{finding['fingerprint']}"
+    return f"{finding['source']}\0{run_key(finding['unique_id'], finding['fingerprint'], finding['id'])}"

@@ -12,30 +12,40 @@ from __future__ import annotations
 
 import array
 import contextlib
-import gzip
 import hashlib
-import io
 import json
 import os
 import pathlib
 import tempfile
 import typing as t
-import zlib
 
 from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import codec
+from ..._records.coerce import bounded, items, mapping, number, whole
 from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored, Manifest, Owasp, Wasc
+from ..._records.ndjson import Unreadable
 from ..._records.snapshot import manifest_path
+from ..._records.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from .. import text
 from . import model
 
-_LINE_LIMIT = 64 << 20
-_MANIFEST_LIMIT = 64 << 20
 _NEWER = "It was written by a newer version of this collection: update, or export again."
+_AGAIN = "Export the snapshot again."
+_MANIFEST_PROBLEMS = {
+    "unreadable": ("cannot read {place}: ", ""),
+    "damaged": ("the manifest {place} is not JSON", _AGAIN),
+    "foreign": ("{place} is not the manifest of a snapshot", _AGAIN),
+    "version": (f"the manifest {{place}} has a schema other than {SCHEMA}", _NEWER),
+}
+_LINE_PROBLEMS = {
+    "json": ("is not JSON", _AGAIN),
+    "record": ("is not a record of this collection", "Give files written by a finding_export module."),
+    "version": (f"has a schema other than {SCHEMA}", _NEWER),
+}
 
 
-def _text(value: t.Any) -> str | None:
+def _clipped(value: t.Any) -> str | None:
     """Text of limited length; None for nothing."""
     if value is None or value == "":
         return None
@@ -47,26 +57,6 @@ def _text(value: t.Any) -> str | None:
     return text.clip(value, model.FIELD_CHARACTERS)
 
 
-def _number(value: t.Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    # An infinity or a number that is none cannot be written as JSON.
-    return value if abs(value) < 1e15 else None
-
-
-def _whole(value: t.Any) -> int | None:
-    checked = _number(value)
-    return None if checked is None else int(checked)
-
-
-def _object(value: t.Any) -> dict[str, t.Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _items(value: t.Any) -> list[t.Any]:
-    return value if isinstance(value, list) else []
-
-
 def _flag(value: t.Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
@@ -76,39 +66,39 @@ def _one_of(value: t.Any, allowed: t.Container[str]) -> t.Any:
 
 
 def _asset(value: t.Any) -> Asset:
-    asset = _object(value)
+    asset = mapping(value)
     return Asset(
-        id=_text(asset.get("id")),
-        name=_text(asset.get("name")),
-        url=_text(asset.get("url")),
-        tags=[tag for tag in map(_text, _items(asset.get("tags"))[:100]) if tag],
+        id=bounded(asset.get("id")),
+        name=bounded(asset.get("name")),
+        url=_clipped(asset.get("url")),
+        tags=[tag for tag in map(_clipped, items(asset.get("tags"))[:100]) if tag],
     )
 
 
 def _ignored(value: t.Any) -> Ignored | None:
     if value is None or value is False:
         return None
-    ignored = _object(value)
+    ignored = mapping(value)
     return Ignored(
-        reason=_text(ignored.get("reason")),
-        by=_text(ignored.get("by")),
-        at=_text(ignored.get("at")),
-        until=_text(ignored.get("until")),
-        comment=_text(ignored.get("comment")),
+        reason=_clipped(ignored.get("reason")),
+        by=_clipped(ignored.get("by")),
+        at=_clipped(ignored.get("at")),
+        until=_clipped(ignored.get("until")),
+        comment=_clipped(ignored.get("comment")),
     )
 
 
 def _category(value: t.Any) -> dict[str, t.Any]:
-    item = _object(value)
-    return {"code": _whole(item.get("code")), "name": _text(item.get("name")), "url": _text(item.get("url"))}
+    item = mapping(value)
+    return {"code": whole(item.get("code")), "name": _clipped(item.get("name")), "url": _clipped(item.get("url"))}
 
 
 def _evidence(value: t.Any) -> Evidence:
-    item = _object(value)
+    item = mapping(value)
     shown: dict[str, t.Any] = {}
     for field in ("payload", "method", "url", "headers", "body", "response", "result"):
         content = item.get(field)
-        shown[field] = text.clip(content, model.EVIDENCE_CHARACTERS) if isinstance(content, str) else _text(content)
+        shown[field] = text.clip(content, model.EVIDENCE_CHARACTERS) if isinstance(content, str) else _clipped(content)
     shown["authenticated"] = _flag(item.get("authenticated"))
     return t.cast(Evidence, shown)
 
@@ -122,40 +112,40 @@ def as_finding(raw: t.Mapping[str, t.Any]) -> Finding:
     return Finding(
         record="finding",
         schema=SCHEMA,
-        source=_text(get("source")) or "unknown",
-        id=_text(get("id")) or "",
-        unique_id=_text(get("unique_id")),
-        rule_id=_text(get("rule_id")),
-        title=_text(get("title")),
+        source=bounded(get("source")) or "unknown",
+        id=bounded(get("id")) or "",
+        unique_id=bounded(get("unique_id")),
+        rule_id=_clipped(get("rule_id")),
+        title=_clipped(get("title")),
         kind=_one_of(get("kind"), model.KINDS),
         severity=_one_of(get("severity"), model.SEVERITY_RANK),
-        severity_native=_text(get("severity_native")),
-        original_severity=_text(get("original_severity")),
-        cvss_score=_number(get("cvss_score")),
-        cvss_vector=_text(get("cvss_vector")),
-        detection_score=_whole(get("detection_score")),
+        severity_native=_clipped(get("severity_native")),
+        original_severity=_clipped(get("original_severity")),
+        cvss_score=number(get("cvss_score")),
+        cvss_vector=_clipped(get("cvss_vector")),
+        detection_score=whole(get("detection_score")),
         status=_one_of(get("status"), model.STATUS_RANK),
         ignored=_ignored(get("ignored")),
         asset=_asset(get("asset")),
-        url=_text(get("url")),
-        method=_text(get("method")),
-        parameter=_text(get("parameter")),
-        first_seen=_text(get("first_seen")),
-        last_seen=_text(get("last_seen")),
-        last_tested=_text(get("last_tested")),
-        fixed_at=_text(get("fixed_at")),
-        times_seen=_whole(get("times_seen")),
-        cwe=[number for number in map(_whole, _items(get("cwe"))[:100]) if number is not None],
-        owasp=[t.cast(Owasp, _category(item)) for item in _items(get("owasp"))[:20]],
-        wasc=[t.cast(Wasc, _category(item)) for item in _items(get("wasc"))[:20]],
-        group=_text(get("group")),
-        finding_type=_text(get("finding_type")),
+        url=_clipped(get("url")),
+        method=_clipped(get("method")),
+        parameter=_clipped(get("parameter")),
+        first_seen=_clipped(get("first_seen")),
+        last_seen=_clipped(get("last_seen")),
+        last_tested=_clipped(get("last_tested")),
+        fixed_at=_clipped(get("fixed_at")),
+        times_seen=whole(get("times_seen")),
+        cwe=[code for code in map(whole, items(get("cwe"))[:100]) if code is not None],
+        owasp=[t.cast(Owasp, _category(item)) for item in items(get("owasp"))[:20]],
+        wasc=[t.cast(Wasc, _category(item)) for item in items(get("wasc"))[:20]],
+        group=_clipped(get("group")),
+        finding_type=_clipped(get("finding_type")),
         potential=_flag(get("potential")),
-        external_ref=_text(get("external_ref")),
-        patch=_text(get("patch")),
-        ssl=_object(get("ssl")) or None,
-        evidence=[_evidence(item) for item in _items(get("evidence"))[: model.EVIDENCE_ITEMS]],
-        fingerprint=_text(get("fingerprint")) or "",
+        external_ref=_clipped(get("external_ref")),
+        patch=_clipped(get("patch")),
+        ssl=mapping(get("ssl")) or None,
+        evidence=[_evidence(item) for item in items(get("evidence"))[: model.EVIDENCE_ITEMS]],
+        fingerprint=bounded(get("fingerprint")) or "",
     )
 
 
@@ -252,40 +242,29 @@ class SnapshotReader:
         Raises:
             FileError: unreadable, damaged, not NDJSON, from a newer version, or not what its manifest says.
         """
-        manifest = _read_manifest(path)
-        digest = hashlib.sha256()
-        records, newest = 0, ""
+        manifest = _manifest_of(path)
+        lines = SnapshotLines(path)
+        newest = ""
         try:
-            with path.open("rb") as raw:
-                for number, row in enumerate(_lines(raw, digest), 1):
-                    records += 1
-                    newest = max(newest, self._take(path, number, row))
-        except (OSError, EOFError, zlib.error) as error:
-            words = reason(error) if isinstance(error, OSError) and error.strerror else "the compressed data is damaged"
-            raise FileError(f"findings: cannot read {path}: {words}.", hint="Export the snapshot again.") from error
+            for number, line in lines:
+                newest = max(newest, self._take(path, number, line))
+        except Unreadable as error:
+            raise FileError(f"findings: cannot read {path}: {error}.", hint=_AGAIN) from error
         if manifest is not None:
-            _check_manifest(path, manifest, digest.hexdigest(), records)
+            _check_manifest(path, manifest, lines)
             newest = text.canonical_time(manifest.get("finished")) or newest
         self._times.append(newest)
         self.files.append(
-            model.SourceFile(name=path.name, sha256=digest.hexdigest(), records=records, manifest=manifest)
+            model.SourceFile(name=path.name, sha256=lines.sha256 or "", records=lines.records, manifest=manifest)
         )
 
     def _take(self, path: pathlib.Path, number: int, row: bytes) -> str:
         """Store the finding of one line; its newest time, or empty."""
         try:
-            record = codec.loads(row)
-        except (ValueError, RecursionError) as error:
-            raise FileError(
-                f"findings: line {number} of {path} is not JSON.", hint="Export the snapshot again."
-            ) from error
-        if not isinstance(record, dict) or "record" not in record:
-            raise FileError(
-                f"findings: line {number} of {path} is not a record of this collection.",
-                hint="Give files written by a finding_export module.",
-            )
-        if record.get("schema") != SCHEMA:
-            raise FileError(f"findings: line {number} of {path} has a schema other than {SCHEMA}.", hint=_NEWER)
+            record = record_of(row)
+        except BadLine as error:
+            words, hint = _LINE_PROBLEMS[error.kind]
+            raise FileError(f"findings: line {number} of {path} {words}.", hint=hint) from error
         if record["record"] != "finding":
             self.other_records += 1
             self.gaps += record["record"] == "gap"
@@ -295,78 +274,43 @@ class SnapshotReader:
         return text.canonical_time(finding["last_tested"]) or ""
 
 
-class _HashingReader(io.RawIOBase):
-    """Passes bytes through and hashes them, so that a file is read only once."""
-
-    def __init__(self, raw: t.BinaryIO, digest: t.Any) -> None:
-        self._raw = raw
-        self._digest = digest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: t.Any) -> int:
-        data = self._raw.read(len(buffer))
-        self._digest.update(data)
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _lines(raw: t.BinaryIO, digest: t.Any) -> t.Iterator[bytes]:
-    """The lines of a plain or gzip file; told apart by the first two bytes, not by the name."""
-    stream: t.BinaryIO = io.BufferedReader(_HashingReader(raw, digest), 1 << 20)
-    magic = t.cast(io.BufferedReader, stream).peek(2)[:2]
-    if magic == b"\x1f\x8b":
-        stream = t.cast(t.BinaryIO, gzip.GzipFile(fileobj=stream))
-    while row := stream.readline(_LINE_LIMIT):
-        if row.strip():
-            yield row
-
-
-def _read_manifest(path: pathlib.Path) -> Manifest | None:
-    place = manifest_path(path)
+def _manifest_of(path: pathlib.Path) -> Manifest | None:
     try:
-        with place.open("rb") as file:
-            manifest = codec.loads(file.read(_MANIFEST_LIMIT))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise FileError(f"findings: cannot read {place}: {reason(error)}.") from error
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"findings: the manifest {place} is not JSON.", hint="Export the snapshot again.") from error
-    if not isinstance(manifest, dict) or manifest.get("record") != "manifest":
-        raise FileError(f"findings: {place} is not the manifest of a snapshot.", hint="Export the snapshot again.")
-    if manifest.get("schema") != SCHEMA:
-        raise FileError(f"findings: the manifest {place} has a schema other than {SCHEMA}.", hint=_NEWER)
-    return _whole_manifest(manifest)
+        return _whole_manifest(read_manifest(path))
+    except BadManifest as error:
+        if error.kind == "missing":
+            return None
+        words, hint = _MANIFEST_PROBLEMS[error.kind]
+        words = words.format(place=manifest_path(path))
+        raise FileError(f"findings: {words}{error}.", hint=hint) from error
 
 
 def _whole_manifest(raw: dict[str, t.Any]) -> Manifest:
     """The manifest with every key that a report uses, so that a hand-made one cannot break a writer."""
     defaults: dict[str, t.Any] = {"source": "unknown", "filters": [], "assets": [], "unknown_values": {}, "since": None}
-    whole: dict[str, t.Any] = defaults | {key: value for key, value in raw.items() if value is not None}
+    found: dict[str, t.Any] = defaults | {key: value for key, value in raw.items() if value is not None}
     for name in ("started", "finished"):
-        whole[name] = text.canonical_time(_text(whole.get(name))) or ""
-    whole["source"] = _text(whole["source"]) or "unknown"
-    whole["filters"] = [item for item in _items(whole["filters"]) if isinstance(item, dict)]
-    whole["assets"] = [item for item in map(_text, _items(whole["assets"])) if item]
-    whole["complete"] = whole.get("complete") is True
+        found[name] = text.canonical_time(_clipped(found.get(name))) or ""
+    found["source"] = _clipped(found["source"]) or "unknown"
+    found["filters"] = [item for item in items(found["filters"]) if isinstance(item, dict)]
+    found["assets"] = [item for item in map(_clipped, items(found["assets"])) if item]
+    found["complete"] = found.get("complete") is True
     for name in ("announced_before", "announced_after"):
-        whole[name] = _whole(whole.get(name)) or 0
-    whole["unknown_values"] = {
-        str(name): count for name, count in _object(whole["unknown_values"]).items() if isinstance(count, int)
+        found[name] = whole(found.get(name)) or 0
+    found["unknown_values"] = {
+        str(name): count for name, count in mapping(found["unknown_values"]).items() if isinstance(count, int)
     }
-    return t.cast(Manifest, whole)
+    return t.cast(Manifest, found)
 
 
-def _check_manifest(path: pathlib.Path, manifest: Manifest, sha256: str, records: int) -> None:
+def _check_manifest(path: pathlib.Path, manifest: Manifest, lines: SnapshotLines) -> None:
     hint = "The file and its manifest do not belong together: export the snapshot again."
-    if manifest.get("sha256") != sha256:
+    same_bytes, same_number = lines.fits(manifest)
+    if not same_bytes:
         raise FileError(f"findings: {path} does not have the SHA-256 that its manifest states.", hint=hint)
-    if manifest.get("records") != records:
-        raise FileError(
-            f"findings: {path} holds {records} records, and its manifest states {manifest.get('records')}.", hint=hint
-        )
+    if not same_number:
+        stated = manifest.get("records")
+        raise FileError(f"findings: {path} holds {lines.records} records, and its manifest states {stated}.", hint=hint)
 
 
 @contextlib.contextmanager

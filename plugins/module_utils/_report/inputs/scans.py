@@ -7,20 +7,17 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import gzip
 import pathlib
 import typing as t
-import zlib
 
 from ..._base.errors import FileError, OptionError
-from ..._base.files import reason
-from ..._records import codec
+from ..._records.coerce import mapping, whole
 from ..._records.model import SCHEMA
+from ..._records.ndjson import Unreadable, read_stream
 from .. import text
 from . import model
 from .model import ScanRow
 
-_SIZE_LIMIT = 256 << 20
 _HINT = "Give records of scans, or NDJSON files of them."
 
 
@@ -28,7 +25,8 @@ def read_scans(given: t.Iterable[t.Any]) -> tuple[ScanRow, ...]:
     """The scans, by application and newest first.
 
     Args:
-        given: records of scans, or paths of JSON or NDJSON files (gzip too) of them. Other records are left out.
+        given: records of scans, or paths: JSON or NDJSON files (gzip too), and directories of a stream of them. Other
+            records are left out.
 
     Raises:
         OptionError: an item is neither a record nor a path.
@@ -43,7 +41,7 @@ def _records(item: t.Any) -> t.Iterator[dict[str, t.Any]]:
     if isinstance(item, dict):
         found: list[t.Any] = [item]
     elif isinstance(item, (str, pathlib.Path)) and str(item):
-        found = _from_file(pathlib.Path(item).expanduser())
+        found = _from_path(pathlib.Path(item).expanduser())
     else:
         raise OptionError("`scans` holds something that is neither a record nor a path.", hint=_HINT)
     for record in found:
@@ -52,43 +50,26 @@ def _records(item: t.Any) -> t.Iterator[dict[str, t.Any]]:
         yield record
 
 
-def _from_file(path: pathlib.Path) -> list[t.Any]:
+def _from_path(path: pathlib.Path) -> list[t.Any]:
     try:
-        with path.open("rb") as file:
-            data = file.read(_SIZE_LIMIT + 1)
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        if len(data) > _SIZE_LIMIT:
-            raise FileError(f"scans: {path} is larger than {_SIZE_LIMIT >> 20} MiB.", hint=_HINT)
-        return _documents(data)
-    except (OSError, EOFError, ValueError, zlib.error, RecursionError) as error:
-        words = reason(error) if isinstance(error, OSError) and error.strerror else "it is damaged"
-        raise FileError(f"scans: {path} cannot be read: {words}.", hint=_HINT) from error
-
-
-def _documents(data: bytes) -> list[t.Any]:
-    try:
-        whole = codec.loads(data)
-    except ValueError:
-        return [codec.loads(row) for row in data.splitlines() if row.strip()]
-    return whole if isinstance(whole, list) else [whole]
+        return read_stream(path)
+    except Unreadable as error:
+        raise FileError(f"scans: {path} cannot be read: {error}.", hint=_HINT) from error
 
 
 def _row(record: dict[str, t.Any]) -> ScanRow:
-    asset = record.get("asset")
-    asset = asset if isinstance(asset, dict) else {}
-    links, conclusive = record.get("links_crawled"), record.get("conclusive")
+    asset, conclusive = mapping(record.get("asset")), record.get("conclusive")
     names = ("id", "kind", "status", "end_reason", "auth_status", "profile", "time", "ended")
     return ScanRow(
-        application=_text(asset.get("name") or asset.get("url") or asset.get("id")) or "(application not named)",
-        source=_text(record.get("source")) or "unknown",
-        links_crawled=links if isinstance(links, int) and not isinstance(links, bool) and abs(links) < 1e15 else None,
+        application=_clipped(asset.get("name") or asset.get("url") or asset.get("id")) or "(application not named)",
+        source=_clipped(record.get("source")) or "unknown",
+        links_crawled=whole(record.get("links_crawled")),
         conclusive=conclusive if isinstance(conclusive, bool) else None,
-        **{name: _text(record.get(name)) for name in names},
+        **{name: _clipped(record.get(name)) for name in names},
     )
 
 
-def _text(value: t.Any) -> str | None:
+def _clipped(value: t.Any) -> str | None:
     if value is None or isinstance(value, (dict, list)):
         return None
     return text.clip(str(value), model.FIELD_CHARACTERS) or None

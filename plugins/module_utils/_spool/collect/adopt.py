@@ -11,14 +11,12 @@ everything up to its end was read. A segment that begins later proves nothing, b
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import pathlib
 import typing as t
-import zlib
 
 from ..._base.errors import FileError
-from ..._base.files import reason
 from ..._records.codec import loads
+from ..._records.ndjson import Unreadable, read_lines
 from ..._records.times import parse_time
 from ..disk.files import Segment, list_segments
 from ..disk.keys import KeyTable, content_digest, key_digest
@@ -35,14 +33,13 @@ def lines_of(dest: pathlib.Path, name: str) -> t.Iterator[dict[str, t.Any]]:
     """
     path = dest / name
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for line in file:
-                record = loads(line)
-                if not isinstance(record, dict):
-                    raise ValueError("a line is not a record")
-                yield record
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        why = reason(error) if isinstance(error, OSError) and error.strerror else "it is damaged"
+        for _number, line in read_lines(path):
+            record = loads(line)
+            if not isinstance(record, dict):
+                raise ValueError("a line is not a record")
+            yield record
+    except (Unreadable, ValueError) as error:
+        why = error if isinstance(error, Unreadable) else "it is damaged"
         raise FileError(
             f"dest: the segment {path} cannot be read: {why}.",
             hint="It is needed to know what was written. Restore it, or move it away to have its records read again.",

@@ -16,9 +16,10 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     MissingLibrary,
     OptionError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import CODES
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import places
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.gate_view import VERDICTS, read_gate
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide import gate_json
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.verdicts import CODES
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import gate_view, places
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.gate_view import read_gate
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import Place
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.places import read_places
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.scans import read_scans
@@ -29,7 +30,7 @@ from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._repor
 
 
 def test_verdicts_and_codes_are_those_of_the_gate() -> None:
-    assert VERDICTS == CODES
+    assert gate_json.CODES is gate_view.CODES is CODES
 
 
 @pytest.mark.parametrize("words", ["x" * 5000, "\ud800", "\x00", "", "name:shop", "a\u0000b"])

@@ -1,0 +1,153 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of records as they are read: NDJSON or JSON, plain or gzip, with a limit on everything that a file can decide.
+
+This module is private to the collection and may change at any time.
+
+Whether a file is compressed is told by its first two bytes, and not by its name. What is compressed is inflated no
+further than the limit, so that a small file cannot fill the memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import pathlib
+import typing as t
+import zlib
+
+from .._base.files import reason
+from .codec import loads
+
+LINE_LIMIT = 64 << 20
+"""Bytes of one line of NDJSON."""
+FILE_LIMIT = 256 << 20
+"""Bytes of a file, inflated, that is held in memory as a whole."""
+_BUFFER = 1 << 20
+_GZIP = b"\x1f\x8b"
+
+
+class Digest(t.Protocol):
+    """A hash that is being computed."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take more bytes in."""
+
+
+class Unreadable(Exception):
+    """A file cannot be read. Its text is the end of a sentence, and names no path.
+
+    Attributes:
+        missing: there is no such file.
+        damaged: it is there, and its bytes are not what they should be.
+    """
+
+    def __init__(self, words: str, *, missing: bool = False, damaged: bool = False) -> None:
+        super().__init__(words)
+        self.missing = missing
+        self.damaged = damaged
+
+
+class _Hashed(io.RawIOBase):
+    """Passes bytes through and hashes them, so that a file is read only once."""
+
+    def __init__(self, raw: t.BinaryIO, digest: Digest) -> None:
+        self._raw = raw
+        self._digest = digest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        data = self._raw.read(len(buffer))
+        self._digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path, digest: Digest | None = None) -> t.Iterator[t.BinaryIO]:
+    """The bytes of a file, inflated.
+
+    Raises:
+        Unreadable: also when the block finds out while it reads.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            raw: t.BinaryIO = stack.enter_context(path.open("rb", buffering=0 if digest else _BUFFER))
+            stream: t.Any = io.BufferedReader(_Hashed(raw, digest), _BUFFER) if digest else raw
+            if stream.peek(2)[:2] == _GZIP:
+                stream = stack.enter_context(gzip.GzipFile(fileobj=stream))
+            yield stream
+    except FileNotFoundError as error:
+        raise Unreadable(reason(error), missing=True) from error
+    except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise Unreadable(reason(error)) from error
+        raise Unreadable("the compressed data is damaged", damaged=True) from error
+
+
+def read_lines(path: pathlib.Path, digest: Digest | None = None) -> t.Iterator[tuple[int, bytes]]:
+    """The lines of a file with their numbers, from one. Blank lines count, and are left out.
+
+    Args:
+        path: the file.
+        digest: takes the bytes of the file, as they stand on the disk.
+
+    Raises:
+        Unreadable: it cannot be read, is damaged, or has a line beyond ``LINE_LIMIT``.
+    """
+    with _opened(path, digest) as file:
+        number = 0
+        while line := file.readline(LINE_LIMIT + 1):
+            number += 1
+            if len(line) > LINE_LIMIT:
+                raise Unreadable(f"line {number} is longer than {LINE_LIMIT >> 20} MiB", damaged=True)
+            if not line.isspace():
+                yield number, line
+
+
+def read_bytes(path: pathlib.Path, limit: int = FILE_LIMIT) -> bytes:
+    """What a file holds, inflated.
+
+    Raises:
+        Unreadable: it cannot be read, is damaged, or is larger than ``limit`` bytes.
+    """
+    with _opened(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise Unreadable(f"it is larger than {limit >> 20} MiB", damaged=True)
+    return data
+
+
+def read_documents(path: pathlib.Path, limit: int = FILE_LIMIT) -> list[t.Any]:
+    """The documents of a file: the items of a JSON list, one JSON document, or one in each line.
+
+    Raises:
+        Unreadable: as :func:`read_bytes`; or it is neither JSON nor NDJSON.
+    """
+    data = read_bytes(path, limit)
+    try:
+        try:
+            whole = loads(data)
+        except ValueError:
+            return [loads(line) for line in data.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("it is damaged", damaged=True) from error
+    return whole if isinstance(whole, list) else [whole]
+
+
+def read_stream(path: pathlib.Path, limit: int = FILE_LIMIT) -> list[t.Any]:
+    """:func:`read_documents` of a file, or of all segments in the directory of a stream.
+
+    Raises:
+        Unreadable: one of them cannot be read.
+    """
+    try:
+        # Names that engines must not read begin with a dot or an underscore.
+        paths = sorted(path.glob("dt=*/[!._]*.ndjson*")) if path.is_dir() else [path]
+    except (OSError, ValueError) as error:
+        words = reason(error) if isinstance(error, OSError) else "its name cannot be used"
+        raise Unreadable(words) from error
+    return [document for file in paths for document in read_documents(file, limit)]

@@ -13,12 +13,13 @@ import hashlib
 import pathlib
 import typing as t
 
-from .._base.errors import StateError
-from .._base.files import PRIVATE, read_unlinked, reason, replace_file
-from .._records.codec import dumps, loads
+from .._base.files import PRIVATE, reason, replace_file
+from .._records.codec import dumps
 from .._records.times import now_text
 from .._spool.disk.lock import locked
 from .._spool.disk.retain import DELIVERED_MARK
+from .._state.directory import make_folder
+from .._state.document import StateDocument
 from .reader import Progress
 
 VERSION = 1
@@ -61,6 +62,13 @@ class PositionFile:
         self.folder = state / FOLDER
         self.path = self.folder / f"{sink}-{name}.json"
         self.quarantine = self.folder / f"{sink}-{name}.quarantine.ndjson"
+        self._document = StateDocument(
+            self.path,
+            VERSION,
+            restore="Restore it, or remove it to deliver everything again: receivers know records by their id.",
+            called="The position",
+            same={"stream": stream, "sink": sink, "target": target},
+        )
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
@@ -69,13 +77,7 @@ class PositionFile:
         Raises:
             StateError: another run holds it, or the folder cannot be written.
         """
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StateError(
-                f"state_dir: {self.folder} cannot be written: {reason(error)}.",
-                hint="Give a folder that this user can write.",
-            ) from error
+        make_folder(self.folder)
         with locked(self.path.with_suffix(".lock"), f"delivers this spool to {self._blank.target}"):
             yield
 
@@ -85,42 +87,19 @@ class PositionFile:
         Raises:
             StateError: it is damaged, of a newer version, or of another stream.
         """
-        try:
-            data = read_unlinked(self.path)
-        except FileNotFoundError:
-            return dataclasses.replace(self._blank)
-        except OSError as error:
-            raise StateError(f"The position {self.path} cannot be read: {reason(error)}.") from error
-        try:
-            return self._parsed(loads(data))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StateError(
-                f"The position {self.path} is damaged.",
-                hint="Restore it, or remove it to deliver everything again: receivers know records by their id.",
-            ) from error
+        return self._document.read(self._parsed) or dataclasses.replace(self._blank)
 
-    def _parsed(self, document: t.Any) -> Position:
-        if document["version"] != VERSION:
-            raise StateError(
-                f"The position {self.path} has version {document['version']}, and this release knows {VERSION}.",
-                hint="Use the release that wrote it, or a newer one.",
-            )
+    def _parsed(self, content: dict[str, t.Any]) -> Position:
         # Positions of the first release have no "dropped".
-        position = Position(**{name: document[name] for name in _FIELDS if name != "dropped" or name in document})
-        if (position.stream, position.sink, position.target) != (
-            self._blank.stream,
-            self._blank.sink,
-            self._blank.target,
-        ):
-            raise StateError(f"The position {self.path} belongs to another stream or sink.")
-        progress = document["progress"]
-        if document.get("owner") in (None, self._blank.owner):
+        numbers = {"dropped": 0, **content}
+        position = dataclasses.replace(self._blank, **{name: numbers[name] for name in _NUMBERS})
+        progress = content["progress"]
+        if content.get("owner") in (None, self._blank.owner):
             position.progress = Progress(
                 frozenset(progress["done"]),
                 {str(name): int(lines) for name, lines in dict(progress.get("partial") or {}).items()},
                 dict(progress.get("stamps") or {}),
             )
-        position.owner = self._blank.owner
         return position
 
     def mark(self, root: pathlib.Path) -> str | None:
@@ -153,9 +132,8 @@ class PositionFile:
         """
         position.generation += 1
         progress = position.progress
-        document: dict[str, t.Any] = {name: getattr(position, name) for name in _FIELDS}
-        document |= {
-            "version": VERSION,
+        content: dict[str, t.Any] = {name: getattr(position, name) for name in _NUMBERS}
+        content |= {
             "updated_at": now_text(),
             "owner": position.owner,
             # The collector's retain_days reads the names in "done".
@@ -169,15 +147,8 @@ class PositionFile:
                 },
             },
         }
-        try:
-            with replace_file(self.path, mode=PRIVATE) as file:
-                file.write(dumps(document))
-        except OSError as error:
-            raise StateError(
-                f"The position {self.path} cannot be written: {reason(error)}.",
-                hint="The last batch was delivered; the next run sends it again.",
-            ) from error
+        self._document.write(content, hint="The last batch was delivered; the next run sends it again.")
 
 
 COUNTERS = ("delivered", "duplicate", "dropped", "quarantined")
-_FIELDS = ("stream", "sink", "target", "generation", *COUNTERS)
+_NUMBERS = ("generation", *COUNTERS)

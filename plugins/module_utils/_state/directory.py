@@ -32,12 +32,21 @@ def state_directory(option: str | None, environ: t.Mapping[str, str], *, create:
     """
     folder = pathlib.Path(os.path.expanduser(option)) if option else _own_folder(environ)
     if create:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StateError(f"state_dir: cannot create {folder}: {reason(error)}.", hint=_HINT) from error
+        make_folder(folder)
     _check_owner(folder)
     return folder
+
+
+def make_folder(folder: pathlib.Path) -> None:
+    """Create a private folder in the state directory, or that directory itself, if it is missing.
+
+    Raises:
+        StateError: the folder cannot be created.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"state_dir: cannot create {folder}: {reason(error)}.", hint=_HINT) from error
 
 
 def warn_of_group(folder: pathlib.Path) -> list[str]:

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 import pathlib
+import typing as t
 
-from ..._base.errors import StateError
-from ..._base.files import reason, replace_file
-from ..._records.codec import loads
 from ..._records.times import parse_time, utc_text
+from ..._state.document import StateDocument
+from .stream import RESTORE_STREAM
 
 KEPT_FILE = ".kept.json"
 VERSION = 1
@@ -65,29 +64,7 @@ def read_kept(dest: pathlib.Path) -> Kept | None:
     Raises:
         StateError: the file cannot be read, is damaged, or was written by a newer release.
     """
-    path = dest / KEPT_FILE
-    try:
-        document = loads(path.read_bytes())
-        if document["version"] > VERSION:
-            raise StateError(
-                f"{path} has version {document['version']}, and this release knows {VERSION}.",
-                hint="Use the release that wrote it, or a newer one.",
-            )
-        day, until = document["removed_before"], document["until"]
-        return Kept(
-            None if day is None else dt.date.fromisoformat(day),
-            int(document["highest"]),
-            None if until is None else parse_time(until),
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise StateError(f"{path} cannot be read: {reason(error)}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StateError(
-            f"{path} is damaged; nothing was touched.",
-            hint="Restore it from a backup, or move the directory away and begin a new one.",
-        ) from error
+    return _document(dest).read(_parsed)
 
 
 def write_kept(dest: pathlib.Path, kept: Kept, *, mode: int) -> None:
@@ -96,11 +73,22 @@ def write_kept(dest: pathlib.Path, kept: Kept, *, mode: int) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    document = {
-        "version": VERSION,
+    content = {
         "removed_before": kept.removed_before.isoformat() if kept.removed_before else None,
         "highest": kept.highest,
         "until": utc_text(kept.until) if kept.until else None,
     }
-    with replace_file(dest / KEPT_FILE, mode=mode) as file:
-        file.write(json.dumps(document, indent=2).encode() + b"\n")
+    _document(dest).replace(content, mode=mode)
+
+
+def _document(dest: pathlib.Path) -> StateDocument:
+    return StateDocument(dest / KEPT_FILE, VERSION, restore=RESTORE_STREAM)
+
+
+def _parsed(content: dict[str, t.Any]) -> Kept:
+    day, until = content["removed_before"], content["until"]
+    return Kept(
+        None if day is None else dt.date.fromisoformat(day),
+        int(content["highest"]),
+        None if until is None else parse_time(until),
+    )

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 import pathlib
 import typing as t
 
-from ..._base.errors import StateError
-from ..._base.files import PRIVATE, read_unlinked, reason, replace_file
-from ..._records.codec import loads
 from ..._records.times import now_text, parse_time, utc_text
+from ..._state.directory import make_folder
+from ..._state.document import StateDocument
 from .keys import KeyTable
 from .source import Identity
 from .stream import describe, identity_hash
@@ -66,10 +64,17 @@ class PositionFile:
 
     def __init__(self, state: pathlib.Path, identity: Identity) -> None:
         self._identity = identity
-        self._hash = identity_hash(identity)
+        hashed = identity_hash(identity)
         self.folder = state / FOLDER
-        self.path = self.folder / f"{identity.source}-{identity.stream}-{self._hash[:16]}.json"
+        self.path = self.folder / f"{identity.source}-{identity.stream}-{hashed[:16]}.json"
         self.lock = self.path.with_suffix(".lock")
+        self._document = StateDocument(
+            self.path,
+            VERSION,
+            restore="Restore it from a backup. If there is none, remove it, and say with first_run where to begin.",
+            called="The position",
+            same={"identity_hash": hashed},
+        )
 
     def make_folder(self) -> None:
         """Create the folder for positions.
@@ -77,13 +82,7 @@ class PositionFile:
         Raises:
             StateError: the folder cannot be created.
         """
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StateError(
-                f"state_dir: cannot create {self.folder}: {reason(error)}.",
-                hint="Give a folder that this user can write, with state_dir or PERIMETER_STATE_DIR.",
-            ) from error
+        make_folder(self.folder)
 
     def read(self) -> Position | None:
         """Return the position, or None if there is none.
@@ -91,39 +90,7 @@ class PositionFile:
         Raises:
             StateError: the file cannot be read, is damaged, or belongs to another stream or a newer release.
         """
-        try:
-            data = read_unlinked(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StateError(f"The position {self.path} cannot be read: {reason(error)}.") from error
-        try:
-            return self._parsed(loads(data))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StateError(
-                f"The position {self.path} is damaged; nothing was touched.",
-                hint="Restore it from a backup. If there is none, remove it, and say with first_run where to begin.",
-            ) from error
-
-    def _parsed(self, document: t.Any) -> Position:
-        version = document["version"]
-        if version > VERSION:
-            raise StateError(
-                f"The position {self.path} has version {version}, and this release knows {VERSION}; nothing was"
-                " touched.",
-                hint="Use the release that wrote it, or a newer one.",
-            )
-        if version < 1 or document["identity_hash"] != self._hash:
-            raise StateError(f"The position {self.path} belongs to another stream; nothing was touched.")
-        times = {name: parse_time(document[name]) for name in ("committed_until", "origin", "keys_since")}
-        return Position(
-            owner=str(document["owner"]),
-            seen=KeyTable.unpack(document["seen"]),
-            tail=[str(name) for name in document["tail"]],
-            gaps=[{str(name): str(value) for name, value in gap.items()} for gap in document["gaps"]],
-            generation=int(document["generation"]),
-            **times,
-        )
+        return self._document.read(_parsed)
 
     def write(self, position: Position) -> None:
         """Replace the position durably.
@@ -131,10 +98,8 @@ class PositionFile:
         Raises:
             StateError: the file cannot be written. Committed segments stay committed.
         """
-        document = {
-            "version": VERSION,
+        content = {
             "identity": describe(self._identity),
-            "identity_hash": self._hash,
             "owner": position.owner,
             "generation": position.generation,
             "committed_until": utc_text(position.committed_until),
@@ -145,11 +110,18 @@ class PositionFile:
             "updated_at": now_text(),
             "seen": position.seen.pack(),
         }
-        try:
-            with replace_file(self.path, mode=PRIVATE) as file:
-                file.write(json.dumps(document, indent=1).encode() + b"\n")
-        except OSError as error:
-            raise StateError(
-                f"The position {self.path} cannot be written: {reason(error)}.",
-                hint="The records are safe: the next run finds them in dest and goes on after them.",
-            ) from error
+        self._document.write(
+            content, hint="The records are safe: the next run finds them in dest and goes on after them."
+        )
+
+
+def _parsed(content: dict[str, t.Any]) -> Position:
+    times = {name: parse_time(content[name]) for name in ("committed_until", "origin", "keys_since")}
+    return Position(
+        owner=str(content["owner"]),
+        seen=KeyTable.unpack(content["seen"]),
+        tail=[str(name) for name in content["tail"]],
+        gaps=[{str(name): str(value) for name, value in gap.items()} for gap in content["gaps"]],
+        generation=int(content["generation"]),
+        **times,
+    )

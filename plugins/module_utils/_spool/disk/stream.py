@@ -15,13 +15,14 @@ import secrets
 import typing as t
 
 from ..._base.errors import StateError
-from ..._base.files import reason, replace_file
-from ..._records.codec import loads
 from ..._records.times import now_text
+from ..._state.document import StateDocument
 from .source import Identity
 
 STREAM_FILE = ".stream.json"
 VERSION = 1
+RESTORE_STREAM = "Restore it from a backup, or move the directory away and begin a new one."
+"""The hint for a damaged file in a directory of a stream."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,24 +68,13 @@ def read_stream(dest: pathlib.Path) -> Stream | None:
     Raises:
         StateError: the hidden file cannot be read, is damaged, or was written by a newer release.
     """
-    path = dest / STREAM_FILE
-    try:
-        document = loads(path.read_bytes())
-        if document["version"] > VERSION:
-            raise StateError(
-                f"{path} has version {document['version']}, and this release knows {VERSION}.",
-                hint="Use the release that wrote it, or a newer one.",
-            )
-        return Stream(str(document["identity"]), str(document["owner"]), dict(document["about"]))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StateError(f"{path} cannot be read: {reason(error)}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StateError(
-            f"{path} is damaged.",
-            hint="Restore it from a backup, or move the directory away and begin a new one.",
-        ) from error
+    return _document(dest).read(
+        lambda content: Stream(str(content["identity"]), str(content["owner"]), dict(content["about"]))
+    )
+
+
+def _document(dest: pathlib.Path) -> StateDocument:
+    return StateDocument(dest / STREAM_FILE, VERSION, restore=RESTORE_STREAM)
 
 
 def write_stream(dest: pathlib.Path, stream: Stream, *, mode: int) -> None:
@@ -93,15 +83,13 @@ def write_stream(dest: pathlib.Path, stream: Stream, *, mode: int) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    document = {
-        "version": VERSION,
+    content = {
         "identity": stream.identity,
         "owner": stream.owner,
         "about": stream.about,
         "created_at": now_text(),
     }
-    with replace_file(dest / STREAM_FILE, mode=mode) as file:
-        file.write(json.dumps(document, indent=2).encode() + b"\n")
+    _document(dest).replace(content, mode=mode)
 
 
 def check_same(dest: pathlib.Path, held: Stream, identity: Identity) -> None:

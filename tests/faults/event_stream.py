@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import export
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity import content_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import content_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.times import utc_now
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect import entry as collector

@@ -169,7 +169,7 @@ class Campaign:
 
     def expected(self) -> tuple[set[Content], set[Content]]:
         """Keys with their contents for the time that was to be collected: what must be there, and what may be."""
-        from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity import content_of
+        from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import content_of
 
         start = ((self.promised or self.now) - dt.timedelta(hours=LOOKBACK_HOURS)).timestamp() * 1e6
         end = (self.now - dt.timedelta(seconds=LAG_S)).timestamp() * 1e6

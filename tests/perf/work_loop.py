@@ -30,7 +30,7 @@ def main() -> None:
     sys.path.insert(0, tree)
     started = time.monotonic()
     normalise = import_module("ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise")
-    identity = import_module("ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity")
+    identity = import_module("ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields")
     normaliser = normalise.EventNormaliser()
     url = f"{os.environ['EDGECAST_URL']}/v2/mcc/customers/{os.environ['EDGECAST_ACCOUNT_NUMBER']}/waf/eventlogs"
     page, pages, seen = 1, 1, set()

@@ -12,19 +12,19 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 import typing as t
 
-from .._base.errors import BadResponse, NotFound, VendorError
-from .._http.jsonapi import JsonApi, Look, segment
+from .._base.errors import BadResponse, NotFound, OptionError, VendorError
+from .._http.environment import require, with_environment
+from .._http.jsonapi import Look, segment
 from .._http.response import Response
 from .._http.retry import ACCEPT, RETRY_AS, Verdict
-from .._http.session import HttpSession
-from .._http.settings import HttpSettings, settings_from
-from .._records.codec import loads
-from .connection import Connection, resolve
-from .filters import Filters
+from .._http.settings import HttpSettings, check_base_url, settings_from
+from .._records.coerce import whole
+from .._vendor import connection as base
+from .._vendor.client import Raw, VendorClient
 
-Raw = dict[str, t.Any]
 MAX_PAGE_SIZE = 1000
 """Ceiling of ``page_size`` (docs/vendors/edgecast_waf.md 3.1)."""
 
@@ -32,6 +32,82 @@ _AUTH_HINT = (
     "Check token and account_number; the user of the token needs the permission for GET in its API access (HTTP 403)."
 )
 _WINDOW_HINT = "Check account_number, and that start_time is not more than 30 days ago: older events are gone."
+
+DEFAULT_URL = "https://api.transactcdn.com"
+
+ENVIRONMENT = {
+    "api_url": "EDGECAST_URL",
+    "account_number": "EDGECAST_ACCOUNT_NUMBER",
+    "token": "EDGECAST_TOKEN",
+}
+
+_ACCOUNT = re.compile(r"[0-9A-Za-z-]{1,40}")
+
+Filters = dict[str, t.Union[str, list[str]]]
+"""Field name as the vendor shows it, to one value or several, of which one must match."""
+
+_FILTER_HINT = "Give an object such as {Host: [www.example.com, secure.example.com], Profile Name: My Profile}."
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection(base.Connection):
+    """Resolved connection. ``account_number`` is text: its leading zeros count."""
+
+    account_number: str
+    token: str = dataclasses.field(repr=False)
+
+
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+    """The connection that the options and the environment describe.
+
+    Raises:
+        OptionError: something is missing or malformed.
+    """
+    options = with_environment(params, environ, ENVIRONMENT)
+    account = require(options, "account_number", ENVIRONMENT)
+    if not _ACCOUNT.fullmatch(account):
+        raise OptionError(
+            "account_number is not the number of an account.",
+            hint="Give the letters and digits that the control center shows, in quotes, such as '0001'.",
+        )
+    # Some pages of the vendor print the token with its scheme.
+    token = re.sub(r"\Atok:\s*", "", require(options, "token", ENVIRONMENT), flags=re.IGNORECASE)
+    return Connection(
+        api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
+        account_number=account,
+        token=token,
+    )
+
+
+def check_filters(given: t.Any) -> Filters:
+    """The filters of a task, numbers as text; empty for none.
+
+    Raises:
+        OptionError: anything but an object whose values are texts or lists of texts.
+    """
+    if not given:
+        return {}
+    if not isinstance(given, t.Mapping):
+        raise OptionError("event_filters must be an object: field names with their values.", hint=_FILTER_HINT)
+    filters: Filters = {}
+    for name, value in given.items():
+        if not isinstance(name, str) or not name.strip():
+            raise OptionError("event_filters: the name of a field is empty.", hint=_FILTER_HINT)
+        if isinstance(value, (list, tuple)):
+            if not value:
+                raise OptionError(f"event_filters: {name} has an empty list.", hint=_FILTER_HINT)
+            filters[name] = [_filter_text(name, item) for item in value]
+        else:
+            filters[name] = _filter_text(name, value)
+    return filters
+
+
+def _filter_text(name: str, value: t.Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise OptionError(f"event_filters: {name} needs a text that is not empty, or a list of them.", hint=_FILTER_HINT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,37 +133,20 @@ class Page:
     time_to: float | None
 
 
-class EdgecastClient:
+class EdgecastClient(VendorClient[Connection]):
     """One account. Safe to be used from many threads. Every call raises the errors of ``_http``."""
 
     def __init__(self, connection: Connection, settings: HttpSettings) -> None:
-        self.connection = connection
-        self.workers = settings.max_connections
-        self.http = HttpSession(settings, secrets=self.secrets())
-        self._base = f"/v2/mcc/customers/{connection.account_number}/waf/eventlogs"
-        self._api = JsonApi(
-            self.http,
-            connection.api_url,
+        super().__init__(
+            connection,
+            settings,
             vendor="Edgecast",
             headers={"Authorization": f"TOK:{connection.token}"},
-            loads=loads,
             words=_words,
             auth_hint=_AUTH_HINT,
         )
-
-    def __enter__(self) -> EdgecastClient:
-        return self
-
-    def __exit__(self, *_details: object) -> None:
-        self.http.close()
-
-    def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
-        return (self.connection.token,)
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
-        return self._api.server_time()
+        self.workers = settings.max_connections
+        self._base = f"/v2/mcc/customers/{connection.account_number}/waf/eventlogs"
 
     def page(self, bounds: Bounds, filters: Filters, number: int, page_size: int) -> Page:
         """One page of the events in a span of time (docs/vendors/edgecast_waf.md 3.1).
@@ -106,7 +165,7 @@ class EdgecastClient:
             query.append(("filters", json.dumps(filters, ensure_ascii=False, separators=(",", ":"))))
         query += [("page", str(number)), ("page_size", str(page_size))]
         try:
-            body = self._api.get(self._base, query, look=self._look(with_filters=bool(filters)))
+            body = self.api.get(self._base, query, look=self._look(with_filters=bool(filters)))
         except VendorError as error:
             if error.code == "400":
                 error.hint = _WINDOW_HINT
@@ -115,7 +174,7 @@ class EdgecastClient:
 
     def count(self, bounds: Bounds) -> int:
         """How many events a span of time has; filters are not documented for it (docs/vendors/edgecast_waf.md 3.5)."""
-        body = self._api.get(f"{self._base}/count", bounds.query(), look=self._look())
+        body = self.api.get(f"{self._base}/count", bounds.query(), look=self._look())
         number = body.get("count") if isinstance(body, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
             raise BadResponse("Edgecast answered count without a number.")
@@ -128,7 +187,7 @@ class EdgecastClient:
             None when there is none, for which the vendor's pages give three answers.
         """
         try:
-            body = self._api.get(f"{self._base}/{segment(event_id)}", look=self._look(may_be_empty=True))
+            body = self.api.get(f"{self._base}/{segment(event_id)}", look=self._look(may_be_empty=True))
         except NotFound:
             return None
         except VendorError as error:
@@ -141,7 +200,7 @@ class EdgecastClient:
 
     def fields(self) -> list[Raw]:
         """The fields that filters may name: name, data_type, description (docs/vendors/edgecast_waf.md 3.4)."""
-        body = self._api.get(f"{self._base}/fields", look=self._look())
+        body = self.api.get(f"{self._base}/fields", look=self._look())
         fields = body.get("fields") if isinstance(body, dict) else None
         if not isinstance(fields, list):
             raise BadResponse("Edgecast answered fields without a list of fields.")
@@ -181,20 +240,11 @@ def _page(body: t.Any, asked: int) -> Page:
         )
     return Page(
         events=events,
-        number=_whole(body.get("page"), asked),
-        page_of=_whole(body.get("page_of"), 1),
+        number=asked if (told := whole(body.get("page"))) is None else told,
+        page_of=1 if (told := whole(body.get("page_of"))) is None else told,
         time_from=_seconds(body.get("time_from")),
         time_to=_seconds(body.get("time_to")),
     )
-
-
-def _whole(value: t.Any, default: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return default
-    try:
-        return int(value)
-    except (ValueError, OverflowError):
-        return default
 
 
 def _seconds(value: t.Any) -> float | None:

@@ -17,9 +17,9 @@ from .._base.errors import OptionError
 from .._records.query import Query
 from .._records.result import Result
 from .._records.times import parse_time, utc_text
-from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Page, Raw
-from .filters import Filters, check_filters
-from .identity import id_of
+from .._vendor.client import Raw
+from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page, check_filters
+from .fields import id_of
 from .listing import read_pages
 from .normalise import EventNormaliser
 

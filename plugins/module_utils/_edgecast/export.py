@@ -7,48 +7,35 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import datetime as dt
-import gc
 import math
-import threading
 import typing as t
 
-from .._records.codec import dumps
 from .._records.result import Result
-from .._spool.collect.entry import collect
 from .._spool.disk.source import Entry, Identity, Timing, Window
-from .client import Bounds, EdgecastClient, Raw
-from .filters import Filters, check_filters
-from .identity import content_of
+from .._vendor.client import Raw
+from .._vendor.log_source import LogSource, Options, export
+from .._vendor.normaliser import raw_text
+from .client import Bounds, EdgecastClient, Filters, check_filters
+from .fields import content_of
 from .listing import read_pages
 from .normalise import SOURCE, EventNormaliser, time_of
-
-Options = t.Mapping[str, t.Any]
 
 WINDOWS_AT_WORK = 1.5
 """For each connection: while one window's page becomes records, the next page of another is on its way. More would hold
 more pages in memory."""
 
-BETWEEN_COLLECTIONS = 200_000
-"""New containers until Python looks for cyclic garbage, instead of 700, which costs a sixth of all time here."""
-
 _SECOND = dt.timedelta(seconds=1)
 
 
-class EdgecastEvents:
+class EdgecastEvents(LogSource[EdgecastClient]):
     """The stream: events of one account under one set of filters."""
 
     def __init__(self, params: Options, client: EdgecastClient) -> None:
-        self._client = client
         self._filters: Filters = check_filters(params.get("event_filters"))
         self._keep = params["sensitive"] == "keep"
         self._include_raw = params["include_raw"]
-        self._lock = threading.Lock()
-        self.unknown: collections.Counter[str] = collections.Counter()
-        self.warnings: list[str] = []
-        self.identity = Identity(
+        identity = Identity(
             source=SOURCE,
             account=client.connection.account_number,
             stream="events",
@@ -58,31 +45,25 @@ class EdgecastEvents:
                 "include_raw": self._include_raw,
             },
         )
-        self.timing = Timing(
+        timing = Timing(
             lag=dt.timedelta(minutes=2),
             overlap=dt.timedelta(minutes=5),
             window=dt.timedelta(minutes=30),
             retention=dt.timedelta(days=30),
             parallel=math.ceil(client.workers * WINDOWS_AT_WORK),
         )
+        super().__init__(client, identity, timing)
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
         """Every event of the window, and of a second around it: whether the bounds are inclusive is not certain."""
         start = window.start.replace(microsecond=0) - _SECOND
         end = window.end.replace(microsecond=0) + _SECOND * (2 if window.end.microsecond else 1)
-        normaliser = EventNormaliser(
-            keep_sensitive=self._keep, include_raw=self._include_raw, raw_as=lambda raw: dumps(raw).decode()
-        )
+        normaliser = EventNormaliser(keep_sensitive=self._keep, include_raw=self._include_raw, raw_as=raw_text)
         try:
-            for events in read_pages(self._client, Bounds(start, end), self._filters, warnings=self.warnings):
+            for events in read_pages(self.client, Bounds(start, end), self._filters, warnings=self.warnings):
                 yield _entries(normaliser, events, window.start)
         finally:
-            with self._lock:
-                self.unknown.update(normaliser.unknown)
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, or None."""
-        return self._client.server_time()
+            self.take_unknown(normaliser.unknown)
 
 
 def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetime) -> list[Entry]:
@@ -96,22 +77,6 @@ def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetim
     return page
 
 
-@contextlib.contextmanager
-def _few_collections() -> t.Iterator[None]:
-    """Look for cyclic garbage less often: events make hundreds of thousands of objects, none of them in a cycle."""
-    before = gc.get_threshold()
-    gc.set_threshold(BETWEEN_COLLECTIONS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def run(params: Options, client: EdgecastClient, check_mode: bool) -> Result:
     """Logic of ``edgecast_waf_event_export``."""
-    source = EdgecastEvents(params, client)
-    with _few_collections():
-        result = collect(params, source, check_mode=check_mode)
-    result.values["unknown_values"] = dict(sorted(source.unknown.items()))
-    result.warnings += sorted(source.warnings)
-    return result
+    return export(params, EdgecastEvents(params, client), check_mode)

@@ -12,9 +12,9 @@ import typing as t
 
 from .._base.errors import IncompleteRead
 from .._records.times import utc_text
-from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Page, Raw
-from .filters import Filters
-from .identity import id_of
+from .._vendor.client import Raw
+from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page
+from .fields import id_of
 
 MAX_PAGES = 50
 """A span with more pages is read in halves: the longer the paging, the likelier it shifts."""

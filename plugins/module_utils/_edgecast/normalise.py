@@ -10,14 +10,17 @@ remembered, within bounds.
 
 from __future__ import annotations
 
-import collections
 import datetime as dt
 import functools
 import re
 import typing as t
 
-from .._records.model import SCHEMA, Event, Severity, SubEvent
+from .._records.coerce import text, texts, whole
+from .._records.model import Event, Severity, SubEvent
 from .._records.urls import address, path_of
+from .._vendor.blank import blank_event
+from .._vendor.client import Raw
+from .._vendor.normaliser import Normaliser
 from .fields import (
     ACTIONS,
     AUDIT,
@@ -27,36 +30,12 @@ from .fields import (
     SEVERITIES,
     SUB_EVENT_NAMES,
     TEXTS,
+    id_of,
 )
-from .identity import Raw, id_of
 
 SOURCE = "edgecast"
 
-_BLANK: dict[str, t.Any] = {
-    "record": "event",
-    "schema": SCHEMA,
-    "source": SOURCE,
-    "id": "",
-    "time": None,
-    "action": "unknown",
-    "action_native": None,
-    "client_ip": None,
-    "country": None,
-    "host": None,
-    "url": None,
-    "path": None,
-    "method": None,
-    "user_agent": None,
-    "referer": None,
-    "categories": None,
-    "rule_ids": None,
-    "message": None,
-    "severity": "unknown",
-    "severity_native": None,
-    "profile": None,
-    "sub_events": None,
-    "details": None,
-}
+_BLANK = blank_event(SOURCE)
 _NO_DETAILS: dict[str, t.Any] = dict.fromkeys((*DETAILS.values(), *COMPUTED))
 _PLACES: dict[str, tuple[bool, str]] = {
     **{vendor: (True, ours) for vendor, ours in TEXTS.items()},
@@ -78,26 +57,8 @@ _SCORES = re.compile(
 _DEPRECATED = ("Rule ID", "Rule Severity", "Matched On", "Matched Value", "Matched Data")
 
 
-class EventNormaliser:
-    """Turns the vendor's events into ours. One for each thread: it counts what it does not know.
-
-    Args:
-        keep_sensitive: keep matched values, and passwords and tokens in URLs.
-        include_raw: add the vendor's object, as it came, as ``raw``.
-        raw_as: how ``raw`` is stored; JSON text for a file, so that query engines agree on one schema.
-    """
-
-    def __init__(
-        self,
-        *,
-        keep_sensitive: bool = False,
-        include_raw: bool = False,
-        raw_as: t.Callable[[Raw], t.Any] = dict,
-    ) -> None:
-        self._keep = keep_sensitive
-        self._include_raw = include_raw
-        self._raw_as = raw_as
-        self.unknown: collections.Counter[str] = collections.Counter()
+class EventNormaliser(Normaliser):
+    """Turns the vendor's events into ours. One for each thread: it counts what it does not know."""
 
     def event(self, raw: Raw, moment: dt.datetime | None = None) -> Event:
         """One event. Never fails on a value: what is not understood is None or ``unknown``, and counted.
@@ -112,7 +73,7 @@ class EventNormaliser:
             place = _PLACES.get(name)
             if place is None:
                 if name not in EVENT_NAMES:
-                    self._count("field", name)
+                    self._count_value("field", name)
             elif place[0]:
                 record[place[1]] = value if value.__class__ is str else text(value)
             else:
@@ -122,23 +83,21 @@ class EventNormaliser:
         record["time"] = None if moment is None else moment.isoformat()[:-6] + "Z"
         details["sub_event_count"] = whole(raw.get("Sub Event Count"))
         tags = raw.get("Rule Tags")
-        record["categories"] = [tags] if tags.__class__ is str and tags else _texts(tags)
+        record["categories"] = [tags] if tags.__class__ is str and tags else texts(tags)
         self._act(record, raw.get("Action Type"), details["profile_type"])
         self._add_addresses(record, raw)
         self._add_sub_events(record, raw)
         message = record["message"]
         if message is not None and "core" in message:
             details["total_score"], details["sqli_score"], details["xss_score"] = scores(message)
-        if self._include_raw:
-            record["raw"] = self._raw_as(raw)
-        return t.cast(Event, record)
+        return t.cast(Event, self._with_raw(record, raw))
 
     def _act(self, record: Raw, native: t.Any, profile_type: t.Any) -> None:
         if native.__class__ is not str:
             native = text(native)
         action = ACTIONS.get(native) if native is not None else None
         if action is None:
-            self._count("Action Type", native)
+            self._count_value("Action Type", native)
         elif profile_type == AUDIT:
             action = "alerted"
         record["action"] = action or "unknown"
@@ -166,7 +125,7 @@ class EventNormaliser:
         before = 0
         for item in listed if listed.__class__ is list else ():
             if item.__class__ is not dict:
-                self._count("Sub Events", type(item).__name__)
+                self._count_value("Sub Events", type(item).__name__)
                 continue
             level, sub_event = self._sub_event(item)
             total = sub_event["total_score"]
@@ -191,10 +150,10 @@ class EventNormaliser:
         severity, shown, known = _LEVELS.get(level, _NO_LEVEL)
         if not known:
             shown = text(native)
-            self._count("Rule Severity", native)
+            self._count_value("Rule Severity", native)
         if not item.keys() <= SUB_EVENT_NAMES:
             for name in item.keys() - SUB_EVENT_NAMES:
-                self._count("field", name)
+                self._count_value("field", name)
         rule_id = get("Rule ID")
         message = get("Rule Message")
         matched_on = get("Matched On")
@@ -210,40 +169,6 @@ class EventNormaliser:
             "matched_value": text(get("Matched Value") or get("Matched Data")) if self._keep else None,
         }
         return UNSET if severity == "unknown" or level is None else level, sub_event
-
-    def _count(self, field: str, value: t.Any) -> None:
-        if value is not None:
-            # A vendor's new word must not fill the counter with garbage, so it is cut to a name's length.
-            self.unknown[f"{field}={str(value)[:40]}"] += 1
-
-
-def text(value: t.Any) -> str | None:
-    """A vendor's text; numbers become text, and nothing and empty text are None."""
-    if value.__class__ is str:
-        return value or None
-    if value is None or isinstance(value, (dict, list)):
-        return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def whole(value: t.Any) -> int | None:
-    """A vendor's whole number, which may come as text; None for anything else."""
-    if value.__class__ is int:
-        return value
-    if isinstance(value, bool) or not isinstance(value, (str, float)):
-        return None
-    try:
-        return int(value)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _texts(value: t.Any) -> list[str]:
-    """Tags come as one text, or as a list."""
-    if isinstance(value, list):
-        return [found for found in map(text, value) if found is not None]
-    one = text(value)
-    return [] if one is None else [one]
 
 
 @functools.lru_cache(maxsize=4096)

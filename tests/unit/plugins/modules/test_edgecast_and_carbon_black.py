@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black import fields as carbon_black_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.connection import ENVIRONMENT as CBC
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import fields as edgecast_fields
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.connection import ENVIRONMENT as EDGECAST
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import ENVIRONMENT as EDGECAST
 from tests.sandbox import Sandbox
 from tests.tools import house_rules
 from tests.unit.plugins.module_utils import carbon_black_kit, edgecast_kit

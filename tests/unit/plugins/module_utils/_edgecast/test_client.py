@@ -20,9 +20,13 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     ServerFault,
     VendorError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import Bounds, connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.connection import ENVIRONMENT, resolve
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.filters import check_filters
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import (
+    ENVIRONMENT,
+    Bounds,
+    check_filters,
+    connect,
+    resolve,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.listing import read_pages
 from tests.sandbox import Sandbox
 

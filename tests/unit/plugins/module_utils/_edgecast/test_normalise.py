@@ -13,8 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import ACTIONS, FIELDS
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.identity import content_of, id_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import (
+    ACTIONS,
+    FIELDS,
+    content_of,
+    id_of,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise import EventNormaliser, time_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records import codec
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.codec import dumps

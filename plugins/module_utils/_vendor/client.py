@@ -1,0 +1,66 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client of a service that answers in JSON: its session, its calls, its credentials.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+from .._http.governor import Governor
+from .._http.jsonapi import JsonApi
+from .._http.session import HttpSession
+from .._http.settings import HttpSettings
+from .._records.codec import loads
+from .connection import Connection
+from .token import Token
+
+Raw = dict[str, t.Any]
+"""An object as a vendor sent it."""
+C = t.TypeVar("C", bound=Connection)
+Session = t.Callable[..., HttpSession]
+
+
+class VendorClient(t.Generic[C]):
+    """One account at one service.
+
+    Args:
+        connection: who asks.
+        settings: how.
+        governor: the limits of the service; None for those of the settings alone.
+        token: makes the token from the session, if the service wants one.
+        session: makes the session; replaced in tests that bend time.
+        calls: what :class:`JsonApi` needs to know about the service.
+    """
+
+    def __init__(
+        self,
+        connection: C,
+        settings: HttpSettings,
+        *,
+        governor: Governor | None = None,
+        token: t.Callable[[HttpSession], Token | None] = lambda _http: None,
+        session: Session = HttpSession,
+        **calls: t.Any,
+    ) -> None:
+        self.connection = connection
+        self.http = session(settings, governor=governor, secrets=connection.secrets())
+        self.token = token(self.http)
+        self.api = JsonApi(self.http, connection.api_url, loads=loads, **calls)
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.http.close()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every credential, and every token that was fetched so far."""
+        return (*self.connection.secrets(), *(self.token.fetched if self.token is not None else ()))
+
+    def server_time(self) -> dt.datetime | None:
+        """Return the ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
+        return self.api.server_time()

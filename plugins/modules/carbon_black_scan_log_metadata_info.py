@@ -67,7 +67,7 @@ error:
 """
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.facet_info import run_metadata
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.scan_log_info import run_metadata
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import CARBON_BLACK
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 

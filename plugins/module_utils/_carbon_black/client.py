@@ -9,22 +9,26 @@ See docs/vendors/carbon_black.md 2 to 5, 9.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
-import datetime as dt
+import re
 import typing as t
+from urllib.parse import urlencode
 
-from .._base.errors import BadResponse, NotFound, VendorError
+from .._base.errors import AuthenticationFailed, BadResponse, NotFound, OptionError, VendorError
+from .._http.environment import require, with_environment
 from .._http.governor import Governor
-from .._http.jsonapi import JsonApi, Look
+from .._http.jsonapi import Look
 from .._http.response import Response
-from .._http.retry import ACCEPT, RETRY_AS, THROTTLED, Verdict, parse_wait
+from .._http.retry import ACCEPT, OK, RETRY_AS, THROTTLED, Verdict, parse_wait
 from .._http.session import HttpSession
-from .._http.settings import HttpSettings, settings_from
+from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import loads
-from .connection import Connection, resolve
-from .token import CspToken
+from .._records.coerce import mapping, number
+from .._vendor import connection as base
+from .._vendor.client import Raw, VendorClient
+from .._vendor.token import ASSUMED_LIFE, Token
 
-Raw = dict[str, t.Any]
 MAX_ROWS = 10_000
 """Ceiling of ``rows``, and of ``start`` and ``rows`` together (docs/vendors/carbon_black.md 6.2)."""
 DEFAULT_WAIT = 60.0
@@ -35,6 +39,129 @@ _AUTH_HINT = (
     " workloads.container.image, or for facets CREATE."
 )
 
+_LOGIN_HINT = "Check csp_client_id and csp_client_secret, or csp_api_token, and csp_url."
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+
+CSP_URL = "https://console.cloud.vmware.com"
+
+ENVIRONMENT = {
+    "api_url": "CBC_URL",
+    "org_key": "CBC_ORG_KEY",
+    "api_id": "CBC_API_ID",
+    "api_secret_key": "CBC_API_SECRET_KEY",
+    "csp_url": "CSP_URL",
+    "csp_client_id": "CSP_CLIENT_ID",
+    "csp_client_secret": "CSP_CLIENT_SECRET",
+    "csp_api_token": "CSP_API_TOKEN",
+}
+
+_KEY = ("api_id", "api_secret_key")
+_CLIENT = ("csp_client_id", "csp_client_secret")
+_TOKEN = ("csp_api_token",)
+_ALTERNATIVES = ((_KEY, _CLIENT), (_KEY, _TOKEN), (_CLIENT, _TOKEN))
+_ORG_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection(base.Connection):
+    """Resolved connection: one of API key, client of VMware Cloud, and API token of VMware Cloud is set."""
+
+    org_key: str
+    api_id: str | None = None
+    api_secret_key: str | None = dataclasses.field(default=None, repr=False)
+    csp_url: str | None = None
+    csp_client_id: str | None = None
+    csp_client_secret: str | None = dataclasses.field(default=None, repr=False)
+    csp_api_token: str | None = dataclasses.field(default=None, repr=False)
+
+
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+    """The connection that the options and the environment describe.
+
+    Raises:
+        OptionError: something is missing or malformed, or two ways to log in are given.
+    """
+    options = with_environment(params, environ, ENVIRONMENT, _ALTERNATIVES)
+    allow_http = bool(params.get("allow_http"))
+    api_url = _address(
+        require(options, "api_url", ENVIRONMENT, "It is the address of the console."), allow_http, "api_url"
+    )
+    org_key = require(options, "org_key", ENVIRONMENT)
+    if not _ORG_KEY.fullmatch(org_key):
+        raise OptionError("org_key is not the key of an organisation.", hint="The console shows it, such as ABCD1234.")
+    way = _way(options)
+    for name in way:
+        require(options, name, ENVIRONMENT, f"{' and '.join(way)} go together." if len(way) > 1 else "")
+    if way == _KEY:
+        return Connection(api_url, org_key, **{name: options[name] for name in _KEY})
+    csp_url = _address(options["csp_url"] or CSP_URL, allow_http, "csp_url")
+    return Connection(api_url, org_key, csp_url=csp_url, **{name: options[name] for name in way})
+
+
+def _way(options: t.Mapping[str, str | None]) -> tuple[str, ...]:
+    ways = [way for way in (_KEY, _CLIENT, _TOKEN) if any(options[name] for name in way)]
+    if len(ways) > 1:
+        raise OptionError(
+            f"{' and '.join(ways[0])} cannot be combined with {' and '.join(ways[1])}.",
+            hint="Give one way to log in, as options or in the environment.",
+        )
+    return ways[0] if ways else _KEY
+
+
+def _address(text: str, allow_http: bool, name: str) -> str:
+    """The console shows its address with and without the scheme."""
+    return check_base_url(text if "://" in text else f"https://{text}", allow_http, name=name)
+
+
+class CspToken(Token):
+    """A token of VMware Cloud."""
+
+    def __init__(self, connection: Connection, http: HttpSession) -> None:
+        super().__init__(http)
+        self._connection = connection
+
+    def _fetch(self) -> tuple[str, float]:
+        known = self._connection
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        if known.csp_api_token is not None:
+            path, form = "/csp/gateway/am/api/auth/api-tokens/authorize", {"api_token": known.csp_api_token}
+        else:
+            path, form = "/csp/gateway/am/api/auth/token", {"grant_type": "client_credentials"}
+            login = f"{known.csp_client_id}:{known.csp_client_secret}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(login).decode('ascii')}"
+        response = self.http.request(
+            "POST",
+            f"{known.csp_url}{path}",
+            headers=headers,
+            body=urlencode(form).encode(),
+            idempotent=True,
+            classify=_judge,
+        )
+        return _token_of(response)
+
+
+def _judge(response: Response) -> Verdict:
+    # Raised from here, a refusal stops all threads before another one asks with the same login.
+    if response.status in (400, 401, 403):
+        raise AuthenticationFailed(
+            f"VMware Cloud refused the login (HTTP {response.status}).", hint=_LOGIN_HINT, code=str(response.status)
+        )
+    return OK
+
+
+def _token_of(response: Response) -> tuple[str, float]:
+    try:
+        body = loads(response.body)
+    except ValueError:
+        body = None
+    token = body.get("access_token") if isinstance(body, dict) else None
+    if response.status != 200 or not isinstance(token, str) or not _SENDABLE.fullmatch(token):
+        raise BadResponse(
+            f"VMware Cloud answered the login with HTTP {response.status} and no token.", hint=_LOGIN_HINT
+        )
+    life = number(mapping(body).get("expires_in")) or 0
+    return token, life if life > 0 else ASSUMED_LIFE
+
 
 @dataclasses.dataclass(frozen=True)
 class Page:
@@ -44,37 +171,21 @@ class Page:
     num_found: int
 
 
-class CarbonBlackClient:
+class CarbonBlackClient(VendorClient[Connection]):
     """One organisation. Calls go one at a time, as all of an address are counted (docs/vendors/carbon_black.md 9.2)."""
 
     def __init__(self, connection: Connection, settings: HttpSettings) -> None:
-        self.connection = connection
-        self.http = HttpSession(settings, governor=Governor(1), secrets=connection.secrets())
-        self._base = f"/containers/v1beta/orgs/{connection.org_key}/inventory/scan_logs"
-        self._token = CspToken(connection, self.http) if connection.csp_url else None
-        self._api = JsonApi(
-            self.http,
-            connection.api_url,
+        super().__init__(
+            connection,
+            settings,
+            governor=Governor(1),
+            token=lambda http: CspToken(connection, http) if connection.csp_url else None,
             vendor="Carbon Black Cloud",
             headers={},
-            loads=loads,
             words=_words,
             auth_hint=_AUTH_HINT,
         )
-
-    def __enter__(self) -> CarbonBlackClient:
-        return self
-
-    def __exit__(self, *_details: object) -> None:
-        self.http.close()
-
-    def secrets(self) -> tuple[str, ...]:
-        """Every credential, and every token that was fetched so far."""
-        return (*self.connection.secrets(), *(self._token.fetched if self._token is not None else ()))
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
-        return self._api.server_time()
+        self._base = f"/containers/v1beta/orgs/{connection.org_key}/inventory/scan_logs"
 
     def search(self, body: Raw) -> Page:
         """One page of the scan logs (docs/vendors/carbon_black.md 4).
@@ -88,7 +199,7 @@ class CarbonBlackClient:
         """
         deep = body["start"] + body["rows"] > MAX_ROWS
         answer = self._ask(
-            lambda headers, look: self._api.search(f"{self._base}/_search", body, headers=headers, look=look), deep
+            lambda headers, look: self.api.search(f"{self._base}/_search", body, headers=headers, look=look), deep
         )
         rows = answer.get("results") if isinstance(answer, dict) else None
         found = answer.get("num_found") if isinstance(answer, dict) else None
@@ -101,7 +212,7 @@ class CarbonBlackClient:
     def facets(self, body: Raw) -> list[Raw]:
         """Counts by field, in the service's order (docs/vendors/carbon_black.md 5)."""
         answer = self._ask(
-            lambda headers, look: self._api.search(f"{self._base}/_facet", body, headers=headers, look=look)
+            lambda headers, look: self.api.search(f"{self._base}/_facet", body, headers=headers, look=look)
         )
         terms = answer.get("terms") if isinstance(answer, dict) else None
         if not isinstance(terms, list):
@@ -110,7 +221,7 @@ class CarbonBlackClient:
 
     def metadata(self) -> Raw:
         """Clusters, namespaces and host names (docs/vendors/carbon_black.md 3)."""
-        answer = self._ask(lambda headers, look: self._api.get(f"{self._base}/metadata", headers=headers, look=look))
+        answer = self._ask(lambda headers, look: self.api.get(f"{self._base}/metadata", headers=headers, look=look))
         if not isinstance(answer, dict):
             raise BadResponse("Carbon Black Cloud answered metadata with something that is not an object.")
         return answer
@@ -118,15 +229,15 @@ class CarbonBlackClient:
     def _ask(self, call: t.Callable[[dict[str, str], Look], t.Any], deep: bool = False) -> t.Any:
         """Send with the credentials. A token may be withdrawn before its time, so a refused one is renewed, once."""
         try:
-            if self._token is None:
+            if self.token is None:
                 key = f"{self.connection.api_secret_key}/{self.connection.api_id}"
                 return call({"X-AUTH-TOKEN": key}, self._look(deep))
             refused: list[bool] = []
-            token = self._token.get()
+            token = self.token.get()
             answer = call({"Authorization": f"Bearer {token}"}, self._look(deep, refused))
             if refused:
-                self._token.forget(token)
-                answer = call({"Authorization": f"Bearer {self._token.get()}"}, self._look(deep))
+                self.token.forget(token)
+                answer = call({"Authorization": f"Bearer {self.token.get()}"}, self._look(deep))
             return answer
         except NotFound as error:
             error.hint = "Check api_url and org_key, and that Container Security is enabled for the organisation."

@@ -11,34 +11,32 @@ import datetime as dt
 import typing as t
 
 from .._base.errors import OptionError
-from .._records.codec import dumps
 from .._records.result import Result
-from .._spool.collect.entry import collect
 from .._spool.disk.source import Entry, Identity, Timing, Window, content_hash
-from .client import CarbonBlackClient, Raw
-from .criteria import SCAN_TIME, check_criteria
-from .listing import Search, read_span
+from .._vendor.client import Raw
+from .._vendor.log_source import LogSource, Options, export
+from .._vendor.normaliser import raw_text
+from .client import CarbonBlackClient
+from .listing import SCAN_TIME, Search, check_criteria, read_span
 from .normalise import SOURCE, ScanNormaliser, id_of, time_of
 
-Options = t.Mapping[str, t.Any]
+TIMING = Timing(lag=dt.timedelta(minutes=1), overlap=dt.timedelta(minutes=10), window=dt.timedelta(days=1))
 
 _HALF = dt.timedelta(milliseconds=500)
 
 
-class CarbonBlackScanLogs:
+class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
     """The stream: scan logs of one organisation under one set of criteria."""
 
     def __init__(self, params: Options, client: CarbonBlackClient) -> None:
-        self._client = client
-        criteria, self.warnings = check_criteria(params.get("criteria"))
+        criteria, warnings = check_criteria(params.get("criteria"))
         if SCAN_TIME in criteria:
             raise OptionError(
                 "criteria: scan_time is the collector's own.", hint="Use lookback, backfill or the _info module."
             )
         self._search = Search(criteria, params.get("search") or None)
         self._malware = params["malware_findings"]
-        self.normaliser = ScanNormaliser(include_raw=params["include_raw"], raw_as=lambda row: dumps(row).decode())
-        self.identity = Identity(
+        identity = Identity(
             source=SOURCE,
             account=client.connection.org_key,
             stream="scan_logs",
@@ -50,29 +48,24 @@ class CarbonBlackScanLogs:
                 "include_raw": params["include_raw"],
             },
         )
-        self.timing = Timing(
-            lag=dt.timedelta(minutes=1),
-            overlap=dt.timedelta(minutes=10),
-            window=dt.timedelta(days=1),
-        )
+        super().__init__(client, identity, TIMING)
+        self._normaliser = ScanNormaliser(include_raw=params["include_raw"], raw_as=raw_text)
+        self.unknown = self._normaliser.unknown
+        self.warnings += warnings
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
         """Every row of the window, and half a second around it: whether the bounds are inclusive is not known."""
-        for rows in read_span(self._client, self._search, window.start - _HALF, window.end + _HALF):
+        for rows in read_span(self.client, self._search, window.start - _HALF, window.end + _HALF):
             yield [entry for row in rows for entry in self._entries(row, window.start)]
 
     def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[Entry]:
         # A row without a time stands at the start of the window that brought it.
         moment = time_of(row) or default
         content = content_of(row)
-        yield Entry(id_of(row), moment, content, self.normaliser.scan(row))
-        finding = self.normaliser.malware(row) if self._malware else None
+        yield Entry(id_of(row), moment, content, self._normaliser.scan(row))
+        finding = self._normaliser.malware(row) if self._malware else None
         if finding is not None:
             yield Entry(finding["id"], moment, content, finding)
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, or None."""
-        return self._client.server_time()
 
 
 def content_of(row: Raw) -> str:
@@ -87,8 +80,4 @@ def content_of(row: Raw) -> str:
 
 def run(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
     """Logic of ``carbon_black_scan_log_export``."""
-    source = CarbonBlackScanLogs(params, client)
-    result = collect(params, source, check_mode=check_mode)
-    result.values["unknown_values"] = dict(sorted(source.normaliser.unknown.items()))
-    result.warnings += source.warnings
-    return result
+    return export(params, CarbonBlackScanLogs(params, client), check_mode)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .._vendor.client import Raw
+
 
 class Field(t.NamedTuple):
     """One field: name at the vendor, where it stands in our record, and the vendor's type."""
@@ -44,3 +46,10 @@ SEVERITIES: dict[str, t.Literal["critical", "high", "medium", "low", "unknown"]]
 
 SOURCES = frozenset({"CLI", "CLUSTER_SCAN", "FEED_UPDATE"})
 """What started a scan; the list is open."""
+
+Key = tuple[t.Any, ...]
+
+
+def key_of(row: Raw) -> Key:
+    """Identity of a row, which has no id: tag, digest, time and source (docs/vendors/carbon_black.md 7.1)."""
+    return tuple(str(row.get(name) or "") for name in ("full_tag", "manifest_digest", "scan_time", "source"))

@@ -12,14 +12,20 @@ import datetime as dt
 import typing as t
 
 from .._base.errors import OptionError
+from .._records.coerce import items, text, texts, whole
 from .._records.query import Query
 from .._records.result import Result
-from .client import MAX_ROWS, CarbonBlackClient, Raw
-from .criteria import SCAN_TIME, check_criteria, check_sort, span_of
-from .listing import OLDEST_FIRST, PAGE_ROWS, Key, Search, key_of, read_span
+from .._vendor.client import Raw
+from .client import MAX_ROWS, CarbonBlackClient
+from .fields import Key, key_of
+from .listing import OLDEST_FIRST, PAGE_ROWS, SCAN_TIME, Search, check_criteria, check_sort, read_span, span_of
 from .normalise import ScanNormaliser, time_of
 
 Options = t.Mapping[str, t.Any]
+FACETS = ("sources", "repositories", "registries", "clusters", "scan_status")
+"""What the vendor's table allows, and what its sample asks for."""
+ROWS = 50
+"""Entries for each field; the service's own number is not documented, so it is always sent."""
 _MINUTE = dt.timedelta(minutes=1)
 
 
@@ -143,3 +149,38 @@ def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> No
             f"{found.num_found} rows or more match, of which the service gives out {MAX_ROWS} in this order:"
             " leave out sort, or narrow criteria."
         )
+
+
+def run_facets(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
+    """Logic of ``carbon_black_scan_log_facet_info``. Reads only, so that check mode changes nothing."""
+    fields, rows = list(dict.fromkeys(params["fields"])), params["rows"]
+    if not fields:
+        raise OptionError("fields is empty.", hint=f"Give some of {', '.join(FACETS)}.")
+    if rows < 1:
+        raise OptionError("rows must be 1 or more.")
+    criteria, warnings = check_criteria(params.get("criteria"))
+    warnings += [
+        f"fields: {name} is not known here; the service may leave it out." for name in fields if name not in FACETS
+    ]
+    body: Raw = {"terms": {"fields": fields, "rows": rows}}
+    if criteria:
+        body["criteria"] = criteria
+    if params.get("search"):
+        body["query"] = params["search"]
+    answered = {term.get("field"): term.get("values") for term in client.facets(body)}
+    facets = [{"field": name, "buckets": _buckets(answered.get(name))} for name in fields]
+    return Result(values={"facets": facets}, warnings=warnings)
+
+
+def _buckets(values: t.Any) -> list[Raw]:
+    return [
+        {"name": text(value.get("name")), "total": whole(value.get("total"))}
+        for value in items(values)
+        if isinstance(value, dict)
+    ]
+
+
+def run_metadata(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
+    """Logic of ``carbon_black_scan_log_metadata_info``. Reads only, so that check mode changes nothing."""
+    answer = client.metadata()
+    return Result(values={name: texts(items(answer.get(name))) for name in ("clusters", "namespaces", "hostnames")})

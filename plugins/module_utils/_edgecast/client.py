@@ -107,7 +107,9 @@ def _filter_text(name: str, value: t.Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise OptionError(f"event_filters: {name} needs a text that is not empty, or a list of them.", hint=_FILTER_HINT)
+    raise OptionError(
+        f"event_filters: {name} needs a text that is not empty, or a list of such texts.", hint=_FILTER_HINT
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,12 +13,12 @@ import re
 import typing as t
 
 from .._base.errors import AuthenticationFailed, BadResponse, PerimeterError, RedirectRefused, VendorError
+from .._http.environment import require, with_environment
 from .._http.governor import Governor
-from .._http.jsonapi import JsonApi
 from .._http.session import HttpSession
-from .._http.settings import HttpSettings, settings_from
-from .._records.codec import loads
-from .connection import Connection, resolve
+from .._http.settings import HttpSettings, check_base_url, settings_from
+from .._vendor import connection as base
+from .._vendor.client import Raw, Session, VendorClient
 
 PATH = "/client/v1/fetch-s3-logs"
 PER_SECONDS = 1.0
@@ -33,7 +33,39 @@ _AGENT_HINT = "The protection in front of the service may dislike the agent stri
 _REFUSED = re.compile(r"unauthori[sz]ed|(?:access|secret|api)\s*key|forbidden|credential", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 
-Raw = dict[str, t.Any]
+DEFAULT_URL = "https://was.indusface.com"
+"""The vendor's page prints http, which would expose the keys (docs/vendors/indusface_was.md 2)."""
+
+ENVIRONMENT = {
+    "api_url": "INDUSFACE_WAS_URL",
+    "access_key": "INDUSFACE_WAS_ACCESS_KEY",
+    "secret_key": "INDUSFACE_WAS_SECRET_KEY",
+}
+_PORTAL_HINT = "The portal shows both keys once: Settings, Scan Log Config, API Key Based, Generate Key."
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection(base.Connection):
+    """Resolved connection. ``user_agent`` replaces the collection's own when it is set."""
+
+    access_key: str = dataclasses.field(repr=False)
+    secret_key: str = dataclasses.field(repr=False)
+    user_agent: str | None = None
+
+
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+    """The connection that the options and the environment describe.
+
+    Raises:
+        OptionError: something is missing, or ``api_url`` is not an address or uses plain http to another machine.
+    """
+    options = with_environment(params, environ, ENVIRONMENT)
+    return Connection(
+        api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
+        access_key=require(options, "access_key", ENVIRONMENT, _PORTAL_HINT),
+        secret_key=require(options, "secret_key", ENVIRONMENT, _PORTAL_HINT),
+        user_agent=params.get("user_agent") or None,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,53 +93,25 @@ class Answer:
     message: str | None
 
 
-class IndusfaceClient:
-    """One account at Indusface WAS.
+class IndusfaceClient(VendorClient[Connection]):
+    """One account at Indusface WAS."""
 
-    Args:
-        connection: who asks.
-        settings: how.
-        session: makes the HTTP session; replaced in tests that bend time.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        settings: HttpSettings,
-        *,
-        session: t.Callable[..., HttpSession] = HttpSession,
-    ) -> None:
-        self.connection = connection
-        governor = Governor(1, calls=1, per_seconds=PER_SECONDS)
-        self.http = session(settings, governor=governor, secrets=self.secrets())
+    def __init__(self, connection: Connection, settings: HttpSettings, *, session: Session = HttpSession) -> None:
         headers = {"accessKey": connection.access_key, "secretKey": connection.secret_key}
         if connection.user_agent:
             headers["User-Agent"] = connection.user_agent
-        self._api = JsonApi(
-            self.http,
-            connection.api_url,
+        super().__init__(
+            connection,
+            settings,
+            governor=Governor(1, calls=1, per_seconds=PER_SECONDS),
+            session=session,
             vendor="Indusface",
             headers=headers,
-            loads=loads,
             words=_words,
             auth_hint=KEY_HINT,
             page_hint=_PAGE_HINT,
             check=_answer,
         )
-
-    def __enter__(self) -> IndusfaceClient:
-        return self
-
-    def __exit__(self, *_details: object) -> None:
-        self.http.close()
-
-    def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
-        return self.connection.secrets()
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC, or None."""
-        return self._api.server_time()
 
     def scan_logs(self, days: Days) -> Answer:
         """The scan logs of these days. That there are none is no error.
@@ -118,7 +122,7 @@ class IndusfaceClient:
             RedirectRefused, BadResponse: something else than the export answered.
         """
         try:
-            return _answer(self._api.get(PATH, days.query()))
+            return _answer(self.api.get(PATH, days.query()))
         except RedirectRefused as error:
             raise _with_hint(error, KEY_HINT) from None
         except VendorError as error:

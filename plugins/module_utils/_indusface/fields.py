@@ -14,6 +14,8 @@ import math
 import re
 import typing as t
 
+from .._records.coerce import text
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -113,22 +115,6 @@ def letters(value: str | None) -> str:
     return _NO_LETTERS.sub("", (value or "").lower())
 
 
-def text(value: t.Any) -> str | None:
-    """A text or a number as text; None for anything else, and for nothing."""
-    if isinstance(value, str):
-        return value or None
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def number(value: t.Any) -> int | None:
-    """A whole number, or text that is one; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
-    return value if isinstance(value, int) else None
-
-
 def score(value: t.Any) -> float | None:
     """A score from 0 to 10; None for what is not one."""
     try:
@@ -136,8 +122,3 @@ def score(value: t.Any) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) and 0 <= found <= 10 else None
-
-
-def texts(value: t.Any) -> list[str]:
-    """A list of texts; anything else in it is passed over."""
-    return [found for item in value if (found := text(item)) is not None] if isinstance(value, list) else []

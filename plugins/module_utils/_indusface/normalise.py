@@ -7,14 +7,16 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import collections
 import typing as t
 from urllib.parse import urlsplit
 
+from .._records.coerce import items, text, texts, whole
 from .._records.fingerprint import fingerprint
-from .._records.model import SCHEMA, SEVERITIES, Asset, Finding, Scan, SeverityCounts
+from .._records.model import SEVERITIES, Asset, Finding, Scan, SeverityCounts
 from .._records.redact import redact_url
-from .client import Raw
+from .._vendor.blank import blank_finding, blank_scan
+from .._vendor.client import Raw
+from .._vendor.normaliser import SHOWN, Normaliser
 from .fields import (
     OPEN_STATUSES,
     SCAN_LOG,
@@ -22,10 +24,7 @@ from .fields import (
     SERVICE_TYPES,
     VULNERABILITY,
     letters,
-    number,
     score,
-    text,
-    texts,
 )
 from .fields import (
     SEVERITIES as SEVERITY_WORDS,
@@ -33,34 +32,10 @@ from .fields import (
 from .rows import Row, day_of
 
 SOURCE = "indusface"
-SHOWN = 40
-"""Characters of an unknown word that are counted apart: it may be anything."""
-
-MOST_WORDS = 100
-"""Unknown words that are counted apart, as each of them may be anything; all others are counted together."""
-OTHERS = "others"
 
 
-class ScanLogNormaliser:
-    """Turns the vendor's scan logs into ours. It counts what it does not know.
-
-    Args:
-        keep_sensitive: keep query values that look like credentials.
-        include_raw: add the vendor's objects, as they came, as ``raw``.
-        raw_as: how ``raw`` is stored; JSON text in a spool, so that query engines agree on one schema.
-    """
-
-    def __init__(
-        self,
-        *,
-        keep_sensitive: bool = False,
-        include_raw: bool = False,
-        raw_as: t.Callable[[Raw], t.Any] = dict,
-    ) -> None:
-        self._keep = keep_sensitive
-        self._include_raw = include_raw
-        self._raw_as = raw_as
-        self.unknown: collections.Counter[str] = collections.Counter()
+class ScanLogNormaliser(Normaliser):
+    """Turns the vendor's scan logs into ours. It counts what it does not know."""
 
     def scan(self, row: Row) -> Scan:
         """One scan. Never fails on a value: what is not understood is None or ``unknown``, and counted."""
@@ -74,42 +49,24 @@ class ScanLogNormaliser:
         if service_type not in SERVICE_TYPES:
             self._count(f"ServiceType={(service_type or '')[:SHOWN]}")
         seal = text(fields.get("SealStatus"))
-        record = {
-            "record": "scan",
-            "schema": SCHEMA,
-            "source": SOURCE,
+        record = blank_scan(SOURCE) | {
             "id": text(fields.get("ScanlogId")),
-            "name": None,
-            "reference": None,
-            "kind": "vulnerability",
-            "mode": None,
-            "profile": None,
             "asset": self._asset(fields),
             "time": self._midnight("ScanDate", fields.get("ScanDate")),
-            "ended": None,
-            "duration": None,
             "status": status,
             "status_native": native,
-            "results_status": None,
-            "auth_status": None,
             "end_reason": reason,
             "conclusive": conclusive,
-            "links_crawled": None,
-            "requests_sent": None,
-            "launched_by": None,
             "counts": _counts(row.alerts),
-            "malware": None,
             "details": {
                 "service_type": service_type,
                 "seal_status": seal.lower() if letters(seal) in ("pass", "fail") and seal else seal,
-                "reported_total": number(fields.get("TotalFoundVulnerabilities")),
+                "reported_total": whole(fields.get("TotalFoundVulnerabilities")),
                 "listed_total": len(row.alerts),
                 "time_precision": "day",
             },
         }
-        if self._include_raw:
-            record["raw"] = self._raw_as(row.raw)
-        return t.cast(Scan, record)
+        return t.cast(Scan, self._with_raw(record, row.raw))
 
     def finding(self, row: Row, alert: Raw) -> Finding:
         """One observation of a finding, in one scan. Never fails on a value, as above."""
@@ -119,44 +76,20 @@ class ScanLogNormaliser:
         url, title = text(alert.get("FoundOn")), text(alert.get("Title"))
         severity, status = text(alert.get("Severity")), text(alert.get("OpenStatus"))
         seen = self._midnight("ScanDate", fields.get("ScanDate"))
-        record = {
-            "record": "finding",
-            "schema": SCHEMA,
-            "source": SOURCE,
+        record = blank_finding(SOURCE) | {
             "id": alert_id or "",
             # Stable across the scans of a service (docs/vendors/indusface_was.md 7.2).
             "unique_id": f"{service}:{alert_id}" if service and alert_id else None,
-            "rule_id": None,
             "title": title,
-            "kind": "vulnerability",
             "severity": self._known("Severity", severity, SEVERITY_WORDS, "unknown"),
             "severity_native": severity,
-            "original_severity": None,
             "cvss_score": score(alert.get("CVSS_Score")),
-            "cvss_vector": None,
-            "detection_score": None,
             "status": self._known("OpenStatus", status, OPEN_STATUSES, "unknown"),
-            "ignored": None,
             "asset": self._asset(fields),
             "url": url if self._keep else redact_url(url),
-            "method": None,
-            "parameter": None,
             # FoundDate moves with each scan, so the history remembers the first (docs/vendors/indusface_was.md 9).
-            "first_seen": None,
             "last_seen": seen,
             "last_tested": seen,
-            "fixed_at": None,
-            "times_seen": None,
-            "cwe": [],
-            "owasp": [],
-            "wasc": [],
-            "group": None,
-            "finding_type": None,
-            "potential": None,
-            "external_ref": None,
-            "patch": None,
-            "ssl": None,
-            "evidence": [],
             "fingerprint": fingerprint(SOURCE, service, None, url, None, None, title),
             "details": {
                 "scan_id": text(fields.get("ScanlogId")),
@@ -167,9 +100,7 @@ class ScanLogNormaliser:
                 "time_precision": "day",
             },
         }
-        if self._include_raw:
-            record["raw"] = self._raw_as(alert)
-        return t.cast(Finding, record)
+        return t.cast(Finding, self._with_raw(record, alert))
 
     def _asset(self, fields: Raw) -> Asset:
         url = text(fields.get("URL"))
@@ -177,7 +108,7 @@ class ScanLogNormaliser:
             "id": text(fields.get("ServiceId")),
             "name": text(fields.get("ApplicationName")) or _host(url),
             "url": url if self._keep else redact_url(url),
-            "tags": sorted(texts(fields.get("groups"))),
+            "tags": sorted(texts(items(fields.get("groups")))),
         }
 
     def _midnight(self, name: str, value: t.Any) -> str | None:
@@ -193,9 +124,6 @@ class ScanLogNormaliser:
             self._count(f"{name}={(word or '')[:SHOWN]}")
             return otherwise
         return found
-
-    def _count(self, word: str, times: int = 1) -> None:
-        self.unknown[word if word in self.unknown or len(self.unknown) < MOST_WORDS else OTHERS] += times
 
     def _count_foreign(self, fields: Raw, table: t.Mapping[str, t.Any]) -> None:
         for name in fields.keys() - table.keys():

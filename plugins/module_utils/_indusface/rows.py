@@ -13,9 +13,10 @@ import datetime as dt
 import re
 import typing as t
 
+from .._records.coerce import text
 from .._spool.disk.source import content_hash
-from .client import Raw
-from .fields import SCAN_LOG, SPELLINGS, VULNERABILITY, text
+from .._vendor.client import Raw
+from .fields import SCAN_LOG, SPELLINGS, VULNERABILITY
 
 LIST_KEY = "Vulnerabilities"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

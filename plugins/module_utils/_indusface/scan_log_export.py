@@ -10,11 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
-from .._records.codec import dumps
 from .._records.result import Result
 from .._records.times import utc_now
-from .._spool.collect.entry import collect
 from .._spool.disk.source import Entry, Identity, Timing, Window
+from .._vendor.log_source import LogSource, Options, export
+from .._vendor.normaliser import raw_text
 from .client import Days, IndusfaceClient
 from .normalise import SOURCE, ScanLogNormaliser
 from .rows import Row, alert_content, alert_keys, day_of, rows_of, scan_content, scan_key
@@ -24,10 +24,8 @@ _DAY = dt.timedelta(days=1)
 OVERLAP = 2 * _DAY
 """Which zone a day belongs to is unknown, and a scan that runs changes its log: so the last days are read again."""
 
-Options = t.Mapping[str, t.Any]
 
-
-class ScanLogSource:
+class ScanLogSource(LogSource[IndusfaceClient]):
     """The stream of one account: one scan for each scan log, and one finding for each of its vulnerabilities.
 
     A record's content leaves out what the vendor is not of one mind about: how keys are spelled, whether ids are
@@ -35,39 +33,29 @@ class ScanLogSource:
     """
 
     def __init__(self, client: IndusfaceClient, params: Options) -> None:
-        self._client = client
-        self._normaliser = ScanLogNormaliser(
-            keep_sensitive=params["sensitive"] == "keep",
-            include_raw=params["include_raw"],
-            raw_as=lambda raw: dumps(raw).decode(),
-        )
-        self.outside = 0
-        self.timing = Timing(
+        timing = Timing(
             lag=dt.timedelta(0), overlap=OVERLAP, window=chunk_days(params) * _DAY, retention=None, granularity=_DAY
         )
-        self.identity = Identity(
+        identity = Identity(
             source=SOURCE,
-            # The access key names the account, and changes with each rotation: the address is all that stays, and
-            # what the user calls the account.
+            # The access key names the account, but changes with each rotation. Stable are the address, and the name
+            # that the user gives the account.
             account=" ".join(filter(None, (client.connection.api_url, (params.get("account") or "").strip()))),
             stream="scan_logs",
             parameters={"sensitive": params["sensitive"], "include_raw": params["include_raw"]},
         )
-
-    @property
-    def unknown_values(self) -> dict[str, int]:
-        """What the vendor said that this version does not know."""
-        return dict(self._normaliser.unknown)
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer."""
-        return self._client.server_time()
+        super().__init__(client, identity, timing)
+        self._normaliser = ScanLogNormaliser(
+            keep_sensitive=params["sensitive"] == "keep", include_raw=params["include_raw"], raw_as=raw_text
+        )
+        self.unknown = self._normaliser.unknown
+        self.outside = 0
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
         """The scan logs of the days that the window touches, in one page: the service has no smaller ones."""
         days = Days(window.start.date(), (window.end - dt.timedelta(microseconds=1)).date())
         entries: list[Entry] = []
-        for row in rows_of(self._client.scan_logs(days).rows):
+        for row in rows_of(self.client.scan_logs(days).rows):
             entries.extend(self._entries(row, days, window))
         yield entries
 
@@ -87,7 +75,6 @@ def run(
 ) -> Result:
     """Logic of ``indusface_scan_log_export``."""
     source = ScanLogSource(client, params)
-    result = collect(params, source, check_mode=check_mode, clock=clock)
-    result.values["unknown_values"] = source.unknown_values
+    result = export(params, source, check_mode, clock)
     result.warnings += outside_warning(source.outside)
     return result

@@ -14,15 +14,17 @@ import datetime as dt
 import typing as t
 
 from .._base.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited, TransportError, VendorError
-from .._records.codec import dumps
+from .._records.coerce import text
 from .._records.result import Result
 from .._records.times import parse_time, utc_now
-from .._spool.collect.entry import collect
 from .._spool.disk.source import Entry, Identity, Timing, Window, content_hash
+from .._vendor.client import Raw
+from .._vendor.log_source import LogSource, Options, export
+from .._vendor.normaliser import raw_text
 from .alert_info import RETENTION, checked_address
-from .client import Listing, Raw, ScutumClient
-from .fields import text
-from .listing import log_time, pages
+from .client import Listing, ScutumClient
+from .fields import log_time
+from .listing import pages
 from .normalise import SOURCE, AlertNormaliser, DetailState
 
 FIRST_N = 20
@@ -37,10 +39,8 @@ TIMING = Timing(
     margin=dt.timedelta(hours=1),
 )
 
-Options = t.Mapping[str, t.Any]
 
-
-class AlertSource:
+class AlertSource(LogSource[ScutumClient]):
     """The stream of one host's alerts.
 
     The content of a record is hashed from the row of the list alone. So a detail that could not be read this time
@@ -49,7 +49,6 @@ class AlertSource:
 
     def __init__(self, client: ScutumClient, params: Options, clock: t.Callable[[], dt.datetime] = utc_now) -> None:
         who = client.connection
-        self._client = client
         self._ip = checked_address(params.get("ip"))
         self._details = params["details"]
         self._left = _details_limit(params)
@@ -59,16 +58,8 @@ class AlertSource:
         self._windows = self._pages = 0
         self._rows: dict[str, Raw] = {}
         self.refused: str | None = None
-        self._normaliser = AlertNormaliser(
-            who.host,
-            who.id,
-            keep_sensitive=params["sensitive"] == "keep",
-            include_raw=params["include_raw"],
-            raw_as=lambda raw: dumps(raw).decode(),
-        )
         self.counts: collections.Counter[str] = collections.Counter()
-        self.timing = TIMING
-        self.identity = Identity(
+        identity = Identity(
             source=SOURCE,
             account=f"{who.host}/{who.id}",
             stream="events",
@@ -79,21 +70,21 @@ class AlertSource:
                 "include_raw": params["include_raw"],
             },
         )
-
-    @property
-    def unknown_values(self) -> dict[str, int]:
-        """What the vendor said that this version does not know."""
-        return dict(self._normaliser.unknown)
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer."""
-        return self._client.server_time()
+        super().__init__(client, identity, TIMING)
+        self._normaliser = AlertNormaliser(
+            who.host,
+            who.id,
+            keep_sensitive=params["sensitive"] == "keep",
+            include_raw=params["include_raw"],
+            raw_as=raw_text,
+        )
+        self.unknown = self._normaliser.unknown
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
         """The alerts of the window, oldest first. The bounds of Scutum are those of the window: from, not to."""
         self._reached = max(self._reached or window.end, window.end)
         self._windows += 1
-        for page in pages(self._client, Listing("asc", window.start, window.end, self._ip)):
+        for page in pages(self.client, Listing("asc", window.start, window.end, self._ip)):
             self._pages += 1
             entries = [self._entry(row, window) for row in page.rows]
             self._rows = {entry.key: row for entry, row in zip(entries, page.rows, strict=True)}
@@ -125,12 +116,12 @@ class AlertSource:
         return entry._replace(record=self._normaliser.event(whole, state))
 
     def _detail(self, log_id: str) -> tuple[Raw | None, DetailState]:
-        if self._left == 0 or not self._client.has_spare_call(self._still_needed()):
+        if self._left == 0 or not self.client.has_spare_call(self._still_needed()):
             return None, "skipped"
         if self._left is not None:
             self._left -= 1
         try:
-            raw = self._client.detail(log_id, spare=True)
+            raw = self.client.detail(log_id, spare=True)
         except AuthenticationFailed:
             raise
         except RateLimited:
@@ -149,7 +140,7 @@ class AlertSource:
 
     def _still_needed(self) -> int:
         """How many calls the windows that follow will cost, as far as those before tell."""
-        end = self._until or self._client.server_time() or self._clock()
+        end = self._until or self.client.server_time() or self._clock()
         if self._reached is None or self._reached >= end:
             return 0
         return -((self._reached - end) // self.timing.window) * max(1, -(-self._pages // self._windows))
@@ -176,9 +167,8 @@ def run(
 ) -> Result:
     """Logic of ``scutum_alert_export``."""
     source = AlertSource(client, params, clock)
-    result = collect(params, source, check_mode=check_mode, clock=clock)
+    result = export(params, source, check_mode, clock)
     result.values["details"] = {state: source.counts[state] for state in ("read", "skipped", "not_found", "failed")}
-    result.values["unknown_values"] = source.unknown_values
     if source.counts["failed"]:
         result.warnings.append(f"{source.counts['failed']} details could not be read; the alerts were written without.")
     if source.refused:

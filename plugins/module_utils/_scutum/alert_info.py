@@ -17,7 +17,7 @@ from .._records.query import Query
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
 from .client import Listing, ScutumClient
-from .dates import parse, whole_second
+from .fields import parse, whole_second
 from .listing import pages
 from .normalise import AlertNormaliser
 

@@ -14,15 +14,16 @@ import datetime as dt
 import typing as t
 
 from .._base.errors import BadResponse, NotFound, RateLimited, VendorError
+from .._http.environment import require, with_environment
 from .._http.governor import Governor
-from .._http.jsonapi import JsonApi
 from .._http.response import Response
 from .._http.retry import Verdict
 from .._http.session import HttpSession
-from .._http.settings import HttpSettings, settings_from
-from .._records.codec import dumps, loads
-from .connection import Connection, resolve
-from .dates import japan_text
+from .._http.settings import HttpSettings, check_base_url, settings_from
+from .._records.codec import dumps
+from .._vendor import connection as base
+from .._vendor.client import Raw, Session, VendorClient
+from .fields import japan_text
 
 LIST, DETAIL = "/api/v1/alert", "/api/v1/alert_detail"
 CALLS, PER_SECONDS = 25, 300.0
@@ -31,12 +32,43 @@ CALLS, PER_SECONDS = 25, 300.0
 RESERVED = 5
 """Calls of those that are left to listings when there is no time to wait for more."""
 
-Raw = dict[str, t.Any]
-
 AUTH_HINT = (
     "Check api_key; check that it was issued for this scutum_host and scutum_id; and check in the console that this"
     " machine's address may call the API."
 )
+
+DEFAULT_URL = "https://api.scutum.jp"
+ENVIRONMENT = {
+    "api_url": "SCUTUM_URL",
+    "api_key": "SCUTUM_API_KEY",
+    "scutum_host": "SCUTUM_HOST",
+    "scutum_id": "SCUTUM_ID",
+}
+_CONSOLE_HINT = "The console of Scutum shows it, and issues a key for each host."
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection(base.Connection):
+    """Resolved connection. ``host`` is the FQDN that the key was issued for, ``id`` the console id of that FQDN."""
+
+    api_key: str = dataclasses.field(repr=False)
+    host: str
+    id: str
+
+
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+    """The connection that the options and the environment describe.
+
+    Raises:
+        OptionError: something is missing, or ``api_url`` is not an address.
+    """
+    options = with_environment(params, environ, ENVIRONMENT)
+    return Connection(
+        api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
+        api_key=require(options, "api_key", ENVIRONMENT, _CONSOLE_HINT),
+        host=require(options, "scutum_host", ENVIRONMENT, _CONSOLE_HINT),
+        id=require(options, "scutum_id", ENVIRONMENT, _CONSOLE_HINT),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,51 +107,24 @@ class Page:
     whole: bool
 
 
-class ScutumClient:
-    """One host at Scutum.
+class ScutumClient(VendorClient[Connection]):
+    """One host at Scutum."""
 
-    Args:
-        connection: who asks.
-        settings: how.
-        session: makes the HTTP session; replaced in tests that bend time.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        settings: HttpSettings,
-        *,
-        session: t.Callable[..., HttpSession] = HttpSession,
-    ) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, settings: HttpSettings, *, session: Session = HttpSession) -> None:
         self.max_wait = settings.max_wait
         self.governor = Governor(1, calls=CALLS, per_seconds=PER_SECONDS)
-        self.http = session(settings, governor=self.governor, secrets=self.secrets())
         self._listed = False
-        self._api = JsonApi(
-            self.http,
-            connection.api_url,
+        super().__init__(
+            connection,
+            settings,
+            governor=self.governor,
+            session=session,
             vendor="Scutum",
             headers={"X-Scutum-API-Key": connection.api_key},
-            loads=loads,
             words=_words,
             auth_hint=AUTH_HINT,
             pause=self.governor.clear_in,
         )
-
-    def __enter__(self) -> ScutumClient:
-        return self
-
-    def __exit__(self, *_details: object) -> None:
-        self.http.close()
-
-    def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
-        return self.connection.secrets()
-
-    def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC, or None."""
-        return self._api.server_time()
 
     def page(self, listing: Listing, marker: str | None = None) -> Page:
         """One page of at most 1000 alerts.
@@ -129,7 +134,7 @@ class ScutumClient:
             BadResponse: the answer is not a page, or says that more follows without saying where.
         """
         query = (*self._who(), *listing.query())
-        answer = self._api.get(LIST, (*query, ("marker", marker)) if marker else query)
+        answer = self.api.get(LIST, (*query, ("marker", marker)) if marker else query)
         self._listed = True
         return _page(answer)
 
@@ -146,7 +151,7 @@ class ScutumClient:
             RateLimited: the service asked to slow down, or ``max_wait`` is used up.
         """
         try:
-            answer = self._api.get(
+            answer = self.api.get(
                 DETAIL, (*self._who(), ("log_id", log_id)), look=self._look_at_spare if spare else None
             )
         except NotFound:

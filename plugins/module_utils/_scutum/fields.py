@@ -12,7 +12,11 @@ It drives parsing, the documentation of ``scutum_alert_info`` and the tests.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
+
+from .._base.errors import OptionError
+from .._records.coerce import text, texts
 
 LIST, DETAIL = "list", "detail"
 """The calls. The detail holds what the list holds, and more."""
@@ -97,22 +101,61 @@ CATEGORY_LABELS: dict[str, str] = {
 """English for the kinds of attack. Scutum publishes no list, so that others pass as they are."""
 
 
-def text(value: t.Any) -> str | None:
-    """A text or a number as text; None for anything else, and for nothing."""
-    if isinstance(value, str):
-        return value or None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def texts(value: t.Any) -> list[str]:
-    """A list of texts; one text counts as a list of one."""
-    items = value if isinstance(value, list) else [value]
-    return [found for item in items if (found := text(item)) is not None]
-
-
 READERS: dict[str, tuple[str, Read]] = {
     "log_id": ("id", text),
     "ip": ("client_ip", text),
     "category": ("categories", texts),
 }
 """The fields that are copied one to one."""
+
+JAPAN = dt.timezone(dt.timedelta(hours=9))
+"""Japan has no daylight saving time, so that a fixed offset is exact."""
+
+_SECOND = dt.timedelta(seconds=1)
+
+
+def whole_second(moment: dt.datetime) -> dt.datetime:
+    """The time itself, or the next whole second.
+
+    Records have whole seconds. So this moves no record over a bound, be it inclusive or exclusive.
+    """
+    return moment if not moment.microsecond else moment.replace(microsecond=0) + _SECOND
+
+
+def japan_text(moment: dt.datetime) -> str:
+    """An aware time as Scutum takes it: ``YYYY-MM-DDThh:mm:ss+09:00``. A literal Z is not known to work."""
+    return whole_second(moment).astimezone(JAPAN).isoformat()
+
+
+def parse(written: str, option: str) -> dt.datetime:
+    """A date or time in any of the vendor's four forms, or another ISO 8601 one, as UTC to the second.
+
+    What has no offset is Japan's: a bare date is midnight there, which is 15:00 UTC of the day before.
+
+    Raises:
+        OptionError: it is none of them; the message names the option.
+    """
+    try:
+        moment = dt.datetime.fromisoformat(written.strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=JAPAN)
+        return whole_second(moment).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise OptionError(
+            f"{option}: {written!r} is not a date or time.",
+            hint="Give 2026-03-01T08:00:00+09:00, 2026-03-01T08:00:00, 2026-03-01 or 20260301;"
+            " without an offset, Japan time is meant.",
+        ) from None
+
+
+def log_time(ts: t.Any) -> dt.datetime | None:
+    """The time of a log, UTC; None for what is not a time. One without an offset is Japan's."""
+    if not isinstance(ts, str):
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(ts.strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=JAPAN)
+        return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -12,8 +12,9 @@ import datetime as dt
 import typing as t
 
 from .._base.errors import BadResponse, IncompleteRead, VendorError
-from .client import Listing, Page, Raw, ScutumClient
-from .dates import JAPAN
+from .._vendor.client import Raw
+from .client import Listing, Page, ScutumClient
+from .fields import log_time
 
 MAX_PAGES = 10_000
 """Ten million logs: a listing that does not end there never will."""
@@ -83,16 +84,3 @@ def _from_there(listing: Listing, last: dt.datetime | None) -> Listing:
 
 def _last_time(rows: list[Raw]) -> dt.datetime | None:
     return log_time(rows[-1].get("ts")) if rows else None
-
-
-def log_time(ts: t.Any) -> dt.datetime | None:
-    """The time of a log, UTC; None for what is not a time. One without an offset is Japan's."""
-    if not isinstance(ts, str):
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(ts.strip())
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=JAPAN)
-        return moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -7,80 +7,42 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import collections
+import base64
 import re
 import typing as t
 
-from .._records.model import SCHEMA, Event
+from .._records.coerce import text
+from .._records.model import Event
 from .._records.redact import redact_text, redact_url
 from .._records.times import utc_text
-from .client import Raw
-from .fields import CATEGORY_LABELS, FIELDS, READERS, text
-from .listing import log_time
-from .recorded import decode, request_head
+from .._vendor.blank import blank_event
+from .._vendor.client import Raw
+from .._vendor.normaliser import SHOWN, Normaliser
+from .fields import CATEGORY_LABELS, FIELDS, READERS, log_time
 
 SOURCE = "scutum"
-SHOWN = 40
-"""Characters of the name of an unknown field that are counted: it may be anything."""
-
-MOST_WORDS = 100
-"""Unknown words that are counted apart, as each of them may come from an attacker; all others are counted together."""
-OTHERS = "others"
-
 DetailState = t.Literal["read", "not_asked", "not_found", "skipped", "failed"]
 """What became of the detail: ``skipped`` when the budget of calls had none left for it."""
 
+_FOREIGN = re.compile(rb"[^A-Za-z0-9+/]+")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
-_BLANK: dict[str, t.Any] = {
-    "record": "event",
-    "schema": SCHEMA,
-    "source": SOURCE,
-    "id": "",
-    "time": None,
-    "action": "unknown",
-    "action_native": None,
-    "client_ip": None,
-    "country": None,
-    "host": None,
-    "url": None,
-    "path": None,
-    "method": None,
-    "user_agent": None,
-    "referer": None,
-    "message": None,
-    # Scutum gives none.
-    "severity": "unknown",
-    "severity_native": None,
-    "profile": None,
-}
+_BLANK = blank_event(SOURCE)
 
 
-class AlertNormaliser:
+class AlertNormaliser(Normaliser):
     """Turns the vendor's logs into ours. It counts what it does not know.
 
     Args:
         host: the FQDN that the key belongs to; the logs themselves do not repeat it.
         scutum_id: the console id of that FQDN.
-        keep_sensitive: keep cookies, credentials and tokens.
-        include_raw: add the vendor's object, as it came, as ``raw``.
-        raw_as: how ``raw`` is stored; JSON text in a spool, so that query engines agree on one schema.
+        more: see :class:`Normaliser`.
     """
 
-    def __init__(
-        self,
-        host: str,
-        scutum_id: str,
-        *,
-        keep_sensitive: bool = False,
-        include_raw: bool = False,
-        raw_as: t.Callable[[Raw], t.Any] = dict,
-    ) -> None:
+    def __init__(self, host: str, scutum_id: str, **more: t.Any) -> None:
+        super().__init__(**more)
         self._host = host
         self._scutum_id = scutum_id
-        self._keep = keep_sensitive
-        self._include_raw = include_raw
-        self._raw_as = raw_as
-        self.unknown: collections.Counter[str] = collections.Counter()
 
     def event(self, raw: Raw, detail: DetailState = "not_asked") -> Event:
         """One log, of the list or in detail. Never fails on a value: what is not understood is None, and counted."""
@@ -106,12 +68,7 @@ class AlertNormaliser:
         }
         self._add_target(record, text(raw.get("uri")))
         self._add_recorded(record, raw)
-        if self._include_raw:
-            record["raw"] = self._raw_as(raw)
-        return t.cast(Event, record)
-
-    def _count(self, word: str) -> None:
-        self.unknown[word if word in self.unknown or len(self.unknown) < MOST_WORDS else OTHERS] += 1
+        return t.cast(Event, self._with_raw(record, raw))
 
     def _add_time(self, record: dict[str, t.Any], ts: t.Any) -> None:
         moment = log_time(ts)
@@ -144,3 +101,45 @@ class AlertNormaliser:
             record["details"][name] = recorded if self._keep else redact_text(recorded)
         head = request_head(record["details"]["request"])
         record["method"], record["user_agent"], record["referer"] = head.method, head.user_agent, head.referer
+
+
+def decode(value: t.Any) -> str | None:
+    """Base64 as text; None when nothing was recorded.
+
+    Characters outside of the alphabet and missing padding are passed over, as is a last character that alone holds no
+    byte. What is no UTF-8 becomes U+FFFD; the bytes themselves are in the vendor's object (``include_raw``).
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    data = _FOREIGN.sub(b"", value.encode("ascii", "ignore").translate(_URL_SAFE))
+    if len(data) % 4 == 1:
+        data = data[:-1]
+    return base64.b64decode(data + b"=" * (-len(data) % 4)).decode("utf-8", "replace") or None
+
+
+class RequestHead(t.NamedTuple):
+    """What the first lines of a request say."""
+
+    method: str | None
+    host: str | None
+    user_agent: str | None
+    referer: str | None
+
+
+def request_head(request: str | None) -> RequestHead:
+    """The method and three headers of a request; None for what it does not say. Nothing here is to be trusted."""
+    head, _blank, _body = (request or "").replace("\r\n", "\n").partition("\n\n")
+    first, *lines = head.split("\n")
+    method = first.partition(" ")[0]
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers.setdefault(name.strip().lower(), value.strip())
+    valid = re.fullmatch(r"[A-Za-z!#$%&'*+.^_`|~0-9-]{1,32}", method) is not None
+    return RequestHead(
+        method if valid else None,
+        headers.get("host") or None,
+        headers.get("user-agent") or None,
+        headers.get("referer") or None,
+    )

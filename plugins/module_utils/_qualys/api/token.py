@@ -10,70 +10,30 @@ See docs/vendors/qualys_was.md 2.3.
 from __future__ import annotations
 
 import base64
-import math
 import re
-import threading
 import time
-import typing as t
 
 from ..._base.errors import AuthenticationFailed, BadResponse
 from ..._http.response import Response
 from ..._http.retry import OK, Verdict
+from ..._http.session import HttpSession
 from ..._records.codec import loads
+from ..._vendor.token import ASSUMED_LIFE, Token
 from .connection import Connection
 from .shapes import Raw, decimal
 
-if t.TYPE_CHECKING:
-    from ..._http.session import HttpSession
-
-MARGIN = 60.0
-"""Seconds before the end of its life in which a token is no longer used: a long request must not outlive it."""
-
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
-ASSUMED_LIFE = 600.0
-"""Seconds, for a token that does not say how long it lives; the life of these tokens is not documented."""
 
+class TokenSource(Token):
+    """A token of the gateway."""
 
-class TokenSource:
-    """The token of one run, shared by its threads."""
-
-    def __init__(
-        self, connection: Connection, http: HttpSession, *, clock: t.Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, connection: Connection, http: HttpSession) -> None:
+        super().__init__(http)
         self._connection = connection
-        self._http = http
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._use_until = -math.inf
-        self.value = ""
-        self.fetched: tuple[str, ...] = ()
 
-    def get(self) -> str:
-        """A token that is good for at least a minute, or half of its life if that is shorter.
-
-        Raises:
-            AuthenticationFailed: the gateway refused the client.
-            BadResponse: the gateway's answer is not a token.
-        """
-        with self._lock:
-            if self._clock() >= self._use_until:
-                asked = self._clock()
-                self.value = self._fetch()
-                self.fetched += (self.value,)
-                self._http.protect(self.value)
-                life = _life(self.value, time.time())
-                self._use_until = asked + life - min(MARGIN, life / 2)
-            return self.value
-
-    def forget(self, value: str) -> None:
-        """Do not use this token again: it was refused although its time was not over."""
-        with self._lock:
-            if self.value == value:
-                self._use_until = -math.inf
-
-    def _fetch(self) -> str:
-        response = self._http.request(
+    def _fetch(self) -> tuple[str, float]:
+        response = self.http.request(
             "POST",
             f"{self._connection.gateway_url}/auth/oidc",
             headers={
@@ -91,7 +51,7 @@ class TokenSource:
                 f"The Qualys gateway answered {response.status} without a token.",
                 hint="Check client_id, client_secret and gateway_url.",
             )
-        return token
+        return token, _life(token, time.time())
 
 
 def _judge(response: Response) -> Verdict:

@@ -14,8 +14,11 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor, session
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.settings import settings_from
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import scan_log_info
-from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import IndusfaceClient
-from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.connection import ENVIRONMENT, resolve
+from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import (
+    ENVIRONMENT,
+    IndusfaceClient,
+    resolve,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

@@ -16,8 +16,12 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http import gove
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.settings import settings_from
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import alert_info
-from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.client import LIST, ScutumClient
-from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.connection import ENVIRONMENT, resolve
+from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.client import (
+    ENVIRONMENT,
+    LIST,
+    ScutumClient,
+    resolve,
+)
 from tests.sandbox import Sandbox
 
 from .bent_time import BentTime

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black import fields as carbon_black_fields
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.connection import ENVIRONMENT as CBC
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import ENVIRONMENT as CBC
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import fields as edgecast_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import ENVIRONMENT as EDGECAST
 from tests.sandbox import Sandbox

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import connection as indusface_connection
+from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import client as indusface_connection
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.fields import SCAN_LOG, VULNERABILITY
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Event, Finding, Scan
-from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import connection as scutum_connection
+from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import client as scutum_connection
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.fields import FIELDS
 from tests.sandbox import Sandbox
 from tests.tools import house_rules

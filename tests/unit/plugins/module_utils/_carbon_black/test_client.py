@@ -19,8 +19,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     ServerFault,
     VendorError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.connection import ENVIRONMENT, resolve
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import ENVIRONMENT, connect, resolve
 from tests.sandbox import Sandbox
 
 from ..carbon_black_kit import CSP_CLIENT, CSP_TOKEN, NOW, RECORDS, SECRET, asked, client_of, connection

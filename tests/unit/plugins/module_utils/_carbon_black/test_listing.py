@@ -12,9 +12,14 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import CarbonBlackClient, Page
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.criteria import check_criteria, check_sort
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.export import CarbonBlackScanLogs
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.listing import Search, key_of, read_span
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.listing import (
+    Search,
+    check_criteria,
+    check_sort,
+    key_of,
+    read_span,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.scan_log_info import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
 from tests.sandbox import Sandbox

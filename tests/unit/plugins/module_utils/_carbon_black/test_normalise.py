@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.criteria import span_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.export import content_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.fields import FIELDS
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.listing import span_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.normalise import (
     ScanNormaliser,
     id_of,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black import facet_info
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.criteria import LISTS, check_criteria
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black import scan_log_info as facet_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.fields import FIELDS
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.listing import LISTS, check_criteria
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.scan_log_info import run
 from tests.sandbox import Sandbox
 

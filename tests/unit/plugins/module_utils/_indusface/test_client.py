@@ -19,8 +19,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     ServerFault,
     VendorError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import Days
-from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.connection import ENVIRONMENT, resolve
+from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import ENVIRONMENT, Days, resolve
 from tests.sandbox import Sandbox
 
 from ..bent_time import BentTime

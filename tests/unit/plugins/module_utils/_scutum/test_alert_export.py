@@ -185,7 +185,7 @@ def test_an_odd_log_keeps_its_place(scutum: Sandbox) -> None:
         assert (entry.key, entry.time) == (again.key, MONTH.start)
         assert entry.key.startswith("content:")
         assert source.enrich([entry]) == [entry]
-        assert source.unknown_values == {"ts": 2, "block": 2}
+        assert source.unknown == {"ts": 2, "block": 2}
 
 
 @pytest.mark.parametrize("change", [{"ip": "10.0.0.0/8"}, {"details": "all", "details_limit": -1}])

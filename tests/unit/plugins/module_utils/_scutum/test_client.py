@@ -21,7 +21,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import client as client_room
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import listing as listing_room
-from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.connection import ENVIRONMENT, resolve
+from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.client import ENVIRONMENT, resolve
 from tests.sandbox import Sandbox
 
 from ..bent_time import BentTime
@@ -90,7 +90,7 @@ def test_a_refused_address_is_one_of_the_reasons(scutum: Sandbox) -> None:
 def test_the_stray_question_mark_of_the_page_is_refused(scutum: Sandbox) -> None:
     """The vendor's sample URL has ``&?id=``: copied as it is, the id is missing."""
     with client_of(scutum) as client, pytest.raises(VendorError, match="id is missing"):
-        client._api.get("/api/v1/alert", (("host", "www.example.jp"), ("?id", "ABC1234")))
+        client.api.get("/api/v1/alert", (("host", "www.example.jp"), ("?id", "ABC1234")))
 
 
 def test_no_message_repeats_the_key(scutum: Sandbox) -> None:

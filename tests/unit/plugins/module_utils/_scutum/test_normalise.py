@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Event
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.fields import CATEGORY_LABELS, FIELDS
-from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.normalise import AlertNormaliser
-from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.recorded import decode, request_head
+from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.normalise import (
+    AlertNormaliser,
+    decode,
+    request_head,
+)
 from tests.sandbox import Sandbox
 from tests.sandbox.scutum.seed import BEARER, SESSION_COOKIE
 

@@ -11,8 +11,9 @@ import pathlib
 import typing as t
 
 from .._records.times import utc_now, utc_text
+from .._records.verdicts import Word
 from .decide import gate_json as doc
-from .verdict import Word, reason
+from .verdict import reason
 
 
 def close_gate(dest: pathlib.Path, run_id: str, verdict: Word, words: str) -> None:

@@ -26,6 +26,11 @@ DECISIONS = (*COUNTED, *SUPPRESSED, *LEFT_OUT)
 """Everything that can become of a finding, what matters most first."""
 
 
+def weight(word: Word) -> int:
+    """How much a verdict weighs beside others: the largest decides."""
+    return _MILD_FIRST.index(word)
+
+
 def worst(words: t.Iterable[Word]) -> Word:
     """The verdict of several together: one application that fails is a fail, whatever is unknown about others."""
-    return max(words, key=_MILD_FIRST.index, default="pass")
+    return max(words, key=weight, default="pass")

@@ -17,7 +17,7 @@ from ..._base.errors import FileError, PerimeterError
 from ..._base.files import PRIVATE, check_target, replace_file
 from ..._base.files import reason as os_reason
 from ..._base.log_text import short
-from ..._records.verdicts import CODES, Word
+from ..._records.verdicts import CODES, Word, weight
 from ..verdict import Reason, reason
 
 SCHEMA = 1
@@ -67,9 +67,8 @@ def blank(run_id: str, started: str, *, report_only: bool, check_mode: bool) -> 
 
 def set_verdict(document: Document, verdict: Word, reasons: list[Reason], finished: str) -> None:
     """Put the verdict and its reasons in, those that decided first."""
-    order = {"platform_error": 0, "policy_error": 1, "fail": 2, "inconclusive": 3, "pass": 4}
     document["verdict"], document["exit_code"] = verdict, CODES[verdict]
-    document["reasons"] = sorted(_once(reasons), key=lambda item: order[item["verdict"]])
+    document["reasons"] = sorted(_once(reasons), key=lambda item: -weight(item["verdict"]))
     document["finished"] = finished
 
 

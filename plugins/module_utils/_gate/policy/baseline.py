@@ -20,16 +20,20 @@ import typing as t
 from ..._base.errors import FileError
 from ..._base.files import PRIVATE, check_target, reason, replace_file, sha256_of
 from ..._records import codec
+from ..._records.changes import Place, what_changed
 from ..._records.identity import AppKey
 from ..inputs.facts import RANKS, Facts
 from ..verdict import PolicyError
 from .load import Document, read_document
+from .rules import NEW_STATES
 from .schemas import BASELINE
 from .validate import validate
 
 SIZE_LIMIT = 1 << 30
 _MARKS_SUFFIX = ".gone.json"
 
+
+_RESOLVED = Place("fixed", "unknown")
 
 Places = dict[str, list[str]]
 """Severities by key: each is a place that one finding of that identity takes."""
@@ -52,13 +56,13 @@ def without(places: t.Mapping[str, t.Sequence[str]], taken: t.Mapping[str, t.Seq
     return {key: found for key, found in left.items() if found}
 
 
-def _pick(left: list[str], severity: str) -> tuple[str, bool]:
-    """The place that a finding takes, and whether it is bad enough for it.
+def _pick(left: list[str], severity: str) -> str:
+    """The place that a finding takes.
 
     The least that is bad enough, so that worse ones are left for worse findings.
     """
     enough = [place for place in left if RANKS[place] <= RANKS[severity]]
-    return (max(enough, key=RANKS.__getitem__), True) if enough else (min(left, key=RANKS.__getitem__), False)
+    return max(enough, key=RANKS.__getitem__) if enough else min(left, key=RANKS.__getitem__)
 
 
 @dataclasses.dataclass
@@ -83,12 +87,20 @@ class Section:
     waived: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def state_of(self, facts: Facts) -> str:
-        """What a counted finding is: new, reopened, escalated or known. Each of the same identity takes one place."""
+        """Return whether a counted finding is new, reopened, escalated or known.
+
+        Each finding of the same identity takes one place.
+        """
+        change = what_changed(self._before(facts), Place("open", facts.severity))
+        return change if change in NEW_STATES else "known"
+
+    def _before(self, facts: Facts) -> Place | None:
+        """Return where the finding stood when the baseline was made, or since; None if it was not there."""
         key = facts.key
         left = self.left.get(key) if key else None
         if key is None or not left:
-            return "reopened" if facts.status == "reopened" or key in self.gone else "new"
-        place, enough = _pick(left, facts.severity)
+            return _RESOLVED if facts.status == "reopened" or key in self.gone else None
+        place = _pick(left, facts.severity)
         # Of two like places, the one that was never empty goes first.
         was_gone = self.gone.get(key, []).count(place) >= left.count(place)
         left.remove(place)
@@ -97,8 +109,8 @@ class Section:
         self.reopened[key] -= was_known_to_be
         if was_gone or (again and not was_known_to_be):
             self.resurfaced.setdefault(key, []).append(place)
-            return "reopened"
-        return "known" if enough else "escalated"
+            return _RESOLVED
+        return Place("open", place)
 
     def knows(self, key: str | None) -> bool:
         """Whether the baseline has a finding of this identity."""
@@ -122,7 +134,7 @@ class Section:
             empty = list(left)
             for severity in present.get(key, ()):
                 if empty:
-                    empty.remove(_pick(empty, severity)[0])
+                    empty.remove(_pick(empty, severity))
             if empty:
                 found[key] = empty
         return found

@@ -6,8 +6,6 @@ This module is private to the collection and may change at any time.
 
 The JSON writer puts one finding on one line, so an earlier report of any size is read line by line. A report that went
 through a formatter since then is still understood, at the price of holding it in memory once.
-
-The open risks reconcile: before + new + reopened + reactivated - fixed - protected - ignored - gone = now.
 """
 
 from __future__ import annotations
@@ -19,6 +17,8 @@ import typing as t
 
 from ..._base.errors import FileError
 from ..._base.files import reason
+from ..._records import changes as shared
+from ..._records.changes import Keys, state_of
 from ..._records.model import Finding
 from ..inputs import model
 from ..inputs.read import as_finding
@@ -34,6 +34,7 @@ class Before(t.NamedTuple):
     severity: str
     title: str
     application: str
+    content: str = ""
 
 
 class Scope(t.NamedTuple):
@@ -127,10 +128,10 @@ def _previous(head: dict[str, t.Any], findings: t.Iterable[t.Any] | None) -> Pre
 def _remember(findings: t.Iterable[t.Any]) -> tuple[dict[str, Before], bytes]:
     known: dict[str, Before] = {}
     marks = bytearray()
-    keys = _Keys()
+    keys = Keys()
     for item in findings:
         finding = as_finding({name: item[name] for name in _REMEMBERED})
-        known[keys.key(finding)] = _before(finding)
+        known[keys.key(model.identity_of(finding))] = _before(finding)
         change = item.get("change")
         marks.append(model.CHANGES.index(change) + 1 if change in model.CHANGES else 0)
     return known, bytes(marks)
@@ -151,18 +152,6 @@ _REMEMBERED = (
 )
 
 
-class _Keys:
-    """Identities, with an ordinal for findings that share one: two findings with one fingerprint both count."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
-
-    def key(self, finding: Finding) -> str:
-        identity = model.identity_of(finding)
-        count = self._seen[identity] = self._seen.get(identity, 0) + 1
-        return identity if count == 1 else f"{identity}\0{count}"
-
-
 def scope_of(manifests: t.Iterable[t.Any]) -> list[t.Any]:
     """Sources and filters of the snapshots of a run."""
     known = [manifest for manifest in manifests if isinstance(manifest, dict)]
@@ -171,29 +160,7 @@ def scope_of(manifests: t.Iterable[t.Any]) -> list[t.Any]:
 
 def _before(finding: Finding) -> Before:
     title, application = model.title_label(finding), model.application_label(finding)
-    return Before(model.state_of(finding), finding["severity"], title[:300], application[:300])
-
-
-def what_changed(before: Before | None, finding: Finding) -> str:
-    """One of ``model.CHANGES`` for a finding of this run, or empty when nothing changed that counts."""
-    state = model.state_of(finding)
-    if state == "information" or (before is not None and before.state == "information"):
-        return ""
-    if before is None:
-        return "new" if state == "open" else ""
-    if before.state == "open":
-        return _severity_change(before, finding) if state == "open" else state
-    if state != "open":
-        return ""
-    return "reactivated" if before.state == "ignored" else "reopened"
-
-
-def _severity_change(before: Before, finding: Finding) -> str:
-    severity = finding["severity"]
-    # An unknown severity is no step on the scale: nobody knows in which direction it went.
-    if before.severity == severity or "unknown" in (before.severity, severity):
-        return ""
-    return "escalated" if model.SEVERITY_RANK[severity] < model.SEVERITY_RANK[before.severity] else "lowered"
+    return Before(state_of(finding), finding["severity"], title[:300], application[:300])
 
 
 def compare(
@@ -208,7 +175,7 @@ def compare(
     worst: dict[str, list[model.ChangedFinding]] = {change: [] for change in model.CHANGES}
     marks = b""
     if previous.findings is not None:
-        marks = _mark(findings, dict(previous.findings), counts, worst)
+        marks = _mark(findings, previous.findings, counts, worst)
     severities = previous.summary["open_by_severity"]
     changes = model.Changes(
         previous_generated=previous.generated,
@@ -226,21 +193,22 @@ def compare(
 
 def _mark(
     findings: t.Iterable[Finding],
-    left: dict[str, Before],
+    left: t.Mapping[str, Before],
     counts: dict[str, int],
     worst: dict[str, list[model.ChangedFinding]],
 ) -> bytes:
     marks = bytearray()
-    keys = _Keys()
-    for finding in findings:
-        before = left.pop(keys.key(finding), None)
-        change = what_changed(before, finding)
-        marks.append(model.CHANGES.index(change) + 1 if change else 0)
-        if change:
+    gone: list[Before] = []
+    seen = ((model.identity_of(finding), _before(finding)) for finding in findings)
+    for change, before, now in shared.compare(left, seen):
+        if now is not None:
+            marks.append(model.CHANGES.index(change) + 1 if change else 0)
+        if change == "gone" and before is not None:
+            gone.append(before)
+        elif change and now is not None:
             counts[change] += 1
             if len(worst[change]) < LISTED:
-                worst[change].append(_listed(_before(finding), before))
-    gone = [before for before in left.values() if before.state == "open"]
+                worst[change].append(_listed(now, before))
     gone.sort(key=lambda item: (model.SEVERITY_RANK[item.severity], item.application.casefold(), item.title))
     counts["gone"] = len(gone)
     worst["gone"] = [_listed(item, item) for item in gone[:LISTED]]

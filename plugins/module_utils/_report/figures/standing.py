@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._records.changes import state_of
 from ..._records.model import Finding
 from ..._records.verdicts import COUNTED, SUPPRESSED
 from .. import text
-from ..inputs import model
 from ..inputs.gate_view import Decision
 from ..inputs.model import ReportInput
 
@@ -57,7 +57,7 @@ class Standing(t.NamedTuple):
 
 def standing_of(report: ReportInput, finding: Finding) -> Standing:
     """Where a finding stands, by the gate when it judged it, else by its state at the source."""
-    state = model.state_of(finding)
+    state = state_of(finding)
     decision = report.gate.decision(finding) if report.gate else None
     if decision is None:
         suppressed = state in ("ignored", "protected")

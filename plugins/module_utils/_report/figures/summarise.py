@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._records.changes import STATES, state_of
 from ..._records.model import STATUSES, Finding
 from .. import text
 from ..inputs import model
@@ -92,12 +93,12 @@ class _Tally:
     def __init__(self, now: str) -> None:
         self.now = now
         self.total = 0
-        self.states = dict.fromkeys(model.STATES, 0)
+        self.states = dict.fromkeys(STATES, 0)
         self.severity = model.no_counts()
         self.status: dict[str, SeverityCounts] = {status: model.no_counts() for status in STATUSES}
         self.age = {label: model.no_counts() for label, _last in model.AGE_BUCKETS}
         self.age[model.AGE_UNKNOWN] = model.no_counts()
-        self.kinds = {kind: dict.fromkeys((*model.STATES, "total"), 0) for kind in model.KINDS}
+        self.kinds = {kind: dict.fromkeys((*STATES, "total"), 0) for kind in model.KINDS}
         self.owasp: dict[tuple[int | None, str], SeverityCounts] = {}
         self.applications: dict[tuple[str, str], model.ApplicationSummary] = {}
         self.rules: dict[tuple[str, str, str], _Rule] = {}
@@ -107,7 +108,7 @@ class _Tally:
         self.quality: dict[str, int] = {}
 
     def add(self, finding: Finding) -> None:
-        state = model.state_of(finding)
+        state = state_of(finding)
         self.total += 1
         self.states[state] += 1
         self.kinds[finding["kind"]][state] += 1
@@ -138,7 +139,7 @@ class _Tally:
                 source=finding["source"],
                 severity=model.no_counts(),
                 open=0,
-                states=dict.fromkeys(model.STATES, 0),
+                states=dict.fromkeys(STATES, 0),
                 total=0,
                 oldest_days=None,
                 last_tested=None,
@@ -266,5 +267,5 @@ def summarise(findings: t.Iterable[Finding], *, now: str, rules: RuleTally | Non
     for finding in findings:
         tally.add(finding)
         if rules is not None:
-            rules.add(finding, model.state_of(finding))
+            rules.add(finding, state_of(finding))
     return tally.summary()

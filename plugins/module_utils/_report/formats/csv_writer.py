@@ -16,11 +16,11 @@ import re
 import typing as t
 
 from ..._base.log_text import without_workflow_marks
+from ..._records.changes import state_of
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
 from ..figures.standing import decided_by, decision_label, standing_of
-from ..inputs import model
 from ..inputs.gate_view import Decision
 from ..inputs.model import ReportInput
 
@@ -108,7 +108,7 @@ def row_of(
         finding["severity"],
         snapshot,
         finding["status"],
-        model.state_of(finding),
+        state_of(finding),
         finding["kind"],
         change,
         texts(asset["name"]),

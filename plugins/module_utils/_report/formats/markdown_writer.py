@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._records.changes import STATES, state_of
 from ..._records.model import SEVERITIES, Finding
 from .. import text
 from ..figures import collect
@@ -154,8 +155,8 @@ def _overview(report: ReportInput) -> list[str]:
     ages = ((label, _counts(counts)) for label, counts in summary["by_age"].items() if any(counts.values()))
     lines += _table(["Age", *_SEVERITY_HEAD], [[label, *counts] for label, counts in ages], _FIGURES)
     kinds = ((model.KIND_LABELS[kind], counts) for kind, counts in summary["by_kind"].items() if counts["total"])
-    rows = [[label, *(text.number(counts[key]) for key in (*model.STATES, "total"))] for label, counts in kinds]
-    heads = ["Kind", *(model.STATE_LABELS[state] for state in model.STATES), "Total"]
+    rows = [[label, *(text.number(counts[key]) for key in (*STATES, "total"))] for label, counts in kinds]
+    heads = ["Kind", *(model.STATE_LABELS[state] for state in STATES), "Total"]
     return lines + _table(heads, rows, _FIGURES)
 
 
@@ -359,7 +360,7 @@ def _write_findings(report: ReportInput, out: _Limited) -> int:
         return 0
     shown = 0
     for finding in report.findings:
-        if model.state_of(finding) != "open":
+        if state_of(finding) != "open":
             continue
         if not out.write([_finding_row(report, finding)], reserve=_RESERVE):
             break

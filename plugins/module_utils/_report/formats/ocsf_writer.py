@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._records.changes import state_of
 from ..._records.model import Finding
 from .. import text
 from ..figures.standing import standing_of
@@ -38,7 +39,7 @@ def write_ocsf(report: ReportInput, stream: t.TextIO) -> None:
     about = {} if whole == "complete" else {"snapshot": whole}
     cves = {(item["source"], item["rule_id"]): item["cves"] for item in report.knowledge or ()}
     for finding in report.findings:
-        if model.state_of(finding) != "information":
+        if state_of(finding) != "information":
             known = cves.get((finding["source"], finding["rule_id"] or ""), [])
             stream.write(text.json_text(_event(report, finding, now, known, about)) + "\n")
 

@@ -244,7 +244,7 @@ def _verdicts(report: ReportInput) -> t.Iterator[Row]:
 def _counts(entry: t.Mapping[str, t.Any]) -> list[Cell]:
     counts = entry.get("counts")
     found = counts if isinstance(counts, dict) else {}
-    return [_number(found.get(name)) for name in ("new", "counted", "waived")]
+    return [_cell_number(found.get(name)) for name in ("new", "counted", "waived")]
 
 
 def _waivers(report: ReportInput) -> t.Iterator[Row]:
@@ -252,7 +252,7 @@ def _waivers(report: ReportInput) -> t.Iterator[Row]:
         flags = item.get("flags")
         words = [_of(item, name) for name in ("id", "type", "owner", "reason", "ticket", "expires")]
         notes = safe_cell(", ".join(map(str, flags))) if isinstance(flags, list) else ""
-        yield [*words, _number(item.get("days_left")), _number(item.get("waived")), notes]
+        yield [*words, _cell_number(item.get("days_left")), _cell_number(item.get("waived")), notes]
 
 
 def _ages(report: ReportInput) -> t.Iterator[Row]:
@@ -285,5 +285,5 @@ def _of(item: t.Mapping[str, t.Any], name: str) -> str:
     return "" if value is None else safe_cell(str(value))
 
 
-def _number(value: t.Any) -> int | None:
+def _cell_number(value: t.Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e15 else None

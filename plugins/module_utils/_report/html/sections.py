@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from ..._records.changes import STATES, state_of
 from ..._records.model import SEVERITIES, STATUSES, Finding
 from .. import text
 from ..figures import collect
@@ -205,12 +206,12 @@ def _by_kind(report: ReportInput) -> Markup:
     rows = (
         cells_row(
             h("th", {"scope": "row"}, model.KIND_LABELS[kind]),
-            *(number_cell(kinds[kind][key]) for key in (*model.STATES, "total")),
+            *(number_cell(kinds[kind][key]) for key in (*STATES, "total")),
         )
         for kind in model.KINDS
         if kinds[kind]["total"] or kind != "unknown"
     )
-    heads = ("Kind", *(model.STATE_LABELS[state] for state in model.STATES), "Total")
+    heads = ("Kind", *(model.STATE_LABELS[state] for state in STATES), "Total")
     table = table_of("Findings by kind and state", head_of(*heads, numeric=range(1, 9)), rows)
     return _card("Kinds of findings", table, css_class="wide")
 
@@ -387,7 +388,7 @@ def findings(report: ReportInput) -> Markup:
     total = report.summary["total"]
     if not total:
         return section("findings", "Findings", h("p", {"class": "empty"}, "No findings."))
-    worst = (finding for finding in report.findings if model.state_of(finding) == "open")
+    worst = (finding for finding in report.findings if state_of(finding) == "open")
     rows = [_finding_row(report, finding) for finding in itertools.islice(worst, STATIC_FINDINGS)]
     open_risks = report.summary["states"]["open"]
     caption = f"The worst {len(rows):,} of {text.plural(open_risks, 'open risk')}"

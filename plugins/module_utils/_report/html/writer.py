@@ -17,6 +17,7 @@ import json
 import re
 import typing as t
 
+from ..._records.changes import STATES, state_of
 from ..._records.model import SEVERITIES, STATUSES, Evidence, Finding
 from .. import text
 from ..figures import collect
@@ -140,7 +141,7 @@ class _Island:
             "severities": [[name, model.SEVERITY_LABELS[name]] for name in SEVERITIES],
             "statuses": [[name, model.STATUS_LABELS[name]] for name in STATUSES],
             "kinds": [[name, model.KIND_LABELS[name]] for name in model.KINDS],
-            "states": [[name, model.STATE_LABELS[name]] for name in model.STATES],
+            "states": [[name, model.STATE_LABELS[name]] for name in STATES],
             "changes": [["", ""], *([name, model.CHANGE_LABELS[name]] for name in model.CHANGES)],
         }
         yield json_for_script(head)[:-1] + ',"rows":[\n'
@@ -163,7 +164,7 @@ class _Island:
             model.SEVERITY_RANK[finding["severity"]],
             model.STATUS_RANK[finding["status"]],
             model.KINDS.index(finding["kind"]),
-            model.STATES.index(model.state_of(finding)),
+            STATES.index(state_of(finding)),
             report.marks[position] if position < len(report.marks) else 0,
             word(model.application_label(finding), 160),
             word(model.title_label(finding), 500),

@@ -14,13 +14,13 @@ import dataclasses
 import typing as t
 from urllib.parse import quote
 
+from ..._records import changes
 from ..._records.identity import run_key
-from ..._records.model import OPEN_STATUSES, SEVERITIES, STATUSES, Finding, Manifest
+from ..._records.model import SEVERITIES, STATUSES, Finding, Manifest
 from .gate_view import GateView
 
 REPORT_SCHEMA = 1
 KINDS: tuple[str, ...] = ("vulnerability", "sensitive_content", "information", "unknown")
-STATES: tuple[str, ...] = ("open", "ignored", "protected", "fixed", "information")
 AGE_BUCKETS: tuple[tuple[str, int], ...] = (
     ("0-7 days", 7),
     ("8-30 days", 30),
@@ -50,17 +50,8 @@ STATE_LABELS = {
 }
 
 # The order in which a reader wants to know; the first five are the headline.
-CHANGES: tuple[str, ...] = (
-    "new",
-    "reopened",
-    "escalated",
-    "fixed",
-    "gone",
-    "protected",
-    "ignored",
-    "reactivated",
-    "lowered",
-)
+CHANGES: tuple[str, ...] = tuple(change for change in changes.CHANGES if change != "changed")
+"""What a report counts. That something else about a finding changed is not of interest here."""
 CHANGE_LABELS = {
     "new": "New",
     "reopened": "Reopened",
@@ -330,19 +321,6 @@ class ReportInput:
         """What happened to the finding at this position since the previous run; empty for nothing."""
         code = self.marks[position] if position < len(self.marks) else 0
         return CHANGES[code - 1] if code else ""
-
-
-def state_of(finding: Finding) -> str:
-    """Exactly one of ``STATES``: the states of all findings add up to their number.
-
-    What was only gathered as information is never a risk; what is fixed stays fixed even when somebody ignored it.
-    """
-    if finding["kind"] == "information":
-        return "information"
-    status = finding["status"]
-    if status not in OPEN_STATUSES:
-        return "fixed" if status == "fixed" else "protected"
-    return "open" if finding["ignored"] is None else "ignored"
 
 
 def application_label(finding: Finding) -> str:

@@ -67,9 +67,11 @@ def _one_of(value: t.Any, allowed: t.Container[str]) -> t.Any:
 
 def _asset(value: t.Any) -> Asset:
     asset = mapping(value)
+    own_id, name = bounded(asset.get("id")), asset.get("name")
     return Asset(
-        id=bounded(asset.get("id")),
-        name=bounded(asset.get("name")),
+        id=own_id,
+        # Without an id the name is the identity, which is not clipped like a text.
+        name=_clipped(name) if own_id else bounded(name),
         url=_clipped(asset.get("url")),
         tags=[tag for tag in map(_clipped, items(asset.get("tags"))[:100]) if tag],
     )

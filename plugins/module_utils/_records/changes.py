@@ -1,0 +1,133 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What changed between two snapshots of findings, by identity: the words that every consumer uses for it.
+
+This module is private to the collection and may change at any time.
+
+The open risks reconcile: before + new + reopened + reactivated - fixed - protected - ignored - gone = now.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .model import OPEN_STATUSES, SEVERITIES, Finding
+
+STATES: tuple[str, ...] = ("open", "ignored", "protected", "fixed", "information")
+"""Where a finding stands at its source."""
+CHANGES: tuple[str, ...] = (
+    "new",
+    "reopened",
+    "escalated",
+    "fixed",
+    "gone",
+    "protected",
+    "ignored",
+    "reactivated",
+    "lowered",
+    "changed",
+)
+_RANKS: dict[str, int] = {name: rank for rank, name in enumerate(SEVERITIES)}
+
+
+class Seen(t.Protocol):
+    """What is compared of a finding.
+
+    ``content`` is a hash of everything else that counts as a change; empty where nothing else does.
+    """
+
+    @property
+    def state(self) -> str:
+        """One of ``STATES``."""
+
+    @property
+    def severity(self) -> str:
+        """One of the severities of the model."""
+
+    @property
+    def content(self) -> str:
+        """A hash, or an empty text."""
+
+
+S = t.TypeVar("S", bound=Seen)
+
+
+class Place(t.NamedTuple):
+    """The least that is compared of a finding."""
+
+    state: str
+    severity: str
+    content: str = ""
+
+
+def state_of(finding: Finding) -> str:
+    """Return exactly one of ``STATES``: the states of all findings add up to their number.
+
+    What was only gathered as information is never a risk; what is fixed stays fixed even when somebody ignored it.
+    """
+    if finding["kind"] == "information":
+        return "information"
+    status = finding["status"]
+    if status not in OPEN_STATUSES:
+        return "fixed" if status == "fixed" else "protected"
+    return "open" if finding["ignored"] is None else "ignored"
+
+
+def what_changed(before: Seen | None, now: Seen | None) -> str:
+    """Return one of ``CHANGES`` for one finding, or an empty text when nothing changed that counts.
+
+    Args:
+        before: the finding in the earlier snapshot; None when it was not there.
+        now: the finding in the later snapshot; None when it is not there.
+    """
+    if "information" in (before and before.state, now and now.state):
+        return ""
+    if now is None:
+        return "gone" if before is not None and before.state == "open" else ""
+    if before is None:
+        return "new" if now.state == "open" else ""
+    if before.state == now.state:
+        return _within_state(before, now)
+    if before.state == "open":
+        return now.state
+    if now.state != "open":
+        return ""
+    return "reactivated" if before.state == "ignored" else "reopened"
+
+
+def _within_state(before: Seen, now: Seen) -> str:
+    if now.state != "open":
+        return ""
+    # An unknown severity is no step on the scale: nobody knows in which direction it went.
+    if before.severity != now.severity and "unknown" not in (before.severity, now.severity):
+        return "escalated" if _RANKS[now.severity] < _RANKS[before.severity] else "lowered"
+    return "changed" if before.content != now.content else ""
+
+
+class Keys:
+    """Identities, with an ordinal for findings that share one: two findings with one fingerprint both count."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def key(self, identity: str) -> str:
+        """Return the key of the next finding with this identity."""
+        count = self._seen[identity] = self._seen.get(identity, 0) + 1
+        return identity if count == 1 else f"{identity}\0{count}"
+
+
+def compare(before: t.Mapping[str, S], now: t.Iterable[tuple[str, S]]) -> t.Iterator[tuple[str, S | None, S | None]]:
+    """Yield for each finding what changed, and the finding before and now.
+
+    Args:
+        before: the findings of the earlier snapshot, by their :class:`Keys`.
+        now: identity and finding of the later snapshot, which are read one by one and come in their order. After them
+            come those of the earlier snapshot that are not there any more.
+    """
+    left = dict(before)
+    keys = Keys()
+    for identity, finding in now:
+        earlier = left.pop(keys.key(identity), None)
+        yield what_changed(earlier, finding), earlier, finding
+    for earlier in left.values():
+        yield what_changed(earlier, None), earlier, None

@@ -15,7 +15,7 @@ from . import house_rules
 
 COERCE = "_records/coerce.py"
 VERDICTS = "_records/verdicts.py"
-READER = "_records/ndjson.py"
+READER = "_records/files/ndjson.py"
 COERCIONS = frozenset({"bounded", "items", "mapping", "number", "text", "texts", "truth", "whole"})
 OWN_COERCIONS: dict[str, str] = {
     "_qualys/": "an element of Qualys may be an object with its value, and a list has wrappers",
@@ -96,7 +96,7 @@ def verdicts_have_one_owner(root: Path) -> list[str]:
 
 
 def inflating_has_one_owner(root: Path) -> list[str]:
-    """Only ``_records/ndjson.py`` inflates a file, as it alone keeps to a limit."""
+    """Only ``_records/files/ndjson.py`` inflates a file, as it alone keeps to a limit."""
     return [
         f"{where}:{node.lineno}: {ast.unparse(node)} inflates without a limit; use {READER}"
         for name, where, tree in _files(root)

@@ -13,7 +13,7 @@ import typing as t
 
 from .._base.errors import FileError
 from .._base.files import reason
-from .._records.ndjson import Unreadable, read_lines
+from .._records.files.ndjson import Unreadable, read_lines
 from .._spool.disk.files import list_segments
 from .sink import Record, Rejected, record_of
 

@@ -17,9 +17,9 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, items, mapping
+from ..._records.files.ndjson import Unreadable
+from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.identity import AppKey
-from ..._records.ndjson import Unreadable
-from ..._records.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.times import read_time
 from .facts import Facts, Record, facts_of
 

@@ -17,9 +17,9 @@ import typing as t
 from ..._base.errors import OptionError
 from ..._reconcile.apply import every
 from ..._records.codec import dump_line, dumps
+from ..._records.files.snapshot import Part, Snapshot, manifest_path
 from ..._records.model import SCHEMA, Manifest
 from ..._records.result import Result
-from ..._records.snapshot import Part, Snapshot, manifest_path
 from ..._records.times import now_text, parse_time, utc_text
 from ..api.client import QualysClient
 from ..api.criteria import Criterion, build

@@ -15,9 +15,9 @@ import typing as t
 from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import codec
+from ..._records.files.ndjson import FILE_LIMIT
 from ..._records.identity import finding_digest, record_digest
 from ..._records.model import Finding
-from ..._records.ndjson import FILE_LIMIT
 from ..._records.verdicts import CODES, Word
 from .. import text
 

@@ -16,8 +16,8 @@ import typing as t
 
 from ..._base.errors import FileError
 from ..._records.coerce import items
+from ..._records.files.ndjson import Unreadable, read_documents
 from ..._records.model import SEVERITIES, Finding
-from ..._records.ndjson import Unreadable, read_documents
 from ..._records.plain import plain_text
 from .. import text
 from . import model

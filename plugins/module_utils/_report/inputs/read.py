@@ -23,10 +23,10 @@ from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import codec
 from ..._records.coerce import bounded, items, mapping, number, whole
+from ..._records.files.ndjson import Unreadable
+from ..._records.files.snapshot import manifest_path
+from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored, Manifest, Owasp, Wasc
-from ..._records.ndjson import Unreadable
-from ..._records.snapshot import manifest_path
-from ..._records.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from .. import text
 from . import model
 

@@ -12,8 +12,8 @@ import typing as t
 
 from ..._base.errors import FileError, OptionError
 from ..._records.coerce import mapping, whole
+from ..._records.files.ndjson import Unreadable, read_stream
 from ..._records.model import SCHEMA
-from ..._records.ndjson import Unreadable, read_stream
 from .. import text
 from . import model
 from .model import ScanRow

@@ -16,7 +16,7 @@ import typing as t
 
 from ..._base.errors import FileError
 from ..._records.codec import loads
-from ..._records.ndjson import Unreadable, read_lines
+from ..._records.files.ndjson import Unreadable, read_lines
 from ..._records.times import parse_time
 from ..disk.files import Segment, list_segments
 from ..disk.keys import KeyTable, content_digest, key_digest

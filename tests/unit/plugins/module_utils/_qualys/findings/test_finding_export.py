@@ -24,7 +24,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api import listing
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_export, finding_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.finding_export import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._records import snapshot
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import snapshot
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Manifest
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox

@@ -19,8 +19,8 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._base import files
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.files import Staged
-from ansible_collections.appsec.perimeter.plugins.module_utils._records import snapshot as module
-from ansible_collections.appsec.perimeter.plugins.module_utils._records.snapshot import Snapshot, manifest_path
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import snapshot as module
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files.snapshot import Snapshot, manifest_path
 
 MANIFEST: Any = {"record": "manifest", "sha256": "x"}
 LINES = [f'{{"n":{number}}}\n'.encode() for number in range(2000)]

@@ -21,9 +21,9 @@ import threading
 import typing as t
 import zlib
 
-from .._base.errors import FileError
-from .._base.files import Staged, check_target, reason, sha256_of, sync_directory
-from .model import Manifest
+from ..._base.errors import FileError
+from ..._base.files import Staged, check_target, reason, sha256_of, sync_directory
+from ..model import Manifest
 
 MANIFEST_SUFFIX = ".manifest.json"
 _CHUNK = 1 << 20

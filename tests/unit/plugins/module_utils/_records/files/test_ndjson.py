@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._records import ndjson
-from ansible_collections.appsec.perimeter.plugins.module_utils._records.ndjson import Unreadable
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import ndjson
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files.ndjson import Unreadable
 
 LINES = b'{"a":1}\n\n  \n{"a":2}'
 

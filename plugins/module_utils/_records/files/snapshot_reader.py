@@ -13,9 +13,9 @@ import hashlib
 import pathlib
 import typing as t
 
-from .._base.files import reason
-from . import codec
-from .model import SCHEMA
+from ..._base.files import reason
+from .. import codec
+from ..model import SCHEMA
 from .ndjson import LINE_LIMIT, read_lines
 from .snapshot import manifest_path
 

@@ -17,8 +17,8 @@ import pathlib
 import typing as t
 import zlib
 
-from .._base.files import reason
-from .codec import loads
+from ..._base.files import reason
+from ..codec import loads
 
 LINE_LIMIT = 64 << 20
 """Bytes of one line of NDJSON."""

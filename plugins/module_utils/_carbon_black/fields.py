@@ -12,7 +12,7 @@ import typing as t
 from .._vendor.client import Raw
 
 
-class Field(t.NamedTuple):
+class LogField(t.NamedTuple):
     """One field: name at the vendor, where it stands in our record, and the vendor's type."""
 
     vendor: str
@@ -20,16 +20,16 @@ class Field(t.NamedTuple):
     type: str
 
 
-FIELDS: tuple[Field, ...] = (
-    Field("full_tag", ("asset.name", "name", "details.image", "details.tag"), "string"),
-    Field("manifest_digest", ("asset.id", "reference"), "string"),
-    Field("workloads", ("details.workloads",), "integer"),
-    Field("scan_time", ("time", "ended"), "string"),
-    Field("source", ("details.source", "mode"), "string"),
-    Field(
+FIELDS: tuple[LogField, ...] = (
+    LogField("full_tag", ("asset.name", "name", "details.image", "details.tag"), "string"),
+    LogField("manifest_digest", ("asset.id", "reference"), "string"),
+    LogField("workloads", ("details.workloads",), "integer"),
+    LogField("scan_time", ("time", "ended"), "string"),
+    LogField("source", ("details.source", "mode"), "string"),
+    LogField(
         "vulnerabilities_summary", ("counts", "details.vulnerabilities", "details.total", "details.highest"), "object"
     ),
-    Field("has_malware", ("malware", "details.has_malware"), "boolean"),
+    LogField("has_malware", ("malware", "details.has_malware"), "boolean"),
 )
 """Every field that a search shows. A row has no id: tag, digest, time and source identify it."""
 

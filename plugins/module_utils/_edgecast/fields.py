@@ -17,7 +17,7 @@ from .._vendor.client import Raw
 EVENT, SUB_EVENT = "event", "sub_event"
 
 
-class Field(t.NamedTuple):
+class LogField(t.NamedTuple):
     """One field.
 
     Attributes:
@@ -35,51 +35,51 @@ class Field(t.NamedTuple):
     sensitive: bool = False
 
 
-FIELDS: tuple[Field, ...] = (
-    Field("id", "id", "string"),
-    Field("Event ID", "details.event_id", "string"),
-    Field("Timestamp", "time", "string"),
-    Field("Epoch Time", "time", "float"),
-    Field("Action Type", "action", "string"),
-    Field("Profile Type", "details.profile_type", "string"),
-    Field("Profile Name", "profile", "string"),
-    Field("Instance Name", "details.instance_name", "string"),
-    Field("Rule Message", "message", "string"),
-    Field("Rule Policy", "details.rule_policy", "string"),
-    Field("Rule Tags", "categories", "string"),
-    Field("Sub Event Count", "details.sub_event_count", "integer"),
-    Field("Sub Events", "sub_events", "array"),
-    Field("Client IP", "client_ip", "string"),
-    Field("Country Code", "country", "string"),
-    Field("Country Name", "details.country_name", "string"),
-    Field("City Name", "details.city", "string"),
-    Field("Host", "host", "string"),
-    Field("URL", "url", "string"),
-    Field("User Agent", "user_agent", "string"),
-    Field("Referer", "referer", "string"),
-    Field("Referrer", "referer", "string"),
-    Field("Acl ID", "details.acl_id", "string"),
-    Field("Acl Name", "details.acl_name", "string"),
-    Field("Bots ID", "details.bots_id", "string"),
-    Field("Bots Name", "details.bots_name", "string"),
-    Field("Rules Config ID", "details.rules_config_id", "string"),
-    Field("Rules Config Name", "details.rules_config_name", "string"),
-    Field("Scope ID", "details.scope_id", "string"),
-    Field("Scope Name", "details.scope_name", "string"),
+FIELDS: tuple[LogField, ...] = (
+    LogField("id", "id", "string"),
+    LogField("Event ID", "details.event_id", "string"),
+    LogField("Timestamp", "time", "string"),
+    LogField("Epoch Time", "time", "float"),
+    LogField("Action Type", "action", "string"),
+    LogField("Profile Type", "details.profile_type", "string"),
+    LogField("Profile Name", "profile", "string"),
+    LogField("Instance Name", "details.instance_name", "string"),
+    LogField("Rule Message", "message", "string"),
+    LogField("Rule Policy", "details.rule_policy", "string"),
+    LogField("Rule Tags", "categories", "string"),
+    LogField("Sub Event Count", "details.sub_event_count", "integer"),
+    LogField("Sub Events", "sub_events", "array"),
+    LogField("Client IP", "client_ip", "string"),
+    LogField("Country Code", "country", "string"),
+    LogField("Country Name", "details.country_name", "string"),
+    LogField("City Name", "details.city", "string"),
+    LogField("Host", "host", "string"),
+    LogField("URL", "url", "string"),
+    LogField("User Agent", "user_agent", "string"),
+    LogField("Referer", "referer", "string"),
+    LogField("Referrer", "referer", "string"),
+    LogField("Acl ID", "details.acl_id", "string"),
+    LogField("Acl Name", "details.acl_name", "string"),
+    LogField("Bots ID", "details.bots_id", "string"),
+    LogField("Bots Name", "details.bots_name", "string"),
+    LogField("Rules Config ID", "details.rules_config_id", "string"),
+    LogField("Rules Config Name", "details.rules_config_name", "string"),
+    LogField("Scope ID", "details.scope_id", "string"),
+    LogField("Scope Name", "details.scope_name", "string"),
     # Deprecated, and part of the sub events since.
-    Field("Rule ID", "sub_events[].rule_id", "integer"),
-    Field("Rule Severity", "sub_events[].severity", "integer"),
-    Field("Matched On", "sub_events[].matched_on", "string"),
-    Field("Matched Value", "sub_events[].matched_value", "string", sensitive=True),
-    Field("Matched Data", "sub_events[].matched_value", "string", sensitive=True),
+    LogField("Rule ID", "sub_events[].rule_id", "integer"),
+    LogField("Rule Severity", "sub_events[].severity", "integer"),
+    LogField("Matched On", "sub_events[].matched_on", "string"),
+    LogField("Matched Value", "sub_events[].matched_value", "string", sensitive=True),
+    LogField("Matched Data", "sub_events[].matched_value", "string", sensitive=True),
     # Of each sub event.
-    Field("Rule ID", "sub_events[].rule_id", "integer", SUB_EVENT),
-    Field("Rule Message", "sub_events[].message", "string", SUB_EVENT),
-    Field("Rule Severity", "sub_events[].severity", "integer", SUB_EVENT),
-    Field("Total Anomaly Score", "sub_events[].total_score", "integer", SUB_EVENT),
-    Field("Matched On", "sub_events[].matched_on", "string", SUB_EVENT),
-    Field("Matched Value", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
-    Field("Matched Data", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
+    LogField("Rule ID", "sub_events[].rule_id", "integer", SUB_EVENT),
+    LogField("Rule Message", "sub_events[].message", "string", SUB_EVENT),
+    LogField("Rule Severity", "sub_events[].severity", "integer", SUB_EVENT),
+    LogField("Total Anomaly Score", "sub_events[].total_score", "integer", SUB_EVENT),
+    LogField("Matched On", "sub_events[].matched_on", "string", SUB_EVENT),
+    LogField("Matched Value", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
+    LogField("Matched Data", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
 )
 """Every field that the vendor's page names; all of them are optional in an answer."""
 

@@ -32,7 +32,7 @@ from .decide.explain import Explanations
 from .decide.images import judge_images
 from .decide.judge import Application, Judge
 from .decide.outcome import (
-    Outcome,
+    Judgement,
     absent_places,
     application_entry,
     counts_of,
@@ -306,7 +306,7 @@ def _refuse_unused(waivers: Waivers) -> None:
         )
 
 
-def _fill(document: doc.Document, outcome: Outcome, images: list[dict[str, t.Any]], given: _Inputs) -> None:
+def _fill(document: doc.Document, outcome: Judgement, images: list[dict[str, t.Any]], given: _Inputs) -> None:
     judge, policy, baseline = outcome.judge, outcome.policy, given.baseline
     extra = {name: judge.counts[name] for name in ("findings", "duplicates")}
     counts = counts_of(outcome.applications)
@@ -349,7 +349,7 @@ def _predict_only(document: doc.Document, reasons: list[Reason]) -> None:
         entry["verdict"] = "inconclusive"
 
 
-def _explain(document: doc.Document, outcome: Outcome, explanations: Explanations, dest: pathlib.Path) -> None:
+def _explain(document: doc.Document, outcome: Judgement, explanations: Explanations, dest: pathlib.Path) -> None:
     settle = settler(outcome)
     if document["check_mode"]:
         document["explain"], _sha256 = explanations.finish(settle, None)
@@ -360,7 +360,7 @@ def _explain(document: doc.Document, outcome: Outcome, explanations: Explanation
     document["explain_file"] = {"path": place.name, "records": len(explanations), "sha256": sha256}
 
 
-def _remember(params: Params, document: doc.Document, outcome: Outcome, given: _Inputs, now: dt.datetime) -> None:
+def _remember(params: Params, document: doc.Document, outcome: Judgement, given: _Inputs, now: dt.datetime) -> None:
     """Move the baseline if that was asked for and all is well; otherwise note what is gone from it.
 
     A run that only reports moves nothing, and still notes: notes only make the gate stricter, and a finding that came
@@ -385,7 +385,7 @@ def _remember(params: Params, document: doc.Document, outcome: Outcome, given: _
     save_marks(given.baseline, gone)
 
 
-def _section(app: Application, outcome: Outcome, document: doc.Document, now: dt.datetime) -> dict[str, t.Any]:
+def _section(app: Application, outcome: Judgement, document: doc.Document, now: dt.datetime) -> dict[str, t.Any]:
     scan = outcome.scans.get(app.key)
     # Without a scan, what the last one was like still is what the next one is held against.
     seen: dict[str, t.Any] | None = app.section.scan if app.section else None

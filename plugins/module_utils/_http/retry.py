@@ -66,7 +66,7 @@ def THROTTLED(wait: float | None = None) -> Verdict:  # noqa: N802 (reads as a v
 
 
 @dataclass(frozen=True)
-class Decision:
+class NextStep:
     """What to do with an answer; ``wait`` is what the server asks for in seconds, or None."""
 
     action: Action
@@ -80,7 +80,7 @@ class Rules:
     retry: frozenset[int] = RETRY_STATUSES
     auth: frozenset[int] = AUTH_STATUSES
 
-    def decide(self, status: int, headers: t.Mapping[str, str], *, idempotent: bool, verdict: Verdict = OK) -> Decision:
+    def decide(self, status: int, headers: t.Mapping[str, str], *, idempotent: bool, verdict: Verdict = OK) -> NextStep:
         """Decide what to do with a complete answer.
 
         Args:
@@ -90,19 +90,19 @@ class Rules:
             verdict: the vendor client's judgement.
         """
         if verdict.kind == "accept":
-            return Decision("return")
+            return NextStep("return")
         if status in self.auth:
-            return Decision("auth")
+            return NextStep("auth")
         asked = parse_wait(headers)
         if verdict.kind == "throttled":
-            return Decision("throttle", asked if verdict.wait is None else verdict.wait)
+            return NextStep("throttle", asked if verdict.wait is None else verdict.wait)
         if status == 429 or (status == 409 and (idempotent or shows_throttling(headers))):
-            return Decision("throttle", asked)
+            return NextStep("throttle", asked)
         if verdict.kind == "retry":
-            return Decision("retry", asked) if idempotent else Decision("fault")
+            return NextStep("retry", asked) if idempotent else NextStep("fault")
         if status in self.retry and idempotent:
-            return Decision("retry", asked)
-        return Decision("fault" if status >= 500 else "return")
+            return NextStep("retry", asked)
+        return NextStep("fault" if status >= 500 else "return")
 
 
 def parse_wait(headers: t.Mapping[str, str], *, now: datetime | None = None) -> float | None:

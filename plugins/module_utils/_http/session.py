@@ -40,7 +40,7 @@ from .retry import (
     RETRY_AS,
     RETRY_STATUSES,
     THROTTLED,
-    Decision,
+    NextStep,
     Rules,
     Verdict,
     backoff,
@@ -68,7 +68,7 @@ __all__ = [
 class _Outcome:
     """The result of one attempt: an answer to return, or the reason why there is none."""
 
-    decision: Decision
+    decision: NextStep
     response: Response | None = None
     failure: Failure | None = None
     verdict: Verdict = OK
@@ -241,7 +241,7 @@ class HttpSession:
         with self._gate.passage():
             got = self._send(call, first=first)
             if isinstance(got, Failure):
-                return _Outcome(Decision("retry"), failure=got)
+                return _Outcome(NextStep("retry"), failure=got)
             verdict = self._classify(call, got)
             decision = self._rules.decide(got.status, got.headers, idempotent=call.idempotent, verdict=verdict)
             if decision.action == "auth":

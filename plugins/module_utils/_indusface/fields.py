@@ -18,7 +18,7 @@ from .._records.coerce import text
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class LogField:
     """One field.
 
     Attributes:
@@ -34,37 +34,45 @@ class Entry:
     meaning: str
 
 
-SCAN_LOG: dict[str, Entry] = {
-    "ScanlogId": Entry("id", "details.scan_id", "string", "Id of the scan; each scan has a new one."),
-    "ServiceType": Entry(
+SCAN_LOG: dict[str, LogField] = {
+    "ScanlogId": LogField("id", "details.scan_id", "string", "Id of the scan; each scan has a new one."),
+    "ServiceType": LogField(
         "details.service_type",
         "details.service_type",
         "string",
         "AA application audit, MM malware, VA vulnerabilities.",
     ),
-    "ServiceId": Entry("asset.id", "asset.id", "number", "Id of the customer's service, for its type."),
-    "URL": Entry("asset.url", "asset.url", "string", "Address of the application."),
-    "ApplicationName": Entry("asset.name", "asset.name", "string", "Its name, or the host of its address."),
-    "SealStatus": Entry(
+    "ServiceId": LogField("asset.id", "asset.id", "number", "Id of the customer's service, for its type."),
+    "URL": LogField("asset.url", "asset.url", "string", "Address of the application."),
+    "ApplicationName": LogField("asset.name", "asset.name", "string", "Its name, or the host of its address."),
+    "SealStatus": LogField(
         "details.seal_status", None, "string", "pass or fail; it is about the application, not the scan."
     ),
-    "TotalFoundVulnerabilities": Entry(
+    "TotalFoundVulnerabilities": LogField(
         "details.reported_total", None, "number", "How many the vendor counts, which need not be as many as it lists."
     ),
-    "ScanStatus": Entry("status_native", None, "string", "How the scan ended; see status, end_reason and conclusive."),
-    "ScanDate": Entry("time", "last_seen", "string (YYYY-MM-DD)", "Day of the scan, as midnight UTC."),
-    "groups": Entry("asset.tags", "asset.tags", "array of strings", "Groups that the site belongs to."),
-    "Vulnerabilities": Entry("counts", None, "array of objects", "The findings; in counts those that are not closed."),
+    "ScanStatus": LogField(
+        "status_native", None, "string", "How the scan ended; see status, end_reason and conclusive."
+    ),
+    "ScanDate": LogField("time", "last_seen", "string (YYYY-MM-DD)", "Day of the scan, as midnight UTC."),
+    "groups": LogField("asset.tags", "asset.tags", "array of strings", "Groups that the site belongs to."),
+    "Vulnerabilities": LogField(
+        "counts", None, "array of objects", "The findings; in counts those that are not closed."
+    ),
 }
 
-VULNERABILITY: dict[str, Entry] = {
-    "UniqueAlertId": Entry(None, "id", "number", "Id of the finding, the same in each scan of the service."),
-    "Title": Entry(None, "title", "string", "Its title."),
-    "Severity": Entry(None, "severity", "string", "critical, high, medium, low or info; as sent in severity_native."),
-    "CVSS_Score": Entry(None, "cvss_score", "string", "CVSS base score of an unknown version; may be empty."),
-    "OpenStatus": Entry(None, "status", "string", "new, open, fixed (Closed) or reopened."),
-    "FoundOn": Entry(None, "url", "string", "Where it was found."),
-    "FoundDate": Entry(None, "details.found_date", "string (YYYY-MM-DD)", "Day of this observation, not of the first."),
+VULNERABILITY: dict[str, LogField] = {
+    "UniqueAlertId": LogField(None, "id", "number", "Id of the finding, the same in each scan of the service."),
+    "Title": LogField(None, "title", "string", "Its title."),
+    "Severity": LogField(
+        None, "severity", "string", "critical, high, medium, low or info; as sent in severity_native."
+    ),
+    "CVSS_Score": LogField(None, "cvss_score", "string", "CVSS base score of an unknown version; may be empty."),
+    "OpenStatus": LogField(None, "status", "string", "new, open, fixed (Closed) or reopened."),
+    "FoundOn": LogField(None, "url", "string", "Where it was found."),
+    "FoundDate": LogField(
+        None, "details.found_date", "string (YYYY-MM-DD)", "Day of this observation, not of the first."
+    ),
 }
 
 ENVELOPE: dict[str, str] = {

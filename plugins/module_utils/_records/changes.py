@@ -52,7 +52,7 @@ class Seen(t.Protocol):
 S = t.TypeVar("S", bound=Seen)
 
 
-class Place(t.NamedTuple):
+class Sighting(t.NamedTuple):
     """The least that is compared of a finding."""
 
     state: str

@@ -31,7 +31,7 @@ class Written(t.TypedDict):
     changed: bool
 
 
-class _Sink(io.RawIOBase):
+class _OutputFile(io.RawIOBase):
     """Bytes, counted and hashed on their way to a file, or to nowhere in check mode."""
 
     def __init__(self, file: t.BinaryIO | None) -> None:
@@ -79,7 +79,7 @@ class Outputs:
             staged = None if check_mode else Staged(path)
             if staged:
                 self._staged.append((name, staged))
-            sink = _Sink(staged.file if staged else None)
+            sink = _OutputFile(staged.file if staged else None)
             write(name, report, t.cast(t.BinaryIO, sink))
             if staged:
                 staged.close()

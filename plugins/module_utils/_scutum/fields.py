@@ -25,7 +25,7 @@ Read = t.Callable[[t.Any], t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class LogField:
     """One field.
 
     Attributes:
@@ -43,17 +43,17 @@ class Entry:
     always: bool = True
 
 
-FIELDS: dict[str, Entry] = {
-    "log_id": Entry("id", "string", LIST, "Id of the log. It looks as if it began with a time, and is opaque."),
-    "ip": Entry("client_ip", "string", LIST, "Source address of the request."),
-    "block": Entry(
+FIELDS: dict[str, LogField] = {
+    "log_id": LogField("id", "string", LIST, "Id of the log. It looks as if it began with a time, and is opaque."),
+    "ip": LogField("client_ip", "string", LIST, "Source address of the request."),
+    "block": LogField(
         "action", "boolean", LIST, "blocked, or alerted when it was let pass (defence off, false positive)."
     ),
-    "category": Entry("categories", "array of strings", LIST, "Kinds of attack, in Scutum's own words."),
-    "uri": Entry("url", "string", LIST, "Target of the request as it was sent, mostly a path with its query."),
-    "ts": Entry("time", "string", LIST, "When Scutum saw or blocked the request, as UTC."),
-    "request": Entry("details.request", "string (Base64)", DETAIL, "The request as text.", always=False),
-    "response": Entry("details.response", "string (Base64)", DETAIL, "The response as text.", always=False),
+    "category": LogField("categories", "array of strings", LIST, "Kinds of attack, in Scutum's own words."),
+    "uri": LogField("url", "string", LIST, "Target of the request as it was sent, mostly a path with its query."),
+    "ts": LogField("time", "string", LIST, "When Scutum saw or blocked the request, as UTC."),
+    "request": LogField("details.request", "string (Base64)", DETAIL, "The request as text.", always=False),
+    "response": LogField("details.response", "string (Base64)", DETAIL, "The response as text.", always=False),
 }
 
 ENVELOPE: dict[str, str] = {

@@ -34,7 +34,7 @@ SHOWN = 1000
 _CLIP = 500
 
 
-class Fate(t.NamedTuple):
+class Decision(t.NamedTuple):
     """What became of a finding, as far as it is known while reading.
 
     ``decision`` is counted, waived, ignored, protected, excluded or fixed; ``state`` is set for counted ones only;
@@ -84,8 +84,8 @@ class Explanations:
     def __init__(self) -> None:
         # Unnamed: nothing is left behind even when the process is killed.
         self._file: t.BinaryIO = t.cast(t.BinaryIO, tempfile.TemporaryFile(buffering=1 << 20))  # noqa: SIM115
-        self._fates: dict[Fate, int] = {}
-        self._fate_of = array.array("L")
+        self._decisions: dict[Decision, int] = {}
+        self._decision_of = array.array("L")
         self._sizes = array.array("L")
         self._severity = array.array("B")
 
@@ -99,7 +99,7 @@ class Explanations:
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def add(self, facts: Facts, label: str, fate: Fate) -> None:
+    def add(self, facts: Facts, label: str, decision: Decision) -> None:
         """Note what became of one finding.
 
         Raises:
@@ -112,15 +112,15 @@ class Explanations:
             raise _no_room(error) from error
         self._sizes.append(len(half))
         self._severity.append(RANKS[facts.severity])
-        self._fate_of.append(self._fates.setdefault(fate, len(self._fates)))
+        self._decision_of.append(self._decisions.setdefault(decision, len(self._decisions)))
 
     def finish(
-        self, settle: t.Callable[[Fate], dict[str, t.Any]], target: t.BinaryIO | None
+        self, settle: t.Callable[[Decision], dict[str, t.Any]], target: t.BinaryIO | None
     ) -> tuple[list[dict[str, t.Any]], str]:
         """Write all explanations as NDJSON, in the order of the findings.
 
         Args:
-            settle: the second half for a fate.
+            settle: the second half for a decision.
             target: where to write; None to write nothing.
 
         Returns:
@@ -129,21 +129,21 @@ class Explanations:
         Raises:
             FileError: temporary data could not be read back.
         """
-        halves = [settle(fate) for fate in self._fates]
+        halves = [settle(decision) for decision in self._decisions]
         tails = [b"," + codec.dumps(half)[1:] + b"\n" for half in halves]
         ranks = [DECISIONS.index(half["decision"]) for half in halves]
         wanted = set(
             heapq.nsmallest(
                 SHOWN,
                 range(len(self)),
-                key=lambda place: (ranks[self._fate_of[place]], self._severity[place], place),
+                key=lambda place: (ranks[self._decision_of[place]], self._severity[place], place),
             )
         )
         digest, kept = hashlib.sha256(), {}
         try:
             self._file.seek(0)
             for place, size in enumerate(self._sizes):
-                line = self._file.read(size) + tails[self._fate_of[place]]
+                line = self._file.read(size) + tails[self._decision_of[place]]
                 digest.update(line)
                 if target is not None:
                     target.write(line)
@@ -151,7 +151,7 @@ class Explanations:
                     kept[place] = line
         except OSError as error:
             raise _no_room(error) from error
-        order = sorted(kept, key=lambda place: (ranks[self._fate_of[place]], self._severity[place], place))
+        order = sorted(kept, key=lambda place: (ranks[self._decision_of[place]], self._severity[place], place))
         return [json.loads(kept[place]) for place in order], digest.hexdigest()
 
 

@@ -24,7 +24,7 @@ from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
 from ..policy.waivers import PUSHED_AS, Waiver, Waivers
-from .explain import Explanations, Fate
+from .explain import Decision, Explanations
 
 SYNC_LIMIT = 5000
 """How many findings are listed for being ignored, or no longer ignored, at their source."""
@@ -123,21 +123,21 @@ class Judge:
         # One that was asked for stays so under another name: it may have been renamed since its scan.
         if facts.app not in self.applications and not self.is_in_scope(facts.app, facts.app_name):
             self.left_out.add(facts.app)
-            fate = Fate(facts.app, "excluded", by="scope", note="the policy does not ask for this application")
+            decision = Decision(facts.app, "excluded", by="scope", note="the policy does not ask for this application")
             self.counts["excluded"] += 1
-            self._explanations.add(facts, label(facts.app, facts.app_name), fate)
+            self._explanations.add(facts, label(facts.app, facts.app_name), decision)
             return
         app = self.application(facts.app, facts.app_name)
         if facts.edited is not None and self._policy.edited_severity == "honour":
             facts.severity, facts.edited = facts.edited, None
-        fate = self._fate(app, facts)
-        app.counts[fate.decision] += 1
+        decision = self._decide(app, facts)
+        app.counts[decision.decision] += 1
         key = facts.key
-        if key and app.section and fate.decision not in ("counted", "fixed") and app.section.knows(key):
+        if key and app.section and decision.decision not in ("counted", "fixed") and app.section.knows(key):
             app.present.setdefault(key, []).append(facts.severity)
-        if key and fate.decision == "waived":
+        if key and decision.decision == "waived":
             app.waived.setdefault(key, []).append(facts.severity)
-        self._explanations.add(facts, app.label, fate)
+        self._explanations.add(facts, app.label, decision)
 
     def _is_repeated(self, facts: Facts, file: int) -> bool:
         if facts.id is None:
@@ -146,7 +146,7 @@ class Judge:
         # Twice in one file is two findings: nothing may hide behind the identity of another one.
         return self._seen.setdefault(hashlib.blake2b(identity, digest_size=12).digest(), file) != file
 
-    def _fate(self, app: Application, facts: Facts) -> Fate:
+    def _decide(self, app: Application, facts: Facts) -> Decision:
         left_out = self._left_out(app, facts)
         if left_out is not None:
             return left_out
@@ -155,7 +155,7 @@ class Judge:
         if waiver is not None:
             self._sync_waived(facts, waiver)
             note = f"{waiver.type}, until {waiver.expires}, {short(waiver.owner, 80)}, {short(waiver.ticket, 80)}"
-            return Fate(app.key, "waived", by=f"waiver:{waiver.id}", waiver=waiver.id, note=note)
+            return Decision(app.key, "waived", by=f"waiver:{waiver.id}", waiver=waiver.id, note=note)
         remark = self._sync_ignored(app, facts, lapsed)
         if lapsed is not None:
             remark = f"the waiver {lapsed.id} {self._waivers.why_not(lapsed, facts, known)}"
@@ -165,17 +165,17 @@ class Judge:
             app.counts["severity_lowered"] += 1
         return self._counted(app, facts, lapsed, remark)
 
-    def _left_out(self, app: Application, facts: Facts) -> Fate | None:
+    def _left_out(self, app: Application, facts: Facts) -> Decision | None:
         """Why a finding is not counted, whatever a waiver says."""
         if facts.status == "fixed":
-            return Fate(app.key, "fixed", by="status")
+            return Decision(app.key, "fixed", by="status")
         for why, excludes in self._policy.exclusions:
             if excludes(facts):
-                return Fate(app.key, "excluded", by="exclude", note=short(why))
+                return Decision(app.key, "excluded", by="exclude", note=short(why))
         if not any(rule.takes(facts) for rule in app.judged.rules):
-            return Fate(app.key, "excluded", by="rules", note="no rule is about such findings")
+            return Decision(app.key, "excluded", by="rules", note="no rule is about such findings")
         if self._is_ignored(facts):
-            return Fate(app.key, "ignored", by="ignored_at_source")
+            return Decision(app.key, "ignored", by="ignored_at_source")
         return self._protected(app, facts)
 
     def _is_ignored(self, facts: Facts) -> bool:
@@ -188,19 +188,19 @@ class Judge:
         moment_until = read_time(until)
         return moment_until is not None and moment_until > self._now
 
-    def _protected(self, app: Application, facts: Facts) -> Fate | None:
+    def _protected(self, app: Application, facts: Facts) -> Decision | None:
         names = [f"u:{facts.unique_id}"] if facts.unique_id else []
         outcome = self._matches.outcome([*names, f"i:{facts.source}:{short(facts.id, 200)}"] if facts.id else names)
         if outcome == "blocked" and self._policy.blocked_by_waf == "exclude":
-            return Fate(app.key, "protected", by="matches", note="the firewall was seen to block attacks on it")
+            return Decision(app.key, "protected", by="matches", note="the firewall was seen to block attacks on it")
         if facts.status != "protected" or self._policy.protected == "count":
             return None
         # A virtual patch that attacks were seen to pass is none.
         if outcome in ("allowed", "mixed") or (self._policy.protected == "require_match" and outcome != "blocked"):
             return None
-        return Fate(app.key, "protected", by="status")
+        return Decision(app.key, "protected", by="status")
 
-    def _counted(self, app: Application, facts: Facts, lapsed: Waiver | None, note: str | None) -> Fate:
+    def _counted(self, app: Application, facts: Facts, lapsed: Waiver | None, note: str | None) -> Decision:
         state = self._state(app, facts)
         met = [rule for rule in app.judged.rules if rule.takes(facts) and rule.counts(facts, state, self._now)]
         app.by_rule.update(rule.name for rule in met)
@@ -209,7 +209,7 @@ class Judge:
         if state in NEW_STATES:
             app.new_by_severity[facts.severity] += 1
         self._remember(app, facts)
-        return Fate(
+        return Decision(
             app.key,
             "counted",
             state,

@@ -24,7 +24,7 @@ from ..policy.policy import Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
 from ..verdict import Reason, reason
-from .explain import Fate
+from .explain import Decision
 from .judge import Application, Judge
 from .scope import covers, names_asked, order_problem, scan_problems
 
@@ -32,7 +32,7 @@ _SCAN_SHOWN = ("id", "time", "ended", "profile")
 
 
 @dataclasses.dataclass
-class Outcome:
+class Judgement:
     """The result of judging all findings."""
 
     judge: Judge
@@ -124,9 +124,9 @@ def _missing(judge: Judge, policy: Policy, snapshots: t.Sequence[Snapshot]) -> t
             yield reason(code, "inconclusive", message)
 
 
-def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reasons: list[Reason]) -> Outcome:
+def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reasons: list[Reason]) -> Judgement:
     """The verdict of each application, and every reason."""
-    outcome = Outcome(judge, policy, scans, [], _run_rules(judge), {})
+    outcome = Judgement(judge, policy, scans, [], _run_rules(judge), {})
     for app in outcome.applications:
         found = [*_reasons_of(app, policy.edited_severity == "require_waiver")]
         outcome.verdicts[app.key] = worst(item["verdict"] for item in found)
@@ -192,41 +192,41 @@ def _older(rule: Rule) -> str:
     return f" older than {rule.age}" if rule.age else ""
 
 
-def settler(outcome: Outcome) -> t.Callable[[Fate], dict[str, t.Any]]:
+def settler(outcome: Judgement) -> t.Callable[[Decision], dict[str, t.Any]]:
     """What makes the second half of an explanation."""
     broken: dict[AppKey, dict[str, Rule]] = {}
     in_run = outcome.exceeded_in_run()
     for app in outcome.applications:
         broken[app.key] = {rule.name: rule for rule in app.exceeded()} | in_run
 
-    def settle(fate: Fate) -> dict[str, t.Any]:
-        app = outcome.judge.applications.get(fate.app)
-        decision, by = (fate.decision, fate.by) if app is None else _decision(fate, app, broken[fate.app])
+    def settle(decision: Decision) -> dict[str, t.Any]:
+        app = outcome.judge.applications.get(decision.app)
+        word, by = (decision.decision, decision.by) if app is None else _settled(decision, app, broken[decision.app])
         return {
-            "state": fate.state,
-            "decision": decision,
+            "state": decision.state,
+            "decision": word,
             "decided_by": by,
-            "rules": list(fate.rules),
-            "waiver": fate.waiver,
-            "lapsed_waiver": fate.lapsed,
-            "note": fate.note,
+            "rules": list(decision.rules),
+            "waiver": decision.waiver,
+            "lapsed_waiver": decision.lapsed,
+            "note": decision.note,
         }
 
     return settle
 
 
-def _decision(fate: Fate, app: Application, broken: t.Mapping[str, Rule]) -> tuple[str, str | None]:
-    if fate.decision != "counted":
-        return fate.decision, fate.by
+def _settled(decision: Decision, app: Application, broken: t.Mapping[str, Rule]) -> tuple[str, str | None]:
+    if decision.decision != "counted":
+        return decision.decision, decision.by
     if app.problems:
         return "inconclusive", f"scope:{app.problems[0][0]}"
-    hit = [broken[name] for name in fate.rules if name in broken]
+    hit = [broken[name] for name in decision.rules if name in broken]
     for rule in sorted(hit, key=lambda rule: rule.warn):
         return ("warn" if rule.warn else "fail"), f"rule:{rule.name}"
-    return ("within_limit", f"rule:{fate.rules[0]}") if fate.rules else ("no_rule", None)
+    return ("within_limit", f"rule:{decision.rules[0]}") if decision.rules else ("no_rule", None)
 
 
-def application_entry(app: Application, outcome: Outcome) -> dict[str, t.Any]:
+def application_entry(app: Application, outcome: Judgement) -> dict[str, t.Any]:
     """One application in the verdict file."""
     scan = outcome.scans.get(app.key)
     return {
@@ -264,7 +264,7 @@ def _rule_entry(rule: Rule, count: int, broken: bool) -> dict[str, t.Any]:
     }
 
 
-def run_rule_entries(outcome: Outcome) -> list[dict[str, t.Any]]:
+def run_rule_entries(outcome: Judgement) -> list[dict[str, t.Any]]:
     """The rules that count over the whole run."""
     return [_rule_entry(rule, count, count > rule.limit) for rule, count in outcome.run_rules.values()]
 

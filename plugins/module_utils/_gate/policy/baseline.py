@@ -20,7 +20,7 @@ import typing as t
 from ..._base.errors import FileError
 from ..._base.files import PRIVATE, check_target, reason, replace_file, sha256_of
 from ..._records import codec
-from ..._records.changes import Place, what_changed
+from ..._records.changes import Sighting, what_changed
 from ..._records.identity import AppKey
 from ..inputs.facts import RANKS, Facts
 from ..verdict import PolicyError
@@ -33,7 +33,7 @@ SIZE_LIMIT = 1 << 30
 _MARKS_SUFFIX = ".gone.json"
 
 
-_RESOLVED = Place("fixed", "unknown")
+_RESOLVED = Sighting("fixed", "unknown")
 
 Places = dict[str, list[str]]
 """Severities by key: each is a place that one finding of that identity takes."""
@@ -91,10 +91,10 @@ class Section:
 
         Each finding of the same identity takes one place.
         """
-        change = what_changed(self._before(facts), Place("open", facts.severity))
+        change = what_changed(self._before(facts), Sighting("open", facts.severity))
         return change if change in NEW_STATES else "known"
 
-    def _before(self, facts: Facts) -> Place | None:
+    def _before(self, facts: Facts) -> Sighting | None:
         """Return where the finding stood when the baseline was made, or since; None if it was not there."""
         key = facts.key
         left = self.left.get(key) if key else None
@@ -110,7 +110,7 @@ class Section:
         if was_gone or (again and not was_known_to_be):
             self.resurfaced.setdefault(key, []).append(place)
             return _RESOLVED
-        return Place("open", place)
+        return Sighting("open", place)
 
     def knows(self, key: str | None) -> bool:
         """Whether the baseline has a finding of this identity."""

@@ -17,7 +17,7 @@ import typing as t
 from ..._base.errors import OptionError
 from ..._reconcile.apply import every
 from ..._records.codec import dump_line, dumps
-from ..._records.files.snapshot import Part, Snapshot, manifest_path
+from ..._records.files.snapshot import SnapshotPart, SnapshotWriter, manifest_path
 from ..._records.model import SCHEMA, Manifest
 from ..._records.result import Result
 from ..._records.times import now_text, parse_time, utc_text
@@ -40,7 +40,9 @@ _LINES_AT_ONCE = 50
 class _Export:
     """Reads a listing into a snapshot, window by window."""
 
-    def __init__(self, params: Options, client: QualysClient, criteria: list[Criterion], snapshot: Snapshot) -> None:
+    def __init__(
+        self, params: Options, client: QualysClient, criteria: list[Criterion], snapshot: SnapshotWriter
+    ) -> None:
         detail = params["detail"]
         self._client = client
         self._full = detail == GET
@@ -102,7 +104,7 @@ def _drained(page: list[Raw]) -> t.Iterator[Raw]:
 
 
 def _write_page(
-    part: Part, normaliser: FindingNormaliser, page: t.Iterable[Raw], assets: set[str], rules: set[str]
+    part: SnapshotPart, normaliser: FindingNormaliser, page: t.Iterable[Raw], assets: set[str], rules: set[str]
 ) -> None:
     lines: list[bytes] = []
     for raw in page:
@@ -127,7 +129,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         criteria.append({"field": "lastTestedDate", "operator": "GREATER", "value": since})
     dest = pathlib.Path(os.path.expanduser(params["dest"]))
     compress = dest.name.endswith(".gz") if params.get("compress") is None else bool(params["compress"])
-    with Snapshot(dest, compress=compress) as snapshot:
+    with SnapshotWriter(dest, compress=compress) as snapshot:
         started = now_text()
         export = _Export(params, client, criteria, snapshot)
         tally = export.read()

@@ -35,7 +35,7 @@ def manifest_path(dest: pathlib.Path) -> pathlib.Path:
     return dest.with_name(dest.name + MANIFEST_SUFFIX)
 
 
-class Part:
+class SnapshotPart:
     """One window's share of the file. Used by one thread at a time."""
 
     def __init__(self, dest: pathlib.Path, *, compress: bool) -> None:
@@ -80,7 +80,7 @@ class Part:
             raise _write_failed(self._dest, error) from error
 
 
-class Snapshot:
+class SnapshotWriter:
     """A snapshot that is being written. A context manager: without :meth:`commit`, ``dest`` stays unchanged.
 
     Raises:
@@ -92,11 +92,11 @@ class Snapshot:
         check_target(manifest_path(dest), option)
         self.dest = dest
         self.compress = compress
-        self._parts: dict[int, Part] = {}
+        self._parts: dict[int, SnapshotPart] = {}
         self._lock = threading.Lock()
         self._joined: Staged | None = None
 
-    def __enter__(self) -> Snapshot:
+    def __enter__(self) -> SnapshotWriter:
         return self
 
     def __exit__(self, *_details: object) -> None:
@@ -105,12 +105,12 @@ class Snapshot:
         if self._joined is not None:
             self._joined.discard()
 
-    def part(self, index: int) -> Part:
+    def part(self, index: int) -> SnapshotPart:
         """Return the part for window ``index``; parts are joined in the order of their index."""
         with self._lock:
             if index not in self._parts:
                 try:
-                    self._parts[index] = Part(self.dest, compress=self.compress)
+                    self._parts[index] = SnapshotPart(self.dest, compress=self.compress)
                 except OSError as error:
                     raise _write_failed(self.dest, error) from error
             return self._parts[index]

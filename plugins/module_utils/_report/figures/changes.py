@@ -37,7 +37,7 @@ class Before(t.NamedTuple):
     content: str = ""
 
 
-class Scope(t.NamedTuple):
+class RunScope(t.NamedTuple):
     """What decides which findings a run can see at all.
 
     ``asked`` is what the user asked for, None when nobody told; ``manifests`` are sources and filters of the snapshots.
@@ -46,7 +46,7 @@ class Scope(t.NamedTuple):
     asked: list[t.Any] | None
     manifests: list[t.Any]
 
-    def same_as(self, other: Scope) -> bool:
+    def same_as(self, other: RunScope) -> bool:
         """Whether two runs saw the same part of the estate.
 
         A filter that was resolved to ids changes with every application that comes or goes, although nobody changed it.
@@ -65,7 +65,7 @@ class Previous:
     title: str
     generated: str
     inputs: list[str]
-    scope: Scope
+    scope: RunScope
     content: str
     changes: model.Changes | None
     findings: dict[str, Before] | None
@@ -117,7 +117,7 @@ def _previous(head: dict[str, t.Any], findings: t.Iterable[t.Any] | None) -> Pre
         title=str(head.get("title", "")),
         generated=str(head.get("generated", summary.get("now", ""))),
         inputs=list(head.get("inputs", [])),
-        scope=Scope(head.get("scope"), scope_of(head.get("manifests", []))),
+        scope=RunScope(head.get("scope"), scope_of(head.get("manifests", []))),
         content=str(head.get("content") or ""),
         changes=head.get("changes"),
         findings=before,
@@ -164,7 +164,7 @@ def _before(finding: Finding) -> Before:
 
 
 def compare(
-    findings: t.Iterable[Finding], summary: model.Summary, previous: Previous, scope: Scope
+    findings: t.Iterable[Finding], summary: model.Summary, previous: Previous, scope: RunScope
 ) -> tuple[model.Changes, bytes]:
     """This run against an earlier one.
 

@@ -18,7 +18,7 @@ from ..inputs.gate_view import GateView
 from ..inputs.knowledge import Entries, RuleTally
 from ..inputs.model import Place, ReportInput, ScanRow, SourceFile, WebApp
 from . import changes
-from .changes import Previous, Scope
+from .changes import Previous, RunScope
 from .summarise import summarise
 
 
@@ -73,7 +73,7 @@ def build(
     rules = RuleTally() if knowledge is not None else None
     summary = summarise(findings, now=generated, rules=rules)
     asked = None if scope is None else list(scope)
-    sought = Scope(asked, changes.scope_of(file["manifest"] for file in files))
+    sought = RunScope(asked, changes.scope_of(file["manifest"] for file in files))
     changed, marks = _changes(findings, summary, files, previous, sought)
     explained = None
     if rules is not None:
@@ -124,7 +124,7 @@ def _changes(
     summary: model.Summary,
     files: t.Sequence[SourceFile],
     previous: Previous | None,
-    scope: Scope,
+    scope: RunScope,
 ) -> tuple[model.Changes | None, bytes]:
     if previous is None:
         return None, b""

@@ -44,7 +44,7 @@ def base_score(finding: Finding, days: int | None) -> int:
 
 
 @dataclasses.dataclass
-class _Rule:
+class _RuleSum:
     """The open findings of one rule while counting."""
 
     best: Finding
@@ -87,7 +87,7 @@ def _is_redacted(item: t.Mapping[str, t.Any]) -> bool:
     return any(isinstance(value, str) and "REDACTED" in value for value in item.values())
 
 
-class _Tally:
+class _SummaryTally:
     """The counters of one pass."""
 
     def __init__(self, now: str) -> None:
@@ -101,7 +101,7 @@ class _Tally:
         self.kinds = {kind: dict.fromkeys((*STATES, "total"), 0) for kind in model.KINDS}
         self.owasp: dict[tuple[int | None, str], SeverityCounts] = {}
         self.applications: dict[tuple[str, str], model.ApplicationSummary] = {}
-        self.rules: dict[tuple[str, str, str], _Rule] = {}
+        self.rules: dict[tuple[str, str, str], _RuleSum] = {}
         self.ignored: list[model.IgnoredSummary] = []
         self.ignored_by_reason: dict[str, int] = {}
         self.sources: dict[str, int] = {}
@@ -165,7 +165,7 @@ class _Tally:
         score = base_score(finding, days)
         rule = self.rules.get(key)
         if rule is None:
-            rule = self.rules[key] = _Rule(best=finding, score=score, days=days)
+            rule = self.rules[key] = _RuleSum(best=finding, score=score, days=days)
         elif score > rule.score:
             rule.best, rule.score, rule.days = finding, score, days
         rule.findings += 1
@@ -218,7 +218,7 @@ class _Tally:
         )
 
 
-def _risk(rule: _Rule) -> model.RiskSummary:
+def _risk(rule: _RuleSum) -> model.RiskSummary:
     best = rule.best
     return model.RiskSummary(
         rule_id=best["rule_id"],
@@ -263,7 +263,7 @@ def summarise(findings: t.Iterable[Finding], *, now: str, rules: RuleTally | Non
         now: the UTC time to which ages are measured; empty when there is none, then no age is known.
         rules: told which rules occur.
     """
-    tally = _Tally(now)
+    tally = _SummaryTally(now)
     for finding in findings:
         tally.add(finding)
         if rules is not None:

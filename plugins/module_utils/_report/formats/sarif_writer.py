@@ -84,7 +84,7 @@ class _Results:
         self._size = 0
         self._written = 0
         self._occurrences: collections.Counter[str] = collections.Counter()
-        self.rules = _Rules(report)
+        self.rules = _RuleIndex(report)
         self.left = 0
 
     @property
@@ -111,7 +111,7 @@ class _Results:
         self._written += 1
 
 
-class _Rules:
+class _RuleIndex:
     """The rules of the results so far. One rule takes the worst security-severity of its findings."""
 
     def __init__(self, report: ReportInput) -> None:

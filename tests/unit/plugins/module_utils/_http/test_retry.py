@@ -20,7 +20,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._http.retry impor
     OK,
     RETRY,
     THROTTLED,
-    Decision,
+    NextStep,
     Rules,
     Verdict,
     backoff,
@@ -124,10 +124,10 @@ def test_decisions(status: int, idempotent: bool, verdict: Verdict, expected: st
 
 def test_which_wait_a_decision_carries() -> None:
     headers = Headers([("Retry-After", "9")])
-    assert Rules().decide(429, headers, idempotent=True) == Decision("throttle", 9)
-    assert Rules().decide(200, headers, idempotent=True, verdict=THROTTLED(3)) == Decision("throttle", 3)
-    assert Rules().decide(200, headers, idempotent=True, verdict=THROTTLED()) == Decision("throttle", 9)
-    assert Rules().decide(503, headers, idempotent=True) == Decision("retry", 9)
+    assert Rules().decide(429, headers, idempotent=True) == NextStep("throttle", 9)
+    assert Rules().decide(200, headers, idempotent=True, verdict=THROTTLED(3)) == NextStep("throttle", 3)
+    assert Rules().decide(200, headers, idempotent=True, verdict=THROTTLED()) == NextStep("throttle", 9)
+    assert Rules().decide(503, headers, idempotent=True) == NextStep("retry", 9)
 
 
 @settings(deadline=None)

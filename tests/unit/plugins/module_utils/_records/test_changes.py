@@ -15,21 +15,21 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.changes 
     CHANGES,
     STATES,
     Keys,
-    Place,
+    Sighting,
     compare,
     what_changed,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import SEVERITIES
 
-PLACES = st.builds(Place, st.sampled_from(STATES[:4]), st.sampled_from(SEVERITIES), st.sampled_from(["", "a"]))
+PLACES = st.builds(Sighting, st.sampled_from(STATES[:4]), st.sampled_from(SEVERITIES), st.sampled_from(["", "a"]))
 SNAPSHOT = st.lists(st.tuples(st.sampled_from("abc"), PLACES), max_size=8)
 
 
-def place(word: str | None) -> Place | None:
+def place(word: str | None) -> Sighting | None:
     if word is None:
         return None
     state, _space, severity = word.partition(" ")
-    return Place(state, severity or "medium")
+    return Sighting(state, severity or "medium")
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_a_change_has_a_word(before: str | None, now: str | None, change: str) -
 
 
 def test_other_contents_count_only_where_nothing_else_changed() -> None:
-    assert what_changed(Place("open", "low", "a"), Place("open", "low", "b")) == "changed"
-    assert what_changed(Place("open", "low", "a"), Place("open", "high", "b")) == "escalated"
-    assert what_changed(Place("fixed", "low", "a"), Place("fixed", "low", "b")) == ""
+    assert what_changed(Sighting("open", "low", "a"), Sighting("open", "low", "b")) == "changed"
+    assert what_changed(Sighting("open", "low", "a"), Sighting("open", "high", "b")) == "escalated"
+    assert what_changed(Sighting("fixed", "low", "a"), Sighting("fixed", "low", "b")) == ""
 
 
 def test_every_pair_has_a_known_word() -> None:
-    every = [None, *(Place(*pair) for pair in itertools.product(STATES, SEVERITIES))]
+    every = [None, *(Sighting(*pair) for pair in itertools.product(STATES, SEVERITIES))]
     assert {what_changed(*pair) for pair in itertools.product(every, every)} <= {"", *CHANGES}
 
 
 @given(SNAPSHOT, SNAPSHOT)
-def test_the_open_risks_reconcile(before: list[tuple[str, Place]], now: list[tuple[str, Place]]) -> None:
+def test_the_open_risks_reconcile(before: list[tuple[str, Sighting]], now: list[tuple[str, Sighting]]) -> None:
     keys = Keys()
     known = {keys.key(identity): found for identity, found in before}
     found = list(compare(known, now))
@@ -90,6 +90,6 @@ def test_the_open_risks_reconcile(before: list[tuple[str, Place]], now: list[tup
 
 
 def test_two_findings_with_one_identity_both_count() -> None:
-    known = {"a": Place("open", "low")}
-    now = [("a", Place("open", "low")), ("a", Place("open", "low"))]
+    known = {"a": Sighting("open", "low")}
+    now = [("a", Sighting("open", "low")), ("a", Sighting("open", "low"))]
     assert [change for change, _before, _now in compare(known, now)] == ["", "new"]

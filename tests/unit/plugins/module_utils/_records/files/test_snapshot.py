@@ -20,20 +20,23 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base import file
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.files import Staged
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import snapshot as module
-from ansible_collections.appsec.perimeter.plugins.module_utils._records.files.snapshot import Snapshot, manifest_path
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files.snapshot import (
+    SnapshotWriter,
+    manifest_path,
+)
 
 MANIFEST: Any = {"record": "manifest", "sha256": "x"}
 LINES = [f'{{"n":{number}}}\n'.encode() for number in range(2000)]
 
 
-def fill(snapshot: Snapshot, order: tuple[int, ...] = (0, 1, 2)) -> None:
+def fill(snapshot: SnapshotWriter, order: tuple[int, ...] = (0, 1, 2)) -> None:
     for index in order:
         for line in LINES[index::3]:
             snapshot.part(index).write(line, 1)
 
 
 def write(dest: Path, *, compress: bool = False, order: tuple[int, ...] = (0, 1, 2)) -> tuple[str, int]:
-    with Snapshot(dest, compress=compress) as snapshot:
+    with SnapshotWriter(dest, compress=compress) as snapshot:
         fill(snapshot, order)
         sealed = snapshot.seal()
         snapshot.commit(MANIFEST)
@@ -76,7 +79,7 @@ def test_a_compressed_snapshot_carries_neither_time_nor_name(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["none", "none.gz"])
 def test_a_snapshot_of_nothing_is_an_empty_file(tmp_path: Path, name: str) -> None:
     dest = tmp_path / name
-    with Snapshot(dest, compress=name.endswith(".gz")) as snapshot:
+    with SnapshotWriter(dest, compress=name.endswith(".gz")) as snapshot:
         snapshot.part(0).write(b"", 0)
         snapshot.seal()
         snapshot.commit(MANIFEST)
@@ -84,7 +87,7 @@ def test_a_snapshot_of_nothing_is_an_empty_file(tmp_path: Path, name: str) -> No
 
 
 def test_threads_write_their_parts_side_by_side(tmp_path: Path) -> None:
-    with Snapshot(tmp_path / "a", compress=False) as snapshot:
+    with SnapshotWriter(tmp_path / "a", compress=False) as snapshot:
         threads = [threading.Thread(target=fill, args=(snapshot, (index,))) for index in range(3)]
         for thread in threads:
             thread.start()
@@ -97,7 +100,7 @@ def test_threads_write_their_parts_side_by_side(tmp_path: Path) -> None:
 
 
 def test_reading_again_starts_from_nothing(tmp_path: Path) -> None:
-    with Snapshot(tmp_path / "a", compress=False) as snapshot:
+    with SnapshotWriter(tmp_path / "a", compress=False) as snapshot:
         fill(snapshot)
         snapshot.restart()
         assert snapshot.records == 0
@@ -114,7 +117,7 @@ def test_leaving_without_a_commit_leaves_everything_as_it_was(tmp_path: Path, st
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
 
     def fail() -> None:
-        with Snapshot(dest, compress=False) as snapshot:
+        with SnapshotWriter(dest, compress=False) as snapshot:
             if stage != "new":
                 snapshot.part(0).write(b"other\n", 1)
             if stage == "sealed":
@@ -128,7 +131,7 @@ def test_leaving_without_a_commit_leaves_everything_as_it_was(tmp_path: Path, st
 
 def test_a_snapshot_says_whether_it_differs_from_the_file(tmp_path: Path) -> None:
     dest = tmp_path / "a"
-    with Snapshot(dest, compress=False) as snapshot:
+    with SnapshotWriter(dest, compress=False) as snapshot:
         fill(snapshot)
         sha256, _size = snapshot.seal()
         assert snapshot.would_change(sha256)
@@ -146,12 +149,12 @@ def test_an_existing_file_that_cannot_be_read_counts_as_different(
     dest = tmp_path / "a"
     dest.write_bytes(b"")
     monkeypatch.setattr(module, "sha256_of", refuse)
-    with Snapshot(dest, compress=False) as snapshot:
+    with SnapshotWriter(dest, compress=False) as snapshot:
         assert snapshot.would_change("0" * 64)
 
 
 def test_a_commit_before_the_seal_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
-    with Snapshot(tmp_path / "a", compress=False) as snapshot, pytest.raises(ValueError):
+    with SnapshotWriter(tmp_path / "a", compress=False) as snapshot, pytest.raises(ValueError):
         snapshot.commit(MANIFEST)
 
 
@@ -166,9 +169,9 @@ def test_permissions_are_private_and_those_of_an_existing_file_stay(tmp_path: Pa
 
 def test_a_target_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"^dest: .* does not exist\."):
-        Snapshot(tmp_path / "missing" / "a", compress=False)
+        SnapshotWriter(tmp_path / "missing" / "a", compress=False)
     with pytest.raises(FileError, match=r"^out: .* is a directory\."):
-        Snapshot(tmp_path, compress=False, option="out")
+        SnapshotWriter(tmp_path, compress=False, option="out")
 
 
 def test_a_manifest_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
@@ -176,10 +179,10 @@ def test_a_manifest_that_cannot_be_written_is_refused_at_once(tmp_path: Path) ->
     dest.write_bytes(b"old")
     manifest_path(dest).mkdir()
     with pytest.raises(FileError, match=r"^dest: .*a\.manifest\.json is a directory\."):
-        Snapshot(dest, compress=False)
+        SnapshotWriter(dest, compress=False)
     assert dest.read_bytes() == b"old"
     with pytest.raises(FileError, match="name too long"):
-        Snapshot(tmp_path / ("n" * 245), compress=False)
+        SnapshotWriter(tmp_path / ("n" * 245), compress=False)
 
 
 class FullDisk(Staged):
@@ -215,7 +218,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
         monkeypatch.setattr(module.tempfile, "TemporaryFile", full)
 
     def make() -> None:
-        with Snapshot(dest, compress=compress) as snapshot:
+        with SnapshotWriter(dest, compress=compress) as snapshot:
             fill(snapshot)
             if when == "joining":
                 monkeypatch.setattr(module, "Staged", disk)
@@ -231,7 +234,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
 def test_a_folder_that_vanishes_is_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with Snapshot(folder / "a", compress=False) as snapshot:
+    with SnapshotWriter(folder / "a", compress=False) as snapshot:
         folder.rmdir()
         with pytest.raises(FileError, match="no such file or directory"):
             snapshot.part(0)
@@ -251,7 +254,7 @@ def test_a_rename_that_fails_leaves_no_temporary_file(
             raise OSError(errno.EIO, "Input/output error")
         real(source, target)
 
-    with Snapshot(dest, compress=False) as snapshot:
+    with SnapshotWriter(dest, compress=False) as snapshot:
         snapshot.part(0).write(b"new\n", 1)
         sha256, _size = snapshot.seal()
         monkeypatch.setattr(files.os, "replace", replace)
@@ -274,7 +277,7 @@ def test_a_crash_at_any_instant_of_a_commit_never_leaves_a_manifest_that_fits_a_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: int
 ) -> None:
     dest = tmp_path / "a"
-    with Snapshot(dest, compress=False) as snapshot:
+    with SnapshotWriter(dest, compress=False) as snapshot:
         snapshot.part(0).write(b"old\n", 1)
         snapshot.commit({**MANIFEST, "sha256": snapshot.seal()[0]})
     steps = 0
@@ -290,7 +293,7 @@ def test_a_crash_at_any_instant_of_a_commit_never_leaves_a_manifest_that_fits_a_
 
         return run
 
-    snapshot = Snapshot(dest, compress=False)
+    snapshot = SnapshotWriter(dest, compress=False)
     snapshot.part(0).write(b"new\n", 1)
     sha256, _size = snapshot.seal()
     monkeypatch.setattr(files.os, "replace", step(real_replace))
@@ -309,7 +312,7 @@ def test_a_manifest_that_cannot_be_staged_leaves_the_old_pair(tmp_path: Path, mo
     dest = tmp_path / "a"
     write(dest)
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
-    with Snapshot(dest, compress=False) as snapshot:
+    with SnapshotWriter(dest, compress=False) as snapshot:
         snapshot.part(0).write(b"new\n", 1)
         snapshot.seal()
         monkeypatch.setattr(module, "Staged", FullDisk)
@@ -320,14 +323,14 @@ def test_a_manifest_that_cannot_be_staged_leaves_the_old_pair(tmp_path: Path, mo
 
 
 def test_an_export_that_is_killed_leaves_no_parts(tmp_path: Path) -> None:
-    snapshot = Snapshot(tmp_path / "a", compress=False)
+    snapshot = SnapshotWriter(tmp_path / "a", compress=False)
     fill(snapshot)
     assert names(tmp_path) == []
     snapshot.__exit__()
 
 
 def test_what_is_under_construction_has_a_name_that_engines_skip(tmp_path: Path) -> None:
-    with Snapshot(tmp_path / "a", compress=False) as snapshot:
+    with SnapshotWriter(tmp_path / "a", compress=False) as snapshot:
         fill(snapshot)
         snapshot.seal()
         assert names(tmp_path)

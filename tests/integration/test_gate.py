@@ -17,7 +17,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.gate_json import blank
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.gate_json import (
+    UNFINISHED,
+    Order,
+    document_of,
+)
 from tests.conftest import ROOT
 from tests.integration.conftest import login_to
 from tests.integration.runner import BIN, Ansible, Run, TaskResult, base_environment
@@ -187,7 +191,8 @@ def test_without_credentials_the_file_says_so(gate: Gate) -> None:
     document = gate.document()
     assert (document["verdict"], document["run_id"], exit_code(gate)) == ("platform_error", "run-7", 20)
     # The same keys as the module writes, in their types.
-    blank_document = blank("run-7", document["started"], report_only=False, check_mode=False)
+    order = Order(Path("gate.json"), "run-7", document["started"])
+    blank_document = document_of(order, UNFINISHED)
     assert {name: type(value) for name, value in document.items() if name not in ("finished", "error")} == {
         name: type(value) for name, value in blank_document.items() if name not in ("finished", "error")
     }

@@ -8,7 +8,6 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import pathlib
-import typing as t
 
 from .._records.times import utc_now, utc_text
 from .._records.verdicts import Word
@@ -30,8 +29,6 @@ def close_gate(dest: pathlib.Path, run_id: str, verdict: Word, words: str) -> No
     """
     moment = utc_text(utc_now().replace(microsecond=0))
     found = doc.read_old(dest)
-    same = found is not None and found.get("run_id") == run_id and found.get("finished") is not None
-    document = t.cast(doc.Document, found) if same else doc.blank(run_id, moment, report_only=False, check_mode=False)
-    told = document["reasons"] if same else []
-    doc.set_verdict(document, verdict, [reason(verdict, verdict, words), *told], moment)
-    doc.write_document(dest, document)
+    if found is None or found.get("run_id") != run_id or found.get("finished") is None:
+        found = {**doc.document_of(doc.Order(dest, run_id, moment), doc.UNFINISHED), "reasons": []}
+    doc.write_document(dest, doc.closed_over(found, reason(verdict, verdict, words), moment))

@@ -29,6 +29,7 @@ from .._records.verdicts import Word, worst
 from .decide import gate_json as doc
 from .decide.advice import next_steps
 from .decide.explain import Explanations
+from .decide.gate_json import Conclusion, Order
 from .decide.images import judge_images
 from .decide.judge import Application, Judge
 from .decide.outcome import (
@@ -81,54 +82,61 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         With the values of the module, and an error unless the verdict is pass or only a report was asked for.
     """
     now = clock()
-    dest = pathlib.Path(params["dest"]).expanduser()
-    report_only = bool(params.get("report_only"))
-    document = doc.blank(
-        params.get("run_id") or uuid.uuid4().hex, _time(now), report_only=report_only, check_mode=check_mode
+    order = Order(
+        dest=pathlib.Path(params["dest"]).expanduser(),
+        run_id=params.get("run_id") or uuid.uuid4().hex,
+        started=_time(now),
+        report_only=bool(params.get("report_only")),
+        check_mode=check_mode,
     )
     try:
-        doc.check_files(dest, _paths(params))
-        old = doc.essence(doc.read_old(dest))
+        doc.check_files(order.dest, _paths(params))
+        old = doc.essence(doc.read_old(order.dest))
         if not check_mode:
-            doc.begin_document(dest, document)
+            doc.begin_document(order.dest, doc.document_of(order, doc.UNFINISHED))
     except PerimeterError as refused:
-        doc.set_error(document, "platform_error", refused, _time(clock()))
-        document["next_steps"] = next_steps(document, now.astimezone(dt.UTC).date())
-        return Result(values=_values(document, dest), error=refused)
-    error = _judge_or_tell(params, document, dest, now, clock)
-    if not document["next_steps"]:
-        document["next_steps"] = next_steps(document, now.astimezone(dt.UTC).date())
-    changed = old != doc.essence(document)
-    result = Result(changed=changed, values=_values(document, dest), warnings=_warnings(document))
-    result.error = error
+        conclusion = doc.failed("platform_error", refused, next_steps("platform_error", _day(now)))
+        return Result(values=_values(order, doc.document_of(order, conclusion, _time(clock()))), error=refused)
+    conclusion = _judge_or_tell(params, order, now)
+    document = doc.document_of(order, conclusion, _time(clock()))
+    result = Result(
+        changed=old != doc.essence(document),
+        values=_values(order, document),
+        warnings=_warnings(conclusion),
+        error=conclusion.error,
+    )
     if not check_mode:
         try:
-            doc.write_document(dest, document)
+            doc.write_document(order.dest, document)
         except PerimeterError as failure:
-            doc.set_error(document, "platform_error", failure, _time(clock()))
-            return Result(values=_values(document, dest), error=failure)
-    if error is None and document["verdict"] != "pass":
-        hint = f"See {dest} for the reason of each finding." if not check_mode else ""
-        result.error = GateClosed(doc.summary(document, dest), hint=hint)
-    if report_only and result.error is not None:
+            document = doc.document_of(order, conclusion.but(failure), _time(clock()))
+            return Result(values=_values(order, document), error=failure)
+    if result.error is None and conclusion.verdict != "pass":
+        hint = f"See {order.dest} for the reason of each finding." if not check_mode else ""
+        result.error = GateClosed(doc.summary(conclusion), hint=hint)
+    if order.report_only and result.error is not None:
         result.warnings.append(str(result.error))
         result.error = None
     return result
+
+
+def _day(moment: dt.datetime) -> dt.date:
+    return moment.astimezone(dt.UTC).date()
 
 
 def _time(moment: dt.datetime) -> str:
     return utc_text(moment.replace(microsecond=0))
 
 
-def _values(document: doc.Document, dest: pathlib.Path) -> dict[str, t.Any]:
-    return {**doc.values_of(document), "dest": str(dest)}
+def _values(order: Order, document: doc.Document) -> dict[str, t.Any]:
+    return {**doc.values_of(document), "dest": str(order.dest)}
 
 
-def _warnings(document: doc.Document) -> list[str]:
-    said = [f"waiver {item['id']}: {', '.join(item['flags'])}" for item in document["waivers"] if item["flags"]]
+def _warnings(conclusion: Conclusion) -> list[str]:
+    said = conclusion.remarks
     more = [f"and {len(said) - 20} more waivers"] if len(said) > 20 else []
-    told = [item["message"] for item in document["reasons"] if item["verdict"] == "pass" and item["code"] != doc.NOTE]
-    return [*told[:20], *said[:20], *more]
+    passing = [item for item in conclusion.in_order() if item["verdict"] == "pass" and item["code"] != doc.NOTE]
+    return [*(item["message"] for item in passing[:20]), *said[:20], *more]
 
 
 def _paths(params: Params) -> t.Iterator[tuple[str, pathlib.Path]]:
@@ -139,17 +147,11 @@ def _paths(params: Params) -> t.Iterator[tuple[str, pathlib.Path]]:
                 yield option, pathlib.Path(item).expanduser()
 
 
-def _judge_or_tell(
-    params: Params, document: doc.Document, dest: pathlib.Path, now: dt.datetime, clock: Clock
-) -> PerimeterError | None:
-    """Judge, or put into the document why that was not possible.
-
-    Returns:
-        The error, if one kept the gate from judging.
-    """
+def _judge_or_tell(params: Params, order: Order, now: dt.datetime) -> Conclusion:
+    """Judge, or conclude why that was not possible."""
     verdict: Word = "platform_error"
     try:
-        return _judge(params, document, dest, now, clock)
+        return _judge(params, order, now)
     except (PolicyError, OptionError) as error:
         verdict, failure = "policy_error", t.cast(PerimeterError, error)
     except PerimeterError as error:
@@ -157,19 +159,11 @@ def _judge_or_tell(
     except Exception as error:  # noqa: BLE001 - a gate that breaks is closed, and says so in its file
         # The text of an unforeseen error may quote anything, so only its type is told.
         failure = PerimeterError(f"The gate failed inside, with {type(error).__name__}.", hint="Please report it.")
-    fresh = doc.blank(
-        document["run_id"],
-        document["started"],
-        report_only=document["report_only"],
-        check_mode=document["check_mode"],
-    )
-    document.update(fresh)
-    doc.set_error(document, verdict, failure, _time(clock()))
-    if not document["check_mode"]:
+    if not order.check_mode:
         # What is there explains another run.
         with contextlib.suppress(OSError):
-            doc.explain_path(dest).unlink(missing_ok=True)
-    return failure
+            doc.explain_path(order.dest).unlink(missing_ok=True)
+    return doc.failed(verdict, failure, next_steps(verdict, _day(now)))
 
 
 def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
@@ -177,7 +171,7 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
         raise OptionError("baseline_update needs baseline.", hint="Give the path of the file that is to be updated.")
     age = params.get("max_scan_age")
     policy = load_policy(params["policy"], duration(age, "max_scan_age") if age else None)
-    waivers = load_waivers(params.get("waivers"), policy.waivers, now.astimezone(dt.UTC).date())
+    waivers = load_waivers(params.get("waivers"), policy.waivers, _day(now))
     baseline = load_baseline(params.get("baseline"))
     if params.get("baseline_update"):
         check_baseline(pathlib.Path(params["baseline"]).expanduser(), create=not check_mode)
@@ -198,11 +192,8 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     )
 
 
-def _judge(
-    params: Params, document: doc.Document, dest: pathlib.Path, now: dt.datetime, clock: Clock
-) -> PerimeterError | None:
-    """Judge; returns the error if only the baseline could not be stored, and all else stands."""
-    given = _load(params, now, check_mode=document["check_mode"])
+def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
+    given = _load(params, now, check_mode=order.check_mode)
     policy = given.policy
     scans = newest_scans(given.scans)
     with Explanations() as explanations:
@@ -213,26 +204,63 @@ def _judge(
         run_reasons += _remarks(params, given)
         outcome = decide(judge, policy, scans, run_reasons)
         images, image_reasons = _images(given, now)
-        reasons = outcome.reasons + image_reasons
         # Before there are findings, as when only the policy is to be checked, no waiver can have matched one.
         if policy.waivers.strict and given.snapshots:
             _refuse_unused(given.waivers)
-        _fill(document, outcome, images, given)
-        verdict = worst([item["verdict"] for item in reasons])
-        if document["check_mode"]:
-            _predict_only(document, reasons)
-            verdict = "inconclusive"
-        _explain(document, outcome, explanations, dest)
-        doc.set_verdict(document, verdict, reasons, _time(clock()))
-        document["next_steps"] = next_steps(document, now.astimezone(dt.UTC).date(), policy.waivers.max_days)
-        try:
-            _remember(params, document, outcome, given, now)
-        except PerimeterError as error:
-            # What was judged stays in the file, so that there is a report of it; only nobody may ship on it.
-            doc.add_error(document, error, _time(clock()))
-            document["next_steps"] = []
-            return error
-        return None
+        conclusion = _conclude(order, outcome, outcome.reasons + image_reasons, images)
+        explained = _explain(order, outcome, explanations)
+    return _stored(params, order, _with_figures(conclusion, outcome, given, explained, now), outcome, given, now)
+
+
+def _conclude(order: Order, outcome: Judgement, reasons: list[Reason], images: list[dict[str, t.Any]]) -> Conclusion:
+    """Return the verdict and its reasons, and the applications with theirs."""
+    applications = [application_entry(app, outcome) for app in outcome.applications] + images
+    verdict = worst([item["verdict"] for item in reasons])
+    if order.check_mode:
+        verdict = "inconclusive"
+        applications = [{**entry, "verdict": verdict} for entry in applications]
+        softened: list[Reason] = [
+            {**item, "verdict": "inconclusive"} if item["verdict"] == "fail" else item for item in reasons
+        ]
+        reasons = [reason("check_mode", "inconclusive", "check mode comes to no conclusion"), *softened]
+    return Conclusion(verdict, reasons, sections={"applications": applications})
+
+
+def _with_figures(
+    conclusion: Conclusion, outcome: Judgement, given: _Inputs, explained: dict[str, t.Any], now: dt.datetime
+) -> Conclusion:
+    """Return the same, with everything that the document tells about the run."""
+    waivers = given.waivers.report()
+    sections = {
+        **conclusion.sections,
+        **_told_of(given, outcome.judge),
+        **explained,
+        "counts": _figures(outcome),
+        "rules": run_rule_entries(outcome),
+        "waivers": waivers,
+    }
+    return dataclasses.replace(
+        conclusion,
+        sections=sections,
+        remarks=[f"waiver {item['id']}: {', '.join(item['flags'])}" for item in waivers if item["flags"]],
+        next_steps=next_steps(conclusion.verdict, _day(now), explained["explain"], given.policy.waivers.max_days),
+    )
+
+
+def _stored(
+    params: Params, order: Order, conclusion: Conclusion, outcome: Judgement, given: _Inputs, now: dt.datetime
+) -> Conclusion:
+    """Store what the next run has to know, and return the conclusion with what became of the baseline."""
+    passed = conclusion.verdict == "pass" and not _figures(outcome)["new"]
+    updated = False
+    try:
+        updated = _remember(params, order, outcome, given, now, passed=passed)
+    except PerimeterError as error:
+        # What was judged stays in the file, so that there is a report of it; only nobody may ship on it.
+        steps = next_steps("platform_error", _day(now))
+        conclusion = dataclasses.replace(conclusion.but(error, *conclusion.in_order()), next_steps=steps)
+    sections = {**conclusion.sections, "baseline": _baseline_entry(given.baseline, updated=updated)}
+    return dataclasses.replace(conclusion, sections=sections)
 
 
 def _expect(judge: Judge, scans: dict[AppKey, Record], snapshots: list[Snapshot]) -> None:
@@ -306,86 +334,86 @@ def _refuse_unused(waivers: Waivers) -> None:
         )
 
 
-def _fill(document: doc.Document, outcome: Judgement, images: list[dict[str, t.Any]], given: _Inputs) -> None:
-    judge, policy, baseline = outcome.judge, outcome.policy, given.baseline
-    extra = {name: judge.counts[name] for name in ("findings", "duplicates")}
+def _figures(outcome: Judgement) -> dict[str, t.Any]:
+    judge = outcome.judge
     counts = counts_of(outcome.applications)
     counts["excluded"] += judge.counts["excluded"]
-    document["policy"] = {"name": policy.name, "sha256": policy.sha256}
-    document["counts"] = {**extra, **counts}
-    document["applications"] = [application_entry(app, outcome) for app in outcome.applications] + images
-    document["rules"] = run_rule_entries(outcome)
+    return {**{name: judge.counts[name] for name in ("findings", "duplicates")}, **counts}
+
+
+def _told_of(given: _Inputs, judge: Judge) -> dict[str, t.Any]:
+    """What was read, and what the sources have to be told."""
     waivers = given.waivers
+    told: dict[str, t.Any] = {
+        "policy": {"name": given.policy.name, "sha256": given.policy.sha256},
+        "sync": judge.sync,
+        "inputs": [
+            {
+                "file": snapshot.path.name,
+                "source": snapshot.source,
+                "records": snapshot.records,
+                "sha256": snapshot.sha256,
+                "finished": bounded((snapshot.manifest or {}).get("finished")),
+                "problems": [code for code, _message in snapshot.problems],
+            }
+            for snapshot in given.snapshots
+        ],
+    }
     if waivers.path is not None or waivers.sha256 is not None:
-        document["waivers_file"] = {"path": str(waivers.path) if waivers.path else None, "sha256": waivers.sha256}
-    document["waivers"] = waivers.report()
-    document["sync"] = judge.sync
-    document["baseline"] = {
+        told["waivers_file"] = {"path": str(waivers.path) if waivers.path else None, "sha256": waivers.sha256}
+    return told
+
+
+def _baseline_entry(baseline: Baseline, *, updated: bool) -> dict[str, t.Any]:
+    return {
         "path": str(baseline.path) if baseline.path else None,
         "exists": baseline.exists,
         "sha256": baseline.sha256,
         "written": baseline.written,
-        "updated": False,
+        "updated": updated,
     }
-    document["inputs"] = [
-        {
-            "file": snapshot.path.name,
-            "source": snapshot.source,
-            "records": snapshot.records,
-            "sha256": snapshot.sha256,
-            "finished": bounded((snapshot.manifest or {}).get("finished")),
-            "problems": [code for code, _message in snapshot.problems],
-        }
-        for snapshot in given.snapshots
-    ]
 
 
-def _predict_only(document: doc.Document, reasons: list[Reason]) -> None:
-    for item in reasons:
-        if item["verdict"] == "fail":
-            item["verdict"] = "inconclusive"
-    reasons.insert(0, reason("check_mode", "inconclusive", "check mode comes to no conclusion"))
-    for entry in document["applications"]:
-        entry["verdict"] = "inconclusive"
-
-
-def _explain(document: doc.Document, outcome: Judgement, explanations: Explanations, dest: pathlib.Path) -> None:
+def _explain(order: Order, outcome: Judgement, explanations: Explanations) -> dict[str, t.Any]:
+    """Write the explanations, and return what the document says of them."""
     settle = settler(outcome)
-    if document["check_mode"]:
-        document["explain"], _sha256 = explanations.finish(settle, None)
-        return
-    place = doc.explain_path(dest)
+    if order.check_mode:
+        return {"explain": explanations.finish(settle, None)[0]}
+    place = doc.explain_path(order.dest)
     with replace_file(place, mode=PRIVATE) as file:
-        document["explain"], sha256 = explanations.finish(settle, file)
-    document["explain_file"] = {"path": place.name, "records": len(explanations), "sha256": sha256}
+        explain, sha256 = explanations.finish(settle, file)
+    file_entry = {"path": place.name, "records": len(explanations), "sha256": sha256}
+    return {"explain": explain, "explain_file": file_entry}
 
 
-def _remember(params: Params, document: doc.Document, outcome: Judgement, given: _Inputs, now: dt.datetime) -> None:
+def _remember(
+    params: Params, order: Order, outcome: Judgement, given: _Inputs, now: dt.datetime, *, passed: bool
+) -> bool:
     """Move the baseline if that was asked for and all is well; otherwise note what is gone from it.
 
     A run that only reports moves nothing, and still notes: notes only make the gate stricter, and a finding that came
     back in such a run would be known in the next one.
+
+    Returns:
+        Whether the baseline was written.
     """
-    if document["check_mode"]:
-        return
-    passed = document["verdict"] == "pass" and not document["counts"]["new"]
-    if params.get("baseline_update") and passed and not document["report_only"]:
-        sections = [_section(app, outcome, document, now) for app in outcome.applications]
+    if order.check_mode:
+        return False
+    if params.get("baseline_update") and passed and not order.report_only:
+        sections = [_section(app, outcome, order, now) for app in outcome.applications]
         policy = {"name": outcome.policy.name, "sha256": outcome.policy.sha256}
-        content = {"record": "baseline", "schema": 1, "written": _time(now), "run_id": document["run_id"]}
-        document["baseline"]["updated"] = save_baseline(
-            given.baseline, {**content, "policy": policy, "applications": sections}
-        )
-        return
+        content = {"record": "baseline", "schema": 1, "written": _time(now), "run_id": order.run_id}
+        return save_baseline(given.baseline, {**content, "policy": policy, "applications": sections})
     gone = {
         app.key: merged(app.section.resurfaced, {} if app.problems else absent_places(app))
         for app in outcome.applications
         if app.section is not None
     }
     save_marks(given.baseline, gone)
+    return False
 
 
-def _section(app: Application, outcome: Judgement, document: doc.Document, now: dt.datetime) -> dict[str, t.Any]:
+def _section(app: Application, outcome: Judgement, order: Order, now: dt.datetime) -> dict[str, t.Any]:
     scan = outcome.scans.get(app.key)
     # Without a scan, what the last one was like still is what the next one is held against.
     seen: dict[str, t.Any] | None = app.section.scan if app.section else None
@@ -400,7 +428,7 @@ def _section(app: Application, outcome: Judgement, document: doc.Document, now: 
         "id": None if app.key[1].startswith("name:") else app.key[1],
         "name": app.name,
         "time": _time(now),
-        "run_id": document["run_id"],
+        "run_id": order.run_id,
         "scan": seen,
         "findings": {key: app.counted[key] for key in sorted(app.counted)},
         "reopened": sorted(app.reopened),

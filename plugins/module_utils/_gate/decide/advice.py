@@ -12,6 +12,7 @@ import json
 import typing as t
 
 from ..._base.log_text import short
+from ..._records.verdicts import Word
 from ..inputs.facts import RANKS
 
 _WAIVED_AT_MOST = 5
@@ -27,21 +28,24 @@ _OTHERWISE = {
 
 
 def next_steps(
-    document: t.Mapping[str, t.Any], today: dt.date, max_days: t.Mapping[str, int] | None = None
+    verdict: Word,
+    today: dt.date,
+    explained: t.Sequence[t.Mapping[str, t.Any]] = (),
+    max_days: t.Mapping[str, int] | None = None,
 ) -> list[str]:
     """Lines that tell a person what to do about a verdict; none for a pass.
 
     Args:
-        document: the verdict, with its explanations.
+        verdict: of the run.
         today: the present UTC day.
+        explained: explanations of findings, the worst first.
         max_days: for how many days a waiver may hold, by severity.
     """
-    verdict = document["verdict"]
     if verdict == "pass":
         return []
     if verdict != "fail":
         return [_OTHERWISE[verdict]]
-    failed = [item for item in document["explain"] if item["decision"] == "fail"]
+    failed = [item for item in explained if item["decision"] == "fail"]
     lines = ["Fix what broke a rule, and scan again."]
     waiver = _waiver(failed, today, max_days or {})
     if waiver:

@@ -8,6 +8,7 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -35,41 +36,115 @@ def explain_path(dest: pathlib.Path) -> pathlib.Path:
     return dest.parent / (dest.stem + EXPLAIN_SUFFIX)
 
 
-def blank(run_id: str, started: str, *, report_only: bool, check_mode: bool) -> Document:
-    """A verdict that nothing is known for: what stands in the file while the gate is at work."""
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What a run was asked to do.
+
+    Attributes:
+        dest: the file of the verdict.
+        run_id: name of the run.
+        started: when it began, UTC, as text.
+        report_only: the task does not fail, and the baseline does not move.
+        check_mode: nothing is written, and there is no conclusion.
+    """
+
+    dest: pathlib.Path
+    run_id: str
+    started: str
+    report_only: bool = False
+    check_mode: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Conclusion:
+    """What a run came to.
+
+    Attributes:
+        verdict: of the whole run.
+        reasons: why, in any order.
+        error: what kept the gate from judging or storing, if something did.
+        sections: members of the document that only a run that judged has.
+        remarks: sentences about waivers, for the user.
+        next_steps: what a person can do about it.
+    """
+
+    verdict: Word
+    reasons: t.Sequence[Reason]
+    error: PerimeterError | None = None
+    sections: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    remarks: t.Sequence[str] = ()
+    next_steps: t.Sequence[str] = ()
+
+    def in_order(self) -> list[Reason]:
+        """Return the reasons once each, those that decided first."""
+        return ordered(self.reasons)
+
+    def but(self, error: PerimeterError, *more: Reason) -> Conclusion:
+        """Return the same as a platform error: what was found stays, but nobody may ship on it.
+
+        Args:
+            error: what went wrong after the judging.
+            more: reasons that stay beside that.
+        """
+        told = [reason("platform_error", "platform_error", str(error)), *more]
+        return dataclasses.replace(self, verdict="platform_error", reasons=told, error=error)
+
+
+UNFINISHED = Conclusion("platform_error", [reason("not_finished", "platform_error", "the gate did not finish")])
+"""What stands in the file while the gate is at work."""
+
+
+def failed(verdict: Word, error: PerimeterError, next_steps: t.Sequence[str]) -> Conclusion:
+    """Return the conclusion of a gate that could not judge at all."""
+    return Conclusion(verdict, [reason(verdict, verdict, str(error))], error, next_steps=next_steps)
+
+
+def document_of(order: Order, conclusion: Conclusion, finished: str | None = None) -> Document:
+    """Return the verdict as it is written. No run reads its own again.
+
+    Args:
+        order: what the run was asked to do.
+        conclusion: what it came to.
+        finished: when, UTC; None for a run that is still at work.
+    """
     document: Document = {
         "record": "gate",
         "schema": SCHEMA,
-        "run_id": run_id,
-        "started": started,
-        "finished": None,
-        "verdict": "platform_error",
-        "exit_code": CODES["platform_error"],
-        "report_only": report_only,
-        "check_mode": check_mode,
+        "run_id": order.run_id,
+        "started": order.started,
+        "finished": finished,
+        "verdict": conclusion.verdict,
+        "exit_code": CODES[conclusion.verdict],
+        "report_only": order.report_only,
+        "check_mode": order.check_mode,
         "policy": None,
         "waivers_file": None,
-        "reasons": [reason("not_finished", "platform_error", "the gate did not finish")],
+        "reasons": conclusion.in_order(),
         "counts": {},
         "applications": [],
         "rules": [],
         "waivers": [],
         "baseline": None,
-        "next_steps": [],
+        "next_steps": list(conclusion.next_steps),
         "sync": {"ignore": [], "activate": [], "without_waiver": []},
         "inputs": [],
         "explain": [],
         "explain_file": None,
-        "error": None,
+        "error": conclusion.error.to_dict() if conclusion.error else None,
     }
-    return document
+    return document | dict(conclusion.sections)
 
 
-def set_verdict(document: Document, verdict: Word, reasons: list[Reason], finished: str) -> None:
-    """Put the verdict and its reasons in, those that decided first."""
-    document["verdict"], document["exit_code"] = verdict, CODES[verdict]
-    document["reasons"] = sorted(_once(reasons), key=lambda item: -weight(item["verdict"]))
-    document["finished"] = finished
+def closed_over(document: Document, item: Reason, finished: str) -> Document:
+    """Return a document of another process with one more reason, which decides."""
+    verdict = item["verdict"]
+    reasons = ordered([item, *document["reasons"]])
+    return {**document, "verdict": verdict, "exit_code": CODES[verdict], "reasons": reasons, "finished": finished}
+
+
+def ordered(reasons: t.Iterable[Reason]) -> list[Reason]:
+    """Return reasons once each, those that decide first."""
+    return sorted(_once(reasons), key=lambda item: -weight(item["verdict"]))
 
 
 def _once(reasons: t.Iterable[Reason]) -> t.Iterator[Reason]:
@@ -79,19 +154,6 @@ def _once(reasons: t.Iterable[Reason]) -> t.Iterator[Reason]:
         if item not in seen:
             seen.append(item)
             yield item
-
-
-def set_error(document: Document, verdict: Word, error: PerimeterError, finished: str) -> None:
-    """Put in that the gate could not judge at all."""
-    set_verdict(document, verdict, [reason(verdict, verdict, str(error))], finished)
-    document["error"] = error.to_dict()
-
-
-def add_error(document: Document, error: PerimeterError, finished: str) -> None:
-    """Put in that something went wrong after the judging; what was found stays."""
-    told = [reason("platform_error", "platform_error", str(error)), *document["reasons"]]
-    set_verdict(document, "platform_error", told, finished)
-    document["error"] = error.to_dict()
 
 
 def check_files(dest: pathlib.Path, read: t.Iterable[tuple[str, pathlib.Path]]) -> None:
@@ -165,12 +227,13 @@ def _cut(name: str, value: t.Any) -> t.Any:
     return value[: _RESULT_LIMITS[name]] if name in _RESULT_LIMITS else value
 
 
-def summary(document: Document, dest: pathlib.Path) -> str:
+def summary(conclusion: Conclusion) -> str:
     """The verdict in a sentence or two, for the message of the failed task."""
-    told = _grouped(item for item in document["reasons"] if item["verdict"] != "pass")
+    told = _grouped(item for item in conclusion.in_order() if item["verdict"] != "pass")
     words = "; ".join(f"{', '.join(apps)}: {message}" if apps else message for message, apps in told[:5])
     more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
-    return short(f"The gate is closed: {document['verdict']} (code {document['exit_code']}). {words}{more}.", 2500)
+    code = CODES[conclusion.verdict]
+    return short(f"The gate is closed: {conclusion.verdict} (code {code}). {words}{more}.", 2500)
 
 
 def _grouped(reasons: t.Iterable[Reason]) -> list[tuple[str, list[str]]]:

@@ -125,7 +125,8 @@ options:
   knowledge:
     description:
       - File with the entries of a knowledge base, as M(appsec.perimeter.qualys_kb_info) writes it to its
-        O(ignore:dest). A JSON list of entries, and NDJSON with one entry in each line, are read too.
+        O(ignore:dest). A JSON list of entries, and NDJSON with one entry in each line, are read too, compressed with
+        gzip or not.
       - With it the HTML, JSON and Markdown reports say for each rule what it means, what follows from it, how it is
         fixed, and which CVEs belong to it. HTML in these texts is reduced to plain text.
     type: path
@@ -146,7 +147,8 @@ options:
   scans:
     description:
       - The scans that the findings come from, as records that M(appsec.perimeter.qualys_was_scan) or
-        M(appsec.perimeter.qualys_was_scan_info) returned, or as paths of JSON or NDJSON files of them.
+        M(appsec.perimeter.qualys_was_scan_info) returned, or as paths of JSON or NDJSON files of them (gzip too), or of
+        the directories of a stream.
     type: list
     elements: raw
   catalog:

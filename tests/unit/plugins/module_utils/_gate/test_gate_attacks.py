@@ -303,6 +303,7 @@ ATTACKS: list[tuple[str, str, Situation]] = [
     # Container images.
     ("image, malware ignored and nothing else", "inconclusive", imaged({"malware": 1}, malware="ignore")),
     ("image with counts of nothing", "inconclusive", imaged({"counts": {}}, limits={"critical": 0})),
+    ("image with half a vulnerability", "inconclusive", imaged({"counts": {"critical": 0.5}}, limits={"critical": 0})),
     ("image with less than no malware", "inconclusive", imaged({"malware": -1}, limits={"critical": 0})),
     ("image scan not conclusive", "inconclusive", imaged({"conclusive": False}, limits={"critical": 0})),
     (

@@ -227,3 +227,12 @@ def test_scans_are_shown(name: str) -> None:
     content = kit.render(name, report)
     assert "4,242" in content or "4242" in content
     assert "shop" in content
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_scans_are_read_from_the_directory_of_a_stream(tmp_path: Path, compress: bool) -> None:
+    line = json.dumps({"record": "scan", "schema": 1, "source": "indusface", "id": "7", "asset": {"name": "shop"}})
+    folder = tmp_path / "dt=2026-01-01"
+    folder.mkdir()
+    (folder / "a.ndjson").write_bytes(gzip.compress(line.encode()) if compress else line.encode())
+    assert [(scan.application, scan.id) for scan in read_scans([str(tmp_path)])] == [("shop", "7")]

@@ -18,7 +18,7 @@ import yaml
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.policy import load_policy
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.waivers import load_waivers
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import CODES
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.verdicts import CODES
 from tests.conftest import ROOT
 from tests.tools.ci_definitions import CREDENTIALS, FILES, FOLDER, Context, Step, steps_of, text_of
 

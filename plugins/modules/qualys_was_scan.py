@@ -159,7 +159,7 @@ options:
     description:
       - Whether Qualys goes through the target in an order by chance. The default is that of Qualys.
     type: bool
-  proxy:
+  scan_proxy:
     description:
       - Id of the proxy that the scan goes through. Qualys has no look-up for their names.
     type: str
@@ -419,7 +419,7 @@ def main() -> None:
             "cancel_after": {"type": "int"},
             "cancel_time": {"type": "str"},
             "randomize": {"type": "bool"},
-            "proxy": {"type": "str"},
+            "scan_proxy": {"type": "str"},
             "dns_override": {"type": "str"},
             "send_mail": {"type": "bool"},
             "send_one_mail": {"type": "bool"},

@@ -211,7 +211,7 @@ options:
     description:
       - Whether Qualys goes through the target in an order by chance.
     type: bool
-  proxy:
+  scan_proxy:
     description:
       - Id of the proxy that the scans go through. Qualys has no look-up for the names of proxies; that of the one which
         the schedule has already is understood. An empty text removes it.
@@ -333,7 +333,7 @@ schedule:
     cancel_after: 6
     cancel_time: null
     randomize: null
-    proxy: null
+    scan_proxy: null
     dns_override: null
     notification: null
     send_mail: false

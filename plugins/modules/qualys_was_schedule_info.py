@@ -95,7 +95,7 @@ schedules:
       cancel_after: 6
       cancel_time: null
       randomize: null
-      proxy: null
+      scan_proxy: null
       dns_override: null
       notification: null
       send_mail: false

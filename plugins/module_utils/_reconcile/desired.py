@@ -4,7 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-An omitted option changes nothing; an empty list, mapping or text clears the field.
+Omitted leaves alone; an empty list, mapping or text clears. What is written exactly as the present value is shown means
+that value: whatever a vendor holds can be read and written back, also where a user could not have written it first.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def desired_value(field: Field, present: t.Any, options: Options) -> t.Any:
     """
     try:
         if field.kind == "scalar":
-            return _scalar(field, options[field.name])
+            return _scalar(field, options[field.name], present)
         if field.kind == "mapping":
             return _mapping(field, present or {}, options)
         return _list(field, present or [], options)
@@ -65,8 +66,21 @@ def desired_value(field: Field, present: t.Any, options: Options) -> t.Any:
         raise
 
 
-def _scalar(field: Field, value: t.Any) -> t.Any:
-    return None if value == "" else field.normalise(value)
+def _scalar(field: Field, value: t.Any, present: t.Any) -> t.Any:
+    if value == "":
+        return None
+    if present is not None and _without_nulls(value) == _without_nulls(field.shown(present)):
+        return present
+    return field.normalise(value)
+
+
+def _without_nulls(value: t.Any) -> t.Any:
+    """The value without members that are not set: Ansible adds a null for each option that was not given."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 def _edits(field: Field, options: Options) -> tuple[t.Any, t.Any, t.Any]:
@@ -95,23 +109,42 @@ def _edits(field: Field, options: Options) -> tuple[t.Any, t.Any, t.Any]:
 def _list(field: Field, present: list[t.Any], options: Options) -> list[t.Any]:
     value, add, remove = _edits(field, options)
     if value is not None:
-        return list(_by_key(field, value).values())
-    items = {field.key(item): item for item in present}
-    added, removed = _by_key(field, add or []), _by_key(field, remove or [])
-    _refuse_overlap(field, set(added) & set(removed))
-    for key in removed:
-        items.pop(key, None)
-    return list((items | added).values())
+        return list(_by_key(field, value, present).values())
+    added = _by_key(field, add or [], present)
+    removed = {field.removal_key(entry) for entry in remove or ()}
+    _refuse_overlap(field, set(added) & removed)
+    replaced = {field.slot(item) for item in added.values()} if field.slot is not None else set()
+    kept = {
+        field.key(item): item
+        for item in present
+        if not (removed & field.keys_of(item)) and (field.slot is None or field.slot(item) not in replaced)
+    }
+    return list((kept | added).values())
 
 
-def _by_key(field: Field, values: t.Iterable[t.Any]) -> dict[t.Hashable, t.Any]:
+def _by_key(field: Field, values: t.Iterable[t.Any], present: t.Iterable[t.Any]) -> dict[t.Hashable, t.Any]:
     items: dict[t.Hashable, t.Any] = {}
-    for item in map(field.normalise, values):
+    # Several items may look the same, when what differs is not shown: each stands for one of them, in their order.
+    left = [(_without_nulls(field.show(item)), item) for item in present]
+    for written in values:
+        item = _recognised(written, left) if left else None
+        if item is None:
+            item = field.normalise(written)
         key = field.key(item)
         if key in items and items[key] != item:
             raise OptionError(f"{field.name}: the same entry is listed twice with different content.")
         items[key] = item
     return items
+
+
+def _recognised(written: t.Any, left: list[tuple[t.Any, t.Any]]) -> t.Any:
+    """The present item that an entry shows, which is then no longer among those left; None when it shows none."""
+    plain = _without_nulls(written)
+    for place, (shown, item) in enumerate(left):
+        if shown == plain:
+            del left[place]
+            return item
+    return None
 
 
 def _mapping(field: Field, present: dict[str, t.Any], options: Options) -> dict[str, t.Any]:

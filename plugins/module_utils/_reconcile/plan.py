@@ -84,34 +84,21 @@ def plan_absent(label: str, before: Record | None) -> Plan:
 
 def _change(field: Field, before: Record, after: Record, options: Options) -> Change | None:
     old, new = before.get(field.name), after.get(field.name)
-    if field.kind == "scalar":
-        return None if _scalar_key(field, old) == _scalar_key(field, new) else Change(field, old, new)
-    old, new = old or field.empty(), new or field.empty()
-    old_items, new_items = _items(field, old), _items(field, new)
-    if old_items == new_items:
+    if field.key_of(old) == field.key_of(new):
         return None
+    if field.kind == "scalar":
+        return Change(field, old, new)
+    old_items, new_items = field.items_of(old), field.items_of(new)
     added = tuple(item for key, item in new_items.items() if old_items.get(key) != item)
     removed = tuple(item for key, item in old_items.items() if key not in new_items)
     replace = options.get(field.name) is not None and (options.get(f"{field.name}_mode") or "set") == "set"
-    return Change(field, old, new, added, removed, replace)
+    return Change(field, old or field.empty(), new or field.empty(), added, removed, replace)
 
 
 def holds(change: Change, present: Record) -> bool:
-    """Whether a record that was read again shows a change."""
-    field, value = change.field, present.get(change.field.name)
-    if field.kind == "scalar":
-        return bool(_scalar_key(field, value) == _scalar_key(field, change.after))
-    return _items(field, value or field.empty()) == _items(field, change.after or field.empty())
-
-
-def _scalar_key(field: Field, value: t.Any) -> t.Any:
-    return None if value is None else field.key(value)
-
-
-def _items(field: Field, value: t.Any) -> dict[t.Hashable, t.Any]:
-    if field.kind == "mapping":
-        return {name: (name, item) for name, item in value.items()}
-    return {field.key(item): item for item in value}
+    """Whether a record, read again, has what a change was to bring about."""
+    field = change.field
+    return bool(field.key_of(present.get(field.name)) == field.key_of(change.after))
 
 
 def shown_record(fields: Fields, record: Record | None) -> Record | None:

@@ -32,8 +32,14 @@ class Field:
         option: Ansible's specification of the option, as plain data (``type``, ``elements``, ``choices`` ...).
         normalise: returns one value (one item of a list) in the form in which it is compared. Raises OptionError.
         key: what makes two items of a list the same item, or two scalars equal; the value itself by default.
-        show: returns one value (one item of a list) for display: a secret as a marker, a reference by its name.
-        read: the cheapest read that returns the field; the vendor room defines the numbers.
+        show: how one value (one item of a list) is shown; a secret is shown as a marker, a reference by its name.
+        read: the cheapest vendor read that holds the field; its meaning is the vendor room's.
+        removal_option: Ansible's specification of ``<name>_remove``, where an entry's key is enough to remove it; by
+            default that of ``option``.
+        removal: from one written entry of ``<name>_remove`` to a key of the items that go. Raises OptionError.
+        aliases: the keys by which an item can be removed; by default its ``key``.
+        slot: items of one slot exclude each other at the vendor, so that an added item replaces those that were there;
+            None where every key has a place of its own.
     """
 
     name: str
@@ -43,6 +49,30 @@ class Field:
     key: t.Callable[[t.Any], t.Hashable] = same
     show: t.Callable[[t.Any], t.Any] = same
     read: int = 0
+    removal_option: Options | None = None
+    removal: t.Callable[[t.Any], t.Hashable] | None = None
+    aliases: t.Callable[[t.Any], t.Iterable[t.Hashable]] | None = None
+    slot: t.Callable[[t.Any], t.Hashable] | None = None
+
+    def removal_key(self, written: t.Any) -> t.Hashable:
+        """The key of the items that one entry of ``<name>_remove`` means."""
+        return self.key(self.normalise(written)) if self.removal is None else self.removal(written)
+
+    def keys_of(self, item: t.Any) -> set[t.Hashable]:
+        """Every key by which an item can be removed."""
+        return {self.key(item), *(self.aliases(item) if self.aliases is not None else ())}
+
+    def key_of(self, value: t.Any) -> t.Any:
+        """What makes two values of the whole field equal."""
+        if self.kind == "scalar":
+            return None if value is None else self.key(value)
+        return self.items_of(value)
+
+    def items_of(self, value: t.Any) -> dict[t.Hashable, t.Any]:
+        """The items of a list by their keys, or the pairs of a mapping by their names."""
+        if self.kind == "mapping":
+            return {name: (name, item) for name, item in (value or {}).items()}
+        return {self.key(item): item for item in value or ()}
 
     def empty(self) -> t.Any:
         """The value of an empty field."""
@@ -80,4 +110,4 @@ def option_spec(fields: Fields) -> dict[str, dict[str, t.Any]]:
 def _removal_option(field: Field) -> dict[str, t.Any]:
     if field.kind == "mapping":
         return {"type": "list", "elements": "str"}
-    return dict(field.option)
+    return dict(field.option if field.removal_option is None else field.removal_option)

@@ -102,13 +102,13 @@ def read_ids(client: QualysClient, resource: str, ids: t.Sequence[int], what: st
     return [found[wanted] for wanted in ids]
 
 
-def look_up(client: QualysClient, resource: str, ids: t.Sequence[int]) -> dict[int, Raw]:
+def look_up(client: QualysClient, resource: str, ids: t.Sequence[int], *, verbose: bool = False) -> dict[int, Raw]:
     """The records with these ids, by id; those that do not exist are left out."""
     parts = [ids[start : start + IDS_PER_SEARCH] for start in range(0, len(ids), IDS_PER_SEARCH)]
 
     def read(part: t.Sequence[int]) -> list[Raw]:
         criteria = [{"field": "id", "operator": "IN", "value": ",".join(map(str, part))}]
-        return list(Listing(client, resource, criteria, MAX_PAGE).stream())
+        return list(Listing(client, resource, criteria, MAX_PAGE, verbose).stream())
 
     records = itertools.chain.from_iterable(every(parts, read, workers=client.workers))
     wanted = set(ids)

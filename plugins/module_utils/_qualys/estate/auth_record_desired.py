@@ -28,9 +28,11 @@ from .auth_record_parts import (
     OAUTH2_TEXTS,
     Grant,
     Part,
+    compared,
     field_path,
     is_secret,
     is_secret_name,
+    paired,
 )
 
 Options = t.Mapping[str, t.Any]
@@ -91,6 +93,26 @@ def _plain(written: t.Any, held: t.Any) -> t.Any:
     return (held if written is None else written) or None
 
 
+def _text(path: str, written: t.Any, held: str | None, secrets: Secrets, *, fresh: bool) -> t.Any:
+    """A text that is no secret, but that Qualys may show masked, and then is treated as one.
+
+    Raises:
+        OptionError: what it belongs to is written anew, and the value that is held is not known.
+    """
+    if held != MARKER:
+        return _plain(None if written == MARKER else written, held)
+    if fresh and written in (None, MARKER):
+        raise OptionError(
+            f"{path} is needed: Qualys shows it masked, and would lose it in this change.", hint="Give the value."
+        )
+    return secrets.choose(path, written, held, fresh=fresh)
+
+
+def _unless_changed(wanted: Part, present: Part | None) -> Part | None:
+    """The present part when the wanted one is the same: what Qualys holds is never refused on its way back."""
+    return present if present is not None and compared(wanted) == compared(present) else None
+
+
 def _flag(written: t.Any, held: t.Any) -> bool:
     return bool(held if written is None else written)
 
@@ -121,6 +143,9 @@ def desired_form(given: Options, present: Part | None, secrets: Secrets) -> Part
     if kind == "SELENIUM":
         form["selenium_script"] = _script("form", given.get("selenium_script"), held, secrets)
     form["fields"] = _form_fields(given.get("fields"), held.get("fields") or [], secrets, fresh=fresh)
+    unchanged = _unless_changed(form, present)
+    if unchanged is not None and not _selenium_surplus(given, form):
+        return unchanged
     _check_form(given, form, changes_type=fresh and present is not None)
     return form
 
@@ -147,7 +172,8 @@ def _form_field(written: Options, held: Part | None, secrets: Secrets, *, fresh:
     path = f"{field_path('form', field)}.value"
     value = None if written is held else written.get("value")
     known = None if held is None or is_secret(held) else held["value"]
-    if is_secret(field) and known is None:
+    masked = held is not None and known == MARKER
+    if (is_secret(field) and known is None) or masked:
         kept = None if held is None else held["value"]
         return {**field, "value": secrets.choose(path, value, kept, fresh=fresh or held is None)}
     if value in (None, MARKER):
@@ -162,10 +188,9 @@ def _form_field(written: Options, held: Part | None, secrets: Secrets, *, fresh:
 
 def _check_form(given: Options, form: Part, *, changes_type: bool) -> None:
     kind, names = form["type"], [field["name"] for field in form["fields"]]
-    if kind != "SELENIUM":
-        surplus = [name for name in ("selenium_script", "selenium_creds") if _says_something(given.get(name))]
-        if surplus:
-            raise OptionError(f"form.{surplus[0]} does not go with form.type {kind}.", hint="It needs SELENIUM.")
+    surplus = _selenium_surplus(given, form)
+    if surplus:
+        raise OptionError(f"form.{surplus[0]} does not go with form.type {kind}.", hint="It needs SELENIUM.")
     _refuse_repeated("form", names)
     _check_values(form, changes_type=changes_type)
     if kind == "STANDARD":
@@ -183,6 +208,12 @@ def _check_form(given: Options, form: Part, *, changes_type: bool) -> None:
             )
     if kind == "CUSTOM" and not names:
         raise OptionError("form.fields is needed for form.type CUSTOM.", hint="Give name and value of each field.")
+
+
+def _selenium_surplus(given: Options, form: Part) -> list[str]:
+    if form["type"] == "SELENIUM":
+        return []
+    return [name for name in ("selenium_script", "selenium_creds") if _says_something(given.get(name))]
 
 
 def _check_values(form: Part, *, changes_type: bool) -> None:
@@ -216,12 +247,18 @@ def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Pa
         "auth_vault": _flag(given.get("auth_vault"), held.get("auth_vault")),
         "certificate": _certificate(given.get("certificate"), held.get("certificate"), secrets),
     }
-    by_type = {field["type"]: field for field in held.get("fields") or []}
+    known: list[Part] = held.get("fields") or []
     written = given.get("fields")
-    wanted = list(by_type.values()) if written is None else written
-    _refuse_repeated("server", [field["type"] for field in wanted])
-    fields = [_server_field(field, by_type.get(field["type"]), secrets) for field in wanted]
-    server["fields"] = _in_order(fields, "type", by_type)
+    # Qualys may have several logins of one type; what tells them apart beside it is domain and user name.
+    pairs = paired(known, known if written is None else [dict(field) for field in written], _LOGIN_KEYS)
+    fields = [(login, _server_field(field, login, secrets, as_held=written is None)) for login, field in pairs]
+    places = {id(login): place for place, login in enumerate(known)}
+    server["fields"] = [
+        field for _login, field in sorted(fields, key=lambda pair: places.get(id(pair[0]), len(places)))
+    ]
+    unchanged = _unless_changed(server, present)
+    if unchanged is not None:
+        return unchanged
     if not server["fields"] and server["certificate"] is None:
         if present is not None:
             return None
@@ -237,16 +274,19 @@ def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Pa
     return server
 
 
-def _server_field(written: Options, held: Part | None, secrets: Secrets) -> Part:
-    known = held or {}
-    path = f"{field_path('server', dict(written))}.password"
+_LOGIN_KEYS = ("type", "domain", "username")
+
+
+def _server_field(written: Options, held: Part | None, secrets: Secrets, *, as_held: bool) -> Part:
+    if held is not None and as_held:
+        return held
+    known, fresh = held or {}, held is None
+    path = field_path("server", dict(written))
     return {
         "type": written["type"],
-        "domain": _plain(written.get("domain"), known.get("domain")),
-        "username": _plain(written.get("username"), known.get("username")),
-        "password": secrets.choose(
-            path, None if written is held else written.get("password"), known.get("password"), fresh=held is None
-        ),
+        "domain": _text(f"{path}.domain", written.get("domain"), known.get("domain"), secrets, fresh=fresh),
+        "username": _text(f"{path}.username", written.get("username"), known.get("username"), secrets, fresh=fresh),
+        "password": secrets.choose(f"{path}.password", written.get("password"), known.get("password"), fresh=fresh),
     }
 
 
@@ -329,30 +369,38 @@ def desired_oauth2(given: Options, present: Part | None, secrets: Secrets) -> Pa
         raise OptionError("oauth2.grant_type is needed.", hint=f"One of {', '.join(GRANTS)}.")
     # A grant that is not known here is Qualys' to judge.
     needed, optional = GRANTS.get(grant) or _ANY_GRANT
-    _refuse_surplus(given, grant, (*needed, *optional))
     held = present or {}
     fresh = present is None or present["grant_type"] != grant
-    taken = {*needed, *optional}
+    # Qualys may hold members that its page does not list for the grant; those stay.
+    taken = {*needed, *optional, *(name for name, value in held.items() if value and not fresh)}
+    _refuse_surplus(given, grant, (*needed, *optional), held={} if fresh else held)
     oauth2: Part = {"grant_type": grant, "selenium_script": None, "selenium_creds": False}
     if "selenium_script" in taken:
         oauth2["selenium_script"] = _script("oauth2", given.get("selenium_script"), held, secrets, fresh=fresh)
     if "selenium_creds" in taken:
         oauth2["selenium_creds"] = _flag(given.get("selenium_creds"), held.get("selenium_creds"))
     for name in OAUTH2_TEXTS:
-        oauth2[name] = _plain(given.get(name), held.get(name)) if name in taken else None
+        oauth2[name] = None
+        if name in taken:
+            oauth2[name] = _text(f"oauth2.{name}", given.get(name), held.get(name), secrets, fresh=fresh)
     for name in OAUTH2_SECRETS:
         oauth2[name] = None
         if name in taken:
             # A secret for a client that there was not belongs to the new client.
             new = fresh or (name == "client_secret" and held.get("client_id") is None)
             oauth2[name] = secrets.choose(f"oauth2.{name}", given.get(name), held.get(name), fresh=new)
+    unchanged = _unless_changed(oauth2, present)
+    if unchanged is not None:
+        return unchanged
     _check_oauth2(given, oauth2, needed, changes_grant=fresh and present is not None)
     return oauth2
 
 
-def _refuse_surplus(given: Options, grant: str, taken: t.Collection[str]) -> None:
+def _refuse_surplus(given: Options, grant: str, taken: t.Collection[str], held: Part) -> None:
     surplus = [
-        name for name, value in given.items() if name != "grant_type" and name not in taken and _says_something(value)
+        name
+        for name, value in given.items()
+        if name != "grant_type" and name not in taken and _says_something(value) and not held.get(name)
     ]
     if surplus:
         raise OptionError(
@@ -413,6 +461,16 @@ def _refuse_repeated(part: str, names: t.Sequence[str]) -> None:
         raise OptionError(f"{part}.fields: {twice[0]} is listed more than once.", hint="Each belongs there once.")
 
 
+def _refuse_repeated_logins(fields: t.Sequence[Options]) -> None:
+    """Two logins of one type have to differ in something that is written out."""
+    logins = [tuple(field.get(key) or "" for key in _LOGIN_KEYS) for field in fields]
+    twice = sorted({login[0] for login in logins if logins.count(login) > 1})
+    bare = sorted(
+        {login[0] for login in logins if login[1:] == ("", "") and [one[0] for one in logins].count(login[0]) > 1}
+    )
+    _refuse_repeated("server", [name for name in {*twice, *bare} for _time in range(2)])
+
+
 # Before the record is read
 
 
@@ -431,8 +489,5 @@ def check_parts(options: Options) -> None:
     if form is not None and not is_empty(form):
         _refuse_repeated("form", [str(field["name"]) for field in form.get("fields") or ()])
     if server is not None and not is_empty(server):
-        _refuse_repeated("server", [str(field["type"]) for field in server.get("fields") or ()])
+        _refuse_repeated_logins(server.get("fields") or ())
         check_pem((server.get("certificate") or {}).get("contents"))
-    if oauth2 is not None and oauth2.get("grant_type") is not None:
-        grant = GRANTS[oauth2["grant_type"]]
-        _refuse_surplus(oauth2, oauth2["grant_type"], (*grant.needed, *grant.optional))

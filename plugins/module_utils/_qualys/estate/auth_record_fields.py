@@ -7,39 +7,73 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from ..._reconcile.spec import Field, Record, option_spec
+from ..._reconcile.plan import Change
+from ..._reconcile.spec import Record, option_spec
 from ..._records.times import canonical_time
 from ..api.shapes import Raw, number, text, user_name
-from ..resource.elements import GET, comment_list, comments, named, reference_list, stripped
+from ..api.xml import Node
+from ..resource.elements import GET
+from ..resource.field import Field, comment_list, name_field, read_fields, tag_list
 from .auth_record_parts import (
     FORM_OPTION,
     OAUTH2_OPTION,
     SERVER_OPTION,
+    Part,
     compared,
     form_from_raw,
     oauth2_from_raw,
     server_from_raw,
     shown,
 )
+from .auth_record_write import PartWriter, form_node, oauth2_node, server_node
 
 
-def _part(name: str, option: dict[str, t.Any]) -> Field:
-    return Field(name=name, option=option, key=compared, show=shown, read=GET)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PartField(Field):
+    """One of the three parts of a record. Its XML depends on what Qualys holds already.
+
+    Attributes:
+        part_writer: from the part as it is and as it shall be, and Qualys' own part, to its XML.
+    """
+
+    part_writer: PartWriter
+
+    def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
+        """See :meth:`Field.node`."""
+        held = raw.get(self.element)
+        return self.part_writer(change.before, change.after, held if isinstance(held, dict) else {})
+
+
+def _part(
+    name: str, option: dict[str, t.Any], reader: t.Callable[[t.Any], Part | None], writer: PartWriter
+) -> PartField:
+    element = f"{name}Record"
+    return PartField(
+        name=name,
+        element=element,
+        option=option,
+        key=compared,
+        show=shown,
+        reader=lambda raw: reader(raw.get(element)),
+        part_writer=writer,
+        read=GET,
+    )
 
 
 FIELDS: tuple[Field, ...] = (
-    Field(name="name", option={"type": "str"}, normalise=stripped),
-    _part("form", FORM_OPTION),
-    _part("server", SERVER_OPTION),
-    _part("oauth2", OAUTH2_OPTION),
-    reference_list("tags", GET),
+    name_field(),
+    _part("form", FORM_OPTION, form_from_raw, form_node),
+    _part("server", SERVER_OPTION, server_from_raw, server_node),
+    _part("oauth2", OAUTH2_OPTION, oauth2_from_raw, oauth2_node),
+    tag_list(),
     comment_list(),
 )
 
-REFERENCES: dict[str, str] = {"tags": "tag"}
-"""Fields that name other records, and the object that they name."""
+PARTS: tuple[str, ...] = tuple(field.name for field in FIELDS if isinstance(field, PartField))
+"""Names of the parts."""
 
 OPTIONS: dict[str, dict[str, t.Any]] = {
     **option_spec(FIELDS),
@@ -53,15 +87,7 @@ READ_ONLY: tuple[str, ...] = ("id", "owner", "created", "updated", "created_by",
 
 def from_raw(raw: Raw, level: int = GET) -> Record:
     """An authentication record in option form, without its secrets, with the fields that a read of this level holds."""
-    record: Record = {"id": number(raw.get("id")), "name": text(raw.get("name"))}
-    if level >= GET:
-        record |= {
-            "form": form_from_raw(raw.get("formRecord")),
-            "server": server_from_raw(raw.get("serverRecord")),
-            "oauth2": oauth2_from_raw(raw.get("oauth2Record")),
-            "tags": named(raw.get("tags")),
-            "comments": comments(raw.get("comments")),
-        }
+    record: Record = {"id": number(raw.get("id"))} | read_fields(FIELDS, raw, level)
     record |= {
         "owner": user_name(raw.get("owner")),
         "created": canonical_time(text(raw.get("createdDate"))),

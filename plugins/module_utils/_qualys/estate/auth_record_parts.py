@@ -6,7 +6,8 @@ This module is private to the collection and may change at any time.
 
 A part is a mapping of option names. Where a secret belongs, three things can stand: a text, which is written; the
 marker, for what Qualys holds and nobody here knows; None, for no secret. What Qualys returns in the place of a secret,
-in clear or not, becomes the marker at once, so that it can be neither compared nor shown.
+in clear or not, becomes the marker at once, so that it can be neither compared nor shown. Some tenants also mask or
+leave out user names and other values: those become the marker too, so that a mask is never written back.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import typing as t
 from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record
 from ..api.shapes import Raw, items, text, truth
+from ..resource.elements import is_masked, word
 
 Part = dict[str, t.Any]
 
@@ -37,7 +39,8 @@ GRANTS: dict[str, Grant] = {
         ("selenium_script", "redirect_url", "access_token_url"),
         (*_CLIENT, "access_token_expired_msg_pattern", "selenium_creds"),
     ),
-    "IMPLICIT": Grant(("selenium_script", "redirect_url"), ("selenium_creds",)),
+    # Qualys' page lists no scope for it, but RFC 6749 section 4.2.1 has one, and records have it.
+    "IMPLICIT": Grant(("selenium_script", "redirect_url"), ("scope", "selenium_creds")),
     "PASSWORD": Grant(("access_token_url", "username", "password"), (*_CLIENT, "access_token_expired_msg_pattern")),
     "CLIENT_CREDS": Grant(("access_token_url",), _CLIENT),
 }
@@ -167,9 +170,48 @@ def shown(part: Part) -> Part:
     return _with_secrets(part, lambda value: None if value is None else MARKER)
 
 
-def readable(part: Part | None) -> Part | None:
-    """A part without its secrets: what of it can be read back after a write."""
-    return None if part is None else _with_secrets(part, lambda value: None)
+def agree(wanted: t.Any, found: t.Any) -> bool:
+    """Whether two parts are the same, as far as both can be read; the order of fields makes no difference."""
+    one, other = (None if part is None else _with_secrets(part, lambda _value: None) for part in (wanted, found))
+    if one is None or other is None:
+        return one is other
+    names = set(one) | set(other)
+    fields = paired(other.get("fields") or [], one.get("fields") or [], ("name", "type", "domain", "username"))
+    return (
+        all(_alike(one.get(name), other.get(name)) for name in names - {"fields"})
+        and len(one.get("fields") or []) == len(other.get("fields") or [])
+        and all(held is not None and _alike(wanted_field, held) for held, wanted_field in fields)
+    )
+
+
+def _alike(one: t.Any, other: t.Any) -> bool:
+    if MARKER in (one, other):
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_alike(one.get(name), other.get(name)) for name in set(one) | set(other))
+    return bool(one == other)
+
+
+def paired(held: list[Part], wanted: list[Part], keys: t.Sequence[str]) -> list[tuple[Part | None, Part]]:
+    """For each wanted field the present one that it is about, or None.
+
+    Args:
+        held: the present fields.
+        wanted: the fields that there shall be.
+        keys: members that tell fields apart. Fields belong together that agree in as many of them, from the first on,
+            as possible; the first one must agree.
+    """
+    keys = [key for key in keys if any(key in field for field in (*held, *wanted))]
+    left, found = list(held), dict[int, Part]()
+    for count in range(len(keys), 0, -1):
+        for field in wanted:
+            if id(field) in found:
+                continue
+            match = next((item for item in left if all(item.get(key) == field.get(key) for key in keys[:count])), None)
+            if match is not None:
+                left = [item for item in left if item is not match]
+                found[id(field)] = match
+    return [(found.get(id(field)), field) for field in wanted]
 
 
 def compared(part: Part) -> str:
@@ -251,7 +293,19 @@ def _flags(raw: Raw) -> Part:
 def _form_field(raw: Raw) -> Part:
     field = {"name": text(raw.get("name")) or "", "value": None, "secured": bool(truth(raw.get("secured")))}
     # A form cannot do without the value, so one that is not returned is held all the same.
-    return {**field, "value": MARKER if is_secret(field) else text(raw.get("value")) or ""}
+    return {**field, "value": MARKER if is_secret(field) else _needed_text(raw.get("value"))}
+
+
+def _plain_text(value: t.Any) -> str | None:
+    """A text that is no secret: the marker where Qualys masks it, None where there is none."""
+    found = word(value)
+    return MARKER if is_masked(found) else found
+
+
+def _needed_text(value: t.Any) -> str:
+    """The same of a text that is always there, so that one that is not returned is held all the same."""
+    found = text(value)
+    return MARKER if found is None or is_masked(found) else found
 
 
 def form_from_raw(raw: t.Any) -> Part | None:
@@ -276,8 +330,8 @@ def _certificate(value: t.Any) -> Part | None:
 def _server_field(raw: Raw, *, vault: bool) -> Part:
     return {
         "type": text(raw.get("type")),
-        "domain": text(raw.get("domain")) or None,
-        "username": text(raw.get("username")) or None,
+        "domain": _plain_text(raw.get("domain")),
+        "username": _plain_text(raw.get("username")) if vault else _needed_text(raw.get("username")),
         "password": _held(raw.get("password")) if vault else MARKER,
     }
 
@@ -303,9 +357,9 @@ def oauth2_from_raw(raw: t.Any) -> Part | None:
         "selenium_script": _script(raw.get("seleniumScript")),
         "selenium_creds": bool(truth(raw.get("seleniumCreds"))),
     }
-    part |= {name: text(raw.get(element)) or None for name, element in OAUTH2_TEXTS.items()}
+    part |= {name: _plain_text(raw.get(element)) for name, element in OAUTH2_TEXTS.items()}
     part |= {name: _held(raw.get(element)) for name, element in OAUTH2_SECRETS.items()}
     if grant == "PASSWORD":
-        # The grant cannot do without it, so one that is not returned is held all the same.
-        part["password"] = MARKER
+        # The grant cannot do without them, so what is not returned is held all the same.
+        part |= {"password": MARKER, "username": _needed_text(raw.get("username"))}
     return part

@@ -16,36 +16,29 @@ import typing as t
 
 from ..._reconcile.plan import Plan
 from ..._reconcile.redact import MARKER
-from ..api.shapes import Raw
+from ..api.shapes import Raw, items, number, text
 from ..api.xml import Node
-from ..resource.elements import COMMENTS, TAGS, list_node
-from .auth_record_parts import OAUTH2_SECRETS, OAUTH2_TEXTS, Part
+from ..resource.field import write_fields
+from .auth_record_parts import OAUTH2_SECRETS, OAUTH2_TEXTS, Part, paired
 
 _FORM_FIELD = "WebAppAuthFormRecordField"
 _SERVER_FIELD = "WebAppAuthServerRecordField"
 
+PartWriter = t.Callable[[Part | None, Part | None, Raw], Node]
+"""From a part as it is (None for none), as it shall be, and as Qualys returned it, to its XML."""
 
-def write_data(plan: Plan, _raw: Raw | None) -> dict[str, Node]:
+
+def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
     """The ``WebAppAuthRecord`` element that carries out a plan to create or update."""
-    record: dict[str, Node] = {}
-    for change in plan.changes:
-        name = change.field.name
-        if name in _LISTS:
-            element, shape = name, _LISTS[name]
-            record[element] = list_node(shape, change, create=plan.action == "create")
-        elif name in _PARTS:
-            element, node = _PARTS[name]
-            record[element] = node(change.before, change.after)
-        else:
-            record[name] = str(change.after)
-    return {"WebAppAuthRecord": record}
+    return {"WebAppAuthRecord": write_fields(plan, raw)}
 
 
 def _flags(part: Part) -> dict[str, Node]:
     return {"sslOnly": part["ssl_only"], "authVault": part["auth_vault"]}
 
 
-def _form_node(before: Part | None, after: Part | None) -> Node:
+def form_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
+    """The element ``formRecord``."""
     if after is None:
         return {"type": "NONE"}
     node: dict[str, Node] = {"type": after["type"], **_flags(after)}
@@ -57,20 +50,16 @@ def _form_node(before: Part | None, after: Part | None) -> Node:
     # A form of another type is written anew; all its values are known then.
     anew = before is None or (before["type"] != after["type"] and after["fields"])
     held = None if anew or before is None else before["fields"]
-    return node | _fields_node(_FORM_FIELD, "name", held, after["fields"], _form_field_node)
+    return node | _fields_node(_FORM_FIELD, ("name",), held, after["fields"], raw)
 
 
-def _form_field_node(field: Part) -> Node:
-    node: dict[str, Node] = {"name": field["name"], "secured": field["secured"]}
-    return node if field["value"] == MARKER else node | {"value": field["value"]}
-
-
-def _server_node(before: Part | None, after: Part | None) -> Node:
+def server_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
+    """The element ``serverRecord``."""
     if after is None:
         there = before or {}
         # There is no word for "no server part": one without fields and certificate is none.
         gone: dict[str, Node] = {} if there.get("certificate") is None else {"certificate": None}
-        return gone | _fields_node(_SERVER_FIELD, "type", there.get("fields"), [], _server_field_node)
+        return gone | _fields_node(_SERVER_FIELD, _SERVER_KEYS, there.get("fields"), [], raw)
     node: dict[str, Node] = _flags(after)
     certificate = after["certificate"]
     if certificate is None:
@@ -79,52 +68,72 @@ def _server_node(before: Part | None, after: Part | None) -> Node:
     elif certificate["contents"] != MARKER:
         node["certificate"] = {name: value for name, value in certificate.items() if value is not None}
     held = None if before is None else before["fields"]
-    return node | _fields_node(_SERVER_FIELD, "type", held, after["fields"], _server_field_node)
+    return node | _fields_node(_SERVER_FIELD, _SERVER_KEYS, held, after["fields"], raw)
 
 
-def _server_field_node(field: Part) -> Node:
+_SERVER_KEYS = ("type", "domain", "username")
+
+
+def _field_node(field: Part) -> dict[str, Node]:
+    """One field, without what is not known."""
     return {name: value for name, value in field.items() if value not in (None, MARKER)}
 
 
 def _fields_node(
-    item: str, key: str, before: list[Part] | None, after: list[Part], node: t.Callable[[Part], Node]
+    item: str, keys: tuple[str, ...], before: list[Part] | None, after: list[Part], raw: Raw
 ) -> dict[str, Node]:
     """The ``fields`` element.
 
     Args:
         item: element of one field.
-        key: what tells fields apart.
+        keys: members that tell fields apart, the first one above all.
         before: the fields that there are; None when the whole list is written.
         after: the fields that there shall be.
-        node: the element of one field, without a secret that is not known.
+        raw: Qualys' part, which has the ids of the fields.
     """
     if before is None:
-        return {"fields": {"set": {item: [node(field) for field in after]}}} if after else {}
-    held = {field[key]: field for field in before}
-    wanted = {field[key]: field for field in after}
-    operations: dict[str, list[Node]] = {
-        "add": [node(field) for name, field in wanted.items() if name not in held],
-        "remove": [{key: name} for name in held if name not in wanted],
+        return {"fields": {"set": {item: [_field_node(field) for field in after]}}} if after else {}
+    ids = _ids(before, raw)
+    pairs = paired(before, after, keys)
+    stay = {id(held) for held, _wanted in pairs if held is not None}
+    operations: dict[str, list[dict[str, Node]]] = {
+        "add": [_field_node(wanted) for held, wanted in pairs if held is None],
+        "remove": [ids[id(held)] | {keys[0]: held[keys[0]]} for held in before if id(held) not in stay],
         "update": [
-            _cleared(node(field), held[name], field)
-            for name, field in wanted.items()
-            if name in held and field != held[name]
+            ids[id(held)] | _cleared(_field_node(wanted), held, wanted)
+            for held, wanted in pairs
+            if held is not None and wanted != held
         ],
     }
     if not any(operations.values()):
         # Nothing differs: one field is written as far as it is known, so that the list is no member that is left out.
-        operations["update"] = [node(field) for field in sorted(after, key=lambda item: MARKER in item.values())][:1]
-    found: Node = {name: {item: nodes} for name, nodes in operations.items() if nodes}
+        known = sorted(pairs, key=lambda pair: MARKER in pair[1].values())[:1]
+        operations["update"] = [ids[id(held)] | _field_node(wanted) for held, wanted in known]
+    found: dict[str, Node] = {name: {item: nodes} for name, nodes in operations.items() if nodes}
     return {"fields": found} if found else {}
 
 
-def _cleared(node: Node, before: Part, after: Part) -> Node:
+def _ids(before: list[Part], raw: Raw) -> dict[int, dict[str, Node]]:
+    """For each present field, the element with its id. Whether Qualys goes by it or by the key is not documented."""
+    found = [item for item in items(raw.get("fields")) if isinstance(item, dict)]
+    ids: dict[int, dict[str, Node]] = {id(field): {} for field in before}
+    for field, item in zip(before, found, strict=False):
+        key = number(item.get("id"))
+        if key is not None and text(item.get("name" if "name" in field else "type")) == field.get(
+            "name", field.get("type")
+        ):
+            ids[id(field)] = {"id": key}
+    return ids
+
+
+def _cleared(node: dict[str, Node], before: Part, after: Part) -> dict[str, Node]:
     """With an empty element for each member of a field that goes."""
     gone = {name: None for name, value in after.items() if value is None and before[name] is not None}
-    return {**t.cast(dict[str, Node], node), **gone}
+    return {**node, **gone}
 
 
-def _oauth2_node(before: Part | None, after: Part | None) -> Node:
+def oauth2_node(before: Part | None, after: Part | None, _raw: Raw) -> Node:
+    """The element ``oauth2Record``."""
     if after is None:
         return {"grantType": "NONE"}
     held = before if before is not None and before["grant_type"] == after["grant_type"] else {}
@@ -146,11 +155,3 @@ def _script_node(part: Part) -> dict[str, Node]:
     if script is None or script["data"] == MARKER:
         return {}
     return {"seleniumScript": {name: value for name, value in script.items() if value is not None}}
-
-
-_LISTS = {"tags": TAGS, "comments": COMMENTS}
-_PARTS: dict[str, tuple[str, t.Callable[[Part | None, Part | None], Node]]] = {
-    "form": ("formRecord", _form_node),
-    "server": ("serverRecord", _server_node),
-    "oauth2": ("oauth2Record", _oauth2_node),
-}

@@ -8,64 +8,69 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 from ..._reconcile.plan import Plan
+from ..._reconcile.spec import Record
 from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, text
 from ..api.xml import Node
-from ..resource import resource
-from ..resource.resource import Resource, Written
-from .webapp_fields import FIELDS, REFERENCES, from_raw, same_url, scanner, write_data
-from .webapp_options import prepare
+from ..resource import one
+from ..resource.elements import GET
+from ..resource.resource import Prepared, Resource, Written
+from . import webapp_options
+from .webapp_fields import FIELDS, from_raw, same_url, scanner
 
 RESOURCE = "webapp"
 
 
-def _of_that_url(candidates: list[Raw], options: Written) -> list[Raw]:
-    if not options.get("url"):
-        return candidates
-    wanted = same_url(str(options["url"]))
-    return [raw for raw in candidates if same_url(text(raw.get("url")) or "") == wanted]
+class WebApp(Resource):
+    """The web application."""
+
+    object = RESOURCE
+    element = "WebApp"
+    option = "webapp"
+    word = "web application"
+    short = "application"
+    fields = FIELDS
+    needed = ("name", "url")
+    verbose = True
+    identity = {"name": "name", "url": "url"}
+    on_create = {"reactivate_if_exists": "reactivateIfExists"}
+    narrow_hint = "Give id, or a url that one of them has."
+
+    def from_raw(self, raw: Raw, level: int = GET) -> Record:
+        """See :func:`.webapp_fields.from_raw`."""
+        return from_raw(raw, level)
+
+    def delete_data(self, options: Written) -> dict[str, Node]:
+        """Whether the application leaves the subscription too."""
+        return {"WebApp": {"removeFromSubscription": bool(options["remove_from_subscription"])}}
+
+    def narrow(self, candidates: list[Raw], options: Written) -> list[Raw]:
+        """Those of the given URL."""
+        if not options.get("url"):
+            return candidates
+        wanted = same_url(str(options["url"]))
+        return [raw for raw in candidates if same_url(text(raw.get("url")) or "") == wanted]
+
+    def check(self, options: Written) -> None:
+        """A scanner with a name needs a type."""
+        if options.get("default_scanner") is not None:
+            scanner(options["default_scanner"])
+
+    def prepare(self, options: Written, prepared: Record, before: Record | None) -> Prepared:
+        """See :func:`.webapp_options.prepare`."""
+        return webapp_options.prepare(options, prepared, before)
+
+    def secrets(self, plan: Plan) -> list[str]:
+        """Headers may carry tokens, and scripts credentials: those that are written, and those that Qualys holds."""
+        records = (plan.before or {}, plan.after or {})
+        headers = (header for record in records for header in record.get("headers") or ())
+        scripts = (script for record in records for script in record.get("crawling_scripts") or ())
+        contents = [header.partition(":")[2].strip() for header in headers]
+        return contents + [script["data"] for script in scripts if script.get("data")]
 
 
-def _secrets(plan: Plan) -> list[str]:
-    """Headers may carry tokens, and scripts credentials: those that are written, and those that Qualys holds."""
-    records = (plan.before or {}, plan.after or {})
-    headers = (header for record in records for header in record.get("headers") or ())
-    scripts = (script for record in records for script in record.get("crawling_scripts") or ())
-    contents = [header.partition(":")[2].strip() for header in headers]
-    return contents + [script["data"] for script in scripts if script.get("data")]
-
-
-def _check(options: Written) -> None:
-    if options.get("default_scanner") is not None:
-        scanner(options["default_scanner"])
-
-
-def _delete_data(options: Written) -> dict[str, Node]:
-    return {"WebApp": {"removeFromSubscription": bool(options["remove_from_subscription"])}}
-
-
-WEBAPP = Resource(
-    object=RESOURCE,
-    element="WebApp",
-    option="webapp",
-    word="web application",
-    short="application",
-    fields=FIELDS,
-    references=REFERENCES,
-    from_raw=from_raw,
-    write_data=write_data,
-    needed=("name", "url"),
-    verbose=True,
-    identity={"name": "name", "url": "url"},
-    on_create={"reactivate_if_exists": "reactivateIfExists"},
-    delete_data=_delete_data,
-    narrow=_of_that_url,
-    narrow_hint="Give id, or a url that one of them has.",
-    check=_check,
-    prepare=prepare,
-    secrets=_secrets,
-)
+WEBAPP = WebApp()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
@@ -74,4 +79,4 @@ def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
     Raises:
         PerimeterError: any of the collection's errors.
     """
-    return resource.run(WEBAPP, params, client, check_mode)
+    return one.run(WEBAPP, params, client, check_mode)

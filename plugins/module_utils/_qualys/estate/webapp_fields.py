@@ -12,30 +12,26 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ..._base.errors import OptionError
-from ..._reconcile.plan import Change, Plan
+from ..._reconcile.plan import Change
 from ..._reconcile.redact import MARKER
-from ..._reconcile.spec import Field, Record, option_spec
+from ..._reconcile.spec import Record, option_spec
 from ..._records.times import canonical_time
 from ..api.shapes import Raw, items, number, text, truth, user_name
 from ..api.xml import Attributed, Node
-from ..resource.elements import (
-    COMMENTS,
-    GET,
-    TAGS,
-    TEXT_LIST,
-    VERBOSE,
-    ListShape,
+from ..resource.elements import GET, SEARCH, TEXT_LIST, VERBOSE, word
+from ..resource.field import (
+    Field,
+    choice_field,
     comment_list,
-    comments,
-    list_node,
-    named,
-    plain_node,
-    reference_key,
+    flag_field,
+    name_field,
+    read_fields,
+    reference_field,
     reference_list,
-    reference_node,
-    stripped,
+    tag_list,
+    text_field,
+    text_list,
 )
-from ..resource.references import Reference, show_reference
 
 _RAW_LIST: dict[str, t.Any] = {"type": "list", "elements": "raw"}
 _SCRIPT_OPTIONS: dict[str, t.Any] = {
@@ -93,6 +89,15 @@ def header_line(value: t.Any) -> str:
     return f"{name.strip()}: {content.strip()}"
 
 
+def _header_name(line: str) -> str:
+    return line.partition(":")[0].strip().lower()
+
+
+def _header_removal(written: t.Any) -> t.Hashable:
+    """A header goes by its whole line or by its name: whoever removes one need not know its value."""
+    return header_line(written) if ":" in str(written) else ("name", str(written).strip().lower())
+
+
 def _show_header(value: str) -> str:
     """Headers may carry tokens: only the name is shown."""
     return f"{value.partition(':')[0]}: {MARKER}"
@@ -101,6 +106,10 @@ def _show_header(value: str) -> str:
 def _show_script(script: Record) -> Record:
     """A crawling script may hold credentials."""
     return script | {"data": MARKER if script.get("data") else None}
+
+
+def _script_removal(written: t.Any) -> t.Hashable:
+    return str(written["name"] if isinstance(written, dict) else written).strip()
 
 
 def _attribute_value(value: t.Any) -> str:
@@ -123,93 +132,12 @@ def scanner(value: t.Any) -> Record | None:
     return None if kind is None else {"type": kind, "friendly_name": name}
 
 
-def _url_list(name: str) -> Field:
-    return Field(name=name, kind="list", option=_RAW_LIST, normalise=url_entry, key=_entry_key, read=GET)
-
-
-FIELDS: tuple[Field, ...] = (
-    Field(name="name", option={"type": "str"}, normalise=stripped),
-    Field(name="url", option={"type": "str"}, normalise=stripped, key=same_url),
-    Field(name="owner", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
-    Field(name="scope", option={"type": "str", "choices": ["ALL", "LIMIT", "SUBDOMAIN", "DOMAINS"]}, read=GET),
-    Field(name="sub_domain", option={"type": "str"}, normalise=stripped, read=GET),
-    Field(name="domains", kind="list", option=TEXT_LIST, normalise=stripped, read=GET),
-    Field(name="uris", kind="list", option=TEXT_LIST, normalise=stripped, read=GET),
-    reference_list("tags", VERBOSE),
-    reference_list("scanner_tags", GET),
-    Field(
-        name="default_scanner",
-        option={"type": "dict", "options": _SCANNER_OPTIONS},
-        normalise=scanner,
-        key=repr,
-        read=GET,
-    ),
-    reference_list("auth_records", GET),
-    Field(name="default_profile", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
-    Field(name="attributes", kind="mapping", option={"type": "dict"}, normalise=_attribute_value, read=GET),
-    Field(
-        name="headers",
-        kind="list",
-        option=TEXT_LIST | {"no_log": True},
-        normalise=header_line,
-        show=_show_header,
-        read=GET,
-    ),
-    _url_list("url_allowlist"),
-    _url_list("url_excludelist"),
-    _url_list("post_data_excludelist"),
-    _url_list("logout_regex_list"),
-    Field(name="use_robots", option={"type": "str"}, read=GET),
-    Field(name="use_sitemap", option={"type": "bool"}, read=GET),
-    Field(name="cancel_after", option={"type": "int"}, normalise=_hours, read=GET),
-    reference_list("dns_overrides", GET),
-    Field(
-        name="crawling_scripts",
-        kind="list",
-        option={"type": "list", "elements": "dict", "options": _SCRIPT_OPTIONS},
-        key=lambda script: script["name"],
-        show=_show_script,
-        read=GET,
-    ),
-    comment_list(),
-)
-
-OPTIONS = option_spec(FIELDS)
-"""Ansible's specification of the options that the fields stand for."""
-
-REFERENCES: dict[str, str] = {
-    "tags": "tag",
-    "scanner_tags": "tag",
-    "auth_records": "webappauthrecord",
-    "default_profile": "optionprofile",
-    "dns_overrides": "dnsoverride",
-    "owner": "user",
-}
-"""Fields that name other records, and the object that they name."""
-
-READ_ONLY: tuple[str, ...] = (
-    "id",
-    "risk_score",
-    "created",
-    "updated",
-    "created_by",
-    "updated_by",
-    "last_scan",
-    "is_scheduled",
-    "crawling_script_ids",
-)
-"""Keys of a result that are no options."""
+def _scanner_key(value: Record) -> t.Hashable:
+    # Only an appliance of one's own has a name; one that Qualys keeps for another type means nothing.
+    return value["type"], value["friendly_name"] if value["type"] == "INTERNAL" else None
 
 
 # Reading
-
-
-def _one(value: t.Any) -> Reference | None:
-    return Reference.of(value) if isinstance(value, dict) and value else None
-
-
-def _texts(collection: t.Any) -> list[str]:
-    return [found for item in items(collection) if (found := text(item)) is not None]
 
 
 def _entries(raw: Raw, *names: str) -> list[Record]:
@@ -223,12 +151,13 @@ def _entries(raw: Raw, *names: str) -> list[Record]:
     return found
 
 
-def _attributes(collection: t.Any) -> dict[str, str]:
-    pairs = ((text(item.get("name")), text(item.get("value"))) for item in items(collection) if isinstance(item, dict))
+def _attributes(raw: Raw) -> dict[str, str]:
+    found = (item for item in items(raw.get("attributes")) if isinstance(item, dict))
+    pairs = ((text(item.get("name")), text(item.get("value"))) for item in found)
     return {name: value or "" for name, value in pairs if name}
 
 
-def _scripts(collection: t.Any) -> list[Record]:
+def _scripts(raw: Raw) -> list[Record]:
     return [
         {
             "name": text(item.get("name")),
@@ -238,7 +167,7 @@ def _scripts(collection: t.Any) -> list[Record]:
             "regex": text(item.get("regex")),
             "requires_authentication": bool(truth(item.get("requiresAuthentication"))),
         }
-        for item in items(collection)
+        for item in items(raw.get("crawlingScripts"))
         if isinstance(item, dict)
     ]
 
@@ -249,10 +178,20 @@ def _script_ids(collection: t.Any) -> list[Record]:
     return [{"id": number(item.get("id")), "name": text(item.get("name"))} for item in scripts]
 
 
-def _default_scanner(value: t.Any) -> Record | None:
+def _default_scanner(raw: Raw) -> Record | None:
+    value = raw.get("defaultScanner")
     if not isinstance(value, dict) or not value.get("type"):
         return None
-    return {"type": text(value["type"]), "friendly_name": text(value.get("friendlyName"))}
+    return {"type": text(value["type"]), "friendly_name": word(value.get("friendlyName"))}
+
+
+def _config(raw: Raw) -> Raw:
+    config = raw.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _config_hours(raw: Raw) -> int | None:
+    return number(_config(raw).get("cancelScansAfterNHours")) or None
 
 
 def _last_scan(raw: Raw) -> Record | None:
@@ -272,44 +211,189 @@ def _last_scan(raw: Raw) -> Record | None:
     }
 
 
-def _config_hours(raw: Raw) -> int | None:
-    config = raw.get("config")
-    return number(config.get("cancelScansAfterNHours")) if isinstance(config, dict) else None
+# Writing
 
 
-_READERS: tuple[tuple[str, t.Callable[[Raw], t.Any]], ...] = (
-    ("name", lambda raw: text(raw.get("name"))),
-    ("url", lambda raw: text(raw.get("url"))),
-    ("owner", lambda raw: _one(raw.get("owner"))),
-    ("scope", lambda raw: text(raw.get("scope"))),
-    ("sub_domain", lambda raw: text(raw.get("subDomain"))),
-    ("domains", lambda raw: _texts(raw.get("domains"))),
-    ("uris", lambda raw: _texts(raw.get("uris"))),
-    ("tags", lambda raw: named(raw.get("tags"))),
-    ("scanner_tags", lambda raw: named(raw.get("defaultScannerTags"))),
-    ("default_scanner", lambda raw: _default_scanner(raw.get("defaultScanner"))),
-    ("auth_records", lambda raw: named(raw.get("authRecords"))),
-    ("default_profile", lambda raw: _one(raw.get("defaultProfile"))),
-    ("attributes", lambda raw: _attributes(raw.get("attributes"))),
-    ("headers", lambda raw: _texts(raw.get("headers"))),
-    ("url_allowlist", lambda raw: _entries(raw, "urlAllowlist", "urlWhitelist")),
-    ("url_excludelist", lambda raw: _entries(raw, "urlExcludelist", "urlBlacklist")),
-    ("post_data_excludelist", lambda raw: _entries(raw, "postDataExcludelist", "postDataBlacklist")),
-    ("logout_regex_list", lambda raw: _entries(raw, "logoutRegexList")),
-    ("use_robots", lambda raw: text(raw.get("useRobots"))),
-    ("use_sitemap", lambda raw: truth(raw.get("useSitemap"))),
-    ("cancel_after", _config_hours),
-    ("dns_overrides", lambda raw: named(raw.get("dnsOverrides"))),
-    ("crawling_scripts", lambda raw: _scripts(raw.get("crawlingScripts"))),
-    ("comments", lambda raw: comments(raw.get("comments"))),
+def _entry_node(entry: Record) -> Node:
+    return Attributed(entry["value"], (("regex", "true" if entry["regex"] else "false"),))
+
+
+def _script_node(script: Record) -> Node:
+    node: dict[str, Node] = {"name": script["name"]}
+    for ours, theirs in (("data", "data"), ("regex", "regex"), ("starting_url", "startingUrl")):
+        if script.get(ours) is not None:
+            node[theirs] = script[ours]
+    node["requiresAuthentication"] = bool(script.get("requires_authentication"))
+    node["startingUrlRegex"] = bool(script.get("starting_url_regex"))
+    return node
+
+
+class _Scripts(Field):
+    """Qualys tells scripts apart by id, users by name: one that goes, or gets new content, is removed by its id."""
+
+    def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
+        names = {script["name"] for script in (*change.removed, *change.added)}
+        ids = (script["id"] for script in _script_ids(raw.get("crawlingScripts")) if script["name"] in names)
+        removed = tuple(found for found in ids if found is not None)
+        return super().node(dataclasses.replace(change, removed=removed), raw, create=create)
+
+
+class _Attributes(Field):
+    """An attribute may have a category, which is not managed here and stays."""
+
+    def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
+        held = (item for item in items(raw.get("attributes")) if isinstance(item, dict))
+        categories = {text(item.get("name")): item["category"] for item in held if text(item.get("category"))}
+
+        def write(pair: t.Any) -> Node:
+            node: dict[str, Node] = {"name": pair[0], "value": pair[1]}
+            return node | ({"category": text(categories[pair[0]])} if pair[0] in categories else {})
+
+        return dataclasses.replace(self, writer=write)._list_node(change, create=create)
+
+
+class _DefaultScanner(Field):
+    def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
+        if change.after is None:
+            return None
+        node: dict[str, Node] = {"type": change.after["type"]}
+        if change.after["friendly_name"]:
+            node["friendlyName"] = change.after["friendly_name"]
+        elif change.before is not None and change.before["friendly_name"]:
+            node["friendlyName"] = None
+        return node
+
+
+class _CancelAfter(Field):
+    """A member of ``config``, which is written whole: one that leaves out a part may clear that part (section 6.1)."""
+
+    def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
+        # An empty element where there is to be no limit: one that is left out may also be taken for "as it is".
+        node: dict[str, Node] = {} if create and change.after is None else {"cancelScansAfterNHours": change.after}
+        for reference in ("defaultAuthRecord", "defaultDnsOverride"):
+            value = _config(raw).get(reference)
+            if isinstance(value, dict) and value.get("id") is not None:
+                node[reference] = {"id": str(value["id"])}
+        return node
+
+
+# The fields
+
+
+def _url_list(name: str, *elements: str) -> Field:
+    return Field(
+        name=name,
+        element=elements[0],
+        kind="list",
+        option=_RAW_LIST,
+        normalise=url_entry,
+        key=_entry_key,
+        # An entry goes by its text: at Qualys that is what tells entries apart, and not whether it is a regex.
+        removal=lambda written: ("text", written) if isinstance(written, str) else _entry_key(url_entry(written)),
+        aliases=lambda entry: (("text", entry["value"]),),
+        slot=lambda entry: entry["value"],
+        reader=lambda raw: _entries(raw, *elements),
+        item="UrlEntry",
+        writer=_entry_node,
+        remover=_entry_node,
+        read=GET,
+    )
+
+
+FIELDS: tuple[Field, ...] = (
+    name_field(),
+    text_field("url", "url", read=SEARCH, key=same_url),
+    reference_field("owner", "owner", "user"),
+    choice_field("scope", "scope", ["ALL", "LIMIT", "SUBDOMAIN", "DOMAINS"]),
+    text_field("sub_domain", "subDomain"),
+    text_list("domains", "domains", "Domain"),
+    text_list("uris", "uris", "Url"),
+    tag_list(read=VERBOSE),
+    tag_list("scanner_tags", "defaultScannerTags"),
+    _DefaultScanner(
+        name="default_scanner",
+        element="defaultScanner",
+        option={"type": "dict", "options": _SCANNER_OPTIONS},
+        normalise=scanner,
+        key=_scanner_key,
+        reader=_default_scanner,
+        read=GET,
+    ),
+    reference_list("auth_records", "authRecords", "WebAppAuthRecord", "webappauthrecord"),
+    reference_field("default_profile", "defaultProfile", "optionprofile"),
+    _Attributes(
+        name="attributes",
+        element="attributes",
+        kind="mapping",
+        option={"type": "dict"},
+        normalise=_attribute_value,
+        reader=_attributes,
+        item="Attribute",
+        remover=lambda pair: {"name": pair[0]},
+        whole=False,
+        read=GET,
+    ),
+    text_list(
+        "headers",
+        "headers",
+        "WebAppHeader",
+        option=TEXT_LIST | {"no_log": True},
+        normalise=header_line,
+        show=_show_header,
+        removal=_header_removal,
+        aliases=lambda line: (("name", _header_name(line)),),
+        slot=_header_name,
+    ),
+    _url_list("url_allowlist", "urlAllowlist", "urlWhitelist"),
+    _url_list("url_excludelist", "urlExcludelist", "urlBlacklist"),
+    _url_list("post_data_excludelist", "postDataExcludelist", "postDataBlacklist"),
+    _url_list("logout_regex_list", "logoutRegexList"),
+    text_field("use_robots", "useRobots"),
+    flag_field("use_sitemap", "useSitemap"),
+    _CancelAfter(
+        name="cancel_after", element="config", option={"type": "int"}, normalise=_hours, reader=_config_hours, read=GET
+    ),
+    reference_list("dns_overrides", "dnsOverrides", "DnsOverride", "dnsoverride"),
+    _Scripts(
+        name="crawling_scripts",
+        element="crawlingScripts",
+        kind="list",
+        option={"type": "list", "elements": "dict", "options": _SCRIPT_OPTIONS},
+        removal_option=TEXT_LIST,
+        removal=_script_removal,
+        key=lambda script: script["name"],
+        show=_show_script,
+        reader=_scripts,
+        item="SeleniumScript",
+        writer=_script_node,
+        remover=lambda script_id: {"id": script_id},
+        whole=False,
+        read=GET,
+    ),
+    comment_list(),
 )
-_LEVELS = {field.name: field.read for field in FIELDS}
+
+OPTIONS = option_spec(FIELDS)
+"""Ansible's specification of the options that the fields stand for."""
+
+READ_ONLY: tuple[str, ...] = (
+    "id",
+    "risk_score",
+    "created",
+    "updated",
+    "created_by",
+    "updated_by",
+    "last_scan",
+    "is_scheduled",
+    "crawling_script_ids",
+)
+"""Keys of a result that are no options."""
 
 
 def from_raw(raw: Raw, level: int = GET) -> Record:
     """A web application in option form, with the fields that a read of this level holds."""
     record: Record = {"id": number(raw.get("id"))}
-    record |= {name: read(raw) for name, read in _READERS if _LEVELS[name] <= level}
+    record |= read_fields(FIELDS, raw, level)
     record |= {
         "risk_score": number(raw.get("riskScore")),
         "created": canonical_time(text(raw.get("createdDate"))),
@@ -324,119 +408,3 @@ def from_raw(raw: Raw, level: int = GET) -> Record:
             "crawling_script_ids": _script_ids(raw.get("crawlingScripts")),
         }
     return record
-
-
-# Writing
-
-
-def _owner_node(reference: Reference | None) -> Node:
-    if reference is None:
-        return None
-    return {"id": reference.id} if reference.id is not None else {"username": reference.name}
-
-
-def _entry_node(entry: Record) -> Node:
-    return Attributed(entry["value"], (("regex", "true" if entry["regex"] else "false"),))
-
-
-def _attribute_node(pair: t.Any) -> Node:
-    name, value = pair
-    return {"name": name, "value": value}
-
-
-def _script_node(script: Record) -> Node:
-    node: dict[str, Node] = {"name": script["name"]}
-    for ours, theirs in (("data", "data"), ("regex", "regex"), ("starting_url", "startingUrl")):
-        if script.get(ours) is not None:
-            node[theirs] = script[ours]
-    node["requiresAuthentication"] = bool(script.get("requires_authentication"))
-    node["startingUrlRegex"] = bool(script.get("starting_url_regex"))
-    return node
-
-
-def _script_id_node(script_id: int) -> Node:
-    return {"id": script_id}
-
-
-_LISTS: dict[str, ListShape] = {
-    "uris": ListShape("uris", "Url", plain_node, plain_node),
-    "domains": ListShape("domains", "Domain", plain_node, plain_node),
-    "tags": TAGS,
-    "scanner_tags": ListShape("defaultScannerTags", "Tag", reference_node, reference_node),
-    "auth_records": ListShape("authRecords", "WebAppAuthRecord", reference_node, reference_node),
-    "dns_overrides": ListShape("dnsOverrides", "DnsOverride", reference_node, reference_node),
-    "attributes": ListShape("attributes", "Attribute", _attribute_node, lambda pair: {"name": pair[0]}),
-    "headers": ListShape("headers", "WebAppHeader", plain_node, plain_node),
-    "url_allowlist": ListShape("urlAllowlist", "UrlEntry", _entry_node, _entry_node),
-    "url_excludelist": ListShape("urlExcludelist", "UrlEntry", _entry_node, _entry_node),
-    "post_data_excludelist": ListShape("postDataExcludelist", "UrlEntry", _entry_node, _entry_node),
-    "logout_regex_list": ListShape("logoutRegexList", "UrlEntry", _entry_node, _entry_node),
-    "crawling_scripts": ListShape("crawlingScripts", "SeleniumScript", _script_node, _script_id_node, whole=False),
-    "comments": COMMENTS,
-}
-
-_SCALARS: dict[str, tuple[str, t.Callable[[t.Any], Node]]] = {
-    "name": ("name", plain_node),
-    "url": ("url", plain_node),
-    "owner": ("owner", _owner_node),
-    "scope": ("scope", plain_node),
-    "sub_domain": ("subDomain", plain_node),
-    "default_profile": ("defaultProfile", reference_node),
-    "use_robots": ("useRobots", plain_node),
-    "use_sitemap": ("useSitemap", bool),
-}
-
-
-def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
-    """The ``WebApp`` element that carries out a plan.
-
-    Args:
-        plan: a create or an update.
-        raw: the application as Qualys holds it; needed for parts that can only be written as a whole.
-    """
-    webapp: dict[str, Node] = {}
-    for change in plan.changes:
-        name = change.field.name
-        if name in _LISTS:
-            if name == "crawling_scripts":
-                change = _with_script_ids(change, raw or {})
-            webapp[_LISTS[name].element] = list_node(_LISTS[name], change, create=plan.action == "create")
-        elif name == "cancel_after":
-            webapp["config"] = _config_node(raw or {}, change.after)
-        elif name == "default_scanner":
-            webapp["defaultScanner"] = _scanner_node(change.after)
-        else:
-            element, node = _SCALARS[name]
-            webapp[element] = None if change.after is None else node(change.after)
-    return {"WebApp": webapp}
-
-
-def _with_script_ids(change: Change, raw: Raw) -> Change:
-    """Qualys tells scripts apart by id, users by name: one that goes, or gets new content, is removed by its id."""
-    names = {script["name"] for script in (*change.removed, *change.added)}
-    held = (item for item in items(raw.get("crawlingScripts")) if isinstance(item, dict))
-    ids = (number(item.get("id")) for item in held if text(item.get("name")) in names)
-    return dataclasses.replace(change, removed=tuple(found for found in ids if found is not None))
-
-
-def _scanner_node(held: Record | None) -> Node:
-    if held is None:
-        return None
-    node: dict[str, Node] = {"type": held["type"]}
-    if held["friendly_name"]:
-        node["friendlyName"] = held["friendly_name"]
-    return node
-
-
-def _config_node(raw: Raw, hours: int | None) -> Node:
-    """The whole ``config``: one that leaves out a part may clear that part (docs/vendors/qualys_was.md 9.4)."""
-    present = raw.get("config")
-    present = present if isinstance(present, dict) else {}
-    node: dict[str, Node] = {}
-    if hours is not None:
-        node["cancelScansAfterNHours"] = hours
-    for reference in ("defaultAuthRecord", "defaultDnsOverride"):
-        value = present.get(reference)
-        if isinstance(value, dict) and value.get("id") is not None:
-            node[reference] = {"id": str(value["id"])}
-    return node

@@ -13,7 +13,6 @@ from ..._base.errors import OptionError
 from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record
 from ..resource.resource import Prepared, Written
-from .webapp_fields import header_line
 
 
 def prepare(_options: Written, prepared: Record, before: Record | None) -> Prepared:
@@ -23,22 +22,8 @@ def prepare(_options: Written, prepared: Record, before: Record | None) -> Prepa
         OptionError: a value is the marker that stands for a secret, and there is no secret that it could stand for.
     """
     _keep_redacted_headers(prepared, (before or {}).get("headers") or [])
-    _expand_header_removals(prepared, (before or {}).get("headers") or [])
     _carry_script_data(prepared, (before or {}).get("crawling_scripts") or [])
     return Prepared(prepared, before)
-
-
-def _expand_header_removals(options: Record, present: t.Sequence[str]) -> None:
-    """A header may be removed by its name alone: whoever removes one need not know its value."""
-    key = "headers" if options.get("headers_mode") == "remove" else "headers_remove"
-    if options.get(key) is None:
-        return
-    names = {item.strip().lower() for item in options[key] if ":" not in item}
-    coming = options.get("headers_add") or (options.get("headers") if options.get("headers_mode") == "add" else None)
-    # What is added under the name that goes is its new value, and may be there already.
-    kept = {header_line(item) for item in coming or ()}
-    by_name = [item for item in present if item.partition(":")[0].strip().lower() in names and item not in kept]
-    options[key] = [item for item in options[key] if ":" in item] + by_name
 
 
 def _keep_redacted_headers(options: Record, present: t.Sequence[str]) -> None:

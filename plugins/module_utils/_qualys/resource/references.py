@@ -15,7 +15,8 @@ import threading
 import typing as t
 
 from ..._base.errors import AmbiguousMatch, OptionError
-from ..api.client import QualysClient
+from ..api.client import MAX_PAGE, QualysClient
+from ..api.listing import Listing
 from ..api.shapes import Raw, number, text
 
 
@@ -36,11 +37,17 @@ def _is_id(word: str) -> bool:
     return word.isascii() and word.isdigit()
 
 
+def reference_key(reference: Reference) -> t.Hashable:
+    """What makes two references the same."""
+    return reference.id if reference.id is not None else reference.name
+
+
 def show_reference(reference: Reference) -> str:
-    """The form that an option takes: the name, or the id where a name would be taken for one."""
-    if reference.name and not _is_id(reference.name):
-        return reference.name
-    return str(reference.id) if reference.id is not None else str(reference.name)
+    """The form that an option takes: the name, or the id where the name would be read as something else."""
+    name = reference.name
+    if name and not _is_id(name) and name == name.strip():
+        return name
+    return str(reference.id) if reference.id is not None else str(name)
 
 
 _KINDS = {
@@ -53,13 +60,29 @@ _KINDS = {
 }
 
 
+_FEW = 10
+"""Names that are looked up one by one. For more, all records of the kind are read once: names take no ``IN``."""
+
+
 class References:
     """Resolves what users write to references. One for a run; safe to be used from many threads."""
 
     def __init__(self, client: QualysClient) -> None:
         self._client = client
-        self._found: dict[tuple[str, str], Reference] = {}
+        self._found: dict[tuple[str, str], list[Reference]] = {}
+        self._expected: dict[str, int] = {}
+        self._index: dict[str, dict[str, list[Reference]] | None] = {}
         self._lock = threading.Lock()
+
+    def expect(self, resource: str, written: t.Iterable[t.Any]) -> None:
+        """Announce what may have to be resolved, so that many names are read at once.
+
+        Args:
+            resource: what is referred to, such as ``tag``.
+            written: what the user wrote, ids included.
+        """
+        words = {str(item).strip() for item in written}
+        self._expected[resource] = sum(not _is_id(word) for word in words if word)
 
     def resolve(self, resource: str, option: str, written: t.Any, present: t.Sequence[Reference]) -> Reference:
         """The reference that a text stands for: digits are an id, everything else is a name.
@@ -82,23 +105,39 @@ class References:
             return Reference(int(word), None)
         if resource == "user":
             return Reference(None, word)
-        with self._lock:
-            key = (resource, word)
-            if key not in self._found:
-                self._found[key] = self._look_up(resource, option, word)
-            return self._found[key]
-
-    def _look_up(self, resource: str, option: str, name: str) -> Reference:
+        found = self.named(resource, word)
         what = _KINDS[resource]
-        criteria = [{"field": "name", "operator": "EQUALS", "value": name}]
-        page = self._client.page(resource, criteria, limit=10)
-        found = [Reference.of(raw) for raw in page.records if text(raw.get("name")) == name]
         if not found:
             raise OptionError(
-                f"{option}: there is no {what} named {name!r}.",
+                f"{option}: there is no {what} named {word!r}.",
                 hint="Names are compared exactly; an id can be given instead.",
             )
         if len(found) > 1:
             ids = ", ".join(str(reference.id) for reference in found)
-            raise AmbiguousMatch(f"{option}: {name!r} names several {what}s: {ids}.", hint="Give the id instead.")
+            raise AmbiguousMatch(f"{option}: {word!r} names several {what}s: {ids}.", hint="Give the id instead.")
         return found[0]
+
+    def named(self, resource: str, name: str) -> list[Reference]:
+        """Every record of a kind that has exactly this name."""
+        with self._lock:
+            if self._expected.get(resource, 0) > _FEW and resource not in self._index:
+                self._index[resource] = self._read_all(resource)
+            index = self._index.get(resource)
+            if index is not None:
+                return index.get(name, [])
+            key = (resource, name)
+            if key not in self._found:
+                criteria = [{"field": "name", "operator": "EQUALS", "value": name}]
+                page = self._client.page(resource, criteria, limit=10)
+                self._found[key] = [Reference.of(raw) for raw in page.records if text(raw.get("name")) == name]
+            return self._found[key]
+
+    def _read_all(self, resource: str) -> dict[str, list[Reference]] | None:
+        """All records of a kind by name; None when the listing is not complete, so that names are looked up singly."""
+        records, tally = Listing(self._client, resource, [], MAX_PAGE).read()
+        if not tally.complete:
+            return None
+        index: dict[str, list[Reference]] = {}
+        for raw in records:
+            index.setdefault(text(raw.get("name")) or "", []).append(Reference.of(raw))
+        return index

@@ -13,7 +13,7 @@ import functools
 import typing as t
 
 from ..._base.errors import AmbiguousMatch, OptionError, PartialFailure, PerimeterError
-from ..._reconcile.apply import Outcome, each, every
+from ..._reconcile.apply import Outcome, each
 from ..._reconcile.desired import given_fields
 from ..._reconcile.plan import Plan, diff_of
 from ..._reconcile.spec import Record
@@ -21,22 +21,30 @@ from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.criteria import Criterion, build
 from ..api.shapes import Raw, number, text
-from ..api.targets import read_complete
+from ..api.targets import look_up, read_complete
 from .elements import GET, SEARCH, VERBOSE
+from .find import check_identity, pick
+from .planning import plan_record
+from .proof import Proof, prove, unread
 from .references import References
-from .resource import Resource, Written, check_identity, check_options, delete, pick, plan_record, write
+from .resource import Resource, Written
+from .write import Sent, delete, write
 
 T = t.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One entry of the list: what the user wrote, what Qualys holds, what is to be done, what is returned besides."""
+    """One entry of the list: what the user wrote, what Qualys holds, what is to be done, what is returned besides.
+
+    An entry that cannot be judged has an ``error`` and a plan that does nothing.
+    """
 
     options: Written
     raw: Raw | None
     plan: Plan
     values: Record
+    error: PerimeterError | None = None
 
     @property
     def known_id(self) -> int | None:
@@ -77,22 +85,69 @@ class _Task:
         # One may be listed by its id and again by its name.
         self._refuse_repeated(self.resource.label(item.raw) for item in items if item.raw is not None)
         doomed = self._orphans(prune_criteria, items) if prune_criteria else []
+        failed = any(item.error for item in items)
         if self.check_mode:
-            outcomes: list[Outcome[int | None]] = [Outcome(value=item.known_id) for item in items]
-            return self._present_result(items, outcomes, doomed, [])
-        outcomes = each(items, self._carry_out, workers=self.client.workers)
-        failed = any(outcome.error for outcome in outcomes)
+            proofs = [Proof(item.plan, item.plan.changed, item.error) for item in items]
+            known = [item.known_id for item in items]
+            spared = len(doomed) if failed else 0
+            return self._present_result(items, known, proofs, [] if failed else doomed, [], spared=spared)
+        known, proofs = self._write_all(items)
+        failed = failed or any(proof.error for proof in proofs)
         spared = len(doomed) if failed else 0
         # Nothing is deleted after a failure: what could not be written may be why something looks superfluous.
         deleted = [] if failed else self._delete_all(doomed)
-        return self._present_result(items, outcomes, [] if failed else doomed, deleted, spared=spared)
+        return self._present_result(items, known, proofs, [] if failed else doomed, deleted, spared=spared)
+
+    def _write_all(self, items: t.Sequence[Item]) -> tuple[list[int | None], list[Proof]]:
+        """Write what differs and read it again. Returns the ids, and what of each plan Qualys took."""
+        work = [item for item in items if item.error is None and item.plan.changed]
+        outcomes = each(work, self._carry_out, workers=self.client.workers)
+        done = [(item, outcome.value) for item, outcome in zip(work, outcomes, strict=True) if outcome.value]
+        proven = {id(item): proof for (item, _sent), proof in zip(done, self._prove_all(done), strict=True)}
+        sent_ids = {id(item): sent.id for item, sent in done}
+        errors = {id(item): outcome.error for item, outcome in zip(work, outcomes, strict=True)}
+        proofs = [proven.get(id(item)) or Proof(item.plan, False, item.error or errors.get(id(item))) for item in items]
+        return [sent_ids.get(id(item), item.known_id) for item in items], proofs
+
+    def _prove_all(self, done: t.Sequence[tuple[Item, Sent]]) -> list[Proof]:
+        """Compare what is there with each plan: one search for the fields that a search holds, a get for the others."""
+        short = [sent.id for item, sent in done if sent.answer is None and self._proof_level(item) < GET]
+        try:
+            found = look_up(self.client, self.resource.object, short, verbose=self.resource.verbose) if short else {}
+        except PerimeterError:
+            # Each is then read by itself, and says so if that fails too.
+            found = {}
+
+        def prove_one(pair: tuple[Item, Sent]) -> Proof:
+            item, sent = pair
+            raw, level = sent.answer or found.get(sent.id), GET if sent.answer else VERBOSE
+            try:
+                if raw is None:
+                    raw, level = self.client.get(self.resource.object, sent.id), GET
+            except PerimeterError as error:
+                return unread(item.plan, error)
+            try:
+                # One that vanished right after the write has nothing that could be compared.
+                return Proof(item.plan) if raw is None else self._proof(item, raw, level)
+            except PerimeterError as lost:
+                return Proof(item.plan, error=lost)
+
+        return [t.cast(Proof, outcome.value) for outcome in each(done, prove_one, workers=self.client.threads)]
+
+    def _proof(self, item: Item, raw: Raw, level: int) -> Proof:
+        return prove(self.resource, item.plan, self.resource.from_raw(raw, level))
+
+    def _proof_level(self, item: Item) -> int:
+        if self.resource.proven_by_get:
+            return GET
+        return max(change.field.read for change in item.plan.changes)
 
     def _check_wanted(self, wanted: t.Sequence[Written]) -> None:
         for index, options in enumerate(wanted):
             check_identity(self.resource, options, f"{self.option}[{index}]: ")
         self._refuse_repeated(self.resource.label(options) for options in wanted)
         for options in wanted:
-            self._naming(options, functools.partial(check_options, self.resource, options))
+            self._naming(options, functools.partial(self.resource.check_present, options))
 
     def _refuse_repeated(self, labels: t.Iterable[str]) -> None:
         twice = [label for label, count in collections.Counter(labels).items() if count > 1]
@@ -132,35 +187,64 @@ class _Task:
         by_name: dict[str | None, list[Raw]] = collections.defaultdict(list)
         for raw in estate:
             by_name[text(raw.get("name"))].append(raw)
-        references = References(self.client)
+        references = self._references(wanted)
 
         def plan(options: Written) -> Item:
-            if options.get("id") is not None:
-                raw = by_id.get(int(options["id"]))
-            else:
-                raw = pick(self.resource, by_name[str(options["name"]).strip()], options)
-            level = self._level([options])
-            if raw is not None and level >= GET:
-                raw = self.client.get(self.resource.object, int(raw["id"]))
-            before = self.resource.from_raw(raw, level) if raw is not None else None
-            planned, values = self._naming(options, lambda: plan_record(self.resource, options, before, references))
-            return Item(options, raw, planned, values)
+            found: list[Raw | None] = [None]
 
-        return every(wanted, plan, workers=self.client.threads)
+            def planned() -> Item:
+                if options.get("id") is not None:
+                    raw = by_id.get(int(options["id"]))
+                else:
+                    raw = pick(self.resource, by_name[str(options["name"]).strip()], options)
+                found[0] = raw
+                level = self._level([options])
+                if raw is not None and level >= GET:
+                    raw = self.client.get(self.resource.object, int(raw["id"]))
+                before = self.resource.from_raw(raw, level) if raw is not None else None
+                made, values = plan_record(self.resource, options, before, references)
+                return Item(options, raw, made, values)
+
+            try:
+                return self._naming(options, planned)
+            except PerimeterError as error:
+                if self.client.http.stopped is not None:
+                    raise
+                # One entry that cannot be judged does not stop the others.
+                return Item(options, found[0], Plan("none", self.resource.label(options), None, None), {}, error)
+
+        return [t.cast(Item, outcome.value) for outcome in self._each_or_raise(wanted, plan)]
+
+    def _each_or_raise(self, wanted: t.Sequence[Written], plan: t.Callable[[Written], Item]) -> list[Outcome[Item]]:
+        outcomes = each(wanted, plan, workers=self.client.threads)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+        return outcomes
+
+    def _references(self, wanted: t.Sequence[Written]) -> References:
+        references = References(self.client)
+        words: dict[str, set[str]] = collections.defaultdict(set)
+        for field in self.resource.referring():
+            for options in wanted:
+                for key in (field.name, f"{field.name}_add"):
+                    value = options.get(key)
+                    words[field.refers].update(map(str, value if isinstance(value, list) else [value or ""]))
+        for referred, written in words.items():
+            references.expect(referred, written)
+        return references
 
     def _naming(self, options: Written, work: t.Callable[[], T]) -> T:
         """Do something with one entry, whose error then names the entry."""
         try:
             return work()
         except (OptionError, AmbiguousMatch) as error:
-            # Nothing was written yet, and a list with a mistake in it is not carried out by halves.
             error.message = f"{self.option}, {self.resource.label(options)}: {error.message}"
+            error.args = (error.message,)
             raise
 
-    def _carry_out(self, item: Item) -> int | None:
-        if not item.plan.changed:
-            return item.known_id
-        return write(self.resource, self.client, item.plan, item.options, item.raw)[0]
+    def _carry_out(self, item: Item) -> Sent:
+        return write(self.resource, self.client, item.plan, item.options, item.raw)
 
     def _orphans(self, criteria: list[Criterion], items: t.Sequence[Item]) -> list[Record]:
         """What the task owns and does not list. Read after the plan, so that a rename in it spares its record."""
@@ -173,7 +257,8 @@ class _Task:
     def _present_result(
         self,
         items: t.Sequence[Item],
-        outcomes: t.Sequence[Outcome[int | None]],
+        ids: t.Sequence[int | None],
+        proofs: t.Sequence[Proof],
         doomed: list[Record],
         deleted: list[Record],
         *,
@@ -183,16 +268,21 @@ class _Task:
         for item in items:
             if item.plan.changed:
                 plan[item.plan.action].append(item.plan.label)
-            else:
+            elif item.error is None:
                 plan["unchanged"] += 1
-        results = [_item_result(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
+        results = [_item_result(*told) for told in zip(items, ids, proofs, strict=True)]
         results += [record for record in deleted if record["failed"]]
-        diffs = [diff_of(item.plan) for item in items if item.plan.changed]
+        diffs = [
+            diff_of(proof.plan)
+            for item, proof in zip(items, proofs, strict=True)
+            if item.plan.changed and (proof.plan.changes or proof.plan.action != "update")
+        ]
         diffs += [self._deletion_diff(record) for record in doomed]
         return Result(
             changed=any(result["changed"] for result in results) or bool(_gone(doomed, deleted)),
             values={"plan": plan, "results": results, "deleted": _gone(doomed, deleted)},
             diff=diffs,
+            warnings=[warning for proof in proofs for warning in proof.warnings],
             error=self._first_failure(results, spared),
         )
 
@@ -281,18 +371,18 @@ class _Task:
         )
 
 
-def _item_result(item: Item, outcome: Outcome[int | None]) -> Record:
+def _item_result(item: Item, record_id: int | None, proof: Proof) -> Record:
     result: Record = {
-        "id": item.known_id if outcome.value is None else outcome.value,
+        "id": record_id,
         "name": text(item.options.get("name")) or (text(item.raw.get("name")) if item.raw else None),
         "action": item.plan.action,
-        "changed": item.plan.changed and outcome.error is None,
-        "failed": outcome.error is not None,
-        "fields": [change.field.name for change in item.plan.changes],
+        "changed": proof.changed and item.plan.changed,
+        "failed": proof.error is not None,
+        "fields": [change.field.name for change in proof.plan.changes],
         **item.values,
     }
-    if outcome.error is not None:
-        result |= {"msg": str(outcome.error), "error": outcome.error.to_dict()}
+    if proof.error is not None:
+        result |= {"msg": str(proof.error), "error": proof.error.to_dict()}
     return result
 
 

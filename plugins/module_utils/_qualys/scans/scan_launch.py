@@ -197,8 +197,8 @@ def _settings(params: Written, references: References) -> dict[str, Node]:
         node["cancelAfterNHours"] = hours
     if moment:
         node["cancelTime"] = moment
-    if params.get("proxy"):
-        node["proxy"] = {"id": proxy_of(params["proxy"]).id}
+    if params.get("scan_proxy"):
+        node["proxy"] = {"id": proxy_of(params["scan_proxy"]).id}
     if params.get("dns_override"):
         node["dnsOverride"] = {"id": references.resolve("dnsoverride", "dns_override", params["dns_override"], ()).id}
     for option, element in (("send_mail", "sendMail"), ("send_one_mail", "sendOneMail")):

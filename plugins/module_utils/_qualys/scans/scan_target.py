@@ -88,7 +88,9 @@ def auth_of(written: str | None, references: References, present: t.Sequence[Ref
     return Auth(references.resolve("webappauthrecord", "auth_record", word, present))
 
 
-def scanner_of(written: t.Mapping[str, t.Any] | None, references: References) -> Scanner | None:
+def scanner_of(
+    written: t.Mapping[str, t.Any] | None, references: References, present: t.Sequence[Reference] = ()
+) -> Scanner | None:
     """What the option ``scanner`` means.
 
     Raises:
@@ -107,11 +109,11 @@ def scanner_of(written: t.Mapping[str, t.Any] | None, references: References) ->
             "scanner: tags go with the type scannerTags, and only with it.",
             hint="They are the tags of the scanner appliances, by name or id.",
         )
-    return Scanner(kind, name or None, tuple(references.resolve("tag", "scanner.tags", item, ()) for item in tags))
+    return Scanner(kind, name or None, tuple(references.resolve("tag", "scanner.tags", item, present) for item in tags))
 
 
 def proxy_of(written: t.Any, present: t.Sequence[Reference] = ()) -> Reference:
-    """The proxy that the option ``proxy`` names. Qualys has no search for proxies.
+    """The proxy that the option ``scan_proxy`` names. Qualys has no search for proxies.
 
     Raises:
         OptionError: it is neither an id nor the name of one that is there already.
@@ -122,7 +124,7 @@ def proxy_of(written: t.Any, present: t.Sequence[Reference] = ()) -> Reference:
         return held
     if not (word.isascii() and word.isdigit()):
         raise OptionError(
-            f"proxy: {word!r} is not an id, and Qualys has no look-up for the names of proxies.",
+            f"scan_proxy: {word!r} is not an id, and Qualys has no look-up for the names of proxies.",
             hint="Give the id, which Qualys' own pages show.",
         )
     return Reference(int(word), None)

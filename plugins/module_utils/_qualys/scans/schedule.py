@@ -14,19 +14,24 @@ import dataclasses
 import typing as t
 
 from ..._base.errors import BadResponse, OptionError, TransportError
-from ..._reconcile.plan import Change, Plan, diff_of, plan_absent, shown_record
+from ..._reconcile.plan import Plan
 from ..._reconcile.settle import settle
 from ..._reconcile.spec import Record
 from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number, text, truth
+from ..api.xml import Node
+from ..resource import one
+from ..resource.elements import GET
 from ..resource.references import References
-from ..resource.resource import Prepared, Resource, Written, check_identity, delete, find, plan_record, write
+from ..resource.resource import Prepared, Resource, Written
 from . import schedule_notification as notification
 from .scan_fields import part
 from .scan_target import Auth, Scanner, auth_of, proxy_of, scanner_of
-from .schedule_fields import FIELDS, REFERENCES, from_raw
-from .schedule_write import LIMITS, SCHEDULING, write_data
+from .schedule_fields import FIELDS, SCHEDULING, ScheduleField, from_raw
+from .schedule_write import LIMITS, write_data
+
+_OBJECT = "wasscanschedule"
 
 
 def _narrow(candidates: list[Raw], options: Written) -> list[Raw]:
@@ -55,7 +60,7 @@ _MATCHES = {"tags": "ALL", "excluded_tags": "ANY"}
 """How several tags are combined in a new schedule, unless it is said."""
 
 
-def _prepare(options: Written, prepared: Record, before: Record | None) -> Prepared:
+def _prepare(prepared: Record, before: Record | None) -> Prepared:
     """What a new schedule needs, and what a target of the other kind replaces."""
     if prepared.get("cancel_time"):
         prepared["cancel_after"] = 0
@@ -75,54 +80,6 @@ def _prepare(options: Written, prepared: Record, before: Record | None) -> Prepa
     return Prepared(prepared, before)
 
 
-SCHEDULE = Resource(
-    object="wasscanschedule",
-    element="WasScanSchedule",
-    option="schedule",
-    word="schedule",
-    short="schedule",
-    fields=FIELDS,
-    references=REFERENCES,
-    from_raw=from_raw,
-    write_data=write_data,
-    needed=("name", "start"),
-    narrow=_narrow,
-    narrow_hint="Give id, or the webapp that one of them has.",
-    check=_check,
-    prepare=_prepare,
-)
-
-
-def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_schedule``.
-
-    Raises:
-        PerimeterError: any of the collection's errors.
-    """
-    check_identity(SCHEDULE, params)
-    absent = params["state"] == "absent"
-    if not absent:
-        _check(params)
-    raw = find(SCHEDULE, client, params)
-    before = from_raw(raw) if raw is not None else None
-    if absent:
-        gone = plan_absent(SCHEDULE.label(params), before)
-        if gone.changed and not check_mode:
-            delete(SCHEDULE, client, int(t.cast(Record, before)["id"]), params)
-        return _result(gone, before)
-    references = References(client)
-    plan, _values = plan_record(SCHEDULE, _resolved(params, before or {}, references), before, references)
-    if not plan.changed:
-        return _result(plan, before)
-    _check_whole(plan)
-    if check_mode:
-        # What Qualys would choose for a new schedule is not known, so it is shown as empty.
-        return _result(plan, from_raw({}) | t.cast(Record, plan.after))
-    schedule_id = _carry_out(client, plan, params, raw)
-    written = client.get(SCHEDULE.object, schedule_id)
-    return _result(plan, from_raw(written) if written is not None else plan.after)
-
-
 def _check_whole(plan: Plan) -> None:
     """Refuse a schedule that would launch nothing, or at no time.
 
@@ -137,16 +94,13 @@ def _check_whole(plan: Plan) -> None:
         raise OptionError("profile: a schedule cannot be without one again.", hint="Give another option profile.")
     if after.get("excluded_tags") and not after.get("tags"):
         raise OptionError("excluded_tags: they go with tags.", hint="Say which tags the applications have.")
-    for name in sorted(SCHEDULING - LIMITS) if changed & SCHEDULING else ():
+    needed = {field.name for field in FIELDS if isinstance(field, ScheduleField) and SCHEDULING in field.parts}
+    for name in sorted(needed - LIMITS) if changed & needed else ():
         if not after.get(name):
             raise OptionError(
                 f"{name}: a schedule cannot be without it.",
                 hint=f"Give {name}; one that Qualys holds in a form which is not known here has to be given anew.",
             )
-
-
-def _result(plan: Plan, record: Record | None) -> Result:
-    return Result(changed=plan.changed, values={SCHEDULE.option: shown_record(FIELDS, record)}, diff=diff_of(plan))
 
 
 def _resolved(params: Written, before: Record, references: References) -> Record:
@@ -158,42 +112,22 @@ def _resolved(params: Written, before: Record, references: References) -> Record
         auth = auth_of(options["auth_record"], references, present)
         options["auth_record"] = auth if auth.given else ""
     if options.get("scanner") is not None:
-        scanner: Scanner | None = scanner_of(options["scanner"], references)
+        appliance: Scanner | None = before.get("scanner")
+        scanner = scanner_of(options["scanner"], references, appliance.tags if appliance is not None else ())
         options["scanner"] = scanner or ""
-    if options.get("proxy"):
-        options["proxy"] = proxy_of(options["proxy"], [before["proxy"]] if before.get("proxy") else [])
+    if options.get("scan_proxy"):
+        held_proxy = before.get("scan_proxy")
+        options["scan_proxy"] = proxy_of(options["scan_proxy"], [held_proxy] if held_proxy else [])
     if options.get("notification") is not None:
         options["notification"] = notification.wanted(options["notification"], before.get("notification"))
     return options
 
 
-def _carry_out(client: QualysClient, plan: Plan, params: Written, raw: Raw | None) -> int:
-    switch = next((change for change in plan.changes if change.field.name == "active"), None)
-    if plan.action == "create":
-        created, _after = write(SCHEDULE, client, plan, params, raw)
-        if switch is not None and not switch.after:
-            _ensure_inactive(client, created)
-        return created
-    schedule_id = int(t.cast(Record, plan.before)["id"])
-    rest = tuple(change for change in plan.changes if change is not switch)
-    if switch is not None and not switch.after:
-        _switch(client, schedule_id, switch)
-    if rest:
-        write(SCHEDULE, client, dataclasses.replace(plan, changes=rest), params, raw)
-    if switch is not None and switch.after:
-        _switch(client, schedule_id, switch)
-    return schedule_id
-
-
 def _ensure_inactive(client: QualysClient, schedule_id: int) -> None:
     """A create that asks for an inactive schedule may still make an active one, which would launch scans."""
-    raw = client.get(SCHEDULE.object, schedule_id)
+    raw = client.get(_OBJECT, schedule_id)
     if raw is None or truth(raw.get("active")) is not False:
         _send_switch(client, schedule_id, active=False)
-
-
-def _switch(client: QualysClient, schedule_id: int, switch: Change) -> None:
-    _send_switch(client, schedule_id, active=bool(switch.after))
 
 
 def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> None:
@@ -206,11 +140,11 @@ def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> Non
     operation = "activate" if active else "deactivate"
 
     def look() -> bool | None:
-        raw = client.get(SCHEDULE.object, schedule_id)
+        raw = client.get(_OBJECT, schedule_id)
         return True if raw is not None and truth(raw.get("active")) is active else None
 
     try:
-        answered = client.write(operation, SCHEDULE.object, None, schedule_id)
+        answered = client.write(operation, _OBJECT, None, schedule_id)
     except TransportError as error:
         if not error.sent:
             raise
@@ -220,3 +154,74 @@ def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> Non
         raise BadResponse(
             f"Qualys reported the {operation} of schedule {schedule_id} as done, but it is not.", hint="Run again."
         )
+
+
+class Schedule(Resource):
+    """The schedule."""
+
+    object = _OBJECT
+    element = "WasScanSchedule"
+    option = "schedule"
+    word = "schedule"
+    short = "schedule"
+    fields = FIELDS
+    needed = ("name", "start")
+    narrow_hint = "Give id, or the webapp that one of them has."
+
+    def from_raw(self, raw: Raw, level: int = GET) -> Record:
+        """See :func:`.schedule_fields.from_raw`."""
+        return from_raw(raw, level)
+
+    def write_data(self, plan: Plan, raw: Raw | None) -> dict[str, Node]:
+        """See :func:`.schedule_write.write_data`."""
+        return write_data(plan, raw)
+
+    def narrow(self, candidates: list[Raw], options: Written) -> list[Raw]:
+        """Those of the given application."""
+        return _narrow(candidates, options)
+
+    def check(self, options: Written) -> None:
+        """Refuse two targets, or two limits."""
+        _check(options)
+
+    def resolve(self, options: Written, before: Record | None, references: References) -> Written:
+        """The login, the scanner and the proxy, which are references only in part."""
+        return _resolved(options, before or {}, references)
+
+    def prepare(self, _options: Written, prepared: Record, before: Record | None) -> Prepared:
+        """What a new schedule needs, and what a target of the other kind replaces."""
+        return _prepare(prepared, before)
+
+    def check_plan(self, plan: Plan) -> None:
+        """Refuse a schedule that would launch nothing, or at no time."""
+        _check_whole(plan)
+
+    def carry_out(self, send: t.Callable[[Plan], int], client: QualysClient, plan: Plan) -> int:
+        """Switch off before anything else is changed, and on after it."""
+        switch = next((change for change in plan.changes if change.field.name == "active"), None)
+        if plan.action == "create":
+            created = send(plan)
+            if switch is not None and not switch.after:
+                _ensure_inactive(client, created)
+            return created
+        schedule_id = int(t.cast(Record, plan.before)["id"])
+        rest = tuple(change for change in plan.changes if change is not switch)
+        if switch is not None and not switch.after:
+            _send_switch(client, schedule_id, active=False)
+        if rest:
+            send(dataclasses.replace(plan, changes=rest))
+        if switch is not None and switch.after:
+            _send_switch(client, schedule_id, active=True)
+        return schedule_id
+
+
+SCHEDULE = Schedule()
+
+
+def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of ``qualys_was_schedule``.
+
+    Raises:
+        PerimeterError: any of the collection's errors.
+    """
+    return one.run(SCHEDULE, params, client, check_mode)

@@ -7,17 +7,21 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ..._base.errors import OptionError
-from ..._reconcile.spec import Field, Record, option_spec
+from ..._reconcile.plan import Change
+from ..._reconcile.spec import Record, option_spec
 from ..._records.times import canonical_time, parse_time, utc_text
 from ..api.shapes import Raw, items, number, text, truth, user_name
-from ..resource.elements import GET, named, reference_key, reference_list, stripped
-from ..resource.references import Reference, show_reference
+from ..api.xml import Node
+from ..resource.elements import GET, SEARCH, named, one, reference_node, stripped, word
+from ..resource.field import Field, choice_field, flag_field, name_field, read_fields, reference_field, reference_list
+from ..resource.references import Reference, reference_key, show_reference
 from . import schedule_notification as notification
 from .scan_fields import part
-from .scan_target import DEFAULT_AUTH, MATCHES, SCANNER_OPTIONS, TYPES, Auth, Scanner
+from .scan_target import DEFAULT_AUTH, MATCHES, NO_AUTH, SCANNER_OPTIONS, TYPES, Auth, Scanner
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 ORDERS = ("FIRST", "SECOND", "THIRD", "FOURTH", "LAST")
@@ -49,7 +53,8 @@ def recurrence(written: t.Any) -> Record:
     Raises:
         OptionError: a member is missing, out of range, or not one of the type.
     """
-    given = {name: value for name, value in written.items() if value is not None}
+    # Zero scans means that there is no end.
+    given = {name: value for name, value in written.items() if value is not None and (name, value) != ("count", 0)}
     kind = given["type"]
     strange = sorted(set(given) - _MEMBERS[kind])
     if strange:
@@ -114,7 +119,11 @@ def _auth_key(auth: Auth) -> t.Hashable:
 
 
 def _show_auth(auth: Auth) -> str:
-    return DEFAULT_AUTH if auth.record is None else show_reference(auth.record)
+    if auth.record is None:
+        return DEFAULT_AUTH
+    name = show_reference(auth.record)
+    # A record that is called like one of the words of the option.
+    return str(auth.record.id) if name in (DEFAULT_AUTH, NO_AUTH) else name
 
 
 def _show_proxy(proxy: Reference) -> str:
@@ -131,67 +140,7 @@ def _show_scanner(scanner: Scanner) -> Record:
     return {"type": scanner.type, "friendly_name": scanner.friendly_name, "tags": tags}
 
 
-FIELDS: tuple[Field, ...] = (
-    Field(name="name", option={"type": "str"}, normalise=stripped),
-    Field(name="type", option={"type": "str", "choices": list(TYPES)}),
-    Field(name="active", option={"type": "bool"}),
-    Field(name="webapp", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
-    reference_list("tags", GET),
-    Field(name="tags_match", option={"type": "str", "choices": list(MATCHES)}, read=GET),
-    reference_list("excluded_tags", GET),
-    Field(name="excluded_tags_match", option={"type": "str", "choices": list(MATCHES)}, read=GET),
-    Field(name="start", option={"type": "str"}, normalise=_start, read=GET),
-    Field(name="time_zone", option={"type": "str"}, normalise=stripped, read=GET),
-    Field(
-        name="recurrence",
-        option={"type": "dict", "options": RECURRENCE_OPTIONS},
-        normalise=recurrence,
-        key=lambda value: repr(sorted(value.items())),
-        read=GET,
-    ),
-    Field(name="profile", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
-    Field(name="auth_record", option={"type": "str"}, key=_auth_key, show=_show_auth, read=GET),
-    Field(
-        name="scanner",
-        option={"type": "dict", "options": SCANNER_OPTIONS},
-        key=_scanner_key,
-        show=_show_scanner,
-        read=GET,
-    ),
-    Field(name="cancel_after", option={"type": "int"}, normalise=_hours, read=GET),
-    Field(name="cancel_time", option={"type": "str"}, normalise=stripped, read=GET),
-    Field(name="randomize", option={"type": "bool"}, read=GET),
-    Field(name="proxy", option={"type": "str"}, key=reference_key, show=_show_proxy, read=GET),
-    Field(name="dns_override", option={"type": "str"}, key=reference_key, show=show_reference, read=GET),
-    Field(
-        name="notification",
-        option={"type": "dict", "options": notification.OPTIONS},
-        key=notification.key,
-        read=GET,
-    ),
-    Field(name="send_mail", option={"type": "bool"}, read=GET),
-    Field(name="send_one_mail", option={"type": "bool"}, read=GET),
-)
-
-OPTIONS = option_spec(FIELDS)
-"""The options of the module, as Ansible wants them."""
-
-REFERENCES: dict[str, str] = {
-    "webapp": "webapp",
-    "tags": "tag",
-    "excluded_tags": "tag",
-    "profile": "optionprofile",
-    "dns_override": "dnsoverride",
-}
-"""Fields that name other records, and the object that they name; ``auth_record`` and ``scanner`` have words besides,
-and ``proxy`` cannot be looked up."""
-
-
 # Reading
-
-
-def _one(value: t.Any) -> Reference | None:
-    return Reference.of(value) if isinstance(value, dict) and value else None
 
 
 def _auth(value: t.Any) -> Auth | None:
@@ -224,8 +173,9 @@ def _recurrence(scheduling: Raw) -> Record | None:
         found["days"] = sorted(_weekdays(shape.get("onDays")), key=DAYS.index)
     if kind == "MONTHLY":
         found |= _read_monthly(part(shape, "monthlyType") or {})
+    # Zero scans means that there is no end.
     count = number(shape.get("occurrenceCount"))
-    return found | ({"count": count} if count is not None else {})
+    return found | ({"count": count} if count else {})
 
 
 def _weekdays(value: t.Any) -> list[str]:
@@ -253,46 +203,173 @@ def _limit(raw: Raw, member: str) -> t.Any:
     return part(raw, "scheduling", member)
 
 
-def _beside(raw: Raw, name: str) -> Reference | None:
-    """A proxy or a DNS override, which may stand beside the target or in it (docs/vendors/qualys_was.md 13)."""
-    return _one(raw.get(name)) or _one(part(raw, "target", name))
-
-
 def _member(value: t.Any) -> Raw:
     return value if isinstance(value, dict) else {}
 
 
-_READERS: dict[str, t.Callable[[Raw], t.Any]] = {
-    "name": lambda raw: text(raw.get("name")),
-    "type": lambda raw: text(raw.get("type")),
-    "active": lambda raw: truth(raw.get("active")),
-    "webapp": lambda raw: _one(part(raw, "target", "webApp")),
-    "tags": lambda raw: named(part(raw, "target", "tags", "included", "tagList")),
-    "tags_match": lambda raw: text(part(raw, "target", "tags", "included", "option")),
-    "excluded_tags": lambda raw: named(part(raw, "target", "tags", "excluded", "tagList")),
-    "excluded_tags_match": lambda raw: text(part(raw, "target", "tags", "excluded", "option")),
-    "start": lambda raw: canonical_time(text(part(raw, "scheduling", "startDate"))),
-    "time_zone": lambda raw: text(part(raw, "scheduling", "timeZone", "code")),
-    "recurrence": lambda raw: _recurrence(_member(raw.get("scheduling"))),
-    "profile": lambda raw: _one(raw.get("profile")),
-    "auth_record": lambda raw: _auth(part(raw, "target", "webAppAuthRecord")),
-    "scanner": lambda raw: _scanner(raw.get("target")),
-    "cancel_after": lambda raw: number(_limit(raw, "cancelAfterNHours")),
-    "cancel_time": lambda raw: text(_limit(raw, "cancelTime")),
-    "randomize": lambda raw: truth(part(raw, "target", "randomizeScan")),
-    "proxy": lambda raw: _beside(raw, "proxy"),
-    "dns_override": lambda raw: _beside(raw, "dnsOverride"),
-    "notification": lambda raw: notification.read(raw.get("notification")),
-    "send_mail": lambda raw: truth(raw.get("sendMail")),
-    "send_one_mail": lambda raw: truth(raw.get("sendOneMail")),
-}
-_LEVELS = {field.name: field.read for field in FIELDS}
+# The fields
+
+TARGET, SCHEDULING = "target", "scheduling"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScheduleField(Field):
+    """A field of a schedule.
+
+    Attributes:
+        parts: the elements that the field is a member of. Those are written as a whole by :mod:`.schedule_write`.
+        within_target: whether Qualys may hold the element in the target instead of beside it (sheet section 6.5).
+    """
+
+    parts: frozenset[str] = frozenset()
+    within_target: bool = False
+
+
+def _member_field(name: str, option: t.Any, *path: str, parts: tuple[str, ...] = (), **more: t.Any) -> ScheduleField:
+    """A member of the target or the scheduling."""
+    settings: dict[str, t.Any] = {"reader": lambda raw: word(part(raw, *path)), "read": GET}
+    option = {"type": option} if isinstance(option, str) else option
+    return ScheduleField(
+        name=name,
+        element=path[0] if path else name,
+        option=option,
+        parts=frozenset(parts or path[:1]),
+        **(settings | more),
+    )
+
+
+def _tag_list(name: str, side: str) -> ScheduleField:
+    return t.cast(
+        ScheduleField,
+        reference_list(
+            name,
+            TARGET,
+            "Tag",
+            "tag",
+            cls=ScheduleField,
+            reader=lambda raw: named(part(raw, TARGET, "tags", side, "tagList")),
+            parts=frozenset({TARGET}),
+        ),
+    )
+
+
+def _matches(name: str, side: str) -> ScheduleField:
+    return _member_field(name, {"type": "str", "choices": list(MATCHES)}, TARGET, "tags", side, "option")
+
+
+def _beside(name: str, element: str, refers: str, show: t.Callable[[Reference], str]) -> ScheduleField:
+    return ScheduleField(
+        name=name,
+        element=element,
+        option={"type": "str"},
+        key=reference_key,
+        show=show,
+        refers=refers,
+        reader=lambda raw: one(raw.get(element)) or one(part(raw, TARGET, element)),
+        writer=reference_node,
+        within_target=True,
+        read=GET,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Notification(ScheduleField):
+    def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
+        return notification.node(change.after, change.before)
+
+
+FIELDS: tuple[Field, ...] = (
+    name_field(),
+    choice_field("type", "type", TYPES, read=SEARCH),
+    flag_field("active", "active", read=SEARCH),
+    _member_field(
+        "webapp",
+        "str",
+        TARGET,
+        "webApp",
+        reader=lambda raw: one(part(raw, TARGET, "webApp")),
+        key=reference_key,
+        show=show_reference,
+        refers="webapp",
+    ),
+    _tag_list("tags", "included"),
+    _matches("tags_match", "included"),
+    _tag_list("excluded_tags", "excluded"),
+    _matches("excluded_tags_match", "excluded"),
+    _member_field(
+        "start",
+        "str",
+        SCHEDULING,
+        reader=lambda raw: canonical_time(text(part(raw, SCHEDULING, "startDate"))),
+        normalise=_start,
+    ),
+    _member_field("time_zone", "str", SCHEDULING, "timeZone", "code", normalise=stripped),
+    _member_field(
+        "recurrence",
+        {"type": "dict", "options": RECURRENCE_OPTIONS},
+        SCHEDULING,
+        reader=lambda raw: _recurrence(_member(raw.get(SCHEDULING))),
+        normalise=recurrence,
+        key=lambda value: repr(sorted(value.items())),
+    ),
+    reference_field("profile", "profile", "optionprofile"),
+    _member_field(
+        "auth_record",
+        "str",
+        TARGET,
+        reader=lambda raw: _auth(part(raw, TARGET, "webAppAuthRecord")),
+        key=_auth_key,
+        show=_show_auth,
+    ),
+    _member_field(
+        "scanner",
+        {"type": "dict", "options": SCANNER_OPTIONS},
+        TARGET,
+        reader=lambda raw: _scanner(raw.get(TARGET)),
+        key=_scanner_key,
+        show=_show_scanner,
+    ),
+    _member_field(
+        "cancel_after",
+        "int",
+        SCHEDULING,
+        parts=(TARGET, SCHEDULING),
+        reader=lambda raw: number(_limit(raw, "cancelAfterNHours")) or None,
+        normalise=_hours,
+    ),
+    _member_field(
+        "cancel_time",
+        "str",
+        SCHEDULING,
+        parts=(TARGET, SCHEDULING),
+        reader=lambda raw: word(_limit(raw, "cancelTime")),
+        normalise=stripped,
+    ),
+    _member_field("randomize", "bool", TARGET, reader=lambda raw: truth(part(raw, TARGET, "randomizeScan"))),
+    _beside("scan_proxy", "proxy", "", _show_proxy),
+    _beside("dns_override", "dnsOverride", "dnsoverride", show_reference),
+    _Notification(
+        name="notification",
+        element="notification",
+        option={"type": "dict", "options": notification.OPTIONS},
+        key=notification.key,
+        reader=lambda raw: notification.read(raw.get("notification")),
+        read=GET,
+    ),
+    flag_field("send_mail", "sendMail"),
+    flag_field("send_one_mail", "sendOneMail"),
+)
+"""``auth_record`` and ``scanner`` have words besides the names of records, and ``scan_proxy`` cannot be looked up:
+:mod:`.schedule` resolves those."""
+
+OPTIONS = option_spec(FIELDS)
+"""The options of the module, as Ansible wants them."""
 
 
 def from_raw(raw: Raw, level: int = GET) -> Record:
     """A schedule in option form, with the fields that a read of this level holds."""
     record: Record = {"id": number(raw.get("id"))}
-    record |= {name: read(raw) for name, read in _READERS.items() if _LEVELS[name] <= level}
+    record |= read_fields(FIELDS, raw, level)
     last = _member(raw.get("lastScan"))
     record |= {
         "owner": user_name(raw.get("owner")),

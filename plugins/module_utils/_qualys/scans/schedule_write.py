@@ -10,26 +10,24 @@ carried over: whether Qualys keeps the members that an update leaves out is not 
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from ..._reconcile import spec
 from ..._reconcile.plan import Plan
 from ..._reconcile.spec import Record
 from ..api.shapes import Raw, number, text
 from ..api.xml import Node
 from ..resource.elements import named
+from ..resource.field import write_fields
 from ..resource.references import Reference
-from . import schedule_notification as notification
 from .scan_fields import part
 from .scan_target import Auth, Scanner, Target, target_node
+from .schedule_fields import FIELDS, SCHEDULING, TARGET, ScheduleField
 
-_TAGS = frozenset({"tags", "tags_match", "excluded_tags", "excluded_tags_match"})
-LIMITS = frozenset({"cancel_after", "cancel_time"})
-_TARGET = frozenset({"webapp", "auth_record", "scanner", "randomize"}) | _TAGS | LIMITS
-SCHEDULING = frozenset({"start", "time_zone", "recurrence"}) | LIMITS
-"""The fields that make up the element of that name."""
+LIMITS = frozenset(field.name for field in FIELDS if isinstance(field, ScheduleField) and len(field.parts) > 1)
+"""The limits of a scan, which are said in the target and in the scheduling."""
 
-_BESIDE = {"proxy": "proxy", "dns_override": "dnsOverride"}
-_SIMPLE = {"name": "name", "type": "type", "active": "active", "send_mail": "sendMail", "send_one_mail": "sendOneMail"}
 _UNITS = {"DAILY": "everyNDays", "WEEKLY": "everyNWeeks"}
 
 
@@ -41,23 +39,23 @@ def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
         raw: the schedule as Qualys holds it.
     """
     after, held = t.cast(Record, plan.after), raw or {}
-    changed = {change.field.name for change in plan.changes}
-    node: dict[str, Node] = {element: after[name] for name, element in _SIMPLE.items() if name in changed}
-    if "profile" in changed:
-        profile: Reference | None = after["profile"]
-        node["profile"] = None if profile is None else {"id": profile.id}
+    composed = [change for change in plan.changes if _parts(change.field)]
+    simple = tuple(change for change in plan.changes if not _parts(change.field))
+    node = write_fields(dataclasses.replace(plan, changes=simple), raw)
+    parts = {name for change in composed for name in _parts(change.field)}
+    limit_changed = any(change.field.name in LIMITS for change in composed)
     # What stands in the target is taken out of it when it changes, so that it is not said twice.
-    beside = {element for name, element in _BESIDE.items() if name in changed}
-    if changed & _TARGET or any(part(held, "target", element) for element in beside):
-        node["target"] = _target(after, held, beside, limit_changed=bool(changed & LIMITS))
-    if changed & SCHEDULING:
-        node["scheduling"] = _scheduling(after, held, limit_changed=bool(changed & LIMITS))
-    for name in sorted(_BESIDE.keys() & changed):
-        chosen: Reference | None = after[name]
-        node[_BESIDE[name]] = None if chosen is None else {"id": chosen.id}
-    if "notification" in changed:
-        node["notification"] = notification.node(after["notification"], (plan.before or {}).get("notification"))
+    fields = (change.field for change in simple)
+    beside = {field.element for field in fields if isinstance(field, ScheduleField) and field.within_target}
+    if TARGET in parts or any(part(held, TARGET, element) for element in beside):
+        node[TARGET] = _target(after, held, beside, limit_changed=limit_changed)
+    if SCHEDULING in parts:
+        node[SCHEDULING] = _scheduling(after, held, limit_changed=limit_changed)
     return {"WasScanSchedule": node}
+
+
+def _parts(field: spec.Field) -> frozenset[str]:
+    return field.parts if isinstance(field, ScheduleField) else frozenset()
 
 
 def _target(after: Record, raw: Raw, beside: t.Collection[str], *, limit_changed: bool) -> dict[str, Node]:

@@ -56,7 +56,7 @@ def scan_options(**options: Any) -> Options:
         "webapps": None,
         "tags": None,
         **dict.fromkeys(("tags_match", "excluded_tags", "excluded_tags_match", "filters", "max_deletes")),
-        **dict.fromkeys(("cancel_time", "randomize", "proxy", "dns_override", "send_mail", "send_one_mail")),
+        **dict.fromkeys(("cancel_time", "randomize", "scan_proxy", "dns_override", "send_mail", "send_one_mail")),
         "filters_strict": True,
         "max_running": None,
         "name": None,

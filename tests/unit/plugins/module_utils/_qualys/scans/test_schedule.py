@@ -112,7 +112,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "excluded_tags": (["deprecated", "pci"],) * 2,
     "excluded_tags_match": ("ALL",) * 2,
     "randomize": (True,) * 2,
-    "proxy": ("PROXY",) * 2,
+    "scan_proxy": ("PROXY",) * 2,
     "dns_override": ("DNS",) * 2,
     "notification": (
         {"active": True, "delay": 2, "recipients": ["b@example.com", " a@example.com"], "text": "soon: <b> & ü"},

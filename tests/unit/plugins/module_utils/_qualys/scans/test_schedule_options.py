@@ -108,13 +108,13 @@ def test_a_proxy_and_an_override_that_stand_in_the_target_are_not_said_twice(sch
     within = {"proxy": {"id": proxies.ids[0]}, "dnsOverride": {"id": overrides.ids[0]}}
     stored["target"] = {**stored["target"], **within}
     name = proxies[proxies.ids[0]]["name"]
-    assert not schedules(id=schedule_id, proxy=name, dns_override=str(overrides.ids[0])).changed
-    schedules(id=schedule_id, proxy=str(proxies.ids[1]))
+    assert not schedules(id=schedule_id, scan_proxy=name, dns_override=str(overrides.ids[0])).changed
+    schedules(id=schedule_id, scan_proxy=str(proxies.ids[1]))
     assert (stored["proxy"], "proxy" in stored["target"]) == ({"id": proxies.ids[1]}, False)
     assert stored["target"]["dnsOverride"] == within["dnsOverride"]
-    gone = schedules(id=schedule_id, proxy="", dns_override="").values["schedule"]
-    assert (gone["proxy"], gone["dns_override"]) == (None, None)
-    assert not schedules(id=schedule_id, proxy="", dns_override="").changed
+    gone = schedules(id=schedule_id, scan_proxy="", dns_override="").values["schedule"]
+    assert (gone["scan_proxy"], gone["dns_override"]) == (None, None)
+    assert not schedules(id=schedule_id, scan_proxy="", dns_override="").changed
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_proxy_and_an_override_that_stand_in_the_target_are_not_said_twice(sch
         ({"cancel_after": 2, "cancel_time": "06:00"}, "exclude each other"),
         ({"webapp": str(APP), "excluded_tags": ["prod"]}, "webapp and excluded_tags exclude each other"),
         ({"excluded_tags": ["prod"]}, "excluded_tags: they go with tags"),
-        ({"proxy": "office"}, "proxy: 'office' is not an id"),
+        ({"scan_proxy": "office"}, "scan_proxy: 'office' is not an id"),
         ({"dns_override": "nope"}, "dns_override: there is no DNS override"),
     ],
 )

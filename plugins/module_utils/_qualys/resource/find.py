@@ -1,0 +1,59 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which record the options mean: by id, or by exact name.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._base.errors import AmbiguousMatch, OptionError
+from ..api.client import QualysClient
+from ..api.shapes import Raw, text
+from .resource import Resource, Written
+
+_CANDIDATES = 50
+"""How many records of one name are looked at; names are not unique at Qualys."""
+
+
+def check_identity(resource: Resource, options: Written, where: str = "") -> None:
+    """A record is named by ``id`` or by ``name``.
+
+    Raises:
+        OptionError: neither is given.
+    """
+    if options.get("id") is None and not (text(options.get("name")) or "").strip():
+        raise OptionError(f"{where}id or name is needed.", hint=f"They say which {resource.word} is meant.")
+
+
+def find(resource: Resource, client: QualysClient, options: Written) -> Raw | None:
+    """The record in full; None when there is none.
+
+    Raises:
+        AmbiguousMatch: several have the name, and no other option tells them apart.
+    """
+    if options.get("id") is not None:
+        return client.get(resource.object, options["id"])
+    criteria = [{"field": "name", "operator": "EQUALS", "value": str(options["name"]).strip()}]
+    page = client.page(resource.object, criteria, limit=_CANDIDATES)
+    match = pick(resource, page.records, options)
+    return None if match is None else client.get(resource.object, int(match["id"]))
+
+
+def pick(resource: Resource, candidates: t.Iterable[Raw], options: Written) -> Raw | None:
+    """The one candidate that the options mean.
+
+    Raises:
+        AmbiguousMatch: several have the name, and no other option tells them apart.
+    """
+    name = str(options["name"]).strip()
+    # Whether Qualys' EQUALS minds upper and lower case is not documented, so it is compared here.
+    named = [raw for raw in candidates if text(raw.get("name")) == name]
+    if len(named) > 1:
+        named = resource.narrow(named, options) or named
+    if len(named) > 1:
+        ids = ", ".join(str(raw.get("id")) for raw in named)
+        raise AmbiguousMatch(f"name: {name!r} names several {resource.word}s: {ids}.", hint=resource.narrow_hint)
+    return named[0] if named else None

@@ -1,0 +1,74 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One record of any kind in one task: find, plan, write, read back (sheet section 6).
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._base.errors import PerimeterError
+from ..._reconcile.plan import Plan, diff_of, plan_absent, shown_record
+from ..._reconcile.spec import Record
+from ..._records.result import Result
+from ..api.client import QualysClient
+from ..api.shapes import Raw
+from .elements import GET
+from .find import check_identity, find
+from .planning import plan_record
+from .proof import Proof, prove, unread
+from .references import References
+from .resource import Resource, Written
+from .write import delete, write
+
+
+def run(resource: Resource, params: Written, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of a module for one record.
+
+    Raises:
+        PerimeterError: any of the collection's errors.
+    """
+    check_identity(resource, params)
+    absent = params["state"] == "absent"
+    if not absent:
+        resource.check_present(params)
+    raw = find(resource, client, params)
+    before = resource.from_raw(raw, GET) if raw is not None else None
+    if absent:
+        gone = plan_absent(resource.label(params), before)
+        if gone.changed and not check_mode:
+            delete(resource, client, int(t.cast(Record, before)["id"]), params)
+        return _result(resource, gone, before, {})
+    plan, values = plan_record(resource, params, before, References(client))
+    if not plan.changed:
+        return _result(resource, plan, before, values)
+    if check_mode:
+        # What Qualys would choose for a new record is not known, so it is shown as empty.
+        predicted = resource.from_raw({}, GET) | t.cast(Record, plan.after)
+        return _result(resource, plan, predicted, values)
+    proof, after = _carried_out(resource, client, plan, params, raw)
+    result = _result(resource, proof.plan, after, values)
+    result.changed, result.error = proof.changed, proof.error
+    result.warnings += proof.warnings
+    return result
+
+
+def _carried_out(
+    resource: Resource, client: QualysClient, plan: Plan, params: Written, raw: Raw | None
+) -> tuple[Proof, Record | None]:
+    sent = write(resource, client, plan, params, raw)
+    try:
+        present = client.get(resource.object, sent.id)
+    except PerimeterError as error:
+        return unread(plan, error), plan.after
+    if present is None:
+        return Proof(plan), plan.after
+    after = resource.from_raw(present, GET)
+    return prove(resource, plan, after), after
+
+
+def _result(resource: Resource, plan: Plan, record: Record | None, values: Record) -> Result:
+    shown = {resource.option: shown_record(resource.fields, record)}
+    return Result(changed=plan.changed, values=shown | values, diff=diff_of(plan))

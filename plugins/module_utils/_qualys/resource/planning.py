@@ -1,0 +1,92 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the options and the present record to a plan, with references resolved to ids.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._base.errors import OptionError
+from ..._reconcile.plan import Plan, plan_present
+from ..._reconcile.spec import Record
+from ..api.shapes import text
+from .field import Field
+from .references import Reference, References
+from .resource import Resource, Written
+
+
+def plan_record(
+    resource: Resource, options: Written, before: Record | None, references: References
+) -> tuple[Plan, Record]:
+    """What has to be written so that the record is as the options say, and what the module returns besides.
+
+    Raises:
+        OptionError, AmbiguousMatch: an option cannot be acted on.
+    """
+    if before is None:
+        _check_creatable(resource, options)
+    prepared = _given(resource, resource.resolve(options, before, references))
+    for field in resource.referring():
+        _resolve(prepared, field, before or {}, references)
+    ready = resource.prepare(options, prepared, before)
+    if before is not None:
+        for name in resource.needed:
+            if name in ready.options and not str(ready.options[name]).strip():
+                raise OptionError(f"{name}: {resource.article} {resource.word} cannot be without one.")
+    plan = plan_present(resource.fields, resource.label(options), ready.before, ready.options)
+    if plan.changed:
+        resource.check_plan(plan)
+    return plan, ready.values
+
+
+def _check_creatable(resource: Resource, options: Written) -> None:
+    if options.get("id") is not None:
+        raise OptionError(
+            f"id: there is no {resource.word} {options['id']}, or these credentials may not see it.",
+            hint=f"Give {' and '.join(resource.needed)} to create one; Qualys chooses the id.",
+        )
+    for name in resource.needed:
+        if not text(options.get(name)):
+            raise OptionError(
+                f"{name} is needed to create the {resource.label(options)}, which does not exist.",
+                hint=f"Give {name}, or check the name.",
+            )
+
+
+def _given(resource: Resource, options: Written) -> Record:
+    """The options that were given at all, by name."""
+    names = {name for field in resource.fields for name in _option_names(field)}
+    return {name: value for name, value in options.items() if name in names and value is not None}
+
+
+def _option_names(field: Field) -> tuple[str, ...]:
+    if field.kind == "scalar":
+        return (field.name,)
+    return (field.name, f"{field.name}_mode", f"{field.name}_add", f"{field.name}_remove")
+
+
+def _resolve(options: Record, field: Field, present: Record, references: References) -> None:
+    name, value = field.name, present.get(field.name)
+    held: list[Reference] = value if isinstance(value, list) else [value] if value is not None else []
+    for key in (name, f"{name}_add"):
+        written = options.get(key)
+        if written is None or written == "":
+            continue
+        removing = key == name and options.get(f"{name}_mode") == "remove"
+        if removing:
+            options[key] = _held_among(written, held)
+        elif isinstance(written, list):
+            options[key] = [references.resolve(field.refers, name, item, held) for item in written]
+        else:
+            options[key] = references.resolve(field.refers, name, written, held)
+    if options.get(f"{name}_remove") is not None:
+        options[f"{name}_remove"] = _held_among(options[f"{name}_remove"], held)
+
+
+def _held_among(written: t.Iterable[t.Any], held: t.Iterable[Reference]) -> list[Reference]:
+    """Of what shall go, what is there. The rest is gone already, so it need not even exist."""
+    words = {str(item).strip() for item in written}
+    return [reference for reference in held if str(reference.id) in words or reference.name in words]

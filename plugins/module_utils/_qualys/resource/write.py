@@ -1,0 +1,164 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a plan, and compare what is there afterwards with it.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._base.errors import NotFound, PerimeterError, TransportError, VendorError
+from ..._reconcile.plan import Plan
+from ..._reconcile.settle import settle
+from ..._reconcile.spec import Record
+from ..api.client import QualysClient
+from ..api.shapes import Raw, number
+from .elements import GET
+from .find import find
+from .resource import Resource, Written
+from .withheld import withhold
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """A plan that was carried out.
+
+    Attributes:
+        id: of the record.
+        answer: Qualys' whole record, where the answer of a create has it; None for an update, which is answered with
+            the id only (sheet section 8, quirk 14).
+    """
+
+    id: int
+    answer: Raw | None = None
+
+
+def write(resource: Resource, client: QualysClient, plan: Plan, options: Written, raw: Raw | None) -> Sent:
+    """Carry out a plan to create or update.
+
+    Args:
+        resource: the kind of record.
+        client: the account.
+        plan: what to write.
+        options: the options, for what is only written on a create, and to find the record again.
+        raw: the record as Qualys holds it, for an update.
+
+    Raises:
+        AmbiguousWrite: the connection failed, and the write did not become visible.
+    """
+    answers: list[Raw] = []
+
+    def send(part: Plan) -> int:
+        data = resource.write_data(part, raw)
+        if part.action == "create":
+            return _create(resource, client, part, options, data, answers)
+        return _update(resource, client, part, data)
+
+    try:
+        record_id = resource.carry_out(send, client, plan)
+    except PerimeterError as error:
+        withhold(error, [*resource.secrets(plan), *resource.held(raw or {})])
+        raise
+    return Sent(record_id, answers[0] if answers else None)
+
+
+def _update(resource: Resource, client: QualysClient, plan: Plan, data: dict[str, t.Any]) -> int:
+    record_id = int(t.cast(Record, plan.before)["id"])
+    try:
+        answered = client.write("update", resource.object, data, record_id)
+    except TransportError as error:
+        if not error.sent:
+            raise
+        settle(
+            f"update of {plan.label}",
+            lambda: _if_as_planned(resource, client, record_id, plan),
+            error,
+            sleep=client.http.wait,
+        )
+    except VendorError as error:
+        if client.get(resource.object, record_id) is None:
+            raise _vanished(plan, error.code) from error
+        _name_cleared(error, plan)
+        raise
+    else:
+        # A success that names no record is one of the answers for a missing one (sheet section 2.3).
+        if not answered and client.get(resource.object, record_id) is None:
+            raise _vanished(plan)
+    return record_id
+
+
+def _name_cleared(error: VendorError, plan: Plan) -> None:
+    """Say which fields were to be cleared: Qualys may refuse that, and need not name the field."""
+    cleared = [change.field.name for change in plan.changes if change.after in (None, [], {}) and change.before]
+    if cleared:
+        error.hint = f"{error.hint or ''} The task clears {', '.join(cleared)}; Qualys may not allow that.".strip()
+
+
+def _vanished(plan: Plan, code: str | None = None) -> NotFound:
+    return NotFound(
+        f"The {plan.label} vanished while it was being updated.",
+        hint="Somebody deleted it; run again to create it.",
+        code=code,
+    )
+
+
+def _create(
+    resource: Resource, client: QualysClient, plan: Plan, options: Written, data: dict[str, t.Any], answers: list[Raw]
+) -> int:
+    for option, element in resource.on_create.items():
+        if options.get(option):
+            data[resource.element][element] = True
+    try:
+        records = client.write("create", resource.object, data)
+    except TransportError as error:
+        if not error.sent:
+            raise
+        return settle(
+            f"create of {plan.label}", lambda: _id_of(find(resource, client, options)), error, sleep=client.http.wait
+        )
+    created = _id_of(records[0]) if records else _id_of(find(resource, client, options))
+    if created is None:
+        raise NotFound(f"Qualys reported the create of {plan.label} as done, but does not list it.")
+    answers += [record for record in records[:1] if len(record) > 1]
+    return created
+
+
+def _id_of(raw: Raw | None) -> int | None:
+    return None if raw is None else number(raw.get("id"))
+
+
+def _if_as_planned(resource: Resource, client: QualysClient, record_id: int, plan: Plan) -> int | None:
+    """The id, once the record holds everything that the plan changes."""
+    raw = client.get(resource.object, record_id)
+    if raw is None:
+        return None
+    return record_id if resource.settled(plan, resource.from_raw(raw, GET)) else None
+
+
+def delete(resource: Resource, client: QualysClient, record_id: int, options: Written) -> None:
+    """Delete one record by its id; one that is gone already is no error.
+
+    Raises:
+        AmbiguousWrite: the connection failed, and the record is still there.
+    """
+    try:
+        client.write("delete", resource.object, resource.delete_data(options), record_id)
+    except TransportError as error:
+        if not error.sent:
+            raise
+        settle(
+            f"delete of {resource.word} {record_id}",
+            lambda: _if_gone(resource, client, record_id),
+            error,
+            sleep=client.http.wait,
+        )
+    except VendorError:
+        if _if_gone(resource, client, record_id) is None:
+            raise
+
+
+def _if_gone(resource: Resource, client: QualysClient, record_id: int) -> int | None:
+    return record_id if client.get(resource.object, record_id) is None else None

@@ -39,6 +39,10 @@ SWITCHES: dict[str, Switch] = {
     ),
     "list_update_inserts": Switch(_BOOL, "false", "update of a list item whose key is not there yet adds it"),
     "empty_object_clears": Switch(_BOOL, "true", "an empty object or optional text: clears, or is INVALID_REQUEST"),
+    "empty_element": Switch(
+        ("handled", "ignored"), "handled", "an empty element of an update: as above, or left out of the update silently"
+    ),
+    "missing_list_entry": Switch(("ignored", "reject"), "ignored", "remove of a list item that is not there"),
     "duplicate_in_set": Switch(("collapse", "reject"), "collapse", "the same key twice in one list operation"),
     "text_case_sensitive": Switch(_BOOL, "true", "text criteria"),
     "not_equals_missing": Switch(("match", "exclude"), "match", "NOT EQUALS on a record without the field"),
@@ -54,6 +58,14 @@ SWITCHES: dict[str, Switch] = {
     "unique_webapp": Switch(("none", "name", "url", "name_url"), "none", "what a second web application may not share"),
     "secret_read_mode": Switch(
         ("clear_unless_secured", "masked", "absent"), "clear_unless_secured", "secrets of authentication records on get"
+    ),
+    "plain_read_mode": Switch(
+        ("shown", "masked", "absent"),
+        "shown",
+        "values of form fields, user names of logins and of OAuth2 that are no secrets, on get",
+    ),
+    "auth_field_key": Switch(
+        ("name", "id"), "name", "what update and remove of a form field or a login go by: its name or type, or its id"
     ),
     "object_update": Switch(
         ("merge", "replace"),

@@ -79,7 +79,7 @@ def _view(world: World, record: Record, *, full: bool) -> Tree:
         tree["tags"] = {"count": len(record["tags"])}
         tree.update({name: record.get(name) for name in ("createdDate", "updatedDate")})
         return tree
-    secrets = Secrets(world.switches["secret_read_mode"])
+    secrets = Secrets(world.switches["secret_read_mode"], world.switches["plain_read_mode"])
     if record.get("formRecord"):
         tree["formRecord"] = _form(record["formRecord"], secrets)
     if record.get("serverRecord"):
@@ -95,8 +95,15 @@ def _view(world: World, record: Record, *, full: bool) -> Tree:
 class Secrets:
     """How secret values are read back."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, plain: str) -> None:
         self._mode = mode
+        self._plain = plain
+
+    def plain(self, value: Any) -> Any:
+        """A value that is no secret as a get shows it; None leaves it out."""
+        if value is None or self._plain == "shown":
+            return value
+        return MASK if self._plain == "masked" else None
 
     def read(self, value: str | None, *, secured: bool) -> str | None:
         """The value as a get shows it; None leaves it out."""
@@ -116,7 +123,7 @@ def _form(form: dict[str, Any], secrets: Secrets) -> Tree:
     values = []
     for item in form.get("fields", ()):
         is_secret = item["secured"] or item["name"].lower() == "password"
-        value = secrets.read(item["value"], secured=item["secured"]) if is_secret else item["value"]
+        value = secrets.read(item["value"], secured=item["secured"]) if is_secret else secrets.plain(item["value"])
         values.append({"id": item["id"], "name": item["name"], "secured": item["secured"], "value": value})
     tree["fields"] = QList("WebAppAuthFormRecordField", values)
     return tree
@@ -134,6 +141,7 @@ def _server(server: dict[str, Any], secrets: Secrets) -> Tree:
     values = []
     for item in server.get("fields", ()):
         value = {name: item.get(name) for name in ("id", "type", "domain", "username")}
+        value["username"] = secrets.plain(value["username"])
         value["password"] = secrets.read(item.get("password"), secured=False)
         values.append(value)
     tree["fields"] = QList("WebAppAuthServerRecordField", values)
@@ -145,4 +153,6 @@ def _oauth2(oauth2: dict[str, Any], secrets: Secrets) -> Tree:
     for name, value in oauth2.items():
         secret = name in ("clientSecret", "password")
         tree[name] = secrets.read(value, secured=False) if secret else value
+        if name == "username":
+            tree[name] = secrets.plain(value)
     return tree

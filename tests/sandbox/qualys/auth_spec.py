@@ -27,7 +27,8 @@ GRANTS: dict[str, tuple[str, ...]] = {
 _CLIENT = ("clientId", "clientSecret", "scope")
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "AUTH_CODE": (*_CLIENT, "accessTokenExpiredMsgPattern", "seleniumCreds"),
-    "IMPLICIT": ("seleniumCreds",),
+    # RFC 6749 section 4.2.1 has a scope, which the vendor's page does not list.
+    "IMPLICIT": ("scope", "seleniumCreds"),
     "PASSWORD": (*_CLIENT, "accessTokenExpiredMsgPattern"),
     "CLIENT_CREDS": _CLIENT,
 }
@@ -60,28 +61,24 @@ def _script(node: Node, context: Context) -> Any:
     return read(node, context)
 
 
-def _by(name: str) -> qlists.Key:
-    def key(value: Any, _context: Context) -> Hashable:
-        return str(value[name])
-
-    return key
-
-
 def _fields(item: str, key: str, members: Mapping[str, Decoder]) -> ListSpec:
     """Credential fields, found again by name or by type; their ids are given by the service."""
 
     def read(node: Node, context: Context) -> Values:
-        if node.one("id") is not None:
-            raise invalid(f"Element id is read only in {node.tag}.", f"Send {key}.")
-        values = d.members(node, members, context)
+        values = d.members(node, {"id": d.integer(1), **members}, context)
         if values.get(key, CLEAR) is CLEAR:
             raise Refusal("CANNOT_BE_NULL", f"Element {key} is needed in {node.tag}.", f"Send {key}.")
         return {name: value for name, value in values.items() if value is not CLEAR}
 
-    def read_key(node: Node, context: Context) -> Hashable:
-        return str(read(node, context)[key])
+    def key_of(value: Any, context: Context) -> Hashable:
+        if context.switches["auth_field_key"] == "id":
+            return value.get("id") or ("new", id(value))
+        return str(value[key])
 
-    return ListSpec(item, read, _by(key), read_key, merge=True, merge_in_set=False)
+    def read_key(node: Node, context: Context) -> Hashable:
+        return key_of(read(node, context), context)
+
+    return ListSpec(item, read, key_of, read_key, merge=True, merge_in_set=False, numbered=True)
 
 
 FORM_FIELDS = _fields(
@@ -131,6 +128,9 @@ def _with_fields(node: Node, part: Values, current: Values | None, spec: ListSpe
     if written is not None:
         part["fields"] = qlists.apply(spec, written, present, context)
     part.setdefault("fields", [])
+    known = {item["id"] for item in present}
+    if any(item.get("id", 0) not in known for item in part["fields"] if "id" in item):
+        raise invalid(f"There is no field with this id in {node.tag}.", "Leave the id out to add one.")
     ids = {spec.key(item, context): item["id"] for item in present}
     numbered = []
     for item in part["fields"]:

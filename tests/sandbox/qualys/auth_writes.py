@@ -9,6 +9,7 @@ from typing import Any
 from ..tables import Record
 from ..wire import Reply
 from . import auth_spec, qlists
+from . import decode as d
 from .decode import CLEAR, Context
 from .envelope import invalid
 from .node import Node
@@ -55,6 +56,8 @@ def _written(node: Node, record: Record, context: Context, world: World) -> dict
     values: dict[str, Any] = {}
     for child in node.children:
         tag = child.tag
+        if d.ignored(child, context):
+            continue
         if tag in auth_spec.LISTS:
             values[tag] = qlists.apply(auth_spec.LISTS[tag], child, record.get(tag) or [], context)
         elif tag in auth_spec.PARTS:

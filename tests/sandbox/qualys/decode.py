@@ -68,6 +68,11 @@ def cleared(node: Node, context: Context) -> Any:
     return CLEAR
 
 
+def ignored(node: Node, context: Context) -> bool:
+    """Whether an element counts as not sent, because it is empty."""
+    return node.empty and context.switches["empty_element"] == "ignored"
+
+
 def secret(maximum: int = 8192) -> Decoder:
     """Text that is kept to the last space; only one without any character is empty."""
 
@@ -162,6 +167,8 @@ def members(node: Node, allowed: Mapping[str, Decoder], context: Context) -> dic
             raise invalid(f"Unknown element {child.tag} in {node.tag}.", f"Allowed: {', '.join(sorted(allowed))}.")
         if child.tag in values:
             raise invalid(f"Element {child.tag} is repeated in {node.tag}.")
+        if ignored(child, context):
+            continue
         values[child.tag] = allowed[child.tag](child, context)
     return values
 

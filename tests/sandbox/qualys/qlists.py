@@ -22,7 +22,8 @@ class ListSpec:
     """One collection: item element, decoders, key and the operations it has.
 
     ``read`` decodes an item to store; ``read_key`` decodes an item of ``remove`` to its key. ``merge``
-    completes a written item from the present one with the same key, ``merge_in_set`` also in a set.
+    completes a written item from the present one with the same key, ``merge_in_set`` also in a set. ``numbered``
+    items have ids, by which they may be found again instead.
     """
 
     item: str
@@ -32,6 +33,7 @@ class ListSpec:
     operations: tuple[str, ...] = ALL
     merge: bool = False
     merge_in_set: bool = True
+    numbered: bool = False
 
 
 def apply(spec: ListSpec, node: Node, current: list[Any], context: Context) -> list[Any]:
@@ -45,12 +47,19 @@ def apply(spec: ListSpec, node: Node, current: list[Any], context: Context) -> l
     values = list(current)
     if "remove" in operations:
         gone = set(_items(spec, operations["remove"], spec.read_key, lambda value, _context: value, context))
+        if gone - {spec.key(value, context) for value in values} and context.switches["missing_list_entry"] == "reject":
+            raise invalid(f"An item to remove is not in {node.tag}.", "Send only what is there.")
         values = [value for value in values if spec.key(value, context) not in gone]
     for name in ("update", "add"):
         if name in operations:
-            insert = name == "add" or context.switches.on("list_update_inserts")
+            insert = name == "add" or context.switches.on("list_update_inserts") or by_id(spec, context)
             values = _upsert(spec, operations[name], values, context, insert=insert)
     return values
+
+
+def by_id(spec: ListSpec, context: Context) -> bool:
+    """Whether items are found again by their id. An update that names none then adds an item."""
+    return spec.numbered and context.switches["auth_field_key"] == "id"
 
 
 def _operations(spec: ListSpec, node: Node) -> dict[str, Node]:
@@ -175,7 +184,8 @@ def _url_entry_key(node: Node, context: Context) -> str:
 
 
 def _attribute_key(node: Node, context: Context) -> str:
-    values = d.members(node, {"name": d.text(256, required=True), "value": d.text()}, context)
+    names: dict[str, Decoder] = {"name": d.text(256, required=True), "value": d.text(), "category": d.text(256)}
+    values = d.members(node, names, context)
     if "name" not in values:
         raise Refusal("CANNOT_BE_NULL", "Element name is needed in Attribute.", "Send the name.")
     return str(values["name"])
@@ -198,7 +208,8 @@ def url_entries() -> ListSpec:
 
 def attributes() -> ListSpec:
     """Attribute items, by name."""
-    read = d.obj({"name": d.text(256, required=True), "value": d.text()}, ("name", "value"))
+    names: dict[str, Decoder] = {"name": d.text(256, required=True), "value": d.text(), "category": d.text(256)}
+    read = d.obj(names, ("name", "value"))
     return ListSpec("Attribute", read, _by_name, _attribute_key)
 
 

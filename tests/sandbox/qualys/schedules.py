@@ -12,7 +12,7 @@ from ..wire import Reply
 from . import scan_target, schedule_spec, schedule_times
 from .common import Tree, at, owner_fields, users_view
 from .criteria import Field
-from .decode import CLEAR, Context
+from .decode import CLEAR, Context, ignored
 from .envelope import invalid
 from .node import Node
 from .scan_writes import TYPES, plan
@@ -132,6 +132,8 @@ def _written(node: Node, record: Record, world: World) -> dict[str, Any]:
     context = Context(world.state, world.switches)
     values: dict[str, Any] = {}
     for child in node.children:
+        if ignored(child, context):
+            continue
         if child.tag in schedule_spec.PARTS:
             values[child.tag] = schedule_spec.PARTS[child.tag](child, record.get(child.tag), context)
         elif child.tag in schedule_spec.SCALARS:

@@ -11,7 +11,7 @@ from ..wire import Reply
 from . import json_codec, qlists, webapp_spec, webapp_view, xml_codec
 from .common import Tree, at, listed, tag_names
 from .criteria import Field
-from .decode import CLEAR, Context
+from .decode import CLEAR, Context, ignored
 from .envelope import Criterion, Page, Refusal, invalid
 from .node import Node
 from .search import find, read_operations
@@ -82,6 +82,8 @@ def _written(node: Node, record: Record, context: Context, world: World) -> dict
     values: dict[str, Any] = {}
     for child in node.children:
         tag = webapp_spec.canonical(child.tag, context)
+        if ignored(child, context):
+            continue
         if tag in webapp_spec.LISTS:
             current = record.get(tag) or []
             values[tag] = qlists.apply(webapp_spec.LISTS[tag], child, current, context)
@@ -89,6 +91,8 @@ def _written(node: Node, record: Record, context: Context, world: World) -> dict
             values[tag] = webapp_spec.FIELDS[tag](child, context)
     if "comments" in values:
         sign_comments(values["comments"], world)
+    if context.switches["empty_element"] == "ignored" and isinstance(values.get("defaultScanner"), dict):
+        values["defaultScanner"] = {**record.get("defaultScanner", {}), **values["defaultScanner"]}
     if "config" in values:
         values["config"] = _config(values["config"], record, context)
     return values

@@ -463,12 +463,10 @@ def _refuse_repeated(part: str, names: t.Sequence[str]) -> None:
 
 def _refuse_repeated_logins(fields: t.Sequence[Options]) -> None:
     """Two logins of one type have to differ in something that is written out."""
-    logins = [tuple(field.get(key) or "" for key in _LOGIN_KEYS) for field in fields]
-    twice = sorted({login[0] for login in logins if logins.count(login) > 1})
-    bare = sorted(
-        {login[0] for login in logins if login[1:] == ("", "") and [one[0] for one in logins].count(login[0]) > 1}
-    )
-    _refuse_repeated("server", [name for name in {*twice, *bare} for _time in range(2)])
+    logins = [tuple(str(field.get(key) or "") for key in _LOGIN_KEYS) for field in fields]
+    # One that says nothing but its type may be any of that type, so it has to be the only one.
+    bare = {login[0] for login in logins if not any(login[1:])}
+    _refuse_repeated("server", [login[0] if login[0] in bare else " ".join(login) for login in logins])
 
 
 # Before the record is read

@@ -7,6 +7,8 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import typing as t
+
 from ..._reconcile.plan import Plan
 from ..._reconcile.spec import Record
 from ..._records.result import Result
@@ -33,8 +35,8 @@ class WebApp(Resource):
     fields = FIELDS
     needed = ("name", "url")
     verbose = True
-    identity = {"name": "name", "url": "url"}
-    on_create = {"reactivate_if_exists": "reactivateIfExists"}
+    identity: t.ClassVar = {"name": "name", "url": "url"}
+    on_create: t.ClassVar = {"reactivate_if_exists": "reactivateIfExists"}
     narrow_hint = "Give id, or a url that one of them has."
 
     def from_raw(self, raw: Raw, level: int = GET) -> Record:

@@ -55,7 +55,7 @@ def prove(resource: Resource, plan: Plan, present: Record) -> Proof:
     ]
     taken = dataclasses.replace(plan, changes=tuple(change for change in plan.changes if change not in ignored))
     warnings = tuple(
-        f"Qualys holds {change.field.name} of the {plan.label} in another form than it was written; the result shows it."
+        f"Qualys holds {change.field.name} of the {plan.label} in another form than was written; the result shows it."
         for change in missing
         if change not in ignored
     )

@@ -65,8 +65,8 @@ class Resource:
     fields: Fields
     needed: tuple[str, ...] = ("name",)
     verbose: bool = False
-    identity: t.Mapping[str, str] = {"name": "name"}
-    on_create: t.Mapping[str, str] = {}
+    identity: t.ClassVar[t.Mapping[str, str]] = {"name": "name"}
+    on_create: t.ClassVar[t.Mapping[str, str]] = {}
     narrow_hint: str = "Give id."
     proven_by_get: bool = False
 

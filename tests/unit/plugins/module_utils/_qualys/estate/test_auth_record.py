@@ -377,12 +377,15 @@ def test_a_certificate_that_is_not_pem_is_told_before_anything_is_sent(records: 
 def test_what_contradicts_itself_is_told_before_anything_is_sent(records: Records) -> None:
     for options in (
         {**RECORDS["form standard"], **RECORDS["oauth2 client"]},
-        {"oauth2": {"grant_type": "IMPLICIT", "password": "x"}},
         {"server": {"fields": [NTLM, NTLM]}},
     ):
         with pytest.raises(OptionError):
             records(name=NEW, **options)
         assert routes(records.sandbox) == []
+    # Qualys might hold such a member, so that this one takes a look at the record.
+    with pytest.raises(OptionError, match="password does not go with grant_type IMPLICIT"):
+        records(name=NEW, oauth2={"grant_type": "IMPLICIT", "password": "x"})
+    assert records.writes == 0
 
 
 def test_names_say_which_record_is_meant(records: Records) -> None:

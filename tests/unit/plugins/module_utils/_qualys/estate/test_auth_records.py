@@ -96,8 +96,6 @@ def test_a_mistake_in_one_is_told_before_anything_is_sent(many: Many) -> None:
     with pytest.raises(OptionError, match="auth_records, authentication record 'bad': form and oauth2 exclude"):
         many(*wanted(), bad)
     assert routes(many.sandbox) == []
-    with pytest.raises(OptionError, match=r"record 'bad': form\.type is needed"):
-        many(*wanted(), {"name": "bad", "form": {"ssl_only": True}})
     assert len(many.names()) == SEEDED
     with pytest.raises(OptionError, match=r"auth_records\[0\]: id or name is needed"):
         many({"name": " "})

@@ -151,9 +151,6 @@ def test_refused_credentials_send_nothing_more_and_each_item_says_so(many: Many)
     [
         ([{}], r"webapps\[0\]: id or name is needed"),
         ([{"name": "a", "url": "https://a.test/"}, {"url": "https://b.test/"}], r"webapps\[1\]: id or name"),
-        ([{"name": "new"}], "url is needed to create the web application 'new'"),
-        ([{"id": 5, "tags": ["prod"]}], "id: there is no web application 5"),
-        ([{"id": APP, "tags": ["no such tag"]}], "there is no tag named 'no such tag'"),
         ([{"id": APP}, {"id": APP, "scope": "ALL"}], f"more than once.*{APP}"),
         ([{"name": "a", "url": "https://a.test/"}, {"name": "a", "url": "https://b.test/"}], "more than once.*a"),
         ([{"name": "a", "url": "https://a.test/"}, {"name": " a ", "url": "https://b.test/"}], "more than once.*a"),
@@ -168,6 +165,40 @@ def test_a_mistake_in_the_list_is_found_before_anything_is_written(
     assert many.counters["writes"] == 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": "new"}, "url is needed to create the web application 'new'"),
+        ({"id": 5, "tags": ["prod"]}, "id: there is no web application 5"),
+        ({"id": APP, "tags": ["no such tag"]}, "there is no tag named 'no such tag'"),
+        ({"id": APP, "headers": ["no colon"]}, "is not of the form 'Name: value'"),
+    ],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_an_entry_that_cannot_be_judged_stops_only_itself(
+    many: Many, wrong: dict[str, Any], words: str, check: bool
+) -> None:
+    wanted = ({"id": APP + 5, "use_sitemap": not many.app(APP + 5)["useSitemap"]}, wrong, {"id": APP + 6})
+    done = many(*wanted, check=check)
+    good, bad, same = done.values["results"]
+    assert (good["changed"], good["failed"], same["changed"], same["failed"]) == (True, False, False, False)
+    assert (bad["changed"], bad["failed"], bad["action"]) == (False, True, "none")
+    assert words in bad["msg"]
+    assert bad["msg"].startswith("webapps, web application ")
+    assert isinstance(done.error, PartialFailure)
+    assert words in done.error.message
+    assert done.values["plan"]["unchanged"] == 1
+    assert many.counters["writes"] == (0 if check else 1)
+
+
+def test_an_entry_that_cannot_be_judged_keeps_everything_from_being_pruned(many: Many) -> None:
+    wanted = ({"id": APP}, {"id": APP + 1, "tags": ["no such tag"]})
+    for check in (True, False):
+        done = many(*wanted, prune=True, prune_filters=ALL, max_deletes=99, check=check)
+        assert (done.values["deleted"], many.counters["writes"]) == ([], 0)
+        assert "nothing was pruned: 18 applications" in str(done.error)
+
+
 def test_one_application_listed_by_id_and_by_name_is_listed_twice(many: Many) -> None:
     with pytest.raises(OptionError, match="more than once"):
         many({"id": APP, "use_sitemap": True}, {"name": many.app(APP)["name"], "use_sitemap": False})
@@ -179,8 +210,9 @@ def test_two_applications_of_one_name_may_be_listed_by_their_ids(many: Many) -> 
     twins = [{"id": key, "name": many.app(APP)["name"], "tags": ["prod"]} for key in (APP, APP + 1)]
     assert many(*twins).changed
     assert not many(*twins).changed
-    with pytest.raises(AmbiguousMatch, match=f"{APP}, {APP + 1}"):
-        many({"name": many.app(APP)["name"], "tags": ["uat"]})
+    done = many({"name": many.app(APP)["name"], "tags": ["uat"]})
+    assert f"{APP}, {APP + 1}" in done.values["results"][0]["msg"]
+    assert done.values["results"][0]["error"]["kind"] == AmbiguousMatch.kind
 
 
 def test_an_empty_list_changes_nothing(many: Many) -> None:

@@ -429,6 +429,17 @@ def test_a_name_that_several_have_needs_an_application(schedules: Schedules) -> 
 # Bad input
 
 
+def test_a_recurrence_of_zero_scans_has_no_end(schedules: Schedules) -> None:
+    assert schedule_fields.recurrence({"type": "DAILY", "count": 0}) == {"type": "DAILY", "every": 1}
+    schedule_id = schedules.fresh(recurrence={"type": "DAILY", "every": 2})
+    stored = schedules.sandbox.qualys.schedules[schedule_id]
+    stored["scheduling"]["occurrence"]["dailyOccurrence"]["occurrenceCount"] = 0
+    schedules.sandbox.qualys.schedules[schedule_id] = stored
+    assert not schedules(id=schedule_id, recurrence={"type": "DAILY", "every": 2, "count": 0}).changed
+    changed = schedules(id=schedule_id, recurrence={"type": "DAILY", "every": 3, "count": 0})
+    assert changed.values["schedule"]["recurrence"] == {"type": "DAILY", "every": 3}
+
+
 @pytest.mark.parametrize(
     ("written", "words"),
     [
@@ -446,7 +457,7 @@ def test_a_name_that_several_have_needs_an_application(schedules: Schedules) -> 
         ({"type": "MONTHLY", "order": "LAST"}, "either day"),
         ({"type": "MONTHLY", "weekday": "MONDAY"}, "either day"),
         ({"type": "MONTHLY", "day": 3, "every": 13}, "every is 13"),
-        ({"type": "DAILY", "count": 0}, "count is 0"),
+        ({"type": "DAILY", "count": -1}, "count is -1"),
     ],
 )
 def test_a_recurrence_that_cannot_be_is_refused(written: dict[str, Any], words: str) -> None:
@@ -505,7 +516,11 @@ def test_a_schedule_cannot_lose_what_it_needs(schedules: Schedules, monkeypatch:
         schedules(id=schedule_id, tags=[])
     with pytest.raises(OptionError, match="name: a schedule cannot be without one"):
         schedules(id=schedule_id, name=" ")
-    monkeypatch.setattr(schedule_fields, "_recurrence", lambda _scheduling: None)
+    real = schedule_fields._recurrence
+    # A form that is not known here.
+    monkeypatch.setattr(
+        schedule_fields, "_recurrence", lambda held: real(held) if held.get("occurrenceType") == "ONCE" else None
+    )
     with pytest.raises(OptionError, match="recurrence: a schedule cannot be without"):
         schedules(id=schedule_id, start="2027-03-01T00:00:00Z")
     assert schedules(id=schedule_id, recurrence={"type": "ONCE"}).changed

@@ -189,6 +189,12 @@ CONNECTION = (
 SUFFIXES = ("qualys_was.yml", "qualys_was.yaml")
 OPEN = ("NEW", "ACTIVE", "REOPENED", "RETESTING")
 """Words for findings that are open. Information that was gathered has no status, and is not counted."""
+# Searches do not take RETESTING, which is a status all the same: so the others are left out instead.
+_OPEN_CRITERIA: tuple[Criterion, ...] = (
+    {"field": "type", "operator": "IN", "value": "VULNERABILITY,SENSITIVE_CONTENT"},
+    {"field": "status", "operator": "NOT EQUALS", "value": "FIXED"},
+    {"field": "status", "operator": "NOT EQUALS", "value": "PROTECTED"},
+)
 
 # What every search has, although it is no option.
 _IN_SEARCH = ("id", "risk_score", "created", "updated")
@@ -427,12 +433,12 @@ def count_severities(client: QualysClient, ids: t.Sequence[int] | None) -> dict[
     Raises:
         IncompleteRead: Qualys announced another number of findings than it sent, twice.
     """
-    status: Criterion = {"field": "status", "operator": "IN", "value": ",".join(OPEN)}
     parts = [None] if ids is None else [ids[at : at + IDS_PER_SEARCH] for at in range(0, len(ids), IDS_PER_SEARCH)]
     total: dict[int, Counter[str]] = defaultdict(Counter)
     for part in parts:
         chosen: Criterion = {"field": "webApp.id", "operator": "IN", "value": ",".join(map(str, part or ()))}
-        listing = Listing(client, "finding", [status] if part is None else [status, chosen], MAX_PAGE)
+        criteria = [*_OPEN_CRITERIA, *([] if part is None else [chosen])]
+        listing = Listing(client, "finding", criteria, MAX_PAGE)
         for (webapp, severity), count in _count(listing).items():
             total[webapp][severity] += count
     return total
@@ -467,4 +473,5 @@ def _webapp_and_severity(raw: Raw) -> tuple[int, str] | None:
     webapp = raw.get("webApp")
     webapp_id = number(webapp.get("id")) if isinstance(webapp, dict) else None
     severity = SEVERITY_LEVELS.get(text(raw.get("severity")) or "")
-    return None if webapp_id is None or severity is None or truth(raw.get("isIgnored")) else (webapp_id, severity)
+    counts = text(raw.get("status")) in OPEN and not truth(raw.get("isIgnored"))
+    return (webapp_id, severity) if counts and webapp_id is not None and severity is not None else None

@@ -237,6 +237,7 @@ options:
   headers_add:
     description:
       - Entries to add to O(headers); can be combined with O(headers_remove) in one update.
+      - An added header replaces those of the same name.
     type: list
     elements: str
   headers_remove:
@@ -267,6 +268,7 @@ options:
   url_allowlist_remove:
     description:
       - Entries to remove from O(url_allowlist); what is not there is no error.
+      - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
   url_excludelist:
@@ -290,6 +292,7 @@ options:
   url_excludelist_remove:
     description:
       - Entries to remove from O(url_excludelist); what is not there is no error.
+      - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
   post_data_excludelist:
@@ -314,6 +317,7 @@ options:
   post_data_excludelist_remove:
     description:
       - Entries to remove from O(post_data_excludelist); what is not there is no error.
+      - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
   logout_regex_list:
@@ -338,6 +342,7 @@ options:
   logout_regex_list_remove:
     description:
       - Entries to remove from O(logout_regex_list); what is not there is no error.
+      - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
   use_robots:
@@ -451,37 +456,9 @@ options:
         default: false
   crawling_scripts_remove:
     description:
-      - Entries to remove from O(crawling_scripts); what is not there is no error.
+      - Names of the scripts to remove from O(crawling_scripts); what is not there is no error.
     type: list
-    elements: dict
-    suboptions:
-      name:
-        description:
-          - Name of the script.
-        type: str
-        required: true
-      data:
-        description:
-          - The script, in the HTML format of Selenium IDE. It may hold credentials and is never shown.
-        type: str
-      starting_url:
-        description:
-          - URL at which the script starts.
-        type: str
-      starting_url_regex:
-        description:
-          - Whether O(crawling_scripts_remove[].starting_url) is a regular expression.
-        type: bool
-        default: false
-      regex:
-        description:
-          - Regular expression that recognises success.
-        type: str
-      requires_authentication:
-        description:
-          - Whether the script needs a session that is logged in.
-        type: bool
-        default: false
+    elements: str
   comments:
     description:
       - Comments. One with the same text is not added again.

@@ -173,7 +173,7 @@ ROWS = {
                 {"name": "checkout flow.html", "data": "<p/>"},
                 {"name": "b.html", "data": "<b/>"},
             ],
-            "crawling_scripts_remove": [{"name": "second.html"}],
+            "crawling_scripts_remove": ["second.html"],
         },
         _webapp_name,
         prepare=lambda sandbox: _by_name(sandbox, "Customer Portal (prod)")["crawlingScripts"].append(

@@ -19,7 +19,7 @@ from .tree import QList, SetList
 from .world import Call, Operation, Resource, World
 
 TYPES = ("VULNERABILITY", "SENSITIVE_CONTENT", "INFORMATION_GATHERED")
-STATUSES = ("NEW", "ACTIVE", "REOPENED", "PROTECTED", "FIXED", "RETESTING")
+STATUSES = ("NEW", "ACTIVE", "REOPENED", "PROTECTED", "FIXED")
 
 # Fields that a qualysdk 0.3.17 data class does not have; it fails on them.
 _UNKNOWN_TO_QUALYSDK = ("originalSeverity", "editedSeverityDate", "externalRef", "function", "content")

@@ -110,7 +110,7 @@ FINDING: dict[str, CriterionType] = {
     "url": TEXT,
     "type": keyword("VULNERABILITY", "SENSITIVE_CONTENT", "INFORMATION_GATHERED"),
     "findingType": keyword("QUALYS", "BURP", "BUGCROWD"),
-    "status": keyword("NEW", "ACTIVE", "REOPENED", "PROTECTED", "FIXED", "RETESTING"),
+    "status": keyword("NEW", "ACTIVE", "REOPENED", "PROTECTED", "FIXED"),
     "patch": INTEGER,
     "webApp.id": INTEGER,
     "webApp.name": TEXT,

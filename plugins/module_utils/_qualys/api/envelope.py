@@ -13,12 +13,15 @@ import typing as t
 
 from ..._base.errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, TransportError, VendorError
 from ..._http.response import Response
-from ..._http.retry import OK, RETRY_AS, THROTTLED, Verdict
+from ..._http.retry import ACCEPT, OK, RETRY_AS, THROTTLED, Verdict
 from ..._records.codec import loads
+from .safe_xml import parse_xml, root_name
 from .shapes import Raw, text
 
 _AUTHENTICATION = frozenset({"INVALID_CREDENTIALS", "AUTH_CREDENTIALS_NEEDED"})
 _MISSING = frozenset({"NOT_FOUND", "UNKNOWN_OBJECT"})
+_SAYS_NOTHING = frozenset({"SUCCESS", "OTHER_ERROR", "UNIDENTIFIED_PRODUCER"})
+"""Codes that do not say why a request was answered with 409."""
 _HINTS = {
     "INVALID_CREDENTIALS": "Check username and password (or client_id and client_secret), and the platform.",
     "AUTH_CREDENTIALS_NEEDED": "Give username and password, or client_id and client_secret.",
@@ -46,36 +49,60 @@ def judge(response: Response, path: str, *, idempotent: bool) -> Verdict:
         AuthenticationFailed, NotFound, VendorError: the vendor's refusal.
         BadResponse: a refusal that is not Qualys' own, such as the 404 page of another server.
     """
-    # For a write, a 409 may also be a conflict: it is repeated only if its headers say that it is a limit.
-    if response.status == 429 or (response.status == 409 and idempotent):
+    envelope = _parse(response.body, idempotent=idempotent)
+    code = None if envelope is None else text(envelope.get("responseCode"))
+    if response.status == 429 or (response.status == 409 and (code is None or code in _SAYS_NOTHING)):
+        # The limit of calls, or of calls at the same time: whatever the body is, the request was not carried out.
         return THROTTLED()
-    envelope = _parse(response.body)
     if envelope is None:
         return _unreadable(response, path, idempotent=idempotent)
-    code = text(envelope.get("responseCode"))
     if code == "SUCCESS":
         response.memo["envelope"] = envelope
-        return OK
-    if response.status >= 500:
-        return OK
+        return ACCEPT if response.status >= 400 else OK
     error = refusal(code, envelope, path)
     if response.status == 401 and not isinstance(error, AuthenticationFailed):
         # Whatever the code is, the status says that it is about the credentials, which are not tried again.
         error = AuthenticationFailed(error.message, hint=error.hint or _HINTS["INVALID_CREDENTIALS"], code=code)
+    if response.status >= 500 and idempotent and not isinstance(error, AuthenticationFailed):
+        return RETRY_AS(error)
     raise error
 
 
-def _parse(body: bytes) -> Raw | None:
+def _parse(body: bytes, *, idempotent: bool) -> Raw | None:
     try:
         document = loads(body)
     except ValueError:
-        return None
+        return _parse_xml(body, idempotent=idempotent)
     envelope = document.get("ServiceResponse") if isinstance(document, dict) else None
     return envelope if isinstance(envelope, dict) and "responseCode" in envelope else None
 
 
+def _parse_xml(body: bytes, *, idempotent: bool) -> Raw | None:
+    """An envelope in XML, which some errors come in whatever was asked for.
+
+    Of records only their ids are read, which is all that the answer to a write has to say. A read needs the records
+    themselves, so that a success in XML is no answer to it.
+    """
+    try:
+        if root_name(body) != "ServiceResponse":
+            return None
+        root = parse_xml(body)
+    except ValueError:
+        return None
+    code = root.findtext("responseCode")
+    if code is None or (code == "SUCCESS" and idempotent):
+        return None
+    details = root.find("responseErrorDetails")
+    records = root.find("data")
+    return {
+        "responseCode": code,
+        "responseErrorDetails": {} if details is None else {item.tag: item.text for item in details},
+        "data": [] if records is None else [{item.tag: {"id": item.findtext("id")}} for item in records],
+    }
+
+
 def _unreadable(response: Response, path: str, *, idempotent: bool) -> Verdict:
-    if response.status >= 500 or response.status in (401, 202, 409):
+    if response.status >= 500 or response.status == 401 or (response.status == 202 and idempotent):
         return OK
     what = _what_came(response.body)
     if response.status >= 400:

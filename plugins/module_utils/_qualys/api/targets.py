@@ -18,7 +18,7 @@ from ..._reconcile.apply import every
 from .client import MAX_PAGE, QualysClient
 from .criteria import Criterion, build
 from .listing import IDS_PER_SEARCH, Listing
-from .shapes import Raw, number
+from .shapes import Raw, items, number, text
 
 Options = t.Mapping[str, t.Any]
 
@@ -57,15 +57,78 @@ def check_ceiling(count: int, params: Options, ceiling: str, what: str) -> None:
         )
 
 
-def read_filtered(client: QualysClient, resource: str, params: Options, what: str) -> list[Raw]:
+def read_filtered(client: QualysClient, resource: str, params: Options, what: str, warnings: list[str]) -> list[Raw]:
     """Every record that ``filters`` matches, in the short form.
+
+    Args:
+        client: the account.
+        resource: object name.
+        params: the options, with ``filters`` and ``filters_strict``.
+        what: what messages call the records.
+        warnings: takes a sentence about records that match only for Qualys.
 
     Raises:
         OptionError: a filter is not allowed.
         IncompleteRead: as :func:`read_complete`.
     """
     criteria = build(params["filters"], resource, strict=params["filters_strict"])
-    return read_complete(client, resource, criteria, what)
+    return only_exact(read_complete(client, resource, criteria, what), criteria, what, warnings)
+
+
+def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: str, warnings: list[str]) -> list[Raw]:
+    """The records that match as they are written: Qualys' comparison of texts may fold upper and lower case.
+
+    Args:
+        records: what a search has found.
+        criteria: what it was asked for.
+        what: what messages call the records.
+        warnings: takes a sentence about those that differ, which are left alone.
+    """
+    exact: list[Raw] = []
+    strange: list[str] = []
+    for raw in records:
+        if all(_matches(raw, criterion) for criterion in criteria):
+            exact.append(raw)
+        else:
+            strange.append(f"{raw.get('id')} ({text(raw.get('name'))})")
+    if strange:
+        more = f" and {len(strange) - _QUOTED} more" if len(strange) > _QUOTED else ""
+        warnings.append(
+            f"filters: Qualys lists {len(strange)} {what} that differ from the filter in upper and lower case, and were"
+            f" left alone: {', '.join(strange[:_QUOTED])}{more}."
+        )
+    return exact
+
+
+_QUOTED = 10
+_FOLDED = frozenset({"name", "url"})
+"""Last parts of the fields that are texts of people's own, and that searches show."""
+
+
+def _matches(raw: Raw, criterion: Criterion) -> bool:
+    """Whether a text of the record is as the criterion says; true as well where the record does not have it."""
+    path = criterion["field"].split(".")
+    if criterion["operator"] not in ("EQUALS", "CONTAINS") or path[-1] not in _FOLDED:
+        return True
+    found, wanted = _texts_at(raw, path), criterion["value"].strip()
+    folded = [value for value in found if wanted.casefold() in value.casefold()]
+    if not folded:
+        return True
+    if criterion["operator"] == "CONTAINS":
+        return any(wanted in value for value in folded)
+    return any(wanted == value.strip() for value in folded)
+
+
+def _texts_at(raw: Raw, path: t.Sequence[str]) -> list[str]:
+    values: list[t.Any] = [raw]
+    for name in path:
+        inner = [value.get(name) for value in values if isinstance(value, dict)]
+        values = [item for value in inner for item in (items(value) if _is_list(value) else [value])]
+    return [value for value in values if isinstance(value, str)]
+
+
+def _is_list(value: t.Any) -> bool:
+    return isinstance(value, dict) and ("list" in value or "count" in value)
 
 
 def read_complete(

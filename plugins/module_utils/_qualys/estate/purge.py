@@ -65,17 +65,20 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
         PerimeterError: any of the collection's errors.
     """
     check_selection(params, _CEILING)
+    warnings: list[str] = []
     if params.get("ids"):
         raws = read_ids(client, RESOURCE, list(dict.fromkeys(params["ids"])), _WHAT)
     else:
-        raws = read_filtered(client, RESOURCE, params, "web applications")
+        raws = read_filtered(client, RESOURCE, params, "web applications", warnings)
     targets = every(raws, lambda raw: _target(client, raw), workers=client.workers)
     doomed = [target for target in targets if not target.held.clean]
     check_ceiling(len(doomed), params, _CEILING, "web applications")
     outcomes: list[Outcome[None]] = [Outcome() for _target in doomed]
     if not check_mode:
         outcomes = each(doomed, lambda target: _purge(client, target.id), workers=client.workers)
-    return _result(doomed, outcomes, len(targets) - len(doomed))
+    result = _result(doomed, outcomes, len(targets) - len(doomed))
+    result.warnings += warnings
+    return result
 
 
 def _target(client: QualysClient, raw: Raw) -> Target:

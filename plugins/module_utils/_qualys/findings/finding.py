@@ -81,7 +81,8 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
     wish = wish_of(params)
     wait = _wait_of(params)
     check_selection(params, _CEILING)
-    items = [Item(raw, wish.steps(raw)) for raw in _read(client, params)]
+    warnings: list[str] = []
+    items = [Item(raw, wish.steps(raw)) for raw in _read(client, params, warnings)]
     _refuse_information(items, wish)
     if wish.retest:
         standing = every(items, lambda item: look(client, item.id), workers=client.workers)
@@ -90,11 +91,11 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
     check_ceiling(sum(item.changes for item in items), params, _CEILING, "findings")
     if check_mode:
         _predict(items)
-        return _result(items, [])
+        return _result(items, warnings)
     each(items, lambda item: _carry_out(client, wish, item), workers=client.workers)
     if wish.retest:
         _await_retests(client, wait, items)
-    return _result(items, _read_back(client, wish, items))
+    return _result(items, warnings + _read_back(client, wish, items))
 
 
 def _wait_of(params: Options) -> Wait:
@@ -109,9 +110,9 @@ def _wait_of(params: Options) -> Wait:
 # Which findings
 
 
-def _read(client: QualysClient, params: Options) -> list[Raw]:
+def _read(client: QualysClient, params: Options, warnings: list[str]) -> list[Raw]:
     if params.get("filters"):
-        return read_filtered(client, RESOURCE, params, "findings")
+        return read_filtered(client, RESOURCE, params, "findings", warnings)
     written = list(dict.fromkeys(str(word).strip().lower() for word in params["ids"]))
     wrong = [word for word in written if not (word.isascii() and word.isdigit()) and not _UUID.fullmatch(word)]
     if wrong:

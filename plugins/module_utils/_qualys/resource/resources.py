@@ -21,7 +21,7 @@ from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.criteria import Criterion, build
 from ..api.shapes import Raw, number, text
-from ..api.targets import look_up, read_complete
+from ..api.targets import look_up, only_exact, read_complete
 from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
 from .planning import plan_record
@@ -84,19 +84,19 @@ class _Task:
         items = self._plan_all(wanted, estate)
         # One may be listed by its id and again by its name.
         self._refuse_repeated(self.resource.label(item.raw) for item in items if item.raw is not None)
-        doomed = self._orphans(prune_criteria, items) if prune_criteria else []
+        doomed, warnings = self._orphans(prune_criteria, items) if prune_criteria else ([], [])
         failed = any(item.error for item in items)
         if self.check_mode:
             proofs = [Proof(item.plan, item.plan.changed, item.error) for item in items]
             known = [item.known_id for item in items]
             spared = len(doomed) if failed else 0
-            return self._present_result(items, known, proofs, [] if failed else doomed, [], spared=spared)
+            return self._present_result(items, known, proofs, [] if failed else doomed, [], warnings, spared=spared)
         known, proofs = self._write_all(items)
         failed = failed or any(proof.error for proof in proofs)
         spared = len(doomed) if failed else 0
         # Nothing is deleted after a failure: what could not be written may be why something looks superfluous.
         deleted = [] if failed else self._delete_all(doomed)
-        return self._present_result(items, known, proofs, [] if failed else doomed, deleted, spared=spared)
+        return self._present_result(items, known, proofs, [] if failed else doomed, deleted, warnings, spared=spared)
 
     def _write_all(self, items: t.Sequence[Item]) -> tuple[list[int | None], list[Proof]]:
         """Write what differs and read it again. Returns the ids, and what of each plan Qualys took."""
@@ -246,13 +246,13 @@ class _Task:
     def _carry_out(self, item: Item) -> Sent:
         return write(self.resource, self.client, item.plan, item.options, item.raw)
 
-    def _orphans(self, criteria: list[Criterion], items: t.Sequence[Item]) -> list[Record]:
+    def _orphans(self, criteria: list[Criterion], items: t.Sequence[Item]) -> tuple[list[Record], list[str]]:
         """What the task owns and does not list. Read after the plan, so that a rename in it spares its record."""
         listed = {item.known_id for item in items}
-        found = [self._identity(raw) for raw in self._read(criteria)]
+        found, warnings = self._doomed(criteria)
         doomed = [record for record in found if record["id"] not in listed]
         self._check_ceiling(len(doomed), "prune_filters")
-        return doomed
+        return doomed, warnings
 
     def _present_result(
         self,
@@ -261,6 +261,7 @@ class _Task:
         proofs: t.Sequence[Proof],
         doomed: list[Record],
         deleted: list[Record],
+        warnings: t.Sequence[str],
         *,
         spared: int = 0,
     ) -> Result:
@@ -282,7 +283,7 @@ class _Task:
             changed=any(result["changed"] for result in results) or bool(_gone(doomed, deleted)),
             values={"plan": plan, "results": results, "deleted": _gone(doomed, deleted)},
             diff=diffs,
-            warnings=[warning for proof in proofs for warning in proof.warnings],
+            warnings=[*warnings, *(warning for proof in proofs for warning in proof.warnings)],
             error=self._first_failure(results, spared),
         )
 
@@ -300,7 +301,7 @@ class _Task:
             raise OptionError("filters with state absent needs max_deletes.", hint="Say how many may go at most.")
         # A filter is only ever used to find out ids: a delete call never sees it.
         criteria = self._build([{"field": "id", "operator": "IN", "value": ids}] if ids else filters or [])
-        doomed = [self._identity(raw) for raw in self._read(criteria)]
+        doomed, warnings = self._doomed(criteria)
         if self.params.get("max_deletes") is not None:
             self._check_ceiling(len(doomed), "filters" if filters else "ids")
         deleted = [] if self.check_mode else self._delete_all(doomed)
@@ -313,10 +314,19 @@ class _Task:
                 "deleted": _gone(doomed, deleted),
             },
             diff=[self._deletion_diff(record) for record in doomed],
+            warnings=warnings,
             error=self._first_failure(failures),
         )
 
     # Deletions
+
+    def _doomed(self, criteria: t.Sequence[Criterion]) -> tuple[list[Record], list[str]]:
+        """What the criteria match exactly, and a warning about what only Qualys takes for a match."""
+        # The names of tags are not in the short form.
+        verbose = self.resource.verbose and any(criterion["field"] == "tags.name" for criterion in criteria)
+        warnings: list[str] = []
+        found = only_exact(self._read(criteria, verbose=verbose), criteria, f"{self.resource.word}s", warnings)
+        return [self._identity(raw) for raw in found], warnings
 
     def _check_ceiling(self, count: int, option: str) -> None:
         ceiling = self.params["max_deletes"]

@@ -64,7 +64,8 @@ def delete_filtered(
         IncompleteRead: Qualys did not list them all.
     """
     check_selection(params, CEILING)
-    raws = read_filtered(client, RESOURCE, params, "scans")
+    warnings: list[str] = []
+    raws = read_filtered(client, RESOURCE, params, "scans", warnings)
     check_ceiling(len(raws), params, CEILING, "scans")
     running = [str(raw["id"]) for raw in raws if runs(raw)]
     if running:
@@ -74,15 +75,15 @@ def delete_filtered(
         )
     scans, ids = [scan_record(raw) for raw in raws], [int(raw["id"]) for raw in raws]
     if check_mode:
-        return _result(scans, [])
+        return _result(scans, [], warnings)
     outcomes = each(ids, lambda key: send_delete(client, key, sleep), workers=client.workers)
     pairs = list(zip(scans, outcomes, strict=True))
     failed = [(scan, outcome.error) for scan, outcome in pairs if outcome.error is not None]
-    return _result([scan for scan, outcome in pairs if outcome.error is None], failed)
+    return _result([scan for scan, outcome in pairs if outcome.error is None], failed, warnings)
 
 
-def _result(deleted: list[Scan], failed: t.Sequence[tuple[Scan, PerimeterError]]) -> Result:
-    result = Result(changed=bool(deleted), values={"scan": None, "scans": deleted})
+def _result(deleted: list[Scan], failed: t.Sequence[tuple[Scan, PerimeterError]], warnings: list[str]) -> Result:
+    result = Result(changed=bool(deleted), values={"scan": None, "scans": deleted}, warnings=warnings)
     if failed:
         scan, error = failed[0]
         result.error = PartialFailure(

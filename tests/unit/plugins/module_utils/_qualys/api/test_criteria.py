@@ -82,7 +82,6 @@ PAGE_WEBAPPS: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
 PAGE_FINDINGS: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
     "uniqueId": (TEXT, ("01234567-89ab-4def-a123-456789abcdef",)),
     "findingType": (KEYWORD, ("QUALYS", "BURP", "BUGCROWD")),
-    "status": (KEYWORD, ("RETESTING",)),
     "isIgnored": (BOOLEAN, (True, False)),
     "webApp.tags": (("NONE",), (None,)),
     "externalRef": (("IS EMPTY",), (None, "")),

@@ -107,6 +107,8 @@ def _has_all(record: Record, entry: Entry) -> bool:
 
 
 def _same(held: t.Any, written: t.Any) -> bool:
+    if _is_nothing(held) and _is_nothing(written):
+        return True
     if isinstance(written, dict):
         members = {name: value for name, value in written.items() if value is not None}
         present = {name: value for name, value in (held or {}).items() if value is not None}
@@ -114,6 +116,10 @@ def _same(held: t.Any, written: t.Any) -> bool:
     if isinstance(written, list):
         return isinstance(held, list) and sorted(map(str, held)) == sorted(map(str, written))
     return held is written if isinstance(written, bool) else str(held) == str(written)
+
+
+def _is_nothing(value: t.Any) -> bool:
+    return value in (None, "", [], {}) or (value == 0 and not isinstance(value, bool))
 
 
 def differences(kind: Kind, result: Record, waiting: t.Iterable[Record] = ()) -> list[dict[str, t.Any]]:

@@ -41,7 +41,8 @@ def entries_of(records: t.Iterable[t.Mapping[str, t.Any]], kind: Kind, *, empty:
     Args:
         records: in option form, with ``id``.
         kind: what they are.
-        empty: whether lists and mappings without content are written too, so that what is added by hand is drift.
+        empty: whether options without a value are written too, so that what is added by hand is drift. An option that
+            cannot be empty, such as one with choices, is not.
     """
     listed = sorted(records, key=lambda record: (str(record.get("name") or ""), record.get("id") or 0))
     names = collections.Counter(str(record.get("name") or "").strip() for record in listed)
@@ -55,16 +56,26 @@ def _entry(record: t.Mapping[str, t.Any], kind: Kind, shared: bool, empty: bool)
     if shared or name != name.strip() or not name:
         entry["id"] = record.get("id")
     for option in kind.options:
-        if option == "id" or option in kind.not_written or _is_companion(option, kind):
+        if option == "id" or option not in record or option in kind.not_written or _is_companion(option, kind):
             continue
         value = _plain(record.get(option))
-        if value is None or value == "" or (value in ([], {}) and not empty):
+        if value in (None, "", [], {}):
+            value = _empty(kind.options[option]) if empty else None
+        if value is None:
             continue
         if _has_outer_space(value):
             # Written out, it would be compared without the space, and would differ for ever.
             continue
         entry[option] = value
     return entry
+
+
+def _empty(spec: t.Mapping[str, t.Any]) -> t.Any:
+    """What an option takes for "nothing"; None where it takes no such thing."""
+    needs_member = any(inner.get("required") for inner in spec.get("options", {}).values())
+    if "choices" in spec or (spec["type"] == "dict" and needs_member):
+        return None
+    return {"str": "", "int": 0, "list": [], "dict": {}}.get(spec["type"])
 
 
 def _is_companion(option: str, kind: Kind) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .._base.errors import OptionError
-from .spec import Field, Fields, Options, Record
+from .spec import Field, Fields, Options, Record, without_nulls
 
 
 def given_fields(fields: Fields, options: Options) -> list[Field]:
@@ -69,18 +69,9 @@ def desired_value(field: Field, present: t.Any, options: Options) -> t.Any:
 def _scalar(field: Field, value: t.Any, present: t.Any) -> t.Any:
     if value == "":
         return None
-    if present is not None and _without_nulls(value) == _without_nulls(field.shown(present)):
+    if field.is_shown(present, value):
         return present
     return field.normalise(value)
-
-
-def _without_nulls(value: t.Any) -> t.Any:
-    """The value without members that are not set: Ansible adds a null for each option that was not given."""
-    if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
 
 
 def _edits(field: Field, options: Options) -> tuple[t.Any, t.Any, t.Any]:
@@ -125,7 +116,7 @@ def _list(field: Field, present: list[t.Any], options: Options) -> list[t.Any]:
 def _by_key(field: Field, values: t.Iterable[t.Any], present: t.Iterable[t.Any]) -> dict[t.Hashable, t.Any]:
     items: dict[t.Hashable, t.Any] = {}
     # Several items may look the same, when what differs is not shown: each stands for one of them, in their order.
-    left = [(_without_nulls(field.show(item)), item) for item in present]
+    left = [((without_nulls(field.show(item)), without_nulls(item)), item) for item in present]
     for written in values:
         item = _recognised(written, left) if left else None
         if item is None:
@@ -138,10 +129,10 @@ def _by_key(field: Field, values: t.Iterable[t.Any], present: t.Iterable[t.Any])
 
 
 def _recognised(written: t.Any, left: list[tuple[t.Any, t.Any]]) -> t.Any:
-    """The present item that an entry shows, which is then no longer among those left; None when it shows none."""
-    plain = _without_nulls(written)
-    for place, (shown, item) in enumerate(left):
-        if shown == plain:
+    """The present item that an entry is or shows, which is then no longer among those left; None when it is none."""
+    plain = without_nulls(written)
+    for place, (forms, item) in enumerate(left):
+        if plain in forms:
             del left[place]
             return item
     return None

@@ -22,6 +22,15 @@ def same(value: t.Any) -> t.Any:
     return value
 
 
+def without_nulls(value: t.Any) -> t.Any:
+    """The value without members that are not set: Ansible adds a null for each option that was not given."""
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Field:
     """One property of a resource, in the form in which users write it.
@@ -53,6 +62,10 @@ class Field:
     removal: t.Callable[[t.Any], t.Hashable] | None = None
     aliases: t.Callable[[t.Any], t.Iterable[t.Hashable]] | None = None
     slot: t.Callable[[t.Any], t.Hashable] | None = None
+
+    def is_shown(self, present: t.Any, written: t.Any) -> bool:
+        """Whether what a user wrote is exactly what the present value is shown as, and so means that value."""
+        return present is not None and without_nulls(written) == without_nulls(self.shown(present))
 
     def removal_key(self, written: t.Any) -> t.Hashable:
         """The key of the items that one entry of ``<name>_remove`` means."""

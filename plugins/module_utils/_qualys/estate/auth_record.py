@@ -55,7 +55,11 @@ class AuthRecord(Resource):
         secrets = Secrets(always=options.get("update_secret") == "always")
         held = before or {}
         wanted = {name: prepared[name] for name in PARTS if name in prepared}
+        fields = {field.name: field for field in FIELDS}
         for name, given in wanted.items():
+            if not secrets.always and fields[name].is_shown(held.get(name), given):
+                prepared[name] = held[name]
+                continue
             prepared[name] = _DESIRED[name](given, held.get(name), secrets) or ""
             rival = _RIVALS.get(name)
             if prepared[name] and rival is not None and held.get(rival) is not None:

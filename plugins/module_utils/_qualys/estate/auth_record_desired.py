@@ -137,16 +137,21 @@ def desired_form(given: Options, present: Part | None, secrets: Secrets) -> Part
         "type": kind,
         "ssl_only": _flag(given.get("ssl_only"), held.get("ssl_only")),
         "auth_vault": _flag(given.get("auth_vault"), held.get("auth_vault")),
-        "selenium_creds": kind == "SELENIUM" and _flag(given.get("selenium_creds"), held.get("selenium_creds")),
-        "selenium_script": None,
+        # Qualys may hold them beside a form of another type; there they mean nothing, and stay.
+        "selenium_creds": not fresh and bool(held.get("selenium_creds")),
+        "selenium_script": None if fresh else held.get("selenium_script"),
     }
     if kind == "SELENIUM":
+        form["selenium_creds"] = _flag(given.get("selenium_creds"), held.get("selenium_creds"))
         form["selenium_script"] = _script("form", given.get("selenium_script"), held, secrets)
     form["fields"] = _form_fields(given.get("fields"), held.get("fields") or [], secrets, fresh=fresh)
     unchanged = _unless_changed(form, present)
-    if unchanged is not None and not _selenium_surplus(given, form):
+    if unchanged is not None and not _selenium_surplus(given, form, held):
         return unchanged
-    _check_form(given, form, changes_type=fresh and present is not None)
+    surplus = _selenium_surplus(given, form, {} if fresh else held)
+    if surplus:
+        raise OptionError(f"form.{surplus[0]} does not go with form.type {kind}.", hint="It needs SELENIUM.")
+    _check_form(form, changes_type=fresh and present is not None)
     return form
 
 
@@ -186,11 +191,8 @@ def _form_field(written: Options, held: Part | None, secrets: Secrets, *, fresh:
     return {**field, "value": value}
 
 
-def _check_form(given: Options, form: Part, *, changes_type: bool) -> None:
+def _check_form(form: Part, *, changes_type: bool) -> None:
     kind, names = form["type"], [field["name"] for field in form["fields"]]
-    surplus = _selenium_surplus(given, form)
-    if surplus:
-        raise OptionError(f"form.{surplus[0]} does not go with form.type {kind}.", hint="It needs SELENIUM.")
     _refuse_repeated("form", names)
     _check_values(form, changes_type=changes_type)
     if kind == "STANDARD":
@@ -210,10 +212,11 @@ def _check_form(given: Options, form: Part, *, changes_type: bool) -> None:
         raise OptionError("form.fields is needed for form.type CUSTOM.", hint="Give name and value of each field.")
 
 
-def _selenium_surplus(given: Options, form: Part) -> list[str]:
+def _selenium_surplus(given: Options, form: Part, held: Part) -> list[str]:
     if form["type"] == "SELENIUM":
         return []
-    return [name for name in ("selenium_script", "selenium_creds") if _says_something(given.get(name))]
+    names = ("selenium_script", "selenium_creds")
+    return [name for name in names if _says_something(given.get(name)) and not held.get(name)]
 
 
 def _check_values(form: Part, *, changes_type: bool) -> None:
@@ -462,11 +465,9 @@ def _refuse_repeated(part: str, names: t.Sequence[str]) -> None:
 
 
 def _refuse_repeated_logins(fields: t.Sequence[Options]) -> None:
-    """Two logins of one type have to differ in something that is written out."""
+    """Two logins of one type have to differ in domain or user name."""
     logins = [tuple(str(field.get(key) or "") for key in _LOGIN_KEYS) for field in fields]
-    # One that says nothing but its type may be any of that type, so it has to be the only one.
-    bare = {login[0] for login in logins if not any(login[1:])}
-    _refuse_repeated("server", [login[0] if login[0] in bare else " ".join(login) for login in logins])
+    _refuse_repeated("server", [" ".join(login).strip() for login in logins])
 
 
 # Before the record is read

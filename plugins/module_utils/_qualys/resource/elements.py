@@ -9,11 +9,12 @@ See docs/vendors/qualys_was.md 8.1, 8.2.
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
 from ..api.shapes import items, text
 from ..api.xml import Node
-from .references import Reference
+from .references import Reference, without_names
 
 SEARCH, VERBOSE, GET = 0, 1, 2
 """The reads, cheapest first: search, verbose search, get (one request for each record)."""
@@ -48,8 +49,10 @@ def one(value: t.Any) -> Reference | None:
 
 
 def named(collection: t.Any) -> list[Reference]:
-    """References of a collection."""
-    return [Reference.of(item) for item in items(collection) if isinstance(item, dict)]
+    """References of a collection; those that share a name are told by their ids only."""
+    found = [Reference.of(item) for item in items(collection) if isinstance(item, dict)]
+    names = collections.Counter(reference.name for reference in found)
+    return list(without_names(found, {name for name, count in names.items() if name and count > 1}))
 
 
 def texts(collection: t.Any) -> list[str]:

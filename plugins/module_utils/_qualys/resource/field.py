@@ -45,6 +45,7 @@ class Field(spec.Field):
         whole: whether an update may set the whole list. A list whose items hold more than is managed here is only
             ever edited, because setting it would drop the rest.
         refers: the Qualys object that the value names, such as ``tag``; empty for none.
+        plain_reference: whether the value is a reference, or a list of them; others are resolved by the kind itself.
     """
 
     element: str
@@ -54,6 +55,7 @@ class Field(spec.Field):
     remover: t.Callable[[t.Any], Node] | None = None
     whole: bool = True
     refers: str = ""
+    plain_reference: bool = True
 
     def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
         """The XML that carries out a change of this field.

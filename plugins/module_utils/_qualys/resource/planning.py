@@ -34,7 +34,7 @@ def plan_record(
     ready = resource.prepare(options, prepared, before)
     if before is not None:
         for name in resource.needed:
-            if name in ready.options and not str(ready.options[name]).strip():
+            if str(before.get(name) or "").strip() and name in ready.options and not str(ready.options[name]).strip():
                 raise OptionError(f"{name}: {resource.article} {resource.word} cannot be without one.")
     plan = plan_present(resource.fields, resource.label(options), ready.before, ready.options)
     if plan.changed:

@@ -42,6 +42,32 @@ def reference_key(reference: Reference) -> t.Hashable:
     return reference.id if reference.id is not None else reference.name
 
 
+def references_in(value: t.Any) -> t.Iterator[Reference]:
+    """Every reference in the value of a field: one, a list, or one inside of something larger."""
+    if isinstance(value, Reference):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from references_in(item)
+    elif dataclasses.is_dataclass(value):
+        for member in dataclasses.fields(value):
+            yield from references_in(getattr(value, member.name))
+
+
+def without_names(value: t.Any, names: t.Collection[str]) -> t.Any:
+    """The same value, in which the references with these names are known by their ids only."""
+    if isinstance(value, Reference):
+        return dataclasses.replace(value, name=None) if value.name in names and value.id is not None else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_names(item, names) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changed = {
+            member.name: without_names(getattr(value, member.name), names) for member in dataclasses.fields(value)
+        }
+        return dataclasses.replace(value, **changed)
+    return value
+
+
 def show_reference(reference: Reference) -> str:
     """The form that an option takes: the name, or the id where the name would be read as something else."""
     name = reference.name
@@ -65,10 +91,16 @@ _FEW = 10
 
 
 class References:
-    """Resolves what users write to references. One for a run; safe to be used from many threads."""
+    """Resolves what users write to references. One for a run; safe to be used from many threads.
 
-    def __init__(self, client: QualysClient) -> None:
+    Args:
+        client: the account.
+        few: how many expected names of one kind are looked up one by one.
+    """
+
+    def __init__(self, client: QualysClient, *, few: int = _FEW) -> None:
         self._client = client
+        self._few = few
         self._found: dict[tuple[str, str], list[Reference]] = {}
         self._expected: dict[str, int] = {}
         self._index: dict[str, dict[str, list[Reference]] | None] = {}
@@ -120,7 +152,7 @@ class References:
     def named(self, resource: str, name: str) -> list[Reference]:
         """Every record of a kind that has exactly this name."""
         with self._lock:
-            if self._expected.get(resource, 0) > _FEW and resource not in self._index:
+            if self._expected.get(resource, 0) > self._few and resource not in self._index:
                 self._index[resource] = self._read_all(resource)
             index = self._index.get(resource)
             if index is not None:

@@ -82,8 +82,8 @@ class Resource:
         return f"{self.word} {str(options['name']).strip()!r}"
 
     def referring(self) -> list[Field]:
-        """The fields that name other records."""
-        return [field for field in self.fields if field.refers]
+        """The fields that are references, or lists of them."""
+        return [field for field in self.fields if field.refers and field.plain_reference]
 
     # Reading and writing
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._reconcile.plan import shown_record
+from ..._reconcile.spec import Record
 from ..._records.query import Query
 from ..._records.result import Result
 from ..api.client import MAX_PAGE, QualysClient
@@ -17,6 +18,7 @@ from ..api.criteria import build
 from ..api.listing import Listing, read_excerpt
 from ..api.shapes import Raw
 from .elements import GET, SEARCH, VERBOSE
+from .references import References, references_in, without_names
 from .resource import Resource
 
 LEVELS = {"summary": SEARCH, "verbose": VERBOSE, "full": GET}
@@ -27,7 +29,7 @@ def run(resource: Resource, params: t.Mapping[str, t.Any], client: QualysClient)
     query = Query(params.get("query"))
     if params.get("id") is not None:
         raw = client.get(resource.object, params["id"])
-        return _result(resource, [raw] if raw else [], GET, 1 if raw else 0, query)
+        return _result(resource, client, [raw] if raw else [], GET, 1 if raw else 0, query)
     criteria = build(params.get("filters"), resource.object, strict=params["filters_strict"])
     key = f"{resource.option}s"
     if params["count_only"]:
@@ -37,12 +39,29 @@ def run(resource: Resource, params: t.Mapping[str, t.Any], client: QualysClient)
     level = LEVELS[params["detail"]]
     listing = Listing(client, resource.object, criteria, MAX_PAGE, level == VERBOSE)
     excerpt = read_excerpt(listing, params.get("limit"), in_full=level == GET)
-    result = _result(resource, excerpt.records, level, excerpt.total, query)
+    result = _result(resource, client, excerpt.records, level, excerpt.total, query)
     result.warnings += excerpt.warnings
     return result
 
 
-def _result(resource: Resource, raws: list[Raw], level: int, total: int, query: Query) -> Result:
-    records = [shown_record(resource.fields, resource.from_raw(raw, level)) for raw in raws]
+def _result(resource: Resource, client: QualysClient, raws: list[Raw], level: int, total: int, query: Query) -> Result:
+    found = [resource.from_raw(raw, level) for raw in raws]
+    if level == GET:
+        _by_id_where_needed(resource, client, found)
+    records = [shown_record(resource.fields, record) for record in found]
     key = f"{resource.option}s"
     return Result(values={key: query(records), "total": total, "truncated": len(raws) < total})
+
+
+def _by_id_where_needed(resource: Resource, client: QualysClient, records: list[Record]) -> None:
+    """Show references by id where several records have their name, so that what is read can be written."""
+    references = References(client, few=2)
+    fields = [field for field in resource.fields if field.refers and field.refers != "user"]
+    for kind in sorted({field.refers for field in fields}):
+        mine = [field.name for field in fields if field.refers == kind]
+        held = (references_in(record.get(name)) for record in records for name in mine)
+        names = {reference.name for found in held for reference in found if reference.name and reference.id is not None}
+        references.expect(kind, names)
+        shared = {name for name in names if len(references.named(kind, name)) > 1}
+        for record in records if shared else ():
+            record |= {name: without_names(record[name], shared) for name in mine if name in record}

@@ -23,7 +23,7 @@ from ..api.shapes import Raw, number, text, truth
 from ..api.xml import Node
 from ..resource import one
 from ..resource.elements import GET
-from ..resource.references import References
+from ..resource.references import Reference, References
 from ..resource.resource import Prepared, Resource, Written
 from . import schedule_notification as notification
 from .scan_fields import part
@@ -106,21 +106,43 @@ def _check_whole(plan: Plan) -> None:
 def _resolved(params: Written, before: Record, references: References) -> Record:
     """The options, with the login and the scanner resolved, which are references only in part."""
     options = dict(params)
-    if options.get("auth_record") is not None:
-        held: Auth | None = before.get("auth_record")
-        present = [held.record] if held is not None and held.record is not None else []
-        auth = auth_of(options["auth_record"], references, present)
-        options["auth_record"] = auth if auth.given else ""
-    if options.get("scanner") is not None:
-        appliance: Scanner | None = before.get("scanner")
-        scanner = scanner_of(options["scanner"], references, appliance.tags if appliance is not None else ())
-        options["scanner"] = scanner or ""
-    if options.get("scan_proxy"):
-        held_proxy = before.get("scan_proxy")
-        options["scan_proxy"] = proxy_of(options["scan_proxy"], [held_proxy] if held_proxy else [])
-    if options.get("notification") is not None:
-        options["notification"] = notification.wanted(options["notification"], before.get("notification"))
-    return options
+    # What is written as it is shown stays, whatever it is.
+    kept = {
+        field.name: before[field.name]
+        for field in FIELDS
+        if field.kind == "scalar" and field.is_shown(before.get(field.name), params.get(field.name))
+    }
+    for name, resolve in _RESOLVERS.items():
+        written = options.get(name)
+        if written is not None and written != "" and name not in kept:
+            options[name] = resolve(written, before.get(name), references)
+    return options | {name: kept[name] for name in _RESOLVERS if name in kept}
+
+
+def _auth(written: t.Any, held: Auth | None, references: References) -> Auth | str:
+    present = [held.record] if held is not None and held.record is not None else []
+    auth = auth_of(written, references, present)
+    return auth if auth.given else ""
+
+
+def _scanner(written: t.Any, held: Scanner | None, references: References) -> Scanner | str:
+    return scanner_of(written, references, held.tags if held is not None else ()) or ""
+
+
+def _proxy(written: t.Any, held: Reference | None, _references: References) -> Reference:
+    return proxy_of(written, [held] if held is not None else [])
+
+
+def _notification(written: t.Any, held: Record | None, _references: References) -> Record | str:
+    return notification.wanted(written, held)
+
+
+_RESOLVERS: dict[str, t.Callable[[t.Any, t.Any, References], t.Any]] = {
+    "auth_record": _auth,
+    "scanner": _scanner,
+    "scan_proxy": _proxy,
+    "notification": _notification,
+}
 
 
 def _ensure_inactive(client: QualysClient, schedule_id: int) -> None:

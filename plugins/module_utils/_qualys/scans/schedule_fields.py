@@ -320,6 +320,8 @@ FIELDS: tuple[Field, ...] = (
         reader=lambda raw: _auth(part(raw, TARGET, "webAppAuthRecord")),
         key=_auth_key,
         show=_show_auth,
+        refers="webappauthrecord",
+        plain_reference=False,
     ),
     _member_field(
         "scanner",
@@ -328,6 +330,8 @@ FIELDS: tuple[Field, ...] = (
         reader=lambda raw: _scanner(raw.get(TARGET)),
         key=_scanner_key,
         show=_show_scanner,
+        refers="tag",
+        plain_reference=False,
     ),
     _member_field(
         "cancel_after",

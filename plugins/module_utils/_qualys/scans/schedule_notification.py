@@ -40,7 +40,8 @@ def wanted(written: t.Mapping[str, t.Any], held: Record | None) -> Record | str:
         raise OptionError(f"notification: delay is {given['delay']}.", hint="It is 0 or more.")
     if "recipients" in given:
         given["recipients"] = list(dict.fromkeys(str(item).strip() for item in given["recipients"]))
-        strange = [item for item in given["recipients"] if "@" not in item]
+        known = (held or {}).get("recipients") or ()
+        strange = [item for item in given["recipients"] if "@" not in item and item not in known]
         if strange:
             raise OptionError(f"notification: {strange[0]!r} is not an e-mail address.", hint="Give recipients anew.")
     if "delay" in given or "delay_scale" in given:

@@ -141,7 +141,7 @@ WRITES: dict[str, tuple[str, Write]] = {
 
 @pytest.fixture(scope="module")
 def shared_box() -> Iterator[Sandbox]:
-    with Sandbox(webapps=12, findings=60) as running:
+    with Sandbox(webapps=12, findings=24) as running:
         yield running
 
 
@@ -158,8 +158,10 @@ def outcome(write: Write, box: Sandbox, folder: Path) -> tuple[Result | None, Pe
 @pytest.mark.parametrize("name", WRITES)
 def test_no_answer_makes_a_module_fail_inside(name: str, shared_box: Sandbox, tmp_path: Path) -> None:
     route, write = WRITES[name]
+    shared_box.reset()
     for status, (kind, body) in itertools.product(STATUSES, BODIES.items()):
-        shared_box.reset()
+        if shared_box.counters.snapshot()["writes_applied"]:
+            shared_box.reset()
         shared_box.reset_counters()
         shared_box.faults.add(kind="status", status=status, body=body, match={"route": route}, times=1)
         result, error = outcome(write, shared_box, tmp_path)

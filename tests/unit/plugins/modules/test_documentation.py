@@ -10,6 +10,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import (
+    CARBON_BLACK,
+    CONNECTION,
+    EDGECAST,
+    INDUSFACE,
+    QUALYS,
+    SCUTUM,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.connection import ENVIRONMENT, PLATFORMS
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.criteria import TABLES
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import (
@@ -94,3 +102,15 @@ def test_examples_filter_by_fields_that_exist() -> None:
     for module in ("webapps", "webapp_info", "finding_info", "finding_export"):
         examples = str(house_rules.module_section(path(f"qualys_was_{module}"), "EXAMPLES"))
         assert set(re.findall(r"'field': '([^']+)'", examples)) <= fields
+
+
+CONNECTION_OPTIONS = {
+    name for spec in (CONNECTION, QUALYS, INDUSFACE, EDGECAST, SCUTUM, CARBON_BLACK) for name in spec.options
+}
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")))
+def test_no_option_of_a_module_has_the_name_of_a_connection_option(module: str) -> None:
+    own = house_rules.module_section(path(module), "DOCUMENTATION").get("options") or {}
+    # state_dir is no matter of the connection, and modules without one have it too.
+    assert not CONNECTION_OPTIONS & set(own) - {"state_dir"}

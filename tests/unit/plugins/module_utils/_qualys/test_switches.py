@@ -1,0 +1,182 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every write module in every position of the switches that the vendor leaves open: check, run, run again, check again.
+
+And what a write has not taken is an error that names the field, with "changed" as it really is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
+    auth_record,
+    auth_records,
+    webapp,
+    webapps,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule_fields import FIELDS
+from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
+from tests.sandbox import Sandbox
+
+from ..auth_record_kit import RECORDS, record_options, records_options
+from ..qualys_kit import client_of, entry, routes, webapp_options, webapps_options
+from ..scan_kit import APP
+
+Run = Callable[[QualysClient, bool], Result]
+FORM, SERVER = 31001, "server record"
+POSITIONS: list[dict[str, str]] = [
+    {
+        "secret_read_mode": secrets,
+        "plain_read_mode": plain,
+        "empty_set_clears": cleared,
+        "missing_list_entry": missing,
+        "http_status_mode": status,
+        "auth_field_key": key,
+    }
+    for (secrets, plain), (cleared, missing), (status, key) in itertools.product(
+        [("clear_unless_secured", "shown"), ("masked", "masked"), ("absent", "absent")],
+        [("true", "ignored"), ("false", "reject"), ("reject", "reject")],
+        [("always_200", "name"), ("mapped", "id")],
+    )
+]
+
+
+def _schedule(**options: Any) -> Run:
+    blank = {name: spec.get("default") for name, spec in option_spec(FIELDS).items()}
+    whole = {**blank, "state": "present", "id": None, **options}
+    return lambda client, check: schedule.run(whole, client, check)
+
+
+def _webapp(**options: Any) -> Run:
+    return lambda client, check: webapp.run(webapp_options(**options), client, check)
+
+
+def _record(**options: Any) -> Run:
+    return lambda client, check: auth_record.run(record_options(**options), client, check)
+
+
+WRITES: dict[str, Run] = {
+    "webapp create": _webapp(
+        name="new",
+        url="https://new.test/",
+        tags=["prod"],
+        attributes={"a": "1"},
+        headers=["X-A: 1"],
+        url_excludelist=["x", {"value": "^y", "regex": True}],
+        default_scanner={"type": "EXTERNAL", "friendly_name": None},
+        cancel_after=5,
+        comments=["one"],
+    ),
+    "webapp update": _webapp(
+        id=APP + 1,
+        tags=[],
+        attributes={"Cost Center": "changed"},
+        headers=["X-B: 2"],
+        uris_add=["https://a.test/x"],
+        cancel_after=0,
+        sub_domain="",
+        default_scanner={"type": "EXTERNAL", "friendly_name": None},
+        auth_records=[],
+        url_allowlist=["z"],
+    ),
+    "webapps": lambda client, check: webapps.run(
+        webapps_options(
+            entry(name="bulk", url="https://bulk.test/", uris=["https://bulk.test/a"]),
+            entry(id=APP + 2, tags=["uat"], headers_remove=["X-Scan"]),
+            entry(id=APP + 3, use_sitemap=True, url_excludelist=[]),
+        ),
+        client,
+        check,
+    ),
+    **{f"auth record create, {kind}": _record(name="new", **options) for kind, options in RECORDS.items()},
+    "auth record flag": _record(name="form standard", form={"ssl_only": False}),
+    "auth record field": _record(
+        name="form custom",
+        form={"fields": [{"name": "tenant"}, {"name": "answer"}, {"name": "passwd"}, {"name": "more", "value": "1"}]},
+    ),
+    "auth record domain": _record(
+        name="server mixed", server={"fields": [{"type": "DIGEST"}, {"type": "NTLM", "domain": "OTHER"}]}
+    ),
+    "auth record login": _record(name="server mixed", server={"fields": [{"type": "DIGEST"}]}),
+    "auth records": lambda client, check: auth_records.run(
+        records_options(
+            {"name": "oauth2 password", "oauth2": {"scope": "other"}},
+            {"name": "form and server", "form": {"ssl_only": True}, "tags": ["prod"]},
+        ),
+        client,
+        check,
+    ),
+    "schedule create": _schedule(
+        name="new",
+        webapp=str(APP),
+        start="2027-01-01T00:00:00Z",
+        recurrence={"type": "DAILY", "every": 2, "count": 0},
+        notification={"recipients": ["a@x.test"], "delay": 1},
+    ),
+    "schedule update": _schedule(
+        id=640001, start="2027-02-01T00:00:00Z", active=False, recurrence={"type": "ONCE"}, cancel_after=0
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def shared_box() -> Iterator[Sandbox]:
+    with Sandbox(webapps=6, findings=0) as running:
+        yield running
+
+
+@pytest.fixture
+def box(shared_box: Sandbox) -> Iterator[Sandbox]:
+    """An estate with an authentication record of each kind."""
+    before = dict(shared_box.switches)
+    shared_box.reset()
+    with client_of(shared_box) as client:
+        wanted = [{"name": kind, **options} for kind, options in RECORDS.items()]
+        assert auth_records.run(records_options(*wanted), client, False).error is None
+    yield shared_box
+    shared_box.switches.update(before)
+    shared_box.faults.clear()
+
+
+def four_runs(box: Sandbox, run: Run) -> list[tuple[bool, int]]:
+    """What each run said about a change, and how many writes the sandbox saw of it."""
+    seen = []
+    for check in (True, False, False, True):
+        box.reset_counters()
+        with client_of(box, retries=0) as client:
+            result = run(client, check)
+        counters = box.counters.snapshot()
+        assert counters["internal_errors"] == 0
+        assert result.error is None, str(result.error)
+        assert result.warnings == []
+        assert not check or counters["writes"] == 0
+        seen.append((result.changed, counters["writes"]))
+    return seen
+
+
+@pytest.mark.parametrize("position", POSITIONS, ids=lambda position: "-".join(position.values()))
+def test_four_runs_of_every_write_module(box: Sandbox, position: dict[str, str]) -> None:
+    box.switches.update(position)
+    for name, run in WRITES.items():
+        first_check, first, again, check_again = four_runs(box, run)
+        assert (first_check, first[0], first[1] > 0) == ((True, 0), True, True), name
+        assert (again, check_again) == ((False, 0), (False, 0)), name
+        if "create" in name:
+            _forget(box)
+
+
+def _forget(box: Sandbox) -> None:
+    """Records called "new" get another name, so that the next create makes one."""
+    for table in (box.qualys.auth_records, box.qualys.webapps, box.qualys.schedules):
+        for record in table.values():
+            if record["name"] == "new":
+                record["name"] = f"made {record['id']}"

@@ -33,6 +33,7 @@ KINDS: tuple[Kind, ...] = (
         options={**_ID, **webapp_fields.OPTIONS, "reactivate_if_exists": {"type": "bool"}},
         references={"auth_records": "auth_records"},
         not_written=("comments", "reactivate_if_exists"),
+        knows_marker=True,
     ),
     Kind(
         name="schedules",

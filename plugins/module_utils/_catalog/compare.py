@@ -172,6 +172,21 @@ def _add_waiting(rows: list[dict[str, t.Any]], kind: Kind, item: Record) -> None
     row["after"] |= item["fields"]
 
 
+def failures(kind: Kind, result: Record) -> list[dict[str, t.Any]]:
+    """The entries that could not be judged or carried out, each with the reason.
+
+    Args:
+        kind: what the records are.
+        result: as for :func:`differences`.
+    """
+    found: list[dict[str, t.Any]] = []
+    for item in result.get("results") or ():
+        if item.get("error"):
+            about = item["item"]["entry"] if kind.singular is not None else item
+            found.append({"kind": kind.name, "id": about.get("id"), "name": about.get("name"), "message": item["msg"]})
+    return found
+
+
 # Summing up
 
 _NAMES_SHOWN = 20
@@ -189,32 +204,41 @@ def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted
         predicted: whether nothing was done.
 
     Returns:
-        ``counts`` by kind, ``objects`` (a row for each record that differs), ``orphans`` by kind, and ``lines`` for
-        people, which hold numbers and names only; the names are fit for a log.
+        ``counts`` by kind, ``objects`` (a row for each record that differs), ``orphans`` by kind, ``failures`` (see
+        :func:`failures`), and ``lines`` for people, which hold numbers, names and the reasons of failures only.
     """
     counts: dict[str, dict[str, int]] = {}
     objects: list[dict[str, t.Any]] = []
     lines: list[str] = []
+    failed: list[dict[str, t.Any]] = []
     for kind in kinds:
         part = parts[kind.name]
         result = part.get("result") or {}
         waiting = (part.get("waiting") or ()) if predicted else ()
         rows = differences(kind, result, waiting)
-        counts[kind.name] = _counts(rows, part)
+        misses = failures(kind, result)
+        counts[kind.name] = _counts(rows, part, misses)
         objects += rows
+        failed += misses
         lines += _lines(kind, rows, part, counts[kind.name], _PREDICTED if predicted else _DONE)
     orphaned = {kind.name: list(parts[kind.name].get("orphans") or ()) for kind in kinds}
-    return {"counts": counts, "objects": objects, "orphans": orphaned, "lines": lines}
+    lines += [f"Failed: {miss['message']}" for miss in failed]
+    return {"counts": counts, "objects": objects, "orphans": orphaned, "failures": failed, "lines": lines}
 
 
-def _counts(rows: t.Sequence[Record], part: Record) -> dict[str, int]:
+def _counts(rows: t.Sequence[Record], part: Record, misses: t.Sequence[Record]) -> dict[str, int]:
     found = {action: sum(row["action"] == action for row in rows) for action in ("create", "update")}
     return {
         **found,
         "delete": len(part.get("deleted") or ()),
-        "unchanged": int(part.get("count") or 0) - len(rows),
+        "unchanged": int(part.get("count") or 0) - len({_about(row) for row in (*rows, *misses)}),
         "orphans": len(part.get("orphans") or ()),
     }
+
+
+def _about(row: Record) -> tuple[str, str]:
+    # An entry of which a part was taken is in both lists.
+    return str(row.get("id") or ""), str(row.get("name") or "")
 
 
 def _lines(

@@ -276,7 +276,7 @@ class _Task:
         diffs = [
             diff_of(proof.plan)
             for item, proof in zip(items, proofs, strict=True)
-            if item.plan.changed and (proof.plan.changes or proof.plan.action != "update")
+            if item.plan.changed and proof.changed
         ]
         diffs += [self._deletion_diff(record) for record in doomed]
         return Result(

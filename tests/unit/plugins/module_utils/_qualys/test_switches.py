@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
@@ -28,7 +27,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.result i
 from tests.sandbox import Sandbox
 
 from ..auth_record_kit import RECORDS, record_options, records_options
-from ..qualys_kit import client_of, entry, routes, webapp_options, webapps_options
+from ..qualys_kit import client_of, entry, webapp_options, webapps_options
 from ..scan_kit import APP
 
 Run = Callable[[QualysClient, bool], Result]

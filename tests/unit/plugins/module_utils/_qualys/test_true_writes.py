@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A write is true: what Qualys did not take is told, what changed is what is different, and nothing is lost beside it."""
+"""A write is true: what Qualys did not take is told, changed is what is different, and nothing is lost beside it."""
 
 from __future__ import annotations
 
@@ -132,8 +132,7 @@ def test_what_is_stored_in_another_form_is_a_warning_and_shown(sandbox: Sandbox)
     done = write(sandbox, id=APP, url_excludelist=both)
     assert done.changed
     assert done.warnings == [
-        f"Qualys holds url_excludelist of the web application {APP} in another form than was written;"
-        " the result shows it."
+        f"Qualys holds url_excludelist of the web application {APP} in another form than was written; the result shows it."
     ]
     assert len(done.values["webapp"]["url_excludelist"]) == 1
 

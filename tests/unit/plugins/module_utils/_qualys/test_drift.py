@@ -1,0 +1,185 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import, apply and drift of a whole estate, in one process: what the role catalog does with the same parts.
+
+After an import nothing differs and nothing is written; each change by hand is seen, mended, and gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, write
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
+    auth_record_fields,
+    auth_record_info,
+    auth_records,
+    webapp_fields,
+    webapp_info,
+    webapps,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import (
+    schedule,
+    schedule_fields,
+    schedule_info,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
+from tests.sandbox import Sandbox
+
+from ..auth_record_kit import RECORDS, filled, records_options
+from ..qualys_kit import client_of, entry, info_options, webapps_options
+
+Catalog = dict[str, list[dict[str, Any]]]
+_INFOS: dict[str, Any] = {"auth_records": auth_record_info, "webapps": webapp_info, "schedules": schedule_info}
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with Sandbox(webapps=40, findings=0) as running, client_of(running) as client:
+        wanted = [{"name": f"made {kind}", **options} for kind, options in RECORDS.items()]
+        assert auth_records.run(records_options(*wanted), client, False).error is None
+        yield running
+
+
+def imported(client: QualysClient) -> Catalog:
+    """The estate as the entries of a catalog, in the way of an import and of the files that it writes."""
+    documents = []
+    for kind in KINDS:
+        found = _INFOS[kind.name].run(info_options(detail="full"), client, False).values[kind.name]
+        entries = write.entries_of(found, kind, empty=True)
+        documents.append((f"{kind.name}.yml", {kind.name: entries}))
+    catalog = read.read(documents, KINDS)
+    assert catalog.problems == []
+    return catalog.entries
+
+
+def applied(client: QualysClient, catalog: Catalog, *, check: bool) -> list[tuple[str, int, str]]:
+    """Kind, id and field of each change, after applying the catalog or, in check mode, before it."""
+    result = auth_records.run(records_options(*catalog["auth_records"]), client, check)
+    changes = _fields("auth_records", result)
+    result = webapps.run(webapps_options(*(entry(**item) for item in catalog["webapps"])), client, check)
+    changes += _fields("webapps", result)
+    held = schedule_info.run(info_options(detail="full"), client, False).values["schedules"]
+    for item in compare.to_check(catalog["schedules"], held):
+        blank = {name: spec.get("default") for name, spec in schedule_fields.OPTIONS.items()}
+        options = {
+            name: filled(value, schedule_fields.OPTIONS.get(name, {})) if value else value
+            for name, value in item["entry"].items()
+        }
+        done = schedule.run({**blank, "state": "present", "id": None, **options}, client, check)
+        assert done.error is None
+        assert done.diff is not None
+        changes += [("schedules", done.values["schedule"]["id"], name) for name in done.diff["after"]]
+    return changes
+
+
+def _fields(kind: str, result: Result) -> list[tuple[str, int, str]]:
+    assert result.error is None, str(result.error)
+    return [(kind, item["id"], name) for item in result.values["results"] if item["changed"] for name in item["fields"]]
+
+
+# By our name of the field: the element and a value that nobody has.
+APP_CHANGES: dict[str, tuple[str, Any]] = {
+    "scope": ("scope", "LIMIT"),
+    "sub_domain": ("subDomain", "added.test"),
+    "domains": ("domains", ["added.test"]),
+    "uris": ("uris", ["https://added.test/"]),
+    "tags": ("tags", "TAG"),
+    "scanner_tags": ("defaultScannerTags", "TAG"),
+    "default_scanner": ("defaultScanner", {"type": "INTERNAL", "friendlyName": "added"}),
+    "auth_records": ("authRecords", "AUTH"),
+    "default_profile": ("defaultProfile", "PROFILE"),
+    "attributes": ("attributes", [{"name": "added", "value": "1"}]),
+    "headers": ("headers", ["X-Added: 1"]),
+    "url_allowlist": ("urlAllowlist", [{"value": "added", "regex": False}]),
+    "url_excludelist": ("urlExcludelist", [{"value": "added", "regex": True}]),
+    "post_data_excludelist": ("postDataExcludelist", [{"value": "added", "regex": False}]),
+    "logout_regex_list": ("logoutRegexList", [{"value": "added", "regex": True}]),
+    "use_robots": ("useRobots", "ADD_PATHS"),
+    "use_sitemap": ("useSitemap", True),
+    "cancel_after": ("config", {"cancelScansAfterNHours": 77}),
+    "dns_overrides": ("dnsOverrides", "DNS"),
+}
+RECORD_CHANGES: dict[str, tuple[str, Any]] = {
+    "form": ("formRecord", {"sslOnly": True}),
+    "server": ("serverRecord", {"sslOnly": True}),
+    "tags": ("tags", "TAG"),
+}
+SCHEDULE_CHANGES: dict[str, tuple[str, Any]] = {
+    "type": ("type", "DISCOVERY"),
+    "active": ("active", None),
+    "profile": ("profile", "PROFILE"),
+    "scan_proxy": ("proxy", "PROXY"),
+    "dns_override": ("dnsOverride", "DNSREF"),
+    "notification": ("notification", {"active": True, "recipients": ["added@x.test"], "message": "m"}),
+    "send_mail": ("sendMail", None),
+    "send_one_mail": ("sendOneMail", None),
+}
+
+
+def change_by_hand(box: Sandbox) -> set[tuple[str, int, str]]:
+    """Change one field of each of thirty records, and say which."""
+    state, changed = box.qualys, set()
+    words = {
+        "TAG": [state.tags.ids[-1]],
+        "AUTH": [state.auth_records.ids[-1]],
+        "PROFILE": {"id": state.option_profiles.ids[-1]},
+        "DNS": [state.dns_overrides.ids[-1]],
+        "DNSREF": {"id": state.dns_overrides.ids[-1]},
+        "PROXY": {"id": state.proxies.ids[-1]},
+    }
+    kinds = (
+        ("webapps", state.webapps, APP_CHANGES),
+        ("schedules", state.schedules, SCHEDULE_CHANGES),
+        ("auth_records", state.auth_records, RECORD_CHANGES),
+    )
+    for kind, table, changes in kinds:
+        left = [key for key in table.ids if kind != "auth_records" or table[key]["name"].startswith("made form and")]
+        for name, (element, value) in changes.items():
+            value = words.get(value, value) if isinstance(value, str) else value
+            key = next(key for key in left if _differs(table[key], element, value))
+            if kind != "auth_records":
+                left.remove(key)
+            held = table[key].get(element)
+            if value is None:
+                value = not held
+            elif kind == "auth_records" and isinstance(value, dict):
+                value = {**held, "sslOnly": not held["sslOnly"]}
+            elif name == "cancel_after":
+                value = {**(held or {}), **value}
+            table[key][element] = value
+            changed.add((kind, key, name))
+    return changed
+
+
+def _differs(record: Any, element: str, value: Any) -> bool:
+    if element in ("defaultScanner", "notification") and record.get(element):
+        return False
+    return value is None or isinstance(value, dict) or record.get(element) != value
+
+
+def test_an_import_differs_in_nothing_and_sees_each_of_thirty_changes_by_hand(box: Sandbox) -> None:
+    with client_of(box) as client:
+        catalog = imported(client)
+        box.reset_counters()
+        assert applied(client, catalog, check=False) == []
+        assert applied(client, catalog, check=True) == []
+        assert box.counters.writes == 0
+        changed = change_by_hand(box)
+        assert len(changed) == 30
+        assert set(applied(client, catalog, check=True)) == changed
+        assert box.counters.writes == 0
+        assert set(applied(client, catalog, check=False)) == changed
+        assert applied(client, catalog, check=True) == []
+
+
+def test_the_changes_by_hand_cover_every_field_that_an_import_writes() -> None:
+    assert {*APP_CHANGES, "name", "url", "owner", "crawling_scripts"} >= {
+        field.name for field in webapp_fields.FIELDS
+    } - {"comments"}
+    assert {*RECORD_CHANGES, "name", "oauth2"} >= {field.name for field in auth_record_fields.FIELDS} - {"comments"}

@@ -21,9 +21,29 @@ def prepare(_options: Written, prepared: Record, before: Record | None) -> Prepa
     Raises:
         OptionError: a value is the marker that stands for a secret, and there is no secret that it could stand for.
     """
+    if before is None:
+        return Prepared(prepared, before, warnings=_leave_out_markers(prepared))
     _keep_redacted_headers(prepared, (before or {}).get("headers") or [])
     _carry_script_data(prepared, (before or {}).get("crawling_scripts") or [])
     return Prepared(prepared, before)
+
+
+def _leave_out_markers(options: Record) -> tuple[str, ...]:
+    """A new application has no secrets yet that a marker could stand for. Returns what the user has to add."""
+    missing: list[str] = []
+    for key in ("headers", "headers_add"):
+        if options.get(key) is not None:
+            marked = [item for item in options[key] if item.partition(":")[2].strip() == MARKER]
+            missing += [f"the header {item.partition(':')[0].strip()}" for item in marked]
+            options[key] = [item for item in options[key] if item not in marked]
+    for key in ("crawling_scripts", "crawling_scripts_add"):
+        if options.get(key) is not None:
+            missing += [f"the script {item['name']!r}" for item in options[key] if item.get("data") == MARKER]
+            options[key] = [item for item in options[key] if item.get("data") != MARKER]
+    if not missing:
+        return ()
+    name = str(options["name"]).strip()
+    return (f"The new web application {name!r} goes without {', '.join(missing)}: {MARKER} is not a secret.",)
 
 
 def _keep_redacted_headers(options: Record, present: t.Sequence[str]) -> None:

@@ -41,15 +41,15 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
         if gone.changed and not check_mode:
             delete(resource, client, int(t.cast(Record, before)["id"]), params)
         return _result(resource, gone, before, {})
-    plan, values = plan_record(resource, params, before, References(client))
+    plan, values, warnings = plan_record(resource, params, before, References(client))
     if not plan.changed:
-        return _result(resource, plan, before, values)
+        return _result(resource, plan, before, values, warnings)
     if check_mode:
         # What Qualys would choose for a new record is not known, so it is shown as empty.
         predicted = resource.from_raw({}, GET) | t.cast(Record, plan.after)
-        return _result(resource, plan, predicted, values)
+        return _result(resource, plan, predicted, values, warnings)
     proof, after = _carried_out(resource, client, plan, params, raw)
-    result = _result(resource, proof.plan, after, values)
+    result = _result(resource, proof.plan, after, values, warnings)
     result.changed, result.error = proof.changed, proof.error
     result.warnings += proof.warnings
     return result
@@ -69,6 +69,8 @@ def _carried_out(
     return prove(resource, plan, after), after
 
 
-def _result(resource: Resource, plan: Plan, record: Record | None, values: Record) -> Result:
+def _result(
+    resource: Resource, plan: Plan, record: Record | None, values: Record, warnings: t.Sequence[str] = ()
+) -> Result:
     shown = {resource.option: shown_record(resource.fields, record)}
-    return Result(changed=plan.changed, values=shown | values, diff=diff_of(plan))
+    return Result(changed=plan.changed, values=shown | values, diff=diff_of(plan), warnings=list(warnings))

@@ -18,10 +18,16 @@ from .references import Reference, References
 from .resource import Resource, Written
 
 
-def plan_record(
-    resource: Resource, options: Written, before: Record | None, references: References
-) -> tuple[Plan, Record]:
-    """What has to be written so that the record is as the options say, and what the module returns besides.
+class Planned(t.NamedTuple):
+    """What has to be written, what the module returns besides, and what the user should know."""
+
+    plan: Plan
+    values: Record
+    warnings: tuple[str, ...]
+
+
+def plan_record(resource: Resource, options: Written, before: Record | None, references: References) -> Planned:
+    """What has to be written so that the record is as the options say.
 
     Raises:
         OptionError, AmbiguousMatch: an option cannot be acted on.
@@ -39,7 +45,7 @@ def plan_record(
     plan = plan_present(resource.fields, resource.label(options), ready.before, ready.options)
     if plan.changed:
         resource.check_plan(plan)
-    return plan, ready.values
+    return Planned(plan, ready.values, ready.warnings)
 
 
 def _check_creatable(resource: Resource, options: Written) -> None:

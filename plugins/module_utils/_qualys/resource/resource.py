@@ -32,11 +32,13 @@ class Prepared:
         options: the given options.
         before: the record as it is compared and shown, None when there is none.
         values: what the module returns besides.
+        warnings: what the user should know about the options.
     """
 
     options: Record
     before: Record | None
     values: Record = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class Resource:

@@ -45,6 +45,7 @@ class Item:
     plan: Plan
     values: Record
     error: PerimeterError | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def known_id(self) -> int | None:
@@ -202,8 +203,8 @@ class _Task:
                 if raw is not None and level >= GET:
                     raw = self.client.get(self.resource.object, int(raw["id"]))
                 before = self.resource.from_raw(raw, level) if raw is not None else None
-                made, values = plan_record(self.resource, options, before, references)
-                return Item(options, raw, made, values)
+                made = plan_record(self.resource, options, before, references)
+                return Item(options, raw, made.plan, made.values, warnings=made.warnings)
 
             try:
                 return self._naming(options, planned)
@@ -283,7 +284,11 @@ class _Task:
             changed=any(result["changed"] for result in results) or bool(_gone(doomed, deleted)),
             values={"plan": plan, "results": results, "deleted": _gone(doomed, deleted)},
             diff=diffs,
-            warnings=[*warnings, *(warning for proof in proofs for warning in proof.warnings)],
+            warnings=[
+                *warnings,
+                *(warning for item in items for warning in item.warnings),
+                *(warning for proof in proofs for warning in proof.warnings),
+            ],
             error=self._first_failure(results, spared),
         )
 

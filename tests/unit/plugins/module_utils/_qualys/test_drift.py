@@ -7,7 +7,7 @@ After an import nothing differs and nothing is written; each change by hand is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest

@@ -266,7 +266,7 @@ def writes(kind: str, raw: Raw, options: Raw) -> list[str]:
     resource = RESOURCES[kind]
     given = validated(kind, options)
     resource.check_present(given)
-    plan, _values = plan_record(resource, given, resource.from_raw(raw), References(Silent()))  # type: ignore[arg-type]
+    plan = plan_record(resource, given, resource.from_raw(raw), References(Silent())).plan  # type: ignore[arg-type]
     return [f"{change.field.name}: {change.before!r} -> {change.after!r}" for change in plan.changes]
 
 

@@ -131,9 +131,10 @@ def test_what_is_stored_in_another_form_is_a_warning_and_shown(sandbox: Sandbox)
     both = [{"value": "^x", "regex": False}, {"value": "^x", "regex": True}]
     done = write(sandbox, id=APP, url_excludelist=both)
     assert done.changed
-    assert done.warnings == [
-        f"Qualys holds url_excludelist of the web application {APP} in another form than was written; the result shows it."
-    ]
+    (told,) = done.warnings
+    assert told.startswith(
+        f"Qualys holds url_excludelist of the web application {APP} in another form than was written"
+    )
     assert len(done.values["webapp"]["url_excludelist"]) == 1
 
 
@@ -238,6 +239,26 @@ def test_a_script_a_header_and_an_entry_go_by_their_key(sandbox: Sandbox) -> Non
     assert [script["name"] for script in held["crawlingScripts"]] == ["b"]
     assert (held["headers"], held["urlExcludelist"]) == (["X-B: 2"], [{"value": "y", "regex": False}])
     assert not write(sandbox, id=APP, **gone).changed
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_new_application_goes_without_the_secrets_that_a_placeholder_stands_for(
+    sandbox: Sandbox, check: bool
+) -> None:
+    wanted = {
+        "name": "new",
+        "url": "https://new.test/",
+        "headers": ["X-A: 1", f"X-Token: {MARKER}"],
+        "crawling_scripts": [{"name": "login", "data": MARKER}],
+    }
+    done = write_many(sandbox, wanted, check=check)
+    assert (done.error, done.changed) == (None, True)
+    assert done.warnings == [
+        f"The new web application 'new' goes without the header X-Token, the script 'login': {MARKER} is not a secret."
+    ]
+    if not check:
+        (made,) = [app for app in sandbox.qualys.webapps.values() if app["name"] == "new"]
+        assert (made["headers"], made["crawlingScripts"]) == (["X-A: 1"], [])
 
 
 # Authentication records

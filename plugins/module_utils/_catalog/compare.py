@@ -205,7 +205,8 @@ def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted
 
     Returns:
         ``counts`` by kind, ``objects`` (a row for each record that differs), ``orphans`` by kind, ``failures`` (see
-        :func:`failures`), and ``lines`` for people, which hold numbers, names and the reasons of failures only.
+        :func:`failures`), and ``lines`` for people, which hold numbers, names and the
+            reasons of failures only, all of them fit for a log.
     """
     counts: dict[str, dict[str, int]] = {}
     objects: list[dict[str, t.Any]] = []

@@ -265,7 +265,10 @@ class _DefaultScanner(Field):
 
 
 class _CancelAfter(Field):
-    """A member of ``config``, which is written whole: one that leaves out a part may clear that part (section 6.1)."""
+    """A member of ``config``, which is written whole: one that leaves out a part may clear that part.
+
+    See docs/vendors/qualys_was.md 9.4.
+    """
 
     def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
         # An empty element where there is to be no limit: one that is left out may also be taken for "as it is".

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What records of every kind consist of: texts, references, comments (sheet section 5).
+"""What records of every kind consist of: texts, references, comments (docs/vendors/qualys_was.md 8.1, 8.2).
 
 This module is private to the collection and may change at any time.
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One record of any kind in one task: find, plan, write, read back (sheet section 6).
+"""One record of any kind in one task: find, plan, write, read back (docs/vendors/qualys_was.md 8.4 to 8.6).
 
 This module is private to the collection and may change at any time.
 """

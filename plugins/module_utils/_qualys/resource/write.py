@@ -29,7 +29,7 @@ class Sent:
     Attributes:
         id: of the record.
         answer: Qualys' whole record, where the answer of a create has it; None for an update, which is answered with
-            the id only (sheet section 8, quirk 14).
+            the id only (docs/vendors/qualys_was.md 8.4).
     """
 
     id: int
@@ -84,7 +84,7 @@ def _update(resource: Resource, client: QualysClient, plan: Plan, data: dict[str
         _name_cleared(error, plan)
         raise
     else:
-        # A success that names no record is one of the answers for a missing one (sheet section 2.3).
+        # A success that names no record is one of the answers for a missing one (docs/vendors/qualys_was.md 4.3).
         if not answered and client.get(resource.object, record_id) is None:
             raise _vanished(plan)
     return record_id

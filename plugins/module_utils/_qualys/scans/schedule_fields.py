@@ -218,7 +218,8 @@ class ScheduleField(Field):
 
     Attributes:
         parts: the elements that the field is a member of. Those are written as a whole by :mod:`.schedule_write`.
-        within_target: whether Qualys may hold the element in the target instead of beside it (sheet section 6.5).
+        within_target: whether Qualys may hold the element in the target instead of beside it (see
+            docs/vendors/qualys_was.md 13).
     """
 
     parts: frozenset[str] = frozenset()

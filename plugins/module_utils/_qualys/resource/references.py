@@ -103,7 +103,7 @@ class References:
         self._few = few
         self._found: dict[tuple[str, str], list[Reference]] = {}
         self._expected: dict[str, int] = {}
-        self._index: dict[str, dict[str, list[Reference]] | None] = {}
+        self._index: dict[str, dict[str, list[Reference]]] = {}
         self._lock = threading.Lock()
 
     def expect(self, resource: str, written: t.Iterable[t.Any]) -> None:
@@ -154,9 +154,10 @@ class References:
         with self._lock:
             if self._expected.get(resource, 0) > self._few and resource not in self._index:
                 self._index[resource] = self._read_all(resource)
-            index = self._index.get(resource)
-            if index is not None:
-                return index.get(name, [])
+            found = self._index.get(resource, {}).get(name)
+            if found:
+                return found
+            # Also where the whole listing lacks the name: it may have come into being meanwhile.
             key = (resource, name)
             if key not in self._found:
                 criteria = [{"field": "name", "operator": "EQUALS", "value": name}]
@@ -164,12 +165,9 @@ class References:
                 self._found[key] = [Reference.of(raw) for raw in page.records if text(raw.get("name")) == name]
             return self._found[key]
 
-    def _read_all(self, resource: str) -> dict[str, list[Reference]] | None:
-        """All records of a kind by name; None when the listing is not complete, so that names are looked up singly."""
-        records, tally = Listing(self._client, resource, [], MAX_PAGE).read()
-        if not tally.complete:
-            return None
+    def _read_all(self, resource: str) -> dict[str, list[Reference]]:
+        """All records of a kind by name."""
         index: dict[str, list[Reference]] = {}
-        for raw in records:
+        for raw in Listing(self._client, resource, [], MAX_PAGE).stream():
             index.setdefault(text(raw.get("name")) or "", []).append(Reference.of(raw))
         return index

@@ -16,7 +16,6 @@ from ..._records.result import Result
 from ..api.client import MAX_PAGE, QualysClient
 from ..api.criteria import build
 from ..api.listing import Listing, read_excerpt
-from ..api.shapes import Raw
 from .elements import GET, SEARCH, VERBOSE
 from .references import References, references_in, without_names
 from .resource import Resource
@@ -29,7 +28,8 @@ def run(resource: Resource, params: t.Mapping[str, t.Any], client: QualysClient)
     query = Query(params.get("query"))
     if params.get("id") is not None:
         raw = client.get(resource.object, params["id"])
-        return _result(resource, client, [raw] if raw else [], GET, 1 if raw else 0, query)
+        # Its names need no look-up: the record itself says which ones they mean when it is written back.
+        return _result(resource, [resource.from_raw(raw, GET)] if raw else [], 1 if raw else 0, query)
     criteria = build(params.get("filters"), resource.object, strict=params["filters_strict"])
     key = f"{resource.option}s"
     if params["count_only"]:
@@ -39,22 +39,25 @@ def run(resource: Resource, params: t.Mapping[str, t.Any], client: QualysClient)
     level = LEVELS[params["detail"]]
     listing = Listing(client, resource.object, criteria, MAX_PAGE, level == VERBOSE)
     excerpt = read_excerpt(listing, params.get("limit"), in_full=level == GET)
-    result = _result(resource, client, excerpt.records, level, excerpt.total, query)
+    found = [resource.from_raw(raw, level) for raw in excerpt.records]
+    if level == GET:
+        _by_id_where_needed(resource, client, found)
+    result = _result(resource, found, excerpt.total, query)
     result.warnings += excerpt.warnings
     return result
 
 
-def _result(resource: Resource, client: QualysClient, raws: list[Raw], level: int, total: int, query: Query) -> Result:
-    found = [resource.from_raw(raw, level) for raw in raws]
-    if level == GET:
-        _by_id_where_needed(resource, client, found)
+def _result(resource: Resource, found: list[Record], total: int, query: Query) -> Result:
     records = [shown_record(resource.fields, record) for record in found]
     key = f"{resource.option}s"
-    return Result(values={key: query(records), "total": total, "truncated": len(raws) < total})
+    return Result(values={key: query(records), "total": total, "truncated": len(found) < total})
 
 
 def _by_id_where_needed(resource: Resource, client: QualysClient, records: list[Record]) -> None:
-    """Show references by id where several records have their name, so that what is read can be written."""
+    """Show references by id where several records have their name, so that what is read can be written.
+
+    A name alone would be refused, or mean the other record, once the one that is held is taken away.
+    """
     references = References(client, few=2)
     fields = [field for field in resource.fields if field.refers and field.refers != "user"]
     for kind in sorted({field.refers for field in fields}):

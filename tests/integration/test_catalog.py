@@ -314,6 +314,22 @@ def test_an_estate_of_500_comes_back_unchanged(ansible: Ansible) -> None:
         assert not trap.exists()
 
 
+def test_an_entry_that_fails_does_not_hide_the_others(catalog: Catalog, sandbox: Sandbox) -> None:
+    app = next(iter(sandbox.qualys.webapps.values()))
+    good, bad = f"{{id: {app['id']}, cancel_after: 77}}", "{name: other, url: https://o.test/, tags: [no such]}"
+    catalog.write("webapps.yml", f"webapps:\n  - {good}\n  - {bad}\n")
+    drifted = catalog.run("drift")
+    assert "Entries that could not be judged: 1. Records that differ: 1;" in error(drifted)
+    (failure,) = catalog.drift()["failures"]
+    assert (failure["kind"], failure["name"]) == ("webapps", "other")
+    assert "there is no tag named 'no such'" in failure["message"]
+    assert sandbox.counters.writes == 0
+    applied = catalog.run("apply")
+    assert "Entries that failed: 1." in error(applied)
+    assert any("there is no tag named 'no such'" in line for line in summary(applied))
+    assert app["config"]["cancelScansAfterNHours"] == 77
+
+
 def test_what_was_written_by_hand_is_not_lost_by_accident(catalog: Catalog) -> None:
     path = catalog.write("webapps.yml", "webapps: []\n# by hand\n")
     only = {"catalog_import_kinds": ["webapps"]}

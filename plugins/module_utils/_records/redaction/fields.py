@@ -16,8 +16,8 @@ import typing as t
 
 from .markup import element, opens_element
 from .names import FOREIGN_STEMS, STEMS, Secrecy, secrecy_of
-from .pairs import named_value
-from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken
+from .pairs import member_values, named_values
+from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken, is_strong
 
 Span = tuple[int, int, str]
 """Where a value begins and ends, and what is put there."""
@@ -44,9 +44,11 @@ def _grouped(words: t.Iterable[str]) -> str:
 
 
 _NAME_REST = r"(?:[\w.$\[\]-]|%(?:25)?(?:5[bdf]|2[de]|[89a-f][0-9a-f])){0,80}+"
-_MARK = r"[=:<>,]|%(?:25)?(?:3[ad]|22)|&(?:quot|\#3[49]|\#x2[27]|gt|lt);|\\u00(?:22|3d|3a)"
+_MARK = r"[=:<>,\uff1a\uff1d]|%(?:25)?(?:3[ad]|22)|&(?:quot|\#3[49]|\#x2[27]|gt|lt);|\\u00(?:22|3d|3a)"
 _ENDINGS = (
-    rf"{_NAME_REST}(?=[\s\\\"'`)\]/]{{0,12}}+(?:{_MARK})|[\\\"'`]{{1,3}}(?:[\s/}}]|\Z)|\s{{1,8}}+(?:\"|'|[a-z-]{{1,20}}+\s{{0,3}}+=)|"
+    rf"{_NAME_REST}(?=[\s\\\"'`)\]/]{{0,12}}+(?:{_MARK})|[\\\"'`]{{1,3}}(?:[\s/}}]|\Z)|\s{{1,8}}+(?:\"|'|[a-z:-]{{1,20}}+\s{{0,3}}+=)|"
+    # A call, a sentence, and a directive such as that of netrc, whose value holds a digit.
+    r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:is|was|to|by|lautet|ist|war|est)\s|[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
     r"[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
 )
 _LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}[\s\"'`\\]*+\Z)"
@@ -65,17 +67,29 @@ _NAME_CHARACTERS = 300
 
 _DELIMITER = re.compile(
     r"(?P<quote>\\*+[\"'`]|&quot;|&\#3[49];|&\#x2[27];|%(?:25)?22|\\u0022)?\]?"
-    r"(?P<before>[ \t]*+)(?:(?P<sign>=>|:=|\?=|:|={1,3}|,)|(?P<encoded>%(?:25)?3[ADad]|\\u003[dDaA]))(?P<after>\s*+)"
+    r"(?P<before>[ \t]*+)(?:(?P<sign>=>|:=|\?=|[:\uff1a]|={1,3}|\uff1d|,)|(?P<encoded>%(?:25)?3[ADad]|\\u003[dDaA]))(?P<after>\s*+)"
 )
 _QUOTED = re.compile(
     # A text in quotes may hold escaped ones, and recorded traffic may be cut off in the middle of it. The last forms
     # are those of JSON inside of a text, where the quotes themselves are escaped.
+    # Three quotes, as in Python, TOML and GraphQL, come first.
+    r"\"{3}((?:[^\"]|\"(?!\"\"))++)(?:\"{3}|\Z)|'{3}((?:[^']|'(?!''))++)(?:'{3}|\Z)|"
     r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)(?:\"|\\?\Z)|'([^'\\]*+(?:\\.[^'\\]*+)*+)(?:'|\\?\Z)|"
     r"`([^`\\]*+(?:\\.[^`\\]*+)*+)(?:`|\\?\Z)|\\++\"([^\"\\]*+)(?:\\++\"|\Z|(?=\"))|\\++'([^'\\]*+)(?:\\++'|\Z|(?='))|"
     r"(?:&quot;|&\#3[49];|&\#x2[27];)([^&<>\s]*+)|%(?:25)?22((?:[^%&\s\"']|%(?!(?:25)?22))*+)|\\u0022([^\\\"\s]*+)",
     re.DOTALL,
 )
-_PREFIXED = re.compile(r"(?:[rbufRBUF@$]{1,2}|string\(\d+\)\s|new\sString\()(?=[\"'])")
+_PREFIXED = re.compile(r"(?:[rbufRBUF@$]{1,2}|string\(\d+\)\s|(?:new\sString|[A-Za-z]{1,20}(?:::from|\.of|\.valueOf))\()(?=[\"'])")
+_JOINED = re.compile(r"\s{0,4}[+.]\s{0,4}(?=[\"'`])")
+_JOINED_AFTER = re.compile(r"[\"'`]\s{0,4}[+.]\s{0,4}([\"'`])([^\"'`\\\r\n]++)(?=\1)")
+_FALLBACK = re.compile(r"[\w$.\[\]'\"()!?]{1,100}+\s{0,4}(?:\|\||\?\?|\?:|\bor\b)\s{0,4}(?=[\"'`])|[\w.$]{1,60}+\([\w\"'.]{1,60}+\s{0,3},\s{0,3}(?=[\"'])")
+_DEFAULT = re.compile(r"[\"']?\$\{[\w.]{1,80}+:[-=?]?([^{}\s\"']++)\}")
+_BRACKETED = re.compile(r"\[([^\[\]{}\s,\"'<>|]{1,200}+)\]")
+_TAGGED = re.compile(r"(?:!{1,2}[\w:/.-]*+|&[\w-]++)[ \t]++")
+_IN_MARKUP = re.compile(r"\s{0,8}(?:</?[a-zA-Z][a-zA-Z0-9]{0,9}(?:\s[^<>]{0,100})?>\s{0,8}){1,3}([^\s<>]++)(?=\s{0,80}<)")
+_POSITION = re.compile(r"\d{1,5}(?::\d{1,5})?(?![\w.-])")
+_QUOTED_ITEM = re.compile(r"\\*[\"']([^\"'\\]*+)")
+_LINE_HEAD = re.compile(r"(?:[ \t]*+[<>|*#][<>|*#-]?)?[ \t]++")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*+")
 _LIST = re.compile(r"\[[^\[\]{}]*+\]?")
 _PAIR_VALUE = re.compile(r"=*+([^&\s;\"'<>#=][^&\s;\"'<>#]*+)")
@@ -91,7 +105,7 @@ _HEADER_NAME = re.compile(
     r"(?:set-|proxy-)?cookie2?|(?:proxy-|[\w-]{0,40}-)?authorization|[a-z][\w]*+(?:-[\w]++)++", re.IGNORECASE
 )
 _ESCAPED_LINE = re.compile(r"\\[rn]|\"")
-_DECLARED = re.compile(r"[A-Z]\w*[!?]?|\[[A-Z]\w*!?\]!?")
+_DECLARED = re.compile(r"[A-Z][A-Za-z]*(?:8|16|32|64)?[!?]?|\[[A-Z]\w*!?\]!?")
 
 
 def header(value: str, start: int, end: int) -> Span | None:
@@ -136,8 +150,7 @@ def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]
         secrecy, begin = _secrecy(value, begin, stop)
         if secrecy is not Secrecy.NONE:
             named = True
-            span = _span(value, folded, begin, stop, secrecy)
-            if span is not None:
+            for span in _spans(value, folded, begin, stop, secrecy):
                 spans.append(span)
                 # A value may also be before its name, as in an object or a tag.
                 start = stop = max(stop, span[1])
@@ -171,12 +184,29 @@ def _secrecy(value: str, begin: int, end: int) -> tuple[Secrecy, int]:
     return known, begin
 
 
-def _span(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> Span | None:
+def _spans(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> list[Span]:
     if value[end : end + 1] in _IN_TAG and secrecy is Secrecy.SECRET and opens_element(value, begin):
-        return element(value, end)
+        inner = element(value, end)
+        return [] if inner is None else [inner]
     mark = _DELIMITER.match(value, end)
     if mark is None or mark["sign"] == ",":
-        return named_value(value, folded, begin, end)
+        return named_values(value, folded, begin, end) if secrecy is Secrecy.SECRET else _made_only(value, folded, begin, end)
+    if secrecy is Secrecy.SECRET and value[mark.end() : mark.end() + 1] == "{":
+        return member_values(value, mark.end(), value[begin:end])
+    span = _span(value, begin, mark, secrecy)
+    if span is None:
+        return named_values(value, folded, begin, end) if secrecy is Secrecy.SECRET else _made_only(value, folded, begin, end)
+    held = value[span[0] : span[1]].strip("\"'`")
+    # Whether a member is empty is nobody's business either: it may be the password of a test account.
+    taken = _is_secret(held, secrecy) or (not held and secrecy is Secrecy.SECRET)
+    return [span] if taken else []
+
+
+def _made_only(value: str, folded: str, begin: int, end: int) -> list[Span]:
+    return [span for span in named_values(value, folded, begin, end) if _is_secret(value[span[0] : span[1]], Secrecy.MAYBE)]
+
+
+def _span(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy) -> Span | None:
     opened = value[begin - 1 : begin] in "\"'`\\" if begin else False
     if (
         mark["quote"]
@@ -186,26 +216,27 @@ def _span(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> Sp
     ):
         # The quote ends a text in which the name is the last word, and belongs to something else.
         return None
-    if mark["sign"] == ":":
-        span = _after_colon(value, begin, mark, quoted=bool(mark["quote"]))
+    if mark["sign"] in (":", "\uff1a"):
+        return _after_colon(value, begin, mark, quoted=bool(mark["quote"]))
     elif mark["encoded"]:
         literal = _literal(value, mark.end(), quoted=False)
-        span = literal if literal and literal[1] > literal[0] else _plain(value, _ENCODED_VALUE, mark.end())
-    else:
-        span = _after_equals(value, begin, mark, secrecy)
-    if span is None:
-        return named_value(value, folded, begin, end)
-    held = value[span[0] : span[1]].strip("\"'`")
-    # Whether a member is empty is nobody's business either: it may be the password of a test account.
-    return span if _is_secret(held, secrecy) or (not held and secrecy is Secrecy.SECRET) else None
+        return literal if literal and literal[1] > literal[0] else _plain(value, _ENCODED_VALUE, mark.end())
+    return _after_equals(value, begin, mark, secrecy)
 
 
 def _is_secret(held: str, secrecy: Secrecy) -> bool:
+    if secrecy is Secrecy.MAYBE and held != MARKER and is_spoken(held):
+        return False
     return is_made(held) if secrecy is Secrecy.MAYBE else held == MARKER or not holds_nothing(held)
 
 
 def _after_colon(value: str, begin: int, mark: re.Match[str], *, quoted: bool) -> Span | None:
     at = mark.end()
+    if not quoted and value[at : at + 1] and value[at] in "\"'`" and value[begin - 1 : begin] == value[at]:
+        # The quote ends the text in which the name is the last word.
+        return None
+    tag = _TAGGED.match(value, at)
+    at = tag.end() if tag else at
     literal = _literal(value, at, quoted=quoted)
     if literal is not None:
         return literal if literal[2] and (quoted or literal[1] > literal[0]) else None
@@ -215,10 +246,14 @@ def _after_colon(value: str, begin: int, mark: re.Match[str], *, quoted: bool) -
     before = value[max(0, begin - 1) : begin]
     at_line = before in ("", "\r", "\n")
     name = value[begin : mark.start()]
+    if not quoted and _is_place(value, begin, name, mark):
+        return None
     if "\n" in mark["after"] or "\r" in mark["after"]:
         return _on_the_next_line(value, name, mark) if at_line else None
     if not quoted and (at_line or escaped or before in ("'", '"')) and _HEADER_NAME.fullmatch(name):
         return _header(value, begin, at, at_line=at_line)
+    if not quoted and before in (" ", "\t") and _is_indented_header(value, begin, at, name):
+        return _header(value, begin, at, at_line=True)
     block = _BLOCK.match(value, at)
     if block is not None and block.end() > at + 2:
         return at, block.end() - (value[block.end() - 1] in "\r\n"), MARKER
@@ -240,6 +275,25 @@ def _header(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
     return (at, end, MARKER) if end > at else None
 
 
+def _is_place(value: str, begin: int, name: str, mark: re.Match[str]) -> bool:
+    """Whether a name and the number after it are a place in a program, or a host and its port; or a property of CSS."""
+    if value[begin : begin + 2] == "--":
+        return True
+    if mark["before"] or mark["after"] or not _POSITION.match(value, mark.end()):
+        return False
+    return "." in name or "-" in name or value[begin - 1 : begin] == "/"
+
+
+def _is_indented_header(value: str, begin: int, at: int, name: str) -> bool:
+    """Whether a header stands in an indented or marked line, as in the output of curl."""
+    first = value.rfind("\n", max(0, begin - _SHORT_NAME), begin) + 1
+    if begin - first >= _SHORT_NAME or not _LINE_HEAD.fullmatch(value, first, begin) or not _HEADER_NAME.fullmatch(name):
+        return False
+    line = _LINE.match(value, at, at + _JUDGED)
+    held = line[0].strip() if line else ""
+    return held == MARKER or not (is_spoken(held) or is_code(held))
+
+
 def _on_the_next_line(value: str, name: str, mark: re.Match[str]) -> Span | None:
     """A header whose value begins on a line of its own."""
     start = mark.end() - len(mark["after"])
@@ -251,6 +305,9 @@ def _on_the_next_line(value: str, name: str, mark: re.Match[str]) -> Span | None
 
 def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
     """A value without quotes after a colon, as in YAML, in objects of JavaScript and in messages."""
+    special = _special(value, at)
+    if special is not None:
+        return special
     typed = _TYPED.match(value, at)
     if typed is not None:
         return _literal(value, typed.end(), quoted=False)
@@ -269,7 +326,9 @@ def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
         return at, at + len(held), MARKER
     if (
         is_spoken(held)
+        or is_code(value[at:end].rstrip())
         or is_code(value[at : end + 1])
+        or _PAIR_INSIDE.match(held)
         or value[begin - 1 : begin] in ("$", ".")
         or _DECLARED.fullmatch(held)
     ):
@@ -283,27 +342,66 @@ def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
     return at, _word_end(value, at, at + len(held)), MARKER
 
 
+_PAIR_INSIDE = re.compile(r"[A-Za-z_][\w.-]{0,40}=[^=]")
+
+
+def _special(value: str, at: int) -> Span | None:
+    """A value in brackets, one that is only the default of a variable, or one behind a tag of HTML."""
+    sign = value[at : at + 1]
+    if sign == "[":
+        inner = _BRACKETED.match(value, at)
+        if inner is not None and (inner[1] == MARKER or not (holds_nothing(inner[1]) or is_spoken(inner[1]) or inner[1].isalpha())):
+            return inner.start(1), inner.end(1), MARKER
+    elif sign in ("$", '"', "'"):
+        default = _DEFAULT.match(value, at)
+        if default is not None:
+            known = holds_nothing(default[1]) or is_spoken(default[1])
+            return None if known and default[1] != MARKER else (default.start(1), default.end(1), MARKER)
+    elif sign == "<":
+        inner = _IN_MARKUP.match(value, at)
+        if inner is not None and (inner[1] == MARKER or is_strong(inner[1])):
+            return inner.start(1), inner.end(1), MARKER
+    fallback = _FALLBACK.match(value, at)
+    return None if fallback is None else _literal(value, fallback.end(), quoted=False)
+
+
 def _after_equals(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy) -> Span | None:
     at = mark.end()
     spaced = bool(mark["before"])
     sign = mark["sign"]
-    if "\n" in mark["after"] or "\r" in mark["after"]:
+    if ("\n" in mark["after"] or "\r" in mark["after"]) and sign != "=>":
         return None
+    default = _DEFAULT.match(value, at)
+    if default is not None:
+        return _special(value, at)
     literal = _literal(value, at, quoted=bool(mark["quote"]))
     if literal is not None:
         if sign == "=" and mark["after"] and not spaced:
             return None
+        if sign == "=" and not spaced and value[at : at + 1] == "`" and " " in value[literal[0] : literal[1]]:
+            # A command of a shell.
+            return None
+        joined = _JOINED_AFTER.match(value, at) if sign == "=" and not spaced else None
+        if joined is not None:
+            return joined.start(2), joined.end(2), MARKER
         # The quotes of an attack belong to another text: "password=' OR '1'='1".
         if sign == "=" and value[literal[1] + 1 : literal[1] + 2].isalnum():
             return None
         return literal if literal[2] and literal[1] > literal[0] else None
     if sign in ("==", "===") and spaced:
         return None
+    special = _special(value, at)
+    if special is not None:
+        return special if special[1] > special[0] else None
     if spaced or sign in ("=>", ":=", "?="):
         return _assigned(value, begin, at)
     if mark["after"]:
         return None
     return _pair(value, begin, mark.start("sign") + 1, secrecy)
+
+
+_OPENING = {")": "(", "]": "[", "}": "{"}
+_AROUND_PAIR = 200
 
 
 def _pair(value: str, begin: int, at: int, secrecy: Secrecy) -> Span | None:
@@ -313,8 +411,12 @@ def _pair(value: str, begin: int, at: int, secrecy: Secrecy) -> Span | None:
     if pair is None or (is_code(pair[1]) and not pair[1].startswith(("%", "$2", "!", "&"))):
         return None
     end = pair.end() - (pair[1][-1] == "," and value[pair.end() : pair.end() + 1] in ("", " "))
-    if value[begin - 1 : begin] in ("(", "[") and pair[1][-1:] in ")]":
-        end -= 1
+    if pair[1][-1:] in _OPENING and end == pair.end() and pair[1].find(_OPENING[pair[1][-1]]) < 0:
+        # The bracket belongs to a list around the pair.
+        around = value[max(0, begin - _AROUND_PAIR) : begin]
+        end -= around.rfind(_OPENING[pair[1][-1]]) > around.rfind(pair[1][-1])
+        if end == at:
+            return None
     if pair.end() == limit and (secrecy is Secrecy.SECRET or is_made(pair[1])):
         whole = _PAIR_VALUE.match(value, at)
         end = whole.end() if whole else end
@@ -328,7 +430,7 @@ def _assigned(value: str, begin: int, at: int) -> Span | None:
     held, end = word[0], word.end()
     if held == MARKER:
         return at, end, MARKER
-    if is_spoken(held) or is_code(value[at : end + 1]):
+    if is_spoken(held) or is_code(held) or is_code(value[at : end + 1]):
         return None
     line_begins = not value[max(0, begin - _SHORT_NAME) : begin].rpartition("\n")[2].strip(" \t;#")
     if not has_sign(held) or held.replace("_", "").replace(".", "").isalpha():
@@ -353,6 +455,9 @@ def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
     if text is not None:
         index = text.lastindex or 0
         held = text[index]
+        joined = _joined(value, text)
+        if joined is not None:
+            return joined
         if held != MARKER and (
             (holds_nothing(held) and held) or is_spoken(held) or "${" in held or (secrecy_of(held) and held.isalpha())
         ):
@@ -367,9 +472,32 @@ def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
     for kind in (_NUMBER, _LIST):
         other = kind.match(value, at)
         if other is not None:
+            items = _QUOTED_ITEM.findall(other[0], 0, _JUDGED * 4) if kind is _LIST else ()
+            if items and all(holds_nothing(item) or is_spoken(item) or item.isspace() or item == "," for item in items):
+                return None
             quote = _quote_of(value, at)
             return at, other.end(), f"{quote}{MARKER}{quote}"
     return None
+
+
+def _joined(value: str, text: re.Match[str]) -> Span | None:
+    """A text that is put together of several, such as ``"Bearer " + "secret"``."""
+    index = text.lastindex or 0
+    last = text
+    held = text[index]
+    for _part in range(_MOST_PARTS):
+        sign = _JOINED.match(value, last.end())
+        part = _QUOTED.match(value, sign.end()) if sign else None
+        if part is None:
+            break
+        last = part
+        held += part[part.lastindex or 0]
+    if last is text or holds_nothing(held) or is_spoken(held.strip()):
+        return None
+    return text.start(index), last.end(last.lastindex or 0), MARKER
+
+
+_MOST_PARTS = 8
 
 
 def _quote_of(value: str, at: int) -> str:

@@ -35,14 +35,13 @@ _WORDS = frozenset(
         "creds",
         "authorization",
         "authorisation",
-        "pass",
         "pw",
         "psw",
         "pswd",
         "pwrd",
         "mdp",
     }
-    | {"passwrd", "pword", "wpnonce", "samlresponse", "samlart", "wresult", "assertion", "passcodes", "authn"}
+    | {"passw", "pwdhash", "zugangscode", "sicherheitscode", "passwrd", "pword", "wpnonce", "samlresponse", "samlart", "wresult", "assertion", "passcodes", "authn"}
     # Names of people's ids.
     | {
         "ssn",
@@ -78,6 +77,12 @@ _ENDS = (
     *("passwort", "kennwort", "wachtwoord", "motdepasse", "contrasena", "lozinka", "cookie", "passwords", "passkey"),
 )
 _STARTS = ("password", "passwd", "passwort")
+_GLUED = ("pass", "sesskey", "sessionkey", "accesskey", "secretkey", "privatekey", "authkey", "csrf", "xsrf", "authcode", "pincode")
+"""Ends of words that were written together, such as ``dbpass``."""
+_NOT_GLUED = frozenset(
+    {"compass", "bypass", "trespass", "overpass", "underpass", "surpass", "encompass", "outpass", "bandpass", "lowpass", "highpass"}
+    | {"multipass", "onepass", "twopass", "singlepass", "renderpass", "firstpass"}
+)
 _TOGETHER = frozenset(
     {first + "key" for first in (
         *("api", "access", "private", "secret", "session", "signing", "encryption", "auth", "functions", "function"),
@@ -93,8 +98,14 @@ _TOGETHER = frozenset(
     | {"clesecrete", "cleapi", "motpasse", "depasse", "palavrapasse", "clavesecreta", "chavesecreta", "chaveapi"}
     | {"chiavesegreta", "chiaveapi", "dordine", "codicesegreto", "codesecret", "katasandi", "matkhau", "gizlianahtar"}
     | {"kluczapi", "apisleutel", "apischlussel", "geheimerschlussel", "codeverifier", "rememberme", "encryptkey"}
-    | {"samlresponse", "mynumber", "onetime", "sharedaccess", "clientprincipal"}
+    | {"samlresponse", "mynumber", "onetime", "sharedaccess", "oidcdata"}
+    | {"codigoseguranca", "codigoseguridad", "codigosecreto", "codicesicurezza", "codeconfidentiel", "numeroseguridad"}
 )  # fmt: skip
+_CARRIERS = frozenset(
+    {"value", "text", "string", "confirm", "confirmation", "again", "repeat", "new", "old", "current", "verify", "plain"}
+    | {"raw", "enc", "encrypted", "encoded", "env", "prod", "dev", "test", "staging", "live", "default", "hash", "word", "phrase"}
+)
+"""Words after the name of a secret with which it still names one."""
 _MAYBE = frozenset(
     {"key", "keys", "code", "sig", "hmac", "ticket", "chave", "chiave", "klucz", "sleutel"}
     | {"cle", "schlussel", "schluessel", "anahtar", "bearer", "sessions", "otc", "sas", "saml"}
@@ -208,6 +219,12 @@ _HARMLESS = frozenset(
         "changing",
         "minlength",
     }
+    | {"rate", "ratio", "percent", "percentage", "total", "average", "encryption", "hashing", "encoding", "plugin", "backend"}
+    | {"registry", "service", "services", "filter", "factory", "controller", "repository", "encoder", "decoder", "util", "utils"}
+    | {"helper", "interceptor", "middleware", "module", "exception", "builder", "parser", "resolver", "adapter", "dao", "impl"}
+    | {"component", "model", "endpoints", "spec", "worker", "job", "task", "context", "pool", "guard", "ref"}
+    | {"reference", "references", "refs", "initializer", "generator", "converter", "customizer", "scheduler", "cleaner"}
+    | {"java", "py", "js", "ts", "tsx", "jsx", "go", "rs", "rb", "php", "cs", "cpp", "kt", "css", "html", "scala", "swift"}
     | {"maxlength", "pattern", "autocomplete", "wrapper", "container", "box", "view", "screen", "dialog", "modal"}
 )
 """Last words of names that speak about a secret and do not hold it, such as ``token_type``."""
@@ -258,6 +275,7 @@ _FOREIGN: tuple[str, ...] = (
 """Parts of names in letters beyond ASCII."""
 
 STEMS: tuple[str, ...] = (
+    *("session id", "segur", "social", "principal", "oidc"),
     *(
         "pass",
         "pwd",
@@ -322,7 +340,7 @@ def secrecy_of(name: str) -> Secrecy:
         return Secrecy.NONE
     # Once more without regard to case, which says nothing in a name such as cOoKiE.
     flat = _LETTERS.findall(written.lower())
-    if any(map(_secret_word, (*words, *flat))) or any(_pairs(words)) or any(_pairs(flat)):
+    if any(map(_secret_word, (*words, *flat))) or any(_pairs(words)) or any(_pairs(flat)) or _ends_secret(words):
         return Secrecy.SECRET
     return _maybe(words, flat, written)
 
@@ -334,6 +352,16 @@ def names_secret(name: str) -> bool:
 
 def _pairs(words: t.Sequence[str]) -> t.Iterator[bool]:
     return (one + two in _TOGETHER for one, two in itertools.pairwise(words))
+
+
+def _ends_secret(words: list[str]) -> bool:
+    """Whether the words end in one that names a secret only there, such as ``db_pass`` beside ``pass_rate``."""
+    while len(words) > 1 and words[-1] in _CARRIERS:
+        words = words[:-1]
+    last = words[-1]
+    if last == "pass" or words[-2:] == ["client", "principal"]:
+        return True
+    return last.endswith(_GLUED) and last not in _NOT_GLUED
 
 
 def _maybe(words: list[str], flat: list[str], written: str) -> Secrecy:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from .names import secrecy_of
-from .values import MARKER, holds_nothing, is_code, is_spoken
+from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken, is_strong
 
 Span = tuple[int, int, str]
 
@@ -24,7 +24,10 @@ _VALUE_ATTRIBUTE = re.compile(
     r"[\s\"'/](?:value|content|data-value|val|data)\s{0,3}=\s{0,3}(?:\"([^\"]*+)|'([^']*+)|([^\s\"'<>/]++))",
     re.IGNORECASE,
 )
-_TAG_TEXT = re.compile(r">\s{0,80}(?:<value>)?\s{0,80}([^<>\s][^<>]{0,4000}+)(?=</)")
+_TAG_TEXT = re.compile(
+    r">\s{0,80}(?:<(?!/)[\w:.-]{1,60}(?:\s[^<>]{0,200})?>\s{0,80}){0,3}"
+    r"(?:<!\[CDATA\[([^\]]{1,4000}+)(?=\]\]>)|([^<>\s][^<>]{0,4000}+)(?=</))"
+)
 _TAG_NAME = re.compile(r"<([\w:.-]+)")
 _SHOWN = frozenset(
     {
@@ -68,31 +71,51 @@ _SHOWN = frozenset(
 """Elements of HTML whose text is meant for readers."""
 
 _NAMING_MEMBER = re.compile(
-    r"(?P<quote>\\*[\"']?)(?:name|key|header|headername|field|param|parameter|property|attribute|k|id|label|variable)"
-    r"(?P=quote)\s{0,8}[:=]>?\s{0,8}\\*[\"']\Z",
+    r"(?P<quote>\\*[\"']?)(?:\w{0,20}(?:name|key)|header|field|param|parameter|property|attribute|k|id|label|variable|"
+    r"question|prompt|path|pointer|setting|option|claim)(?P=quote)\s{0,8}[:=]>?\s{0,8}\\*[\"']\Z",
     re.IGNORECASE,
 )
 _VALUE_MEMBER = re.compile(
-    r"(?<![\w-])\\*[\"']?(?:value|val|content|v|data|secret|text)\\*[\"']?\s{0,8}(?::|=>)\s{0,8}", re.IGNORECASE
+    r"(?<![\w-])\\*[\"']?(?:\w{0,20}value|val|contents?|v|s|data|secret|text|answer|input|entry|response|current|default|plaintext|"
+    r"old|new|before|after)\\*[\"']?\s{0,8}(?::|=>)\s{0,8}", re.IGNORECASE
 )
 _BRACE = re.compile(r"[{}]")
 _TEXT = re.compile(r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)|'([^'\\]*+(?:\\.[^'\\]*+)*+)|\\++\"([^\"\\]*+)", re.DOTALL)
 _YAML_NAMING = re.compile(r"(?:\A|[\s{,-])(?:name|key|header):\s{0,4}[\"']?\Z", re.IGNORECASE)
+_FLOW_VALUE = re.compile(r"[\"']?,\s{1,8}(?:value|default|content):\s{1,8}([^\s,{}\[\]\"'][^,{}\r\n]{0,400}+)")
+_MEMBER = re.compile(r"\\*[\"']?([\w.-]{1,60}+)\\*[\"']?\s{0,8}(?::|=>|=)\s{0,8}(?=\\*[\"'])")
+_PREFIX = re.compile(r"(?<=[\"'])[\w.~$@\[\]/:-]*[/:]\Z")
+_LABEL_CELL = re.compile(
+    r"</(?:td|th|dt|label|b|strong|span)>\s{0,80}<(?:td|dd|span|code|tt|kbd)(?:\s[^<>]{0,100})?>\s{0,80}(?:<(?:code|tt|kbd|b)>)?"
+    r"([^<>\s]++)(?=\s{0,80}<)",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(r"\(\s{0,3}(?:\"([^\"\\\r\n]++)\"|'([^'\\\r\n]++)'|`([^`\\\r\n]++)`)\s{0,3}[),]")
+_GIVES = re.compile(r"(?:set|with|use|add|put|new)(?=[A-Z_])|[A-Z]+\Z|[a-z]+\Z")
+_SPACED = re.compile(
+    r"(?:[ \t]{1,3}(?:now|set|changed|reset))?[ \t]+(?:(is|was|to|by|lautet|ist|war|est):?[ \t]+)?(?:\d[ \t]+)?"
+    r"(?:\"([^\"\s]+)\"|'([^'\s]+)'|([^\s\"'<>(){},]++))",
+    re.IGNORECASE,
+)
+_DIRECTIVE = re.compile(
+    r"(?:machine|default|login|env|arg|export|setx?|aws|gcloud|git|npm|config|username|enable|user|snmp-server|neighbor|key|"
+    r"proxy_set_header|add_header|requestheader|header|alter|define|password)\b.*\s\Z",
+    re.IGNORECASE,
+)
 _YAML_VALUE = re.compile(
     r"[\"']?[ \t]*\r?\n[ \t-]*(?:value|default|content):[ \t]+(?:\"([^\"\r\n]*)|'([^'\r\n]*)|([^\s\"'{\[|>&*][^\r\n]*))"
 )
 _NEXT_ELEMENT = re.compile(
-    r"</[\w:.-]+>\s{0,80}<(?:value|string|val|v|data|text|[\w.-]+:value)(?:\s[^<>]{0,80})?>([^<]++)(?=<)", re.IGNORECASE
+    r"</[\w:.-]+>\s{0,80}<(?:value|string|val|v|data|text|[\w.-]+:value)(?:\s[^<>]{0,80})?>(?:\s{0,80}<(?!/)[\w:.-]{1,40}>\s{0,80}){0,2}([^<]++)(?=<)", re.IGNORECASE
 )
 _CALL = re.compile(r"[\w$.\])](?:\(|\s*\[)\s{0,4}[\"'`]\Z|(?:\A|[\s,\[(])[(\[]\s{0,8}\\*[\"']\Z")
 _ARGUMENT = re.compile(
     r"\\*[\"'`]\s{0,4},\s{0,8}(?:\"([^\"\\\r\n]*+(?:\\.[^\"\\\r\n]*+)*+)\"|'([^'\\\r\n]*+(?:\\.[^'\\\r\n]*+)*+)'|\\+\"([^\"\\]*+)\\+\")\s{0,8}[)\],]"
 )
-_SQL = re.compile(r"(?:[ \t]+(?:by|to|is|=))?[ \t]+(?:\"([^\"\s]+)\"|'([^'\s]+)')", re.IGNORECASE)
 
 
-def named_value(value: str, folded: str, begin: int, end: int) -> Span | None:
-    """The value that belongs to a name that stands as a value itself.
+def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
+    """The values that belong to a name that stands as a value itself, or before one without a sign between.
 
     Args:
         value: a text.
@@ -104,21 +127,63 @@ def named_value(value: str, folded: str, begin: int, end: int) -> Span | None:
     after = value[end : end + 1]
     # What is before the quote of the name decides, and costs less to look at than an expression.
     bare = before.rstrip("\"'`\\ \t")
+    if before[-1:] in ("/", ":") and before[-1:]:
+        # The last part of a path or a name with a prefix, as in "/spec/password" and "fb:app_secret".
+        before = _PREFIX.sub("", before)
+        bare = before.rstrip("\"'`\\ \t")
     sign = bare[-1:]
     found: Span | None = None
     if sign == "=" and bare[:-1].rstrip().lower().endswith(_NAMING):
         found = _in_tag(value, folded, begin, end)
     if found is None and sign and sign in ":>" and after and after in "\"'\\" and _NAMING_MEMBER.search(before):
-        found = _in_object(value, begin, end)
-    if found is None and sign == ":" and after in ("", "\r", "\n", '"', "'") and _YAML_NAMING.search(before):
-        found = _group(_YAML_VALUE.match(value, end))
+        members = _in_object(value, begin, end)
+        if members:
+            return members
+    if found is None and sign == ":" and after in ("", "\r", "\n", '"', "'", ",") and _YAML_NAMING.search(before):
+        found = _group(_YAML_VALUE.match(value, end) or _FLOW_VALUE.match(value, end))
     if found is None and sign and sign in "([" and after and after in "\"'`\\" and _CALL.search(before):
         found = _group(_ARGUMENT.match(value, end))
     if found is None and after == "<" and before.endswith(">"):
-        found = _group(_NEXT_ELEMENT.match(value, end))
-    if found is None and after in (" ", "\t"):
+        found = _group(_NEXT_ELEMENT.match(value, end)) or _strong_only(value, _LABEL_CELL.match(value, end))
+    if found is None and after == "(":
+        found = _called(value, begin, end)
+    if found is None and after in (" ", "\t") and after:
         found = _spoken_of(value, begin, end)
-    return found
+    return [] if found is None else [found]
+
+
+def member_values(value: str, at: int, name: str) -> list[Span]:
+    """The secrets in the object that begins at a place, of which the name before it tells: its ``value``, for instance."""
+    brace = _BRACE.search(value, at + 1, at + _AROUND)
+    stop = brace.start() if brace else min(len(value), at + _AROUND)
+    several = name.lower().endswith(("tokens", "credentials", "secrets", "passwords", "cookies"))
+    spans: list[Span] = []
+    for member in _MEMBER.finditer(value, at, stop):
+        if spans and member.start() < spans[-1][1]:
+            continue
+        span = _group(_TEXT.match(value, member.end()))
+        if span is None or span[1] <= span[0]:
+            continue
+        held = value[span[0] : span[1]]
+        if member[1].lower() in _VALUE_NAMES or (several and (held == MARKER or is_strong(held) or is_made(held))):
+            spans.append(span)
+    return spans
+
+
+_VALUE_NAMES = frozenset({"value", "val", "content", "data", "secret", "text", "s", "plaintext", "current", "default", "_value", "$"})
+
+
+def _called(value: str, begin: int, end: int) -> Span | None:
+    """The argument of a call that takes a secret, such as ``setPassword("secret")`` and ``.password("secret")``."""
+    call = _CALLED.match(value, end)
+    if call is None or _GIVES.match(value, begin, end) is None:
+        return None
+    held = call[call.lastindex or 0]
+    return _group(call) if held == MARKER or is_strong(held) else None
+
+
+def _strong_only(value: str, found: re.Match[str] | None) -> Span | None:
+    return _group(found) if found is not None and (found[1] == MARKER or is_strong(found[1])) else None
 
 
 def _in_tag(value: str, folded: str, begin: int, end: int) -> Span | None:
@@ -145,28 +210,59 @@ def _in_tag(value: str, folded: str, begin: int, end: int) -> Span | None:
     return _group(inner)
 
 
-def _in_object(value: str, begin: int, end: int) -> Span | None:
+def _in_object(value: str, begin: int, end: int) -> list[Span]:
     brace = _BRACE.search(value, end, end + _AROUND)
-    after = _VALUE_MEMBER.search(value, end, brace.start() if brace else end + _AROUND)
-    if after is not None:
-        return _group(_TEXT.match(value, after.end()))
-    first = value.rfind("{", max(0, begin - _AROUND), begin)
-    if first < 0:
-        return None
-    for before in _VALUE_MEMBER.finditer(value, first, begin):
-        text = _TEXT.match(value, before.end(), begin)
-        if text is not None and text.end() < begin:
-            return _group(text)
-    return None
+    stop = brace.start() if brace else min(len(value), end + _AROUND)
+    spans = _values_between(value, end, stop, None)
+    first = value.rfind("{", max(0, begin - _AROUND), begin) if not spans else -1
+    return spans if first < 0 else _values_between(value, first, begin, begin)
+
+
+def _values_between(value: str, first: int, last: int, limit: int | None) -> list[Span]:
+    spans: list[Span] = []
+    taken = first
+    for member in _VALUE_MEMBER.finditer(value, first, last):
+        text = _TEXT.match(value, member.end()) if limit is None else _TEXT.match(value, member.end(), limit)
+        if member.start() < taken or text is None or (limit is not None and text.end() >= limit):
+            continue
+        span = _group(text)
+        taken = text.end()
+        if span is not None:
+            spans.append(span)
+    return spans
 
 
 def _spoken_of(value: str, begin: int, end: int) -> Span | None:
-    """A quoted secret without a sign before it, as in SQL: ``IDENTIFIED BY 'secret'``, ``PASSWORD 'secret'``."""
-    found = _SQL.match(value, end)
-    if found is None or not (value[begin:end].isupper() or value[begin:end].islower()):
+    """A secret without a sign before it, as in SQL, in a directive and in a sentence: ``PASSWORD 'secret'``."""
+    found = _SPACED.match(value, end)
+    if found is None or found.lastindex is None:
         return None
-    held = found[found.lastindex or 0]
-    return _group(found) if any(map(str.isdigit, held)) or not held.isalnum() else None
+    index = found.lastindex
+    held = found[index].rstrip(".,;:")
+    if index < len(found.groups()):
+        quoted = any(map(str.isdigit, held)) or (len(held) > _SHORT and has_sign(held) and not held.isalnum())
+        return _group(found) if quoted else None
+    if held == MARKER:
+        return None
+    strong = is_strong(held) and (found[1] or _is_directive(value, begin, found.end()))
+    if not strong and not (is_made(held) and not is_spoken(held) and not held.startswith("/")):
+        return None
+    return found.start(index), found.start(index) + len(held), MARKER
+
+
+_SHORT = 4
+
+
+def _is_directive(value: str, begin: int, end: int) -> bool:
+    """Whether a name and the word after it fill a line, or stand behind the words of a known command."""
+    line = value.rfind("\n", max(0, begin - _AROUND_LINE), begin) + 1
+    head = value[line if line else max(0, begin - _AROUND_LINE) : begin]
+    if not head.strip(" \t-") and value[end : end + 1] in ("", ";", "\r", "\n"):
+        return True
+    return _DIRECTIVE.match(head.lstrip(" \t$#>")) is not None or ("\t" in head[-1:] and value[end : end + 1] in ("", "\r", "\n"))
+
+
+_AROUND_LINE = 120
 
 
 def _group(found: re.Match[str] | None) -> Span | None:

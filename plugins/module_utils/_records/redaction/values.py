@@ -16,7 +16,7 @@ _RANDOM = 16
 """Characters from which on a value can look as if a machine had made it."""
 
 _PLACEHOLDER = re.compile(
-    r"\*+|[xX]{3,}|[•●·.]{3,}|-+|_+|\?+|<[^<>]*>?|&lt;.*&gt;|\{[^{}]*\}|\{\{.*\}\}|\$\{[^{}]*\}|\$\(.*\)|(?-i:\$[A-Z_][A-Z0-9_]*)|%\w+%|%[sd]|"
+    r"\*+|[xX]{3,}|[•●·.]{3,}|-+|_+|\?+|<[^<>]*>?|&lt;.*&gt;|\{[\w .:-]{0,40}\}|\{\{.*\}\}|\$\{[^{}]*\}|\$\(.*\)|(?-i:\$[A-Z_][A-Z0-9_]*)|%\w+%|%[sd]|"
     r"#\{.*\}|\[[\w. -]*(?:redacted|masked|hidden|filtered|removed|protected)[\w. -]*\]|"
     r"\(?(?:redacted|masked|hidden|filtered|removed|protected)\)?|"
     r"(?:your|my|enter|insert|replace|put|example|sample|dummy)[-_ ][\w -]*|@\w+@|VALUE_REDACTED",
@@ -57,7 +57,22 @@ _LINKING = frozenset(
     | {"bitte", "ein", "eine", "und", "oder", "nicht", "ihr", "le", "la", "les", "est", "un", "une", "et", "ou"}
     | {"votre", "el", "es", "su", "por", "favor", "il", "non", "tuo", "o", "os", "as", "sua", "seu"}
 )
-_WORD = re.compile(r"[^\W\d_]+['’]?[^\W\d_]*[.,:;!?…]*")
+_WORD = re.compile(
+    r"[(\[\"'“‘]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4}(?:[-–]\d{1,4})?\+?)[)\]\"'”’]?[.,:;!?…]*"
+)
+_PLACE = re.compile(
+    # A file, an address without a query, a colour.
+    r"(?:/(?:etc|var|usr|opt|home|srv|run|tmp|app|root|mnt|data|proc|dev|secrets?|keys?|vault|bin|lib|certs?)|\.{1,2}|~)"
+    r"/[\w./@+-]*|/(?:[a-z0-9_.-]+/)+[\w-]+\.[a-z]{2,5}|[A-Za-z]:\\[\w .\\-]*|[\w-]+(?:/[\w-]+)*\.(?:pem|key|crt|json|ya?ml|txt|py|js)|"
+    r"https?://[\w.-]+(?::\d+)?(?:/[a-z0-9_./-]{0,80})?|\#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6})"
+)
+_TERMS = re.compile(
+    r"(?:.*[-_/ ])?(?:md[45]|sha[123]?(?:[-_]?(?:224|256|384|512))?|hmac|[hrep]s(?:256|384|512)|aes|base(?:32|58|64)|utf-?8|oauth2?|"
+    r"http[23]?|x509|pbkdf2|s?bcrypt|scrypt|argon2(?:id?)?|ed25519|rsa|ntlmv?2?|tls|v\d{1,2}|sso|saml2?|oidc|ipv[46]|totp|webauthn)"
+    r"(?:[-_/ ](?:[a-z]+|\d{1,4}))*",
+    re.IGNORECASE,
+)
+"""Names of algorithms and formats, whose digits do not make them secrets."""
 _CODE = re.compile(
     r"[A-Za-z_$][\w$]*(?:(?:\?\.|\.|->|::)[A-Za-z_$][\w$]*)*[(\[{].*|"
     r"(?:this|self|window|document|process|os|req|request|res|response|config|data|event|user|props|state|params|ctx|env|"
@@ -68,6 +83,13 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 _MACHINE = re.compile(r"[\w+/=.~%:-]{16,}", re.ASCII)
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[A-Za-z]")
+_TERM = 40
+_WEAK = 5
+_PLAIN = re.compile(
+    # Sizes, ordinals, versions, times, addresses with a port, names with a number, parts of a request line, calls.
+    r"\d+(?:\.\d+)*[-_]?(?:[A-Za-z]{1,2}|st|nd|rd|th|[A-Za-z-]+)|[vV]?\d+(?:\.\d+)+\S*|\d{4}-\d\d\S*|\d+:\d+\S*|[\w.-]+:\d{1,5}(?:/\S*)?|"
+    r"[A-Za-z]+[-_.]\d{1,4}|[A-Z]+/\d\S*|\S*\(\S*|/\S*|0x[0-9a-fA-F]+|[A-Z]{1,3}\d{1,4}[:;,]?|\S*=\S*"
+)
 _LONG = 400
 """Longer values are neither a placeholder nor a sentence."""
 
@@ -83,12 +105,24 @@ def is_spoken(value: str) -> bool:
     value = value.strip()
     if len(value) >= _LONG:
         return False
-    if value.lower().strip(".!?:*") in _SPOKEN:
+    if value.lower().strip(".!?:*") in _SPOKEN or _PLACE.fullmatch(value) or is_term(value):
         return True
     words = value.split()
     if len(words) < 2 or not all(map(_WORD.fullmatch, words)):
         return False
     return any(word.lower().rstrip(".,:;!?…") in _LINKING for word in words)
+
+
+def is_term(value: str) -> bool:
+    """Whether a value names an algorithm, a format or a version, such as ``scram-sha-256``."""
+    return len(value) <= _TERM and _TERMS.fullmatch(value) is not None
+
+
+def is_strong(value: str) -> bool:
+    """Whether a word looks like a password even where words of a language could stand: letters and digits together."""
+    if len(value) < _WEAK or is_spoken(value) or holds_nothing(value) or not _LETTER.search(value):
+        return False
+    return _DIGIT.search(value) is not None and _PLAIN.fullmatch(value) is None and _UUID.fullmatch(value) is None
 
 
 def is_code(value: str) -> bool:

@@ -20,7 +20,7 @@ from urllib.parse import unquote_plus
 
 from .redaction.encoded import redact_encoded, redact_wrapped
 from .redaction.fields import Span, find_fields, header
-from .redaction.markup import redact_command, redact_form
+from .redaction.markup import redact_command, redact_form, redact_sql
 from .redaction.names import names_secret
 from .redaction.numbers import has_digits, redact_numbers
 from .redaction.tokens import has_long_run, redact_keys, redact_logins, redact_schemes, redact_tokens
@@ -101,7 +101,7 @@ def _redacted(value: str, depth: int = _DEEPEST) -> str:
 def _redacted_once(value: str, lines: list[str], depth: int) -> tuple[str, bool]:
     """The text, and whether to redact it again would change nothing for sure."""
     settled = True
-    if "PRIVATE KEY" in value or "Private-" in value or "orm-data" in value or "ORM-DATA" in value:
+    if "PRIVATE KEY" in value or "Private-" in value or "orm-data" in value or "ORM-DATA" in value or "kty" in value:
         whole = redact_form(redact_keys(value))
         if whole != value:
             value, settled = whole, False
@@ -168,8 +168,10 @@ def _cleaned(line: str, depth: int, nameless: set[str], *, several: bool) -> str
         clean = _PAIR.sub(_encoded_pair, clean)
     if " -" in folded or folded.startswith("-"):
         clean = redact_command(clean, folded)
-    if "@" in folded:
+    if "@" in folded or "40" in folded:
         clean = redact_logins(clean)
+    if "identified " in folded or ("values" in folded and "(" in folded):
+        clean = redact_sql(clean)
     if "earer" in folded or "asic" in folded or "oken" in folded or _SCHEME.search(folded):
         clean = redact_schemes(clean)
     shape = clean.encode("ascii", "replace")

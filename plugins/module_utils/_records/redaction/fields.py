@@ -48,7 +48,7 @@ _MARK = r"[=:<>,\uff1a\uff1d]|%(?:25)?(?:3[ad]|22)|&(?:quot|\#3[49]|\#x2[27]|gt|
 _ENDINGS = (
     rf"{_NAME_REST}(?=[\s\\\"'`)\]/]{{0,12}}+(?:{_MARK})|[\\\"'`]{{1,3}}(?:[\s/}}]|\Z)|\s{{1,8}}+(?:\"|'|[a-z:-]{{1,20}}+\s{{0,3}}+=)|"
     # A call, a sentence, and a directive such as that of netrc, whose value holds a digit.
-    r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:is|was|to|by|lautet|ist|war|est)\s|[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
+    r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:(?:set|reset|changed|now)\s)?+(?:is|was|to|by|lautet|ist|war|est):?\s|[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
     r"[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
 )
 _LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}[\s\"'`\\]*+\Z)"
@@ -88,7 +88,7 @@ _BRACKETED = re.compile(r"\[([^\[\]{}\s,\"'<>|]{1,200}+)\]")
 _TAGGED = re.compile(r"(?:!{1,2}[\w:/.-]*+|&[\w-]++)[ \t]++")
 _IN_MARKUP = re.compile(r"\s{0,8}(?:</?[a-zA-Z][a-zA-Z0-9]{0,9}(?:\s[^<>]{0,100})?>\s{0,8}){1,3}([^\s<>]++)(?=\s{0,80}<)")
 _POSITION = re.compile(r"\d{1,5}(?::\d{1,5})?(?![\w.-])")
-_QUOTED_ITEM = re.compile(r"\\*[\"']([^\"'\\]*+)")
+_QUOTED_ITEM = re.compile(r"\"([^\"\\]*+)\"|'([^'\\]*+)'")
 _LINE_HEAD = re.compile(r"(?:[ \t]*+[<>|*#][<>|*#-]?)?[ \t]++")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*+")
 _LIST = re.compile(r"\[[^\[\]{}]*+\]?")
@@ -472,8 +472,8 @@ def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
     for kind in (_NUMBER, _LIST):
         other = kind.match(value, at)
         if other is not None:
-            items = _QUOTED_ITEM.findall(other[0], 0, _JUDGED * 4) if kind is _LIST else ()
-            if items and all(holds_nothing(item) or is_spoken(item) or item.isspace() or item == "," for item in items):
+            texts = ["".join(item) for item in _QUOTED_ITEM.findall(other[0], 0, _JUDGED * 4)] if kind is _LIST else []
+            if any(texts) and all(holds_nothing(text) or is_spoken(text) for text in texts):
                 return None
             quote = _quote_of(value, at)
             return at, other.end(), f"{quote}{MARKER}{quote}"

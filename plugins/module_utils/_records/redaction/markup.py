@@ -31,9 +31,20 @@ _FORM_FIELD = re.compile(
 _ARGUMENT = r"(?:\"([^\"\r\n]++)\"|'([^'\r\n]++)'|([^\s\"'<>&;|,)\]}]++))"
 _FLAG = re.compile(r"(?<![\w<!/-])--?([A-Za-z][\w-]{1,60}+)[ \t]++(?![-=|&<>])" + _ARGUMENT)
 _CURL_USER = re.compile(r"(?<![\w-])(?:-u|-U|--user|--proxy-user)(?:[ \t]*+=?[ \t]*+)" + _ARGUMENT)
+_NO_LOGIN_COMMAND = ("docker", "podman", "chown", "install", "runuser", "kubectl exec", "git push", "sort", "date ")
+_HTTPIE = re.compile(r"\b(?:https?|xh)[ \t](?:[^\r\n|;]{0,200}?[ \t])?-a[ \t]{0,2}" + _ARGUMENT)
+_USER_PERCENT = re.compile(r"(?<![\w-])(?:-U|--user)[ \t=]{1,2}['\"]?[\w\\.@-]{1,60}%([^\s'\"]++)")
+_IDENTIFIED = re.compile(r"\bidentified[ \t]+(?:with[ \t]+\S{1,60}+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+)?(?:'([^'\r\n]++)'|\"([^\"\r\n]++)\")", re.IGNORECASE)
+_INSERT = re.compile(r"\(([^()\r\n]{1,1000})\)\s{0,8}values\s{0,8}(\([^\r\n]{1,4000})", re.IGNORECASE)
+_SQL_VALUE = re.compile(r"\s*+(?:'((?:[^'\\]|''|\\.)*+)'|\"([^\"]*+)\"|([^,()'\"]++(?:\([^()]*+\))?+))\s*+([,)])")
 _FLAG_WORDS = ("pass", "token", "secret", "key", "pwd", "auth", "cred", "pin", "otp")
-_COMMANDS = ("mysql", "mariadb", "sshpass", "mongo", "redis-cli", "docker login", "podman login", "smbclient", "ldap")
-_SHORT_FLAG = re.compile(rf"\b(?:{'|'.join(_COMMANDS)})\w*\b[^\r\n|;]{{0,200}}?\s-[pwa][ \t]{{0,2}}{_ARGUMENT}")
+_COMMANDS = ("sshpass", "mongo", "redis-cli", "docker login", "podman login", "ldap", "sqlcmd", "rabbitmqadmin", "ipmitool")
+_ATTACHED = ("mysql", "mariadb")
+_SHORT_FLAG = re.compile(
+    rf"\b(?:(?:{'|'.join(_COMMANDS)})\w*\b[^\r\n|;]{{0,200}}?\s-[pPwa][ \t]{{0,2}}|"
+    # With a space, it asks for the password.
+    rf"(?:{'|'.join(_ATTACHED)})\w*\b[^\r\n|;]{{0,200}}?\s-p(?=\S)){_ARGUMENT}"
+)
 
 
 def opens_element(value: str, begin: int) -> bool:
@@ -92,10 +103,44 @@ def redact_command(line: str, folded: str) -> str:
     if any(map(folded.__contains__, _FLAG_WORDS)):
         line = _FLAG.sub(_flag, line)
     if " -u" in folded or "--user" in folded or "--proxy-user" in folded:
-        line = _CURL_USER.sub(_login, line)
-    if any(map(folded.__contains__, _COMMANDS)):
+        if "curl" in folded or not any(map(folded.__contains__, _NO_LOGIN_COMMAND)):
+            line = _CURL_USER.sub(_login, line)
+        line = _USER_PERCENT.sub(_short, line)
+    if " -a" in folded and ("http " in folded or "https " in folded or "xh " in folded):
+        line = _HTTPIE.sub(_login, line)
+    if any(map(folded.__contains__, _COMMANDS + _ATTACHED)):
         line = _SHORT_FLAG.sub(_short, line)
     return line
+
+
+def redact_sql(line: str) -> str:
+    """A line without the passwords of SQL: ``IDENTIFIED BY 'secret'``, and what a column of that name is given."""
+    line = _IDENTIFIED.sub(_short, line)
+    return _INSERT.sub(_inserted, line)
+
+
+def _inserted(match: re.Match[str]) -> str:
+    secret = {place for place, name in enumerate(match[1].split(",")) if names_secret(name.strip(" `\"[]"))}
+    if not secret:
+        return match[0]
+    parts: list[str] = []
+    start = 0
+    place = 0
+    at = 1
+    rows = match[2]
+    while (cell := _SQL_VALUE.match(rows, at)) is not None:
+        index = cell.lastindex or 0
+        held = cell[1] if cell[1] is not None else cell[2]
+        if place in secret and held and not holds_nothing(held):
+            begin = cell.start(1 if cell[1] is not None else 2)
+            parts += [rows[start:begin], MARKER]
+            start = begin + len(held)
+        at, place = cell.end(), place + 1
+        if cell[index] == ")":
+            at, place = rows.find("(", at) + 1, 0
+            if not at:
+                break
+    return match[0][: match.start(2) - match.start()] + "".join([*parts, rows[start:]])
 
 
 def _flag(match: re.Match[str]) -> str:
@@ -108,7 +153,10 @@ def _flag(match: re.Match[str]) -> str:
 def _login(match: re.Match[str]) -> str:
     held = match[match.lastindex or 0]
     user, colon, password = held.partition(":")
-    if not colon or holds_nothing(password) or "//" in held:
+    if not colon or holds_nothing(password) or "//" in held or not user.strip("\"'"):
+        return match[0]
+    if user.isdigit() or user.startswith(("+", "$", "%")):
+        # Numbers of a user and a group, the format of a date.
         return match[0]
     return _with_marker(match, len(user) + 1)
 

@@ -15,8 +15,9 @@ import typing as t
 
 from .values import MARKER
 
-_RUN = re.compile(r"(?<![\w.#-])\d(?:[ .-]?\d){8,200}+[xX]?+(?!\w|[.-]\d)", re.ASCII)
-_GROUPS = re.compile(r"\d+|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5}")
+_RUN = re.compile(r"(?<![\w.#-])\d(?:(?:[ .+-]|\u00a0|%20)?\d){8,200}+[xX]?+(?!\w|[.-]\d)", re.ASCII)
+_GAP = r"([ .+-]|\u00a0|%20)"
+_GROUPS = re.compile(rf"\d+|\d{{4}}{_GAP}\d{{4}}\1\d{{4}}\1\d{{1,7}}|\d{{4}}{_GAP}\d{{6}}\2\d{{4,5}}")
 _SSN = re.compile(r"(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}")
 _FOUR = re.compile(r"\d{4}([ -])\d{4}\1\d{4}")
 _CPF = re.compile(r"\d{3}\.\d{3}\.\d{3}-\d{2}")
@@ -68,7 +69,9 @@ _PERMUTED = (
 
 def has_digits(line: bytes) -> bool:
     """Whether a line, in ASCII, has as many digits in a row as the shortest number; signs between them do not count."""
-    return _NINE in line.translate(_DIGITS, b" .-")
+    if b"%20" in line:
+        line = line.replace(b"%20", b"")
+    return _NINE in line.translate(_DIGITS, b" .+-?")
 
 
 def redact_numbers(line: str) -> str:
@@ -80,6 +83,8 @@ def redact_numbers(line: str) -> str:
 
 def _without_numbers(run: str) -> str:
     """A run of digits and signs between them without the numbers in it, of which there may be several."""
+    if "%20" in run:
+        return MARKER if _is_number(run.replace("%20", " ")) else run
     if _is_number(run):
         return MARKER
     if " " not in run:

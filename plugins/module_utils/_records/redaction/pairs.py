@@ -176,7 +176,7 @@ _VALUE_NAMES = frozenset({"value", "val", "content", "data", "secret", "text", "
 def _called(value: str, begin: int, end: int) -> Span | None:
     """The argument of a call that takes a secret, such as ``setPassword("secret")`` and ``.password("secret")``."""
     call = _CALLED.match(value, end)
-    if call is None or _GIVES.match(value, begin, end) is None:
+    if call is None or _GIVES.match(value[begin:end].rpartition(".")[2]) is None:
         return None
     held = call[call.lastindex or 0]
     return _group(call) if held == MARKER or is_strong(held) else None

@@ -22,6 +22,8 @@ _PUTTY = re.compile(
     r"(Private-Lines: \d+\s*?(?:\r\n|\r|\n|\\r\\n|\\n))"
     r"(?:[A-Za-z0-9+/=]+(?:\r\n|\r|\n|\\r\\n|\\n|\Z))+|(Private-MAC: )[0-9a-f]+"
 )
+_JWK = re.compile(r"(?<=[\"'])(?:d|p|q|dp|dq|qi|k)\\*[\"']\s{0,4}:\s{0,4}\\*[\"']([\w=+/-]{16,}+)")
+_JWK_SIZE = 6000
 _LINE_ENDS = re.compile(r"(?:\\r)?\\n|\r\n|\r|\n")
 _PREFIXES: tuple[str, ...] = (
     # Source code and packages.
@@ -182,7 +184,14 @@ _SCHEME = re.compile(
 )
 _RANDOM_WORD = re.compile(r"\d|[a-z][A-Z]|=\Z")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_USER = re.compile(r"(://|%3A%2F%2F|:\\/\\/)([^\s/?#\"'<>:@\\]*+)((?::|%3A)[^\s/?#\"'<>\\]*)?@", re.IGNORECASE)
+_USER = re.compile(
+    r"(://|%3A%2F%2F|:\\/\\/|(?<![\w:/])//(?=[\w.-]{1,60}:[^@\s/]))([^\s/?#\"'<>:@\\]*+)((?::|%3A)[^\s/?#\"'<>\\]*)?@", re.IGNORECASE
+)
+_ENCODED_USER = re.compile(
+    r"(%(?:25)?3A%(?:25)?2F%(?:25)?2F)((?:[\w.~!*'()+-]|%(?!(?:25)?(?:3A|2F|40)))*+%(?:25)?3A(?:[\w.~!*'()+-]|%(?!(?:25)?(?:2F|40)))++)(?=%(?:25)?40)",
+    re.IGNORECASE,
+)
+_ORACLE = re.compile(r"(:(?:thin|oci8?):[\w.$-]{1,60}/)([^\s/@\"']++)(?=@)")
 _LOGIN = re.compile(
     r"(?<![\w.+/@:-])([A-Za-z0-9][\w.+-]{0,60}+):([^\s@/:\"'<>()\[\]{},;&]{3,80}+)@(?=[A-Za-z0-9-]{1,63}+(?:\.[A-Za-z0-9-]{1,63}+)*+)"
 )
@@ -226,7 +235,28 @@ def redact_keys(value: str) -> str:
     """A text without private keys; their first and last lines stay."""
     if "PRIVATE KEY" in value:
         value = _KEY_BLOCK.sub(_key_block, value)
+    if "kty" in value:
+        value = _without_web_keys(value)
     return _PUTTY.sub(_putty, value) if "Private-" in value else value
+
+
+def _without_web_keys(value: str) -> str:
+    """A text without the private members of JSON web keys."""
+    parts: list[str] = []
+    start = 0
+    at = value.find("kty")
+    while at >= 0:
+        first = max(value.rfind("{", max(start, at - _JWK_SIZE), at), start)
+        last = value.find("}", at, at + _JWK_SIZE)
+        last = last if last >= 0 else min(len(value), at + _JWK_SIZE)
+        for member in _JWK.finditer(value, first, last):
+            parts += [value[start : member.start(1)], MARKER]
+            start = member.end(1)
+        start_next = max(start, last)
+        at = value.find("kty", start_next)
+        parts.append(value[start:start_next])
+        start = start_next
+    return "".join([*parts, value[start:]])
 
 
 def _key_block(match: re.Match[str]) -> str:
@@ -310,7 +340,15 @@ def is_login(text: str) -> bool:
 def redact_logins(value: str) -> str:
     """A text without user and password before the host of an address."""
     value = _USER.sub(_user, value)
+    if "%40" in value or "%2540" in value:
+        value = _ENCODED_USER.sub(_first_only, value)
+    if ":thin:" in value or ":oci" in value:
+        value = _ORACLE.sub(_first_only, value)
     return _LOGIN.sub(_login, value) if ":" in value else value
+
+
+def _first_only(match: re.Match[str]) -> str:
+    return match[1] + MARKER
 
 
 def _user(match: re.Match[str]) -> str:

@@ -19,11 +19,11 @@ import typing as t
 from urllib.parse import unquote_plus
 
 from .redaction.encoded import redact_encoded, redact_wrapped
-from .redaction.fields import Span, find_fields, header
+from .redaction.fields import Span, find_fields, header, holds_word, speaks_of_secrets
 from .redaction.markup import redact_command, redact_form, redact_sql
 from .redaction.names import names_secret
 from .redaction.numbers import has_digits, redact_numbers
-from .redaction.tokens import has_long_run, redact_keys, redact_logins, redact_schemes, redact_tokens
+from .redaction.tokens import has_long_run, has_mixed_run, redact_keys, redact_logins, redact_schemes, redact_tokens
 from .redaction.values import MARKER
 
 _SHORT = 128
@@ -31,14 +31,20 @@ _SHORT = 128
 _PAGE = 1024
 """Characters of the answers that are remembered whole: many payloads get the same one. A few megabytes at most."""
 _LINE = 256
-"""Characters of the lines that are remembered."""
+"""Bytes of the lines that are remembered."""
 _MOST_LINES = 8192
-_harmless: set[str] = set()
-"""Lines that hold neither a secret nor the name of one on another line."""
+_harmless: set[bytes] = set()
+"""Shapes of lines that hold neither a secret nor the name of one on another line.
 
-_SCHEME = re.compile(r"aws4-|sharedaccess|ntlm|negotiate|apikey")
+A shape has zeros for all digits: lines of one page differ in its numbers most of all.
+"""
+
+_SHAPE = bytes(48 if sign in b"0123456789" else sign for sign in range(256))
 _HEADERS = ("cookie:", "set-cookie:", "authorization:", "proxy-authorization:")
 _ENCODED_LETTER = re.compile(r"%(?:25)?(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|[c-f][0-9a-f]%)")
+_SCHEMES = ("bearer", "basic", "token", "ntlm", "negotiate", "apikey", "asignature", "aws4-")
+_SIGNS = ("%", "@", "&#", "\\u", " -", "\n-")
+"""What stands in lines with something to redact that neither a word tells nor its length, or whose digits say something."""
 _PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
 _MOST_PASSES = 4
 _DEEPEST = 2
@@ -81,67 +87,119 @@ def redact_url(value: str | None) -> str | None:
 
 
 def _redacted(value: str, depth: int = _DEEPEST) -> str:
-    lines = value.split("\n")
-    if _harmless.issuperset(lines):
+    shapes = _shapes(value)
+    if _harmless.issuperset(shapes):
         return value
-    if depth and len(lines) > 1 and " " not in lines[0]:
+    unknown = _unknown(value, shapes)
+    rest = value if len(unknown) == len(shapes) else "\n".join([value[line.start : line.end] for line in unknown])
+    folded = _folded(rest)
+    if not folded.startswith(_HEADERS) and not may_hold_token(folded) and not speaks_of_secrets(rest, folded):
+        _remember(shapes)
+        return value
+    if depth and len(shapes) > 1 and b" " not in shapes[0]:
         unwrapped = redact_wrapped(value, functools.partial(_redacted, depth=depth - 1))
         if unwrapped is not None:
             return unwrapped
     # Where quotes do not pair up, a marker may make a name readable that was hidden before.
     for _pass in range(_MOST_PASSES):
-        clean, settled = _redacted_once(value, lines, depth)
+        clean, settled = _redacted_once(value, unknown, depth)
         if settled or clean == value:
             return clean
         value = clean
-        lines = value.split("\n")
+        unknown = _unknown(value, _shapes(value))
     return value
 
 
-def _redacted_once(value: str, lines: list[str], depth: int) -> tuple[str, bool]:
+class _Line(t.NamedTuple):
+    start: int
+    end: int
+    shape: bytes
+
+
+def _unknown(value: str, shapes: list[bytes]) -> list[_Line]:
+    """The lines that are not known to be harmless."""
+    if len(shapes) == 1:
+        return [_Line(0, len(value), shapes[0])]
+    unknown: list[_Line] = []
+    start = 0
+    for line, shape in zip(value.split("\n"), shapes, strict=True):
+        end = start + len(line)
+        if shape not in _harmless:
+            unknown.append(_Line(start, end, shape))
+        start = end + 1
+    return unknown
+
+
+def _redacted_once(value: str, unknown: list[_Line], depth: int) -> tuple[str, bool]:
     """The text, and whether to redact it again would change nothing for sure."""
     settled = True
     if "PRIVATE KEY" in value or "Private-" in value or "orm-data" in value or "ORM-DATA" in value or "kty" in value:
         whole = redact_form(redact_keys(value))
         if whole != value:
             value, settled = whole, False
-            lines = value.split("\n")
-    spans, nameless = _fields(value, lines)
+            unknown = _unknown(value, _shapes(value))
+    spans, nameless = _fields(value, unknown)
     if spans:
         value = _with_spans(value, spans)
-        lines = value.split("\n")
         settled = settled and all(text == MARKER for _begin, _end, text in spans)
-    changed = False
-    for place, line in enumerate(lines):
-        if line not in _harmless:
-            clean = _cleaned(line, depth, nameless, several=len(lines) > 1)
-            if clean is not line:
-                lines[place], changed = clean, True
-    return ("\n".join(lines) if changed else value), settled
+        shapes = _shapes(value)
+        if _harmless.issuperset(shapes):
+            return value, settled
+        unknown = _unknown(value, shapes)
+    parts: list[str] = []
+    start = 0
+    for begin, end, shape in unknown:
+        line = value[begin:end]
+        folded = line.lower()
+        if may_hold_token(folded) or holds_word(folded):
+            parts += (value[start:begin], _cleaned(line, folded, depth))
+            start = end
+        elif shape in nameless or (MARKER in line and folded.startswith(_HEADERS)):
+            _remember((shape,))
+    return ("".join([*parts, value[start:]]) if parts else value), settled
+
+
+def _shapes(value: str) -> list[bytes]:
+    return value.encode("utf-8", "surrogatepass").translate(_SHAPE).split(b"\n")
+
+
+def _remember(shapes: t.Iterable[bytes]) -> None:
+    for shape in shapes:
+        if len(shape) <= _LINE:
+            if len(_harmless) >= _MOST_LINES:
+                _harmless.clear()
+            _harmless.add(shape)
+
+
+def may_hold_token(folded: str) -> bool:
+    """Whether a text, in lower case, may hold a secret that no name tells: the fast first test for nearly all of it."""
+    for sign in _SIGNS:
+        if sign in folded:
+            return True
+    data = folded.encode("ascii", "replace")
+    return has_digits(data) or folded[:1] == "-" or (has_long_run(data) and has_mixed_run(data))
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_redacted)
 _remembered_page = functools.lru_cache(maxsize=512)(_redacted)
 
 
-def _fields(value: str, lines: list[str]) -> tuple[list[Span], set[str]]:
-    """Where values are that names tell, and the lines in which there are no such names."""
+def _fields(value: str, unknown: list[_Line]) -> tuple[list[Span], set[bytes]]:
+    """Where values are that names tell, and the shapes of lines in which there are no such names."""
     folded = _folded(value)
     spans: list[Span] = []
-    nameless: set[str] = set()
-    start = taken = 0
-    for line in lines:
-        end = start + len(line)
-        if line in _harmless or taken > end:
-            pass
-        elif start >= taken and folded.startswith(_HEADERS, start) and (span := header(value, start, end)):
+    nameless: set[bytes] = set()
+    taken = 0
+    for start, end, shape in unknown:
+        if taken > end:
+            continue
+        if start >= taken and folded.startswith(_HEADERS, start) and (span := header(value, start, end)):
             spans.append(span)
             taken = span[1]
         elif not find_fields(value, folded, start if start > taken else taken, end, spans):
-            nameless.add(line)
+            nameless.add(shape)
         elif spans and spans[-1][1] > taken:
             taken = spans[-1][1]
-        start = end + 1
     return spans, nameless
 
 
@@ -160,32 +218,25 @@ def _with_spans(value: str, spans: list[Span]) -> str:
     return "".join([*parts, value[start:]])
 
 
-def _cleaned(line: str, depth: int, nameless: set[str], *, several: bool) -> str:
-    """A line without the secrets that tell by themselves what they are; the line itself when it has none."""
-    folded = line.lower()
+def _cleaned(line: str, folded: str, depth: int) -> str:
+    """A line without the secrets that tell by themselves what they are."""
     clean = line
     if "%" in folded and _ENCODED_LETTER.search(folded):
         clean = _PAIR.sub(_encoded_pair, clean)
     if " -" in folded or folded.startswith("-"):
         clean = redact_command(clean, folded)
-    if "@" in folded or "40" in folded:
+    if "@" in folded or "%" in folded:
         clean = redact_logins(clean)
     if "identified " in folded or ("values" in folded and "(" in folded):
         clean = redact_sql(clean)
-    if "earer" in folded or "asic" in folded or "oken" in folded or _SCHEME.search(folded):
+    if any(map(folded.__contains__, _SCHEMES)):
         clean = redact_schemes(clean)
     shape = clean.encode("ascii", "replace")
     if has_long_run(shape):
         clean = redact_tokens(clean, functools.partial(_without_encoded, depth=depth))
     if has_digits(shape):
         clean = redact_numbers(clean)
-    if clean != line:
-        return clean
-    if several and len(line) <= _LINE and (line in nameless or (MARKER in line and folded.startswith(_HEADERS))):
-        if len(_harmless) >= _MOST_LINES:
-            _harmless.clear()
-        _harmless.add(line)
-    return line
+    return clean
 
 
 def _without_encoded(run: str, depth: int) -> str:

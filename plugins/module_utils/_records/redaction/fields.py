@@ -23,22 +23,33 @@ Span = tuple[int, int, str]
 """Where a value begins and ends, and what is put there."""
 
 
-_RAREST = "jqxzkwvbpgycfudmhslnraiote"
+_RAREST = "qjxzkwvygbpfumdhclsnoirate"
 """Letters of names in HTML and English, the rarest first."""
 
 
-def _anchored(word: str) -> str:
-    """A word as an expression that begins at its rarest letter: a search stops at few letters of a text then."""
-    at = min(range(len(word)), key=lambda place: _RAREST.find(word[place]) % 99) if word.isascii() else 0
+def _anchors(words: t.Iterable[str]) -> str:
+    """The rarest letters of which each word in ASCII has one, the rarest first: a search stops at no other."""
+    needed = [set(word) for word in words if word.isascii()]
+    kept = _RAREST
+    for letter in reversed(_RAREST):
+        others = kept.replace(letter, "")
+        if all(not word.isdisjoint(others) for word in needed):
+            kept = others
+    return kept
+
+
+def _anchored(word: str, anchors: str) -> str:
+    """A word as an expression that begins at its rarest letter."""
+    at = min((anchors.find(sign) % 99, place) for place, sign in enumerate(word))[1] if word.isascii() else 0
     before = f"(?<={re.escape(word[: at + 1])})" if at else ""
     return f"{word[at]}{before}{re.escape(word[at + 1 :])}"
 
 
-def _grouped(words: t.Iterable[str]) -> str:
+def _grouped(words: t.Sequence[str], anchors: str) -> str:
     """An alternation of words in which those with the same anchor share it."""
     heads: dict[str, list[str]] = {}
     for word in words:
-        anchored = _anchored(word)
+        anchored = _anchored(word, anchors)
         heads.setdefault(anchored[0], []).append(anchored[1:])
     return "|".join(f"{head}(?:{'|'.join(rests)})" for head, rests in heads.items())
 
@@ -51,12 +62,20 @@ _ENDINGS = (
     r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:(?:set|reset|changed|now)\s)?+(?:is|was|to|by|lautet|ist|war|est):?\s|[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
     r"[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
 )
-_LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}[\s\"'`\\]*+\Z)"
+_LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}(?=[\ \t\r\"'`\\]*+(?:\n|\Z)))"
+# The end of a line ends a name as well: its value may be on the next one.
+_ANCHORS = _anchors(STEMS)
 _FINDERS = {
-    # Whether the text is ASCII. The end of a line ends a name as well: its value may be on the next one.
-    ascii_only: re.compile(f"(?:{_grouped(stems)}){_LINE_ENDINGS}", re.VERBOSE)
-    for ascii_only, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
+    # Whether the text has no name in letters of other languages.
+    plain: re.compile(f"(?:{_grouped(stems, _ANCHORS)}){_LINE_ENDINGS}", re.VERBOSE)
+    for plain, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
 }
+_WORD_BEFORE = re.compile(
+    # What stands before a secret that no name tells: the scheme of a credential, and words of SQL.
+    r"k(?<=tok)en(?=[ +%])|b(?:earer|asic)(?=[ +%])|k(?<=apik)ey(?=[ +%])|g(?<=neg)otiate(?=[ +%])|m(?<=ntlm)(?=[ +%])|"
+    r"g(?<=accesssig)nature(?=[ +%])|w(?<=aw)s4-|f(?<=identif)ied[ \t]|v(?=alues\s{0,8}\()"
+)
+_FOREIGN = re.compile("|".join(map(re.escape, FOREIGN_STEMS)))
 _BACKWARDS = re.compile(r"(?:[0-9a-fA-F]{2}(?:52)?%|[\w.$\[\]-])*+")
 _IN_TAG = (">", "&", " ", "\t", "\r", "\n")
 _OPENED = re.compile(r"[\"'`][^\W_][\w '-]*\Z")
@@ -141,7 +160,7 @@ def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]
     Returns:
         Whether there is such a name in the line, wherever its value is.
     """
-    finder = _FINDERS[value.isascii()]
+    finder = _finder(folded)
     named = False
     found = finder.search(folded, start, end)
     while found is not None:
@@ -156,6 +175,27 @@ def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]
                 start = stop = max(stop, span[1])
         found = finder.search(folded, stop, end) if stop < end else None
     return named
+
+
+def speaks_of_secrets(value: str, folded: str) -> bool:
+    """Whether a text has the name of a secret where one may have a value, or a word that one follows.
+
+    This is the fast first test for nearly all texts.
+    """
+    for found in _finder(folded).finditer(folded):
+        begin = _begin(value, 0, found.start())
+        if _secrecy(value, begin, found.end())[0] is not Secrecy.NONE:
+            return True
+    return holds_word(folded)
+
+
+def holds_word(folded: str) -> bool:
+    """Whether a text, in lower case, has a word after which a secret may stand that has no name."""
+    return _WORD_BEFORE.search(folded) is not None
+
+
+def _finder(folded: str) -> re.Pattern[str]:
+    return _FINDERS[folded.isascii() or _FOREIGN.search(folded) is None]
 
 
 def _begin(value: str, lowest: int, at: int) -> int:

@@ -171,6 +171,8 @@ _SHORTEST = 16
 _SIGNS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _LONG_RUN = b"x" * _SHORTEST
 _SHAPE = bytes(120 if sign in _SIGNS else 32 for sign in range(256))
+_LEAST_OF_WORD = 11
+_WORDS = bytes(sign if sign in _SIGNS | frozenset(b"+=") else 32 for sign in range(256))
 _TO_SPACE = {sign: " " for sign in range(128) if sign not in _SIGNS | frozenset(b"+/=.~:$%@")}
 _JWT = re.compile(r"eyJ(?<![\w-]eyJ)[\w-]{6,}+\.[\w-]{2,}+\.[\w-]*+(?:\.[\w-]*+)*+")
 _HOOK = re.compile(
@@ -276,6 +278,12 @@ def _putty(match: re.Match[str]) -> str:
 def has_long_run(line: bytes) -> bool:
     """Whether a line, in ASCII, has a word that is long enough for a token, which nearly none has."""
     return _LONG_RUN in line.translate(_SHAPE)
+
+
+def has_mixed_run(line: bytes) -> bool:
+    """Whether one of the long words of a line, in ASCII, is more than letters and dashes, as names in a program are."""
+    words = line.translate(_WORDS, b"-_").split()
+    return any([len(word) > _LEAST_OF_WORD and not word.isalpha() for word in words])
 
 
 def redact_tokens(line: str, redact_run: t.Callable[[str], str]) -> str:

@@ -40,11 +40,12 @@ A shape has zeros for all digits: lines of one page differ in its numbers most o
 """
 
 _SHAPE = bytes(48 if sign in b"0123456789" else sign for sign in range(256))
+_Line = tuple[int, int, bytes]
+"""Where a line begins and ends, and its shape."""
 _HEADERS = ("cookie:", "set-cookie:", "authorization:", "proxy-authorization:")
 _ENCODED_LETTER = re.compile(r"%(?:25)?(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|[c-f][0-9a-f]%)")
 _SCHEMES = ("bearer", "basic", "token", "ntlm", "negotiate", "apikey", "asignature", "aws4-")
-_SIGNS = ("%", "@", "&#", "\\u", " -", "\n-")
-"""What stands in lines with something to redact that neither a word tells nor its length, or whose digits say something."""
+_FLAG = re.compile(r"-(?<![^\s]-)")
 _PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
 _MOST_PASSES = 4
 _DEEPEST = 2
@@ -91,7 +92,7 @@ def _redacted(value: str, depth: int = _DEEPEST) -> str:
     if _harmless.issuperset(shapes):
         return value
     unknown = _unknown(value, shapes)
-    rest = value if len(unknown) == len(shapes) else "\n".join([value[line.start : line.end] for line in unknown])
+    rest = value if len(unknown) == len(shapes) else "\n".join([value[start:end] for start, end, _shape in unknown])
     folded = _folded(rest)
     if not folded.startswith(_HEADERS) and not may_hold_token(folded) and not speaks_of_secrets(rest, folded):
         _remember(shapes)
@@ -102,38 +103,32 @@ def _redacted(value: str, depth: int = _DEEPEST) -> str:
             return unwrapped
     # Where quotes do not pair up, a marker may make a name readable that was hidden before.
     for _pass in range(_MOST_PASSES):
-        clean, settled = _redacted_once(value, unknown, depth)
+        clean, settled = _redacted_once(value, rest, unknown, depth)
         if settled or clean == value:
             return clean
-        value = clean
+        value = rest = clean
         unknown = _unknown(value, _shapes(value))
     return value
-
-
-class _Line(t.NamedTuple):
-    start: int
-    end: int
-    shape: bytes
 
 
 def _unknown(value: str, shapes: list[bytes]) -> list[_Line]:
     """The lines that are not known to be harmless."""
     if len(shapes) == 1:
-        return [_Line(0, len(value), shapes[0])]
+        return [(0, len(value), shapes[0])]
     unknown: list[_Line] = []
     start = 0
     for line, shape in zip(value.split("\n"), shapes, strict=True):
         end = start + len(line)
         if shape not in _harmless:
-            unknown.append(_Line(start, end, shape))
+            unknown.append((start, end, shape))
         start = end + 1
     return unknown
 
 
-def _redacted_once(value: str, unknown: list[_Line], depth: int) -> tuple[str, bool]:
+def _redacted_once(value: str, rest: str, unknown: list[_Line], depth: int) -> tuple[str, bool]:
     """The text, and whether to redact it again would change nothing for sure."""
     settled = True
-    if "PRIVATE KEY" in value or "Private-" in value or "orm-data" in value or "ORM-DATA" in value or "kty" in value:
+    if "PRIVATE KEY" in rest or "Private-" in rest or "orm-data" in rest or "ORM-DATA" in rest or "kty" in rest:
         whole = redact_form(redact_keys(value))
         if whole != value:
             value, settled = whole, False
@@ -141,7 +136,8 @@ def _redacted_once(value: str, unknown: list[_Line], depth: int) -> tuple[str, b
     spans, nameless = _fields(value, unknown)
     if spans:
         value = _with_spans(value, spans)
-        settled = settled and all(text == MARKER for _begin, _end, text in spans)
+        if [span for span in spans if span[2] != MARKER]:
+            settled = False
         shapes = _shapes(value)
         if _harmless.issuperset(shapes):
             return value, settled
@@ -165,7 +161,8 @@ def _shapes(value: str) -> list[bytes]:
 
 def _remember(shapes: t.Iterable[bytes]) -> None:
     for shape in shapes:
-        if len(shape) <= _LINE:
+        # What begins a block of several lines is looked at each time.
+        if len(shape) <= _LINE and b"rivate-" not in shape and b"RIVATE" not in shape and b"kty" not in shape:
             if len(_harmless) >= _MOST_LINES:
                 _harmless.clear()
             _harmless.add(shape)
@@ -173,11 +170,13 @@ def _remember(shapes: t.Iterable[bytes]) -> None:
 
 def may_hold_token(folded: str) -> bool:
     """Whether a text, in lower case, may hold a secret that no name tells: the fast first test for nearly all of it."""
-    for sign in _SIGNS:
-        if sign in folded:
-            return True
+    # Of digits behind a backslash or an ampersand it matters which ones they are.
+    if "%" in folded or "@" in folded or "\\" in folded or ("&" in folded and "&#" in folded):
+        return True
+    if "-" in folded and _FLAG.search(folded) is not None:
+        return True
     data = folded.encode("ascii", "replace")
-    return has_digits(data) or folded[:1] == "-" or (has_long_run(data) and has_mixed_run(data))
+    return has_long_run(data) and has_mixed_run(data) or has_digits(data)
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_redacted)
@@ -209,6 +208,9 @@ def _folded(value: str) -> str:
 
 
 def _with_spans(value: str, spans: list[Span]) -> str:
+    if len(spans) == 1:
+        begin, end, text = spans[0]
+        return f"{value[:begin]}{text}{value[end:]}"
     parts: list[str] = []
     start = 0
     for begin, end, text in sorted(spans):

@@ -41,8 +41,8 @@ def _anchors(words: t.Iterable[str]) -> str:
 def _anchored(word: str, anchors: str) -> str:
     """A word as an expression that begins at its rarest letter."""
     at = min((anchors.find(sign) % 99, place) for place, sign in enumerate(word))[1] if word.isascii() else 0
-    before = f"(?<={re.escape(word[: at + 1])})" if at else ""
-    return f"{word[at]}{before}{re.escape(word[at + 1 :])}"
+    # What is before it is looked at last, since branches that begin with different letters are told apart quickly.
+    return re.escape(word[at:]) + (f"(?<={re.escape(word)})" if at else "")
 
 
 def _grouped(words: t.Sequence[str], anchors: str) -> str:
@@ -70,11 +70,19 @@ _FINDERS = {
     plain: re.compile(f"(?:{_grouped(stems, _ANCHORS)}){_LINE_ENDINGS}", re.VERBOSE)
     for plain, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
 }
-_WORD_BEFORE = re.compile(
-    # What stands before a secret that no name tells: the scheme of a credential, and words of SQL.
-    r"k(?<=tok)en(?=[ +%])|b(?:earer|asic)(?=[ +%])|k(?<=apik)ey(?=[ +%])|g(?<=neg)otiate(?=[ +%])|m(?<=ntlm)(?=[ +%])|"
-    r"g(?<=accesssig)nature(?=[ +%])|w(?<=aw)s4-|f(?<=identif)ied[ \t]|v(?=alues\s{0,8}\()"
-)
+_SCHEMES = ("bearer", "basic", "token", "apikey", "ntlm", "negotiate", "accesssignature")
+_WORDS = (*_SCHEMES, "aws4", "identified", "values")
+_BEFORE_SECRET = rf"(?:{'|'.join(f'(?<={word})' for word in _SCHEMES)})(?=[\ +%])|(?<=aws4)-|(?<=identified)[\ \t]|(?<=values)\s{{0,8}}\("
+"""What stands before a secret that no name tells: the scheme of a credential, and words of SQL."""
+_WORD_BEFORE = re.compile(rf"(?:{_grouped(_WORDS, _anchors(_WORDS))})(?:{_BEFORE_SECRET})", re.VERBOSE)
+_LONGEST_WORD = max(map(len, _WORDS))
+_FIRST = {
+    # One expression for both, since a search costs more than what it finds.
+    plain: re.compile(
+        f"(?:{_grouped((*stems, *_WORDS), _anchors((*STEMS, *_WORDS)))})(?:{_LINE_ENDINGS}|{_BEFORE_SECRET})", re.VERBOSE
+    )
+    for plain, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
+}
 _FOREIGN = re.compile("|".join(map(re.escape, FOREIGN_STEMS)))
 _BACKWARDS = re.compile(r"(?:[0-9a-fA-F]{2}(?:52)?%|[\w.$\[\]-])*+")
 _IN_TAG = (">", "&", " ", "\t", "\r", "\n")
@@ -160,7 +168,7 @@ def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]
     Returns:
         Whether there is such a name in the line, wherever its value is.
     """
-    finder = _finder(folded)
+    finder = _FINDERS[_is_plain(folded)]
     named = False
     found = finder.search(folded, start, end)
     while found is not None:
@@ -182,11 +190,13 @@ def speaks_of_secrets(value: str, folded: str) -> bool:
 
     This is the fast first test for nearly all texts.
     """
-    for found in _finder(folded).finditer(folded):
+    for found in _FIRST[_is_plain(folded)].finditer(folded):
+        if holds_word(folded[max(0, found.start() - _LONGEST_WORD) : found.end() + _SHORT_NAME]):
+            return True
         begin = _begin(value, 0, found.start())
         if _secrecy(value, begin, found.end())[0] is not Secrecy.NONE:
             return True
-    return holds_word(folded)
+    return False
 
 
 def holds_word(folded: str) -> bool:
@@ -194,8 +204,8 @@ def holds_word(folded: str) -> bool:
     return _WORD_BEFORE.search(folded) is not None
 
 
-def _finder(folded: str) -> re.Pattern[str]:
-    return _FINDERS[folded.isascii() or _FOREIGN.search(folded) is None]
+def _is_plain(folded: str) -> bool:
+    return folded.isascii() or _FOREIGN.search(folded) is None
 
 
 def _begin(value: str, lowest: int, at: int) -> int:

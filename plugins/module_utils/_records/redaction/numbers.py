@@ -26,6 +26,8 @@ _CN = re.compile(r"[1-9]\d{5}(?:19|20)\d{9}[\dXx]")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])", re.ASCII)
 _LEAST = 9
 _DIGITS = bytes(48 if sign in b"0123456789" else sign for sign in range(256))
+_THREE = b"000"
+"""What each number has at least once: all are written in groups, or as a whole."""
 _NINE, _IBAN_SIGN = b"0" * _LEAST, re.compile(r"\b[A-Z]{2}\d{2}[ A-Z0-9]")
 _NEAR = re.compile(
     r"aadha+r|uidai|\u0906\u0927\u093e\u0930|my ?-?_?number|"
@@ -69,9 +71,12 @@ _PERMUTED = (
 
 def has_digits(line: bytes) -> bool:
     """Whether a line, in ASCII, has as many digits in a row as the shortest number; signs between them do not count."""
-    if b"%20" in line:
-        line = line.replace(b"%20", b"")
-    return _NINE in line.translate(_DIGITS, b" .+-?")
+    line = line.translate(_DIGITS)
+    if _THREE not in line:
+        return False
+    if b"%00" in line:
+        line = line.replace(b"%00", b"")
+    return _NINE in line.translate(None, b" .+-?")
 
 
 def redact_numbers(line: str) -> str:

@@ -91,16 +91,20 @@ def _redacted(value: str, depth: int = _DEEPEST) -> str:
     shapes = _shapes(value)
     if _harmless.issuperset(shapes):
         return value
-    unknown = _unknown(value, shapes)
-    rest = value if len(unknown) == len(shapes) else "\n".join([value[start:end] for start, end, _shape in unknown])
+    rest = value
+    if not _harmless.isdisjoint(shapes):
+        rest = "\n".join(
+            [line for line, shape in zip(value.split("\n"), shapes, strict=True) if shape not in _harmless]
+        )
     folded = _folded(rest)
     if not folded.startswith(_HEADERS) and not may_hold_token(folded) and not speaks_of_secrets(rest, folded):
-        _remember(shapes)
+        _remember(shapes, rest)
         return value
     if depth and len(shapes) > 1 and b" " not in shapes[0]:
         unwrapped = redact_wrapped(value, functools.partial(_redacted, depth=depth - 1))
         if unwrapped is not None:
             return unwrapped
+    unknown = _unknown(value, shapes)
     # Where quotes do not pair up, a marker may make a name readable that was hidden before.
     for _pass in range(_MOST_PASSES):
         clean, settled = _redacted_once(value, rest, unknown, depth)
@@ -151,7 +155,7 @@ def _redacted_once(value: str, rest: str, unknown: list[_Line], depth: int) -> t
             parts += (value[start:begin], _cleaned(line, folded, depth))
             start = end
         elif shape in nameless or (MARKER in line and folded.startswith(_HEADERS)):
-            _remember((shape,))
+            _remember([shape], line)
     return ("".join([*parts, value[start:]]) if parts else value), settled
 
 
@@ -159,13 +163,13 @@ def _shapes(value: str) -> list[bytes]:
     return value.encode("utf-8", "surrogatepass").translate(_SHAPE).split(b"\n")
 
 
-def _remember(shapes: t.Iterable[bytes]) -> None:
-    for shape in shapes:
-        # What begins a block of several lines is looked at each time.
-        if len(shape) <= _LINE and b"rivate-" not in shape and b"RIVATE" not in shape and b"kty" not in shape:
-            if len(_harmless) >= _MOST_LINES:
-                _harmless.clear()
-            _harmless.add(shape)
+def _remember(shapes: list[bytes], lines: str) -> None:
+    # What begins a block of several lines is looked at each time.
+    if "rivate-" in lines or "RIVATE" in lines or "kty" in lines:
+        return
+    if len(_harmless) >= _MOST_LINES:
+        _harmless.clear()
+    _harmless.update(shapes if len(lines) <= _LINE else [shape for shape in shapes if len(shape) <= _LINE])
 
 
 def may_hold_token(folded: str) -> bool:
@@ -176,7 +180,7 @@ def may_hold_token(folded: str) -> bool:
     if "-" in folded and _FLAG.search(folded) is not None:
         return True
     data = folded.encode("ascii", "replace")
-    return has_long_run(data) and has_mixed_run(data) or has_digits(data)
+    return (has_long_run(data) and has_mixed_run(data)) or has_digits(data)
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_redacted)

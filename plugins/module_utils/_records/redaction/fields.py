@@ -79,7 +79,8 @@ _LONGEST_WORD = max(map(len, _WORDS))
 _FIRST = {
     # One expression for both, since a search costs more than what it finds.
     plain: re.compile(
-        f"(?:{_grouped((*stems, *_WORDS), _anchors((*STEMS, *_WORDS)))})(?:{_LINE_ENDINGS}|{_BEFORE_SECRET})", re.VERBOSE
+        f"(?:{_grouped((*stems, *_WORDS), _anchors((*STEMS, *_WORDS)))})(?:{_LINE_ENDINGS}|{_BEFORE_SECRET})",
+        re.VERBOSE,
     )
     for plain, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
 }
@@ -106,14 +107,20 @@ _QUOTED = re.compile(
     r"(?:&quot;|&\#3[49];|&\#x2[27];)([^&<>\s]*+)|%(?:25)?22((?:[^%&\s\"']|%(?!(?:25)?22))*+)|\\u0022([^\\\"\s]*+)",
     re.DOTALL,
 )
-_PREFIXED = re.compile(r"(?:[rbufRBUF@$]{1,2}|string\(\d+\)\s|(?:new\sString|[A-Za-z]{1,20}(?:::from|\.of|\.valueOf))\()(?=[\"'])")
+_PREFIXED = re.compile(
+    r"(?:[rbufRBUF@$]{1,2}|string\(\d+\)\s|(?:new\sString|[A-Za-z]{1,20}(?:::from|\.of|\.valueOf))\()(?=[\"'])"
+)
 _JOINED = re.compile(r"\s{0,4}[+.]\s{0,4}(?=[\"'`])")
 _JOINED_AFTER = re.compile(r"[\"'`]\s{0,4}[+.]\s{0,4}([\"'`])([^\"'`\\\r\n]++)(?=\1)")
-_FALLBACK = re.compile(r"[\w$.\[\]'\"()!?]{1,100}+\s{0,4}(?:\|\||\?\?|\?:|\bor\b)\s{0,4}(?=[\"'`])|[\w.$]{1,60}+\([\w\"'.]{1,60}+\s{0,3},\s{0,3}(?=[\"'])")
+_FALLBACK = re.compile(
+    r"[\w$.\[\]'\"()!?]{1,100}+\s{0,4}(?:\|\||\?\?|\?:|\bor\b)\s{0,4}(?=[\"'`])|[\w.$]{1,60}+\([\w\"'.]{1,60}+\s{0,3},\s{0,3}(?=[\"'])"
+)
 _DEFAULT = re.compile(r"[\"']?\$\{[\w.]{1,80}+:[-=?]?([^{}\s\"']++)\}")
 _BRACKETED = re.compile(r"\[([^\[\]{}\s,\"'<>|]{1,200}+)\]")
 _TAGGED = re.compile(r"(?:!{1,2}[\w:/.-]*+|&[\w-]++)[ \t]++")
-_IN_MARKUP = re.compile(r"\s{0,8}(?:</?[a-zA-Z][a-zA-Z0-9]{0,9}(?:\s[^<>]{0,100})?>\s{0,8}){1,3}([^\s<>]++)(?=\s{0,80}<)")
+_IN_MARKUP = re.compile(
+    r"\s{0,8}(?:</?[a-zA-Z][a-zA-Z0-9]{0,9}(?:\s[^<>]{0,100})?>\s{0,8}){1,3}([^\s<>]++)(?=\s{0,80}<)"
+)
 _POSITION = re.compile(r"\d{1,5}(?::\d{1,5})?(?![\w.-])")
 _QUOTED_ITEM = re.compile(r"\"([^\"\\]*+)\"|'([^'\\]*+)'")
 _LINE_HEAD = re.compile(r"(?:[ \t]*+[<>|*#][<>|*#-]?)?[ \t]++")
@@ -240,12 +247,20 @@ def _spans(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> l
         return [] if inner is None else [inner]
     mark = _DELIMITER.match(value, end)
     if mark is None or mark["sign"] == ",":
-        return named_values(value, folded, begin, end) if secrecy is Secrecy.SECRET else _made_only(value, folded, begin, end)
+        return (
+            named_values(value, folded, begin, end)
+            if secrecy is Secrecy.SECRET
+            else _made_only(value, folded, begin, end)
+        )
     if secrecy is Secrecy.SECRET and value[mark.end() : mark.end() + 1] == "{":
         return member_values(value, mark.end(), value[begin:end])
     span = _span(value, begin, mark, secrecy)
     if span is None:
-        return named_values(value, folded, begin, end) if secrecy is Secrecy.SECRET else _made_only(value, folded, begin, end)
+        return (
+            named_values(value, folded, begin, end)
+            if secrecy is Secrecy.SECRET
+            else _made_only(value, folded, begin, end)
+        )
     held = value[span[0] : span[1]].strip("\"'`")
     # Whether a member is empty is nobody's business either: it may be the password of a test account.
     taken = _is_secret(held, secrecy) or (not held and secrecy is Secrecy.SECRET)
@@ -253,7 +268,9 @@ def _spans(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> l
 
 
 def _made_only(value: str, folded: str, begin: int, end: int) -> list[Span]:
-    return [span for span in named_values(value, folded, begin, end) if _is_secret(value[span[0] : span[1]], Secrecy.MAYBE)]
+    return [
+        span for span in named_values(value, folded, begin, end) if _is_secret(value[span[0] : span[1]], Secrecy.MAYBE)
+    ]
 
 
 def _span(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy) -> Span | None:
@@ -268,7 +285,7 @@ def _span(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy) -> Span
         return None
     if mark["sign"] in (":", "\uff1a"):
         return _after_colon(value, begin, mark, quoted=bool(mark["quote"]))
-    elif mark["encoded"]:
+    if mark["encoded"]:
         literal = _literal(value, mark.end(), quoted=False)
         return literal if literal and literal[1] > literal[0] else _plain(value, _ENCODED_VALUE, mark.end())
     return _after_equals(value, begin, mark, secrecy)
@@ -337,7 +354,11 @@ def _is_place(value: str, begin: int, name: str, mark: re.Match[str]) -> bool:
 def _is_indented_header(value: str, begin: int, at: int, name: str) -> bool:
     """Whether a header stands in an indented or marked line, as in the output of curl."""
     first = value.rfind("\n", max(0, begin - _SHORT_NAME), begin) + 1
-    if begin - first >= _SHORT_NAME or not _LINE_HEAD.fullmatch(value, first, begin) or not _HEADER_NAME.fullmatch(name):
+    if (
+        begin - first >= _SHORT_NAME
+        or not _LINE_HEAD.fullmatch(value, first, begin)
+        or not _HEADER_NAME.fullmatch(name)
+    ):
         return False
     line = _LINE.match(value, at, at + _JUDGED)
     held = line[0].strip() if line else ""
@@ -400,7 +421,9 @@ def _special(value: str, at: int) -> Span | None:
     sign = value[at : at + 1]
     if sign == "[":
         inner = _BRACKETED.match(value, at)
-        if inner is not None and (inner[1] == MARKER or not (holds_nothing(inner[1]) or is_spoken(inner[1]) or inner[1].isalpha())):
+        if inner is not None and (
+            inner[1] == MARKER or not (holds_nothing(inner[1]) or is_spoken(inner[1]) or inner[1].isalpha())
+        ):
             return inner.start(1), inner.end(1), MARKER
     elif sign in ("$", '"', "'"):
         default = _DEFAULT.match(value, at)

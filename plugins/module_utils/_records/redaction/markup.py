@@ -34,11 +34,24 @@ _CURL_USER = re.compile(r"(?<![\w-])(?:-u|-U|--user|--proxy-user)(?:[ \t]*+=?[ \
 _NO_LOGIN_COMMAND = ("docker", "podman", "chown", "install", "runuser", "kubectl exec", "git push", "sort", "date ")
 _HTTPIE = re.compile(r"\b(?:https?|xh)[ \t](?:[^\r\n|;]{0,200}?[ \t])?-a[ \t]{0,2}" + _ARGUMENT)
 _USER_PERCENT = re.compile(r"(?<![\w-])(?:-U|--user)[ \t=]{1,2}['\"]?[\w\\.@-]{1,60}%([^\s'\"]++)")
-_IDENTIFIED = re.compile(r"\bidentified[ \t]+(?:with[ \t]+\S{1,60}+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+)?(?:'([^'\r\n]++)'|\"([^\"\r\n]++)\")", re.IGNORECASE)
+_IDENTIFIED = re.compile(
+    r"\bidentified[ \t]+(?:with[ \t]+\S{1,60}+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+)?(?:'([^'\r\n]++)'|\"([^\"\r\n]++)\")",
+    re.IGNORECASE,
+)
 _INSERT = re.compile(r"\(([^()\r\n]{1,1000})\)\s{0,8}values\s{0,8}(\([^\r\n]{1,4000})", re.IGNORECASE)
 _SQL_VALUE = re.compile(r"\s*+(?:'((?:[^'\\]|''|\\.)*+)'|\"([^\"]*+)\"|([^,()'\"]++(?:\([^()]*+\))?+))\s*+([,)])")
 _FLAG_WORDS = ("pass", "token", "secret", "key", "pwd", "auth", "cred", "pin", "otp")
-_COMMANDS = ("sshpass", "mongo", "redis-cli", "docker login", "podman login", "ldap", "sqlcmd", "rabbitmqadmin", "ipmitool")
+_COMMANDS = (
+    "sshpass",
+    "mongo",
+    "redis-cli",
+    "docker login",
+    "podman login",
+    "ldap",
+    "sqlcmd",
+    "rabbitmqadmin",
+    "ipmitool",
+)
 _ATTACHED = ("mysql", "mariadb")
 _SHORT_FLAG = re.compile(
     rf"\b(?:(?:{'|'.join(_COMMANDS)})\w*\b[^\r\n|;]{{0,200}}?\s-[pPwa][ \t]{{0,2}}|"
@@ -73,7 +86,10 @@ def element(value: str, end: int) -> Span | None:
         return _contents(begin, stop, value[begin:stop])
     following = value[inner.end() : inner.end() + 2]
     # The recording may be cut off in the middle of the secret.
-    if following != "</" and (following or _CUT_OFF.fullmatch(inner[1]) is None):
+    cut_off = (
+        not following and _CUT_OFF.fullmatch(inner[1]) is not None and "\n" not in value[tag.end() : inner.start(1)]
+    )
+    if following != "</" and not cut_off:
         return None
     return _contents(inner.start(1), inner.end(1), inner[1])
 
@@ -120,7 +136,7 @@ def redact_sql(line: str) -> str:
 
 
 def _inserted(match: re.Match[str]) -> str:
-    secret = {place for place, name in enumerate(match[1].split(",")) if names_secret(name.strip(" `\"[]"))}
+    secret = {place for place, name in enumerate(match[1].split(",")) if names_secret(name.strip(' `"[]'))}
     if not secret:
         return match[0]
     parts: list[str] = []

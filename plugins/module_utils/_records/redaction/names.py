@@ -41,7 +41,21 @@ _WORDS = frozenset(
         "pwrd",
         "mdp",
     }
-    | {"passw", "pwdhash", "zugangscode", "sicherheitscode", "passwrd", "pword", "wpnonce", "samlresponse", "samlart", "wresult", "assertion", "passcodes", "authn"}
+    | {
+        "passw",
+        "pwdhash",
+        "zugangscode",
+        "sicherheitscode",
+        "passwrd",
+        "pword",
+        "wpnonce",
+        "samlresponse",
+        "samlart",
+        "wresult",
+        "assertion",
+        "passcodes",
+        "authn",
+    }
     # Names of people's ids.
     | {
         "ssn",
@@ -77,10 +91,34 @@ _ENDS = (
     *("passwort", "kennwort", "wachtwoord", "motdepasse", "contrasena", "lozinka", "cookie", "passwords", "passkey"),
 )
 _STARTS = ("password", "passwd", "passwort")
-_GLUED = ("pass", "sesskey", "sessionkey", "accesskey", "secretkey", "privatekey", "authkey", "csrf", "xsrf", "authcode", "pincode")
+_GLUED = (
+    "pass",
+    "sesskey",
+    "sessionkey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "authkey",
+    "csrf",
+    "xsrf",
+    "authcode",
+    "pincode",
+)
 """Ends of words that were written together, such as ``dbpass``."""
 _NOT_GLUED = frozenset(
-    {"compass", "bypass", "trespass", "overpass", "underpass", "surpass", "encompass", "outpass", "bandpass", "lowpass", "highpass"}
+    {
+        "compass",
+        "bypass",
+        "trespass",
+        "overpass",
+        "underpass",
+        "surpass",
+        "encompass",
+        "outpass",
+        "bandpass",
+        "lowpass",
+        "highpass",
+    }
     | {"multipass", "onepass", "twopass", "singlepass", "renderpass", "firstpass"}
 )
 _TOGETHER = frozenset(
@@ -102,8 +140,36 @@ _TOGETHER = frozenset(
     | {"codigoseguranca", "codigoseguridad", "codigosecreto", "codicesicurezza", "codeconfidentiel", "numeroseguridad"}
 )  # fmt: skip
 _CARRIERS = frozenset(
-    {"value", "text", "string", "confirm", "confirmation", "again", "repeat", "new", "old", "current", "verify", "plain"}
-    | {"raw", "enc", "encrypted", "encoded", "env", "prod", "dev", "test", "staging", "live", "default", "hash", "word", "phrase"}
+    {
+        "value",
+        "text",
+        "string",
+        "confirm",
+        "confirmation",
+        "again",
+        "repeat",
+        "new",
+        "old",
+        "current",
+        "verify",
+        "plain",
+    }
+    | {
+        "raw",
+        "enc",
+        "encrypted",
+        "encoded",
+        "env",
+        "prod",
+        "dev",
+        "test",
+        "staging",
+        "live",
+        "default",
+        "hash",
+        "word",
+        "phrase",
+    }
 )
 """Words after the name of a secret with which it still names one."""
 _MAYBE = frozenset(
@@ -219,12 +285,66 @@ _HARMLESS = frozenset(
         "changing",
         "minlength",
     }
-    | {"rate", "ratio", "percent", "percentage", "total", "average", "encryption", "hashing", "encoding", "plugin", "backend"}
-    | {"registry", "service", "services", "filter", "factory", "controller", "repository", "encoder", "decoder", "util", "utils"}
-    | {"helper", "interceptor", "middleware", "module", "exception", "builder", "parser", "resolver", "adapter", "dao", "impl"}
+    | {
+        "rate",
+        "ratio",
+        "percent",
+        "percentage",
+        "total",
+        "average",
+        "encryption",
+        "hashing",
+        "encoding",
+        "plugin",
+        "backend",
+    }
+    | {
+        "registry",
+        "service",
+        "services",
+        "filter",
+        "factory",
+        "controller",
+        "repository",
+        "encoder",
+        "decoder",
+        "util",
+        "utils",
+    }
+    | {
+        "helper",
+        "interceptor",
+        "middleware",
+        "module",
+        "exception",
+        "builder",
+        "parser",
+        "resolver",
+        "adapter",
+        "dao",
+        "impl",
+    }
     | {"component", "model", "endpoints", "spec", "worker", "job", "task", "context", "pool", "guard", "ref"}
     | {"reference", "references", "refs", "initializer", "generator", "converter", "customizer", "scheduler", "cleaner"}
-    | {"java", "py", "js", "ts", "tsx", "jsx", "go", "rs", "rb", "php", "cs", "cpp", "kt", "css", "html", "scala", "swift"}
+    | {
+        "java",
+        "py",
+        "js",
+        "ts",
+        "tsx",
+        "jsx",
+        "go",
+        "rs",
+        "rb",
+        "php",
+        "cs",
+        "cpp",
+        "kt",
+        "css",
+        "html",
+        "scala",
+        "swift",
+    }
     | {"maxlength", "pattern", "autocomplete", "wrapper", "container", "box", "view", "screen", "dialog", "modal"}
 )
 """Last words of names that speak about a secret and do not hold it, such as ``token_type``."""

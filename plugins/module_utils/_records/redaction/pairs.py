@@ -76,9 +76,12 @@ _NAMING_MEMBER = re.compile(
     re.IGNORECASE,
 )
 _VALUE_MEMBER = re.compile(
-    r"(?<![\w-])\\*[\"']?(?:\w{0,20}value|val|contents?|v|s|data|secret|text|answer|input|entry|response|current|default|plaintext|"
-    r"old|new|before|after)\\*[\"']?\s{0,8}(?::|=>)\s{0,8}", re.IGNORECASE
+    r"[\"'\s,{](?:\w{0,20}value|val|contents?|v|s|data|secret|text|answer|input|entry|response|current|default|plaintext|"
+    r"old|new|before|after)\\*[\"']?\s{0,8}(?::|=>)\s{0,8}",
+    re.IGNORECASE,
 )
+_FORWARD = 400
+"""Characters behind a name in which the member with its value is looked for."""
 _BRACE = re.compile(r"[{}]")
 _TEXT = re.compile(r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)|'([^'\\]*+(?:\\.[^'\\]*+)*+)|\\++\"([^\"\\]*+)", re.DOTALL)
 _YAML_NAMING = re.compile(r"(?:\A|[\s{,-])(?:name|key|header):\s{0,4}[\"']?\Z", re.IGNORECASE)
@@ -106,7 +109,8 @@ _YAML_VALUE = re.compile(
     r"[\"']?[ \t]*\r?\n[ \t-]*(?:value|default|content):[ \t]+(?:\"([^\"\r\n]*)|'([^'\r\n]*)|([^\s\"'{\[|>&*][^\r\n]*))"
 )
 _NEXT_ELEMENT = re.compile(
-    r"</[\w:.-]+>\s{0,80}<(?:value|string|val|v|data|text|[\w.-]+:value)(?:\s[^<>]{0,80})?>(?:\s{0,80}<(?!/)[\w:.-]{1,40}>\s{0,80}){0,2}([^<]++)(?=<)", re.IGNORECASE
+    r"</[\w:.-]+>\s{0,80}<(?:value|string|val|v|data|text|[\w.-]+:value)(?:\s[^<>]{0,80})?>(?:\s{0,80}<(?!/)[\w:.-]{1,40}>\s{0,80}){0,2}([^<]++)(?=<)",
+    re.IGNORECASE,
 )
 _CALL = re.compile(r"[\w$.\])](?:\(|\s*\[)\s{0,4}[\"'`]\Z|(?:\A|[\s,\[(])[(\[]\s{0,8}\\*[\"']\Z")
 _ARGUMENT = re.compile(
@@ -153,7 +157,7 @@ def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
 
 
 def member_values(value: str, at: int, name: str) -> list[Span]:
-    """The secrets in the object that begins at a place, of which the name before it tells: its ``value``, for instance."""
+    """The secrets in the object that begins at a place and belongs to a name before it: its ``value``, for instance."""
     brace = _BRACE.search(value, at + 1, at + _AROUND)
     stop = brace.start() if brace else min(len(value), at + _AROUND)
     several = name.lower().endswith(("tokens", "credentials", "secrets", "passwords", "cookies"))
@@ -170,7 +174,9 @@ def member_values(value: str, at: int, name: str) -> list[Span]:
     return spans
 
 
-_VALUE_NAMES = frozenset({"value", "val", "content", "data", "secret", "text", "s", "plaintext", "current", "default", "_value", "$"})
+_VALUE_NAMES = frozenset(
+    {"value", "val", "content", "data", "secret", "text", "s", "plaintext", "current", "default", "_value", "$"}
+)
 
 
 def _called(value: str, begin: int, end: int) -> Span | None:
@@ -211,8 +217,8 @@ def _in_tag(value: str, folded: str, begin: int, end: int) -> Span | None:
 
 
 def _in_object(value: str, begin: int, end: int) -> list[Span]:
-    brace = _BRACE.search(value, end, end + _AROUND)
-    stop = brace.start() if brace else min(len(value), end + _AROUND)
+    brace = _BRACE.search(value, end, end + _FORWARD)
+    stop = brace.start() if brace else min(len(value), end + _FORWARD)
     spans = _values_between(value, end, stop, None)
     first = value.rfind("{", max(0, begin - _AROUND), begin) if not spans else -1
     return spans if first < 0 else _values_between(value, first, begin, begin)
@@ -259,7 +265,9 @@ def _is_directive(value: str, begin: int, end: int) -> bool:
     head = value[line if line else max(0, begin - _AROUND_LINE) : begin]
     if not head.strip(" \t-") and value[end : end + 1] in ("", ";", "\r", "\n"):
         return True
-    return _DIRECTIVE.match(head.lstrip(" \t$#>")) is not None or ("\t" in head[-1:] and value[end : end + 1] in ("", "\r", "\n"))
+    return _DIRECTIVE.match(head.lstrip(" \t$#>")) is not None or (
+        "\t" in head[-1:] and value[end : end + 1] in ("", "\r", "\n")
+    )
 
 
 _AROUND_LINE = 120

@@ -187,7 +187,8 @@ _SCHEME = re.compile(
 _RANDOM_WORD = re.compile(r"\d|[a-z][A-Z]|=\Z")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _USER = re.compile(
-    r"(://|%3A%2F%2F|:\\/\\/|(?<![\w:/])//(?=[\w.-]{1,60}:[^@\s/]))([^\s/?#\"'<>:@\\]*+)((?::|%3A)[^\s/?#\"'<>\\]*)?@", re.IGNORECASE
+    r"(://|%3A%2F%2F|:\\/\\/|(?<![\w:/])//(?=[\w.-]{1,60}:[^@\s/]))([^\s/?#\"'<>:@\\]{0,600}+)((?::|%3A)[^\s/?#\"'<>\\]*)?@",
+    re.IGNORECASE,
 )
 _ENCODED_USER = re.compile(
     r"(%(?:25)?3A%(?:25)?2F%(?:25)?2F)((?:[\w.~!*'()+-]|%(?!(?:25)?(?:3A|2F|40)))*+%(?:25)?3A(?:[\w.~!*'()+-]|%(?!(?:25)?(?:2F|40)))++)(?=%(?:25)?40)",
@@ -347,7 +348,8 @@ def is_login(text: str) -> bool:
 
 def redact_logins(value: str) -> str:
     """A text without user and password before the host of an address."""
-    value = _USER.sub(_user, value)
+    if "@" in value:
+        value = _USER.sub(_user, value)
     if "%40" in value or "%2540" in value:
         value = _ENCODED_USER.sub(_first_only, value)
     if ":thin:" in value or ":oci" in value:

@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import functools
 import re
 
 MARKER = "VALUE_REDACTED"
@@ -16,7 +17,8 @@ _RANDOM = 16
 """Characters from which on a value can look as if a machine had made it."""
 
 _PLACEHOLDER = re.compile(
-    r"\*+|[xX]{3,}|[•●·.]{3,}|-+|_+|\?+|<[^<>]*>?|&lt;.*&gt;|\{[\w .:-]{0,40}\}|\{\{.*\}\}|\$\{[^{}]*\}|\$\(.*\)|(?-i:\$[A-Z_][A-Z0-9_]*)|%\w+%|%[sd]|"
+    r"\*+|[xX]{3,}|[•●·.]{3,}|-+|_+|\?+|<[^<>]*>?|&lt;.*&gt;|\{[\w .:-]{0,40}\}|\{\{.*\}\}|\$\{[^{}]*\}|"
+    r"\$\(.*\)|(?-i:\$[A-Z_][A-Z0-9_]*)|%\w+%|%[sd]|"
     r"#\{.*\}|\[[\w. -]*(?:redacted|masked|hidden|filtered|removed|protected)[\w. -]*\]|"
     r"\(?(?:redacted|masked|hidden|filtered|removed|protected)\)?|"
     r"(?:your|my|enter|insert|replace|put|example|sample|dummy)[-_ ][\w -]*|@\w+@|VALUE_REDACTED",
@@ -57,17 +59,17 @@ _LINKING = frozenset(
     | {"bitte", "ein", "eine", "und", "oder", "nicht", "ihr", "le", "la", "les", "est", "un", "une", "et", "ou"}
     | {"votre", "el", "es", "su", "por", "favor", "il", "non", "tuo", "o", "os", "as", "sua", "seu"}
 )
-_WORD = re.compile(
-    r"[(\[\"'“‘]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4}(?:[-–]\d{1,4})?\+?)[)\]\"'”’]?[.,:;!?…]*"
-)
+_WORD = re.compile(r"[(\[\"'“‘]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4}(?:[-–]\d{1,4})?\+?)[)\]\"'”’]?[.,:;!?…]*")
 _PLACE = re.compile(
     # A file, an address without a query, a colour.
     r"(?:/(?:etc|var|usr|opt|home|srv|run|tmp|app|root|mnt|data|proc|dev|secrets?|keys?|vault|bin|lib|certs?)|\.{1,2}|~)"
-    r"/[\w./@+-]*|/(?:[a-z0-9_.-]+/)+[\w-]+\.[a-z]{2,5}|[A-Za-z]:\\[\w .\\-]*|[\w-]+(?:/[\w-]+)*\.(?:pem|key|crt|json|ya?ml|txt|py|js)|"
+    r"/[\w./@+-]*|/(?:[a-z0-9_.-]+/)+[\w-]+\.[a-z]{2,5}|[A-Za-z]:\\[\w .\\-]*|"
+    r"[\w-]+(?:/[\w-]+)*\.(?:pem|key|crt|json|ya?ml|txt|py|js)|"
     r"https?://[\w.-]+(?::\d+)?(?:/[a-z0-9_./-]{0,80})?|\#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6})"
 )
 _TERMS = re.compile(
-    r"(?:.*[-_/ ])?(?:md[45]|sha[123]?(?:[-_]?(?:224|256|384|512))?|hmac|[hrep]s(?:256|384|512)|aes|base(?:32|58|64)|utf-?8|oauth2?|"
+    r"(?:.*[-_/ ])?(?:md[45]|sha[123]?(?:[-_]?(?:224|256|384|512))?|hmac|[hrep]s(?:256|384|512)|aes|base(?:32|58|64)|"
+    r"utf-?8|oauth2?|"
     r"http[23]?|x509|pbkdf2|s?bcrypt|scrypt|argon2(?:id?)?|ed25519|rsa|ntlmv?2?|tls|v\d{1,2}|sso|saml2?|oidc|ipv[46]|totp|webauthn)"
     r"(?:[-_/ ](?:[a-z]+|\d{1,4}))*",
     re.IGNORECASE,
@@ -103,8 +105,11 @@ def holds_nothing(value: str) -> bool:
 def is_spoken(value: str) -> bool:
     """Whether a value is language about a secret: a type, a state, a label or a message."""
     value = value.strip()
-    if len(value) >= _LONG:
-        return False
+    return len(value) < _LONG and _speaks(value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _speaks(value: str) -> bool:
     if value.lower().strip(".!?:*") in _SPOKEN or _PLACE.fullmatch(value) or is_term(value):
         return True
     words = value.split()
@@ -127,7 +132,12 @@ def is_strong(value: str) -> bool:
 
 def is_code(value: str) -> bool:
     """Whether an unquoted value is an expression of a programming language that yields the secret elsewhere."""
-    return _CODE.fullmatch(value[:_LONG]) is not None
+    return _computes(value[:_LONG])
+
+
+@functools.lru_cache(maxsize=1024)
+def _computes(value: str) -> bool:
+    return _CODE.fullmatch(value) is not None
 
 
 def is_made(value: str) -> bool:

@@ -46,6 +46,8 @@ _HEADERS = ("cookie:", "set-cookie:", "authorization:", "proxy-authorization:")
 _ENCODED_LETTER = re.compile(r"%(?:25)?(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|[c-f][0-9a-f]%)")
 _SCHEMES = ("bearer", "basic", "token", "ntlm", "negotiate", "apikey", "asignature", "aws4-")
 _FLAG = re.compile(r"-(?<![^\s]-)")
+_ENCODED_SIGN = re.compile(_ENCODED_LETTER.pattern + r"|%(?:25)?40")
+"""A letter or the sign of user information, percent-encoded."""
 _PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
 _MOST_PASSES = 4
 _DEEPEST = 2
@@ -167,6 +169,9 @@ def _remember(shapes: list[bytes], lines: str) -> None:
     # What begins a block of several lines is looked at each time.
     if "rivate-" in lines or "RIVATE" in lines or "kty" in lines:
         return
+    # It matters which digits these are.
+    if "%" in lines or "\\" in lines or "&#" in lines:
+        return
     if len(_harmless) >= _MOST_LINES:
         _harmless.clear()
     _harmless.update(shapes if len(lines) <= _LINE else [shape for shape in shapes if len(shape) <= _LINE])
@@ -174,8 +179,7 @@ def _remember(shapes: list[bytes], lines: str) -> None:
 
 def may_hold_token(folded: str) -> bool:
     """Whether a text, in lower case, may hold a secret that no name tells: the fast first test for nearly all of it."""
-    # Of digits behind a backslash or an ampersand it matters which ones they are.
-    if "%" in folded or "@" in folded or "\\" in folded or ("&" in folded and "&#" in folded):
+    if "@" in folded or ("%" in folded and _ENCODED_SIGN.search(folded) is not None):
         return True
     if "-" in folded and _FLAG.search(folded) is not None:
         return True

@@ -30,6 +30,11 @@ def address(url: str) -> Address:
 
 def path_of(url: str) -> str | None:
     """Return the path of a URL, or None."""
+    # The parameters of a path (";jsessionid=...") are redacted like those of a query.
+    return redact_url(_path(url))
+
+
+def _path(url: str) -> str | None:
     _scheme, separator, rest = url.partition("://")
     if not separator:
         rest = url
@@ -37,12 +42,13 @@ def path_of(url: str) -> str | None:
     slash = rest.find("/")
     if slash < 0:
         return "/" if separator and rest else None
-    # The parameters of a path (";jsessionid=...") are redacted like those of a query.
-    return redact_url(rest[slash:])
+    return rest[slash:]
 
 
 def _address(url: str) -> Address:
-    return Address(redact_url(url), path_of(url))
+    clean = redact_url(url)
+    # What stays in the URL need not be looked at again.
+    return Address(clean, _path(url) if clean == url else path_of(url))
 
 
 _remembered = functools.lru_cache(maxsize=2048)(_address)

@@ -59,7 +59,8 @@ _MARK = r"[=:<>,\uff1a\uff1d]|%(?:25)?(?:3[ad]|22)|&(?:quot|\#3[49]|\#x2[27]|gt|
 _ENDINGS = (
     rf"{_NAME_REST}(?=[\s\\\"'`)\]/]{{0,12}}+(?:{_MARK})|[\\\"'`]{{1,3}}(?:[\s/}}]|\Z)|\s{{1,8}}+(?:\"|'|[a-z:-]{{1,20}}+\s{{0,3}}+=)|"
     # A call, a sentence, and a directive such as that of netrc, whose value holds a digit.
-    r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:(?:set|reset|changed|now)\s)?+(?:is|was|to|by|lautet|ist|war|est):?\s|[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
+    r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:(?:set|reset|changed|now)\s)?+(?:is|was|to|by|lautet|ist|war|est):?\s|"
+    r"[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
     r"[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
 )
 _LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}(?=[\ \t\r\"'`\\]*+(?:\n|\Z)))"
@@ -72,7 +73,10 @@ _FINDERS = {
 }
 _SCHEMES = ("bearer", "basic", "token", "apikey", "ntlm", "negotiate", "accesssignature")
 _WORDS = (*_SCHEMES, "aws4", "identified", "values")
-_BEFORE_SECRET = rf"(?:{'|'.join(f'(?<={word})' for word in _SCHEMES)})(?=[\ +%])|(?<=aws4)-|(?<=identified)[\ \t]|(?<=values)\s{{0,8}}\("
+_BEFORE_SECRET = (
+    rf"(?:{'|'.join(f'(?<={word})' for word in _SCHEMES)})(?=[\ +%])|"
+    r"(?<=aws4)-|(?<=identified)[\ \t]|(?<=values)\s{0,8}\("
+)
 """What stands before a secret that no name tells: the scheme of a credential, and words of SQL."""
 _WORD_BEFORE = re.compile(rf"(?:{_grouped(_WORDS, _anchors(_WORDS))})(?:{_BEFORE_SECRET})", re.VERBOSE)
 _LONGEST_WORD = max(map(len, _WORDS))
@@ -95,7 +99,8 @@ _NAME_CHARACTERS = 300
 
 _DELIMITER = re.compile(
     r"(?P<quote>\\*+[\"'`]|&quot;|&\#3[49];|&\#x2[27];|%(?:25)?22|\\u0022)?\]?"
-    r"(?P<before>[ \t]*+)(?:(?P<sign>=>|:=|\?=|[:\uff1a]|={1,3}|\uff1d|,)|(?P<encoded>%(?:25)?3[ADad]|\\u003[dDaA]))(?P<after>\s*+)"
+    r"(?P<before>[ \t]*+)(?:(?P<sign>=>|:=|\?=|[:\uff1a]|={1,3}|\uff1d|,)|"
+    r"(?P<encoded>%(?:25)?3[ADad]|\\u003[dDaA]))(?P<after>\s*+)"
 )
 _QUOTED = re.compile(
     # A text in quotes may hold escaped ones, and recorded traffic may be cut off in the middle of it. The last forms
@@ -113,7 +118,8 @@ _PREFIXED = re.compile(
 _JOINED = re.compile(r"\s{0,4}[+.]\s{0,4}(?=[\"'`])")
 _JOINED_AFTER = re.compile(r"[\"'`]\s{0,4}[+.]\s{0,4}([\"'`])([^\"'`\\\r\n]++)(?=\1)")
 _FALLBACK = re.compile(
-    r"[\w$.\[\]'\"()!?]{1,100}+\s{0,4}(?:\|\||\?\?|\?:|\bor\b)\s{0,4}(?=[\"'`])|[\w.$]{1,60}+\([\w\"'.]{1,60}+\s{0,3},\s{0,3}(?=[\"'])"
+    r"[\w$.\[\]'\"()!?]{1,100}+\s{0,4}(?:\|\||\?\?|\?:|\bor\b)\s{0,4}(?=[\"'`])|"
+    r"[\w.$]{1,60}+\([\w\"'.]{1,60}+\s{0,3},\s{0,3}(?=[\"'])"
 )
 _DEFAULT = re.compile(r"[\"']?\$\{[\w.]{1,80}+:[-=?]?([^{}\s\"']++)\}")
 _BRACKETED = re.compile(r"\[([^\[\]{}\s,\"'<>|]{1,200}+)\]")
@@ -449,18 +455,7 @@ def _after_equals(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy)
         return _special(value, at)
     literal = _literal(value, at, quoted=bool(mark["quote"]))
     if literal is not None:
-        if sign == "=" and mark["after"] and not spaced:
-            return None
-        if sign == "=" and not spaced and value[at : at + 1] == "`" and " " in value[literal[0] : literal[1]]:
-            # A command of a shell.
-            return None
-        joined = _JOINED_AFTER.match(value, at) if sign == "=" and not spaced else None
-        if joined is not None:
-            return joined.start(2), joined.end(2), MARKER
-        # The quotes of an attack belong to another text: "password=' OR '1'='1".
-        if sign == "=" and value[literal[1] + 1 : literal[1] + 2].isalnum():
-            return None
-        return literal if literal[2] and literal[1] > literal[0] else None
+        return _text_after_equals(value, at, mark, literal)
     if sign in ("==", "===") and spaced:
         return None
     special = _special(value, at)
@@ -471,6 +466,24 @@ def _after_equals(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy)
     if mark["after"]:
         return None
     return _pair(value, begin, mark.start("sign") + 1, secrecy)
+
+
+def _text_after_equals(value: str, at: int, mark: re.Match[str], literal: Span) -> Span | None:
+    """A text in quotes after a sign, or the one that is joined to it; None when its quotes belong to another text."""
+    sign = mark["sign"]
+    tight = sign == "=" and not mark["before"]
+    if tight and mark["after"]:
+        return None
+    if tight and value[at : at + 1] == "`" and " " in value[literal[0] : literal[1]]:
+        # A command of a shell.
+        return None
+    joined = _JOINED_AFTER.match(value, at) if tight else None
+    if joined is not None:
+        return joined.start(2), joined.end(2), MARKER
+    # The quotes of an attack belong to another text: "password=' OR '1'='1".
+    if sign == "=" and value[literal[1] + 1 : literal[1] + 2].isalnum():
+        return None
+    return literal if literal[2] and literal[1] > literal[0] else None
 
 
 _OPENING = {")": "(", "]": "[", "}": "{"}

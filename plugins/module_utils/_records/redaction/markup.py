@@ -35,7 +35,8 @@ _NO_LOGIN_COMMAND = ("docker", "podman", "chown", "install", "runuser", "kubectl
 _HTTPIE = re.compile(r"\b(?:https?|xh)[ \t](?:[^\r\n|;]{0,200}?[ \t])?-a[ \t]{0,2}" + _ARGUMENT)
 _USER_PERCENT = re.compile(r"(?<![\w-])(?:-U|--user)[ \t=]{1,2}['\"]?[\w\\.@-]{1,60}%([^\s'\"]++)")
 _IDENTIFIED = re.compile(
-    r"\bidentified[ \t]+(?:with[ \t]+\S{1,60}+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+)?(?:'([^'\r\n]++)'|\"([^\"\r\n]++)\")",
+    r"\bidentified[ \t]+(?:with[ \t]+\S{1,60}+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+)?"
+    r"(?:'([^'\r\n]++)'|\"([^\"\r\n]++)\")",
     re.IGNORECASE,
 )
 _INSERT = re.compile(r"\(([^()\r\n]{1,1000})\)\s{0,8}values\s{0,8}(\([^\r\n]{1,4000})", re.IGNORECASE)

@@ -284,7 +284,7 @@ def has_long_run(line: bytes) -> bool:
 def has_mixed_run(line: bytes) -> bool:
     """Whether one of the long words of a line, in ASCII, is more than letters and dashes, as names in a program are."""
     words = line.translate(_WORDS, b"-_").split()
-    return any([len(word) > _LEAST_OF_WORD and not word.isalpha() for word in words])
+    return any(len(word) > _LEAST_OF_WORD and not word.isalpha() for word in words)
 
 
 def redact_tokens(line: str, redact_run: t.Callable[[str], str]) -> str:

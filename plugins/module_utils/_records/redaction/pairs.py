@@ -80,7 +80,7 @@ _VALUE_MEMBER = re.compile(
     r"old|new|before|after)\\*[\"']?\s{0,8}(?::|=>)\s{0,8}",
     re.IGNORECASE,
 )
-_FORWARD = 400
+_FORWARD = 250
 """Characters behind a name in which the member with its value is looked for."""
 _BRACE = re.compile(r"[{}]")
 _TEXT = re.compile(r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)|'([^'\\]*+(?:\\.[^'\\]*+)*+)|\\++\"([^\"\\]*+)", re.DOTALL)

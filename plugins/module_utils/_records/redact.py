@@ -19,10 +19,11 @@ import typing as t
 from urllib.parse import unquote_plus
 
 from .redaction.encoded import redact_encoded, redact_wrapped
-from .redaction.fields import Span, find_fields, header, holds_word, speaks_of_secrets
+from .redaction.fields import Span, find_fields, header, speaks_of_secrets
 from .redaction.markup import redact_command, redact_form, redact_sql
 from .redaction.names import names_secret
 from .redaction.numbers import has_digits, redact_numbers
+from .redaction.search import holds_word
 from .redaction.tokens import has_long_run, has_mixed_run, redact_keys, redact_logins, redact_schemes, redact_tokens
 from .redaction.values import MARKER
 

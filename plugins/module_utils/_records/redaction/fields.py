@@ -12,83 +12,17 @@ taken is passed over.
 from __future__ import annotations
 
 import re
-import typing as t
 
 from .markup import element, opens_element
-from .names import FOREIGN_STEMS, STEMS, Secrecy, secrecy_of
-from .pairs import member_values, named_values
+from .names import Secrecy, secrecy_of
+from .pairs import member_values, named_values, value_attribute
+from .search import FINDERS, FIRST, LONGEST_WORD, holds_word, is_plain
 from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken, is_strong
 
 Span = tuple[int, int, str]
 """Where a value begins and ends, and what is put there."""
 
 
-_RAREST = "qjxzkwvygbpfumdhclsnoirate"
-"""Letters of names in HTML and English, the rarest first."""
-
-
-def _anchors(words: t.Iterable[str]) -> str:
-    """The rarest letters of which each word in ASCII has one, the rarest first: a search stops at no other."""
-    needed = [set(word) for word in words if word.isascii()]
-    kept = _RAREST
-    for letter in reversed(_RAREST):
-        others = kept.replace(letter, "")
-        if all(not word.isdisjoint(others) for word in needed):
-            kept = others
-    return kept
-
-
-def _anchored(word: str, anchors: str) -> str:
-    """A word as an expression that begins at its rarest letter."""
-    at = min((anchors.find(sign) % 99, place) for place, sign in enumerate(word))[1] if word.isascii() else 0
-    # What is before it is looked at last, since branches that begin with different letters are told apart quickly.
-    return re.escape(word[at:]) + (f"(?<={re.escape(word)})" if at else "")
-
-
-def _grouped(words: t.Sequence[str], anchors: str) -> str:
-    """An alternation of words in which those with the same anchor share it."""
-    heads: dict[str, list[str]] = {}
-    for word in words:
-        anchored = _anchored(word, anchors)
-        heads.setdefault(anchored[0], []).append(anchored[1:])
-    return "|".join(f"{head}(?:{'|'.join(rests)})" for head, rests in heads.items())
-
-
-_NAME_REST = r"(?:[\w.$\[\]-]|%(?:25)?(?:5[bdf]|2[de]|[89a-f][0-9a-f])){0,80}+"
-_MARK = r"[=:<>,\uff1a\uff1d]|%(?:25)?(?:3[ad]|22)|&(?:quot|\#3[49]|\#x2[27]|gt|lt);|\\u00(?:22|3d|3a)"
-_ENDINGS = (
-    rf"{_NAME_REST}(?=[\s\\\"'`)\]/]{{0,12}}+(?:{_MARK})|[\\\"'`]{{1,3}}(?:[\s/}}]|\Z)|\s{{1,8}}+(?:\"|'|[a-z:-]{{1,20}}+\s{{0,3}}+=)|"
-    # A call, a sentence, and a directive such as that of netrc, whose value holds a digit.
-    r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:(?:set|reset|changed|now)\s)?+(?:is|was|to|by|lautet|ist|war|est):?\s|"
-    r"[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
-    r"[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
-)
-_LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}(?=[\ \t\r\"'`\\]*+(?:\n|\Z)))"
-# The end of a line ends a name as well: its value may be on the next one.
-_ANCHORS = _anchors(STEMS)
-_FINDERS = {
-    # Whether the text has no name in letters of other languages.
-    plain: re.compile(f"(?:{_grouped(stems, _ANCHORS)}){_LINE_ENDINGS}", re.VERBOSE)
-    for plain, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
-}
-_SCHEMES = ("bearer", "basic", "token", "apikey", "ntlm", "negotiate", "accesssignature")
-_WORDS = (*_SCHEMES, "aws4", "identified", "values")
-_BEFORE_SECRET = (
-    rf"(?:{'|'.join(f'(?<={word})' for word in _SCHEMES)})(?=[\ +%])|"
-    r"(?<=aws4)-|(?<=identified)[\ \t]|(?<=values)\s{0,8}\("
-)
-"""What stands before a secret that no name tells: the scheme of a credential, and words of SQL."""
-_WORD_BEFORE = re.compile(rf"(?:{_grouped(_WORDS, _anchors(_WORDS))})(?:{_BEFORE_SECRET})", re.VERBOSE)
-_LONGEST_WORD = max(map(len, _WORDS))
-_FIRST = {
-    # One expression for both, since a search costs more than what it finds.
-    plain: re.compile(
-        f"(?:{_grouped((*stems, *_WORDS), _anchors((*STEMS, *_WORDS)))})(?:{_LINE_ENDINGS}|{_BEFORE_SECRET})",
-        re.VERBOSE,
-    )
-    for plain, stems in ((True, STEMS), (False, (*STEMS, *FOREIGN_STEMS)))
-}
-_FOREIGN = re.compile("|".join(map(re.escape, FOREIGN_STEMS)))
 _BACKWARDS = re.compile(r"(?:[0-9a-fA-F]{2}(?:52)?%|[\w.$\[\]-])*+")
 _IN_TAG = (">", "&", " ", "\t", "\r", "\n")
 _OPENED = re.compile(r"[\"'`][^\W_][\w '-]*\Z")
@@ -181,7 +115,7 @@ def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]
     Returns:
         Whether there is such a name in the line, wherever its value is.
     """
-    finder = _FINDERS[_is_plain(folded)]
+    finder = FINDERS[is_plain(folded)]
     named = False
     found = finder.search(folded, start, end)
     while found is not None:
@@ -203,22 +137,13 @@ def speaks_of_secrets(value: str, folded: str) -> bool:
 
     This is the fast first test for nearly all texts.
     """
-    for found in _FIRST[_is_plain(folded)].finditer(folded):
-        if holds_word(folded[max(0, found.start() - _LONGEST_WORD) : found.end() + _SHORT_NAME]):
+    for found in FIRST[is_plain(folded)].finditer(folded):
+        if holds_word(folded[max(0, found.start() - LONGEST_WORD) : found.end() + _SHORT_NAME]):
             return True
         begin = _begin(value, 0, found.start())
         if _secrecy(value, begin, found.end())[0] is not Secrecy.NONE:
             return True
     return False
-
-
-def holds_word(folded: str) -> bool:
-    """Whether a text, in lower case, has a word after which a secret may stand that has no name."""
-    return _WORD_BEFORE.search(folded) is not None
-
-
-def _is_plain(folded: str) -> bool:
-    return folded.isascii() or _FOREIGN.search(folded) is None
 
 
 def _begin(value: str, lowest: int, at: int) -> int:
@@ -250,6 +175,7 @@ def _secrecy(value: str, begin: int, end: int) -> tuple[Secrecy, int]:
 def _spans(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> list[Span]:
     if value[end : end + 1] in _IN_TAG and secrecy is Secrecy.SECRET and opens_element(value, begin):
         inner = element(value, end)
+        inner = inner or value_attribute(value, end)
         return [] if inner is None else [inner]
     mark = _DELIMITER.match(value, end)
     if mark is None or mark["sign"] == ",":

@@ -71,7 +71,7 @@ _SHOWN = frozenset(
 """Elements of HTML whose text is meant for readers."""
 
 _NAMING_MEMBER = re.compile(
-    r"(?P<quote>\\*[\"']?)(?:\w{0,20}(?:name|key)|header|field|param|parameter|property|attribute|k|id|label|variable|"
+    r"(?P<quote>\\*[\"']?)(?:\w{0,20}(?:name|key)|header|field|param|parameter|property|attribute|k|id|label|variable|type|"
     r"question|prompt|path|pointer|setting|option|claim)(?P=quote)\s{0,8}[:=]>?\s{0,8}\\*[\"']\Z",
     re.IGNORECASE,
 )
@@ -154,6 +154,11 @@ def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
     if found is None and after in (" ", "\t") and after:
         found = _spoken_of(value, begin, end)
     return [] if found is None else [found]
+
+
+def value_attribute(value: str, end: int) -> Span | None:
+    """The value of an element whose name ends at a place, as in ``<password value="secret"/>``."""
+    return _group(_VALUE_ATTRIBUTE.match(value, end))
 
 
 def member_values(value: str, at: int, name: str) -> list[Span]:

@@ -60,6 +60,10 @@ _LINKING = frozenset(
     | {"votre", "el", "es", "su", "por", "favor", "il", "non", "tuo", "o", "os", "as", "sua", "seu"}
 )
 _WORD = re.compile(r"[(\[\"'“‘]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4}(?:[-–]\d{1,4})?\+?)[)\]\"'”’]?[.,:;!?…]*")
+_RULES = re.compile(
+    r"(?:required|nullable|sometimes|string|confirmed|present|filled|(?:min|max|size|between):[\d,]+)(?:\|[\w:,]+)*"
+)
+"""Rules of validation, as frameworks write them: ``required|min:8``."""
 _PLACE = re.compile(
     # A file, an address without a query, a colour.
     r"(?:/(?:etc|var|usr|opt|home|srv|run|tmp|app|root|mnt|data|proc|dev|secrets?|keys?|vault|bin|lib|certs?)|\.{1,2}|~)"
@@ -110,7 +114,7 @@ def is_spoken(value: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _speaks(value: str) -> bool:
-    if value.lower().strip(".!?:*") in _SPOKEN or _PLACE.fullmatch(value) or is_term(value):
+    if value.lower().strip(".!?:*") in _SPOKEN or _RULES.fullmatch(value) or _PLACE.fullmatch(value) or is_term(value):
         return True
     words = value.split()
     if len(words) < 2 or not all(map(_WORD.fullmatch, words)):

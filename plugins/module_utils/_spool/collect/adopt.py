@@ -17,8 +17,8 @@ import typing as t
 from ..._base.errors import FileError
 from ..._records.codec import loads
 from ..._records.files.ndjson import Unreadable, read_lines
-from ..._records.times import parse_time
-from ..disk.files import Segment, list_segments
+from ..._records.times import parse_time, utc_text
+from ..disk.files import Segment, list_segments, size_of, window_of
 from ..disk.keys import KeyTable, content_digest, key_digest
 from ..disk.position import Position
 from ..disk.source import Timing, Window
@@ -110,7 +110,23 @@ def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[
             position.committed_until = segment.window.end
     gone = [name for name in position.tail if not (dest / name).exists()]
     position.tail = sorted(segment.name for segment in present)
+    position.note_sizes({segment.name: size_of(dest / segment.name) for segment in fresh})
     return [segment.name for segment in fresh], gone
+
+
+def damaged(position: Position, dest: pathlib.Path) -> list[str]:
+    """Return a warning for each of the newest segments that has another size than the one it was written with."""
+    warnings = []
+    for name, size in position.sizes.items():
+        now, span = size_of(dest / name), window_of(name.rpartition("/")[2])
+        if now is None or now == size or span is None:
+            continue
+        end = max(span.end, span.start + SECOND)
+        warnings.append(
+            f"{dest / name} is damaged: it has {now} bytes, and had {size} when it was written. Move it away, and read"
+            f" its time again: backfill from {utc_text(span.start)} to {utc_text(end)}."
+        )
+    return warnings
 
 
 def set_back(position: Position, dest: pathlib.Path, now: dt.datetime, timing: Timing) -> None:

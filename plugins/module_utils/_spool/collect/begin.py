@@ -26,10 +26,11 @@ from ..._records.times import utc_text
 from ..disk.files import Segment, list_segments
 from ..disk.kept import Kept, not_before
 from ..disk.options import Options
-from ..disk.position import Position, PositionFile
+from ..disk.position import Position
 from ..disk.source import Identity
 from ..disk.stream import Stream, check_same, describe, identity_hash, new_owner, read_stream
 from .adopt import upper
+from .job import Job
 from .plan import SECOND, floor, horizon, oldest
 
 _OTHER = "Give the directory of before, or give this stream a state_dir of its own."
@@ -60,21 +61,95 @@ class Beginning:
     known_until: dt.datetime | None = None
 
 
-def held_stream(dest: pathlib.Path, identity: Identity) -> Stream | None:
-    """Return the content of the directory's hidden file, or None if it has neither that file nor segments.
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What was found of a stream on the disk.
+
+    Attributes:
+        position: the position, or None.
+        held: the content of the directory's hidden file, or None.
+        segments: the segments, in the order in which they were written.
+        kept: the directory's memory, or None.
+    """
+
+    position: Position | None
+    held: Stream | None
+    segments: list[Segment]
+    kept: Kept | None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing was ever committed, neither to the position nor to the directory."""
+        return (self.position is None or self.position.generation == 0) and not self.segments
+
+    @property
+    def collected_until(self) -> dt.datetime | None:
+        """Up to when an ordinary run certainly came, although there is no position; None if there was no such run."""
+        until = self.kept.until if self.kept else None
+        if until is None and (self.kept is not None or not self.segments):
+            return None
+        return max([segment.window.end for segment in self.segments] + ([until] if until else []))
+
+
+def look(job: Job) -> Found:
+    """Read what is there of a stream. Writes nothing.
 
     Raises:
-        StateError: the directory belongs to another stream, or has segments of an unknown one.
+        StateError: a file is damaged, or was written by another release.
+        FileError: the directory cannot be read.
     """
-    held = read_stream(dest)
-    if held is not None:
-        check_same(dest, held, identity)
-    elif list_segments(dest):
+    dest = job.options.dest
+    return Found(job.place.read(), read_stream(dest), list_segments(dest), job.kept.read())
+
+
+def check(job: Job, found: Found) -> None:
+    """Refuse what cannot be continued. Writes nothing, and may be called before anything is created.
+
+    Raises:
+        StateError: position and directory do not belong together, or to this stream, or there is no position and
+            ``first_run`` is ``fail``.
+    """
+    dest, path = job.options.dest, job.place.path
+    if found.held is not None:
+        check_same(dest, found.held, job.source.identity)
+    elif found.segments:
         raise StateError(
             f"dest: {dest} holds segments, but its file .stream.json is missing; nothing was touched.",
             hint="Restore that file, or give each stream a directory of its own.",
         )
-    return held
+    if found.position is not None:
+        _check_owner(job, found, found.position)
+    elif job.options.first_run == "fail" and job.options.backfill is None:
+        if (last := found.collected_until) is not None:
+            raise StateError(
+                f"The position {path} is missing although {_described(dest, found, last)}; nothing was touched.",
+                hint=f"Check that state_dir is the one of before, on a volume that outlives each run. {_LOST}",
+            )
+        raise StateError(
+            f"There is no position {path}, and first_run is fail.",
+            hint="For the first run of a stream, set first_run to lookback or now. If it is not the first, check that"
+            " state_dir and dest are the ones of before.",
+        )
+
+
+def _check_owner(job: Job, found: Found, position: Position) -> None:
+    dest, path = job.options.dest, job.place.path
+    if found.held is None and not found.fresh:
+        raise StateError(
+            f"dest: {dest} is not the directory that the position {path} belongs to; nothing was touched.",
+            hint=_OTHER,
+        )
+    if found.held is not None and found.held.owner != position.owner:
+        raise StateError(
+            f"dest: {dest} has another owner than the position {path}; nothing was touched.",
+            hint=_OTHER,
+        )
+
+
+def _described(dest: pathlib.Path, found: Found, last: dt.datetime) -> str:
+    if found.segments:
+        return f"{dest} holds records up to {utc_text(last)}"
+    return f"{dest} was collected up to {utc_text(last)} at least"
 
 
 def new_stream(identity: Identity, owner: str | None = None) -> Stream:
@@ -82,52 +157,22 @@ def new_stream(identity: Identity, owner: str | None = None) -> Stream:
     return Stream(identity_hash(identity), owner or new_owner(), describe(identity))
 
 
-def begin(
-    place: PositionFile, options: Options, identity: Identity, now: dt.datetime, kept: Kept | None = None
-) -> Beginning:
-    """Return where to begin. Writes nothing.
+def begin(job: Job, found: Found, now: dt.datetime) -> Beginning:
+    """Return where to begin, for something that passed :func:`check`. Writes nothing.
 
     Args:
-        place: the position.
-        options: the checked options, with the stream's directory.
-        identity: the stream.
+        job: the run.
+        found: what is on the disk.
         now: the present, UTC.
-        kept: the directory's memory.
-
-    Raises:
-        StateError: there is no position and ``first_run`` is ``fail``, or the position belongs to another directory.
     """
-    position = place.read()
-    held = held_stream(options.dest, identity)
-    segments = list_segments(options.dest)
+    position, held = found.position, found.held
     if position is None:
-        return _lost(place, options, now, held or new_stream(identity), segments, kept) or _first(
-            place, options, now, held, new_stream(identity), segments
-        )
-    position.origin = not_before(position.origin, kept)
-    fresh = position.generation == 0 and not segments
-    check_owner(place, options.dest, position, held, fresh=fresh)
-    return Beginning(position, held or new_stream(identity, position.owner), fresh, held is None)
-
-
-def check_owner(
-    place: PositionFile, dest: pathlib.Path, position: Position, held: Stream | None, *, fresh: bool
-) -> None:
-    """Refuse a position and a directory that do not belong together; ``fresh``: neither exists yet.
-
-    Raises:
-        StateError: they do not belong together.
-    """
-    if held is None and not fresh:
-        raise StateError(
-            f"dest: {dest} is not the directory that the position {place.path} belongs to; nothing was touched.",
-            hint=_OTHER,
-        )
-    if held is not None and held.owner != position.owner:
-        raise StateError(
-            f"dest: {dest} has another owner than the position {place.path}; nothing was touched.",
-            hint=_OTHER,
-        )
+        stream = held or new_stream(job.source.identity)
+        last = found.collected_until
+        return _first(job, found, stream, now) if last is None else _lost(job, found, stream, last, now)
+    position.origin = not_before(position.origin, found.kept)
+    stream = held or new_stream(job.source.identity, position.owner)
+    return Beginning(position, stream, found.fresh, held is None)
 
 
 def first_start(options: Options, now: dt.datetime) -> dt.datetime:
@@ -140,61 +185,30 @@ def first_start(options: Options, now: dt.datetime) -> dt.datetime:
     return min(end, start if edge is None else max(start, edge))
 
 
-def _first(
-    place: PositionFile,
-    options: Options,
-    now: dt.datetime,
-    held: Stream | None,
-    stream: Stream,
-    segments: list[Segment],
-) -> Beginning:
+def _first(job: Job, found: Found, stream: Stream, now: dt.datetime) -> Beginning:
     """The beginning of a stream that was never collected, although a backfill may have written segments."""
-    if options.first_run == "fail":
-        raise StateError(
-            f"There is no position {place.path}, and first_run is fail.",
-            hint="For the first run of a stream, set first_run to lookback or now. If it is not the first, check that"
-            " state_dir and dest are the ones of before.",
-        )
-    start = first_start(options, now)
-    known_until = max((upper(segment, options.timing) for segment in segments), default=None)
-    position = Position((held or stream).owner, start, start, max(start, known_until or start))
-    return Beginning(position, held or stream, True, held is None, known_until=known_until)
+    start = first_start(job.options, now)
+    known_until = max((upper(segment, job.timing) for segment in found.segments), default=None)
+    position = Position(stream.owner, start, start, max(start, known_until or start))
+    return Beginning(position, stream, True, found.held is None, known_until=known_until)
 
 
-def _lost(
-    place: PositionFile,
-    options: Options,
-    now: dt.datetime,
-    stream: Stream,
-    segments: list[Segment],
-    kept: Kept | None,
-) -> Beginning | None:
-    """The beginning of a stream that was collected before and lost its position; None for others."""
-    until = kept.until if kept else None
-    if until is None and (kept is not None or not segments):
-        return None
-    ends = [segment.window.end for segment in segments] + ([until] if until else [])
-    last = max(ends)
-    found = f"{options.dest} was collected up to {utc_text(last)} at least"
-    if segments:
-        found = f"{options.dest} holds records up to {utc_text(last)}"
-    if options.first_run == "fail":
-        raise StateError(
-            f"The position {place.path} is missing although {found}; nothing was touched.",
-            hint=f"Check that state_dir is the one of before, on a volume that outlives each run. {_LOST}",
-        )
-    committed = not_before(last if options.first_run == "now" else min(first_start(options, now), last), kept)
-    first = min((segment.window.start for segment in segments), default=committed)
+def _lost(job: Job, found: Found, stream: Stream, last: dt.datetime, now: dt.datetime) -> Beginning:
+    """The beginning of a stream that was collected before, and lost its position."""
+    options = job.options
+    skip = options.first_run == "now"
+    committed = not_before(last if skip else min(first_start(options, now), last), found.kept)
+    first = min((segment.window.start for segment in found.segments), default=committed)
     position = Position(
         stream.owner,
         committed_until=committed,
-        origin=not_before(min(first, committed), kept),
+        origin=not_before(min(first, committed), found.kept),
         # Up to the end of the segments, each window is compared with them, as not all keys fit into memory.
-        keys_since=max((upper(segment, options.timing) for segment in segments), default=committed),
-        tail=[segment.name for segment in segments],
+        keys_since=max((upper(segment, job.timing) for segment in found.segments), default=committed),
+        tail=[segment.name for segment in found.segments],
     )
     warning = (
-        f"The position {place.path} was missing although {found}. It was begun anew at {utc_text(committed)}, as"
-        f" first_run is {options.first_run}."
+        f"The position {job.place.path} was missing although {_described(options.dest, found, last)}. It was begun"
+        f" anew at {utc_text(committed)}, as first_run is {options.first_run}."
     )
-    return Beginning(position, stream, False, False, warning, skip=options.first_run == "now")
+    return Beginning(position, stream, False, False, warning, skip=skip)

@@ -14,17 +14,18 @@ import typing as t
 
 from ..._records.result import Result
 from ..._records.times import utc_now
-from ..._state.directory import state_directory, warn_of_group
+from ..._state.directory import state_directory
 from ..disk.files import TEMPORARY, check_dest, make_dest, remove_leftovers
-from ..disk.kept import KEPT_FILE
+from ..disk.kept import KEPT_FILE, KeptFile
 from ..disk.lock import locked
 from ..disk.options import read_options
 from ..disk.position import PositionFile
 from ..disk.source import Source
 from ..disk.stream import STREAM_FILE
-from .commit import Run
+from .begin import check, look
+from .job import Job
 from .live import Live
-from .sweep import backfill, check_backfill
+from .sweep import backfill
 
 LOCK_FILE = ".lock"
 
@@ -57,11 +58,8 @@ def collect(
     check_dest(options.dest)
     state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
     place = PositionFile(state, source.identity)
-    run = Run(options, source, state, place, check_mode, clock, warnings=warn_of_group(state))
-    if options.backfill is None:
-        Live(run)  # every refusal comes before anything is created
-    else:
-        check_backfill(run)
+    job = Job(options, source, state, place, KeptFile(options, check_mode=check_mode), check_mode, clock)
+    check(job, look(job))  # every refusal comes before anything is created
     if not check_mode:
         make_dest(options)
         place.make_folder()
@@ -74,4 +72,6 @@ def collect(
         if not check_mode:
             remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
             remove_leftovers(place.folder, (f".{place.path.name}.",))
-        return Live(run).collect() if options.backfill is None else backfill(run, options.backfill)
+        found = look(job)  # another run may have ended meanwhile
+        check(job, found)
+        return Live(job, found).collect() if options.backfill is None else backfill(job, found, options.backfill)

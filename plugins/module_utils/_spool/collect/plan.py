@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import math
 
 from ..disk.source import Timing, Window
 
@@ -76,3 +77,33 @@ def cut(planned: list[Window], end: dt.datetime, timing: Timing) -> list[Window]
     """Return the same windows up to an earlier end."""
     last = ceil(end, timing.granularity)
     return [Window(item.start, min(item.end, last)) for item in planned if item.start < last]
+
+
+def parts(window: Window, count: int, timing: Timing) -> list[Window]:
+    """Cut a dense window into ``count`` parts, or some more or less, of whole steps of the granularity.
+
+    Parts end at midnights: those that are longer than a day so that each day stays in one segment, and shorter ones so
+    that each lies in one day.
+
+    Raises:
+        ValueError: the window is a single step, and cannot be cut.
+    """
+    step = max(timing.granularity, SECOND)
+    if window.end - window.start <= step:
+        raise ValueError("a single step cannot be cut")
+    bounds = {window.start, window.end}
+    length = (window.end - window.start) / count
+    midnight = floor(window.start, DAY) + DAY
+    if length >= DAY:
+        apart = max(round(length / DAY), 1) * DAY
+        while midnight < window.end:
+            bounds.add(midnight)
+            midnight += apart
+    else:
+        begin = window.start
+        while begin < window.end:
+            end = min(midnight, window.end)
+            pieces = math.ceil((end - begin) / length)
+            bounds |= {min(ceil(begin + (end - begin) * number / pieces, step), end) for number in range(1, pieces + 1)}
+            begin, midnight = end, midnight + DAY
+    return [Window(left, right, cut=True) for left, right in itertools.pairwise(sorted(bounds))]

@@ -131,6 +131,14 @@ def number_of(name: str) -> int:
     return int(match.group(3) or 1) if match else 1
 
 
+def size_of(path: pathlib.Path) -> int | None:
+    """Return the size of a file in bytes, or None if there is no such file."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def check_dest(dest: pathlib.Path) -> None:
     """Refuse a directory that cannot be written. Creates nothing.
 

@@ -21,6 +21,8 @@ import typing as t
 
 from ..._records.times import parse_time, utc_text
 from ..._state.document import StateDocument
+from .files import write_failed
+from .options import Options
 from .stream import RESTORE_STREAM
 
 KEPT_FILE = ".kept.json"
@@ -92,3 +94,43 @@ def _parsed(content: dict[str, t.Any]) -> Kept:
         int(content["highest"]),
         None if until is None else parse_time(until),
     )
+
+
+class KeptFile:
+    """The directory's memory, and its file.
+
+    Args:
+        options: directory and permissions.
+        check_mode: whether to write nothing.
+
+    Attributes:
+        kept: the memory, as far as it was read or replaced; None if there is none.
+    """
+
+    def __init__(self, options: Options, *, check_mode: bool) -> None:
+        self._options = options
+        self._check_mode = check_mode
+        self.kept: Kept | None = None
+
+    def read(self) -> Kept | None:
+        """Read the memory again.
+
+        Raises:
+            StateError: the file cannot be read, is damaged, or was written by a newer release.
+        """
+        self.kept = read_kept(self._options.dest)
+        return self.kept
+
+    def replace(self, kept: Kept) -> None:
+        """Replace the memory, and its file; the file not in check mode.
+
+        Raises:
+            FileError: the file cannot be written.
+        """
+        self.kept = kept
+        if self._check_mode:
+            return
+        try:
+            write_kept(self._options.dest, kept, mode=self._options.mode)
+        except OSError as error:
+            raise write_failed(self._options.dest, error) from error

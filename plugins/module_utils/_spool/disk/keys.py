@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remembers keys and their contents, in twenty bytes each.
+"""Remembers which pairs of key and content were written, in twenty bytes each.
 
 This module is private to the collection and may change at any time.
 
-A dictionary of a million texts would use most of the memory of a run. Here a key is its 64-bit hash in an array. Two
-different keys of a stream have the same hash once in a billion runs of a million records, and even then a record is
-only lost if all 64 bits of their contents agree too.
+A set of a million pairs of texts would use most of the memory of a run. Here a key and a content are 64 bits each, in
+arrays. Two different keys of a stream have the same hash once in a billion runs of a million records, and even then a
+record is only lost if all 64 bits of their contents agree too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import array
 import base64
 import binascii
+import enum
 import hashlib
 import typing as t
 
@@ -21,7 +22,19 @@ _SMALLEST = 1 << 10
 _RECORD = 20
 """Layout of a packed entry: key, content, and time in seconds since 1970."""
 _MASK32 = 0xFFFFFFFF
+_MASK64 = 0xFFFFFFFFFFFFFFFF
 _HEX = 16
+_SPREAD = 0x9E3779B97F4A7C15
+"""An odd number that spreads the contents of one key over a table (2**64 divided by the golden ratio)."""
+
+
+class Known(enum.Enum):
+    """What a table knows of a pair of key and content."""
+
+    NOTHING = 0
+    KEY = 1
+    """The key, with other contents."""
+    PAIR = 2
 
 
 def key_digest(key: str) -> int:
@@ -41,7 +54,10 @@ def content_digest(content: str) -> int:
 
 
 class KeyTable:
-    """Maps a key to its content and time, in arrays with open addressing. Not safe for concurrent writers.
+    """A set of (key, content) with a time for each, in arrays with open addressing. Not safe for concurrent writers.
+
+    The first pair of a key has its place by the key; further ones have theirs by key and content. So it is cheap to see
+    whether a key has any content, and a key with a hundred thousand contents is as fast as any.
 
     Times are seconds since 1970; zero means "older than anything relevant".
     """
@@ -60,41 +76,49 @@ class KeyTable:
     def __len__(self) -> int:
         return self.count
 
-    def put(self, key: int, content: int, time: int) -> int | None:
-        """Store the content of a key, and return its previous content, or None if it was unknown.
+    def put(self, key: int, content: int, time: int) -> Known:
+        """Add a pair, and return what was known of it before.
 
-        The later of the two times is kept, so that the key is remembered as long as it can come again.
+        The later of two times is kept, so that a pair is remembered as long as it can come again.
         """
-        keys, mask = self._keys, self._mask
-        slot = key & mask
-        while held := keys[slot]:
-            if held == key:
-                if time > self._times[slot]:
-                    self._times[slot] = time
-                before = self._contents[slot]
-                self._contents[slot] = content
-                return before
-            slot = (slot + 1) & mask
-        keys[slot] = key
+        slot, known = self._find(key, content)
+        if known is Known.PAIR:
+            if time > self._times[slot]:
+                self._times[slot] = time
+            return known
+        self._keys[slot] = key
         self._contents[slot] = content
         self._times[slot] = time
         self.count += 1
         if self.count > self._room:
             self._grow()
-        return None
+        return known
 
-    def get(self, key: int) -> int | None:
-        """Return the content of a key, or None if the key is unknown."""
-        keys, mask = self._keys, self._mask
-        slot = key & mask
+    def look(self, key: int, content: int) -> Known:
+        """Return what is known of a pair."""
+        return self._find(key, content)[1]
+
+    def _find(self, key: int, content: int) -> tuple[int, Known]:
+        """The place of a pair, or the free place for it, and what is known."""
+        keys, contents, mask = self._keys, self._contents, self._mask
+        slot, known = key & mask, Known.NOTHING
         while held := keys[slot]:
             if held == key:
-                return self._contents[slot]
+                if contents[slot] == content:
+                    return slot, Known.PAIR
+                known = Known.KEY
             slot = (slot + 1) & mask
-        return None
+        if known is Known.NOTHING:
+            return slot, known
+        slot = (((key ^ content) * _SPREAD) & _MASK64) >> 17 & mask
+        while held := keys[slot]:
+            if held == key and contents[slot] == content:
+                return slot, Known.PAIR
+            slot = (slot + 1) & mask
+        return slot, known
 
     def entries(self) -> t.Iterator[tuple[int, int, int]]:
-        """Yield every key with its content and time."""
+        """Yield every pair with its time."""
         for slot, key in enumerate(self._keys):
             if key:
                 yield key, self._contents[slot], self._times[slot]
@@ -107,19 +131,19 @@ class KeyTable:
                 self.put(key, contents[slot], times[slot])
 
     def since(self, time: int) -> KeyTable:
-        """Return a new table with the entries of this time or later."""
+        """Return a new table with the pairs of this time or later."""
         kept = KeyTable()
         kept.update(self, time)
         return kept
 
     def update(self, other: KeyTable, since: int = 0) -> None:
-        """Add the entries of another table from a time on; its contents are newer."""
+        """Add the pairs of another table from a time on."""
         for key, content, time in other.entries():
             if time >= since:
                 self.put(key, content, time)
 
     def pack(self) -> str:
-        """Return all entries as base64 in a fixed order: key and content (8 bytes each) and time (4 bytes)."""
+        """Return all pairs as base64 in a fixed order: key and content (8 bytes each) and time (4 bytes)."""
         packed = bytearray()
         for key, content, time in sorted(self.entries()):
             packed += key.to_bytes(8, "big") + content.to_bytes(8, "big") + (time & _MASK32).to_bytes(4, "big")

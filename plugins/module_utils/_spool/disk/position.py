@@ -22,10 +22,12 @@ from .keys import KeyTable
 from .source import Identity
 from .stream import describe, identity_hash
 
-VERSION = 1
+VERSION = 2
 FOLDER = "collect"
 GAPS_KEPT = 100
 """The position lists the newest gaps only; the stream has a record of every gap."""
+SIZES_KEPT = 64
+"""Segments whose size the position remembers: the newest ones, which a crash of the machine may have cut."""
 
 
 @dataclasses.dataclass
@@ -37,8 +39,9 @@ class Position:
         committed_until: every record before this time is in the segments, except late ones.
         origin: start of the stream; only a backfill requests anything before it.
         keys_since: ``seen`` is complete from this time, for the segments in ``tail`` and all older ones.
-        seen: keys and contents of what can be read again.
+        seen: the pairs of key and content that can be read again.
         tail: names of their segments. Other segments of that time are newer than this position.
+        sizes: bytes of the segments that were written last, by name.
         gaps: spans that were not read and will not be read: from, to, reason.
         generation: how often it was written; zero until a window was committed. It is not compared with anything: an
             older copy of a position does no harm, as the segments show what came later.
@@ -50,8 +53,14 @@ class Position:
     keys_since: dt.datetime
     seen: KeyTable = dataclasses.field(default_factory=KeyTable)
     tail: list[str] = dataclasses.field(default_factory=list)
+    sizes: dict[str, int] = dataclasses.field(default_factory=dict)
     gaps: list[dict[str, str]] = dataclasses.field(default_factory=list)
     generation: int = 0
+
+    def note_sizes(self, sizes: t.Mapping[str, int | None]) -> None:
+        """Remember the sizes of segments, the newest last; None stands for one that is gone."""
+        known = {name: size for name, size in {**self.sizes, **sizes}.items() if size is not None}
+        self.sizes = dict(list(known.items())[-SIZES_KEPT:])
 
 
 class PositionFile:
@@ -107,6 +116,7 @@ class PositionFile:
             "keys_since": utc_text(position.keys_since),
             "gaps": position.gaps[-GAPS_KEPT:],
             "tail": position.tail,
+            "sizes": position.sizes,
             "updated_at": now_text(),
             "seen": position.seen.pack(),
         }
@@ -121,6 +131,7 @@ def _parsed(content: dict[str, t.Any]) -> Position:
         owner=str(content["owner"]),
         seen=KeyTable.unpack(content["seen"]),
         tail=[str(name) for name in content["tail"]],
+        sizes={str(name): int(size) for name, size in content["sizes"].items()},
         gaps=[{str(name): str(value) for name, value in gap.items()} for gap in content["gaps"]],
         generation=int(content["generation"]),
         **times,

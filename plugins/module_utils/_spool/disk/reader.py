@@ -1,14 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads windows in parallel, each into its own segments, without records that are known already.
+"""Reads one window into segments, without records that are known already.
 
 This module is private to the collection and may change at any time.
 """
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import dataclasses
 import datetime as dt
 import threading
@@ -16,16 +14,28 @@ import typing as t
 
 from ..._base.errors import PerimeterError
 from ..._records.codec import dump_line
-from .keys import KeyTable, content_digest, key_digest
+from .keys import KeyTable, Known, content_digest, key_digest
 from .segment import Writer
-from .source import Enriching, Entry, Source, Window
+from .source import SLICE_PAGES, Enriching, Entry, Source, Window
 
 Pages = t.Iterator[list[Entry]]
+
+_DAY = dt.timedelta(days=1)
+_SECOND = dt.timedelta(seconds=1)
+_HELD = 20_000
+"""Records of one second that are held in memory, until it is certain that there are no more."""
+
+
+Fresh = tuple[Entry, bool]
+"""A record to be written, and whether its key was known with another content."""
 
 
 @dataclasses.dataclass
 class Tally:
-    """Counts of records. ``seen`` counts the records of the window, each of which is new, changed or a duplicate."""
+    """Counts of records. ``seen`` counts the records of the window, each of which is new, changed or a duplicate.
+
+    ``days`` counts what was written to each day and is not committed yet: new and changed.
+    """
 
     windows: int = 0
     pages: int = 0
@@ -36,6 +46,23 @@ class Tally:
     outside: int = 0
     oldest: dt.datetime | None = None
     newest: dt.datetime | None = None
+    days: dict[dt.date, list[int]] = dataclasses.field(default_factory=dict)
+
+    def count(self, day: dt.date, *, changed: bool) -> None:
+        """Count a record that was written to a day; it is new or changed when the day is committed."""
+        self.days.setdefault(day, [0, 0])[changed] += 1
+
+    def taken(self, until: dt.datetime | None) -> Tally:
+        """Take out what belongs to a slice up to a time; None for everything."""
+        slice_ = dataclasses.replace(self, days={})
+        ready = [day for day in self.days if until is None or dt.datetime.combine(day, dt.time(), dt.UTC) < until]
+        for day in ready:
+            new, changed = self.days.pop(day)
+            slice_.new += new
+            slice_.changed += changed
+        for name in ("windows", "pages", "seen", "duplicate", "outside"):
+            setattr(self, name, 0)
+        return slice_
 
     def add(self, other: Tally) -> None:
         """Add the counts of another window."""
@@ -53,18 +80,35 @@ class Tally:
 
 @dataclasses.dataclass
 class Staged:
-    """A window that was read completely and is not committed yet."""
+    """A window, or a slice of one, that was read and is not committed yet.
+
+    Attributes:
+        window: its span.
+        writer: its segments.
+        keys: the pairs in it that can come again.
+        tally: its counts.
+        whole: whether the window was read to its end; the writer may hold more than the slice otherwise.
+        disordered: records came late in an order that should be that of their times.
+    """
 
     window: Window
     writer: Writer
     keys: KeyTable
     tally: Tally
-    error: PerimeterError | None = None
-    """Why the window could not be read, where that does not end the run; then nothing of it is staged."""
+    whole: bool = True
+    disordered: bool = False
+
+    def commit(self, until: dt.datetime) -> list[str]:
+        """Rename the segments; see :meth:`Writer.commit`."""
+        return self.writer.commit(until, whole=self.whole)
 
 
 class Stopped(Exception):
     """The run ends, so the window is abandoned."""
+
+
+RememberFrom = t.Callable[[dt.datetime], dt.datetime]
+"""The time from which records can come again, when everything up to a time is read."""
 
 
 class WindowReader:
@@ -72,69 +116,110 @@ class WindowReader:
 
     Args:
         window: only its records are written; others belong to other windows.
-        known: keys that were written before, the newest table first.
-        remember_from: records before this time cannot come again, so their time is not stored.
-        writer: writes the new records; None in check mode.
-        source: the source, for :class:`Enriching`.
+        known: pairs that were written before.
+        remember_from: says which records can come again.
+        writer: writes the new records; unused in check mode.
+        source: the source.
+        check_mode: whether to write nothing.
     """
 
     def __init__(
-        self, window: Window, known: t.Sequence[KeyTable], remember_from: dt.datetime, writer: Writer, source: Source
+        self,
+        window: Window,
+        known: t.Sequence[KeyTable],
+        remember_from: RememberFrom,
+        writer: Writer,
+        source: Source,
+        *,
+        check_mode: bool = False,
     ) -> None:
         self._window = window
         self._known = known
         self._remember_from = remember_from
         self._writer = writer
-        self._source = source if isinstance(source, Enriching) else None
-        self._keys = KeyTable()
-        self._turned: dict[int, set[int]] = {}
+        self._check_mode = check_mode
+        self._source = source if isinstance(source, Enriching) and not check_mode else None
         self._one_day = window.start.date() == (window.end - dt.timedelta(microseconds=1)).date()
-        self.tally = Tally(windows=1)
+        self._keys = KeyTable()
+        self._undated = KeyTable()
+        self._tally = Tally(windows=1)
+        self._order = _Order(window.start) if source.timing.ascending else None
+        # What is older cannot come again, so its time is not needed.
+        self._noted_from = window.start if self._order else remember_from(window.end)
 
-    def read(self, pages: Pages, *, check_mode: bool, stop: threading.Event) -> Staged:
-        """Read every page, and write its new records.
+    def slices(self, pages: Pages, stop: threading.Event) -> t.Iterator[Staged]:
+        """Read every page and write its new records; yield what can be committed.
+
+        Of a window without an order this is the whole, in the end. The next page is read when the slice is committed.
 
         Raises:
-            PerimeterError: the window could not be read or written completely. Nothing of it remains.
+            Dense: the window has to be read in parts. Nothing of it remains.
+            PerimeterError: the window could not be read or written completely. What was not committed is gone.
         """
         try:
-            for page in pages:
-                self.tally.pages += 1
-                fresh = self._fresh(page)
-                if fresh and not check_mode:
-                    self._write(self._source.enrich(fresh) if self._source else fresh)
+            for page in self._kept_at_a_fault(pages):
+                if isinstance(page, Staged):
+                    yield page
+                    continue
+                self._take(page)
                 if stop.is_set():
                     raise Stopped
+                until = self._order.border() if self._order else None
+                if until is not None:
+                    yield self._slice(until)
+            if self._order:
+                self._write(self._order.rest())
+            self._keys.update(self._undated)
+            yield self._staged(self._window.end, self._keys, whole=True)
         except BaseException:
             self._writer.discard()
             raise
-        return Staged(self._window, self._writer, self._keys, self.tally)
 
-    def _fresh(self, page: list[Entry]) -> list[Entry]:
+    def _kept_at_a_fault(self, pages: Pages) -> t.Iterator[list[Entry] | Staged]:
+        """The pages; before an error is raised, what is complete in the order of time is yielded as a slice."""
+        while True:
+            try:
+                page = next(pages, None)
+            except PerimeterError:
+                if self._order and (until := self._order.complete_until()) is not None:
+                    yield self._slice(until)
+                raise
+            if page is None:
+                return
+            yield page
+
+    def _take(self, page: list[Entry]) -> None:
+        self._tally.pages += 1
+        fresh = self._fresh(page)
+        if fresh and self._source:
+            enriched = self._source.enrich([entry for entry, _changed in fresh])
+            fresh = [(entry, changed) for entry, (_entry, changed) in zip(enriched, fresh, strict=True)]
+        if self._order:
+            fresh = self._order.ready(page, fresh, self._window)
+            if self._order.disordered:
+                self._writer.from_start()
+        self._write(fresh)
+
+    def _fresh(self, page: list[Entry]) -> list[Fresh]:
         """Return the records of a page that have to be written."""
-        start, end, remember_from, put = self._window.start, self._window.end, self._remember_from, self._keys.put
-        fresh, seen, tally, last = [], 0, self.tally, int(end.timestamp()) - 1
+        start, end, noted_from, put = self._window.start, self._window.end, self._noted_from, self._keys.put
+        fresh: list[Fresh] = []
+        seen, tally, last = 0, self._tally, int(end.timestamp()) - 1
         for entry in page:
             time = entry.time
             if not start <= time < end:
                 continue
             seen += 1
             key, content = key_digest(entry.key), content_digest(entry.content)
-            noted = int(time.timestamp()) if time >= remember_from else 0
-            if time == start:  # perhaps a record without a time, which gets the start of every window that returns it
-                noted = last
-            before = put(key, content, noted)
-            if before is None:
-                before = self._before(key)
-                if before is None:
-                    tally.new += 1
-                    fresh.append(entry)
-                    continue
-            if before == content or self._turned_back(key, before, content):
+            if time == start:
+                # Perhaps a record without a time, which gets the start of every window that returns it.
+                self._undated.put(key, content, last)
+            own = put(key, content, int(time.timestamp()) if time >= noted_from else 0)
+            known = own if own is Known.PAIR else self._strongest(own, key, content)
+            if known is Known.PAIR:
                 tally.duplicate += 1
             else:
-                tally.changed += 1
-                fresh.append(entry)
+                fresh.append((entry, known is Known.KEY))
         tally.seen += seen
         tally.outside += len(page) - seen
         if seen:
@@ -143,33 +228,108 @@ class WindowReader:
             tally.span(max(times))
         return fresh
 
-    def _before(self, key: int) -> int | None:
+    def _strongest(self, known: Known, key: int, content: int) -> Known:
         for table in self._known:
-            content = table.get(key)
-            if content is not None:
-                return content
-        return None
+            found = table.look(key, content)
+            if found is Known.PAIR:
+                return found
+            if found is Known.KEY:
+                known = found
+        return known
 
-    def _turned_back(self, key: int, before: int, content: int) -> bool:
-        """Whether the key had this content before ``before``: an outdated copy of a row that changed meanwhile."""
-        contents = self._turned.setdefault(key, {before})
-        if content in contents:
-            self._keys.put(key, before, 0)
-            return True
-        contents.add(content)
-        return False
-
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, fresh: list[Fresh]) -> None:
+        """Count and write records. A record counts in the slice in which it is committed, so it is counted by day."""
         lines: dict[dt.date, list[bytes]] = {}
-        if self._one_day:
-            day_lines = lines[self._window.start.date()] = []
-            for entry in entries:
-                day_lines.append(_line(entry))
-        else:
-            for entry in entries:
-                lines.setdefault(entry.time.astimezone(dt.UTC).date(), []).append(_line(entry))
+        one_day = self._window.start.date() if self._one_day else None
+        for entry, changed in fresh:
+            day = one_day or entry.time.astimezone(dt.UTC).date()
+            self._tally.count(day, changed=changed)
+            if not self._check_mode:
+                lines.setdefault(day, []).append(_line(entry))
         for day, of_day in lines.items():
             self._writer.write(day, b"".join(of_day))
+
+    def _slice(self, until: dt.datetime) -> Staged:
+        """What is complete up to a time."""
+        moment = int(until.timestamp())
+        keys = KeyTable()
+        for key, content, time in self._keys.entries():
+            if time < moment:
+                keys.put(key, content, time)
+        keys.update(self._undated)
+        staged = self._staged(until, keys, whole=False)
+        # The pairs of a slice that can come again are part of the position by then.
+        self._keys = self._keys.since(int(self._remember_from(until).timestamp()))
+        return staged
+
+    def _staged(self, until: dt.datetime, keys: KeyTable, *, whole: bool) -> Staged:
+        disordered = self._order is not None and self._order.disordered
+        window = Window(self._window.start, until, self._window.cut)
+        return Staged(window, self._writer, keys, self._tally.taken(None if whole else until), whole, disordered)
+
+
+class _Order:
+    """Up to when a window is complete whose records come in the order of their times.
+
+    Args:
+        start: of the window.
+    """
+
+    def __init__(self, start: dt.datetime) -> None:
+        self._committed = start
+        self._start = start
+        self._newest = start
+        self._written = start - _SECOND
+        self._held: list[Fresh] = []
+        self._pages = 0
+        self.disordered = False
+
+    @property
+    def _second(self) -> dt.datetime:
+        """The second of the newest record: more records of it may follow."""
+        return self._newest.replace(microsecond=0)
+
+    def ready(self, page: list[Entry], fresh: list[Fresh], window: Window) -> list[Fresh]:
+        """Return what can be written: the records of the newest second are held until a later one comes."""
+        self._pages += 1
+        # One at the very start may be one without a time, which says nothing about the order.
+        if any(self._start < entry.time < self._second for entry, _changed in fresh):
+            self.disordered = True
+        self._newest = max((entry.time for entry in page if entry.time < window.end), default=self._newest)
+        self._newest = max(self._newest, self._committed)
+        held = self._held + fresh
+        if len(held) > _HELD:
+            self._held = []
+            self._written = max(self._written, self._newest)
+            return held
+        self._held = [item for item in held if item[0].time >= self._second]
+        return [item for item in held if item[0].time < self._second]
+
+    def rest(self) -> list[Fresh]:
+        """Return what is still held, at the end of the window."""
+        held, self._held = self._held, []
+        return held
+
+    def complete_until(self) -> dt.datetime | None:
+        """Return up to when everything is there, if that is news."""
+        until = self._second
+        if self.disordered or until <= max(self._committed, self._written):
+            return None
+        self._committed = until
+        return until
+
+    def border(self) -> dt.datetime | None:
+        """Return where to commit, if there are enough pages: at a midnight where possible, so that days stay whole."""
+        if self._pages < SLICE_PAGES:
+            return None
+        before = self._committed
+        until = self.complete_until()
+        if until is None:
+            return None
+        self._pages = 0
+        midnight = until.replace(hour=0, minute=0, second=0)
+        self._committed = midnight if midnight > before else until
+        return self._committed
 
 
 def _line(entry: Entry) -> bytes:
@@ -177,46 +337,3 @@ def _line(entry: Entry) -> bytes:
     record["key"] = entry.key
     record["content"] = entry.content
     return dump_line(record)
-
-
-def in_order(
-    windows: t.Sequence[Window], read: t.Callable[[Window], Staged], *, parallel: int, stop: threading.Event
-) -> t.Generator[Staged, None, None]:
-    """Read windows, ``parallel`` at a time, and yield them strictly in order.
-
-    At most twice as many are read ahead. When the iterator is closed, or a window fails, windows that were read ahead
-    are discarded.
-
-    Raises:
-        PerimeterError: a window failed; earlier windows were yielded.
-    """
-    if parallel <= 1 or len(windows) == 1:
-        for window in windows:
-            yield read(window)
-        return
-    ahead: collections.deque[concurrent.futures.Future[Staged]] = collections.deque()
-    left = iter(windows)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=parallel) as pool:
-        try:
-            while True:
-                for window in left:
-                    ahead.append(pool.submit(read, window))
-                    if len(ahead) >= 2 * parallel:
-                        break
-                if not ahead:
-                    return
-                yield ahead.popleft().result()
-        finally:
-            stop.set()
-            for future in ahead:
-                if not future.cancel():
-                    future.add_done_callback(_throw_away)
-
-
-def _throw_away(future: concurrent.futures.Future[Staged]) -> None:
-    try:
-        future.result().writer.discard()
-    except (Stopped, PerimeterError):
-        pass  # the window cleaned up itself
-    except Exception:  # noqa: BLE001, S110 - the error that ends the run is another one, and is being raised
-        pass

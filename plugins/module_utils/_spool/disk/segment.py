@@ -28,6 +28,8 @@ from .source import Window
 _GZIP_LEVEL = 6
 _BUFFER = 1 << 16
 _DAY = dt.timedelta(days=1)
+_OPEN = 32
+"""Days whose files are open at the same time; a window of a year would need more than a process may have."""
 
 
 class _Part:
@@ -37,8 +39,8 @@ class _Part:
         descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".tmp", dir=options.dest)
         self.path = pathlib.Path(name)
         self.file: t.BinaryIO = os.fdopen(descriptor, "wb", buffering=_BUFFER)
-        # wbits 31 makes zlib write a gzip header without time and name: same data, same bytes.
-        self._deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31) if options.compress else None
+        self._compress = options.compress
+        self._deflate = self._compressor()
         try:
             if options.group is not None:
                 os.fchown(descriptor, -1, options.group)
@@ -47,11 +49,20 @@ class _Part:
             self.discard()
             raise
 
+    def _compressor(self) -> t.Any:
+        # wbits 31 makes zlib write a gzip header without time and name: same data, same bytes.
+        return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31) if self._compress else None
+
     def write(self, lines: bytes) -> None:
+        if self.file.closed:
+            # A gzip file may have several members, one after the other.
+            self.file, self._deflate = self.path.open("ab", buffering=_BUFFER), self._compressor()
         self.file.write(self._deflate.compress(lines) if self._deflate else lines)
 
     def finish(self) -> None:
-        """Make the segment durable, still under its temporary name."""
+        """Make what was written durable, still under the temporary name, and close the file."""
+        if self.file.closed:
+            return
         if self._deflate:
             self.file.write(self._deflate.flush())
         self.file.flush()
@@ -76,6 +87,7 @@ class Writer:
 
     def __init__(self, window: Window, options: Options, kept: Kept | None = None) -> None:
         self._window = window
+        self._from = window.start
         self._options = options
         self._kept = kept or Kept()
         self._parts: dict[dt.date, _Part] = {}
@@ -87,18 +99,31 @@ class Writer:
             FileError: the write failed, for example because the disk is full.
         """
         try:
-            part = self._parts.get(day)
+            part = self._parts.pop(day, None)
             if part is None:
-                part = self._parts[day] = _Part(self._options)
+                self._rest()
+                part = _Part(self._options)
+            self._parts[day] = part  # the day that was written last is the last one
             part.write(lines)
         except OSError as error:
             raise write_failed(self._options.dest, error) from error
 
-    def commit(self, until: dt.datetime) -> list[str]:
+    def _rest(self) -> None:
+        """Close the file of the day that was not written for the longest time, if there are too many."""
+        working = [part for part in self._parts.values() if not part.file.closed]
+        if len(working) >= _OPEN:
+            working[0].finish()
+
+    def from_start(self) -> None:
+        """Let later segments have the start of the window in their names, whatever was committed of it before."""
+        self._from = self._window.start
+
+    def commit(self, until: dt.datetime, *, whole: bool = True) -> list[str]:
         """Rename the segments to their final names, durably.
 
         Args:
             until: up to when the window counts as read; it is part of the name.
+            whole: False keeps the days from ``until`` on: more is going to be written to them.
 
         Returns:
             The names, relative to the stream's directory.
@@ -107,23 +132,29 @@ class Writer:
             FileError: the write failed. Segments that were renamed already stay, and are complete.
         """
         names = []
+        days = sorted(day for day in self._parts if whole or _midnight(day) < until)
         try:
-            for part in self._parts.values():
-                part.finish()
-            for day in sorted(self._parts):
+            for day in days:
+                self._parts[day].finish()
+            for day in days:
                 names.append(self._name(day, until))
+                self._parts.pop(day)
         except OSError as error:
             raise write_failed(self._options.dest, error) from error
         finally:
-            self.discard()
+            if whole:
+                self.discard()
+        self._from = until
         return names
 
     def _name(self, day: dt.date, until: dt.datetime) -> str:
         dest, path = self._options.dest, self._parts[day].path
         folder = dest / day_folder(day)
         make_folder(folder, self._options)
-        midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
-        start = max(self._window.start, midnight)
+        midnight = _midnight(day)
+        start = max(self._from, midnight)
+        if start >= midnight + _DAY:  # out of order: any time of that day
+            start = midnight
         span = Window(start, max(start, min(until, midnight + _DAY)))
         name = _free_name(folder, span, self._kept.first_number(day), compress=self._options.compress)
         # Readers sort by these times: a changed row has to come after the row that it replaces.
@@ -138,6 +169,10 @@ class Writer:
         for part in self._parts.values():
             part.discard()
         self._parts.clear()
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def _free_name(folder: pathlib.Path, span: Window, number: int, *, compress: bool) -> str:

@@ -14,13 +14,33 @@ import typing as t
 
 from ..._records.codec import dumps_sorted
 
+SLICE_PAGES = 10
+"""Pages that one commit should hold: enough for files of a useful size, few enough to lose little at a limit."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A span of time, UTC: ``start`` is inclusive, ``end`` exclusive."""
+    """A span of time, UTC: ``start`` is inclusive, ``end`` exclusive.
+
+    Attributes:
+        cut: whether it is a part of a window that was :class:`Dense`.
+    """
 
     start: dt.datetime
     end: dt.datetime
+    cut: bool = dataclasses.field(default=False, compare=False)
+
+
+class Dense(Exception):
+    """A window holds more than should be read at once. It is read again in parts; what was read of it is dropped.
+
+    Args:
+        parts: in how many parts, at least two, if the records are spread evenly.
+    """
+
+    def __init__(self, parts: int) -> None:
+        super().__init__(f"read in {parts} parts")
+        self.parts = max(2, parts)
 
 
 class Entry(t.NamedTuple):
@@ -65,11 +85,13 @@ class Timing:
     Attributes:
         lag: records younger than this are not requested, as others may still arrive.
         overlap: how far before the position each run begins, for late records.
-        window: longest span of a window.
+        window: longest span of a window. Windows begin wide: a source cuts one that turns out to be :class:`Dense`.
         retention: age up to which the service keeps records; None if unknown.
         margin: distance to the end of the retention that a run keeps.
         granularity: the finest step of the service's time bounds: a second, or a day.
         parallel: windows that may be read side by side.
+        ascending: pages come in the order of the records' times. Then what is older than the newest record is complete,
+            and is committed every :data:`SLICE_PAGES` pages and when a page fails. Only with ``parallel`` 1.
     """
 
     lag: dt.timedelta
@@ -79,6 +101,7 @@ class Timing:
     margin: dt.timedelta = dt.timedelta(minutes=5)
     granularity: dt.timedelta = dt.timedelta(seconds=1)
     parallel: int = 1
+    ascending: bool = False
 
 
 class Source(t.Protocol):
@@ -91,11 +114,14 @@ class Source(t.Protocol):
         """Yield every record of the window, page by page, with constant parameters for the whole window.
 
         The vendor's bounds may be inclusive or not, so a page may contain records from outside the window: the
-        collector drops them, as they belong to another window. A record may come twice, and in any order. A source that
-        has to read a window again (pages shifted, a marker expired) or in halves does so here, and repeats records.
+        collector drops them, as they belong to another window. A record may come twice, and in any order unless the
+        timing is ``ascending``. A source that has to read a window again (pages shifted, a marker expired) does so
+        here, and repeats records.
 
         Raises:
-            PerimeterError: the window could not be read completely. Nothing of it is committed.
+            Dense: the window holds too much. Never for a window of one step of the granularity.
+            PerimeterError: the window could not be read completely. Nothing of it is committed, unless the timing is
+                ``ascending``.
         """
 
     def server_time(self) -> dt.datetime | None:

@@ -1,0 +1,125 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads planned windows, and hands what is staged to a keeper, which knows what was written and commits.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import itertools
+import threading
+import typing as t
+
+from ..._base.errors import PerimeterError
+from ..disk.keys import KeyTable
+from ..disk.reader import Pages, Staged, Stopped, WindowReader
+from ..disk.segment import Writer
+from ..disk.source import Dense, Window
+from .job import Job
+from .order import in_order
+from .report import RunReport
+
+CLOCK_TOLERANCE = dt.timedelta(seconds=60)
+"""Clocks that differ by more are worth a warning (docs/vendors/log_collection.md 2.1)."""
+
+
+@dataclasses.dataclass
+class Head:
+    """A window whose first page was read already, to learn the service's time before the other requests."""
+
+    window: Window
+    pages: Pages
+
+
+class Keeper(t.Protocol):
+    """Knows what was written, and commits."""
+
+    def known(self, window: Window) -> t.Sequence[KeyTable]:
+        """Return the pairs that were written before, for a window."""
+
+    def remember_from(self, until: dt.datetime) -> dt.datetime:
+        """Return the time from which records can come again, when everything up to a time is read."""
+
+    def commit(self, staged: Staged) -> None:
+        """Commit a window or a slice of one. They come strictly in order."""
+
+
+class Reading:
+    """The reading of one run."""
+
+    def __init__(self, job: Job, report: RunReport) -> None:
+        self._job = job
+        self._report = report
+
+    def first_page(self, window: Window) -> Head:
+        """Request the first page of a window.
+
+        Raises:
+            PerimeterError: the page could not be read.
+        """
+        pages = iter(self._job.source.pages(window))
+        try:
+            first = [page for page in [next(pages, None)] if page is not None]
+        except Dense as dense:
+            return Head(window, _raising(dense))
+        except PerimeterError:
+            self.service_now()  # different clocks may be the cause
+            raise
+        return Head(window, itertools.chain(first, pages))
+
+    def service_now(self) -> dt.datetime:
+        """Return the earlier of our clock and the newest answer's; warn once when they differ."""
+        own, theirs = self._job.clock(), self._job.source.server_time()
+        if theirs is None:
+            return own
+        ahead = own - theirs
+        if abs(ahead) > CLOCK_TOLERANCE and not any("The clock of this" in text for text in self._report.warnings):
+            self._report.warn(
+                f"The clock of this machine is {abs(ahead) // dt.timedelta(seconds=1)} seconds"
+                f" {'ahead of' if ahead > dt.timedelta() else 'behind'} that of the service; the earlier one counts."
+            )
+        return min(own, theirs)
+
+    def read(self, planned: t.Sequence[Window], head: Head | None, keeper: Keeper) -> None:
+        """Read windows and commit them in order.
+
+        Args:
+            planned: the windows.
+            head: the window whose first page was read already.
+            keeper: commits.
+
+        Raises:
+            PerimeterError: a window failed; what is before it is committed.
+        """
+        job, stop, heads = self._job, threading.Event(), [head] if head else []
+
+        def read(window: Window) -> t.Iterator[Staged]:
+            if stop.is_set():
+                raise Stopped
+            # The head's window may have been shortened meanwhile, so compare its start only.
+            taken = heads.pop() if heads and not window.cut and heads[0].window.start == window.start else None
+            pages = taken.pages if taken else iter(job.source.pages(window))
+            writer = Writer(window, job.options, job.kept.kept)
+            reader = WindowReader(
+                window, keeper.known(window), keeper.remember_from, writer, job.source, check_mode=job.check_mode
+            )
+            yield from reader.slices(pages, stop)
+
+        with contextlib.closing(in_order(planned, read, job.timing, stop)) as slices:
+            for staged in slices:
+                try:
+                    keeper.commit(staged)
+                finally:
+                    if staged.whole:
+                        staged.writer.discard()
+
+
+def _raising(error: Exception | None) -> Pages:
+    """Pages of a window that is known to be dense."""
+    if error:
+        raise error
+    yield []

@@ -12,17 +12,20 @@ import typing as t
 
 from .._base.errors import OptionError
 from .._records.result import Result
-from .._spool.disk.source import Entry, Identity, Timing, Window, content_hash
+from .._spool.disk.source import Dense, Entry, Identity, Timing, Window, content_hash
 from .._vendor.client import Raw
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .client import CarbonBlackClient
-from .listing import SCAN_TIME, Search, check_criteria, read_span
+from .listing import SCAN_TIME, Search, TooMany, check_criteria, read_window, too_many
 from .normalise import SOURCE, ScanNormaliser, id_of, time_of
 
-TIMING = Timing(lag=dt.timedelta(minutes=1), overlap=dt.timedelta(minutes=10), window=dt.timedelta(days=1))
+WIDEST = dt.timedelta(days=366)
+"""The span of a window before anything is known about it: what the service keeps is not documented."""
+TIMING = Timing(lag=dt.timedelta(minutes=1), overlap=dt.timedelta(minutes=10), window=WIDEST)
 
 _HALF = dt.timedelta(milliseconds=500)
+_SECOND = dt.timedelta(seconds=1)
 
 
 class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
@@ -55,8 +58,14 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
         """Every row of the window, and half a second around it: whether the bounds are inclusive is not known."""
-        for rows in read_span(self.client, self._search, window.start - _HALF, window.end + _HALF):
-            yield [entry for row in rows for entry in self._entries(row, window.start)]
+        span = window.start - _HALF, window.end + _HALF
+        try:
+            for rows in read_window(self.client, self._search, *span, self.warnings):
+                yield [entry for row in rows for entry in self._entries(row, window.start)]
+        except TooMany as found:
+            if window.end - window.start <= _SECOND:
+                raise too_many(found.rows, window.start) from None
+            raise Dense(found.parts()) from None
 
     def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[Entry]:
         # A row without a time stands at the start of the window that brought it.

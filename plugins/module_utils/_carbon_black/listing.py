@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 import dataclasses
 import datetime as dt
+import math
 import re
 import typing as t
 
@@ -45,6 +46,10 @@ _TIME_HINT = "Give range, such as -2w (M month, w week, d day, h hour, m minute,
 
 OLDEST_FIRST = ({"field": SCAN_TIME, "order": "ASC"},)
 PAGE_ROWS = 1000
+AIM = 7000
+"""Rows of a part of a dense span: some more may be there, and it still is below what the service shows."""
+_BURST = 0.0005
+"""A thousand rows in a smaller share of a span than this are a burst, or more than two million rows follow."""
 _SECOND = dt.timedelta(seconds=1)
 _HALF = dt.timedelta(milliseconds=500)
 
@@ -69,28 +74,94 @@ class Search:
         return {**body, "start": start, "rows": self.rows, "sort": list(self.sort)}
 
 
-def read_span(client: CarbonBlackClient, search: Search, start: dt.datetime, end: dt.datetime) -> t.Iterator[list[Raw]]:
+def read_span(
+    client: CarbonBlackClient, search: Search, start: dt.datetime, end: dt.datetime, warnings: list[str] | None = None
+) -> t.Iterator[list[Raw]]:
     """Every row of a span of time, oldest first. A row may come more than once.
 
     A span with 10,000 rows or more is read in halves. They meet between two seconds, and rows have times in whole
     seconds: so it does not matter whether the service's bounds are inclusive.
 
+    Args:
+        client: the organisation.
+        search: what is asked.
+        start: of the span.
+        end: of the span.
+        warnings: warnings for the user are added to it.
+
     Raises:
         IncompleteRead: a single second has 10,000 rows or more, or the rows do not fit ``num_found``, twice.
     """
-    first = client.search(search.body(0, (start, end)))
-    if first.num_found >= MAX_ROWS:
+    warnings = [] if warnings is None else warnings
+    try:
+        yield from read_window(client, search, start, end, warnings)
+    except TooMany as found:
         middle = _between(start, end)
         if middle is None:
-            second = utc_text(end.replace(microsecond=0))
-            raise IncompleteRead(
-                f"{first.num_found} rows or more were scanned in the second of {second}: more than the service shows.",
-                hint="Narrow the criteria, by registries or repositories.",
-            )
-        yield from read_span(client, search, start, middle)
-        yield from read_span(client, search, middle, end)
-        return
-    yield from _read_pages(client, search, (start, end), first.rows, first.num_found)
+            raise too_many(found.rows, end) from None
+        yield from read_span(client, search, start, middle, warnings)
+        yield from read_span(client, search, middle, end, warnings)
+
+
+class TooMany(Exception):
+    """A span has more rows than the service shows.
+
+    Attributes:
+        rows: how many, at least.
+        share: the share of the span that a thousand rows take, if all are as dense as those that were read.
+    """
+
+    def __init__(self, rows: int, share: float) -> None:
+        super().__init__(f"{rows} rows")
+        self.rows = rows
+        self.share = share
+
+    def parts(self) -> int:
+        """Return in how many parts the span should be read.
+
+        The service may say 10,000 for any number; then what was read shows how dense the rows are. When these come in
+        a burst, the rest may be empty, so the span is halved.
+        """
+        if self.rows > MAX_ROWS:
+            return math.ceil(self.rows / AIM)
+        return math.ceil(PAGE_ROWS / self.share / AIM) if self.share > _BURST else 2
+
+
+def too_many(rows: int, end: dt.datetime) -> IncompleteRead:
+    """The error for a second with too many rows."""
+    return IncompleteRead(
+        f"{rows} rows or more were scanned in the second of {utc_text(end.replace(microsecond=0))}: more than the"
+        " service shows.",
+        hint="Narrow the criteria, by registries or repositories.",
+    )
+
+
+def read_window(
+    client: CarbonBlackClient, search: Search, start: dt.datetime, end: dt.datetime, warnings: list[str]
+) -> t.Iterator[list[Raw]]:
+    """Every row of a span of time with less than 10,000, oldest first. A row may come more than once.
+
+    Args:
+        client: the organisation.
+        search: what is asked.
+        start: of the span.
+        end: of the span.
+        warnings: warnings for the user are added to it.
+
+    Raises:
+        TooMany: the span has 10,000 rows or more. Rows may have been yielded, if the service announced less.
+        IncompleteRead: the rows do not fit ``num_found``, twice.
+    """
+    first = client.search(search.body(0, (start, end)))
+    if first.num_found >= MAX_ROWS:
+        raise TooMany(first.num_found, _share(first.rows, start, end))
+    yield from _read_pages(client, search, (start, end), first.rows, first.num_found, warnings)
+
+
+def _share(rows: list[Raw], start: dt.datetime, end: dt.datetime) -> float:
+    """The share of a span that a thousand rows take, if all are as dense as these."""
+    last = parse_time(rows[-1]["scan_time"]) if rows and isinstance(rows[-1].get("scan_time"), str) else end
+    return min(max((last - start) / (end - start), 0.0), 1.0) * PAGE_ROWS / max(len(rows), 1)
 
 
 def _between(start: dt.datetime, end: dt.datetime) -> dt.datetime | None:
@@ -103,10 +174,22 @@ def _between(start: dt.datetime, end: dt.datetime) -> dt.datetime | None:
     return middle if start < middle < end else None
 
 
-class _Pass(t.NamedTuple):
-    """What one way through the pages came to."""
+def _mark(row: Raw) -> int:
+    """A number that stands for a row. Two scans of an image in one second may differ in what they found."""
+    return hash((key_of(row), repr(row.get("vulnerabilities_summary")), repr(row.get("has_malware"))))
 
-    keys: set[Key]
+
+class _Pass(t.NamedTuple):
+    """What one way through the pages came to.
+
+    Attributes:
+        marks: numbers that stand for the rows.
+        rows: how many rows were sent.
+        num_found: how many were announced in the end.
+        steady: whether that number stayed as it was.
+    """
+
+    marks: set[int]
     rows: int
     num_found: int
     steady: bool
@@ -118,22 +201,35 @@ def _read_pages(
     span: tuple[dt.datetime, dt.datetime],
     rows: list[Raw],
     num_found: int,
+    warnings: list[str],
 ) -> t.Iterator[list[Raw]]:
     once = yield from _one_pass(client, search, span, rows, num_found)
-    # Rows that are equal in all that identifies them are collapsed. On several pages they may be a shift as well: rows
-    # of one second have no order of their own, so at the border of two pages one may come twice and another never.
+    # Rows that are equal in everything are collapsed. On several pages they may be a shift as well: rows of one second
+    # have no order of their own, so at the border of two pages one may come twice and another never.
     several = once.rows > len(rows)
-    if once.steady and once.rows == once.num_found and (not several or len(once.keys) == once.rows):
+    if once.steady and once.rows >= once.num_found and (not several or len(once.marks) == once.rows):
+        if once.rows > once.num_found:
+            warnings.append(_understated(span, once))
         return
     # On one page there is no border, and there are fewer rows than a page can hold.
     search = dataclasses.replace(search, rows=MAX_ROWS)
     first = client.search(search.body(0, span))
     again = yield from _one_pass(client, search, span, first.rows, first.num_found)
-    if again.rows < again.num_found and len(once.keys | again.keys) < again.num_found:
+    if again.rows < again.num_found and len(once.marks | again.marks) < again.num_found:
         raise IncompleteRead(
             f"Carbon Black Cloud announced {again.num_found} rows and sent {again.rows}, twice.",
             hint="Try again: rows appear or vanish while they are read.",
         )
+    if again.rows > again.num_found:
+        warnings.append(_understated(span, again))
+
+
+def _understated(span: tuple[dt.datetime, dt.datetime], found: _Pass) -> str:
+    start, end = map(utc_text, span)
+    return (
+        f"Carbon Black Cloud announced {found.num_found} rows for {start} to {end}, and sent {found.rows}: it was read"
+        " on until a page was short."
+    )
 
 
 def _one_pass(
@@ -143,19 +239,23 @@ def _one_pass(
     rows: list[Raw],
     num_found: int,
 ) -> t.Generator[list[Raw], None, _Pass]:
-    keys: set[Key] = set()
+    """All pages, up to a short one at the announced end or behind it."""
+    marks: set[int] = set()
     announced = {num_found}
-    offset = 0
+    offset, asked = 0, search.rows
     while rows:
-        keys.update(map(key_of, rows))
+        marks.update(map(_mark, rows))
         offset += len(rows)
         yield rows
-        if offset >= min(num_found, MAX_ROWS):
+        if offset >= MAX_ROWS:
+            raise TooMany(offset, _share(rows, *span) * len(rows) / offset)
+        if offset >= num_found and len(rows) < asked:
             break
-        page = client.search(dataclasses.replace(search, rows=min(search.rows, MAX_ROWS - offset)).body(offset, span))
+        asked = min(search.rows, MAX_ROWS - offset)
+        page = client.search(dataclasses.replace(search, rows=asked).body(offset, span))
         rows, num_found = page.rows, page.num_found
         announced.add(num_found)
-    return _Pass(keys, offset, num_found, len(announced) == 1)
+    return _Pass(marks, offset, num_found, len(announced) == 1)
 
 
 def check_criteria(given: t.Any) -> tuple[Criteria, list[str]]:

@@ -103,7 +103,8 @@ def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
     """Everything that matches: at once when one page holds it, else with a frozen span of time."""
     first = client.search(search.body(0))
     found.num_found = first.num_found
-    if len(first.rows) >= first.num_found and first.num_found < MAX_ROWS:
+    # A full page may be followed by others, whatever the service announces.
+    if first.num_found <= len(first.rows) < min(search.rows, MAX_ROWS):
         found.take(first.rows)
         return
     if tuple(search.sort) != OLDEST_FIRST:
@@ -112,7 +113,7 @@ def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
     span = span_of(search.criteria.get(SCAN_TIME), client.server_time() or dt.datetime.now(dt.UTC))
     if span is None:
         span = _whole_span(client, search, first.rows)
-    for rows in read_span(client, search, *span):
+    for rows in read_span(client, search, *span, found.warnings):
         if not found.take(rows):
             return
     # The service may say 10,000 when there are more (docs/vendors/carbon_black.md 4.4).

@@ -12,19 +12,21 @@ import math
 import typing as t
 
 from .._records.result import Result
-from .._spool.disk.source import Entry, Identity, Timing, Window
+from .._spool.disk.source import SLICE_PAGES, Dense, Entry, Identity, Timing, Window
 from .._vendor.client import Raw
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .client import Bounds, EdgecastClient, Filters, check_filters
 from .fields import content_of
-from .listing import read_pages
+from .listing import MAX_PAGES, Question, read_span
 from .normalise import SOURCE, EventNormaliser, time_of
 
 WINDOWS_AT_WORK = 1.5
 """For each connection: while one window's page becomes records, the next page of another is on its way. More would hold
 more pages in memory."""
 
+RETENTION = dt.timedelta(days=30)
+"""How long events are kept (docs/vendors/edgecast_waf.md 5)."""
 _SECOND = dt.timedelta(seconds=1)
 
 
@@ -48,8 +50,8 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         timing = Timing(
             lag=dt.timedelta(minutes=2),
             overlap=dt.timedelta(minutes=5),
-            window=dt.timedelta(minutes=30),
-            retention=dt.timedelta(days=30),
+            window=RETENTION,
+            retention=RETENTION,
             parallel=math.ceil(client.workers * WINDOWS_AT_WORK),
         )
         super().__init__(client, identity, timing)
@@ -60,10 +62,26 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         end = window.end.replace(microsecond=0) + _SECOND * (2 if window.end.microsecond else 1)
         normaliser = EventNormaliser(keep_sensitive=self._keep, include_raw=self._include_raw, raw_as=raw_text)
         try:
-            for events in read_pages(self.client, Bounds(start, end), self._filters, warnings=self.warnings):
+            for events in self._read(Question(Bounds(start, end), self._filters), window):
                 yield _entries(normaliser, events, window.start)
         finally:
             self.take_unknown(normaliser.unknown)
+
+    def _read(self, question: Question, window: Window) -> t.Iterator[list[Raw]]:
+        """The pages of a window; it is dense when there are more than are to be read one after the other.
+
+        A part of a dense window may have more than was aimed at: events that come in bursts are not cut for ever.
+        """
+        can_be_cut = window.end - window.start > _SECOND
+        most = MAX_PAGES if window.cut else SLICE_PAGES
+        first = question.page(self.client, 1)
+        if first.page_of > most and can_be_cut:
+            raise Dense(math.ceil(first.page_of / SLICE_PAGES))
+        for number, events in enumerate(read_span(self.client, question, first, self.warnings)):
+            # The service may have announced less than there is. Twice as many are two readings.
+            if number >= 2 * max(most, first.page_of) and can_be_cut:
+                raise Dense(SLICE_PAGES)
+            yield events
 
 
 def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetime) -> list[Entry]:

@@ -7,22 +7,42 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import typing as t
 
-from .._base.errors import IncompleteRead
+from .._base.errors import IncompleteRead, VendorError
 from .._records.times import utc_text
 from .._vendor.client import Raw
 from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page
 from .fields import id_of
 
 MAX_PAGES = 50
-"""A span with more pages is read in halves: the longer the paging, the likelier it shifts."""
+"""A span with more pages is read in parts: the longer the paging, the likelier it shifts."""
 
 _NARROW = dt.timedelta(seconds=3)
 """A span that is not read in halves any more: with the overlap, the halves would be no shorter."""
 _OVERLAP = dt.timedelta(seconds=1)
 """Whether bounds are inclusive is not certain, so halves overlap by one second; whoever reads them goes by id."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """What is asked, with a frozen span of time.
+
+    Attributes:
+        bounds: the span.
+        filters: field name to the values that match.
+        page_size: 1 to 1000.
+    """
+
+    bounds: Bounds
+    filters: Filters
+    page_size: int = MAX_PAGE_SIZE
+
+    def page(self, client: EdgecastClient, number: int) -> Page:
+        """Request a page."""
+        return client.page(self.bounds, self.filters, number, self.page_size)
 
 
 def read_pages(
@@ -33,13 +53,7 @@ def read_pages(
     *,
     warnings: list[str] | None = None,
 ) -> t.Iterator[list[Raw]]:
-    """Every event of a span. One may come more than once.
-
-    Pages are read one after the other, and all of them once more when they shifted: when the number of pages changed,
-    an event of one page came again in another, a page before the last was not full, or the events do not fit the pages.
-    A few events that vanish from pages that were read already, and leave the number of pages as it was, are seen only
-    in the second reading, by comparison with the first. The service drops nothing but events of more than 30 days ago,
-    which the collector does not ask for.
+    """Every event of a span, in halves where it is dense. One may come more than once; see :func:`read_span`.
 
     Args:
         client: the account.
@@ -51,7 +65,8 @@ def read_pages(
     Raises:
         IncompleteRead: the pages shifted in both readings, or the events do not fit the announced pages.
     """
-    first = client.page(bounds, filters, 1, page_size)
+    question = Question(bounds, filters, page_size)
+    first = question.page(client, 1)
     width = bounds.end - bounds.start
     if first.page_of > MAX_PAGES and width > _NARROW:
         middle = bounds.start + dt.timedelta(seconds=int(width.total_seconds()) // 2)
@@ -59,31 +74,57 @@ def read_pages(
         yield from read_pages(client, later, filters, page_size, warnings=warnings)
         yield from read_pages(client, earlier, filters, page_size, warnings=warnings)
         return
-    warning = yield from _read_span(client, bounds, filters, page_size, first)
+    yield from read_span(client, question, first, warnings)
+
+
+def read_span(
+    client: EdgecastClient, question: Question, first: Page, warnings: list[str] | None = None
+) -> t.Iterator[list[Raw]]:
+    """Every event of a span. One may come more than once.
+
+    Pages are read one after the other, and all of them once more when they shifted: when the number of pages changed,
+    an event of one page came again in another, a page before the last was not full, or the events do not fit the pages.
+    A few events that vanish from pages that were read already, and leave the number of pages as it was, are seen only
+    in the second reading, by comparison with the first. The service drops nothing but events of more than 30 days ago,
+    which the collector does not ask for.
+
+    Args:
+        client: the account.
+        question: what is asked.
+        first: its first page.
+        warnings: warnings for the user are added to it.
+
+    Raises:
+        IncompleteRead: the pages shifted in both readings, or the events do not fit the announced pages.
+    """
+    warning = yield from _read_span(client, question, first)
     if warning is not None and warnings is not None:
         warnings.append(warning)
 
 
-def _read_span(
-    client: EdgecastClient, bounds: Bounds, filters: Filters, page_size: int, first: Page | None
-) -> t.Generator[list[Raw], None, str | None]:
+def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Generator[list[Raw], None, str | None]:
     """The pages of a span, then a warning, or None."""
-    once = yield from _one_pass(client, bounds, filters, page_size, first)
-    if once.whole and once.steady and _fits(once.events, once.page_of, page_size):
+    size, bounds = question.page_size, question.bounds
+    span = f"{utc_text(bounds.start)} to {utc_text(bounds.end)}"
+    once = yield from _one_pass(client, question, first)
+    if once.whole and once.steady and _fits(once.events, once.page_of, size):
         return None
-    again = yield from _one_pass(client, bounds, filters, page_size, None)
+    if once.understated and once.steady:
+        # Behind the announced end there were more, up to a short page: no page shifted, and none is missing.
+        return f"Edgecast announced {once.page_of} pages of {size} for {span}, and sent {once.events} events: all were read."
+    again = yield from _one_pass(client, question, None)
     same = again.ids == once.ids and again.events == once.events > len(once.ids)
-    if same and again.whole and _fits(again.events, again.page_of, page_size):
+    if same and again.whole and _fits(again.events, again.page_of, size):
         # No shift repeats itself to the event, so the service does have several events under one id.
         return (
-            f"Edgecast sent {again.events} events but only {len(again.ids)} ids for"
-            f" {utc_text(bounds.start)} to {utc_text(bounds.end)}, twice: several events share an id."
+            f"Edgecast sent {again.events} events but only {len(again.ids)} ids for {span}, twice: several events share"
+            " an id."
         )
     # Events that arrive repeat others and hide none; when there are fewer than before, some may have been passed over.
     arrived = again.whole and again.events >= len(once.ids)
-    if not arrived or not any(_fits(len(ids), again.page_of, page_size) for ids in (again.ids, once.ids | again.ids)):
+    if not arrived or not any(_fits(len(ids), again.page_of, size) for ids in (again.ids, once.ids | again.ids)):
         raise IncompleteRead(
-            f"Edgecast announced {again.page_of} pages of {page_size} and sent {len(again.ids)} events, twice.",
+            f"Edgecast announced {again.page_of} pages of {size} and sent {len(again.ids)} events, twice.",
             hint="Try again: events arrive or vanish while they are read.",
         )
     return None
@@ -99,6 +140,7 @@ class _Pass(t.NamedTuple):
         whole: no page before the last was short, none was another than the one that was asked for, and the number of
             pages did not fall.
         steady: the number of pages stayed as it was, and no event of one page came again in another.
+        understated: there were more pages than announced.
     """
 
     ids: set[int]
@@ -106,19 +148,18 @@ class _Pass(t.NamedTuple):
     page_of: int
     whole: bool
     steady: bool
+    understated: bool
 
 
-def _one_pass(
-    client: EdgecastClient, bounds: Bounds, filters: Filters, page_size: int, first: Page | None
-) -> t.Generator[list[Raw], None, _Pass]:
+def _one_pass(client: EdgecastClient, question: Question, first: Page | None) -> t.Generator[list[Raw], None, _Pass]:
     # Numbers instead of texts: fifty pages of ids would be megabytes for each span that is read.
     ids: set[int] = set()
     announced: list[int] = []
     events = number = 0
-    whole = steady = True
+    whole = steady = full = True
     while True:
         number += 1
-        page = first or client.page(bounds, filters, number, page_size)
+        page = first or question.page(client, number)
         first = None
         announced.append(page.page_of)
         before = len(ids)
@@ -126,16 +167,46 @@ def _one_pass(
             own = {hash(id_of(raw)) for raw in page.events}
             ids |= own
             steady = steady and len(ids) - before == len(own)
-            whole = whole and (len(page.events) >= page_size or number >= page.page_of)
+            full = len(page.events) >= question.page_size
+            whole = whole and (full or number >= page.page_of)
             events += len(page.events)
             yield page.events
         else:
-            whole = False
+            whole = full = False
         # Nothing new: there is nothing, it is another page than the one that was asked for, or the pages moved by more
         # than their size. Which of them, the count will show.
         if len(ids) == before or number >= page.page_of:
-            whole = whole and announced == sorted(announced)
-            return _Pass(ids, events, page.page_of, whole, steady and len(set(announced)) == 1)
+            break
+    more = (yield from _beyond(client, question, number, ids)) if full and len(ids) > before else 0
+    whole = whole and announced == sorted(announced)
+    return _Pass(ids, events + more, page.page_of, whole, steady and len(set(announced)) == 1, more > 0)
+
+
+def _beyond(
+    client: EdgecastClient, question: Question, number: int, ids: set[int]
+) -> t.Generator[list[Raw], None, int]:
+    """The pages behind the last one that was announced, if that was full: whether it is the last, a short one shows.
+
+    What the service does when there is no such page is not documented: whatever it is, it brings no new event.
+
+    Returns:
+        How many events there were.
+    """
+    events = 0
+    while True:
+        number += 1
+        try:
+            page = question.page(client, number)
+        except VendorError:
+            return events
+        own = {hash(id_of(raw)) for raw in page.events}
+        if page.number != number or own <= ids:
+            return events
+        ids |= own
+        events += len(page.events)
+        yield page.events
+        if len(page.events) < question.page_size:
+            return events
 
 
 def _fits(events: int, page_of: int, page_size: int) -> bool:

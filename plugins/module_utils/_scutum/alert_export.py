@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import math
 import typing as t
 
 from .._base.errors import AuthenticationFailed, OptionError, PerimeterError, RateLimited, TransportError, VendorError
@@ -33,10 +34,11 @@ FIRST_N = 20
 TIMING = Timing(
     lag=dt.timedelta(minutes=1),
     overlap=dt.timedelta(minutes=5),
-    # Each window costs a call at least, of 25 in five minutes: with windows of an hour, a first week would be 168.
-    window=dt.timedelta(days=2),
+    # Each window costs a call at least, of 25 in five minutes. A marker goes through a year as well as through a day.
+    window=RETENTION,
     retention=RETENTION,
     margin=dt.timedelta(hours=1),
+    ascending=True,
 )
 
 
@@ -54,8 +56,9 @@ class AlertSource(LogSource[ScutumClient]):
         self._left = _details_limit(params)
         self._until = _end_of_backfill(params)
         self._clock = clock
+        self._begun: dt.datetime | None = None
         self._reached: dt.datetime | None = None
-        self._windows = self._pages = 0
+        self._pages = 0
         self._rows: dict[str, Raw] = {}
         self.refused: str | None = None
         self.counts: collections.Counter[str] = collections.Counter()
@@ -82,12 +85,12 @@ class AlertSource(LogSource[ScutumClient]):
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
         """The alerts of the window, oldest first. The bounds of Scutum are those of the window: from, not to."""
-        self._reached = max(self._reached or window.end, window.end)
-        self._windows += 1
+        self._begun = self._begun or window.start
         for page in pages(self.client, Listing("asc", window.start, window.end, self._ip)):
             self._pages += 1
             entries = [self._entry(row, window) for row in page.rows]
             self._rows = {entry.key: row for entry, row in zip(entries, page.rows, strict=True)}
+            self._reached = entries[-1].time if page.marker and entries else window.end
             yield entries
 
     def _entry(self, row: Raw, window: Window) -> Entry:
@@ -139,11 +142,11 @@ class AlertSource(LogSource[ScutumClient]):
         return (raw, "read") if text(raw.get("log_id")) == log_id else (None, "failed")
 
     def _still_needed(self) -> int:
-        """How many calls the windows that follow will cost, as far as those before tell."""
+        """How many calls the rest of the time will cost, if it is as dense as what was read."""
         end = self._until or self.client.server_time() or self._clock()
-        if self._reached is None or self._reached >= end:
+        if self._begun is None or self._reached is None or not self._begun < self._reached < end:
             return 0
-        return -((self._reached - end) // self.timing.window) * max(1, -(-self._pages // self._windows))
+        return math.ceil(self._pages * ((end - self._reached) / (self._reached - self._begun)))
 
 
 def _end_of_backfill(params: Options) -> dt.datetime | None:

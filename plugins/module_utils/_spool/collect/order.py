@@ -67,12 +67,10 @@ def _side_by_side(
             while queue:
                 # Twice as many as can be read at a time: while the first is awaited, the others do not run dry.
                 for place in list(queue)[: 2 * timing.parallel]:
-                    if place.reading is None:
-                        place.reading = pool.submit(lambda window: list(read(window)), place.window)
+                    place.reading = place.reading or pool.submit(lambda window: list(read(window)), place.window)
                 first = queue.popleft()
-                assert first.reading is not None
                 try:
-                    yield from first.reading.result()
+                    yield from first.reading.result() if first.reading else ()
                 except Dense as dense:
                     queue.extendleft(map(_Place, reversed(parts(first.window, dense.parts, timing))))
         finally:

@@ -316,7 +316,7 @@ def test_identity_and_timing(sandbox: Sandbox) -> None:
         ):
             assert CarbonBlackScanLogs(options(**changes), client).identity != identity
         assert CarbonBlackScanLogs(options(criteria={"sources": []}, search=""), client).identity == identity
-        assert (timing.lag, timing.overlap, timing.window) == (DAY / 1440, DAY / 144, DAY)
+        assert (timing.lag, timing.overlap, timing.window) == (DAY / 1440, DAY / 144, 366 * DAY)
         assert (timing.retention, timing.parallel) == (None, 1)
         with pytest.raises(OptionError, match="the collector's own"):
             CarbonBlackScanLogs(options(criteria={"time_range": {"range": "-1d"}}), client)

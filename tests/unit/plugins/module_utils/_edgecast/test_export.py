@@ -124,7 +124,7 @@ def test_what_makes_another_stream(sandbox: Sandbox) -> None:
 def test_timing_is_that_of_the_rules_for_collecting(sandbox: Sandbox) -> None:
     with client_of(sandbox, max_connections=3) as client:
         timing = EdgecastEvents(options(), client).timing
-    assert (timing.lag, timing.overlap, timing.window) == (HOUR / 30, HOUR / 12, HOUR / 2)
+    assert (timing.lag, timing.overlap, timing.window) == (HOUR / 30, HOUR / 12, 30 * 24 * HOUR)
     assert (timing.retention, timing.margin, timing.parallel) == (dt.timedelta(days=30), dt.timedelta(minutes=5), 5)
     with client_of(sandbox) as client:
         assert EdgecastEvents(options(), client).timing.parallel == 6

@@ -53,7 +53,8 @@ def present(service: Service) -> set[str]:
 
 
 def test_pages_that_do_not_move_are_read_once() -> None:
-    for count, calls in ((0, 1), (1, 1), (100, 1), (200, 2), (250, 3)):
+    # A full last page costs one more call: it may not be the last, whatever was announced.
+    for count, calls in ((0, 1), (1, 1), (100, 2), (200, 3), (250, 3)):
         service = Service(count)
         assert read(service) == (present(service), [])
         assert service.calls == calls

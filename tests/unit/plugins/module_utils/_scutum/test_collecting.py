@@ -108,7 +108,7 @@ def test_details_are_read_for_new_alerts_only(calm: Sandbox, place: dict[str, An
 @pytest.mark.parametrize(
     "fault",
     [
-        {"kind": "status", "status": 400, "skip": 3},
+        {"kind": "status", "status": 400, "skip": 3, "times": 2},  # the marker is refused, and then the listing
         {"kind": "html_200", "skip": 3},
         {"kind": "status", "status": 503, "skip": 3, "times": 6},
         {"kind": "wrong_count", "skip": 3, "times": 2},
@@ -163,10 +163,55 @@ def test_a_forbidden_detail_ends_the_details_and_not_the_run(calm: Sandbox, plac
     assert sorted(record["key"] for record in lines(place)) == shown(calm)
 
 
-def test_a_run_that_may_not_wait_long_enough_is_continued(scutum: Sandbox, place: dict[str, Any]) -> None:
-    first = collect(scutum, place, lookback="300d")
-    assert isinstance(first.error, RateLimited)
-    assert first.values["complete"] is False
-    scutum.log_clock.advance(300)
-    collect(scutum, place, lookback="300d")
-    assert sorted(record["key"] for record in lines(place)) == shown(scutum)
+def test_a_limit_of_calls_ends_a_run_well_and_the_next_one_goes_on(place: dict[str, Any]) -> None:
+    with small_sandbox(page_size=2) as sandbox:  # thirty pages, and 25 calls
+        first = collect(sandbox, place, max_wait=60)
+        assert first.error is None
+        assert (first.changed, first.values["complete"]) == (True, False)
+        assert first.values["records"] == len(lines(place)) >= 46, "what 25 pages held, but for the last second"
+        assert f"is read up to {first.values['position']}, and the next run goes on from there." in first.warnings[-1]
+        sandbox.log_clock.advance(300)
+        sandbox.reset_counters()
+        second = collect(sandbox, place, max_wait=60, first_run="fail")
+        assert second.values["complete"]
+        assert len(calls(sandbox)) <= 9, "from there on"
+        keys = [record["key"] for record in lines(place)]
+        assert sorted(keys) == shown(sandbox)
+
+
+def test_a_limit_that_leaves_no_progress_is_an_error(scutum: Sandbox, place: dict[str, Any]) -> None:
+    scutum.switches["scutum_rate_limit"] = 1
+    collect(scutum, place, check=True, max_wait=0)
+    result = collect(scutum, place, max_wait=0)
+    assert isinstance(result.error, RateLimited)
+    assert result.values["complete"] is False
+
+
+def test_a_fault_in_the_middle_keeps_every_page_before_it(calm: Sandbox, place: dict[str, Any]) -> None:
+    calm.faults.add({"kind": "html_200", "skip": 6, "times": 1})
+    result = collect(calm, place)
+    assert isinstance(result.error, PerimeterError)
+    assert result.values["records"] == len(lines(place)) >= 6 * 7 - 4, "but for the second that may go on"
+    calm.reset_counters()
+    assert collect(calm, place, first_run="fail").values["complete"]
+    assert len(calls(calm)) <= 4
+    assert sorted(record["key"] for record in lines(place)) == shown(calm)
+
+
+@pytest.mark.parametrize(("records", "page_size", "most"), [(0, 1000, 1), (300, 1000, 1), (6000, 1000, 7)])
+def test_requests_follow_the_volume_and_not_the_time(
+    place: dict[str, Any], records: int, page_size: int, most: int
+) -> None:
+    with small_sandbox(records=records, page_size=page_size, days=360) as sandbox:
+        result = collect(sandbox, place, lookback="400d")
+        assert result.values["records"] == records
+        assert len(calls(sandbox)) <= most
+
+
+def test_a_sparse_day_is_one_file(place: dict[str, Any]) -> None:
+    with small_sandbox(records=3000, page_size=20, days=20) as sandbox:
+        sandbox.switches["scutum_rate_limit"] = 0
+        result = collect(sandbox, place, lookback="30d", max_wait=7200)
+        assert result.values["records"] == 3000
+        days = [path.parent.name for path in Path(place["dest"]).glob("dt=*/*.ndjson")]
+        assert len(days) == len(set(days)) <= 21, "although there were fifteen commits"

@@ -99,11 +99,12 @@ class Writer:
             FileError: the write failed, for example because the disk is full.
         """
         try:
-            part = self._parts.pop(day, None)
-            if part is None:
+            part = self._parts.get(day)
+            if part is None or part.file.closed:
                 self._rest()
-                part = _Part(self._options)
-            self._parts[day] = part  # the day that was written last is the last one
+            part = part or _Part(self._options)
+            self._parts.pop(day, None)
+            self._parts[day] = part  # the one that was written last is the last
             part.write(lines)
         except OSError as error:
             raise write_failed(self._options.dest, error) from error

@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 import gzip
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from typing import Any
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError, TransportError
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect.entry import collect
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Identity, Timing, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import (
+    Dense,
+    Entry,
+    Identity,
+    Timing,
+    Window,
+)
 
 DAY, HOUR, MINUTE, SECOND = (dt.timedelta(**{unit: 1}) for unit in ("days", "hours", "minutes", "seconds"))
 NOON = dt.datetime(2026, 5, 10, 12, tzinfo=dt.UTC)
@@ -49,6 +56,8 @@ class MemorySource:
         self.date: dt.datetime | None = None
         self.answered = False
         self.failures: dict[int, Exception] = {}
+        self.most: int | None = None
+        """Rows that a window may hold, and a part twice as many; one that holds more is dense, unless it is a second."""
 
     def add(self, *times: str, content: str = "a") -> MemorySource:
         for time in times:
@@ -61,6 +70,10 @@ class MemorySource:
         # Bounds that are wider than what was asked for, as some services have them.
         rows = [row for row in self.rows if window.start - SECOND <= row.time <= window.end + SECOND]
         self.answered = True
+        if self.most and len(rows) > self.most * (1 + window.cut) and window.end - window.start > SECOND:
+            raise Dense(math.ceil(len(rows) / self.most))
+        if self.timing.ascending:
+            rows.sort(key=lambda row: row.time)
         for start in range(0, len(rows), self.page_size):
             yield [
                 Entry(row.key, row.time, row.content, {"record": "event", "schema": 1, "id": row.key})

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk import segment
-from tests.unit.plugins.module_utils.spool_kit import HOUR, TIMING, Collector, MemorySource, at
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk import reader, segment
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Timing
+from tests.unit.plugins.module_utils.spool_kit import DAY, HOUR, TIMING, Collector, MemorySource, at
 
 ENOUGH = 200
 """More file operations than a run has."""
@@ -68,8 +69,18 @@ def full() -> BaseException:
     return OSError(errno.ENOSPC, "No space left on device")
 
 
-def prepared(folder: Path, first: bool) -> Collector:
-    source = MemorySource(timing=dataclasses.replace(TIMING, window=2 * HOUR))
+SHAPES: dict[str, tuple[Timing, int, int | None]] = {
+    "windows": (dataclasses.replace(TIMING, window=2 * HOUR), 3, None),
+    "slices": (dataclasses.replace(TIMING, window=DAY, ascending=True), 1, None),
+    "parts of a dense window": (dataclasses.replace(TIMING, window=DAY), 3, 2),
+}
+"""Timing, rows to a page, and how many rows are dense."""
+
+
+def prepared(folder: Path, first: bool, shape: str = "windows") -> Collector:
+    timing, page_size, most = SHAPES[shape]
+    source = MemorySource(timing=timing, page_size=page_size)
+    source.most = most
     source.add("9T22:30", "9T23:10", "9T23:59", "0:00", "0:30", "1:20", "2:10")
     stream = Collector(folder, source)
     if not first:
@@ -79,9 +90,13 @@ def prepared(folder: Path, first: bool) -> Collector:
 
 @pytest.mark.parametrize("failure", [Crash, full], ids=["crash", "disk full"])
 @pytest.mark.parametrize("first", [True, False], ids=["first run", "later run"])
-def test_any_file_operation_may_be_the_last(tmp_path: Path, first: bool, failure: Callable[[], BaseException]) -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_file_operation_may_be_the_last(
+    tmp_path: Path, first: bool, shape: str, failure: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "SLICE_PAGES", 2)
     for fail_at in range(1, ENOUGH):
-        stream = prepared(tmp_path / str(fail_at), first)
+        stream = prepared(tmp_path / str(fail_at), first, shape)
         with pytest.MonkeyPatch.context() as patch:
             trap = Trap(patch, fail_at, failure)
             ended: BaseException | None

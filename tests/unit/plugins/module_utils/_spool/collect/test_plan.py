@@ -10,10 +10,17 @@ import itertools
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect.plan import ceil, cut, floor, windows
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect.plan import (
+    ceil,
+    cut,
+    floor,
+    parts,
+    windows,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Timing, Window
 from tests.unit.plugins.module_utils.spool_kit import (
     DAY,
@@ -61,6 +68,34 @@ def test_windows_cover_the_span_exactly(
     ]
 
 
+@given(MOMENTS, st.integers(2, 400_000), st.integers(2, 60), st.sampled_from([SECOND, DAY]))
+def test_parts_of_a_dense_window_cover_it_and_end_at_midnights(
+    start: dt.datetime, seconds: int, count: int, step: dt.timedelta
+) -> None:
+    timing = Timing(lag=MINUTE, overlap=MINUTE, window=DAY, granularity=step)
+    window = Window(floor(start, step), ceil(floor(start, step) + max(seconds * SECOND, 2 * step), step))
+    found = parts(window, count, timing)
+    assert (found[0].start, found[-1].end) == (window.start, window.end)
+    assert all(left.end == right.start for left, right in itertools.pairwise(found))
+    assert len(found) > 1
+    for part in found:
+        assert part.cut
+        assert part.start < part.end
+        # Whole days, or within one day.
+        borders = {part.start, part.end} - {window.start, window.end}
+        assert floor(part.start, DAY) == floor(part.end - SECOND, DAY) or all(
+            border == floor(border, DAY) for border in borders
+        )
+    longest = max((window.end - window.start) / count, step)
+    assert all(part.end - part.start <= 1.5 * longest + step for part in found)
+    assert len(found) <= 2 * count + 2 + (window.end - window.start) // DAY
+
+
+def test_a_single_step_cannot_be_cut() -> None:
+    with pytest.raises(ValueError):
+        parts(Window(NOON, NOON + SECOND), 2, Timing(lag=MINUTE, overlap=MINUTE, window=DAY))
+
+
 ROWS = st.lists(
     st.tuples(st.integers(0, 6 * 3600), st.integers(0, 240), st.sampled_from("ab")),
     max_size=25,
@@ -70,15 +105,24 @@ ROWS = st.lists(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(ROWS, st.lists(st.integers(30, 2 * 3600), min_size=1, max_size=6), TIMINGS)
+@given(
+    ROWS,
+    st.lists(st.integers(30, 2 * 3600), min_size=1, max_size=6),
+    TIMINGS,
+    st.booleans(),
+    st.sampled_from([None, 2, 5]),
+)
 def test_any_schedule_of_runs_collects_each_row_once(
-    rows: list[tuple[int, int, str]], pauses: list[int], timing: Timing
+    rows: list[tuple[int, int, str]], pauses: list[int], timing: Timing, ascending: bool, most: int | None
 ) -> None:
     """Rows that come within the lag and the overlap are in the segments once, whenever the collector runs or fails."""
     begin = NOON.replace(hour=20)  # midnight is in the middle
     timing = dataclasses.replace(timing, overlap=max(timing.overlap, 5 * MINUTE))
+    if ascending:
+        timing = dataclasses.replace(timing, ascending=True, parallel=1)
     with tempfile.TemporaryDirectory() as folder:
-        source = MemorySource(timing=timing)
+        source = MemorySource(timing=timing, page_size=1 if ascending else 3)
+        source.most = most if timing.granularity == SECOND else None
         stream = Collector(Path(folder), source)
         now = begin
         for number, pause in enumerate([*pauses, 7 * 3600]):

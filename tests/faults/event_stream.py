@@ -17,8 +17,6 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import 
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import content_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
-from ansible_collections.appsec.perimeter.plugins.module_utils._records.times import utc_now
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect import entry as collector
 from tests.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,13 +42,8 @@ print(json.dumps({"error": str(result.error or ""), **result.values}), flush=Tru
 
 def collect(params: dict[str, Any], now: dt.datetime) -> Result:
     """One run of the collector by a clock that stands."""
-    assert collector.collect.__kwdefaults__ is not None
-    collector.collect.__kwdefaults__["clock"] = lambda: now
-    try:
-        with connect(params, {}) as client:
-            return export.run(params, client, False)
-    finally:
-        collector.collect.__kwdefaults__["clock"] = utc_now
+    with connect(params, {}) as client:
+        return export.run(params, client, False, clock=lambda: now)
 
 
 class EventStream:

@@ -12,6 +12,7 @@ import typing as t
 
 from .._base.errors import OptionError
 from .._records.result import Result
+from .._records.times import utc_now
 from .._spool.disk.source import Dense, Entry, Identity, Timing, Window, content_hash
 from .._vendor.client import Raw
 from .._vendor.log_source import LogSource, Options, export
@@ -87,6 +88,8 @@ def content_of(row: Raw) -> str:
     return content_hash(ordered)
 
 
-def run(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
+def run(
+    params: Options, client: CarbonBlackClient, check_mode: bool, clock: t.Callable[[], dt.datetime] = utc_now
+) -> Result:
     """Logic of ``carbon_black_scan_log_export``."""
-    return export(params, CarbonBlackScanLogs(params, client), check_mode)
+    return export(params, CarbonBlackScanLogs(params, client), check_mode, clock)

@@ -12,6 +12,7 @@ import math
 import typing as t
 
 from .._records.result import Result
+from .._records.times import utc_now
 from .._spool.disk.source import SLICE_PAGES, Dense, Entry, Identity, Timing, Window
 from .._vendor.client import Raw
 from .._vendor.log_source import LogSource, Options, export
@@ -95,6 +96,8 @@ def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetim
     return page
 
 
-def run(params: Options, client: EdgecastClient, check_mode: bool) -> Result:
+def run(
+    params: Options, client: EdgecastClient, check_mode: bool, clock: t.Callable[[], dt.datetime] = utc_now
+) -> Result:
     """Logic of ``edgecast_waf_event_export``."""
-    return export(params, EdgecastEvents(params, client), check_mode)
+    return export(params, EdgecastEvents(params, client), check_mode, clock)

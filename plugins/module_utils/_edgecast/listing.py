@@ -111,7 +111,10 @@ def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Gen
         return None
     if once.understated and once.steady:
         # Behind the announced end there were more, up to a short page: no page shifted, and none is missing.
-        return f"Edgecast announced {once.page_of} pages of {size} for {span}, and sent {once.events} events: all were read."
+        return (
+            f"Edgecast announced {once.page_of} pages of {size} for {span}, and sent {once.events} events: it was read"
+            " on until a page was short."
+        )
     again = yield from _one_pass(client, question, None)
     same = again.ids == once.ids and again.events == once.events > len(once.ids)
     if same and again.whole and _fits(again.events, again.page_of, size):

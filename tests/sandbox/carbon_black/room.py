@@ -10,7 +10,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -65,6 +65,7 @@ class CarbonBlack(LogRoom[CarbonBlackSettings]):
         """Rows can be added and removed, and tokens withdrawn, while clients read."""
         return {
             "carbon_black/add": self.add_rows,
+            "carbon_black/add_twins": self.add_twins,
             "carbon_black/delete_newest": self.delete_newest,
             "carbon_black/revoke_tokens": self.revoke_tokens,
         }
@@ -76,6 +77,13 @@ class CarbonBlack(LogRoom[CarbonBlackSettings]):
             for place in range(count):
                 self.rows.append(make_row(self._number, now - timedelta(seconds=int(seconds_ago + step_s * place))))
                 self._number += 1
+
+    def add_twins(self, count: int = 1) -> None:
+        """For each of the newest rows another one of the same image, digest, second and source, with other counts."""
+        with self.lock:
+            for row in sorted(self.rows, key=lambda row: row.time)[-count:]:
+                summary = {"CRITICAL": {"amount": 4000 + len(self.rows)}}
+                self.rows.append(replace(row, shown={**row.shown, "vulnerabilities_summary": summary}))
 
     def delete_newest(self, count: int) -> None:
         """The newest rows are gone."""

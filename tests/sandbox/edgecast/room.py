@@ -73,13 +73,23 @@ class Edgecast(LogRoom[EdgecastSettings]):
 
     def controls(self) -> dict[str, Callable[..., None]]:
         """Events can be added and removed while clients read."""
-        return {"edgecast/add": self.add_events, "edgecast/delete_newest": self.delete_newest}
+        return {
+            "edgecast/add": self.add_events,
+            "edgecast/add_twins": self.add_twins,
+            "edgecast/delete_newest": self.delete_newest,
+        }
 
     def add_events(self, count: int, seconds_ago: float = 0.0, step_s: float = 0.0) -> None:
         """More events: the first happened so long before now, each further one ``step_s`` earlier."""
         now_us = moment_us(self.clock.now())
         with self.lock:
             self.store.add([now_us - int((seconds_ago + step_s * place) * 1_000_000) for place in range(count)])
+
+    def add_twins(self, count: int = 1) -> None:
+        """For each of the newest events another one with the same id and time, and other fields."""
+        with self.lock:
+            window = Window(-(10**18), 10**18, "{}", "newest_first")
+            self.store.add_twins(self.store.numbers(window)[:count])
 
     def delete_newest(self, count: int) -> None:
         """The newest events are gone."""

@@ -34,11 +34,19 @@ class Store:
         self.account = account
         self._added: list[int] = []
         self._deleted: set[int] = set()
+        self._twins: dict[int, int] = {}
         self._lists: dict[Window, Sequence[int]] = {}
 
     def add(self, times_us: Sequence[int]) -> None:
         """More events, that happened then."""
         self._added.extend(times_us)
+        self._lists.clear()
+
+    def add_twins(self, numbers: Sequence[int]) -> None:
+        """Another event with the id and the time of each of these."""
+        for number in numbers:
+            self._twins[self.seed.records + len(self._added)] = number
+            self._added.append(self.time_us(number))
         self._lists.clear()
 
     def delete(self, numbers: Sequence[int]) -> None:
@@ -54,7 +62,9 @@ class Store:
 
     def text(self, number: int) -> str:
         """One event as JSON."""
-        return event_text(number, self.time_us(number), number % len(KINDS), self.account)
+        ids = self._twins.get(number, number)
+        kind = (ids + (ids != number)) % len(KINDS)
+        return event_text(ids, self.time_us(number), kind, self.account)
 
     def numbers(self, window: Window) -> Sequence[int]:
         """The numbers of the events in a window, in the order of its pages."""

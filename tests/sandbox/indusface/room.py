@@ -57,6 +57,7 @@ class Indusface(LogRoom[IndusfaceSettings]):
         """What the control plane can ask of this service."""
         return {
             "indusface/add": self.add,
+            "indusface/add_twins": self.add_twins,
             "indusface/change": self.change,
             "indusface/change_alert": self.change_alert,
             "indusface/remove": self.remove,
@@ -69,6 +70,14 @@ class Indusface(LogRoom[IndusfaceSettings]):
             for _number in range(count):
                 self.scan_logs.append(scan_log(self._next, day, self.settings.services, self.seed))
                 self._next += 1
+
+    def add_twins(self, count: int = 1) -> None:
+        """For each of the newest scan logs another one with the same ids and day, and another status."""
+        with self.lock:
+            for item in self.scan_logs[-count:]:
+                twin = copy.deepcopy(item)
+                twin.fields["ScanStatus"] = f"{item.fields['ScanStatus']}, again"
+                self.scan_logs.append(twin)
 
     def change(self, scanlog_id: str, fields: Mapping[str, Any]) -> None:
         """Other values in a scan log, as when a scan that runs comes to its end."""

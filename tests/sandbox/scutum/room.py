@@ -9,7 +9,7 @@ import binascii
 import bisect
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -70,6 +70,7 @@ class Scutum(LogRoom[ScutumSettings]):
         """What the control plane can ask of this service."""
         return {
             "scutum/add": self.add,
+            "scutum/add_twins": self.add_twins,
             "scutum/remove": self.remove,
             "scutum/expire_markers": self.expire_markers,
         }
@@ -80,6 +81,13 @@ class Scutum(LogRoom[ScutumSettings]):
         with self.lock:
             for _number in range(count):
                 self._insert(ts)
+
+    def add_twins(self, count: int = 1) -> None:
+        """For each of the newest logs another one with the same id and time, and another target."""
+        with self.lock:
+            for item in self.alerts[-count:]:
+                twin = replace(item, fields={**item.fields, "uri": "/twin"})
+                bisect.insort(self.alerts, twin, key=lambda other: other.order)
 
     def remove(self, *log_ids: str) -> None:
         """The service forgets these."""

@@ -57,7 +57,7 @@ class MemorySource:
         self.answered = False
         self.failures: dict[int, Exception] = {}
         self.most: int | None = None
-        """Rows that a window may hold, and a part twice as many; one that holds more is dense, unless it is a second."""
+        """Rows that a window may hold, and a part twice as many; one with more is dense, unless it is a second."""
 
     def add(self, *times: str, content: str = "a") -> MemorySource:
         for time in times:

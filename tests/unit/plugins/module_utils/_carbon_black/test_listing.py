@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -19,12 +20,14 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.lis
     check_sort,
     key_of,
     read_span,
+    read_window,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.scan_log_info import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
 from tests.sandbox import Sandbox
 
 from ..carbon_black_kit import ANCHOR, NOW, RECORDS, Bodies, asked, client_of, info, info_options
+from ..log_services_kit import log_stream
 
 DAY = dt.timedelta(days=1)
 START, END = NOW - 14 * DAY - dt.timedelta(hours=1), NOW
@@ -148,6 +151,54 @@ def test_a_second_with_many_rows_is_found_among_others() -> None:
     with crowd(records=5_000, days=2, burst=9_000) as running:
         values = info(running, rows=10_000).values
     assert (len(values["scan_logs"]), values["num_found"]) == (14_000, 14_000)
+
+
+def understating(count: int, announced: int, **settings: Any) -> Sandbox:
+    """A service that says it has found less than there is."""
+    running = crowd(records=count, days=2, **settings)
+    running.faults.add({"kind": "wrong_count", "n": announced - count, "times": -1})
+    return running
+
+
+@pytest.mark.parametrize("count", [1000, 3000, 4200])
+def test_more_rows_than_announced_are_read_and_told(count: int) -> None:
+    with understating(count, 500) as running, client_of(running) as client:
+        warnings: list[str] = []
+        pages = list(read_window(client, Search({}), START, END, warnings))
+    assert len({key_of(row) for page in pages for row in page}) == count
+    assert f"announced 500 rows for 2026-11-06T11:00:00Z to 2026-11-20T12:00:00Z, and sent {count}" in warnings[0]
+
+
+def test_a_stream_of_which_a_fraction_is_announced_is_collected_whole(tmp_path: Path) -> None:
+    with log_stream("carbon_black", tmp_path, records=17_210, days=20) as stream:
+        stream.sandbox.faults.add({"kind": "wrong_count", "n": -16_710, "times": -1})
+        result = stream.run()
+        assert (result.error, result.values["records"]) == (None, 17_210)
+        assert any("it was read on until a page was short" in warning for warning in result.warnings)
+
+
+def test_the_module_reads_on_as_well() -> None:
+    with understating(1700, 500) as running:
+        result = info(running)
+    assert (len(result.values["scan_logs"]), result.values["truncated"]) == (1700, False)
+    assert "and sent 1700" in result.warnings[0]
+
+
+def test_twins_on_several_pages_cost_no_second_reading(sandbox: Sandbox) -> None:
+    sandbox.carbon_black.add_twins(3)
+    with client_of(sandbox) as client:
+        bodies = Bodies(client)
+        rows = [row for page in read_span(client, Search({}, rows=50), START, END) for row in page]
+    assert len(rows) == RECORDS + 3
+    assert len(bodies.sent) == 9
+
+
+@pytest.mark.parametrize("capped", [False, True])
+def test_requests_for_dense_and_bursting_rows_follow_the_volume(tmp_path: Path, capped: bool) -> None:
+    with log_stream("carbon_black", tmp_path, records=15_000, days=20, burst=9000) as stream:
+        stream.sandbox.switches["carbon_black_num_found_capped"] = capped
+        assert stream.run().values["records"] == 24_000
+        assert stream.requests <= 2 * 24 + 40
 
 
 # The module

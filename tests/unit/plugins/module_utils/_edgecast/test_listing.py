@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, VendorError
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import Bounds, EdgecastClient, Page
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.listing import read_pages
 
@@ -112,3 +112,37 @@ def test_a_short_page_before_the_last_is_not_taken_for_all() -> None:
 
     with pytest.raises(IncompleteRead):
         read(Cut(290))
+
+
+class Understating(Service):
+    """A service that announces one page, and has more. What it says to a page that is not there is its secret."""
+
+    beyond: str = "empty"
+
+    def page(self, _bounds: Bounds, _filters: Any, number: int, size: int) -> Page:
+        page = super().page(_bounds, _filters, number, size)
+        if not page.events and self.beyond == "refused":
+            raise VendorError("no such page", code="400")
+        if not page.events and self.beyond == "the last again":
+            last = -(-len(self.events) // size)
+            page = dataclasses.replace(page, events=self.events[(last - 1) * size :])
+        return dataclasses.replace(page, page_of=1)
+
+
+@pytest.mark.parametrize("beyond", ["empty", "refused", "the last again"])
+@pytest.mark.parametrize("count", [150, 250, 300])
+def test_pages_behind_the_announced_end_are_read_and_told(count: int, beyond: str) -> None:
+    service = Understating(count)
+    service.beyond = beyond
+    found, (warning,) = read(service)
+    assert found == present(service)
+    assert warning.startswith("Edgecast announced 1 pages of 100 for 2026-01-01T00:00:00Z to 2026-01-01T01:00:00Z, and")
+    assert f"sent {count} events" in warning
+
+
+@pytest.mark.parametrize("beyond", ["empty", "refused", "the last again"])
+def test_a_full_last_page_that_is_the_last_is_no_reason_to_warn(beyond: str) -> None:
+    service = Understating(100)
+    service.beyond = beyond
+    assert read(service) == (present(service), [])
+    assert service.calls == 2

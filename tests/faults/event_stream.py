@@ -26,6 +26,7 @@ LOOKBACK = 6 * HOUR
 LAG = dt.timedelta(minutes=2)
 TOKEN = "11111111-2222-3333-4444-555555555555"
 EVENTS_PER_DAY = 3_000
+export.WIDEST = dt.timedelta(minutes=30)  # or so few events would be one window, and no run would have a middle
 COLLECT = """
 import datetime, json, resource, sys
 from tests.conftest import make_import_tree

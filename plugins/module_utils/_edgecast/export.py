@@ -28,6 +28,9 @@ more pages in memory."""
 
 RETENTION = dt.timedelta(days=30)
 """How long events are kept (docs/vendors/edgecast_waf.md 5)."""
+WIDEST = RETENTION
+"""The span of a window before anything is known about it."""
+
 _SECOND = dt.timedelta(seconds=1)
 
 
@@ -51,7 +54,7 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         timing = Timing(
             lag=dt.timedelta(minutes=2),
             overlap=dt.timedelta(minutes=5),
-            window=RETENTION,
+            window=WIDEST,
             retention=RETENTION,
             parallel=math.ceil(client.workers * WINDOWS_AT_WORK),
         )

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,11 @@ ANCHOR = dt.datetime(2026, 11, 20, 20, tzinfo=dt.UTC)
 LOOKBACK_HOURS = 2
 STEP_MINUTES = 25
 LAG_S, OVERLAP_S = 120, 300
-WINDOW_MINUTES = 10
-"""Longer than the overlap, which would otherwise read again what a wrong order of commits has lost."""
+WINDOW_MINUTES = 40
+"""Long, so that some are dense and cut, and longer than the overlap, which would otherwise read again what a wrong order
+of commits has lost."""
+SLICE_PAGES = 6
+"""Pages of a window that is not cut."""
 PAGE_SIZE = 5
 """Events a page instead of 1,000, so that a window has several pages, which can shift."""
 MEDDLING = 4
@@ -58,17 +62,14 @@ FAULTS = (
 
 def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
     """The process that is killed: one run of the collector."""
-    from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import listing
+    from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import export
     from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
-    from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.export import EdgecastEvents
-    from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor
-    from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect import entry as room
 
     moment = dt.datetime.fromisoformat(now)
-    # The pauses between tries are waited for elsewhere.
-    real = governor.WaitBudget.wait
-    governor.WaitBudget.wait = lambda self, _seconds, *, reason="": real(self, 0.001, reason=reason)
-    listing.read_pages.__defaults__ = (PAGE_SIZE,)
+    do_not_wait()
+    export.WIDEST = dt.timedelta(minutes=WINDOW_MINUTES)
+    export.SLICE_PAGES = SLICE_PAGES
+    export.Question.__init__.__defaults__ = (PAGE_SIZE,)
     token = "11111111-2222-3333-4444-555555555555"
     params: dict[str, Any] = {
         "api_url": url, "account_number": "0001", "token": token, "timeout": 30, "retries": 10, "max_wait": 600,
@@ -76,11 +77,20 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
         "state_dir": f"{folder}/state", "first_run": "lookback", "lookback": f"{LOOKBACK_HOURS}h", "compress": compress,
     }  # fmt: skip
     with connect(params, {}) as client:
-        source = EdgecastEvents(params, client)
-        timing = {"window": dt.timedelta(minutes=WINDOW_MINUTES), "lag": dt.timedelta(seconds=LAG_S)}
-        source.timing = type(source.timing)(**{**vars(source.timing), **timing})
         print("ready", flush=True)
-        result = room.collect(params, source, check_mode=False, clock=lambda: moment)
+        return ended(export.run(params, client, False, clock=lambda: moment))
+
+
+def do_not_wait() -> None:
+    """What is killed shall be at work: the pauses between tries are waited for elsewhere."""
+    from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor
+
+    real = governor.WaitBudget.wait
+    governor.WaitBudget.wait = lambda self, _seconds, *, reason="": real(self, 0.001, reason=reason)
+
+
+def ended(result: Any) -> int:
+    """The exit code of a process that came to its end."""
     if result.error is not None:
         print(result.error, file=sys.stderr)
     return 0 if result.error is None else FAILED
@@ -228,19 +238,23 @@ def campaign(kills: int, seed: int, kind: type[Campaign] = Campaign) -> str:
     return f"{runs} runs, {kills} of them killed at work, {fired} faults: each of {len(found)} records is there once."
 
 
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(
+    kind: type[Campaign] = Campaign,
+    work: Callable[[str, str, str, bool], int] = collect_once,
+    about: str | None = __doc__,
+) -> int:
+    """Entry point of a campaign: ``work`` is the process that is killed."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--worker", nargs=3, metavar=("URL", "FOLDER", "NOW"), help=argparse.SUPPRESS)
     parser.add_argument("--compress", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        return collect_once(*options.worker, options.compress)
+        return work(*options.worker, options.compress)
     seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
-    print(campaign(options.kills, seed))
+    print(campaign(options.kills, seed, kind))
     return 0
 
 

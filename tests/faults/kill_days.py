@@ -9,9 +9,7 @@ once, no version twice, and none that never was.
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
-import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / ".build")]
 
-from tests.faults.kill_collect import ANCHOR, FAILED, Campaign, Content, campaign  # noqa: E402
+from tests.faults.kill_collect import ANCHOR, Campaign, Content, do_not_wait, ended, main  # noqa: E402
 from tests.sandbox import Sandbox  # noqa: E402
 from tests.sandbox.indusface.seed import ScanLog  # noqa: E402
 
@@ -30,14 +28,11 @@ STEP_HOURS = 5
 
 def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
     """The process that is killed: one run of the collector."""
-    from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor
     from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import client, scan_log_export
 
     moment = dt.datetime.fromisoformat(now)
-    # Neither a call each second nor the pauses between tries: what is killed shall be at work.
+    do_not_wait()
     client.PER_SECONDS = 0.001
-    real = governor.WaitBudget.wait
-    governor.WaitBudget.wait = lambda self, _seconds, *, reason="": real(self, 0.001, reason=reason)
     params: dict[str, Any] = {
         "api_url": url, "access_key": "AKSANDBOX0001", "secret_key": "sk-sandbox-indusface-0001", "timeout": 30,
         "retries": 10, "max_wait": 600, "chunk_days": 1, "sensitive": "redact", "include_raw": False,
@@ -46,10 +41,7 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
     }  # fmt: skip
     with client.connect(params, {}) as connected:
         print("ready", flush=True)
-        result = scan_log_export.run(params, connected, False, clock=lambda: moment)
-    if result.error is not None:
-        print(result.error, file=sys.stderr)
-    return 0 if result.error is None else FAILED
+        return ended(scan_log_export.run(params, connected, False, clock=lambda: moment))
 
 
 class ScanLogCampaign(Campaign):
@@ -113,21 +105,5 @@ class ScanLogCampaign(Campaign):
         return self.standing(), self.versions
 
 
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--worker", nargs=3, metavar=("URL", "FOLDER", "NOW"), help=argparse.SUPPRESS)
-    parser.add_argument("--compress", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        return collect_once(*options.worker, options.compress)
-    seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
-    print(f"seed {seed}", flush=True)
-    print(campaign(options.kills, seed, ScanLogCampaign))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(ScanLogCampaign, collect_once, __doc__))

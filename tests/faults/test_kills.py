@@ -14,12 +14,22 @@ import pytest
 
 from tests.faults.kill_collect import Campaign, campaign
 from tests.faults.kill_days import ScanLogCampaign
+from tests.faults.kill_slices import AlertCampaign
+from tests.faults.kill_twins import TwinCampaign
 from tests.faults.seeds import choose_seed
 
 KILLS = int(os.environ.get("PERIMETER_KILLS", "20"))
 
 
-@pytest.mark.parametrize("kind", [Campaign, ScanLogCampaign], ids=["events", "days with changing rows"])
+KINDS: dict[str, type[Campaign]] = {
+    "events": Campaign,
+    "days with changing rows": ScanLogCampaign,
+    "slices in the order of time": AlertCampaign,
+    "equal keys in parts of dense windows": TwinCampaign,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_collector_that_is_killed_again_and_again(kind: type[Campaign]) -> None:
     print(campaign(KILLS, choose_seed(), kind))
 

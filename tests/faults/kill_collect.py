@@ -41,8 +41,8 @@ LOOKBACK_HOURS = 2
 STEP_MINUTES = 25
 LAG_S, OVERLAP_S = 120, 300
 WINDOW_MINUTES = 40
-"""Long, so that some are dense and cut, and longer than the overlap, which would otherwise read again what a wrong order
-of commits has lost."""
+"""Long, so that some are dense and cut. Longer than the overlap, which would otherwise read again what a wrong order of
+commits has lost."""
 SLICE_PAGES = 6
 """Pages of a window that is not cut."""
 PAGE_SIZE = 5
@@ -238,11 +238,7 @@ def campaign(kills: int, seed: int, kind: type[Campaign] = Campaign) -> str:
     return f"{runs} runs, {kills} of them killed at work, {fired} faults: each of {len(found)} records is there once."
 
 
-def main(
-    kind: type[Campaign] = Campaign,
-    work: Callable[[str, str, str, bool], int] = collect_once,
-    about: str | None = __doc__,
-) -> int:
+def main(kind: type[Campaign], work: Callable[[str, str, str, bool], int], about: str | None) -> int:
     """Entry point of a campaign: ``work`` is the process that is killed."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--kills", type=int, default=200)
@@ -259,4 +255,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Campaign, collect_once, __doc__))

@@ -1,9 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As ``kill_collect.py``, for a service whose logs come in the order of their times, and are committed in slices: Scutum.
+"""As ``kill_collect.py``, for a service whose logs come in the order of their times: Scutum.
 
-Pages are small and slices short, so that most runs are killed between two slices. Logs are added while a run reads, late
-ones and pairs of the same id with different targets, and markers expire.
+Pages are small, and are committed in short slices, so that most runs are killed between two of them. Logs are added
+while a run reads, late ones too, and markers expire.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ class AlertCampaign(Campaign):
         sandbox.switches["scutum_rate_limit"] = 0
 
     def meddle(self) -> None:
-        """Late logs, some of them twins, and now and then a marker that is refused."""
+        """Late logs, and now and then a marker that is refused."""
         room = self.sandbox.scutum
         room.add(self.random.randint(0, 2), LAG_S + self.random.uniform(0, OVERLAP_S - 5))
         if self.random.random() < 0.2:
             room.expire_markers(1)
 
     def go_on(self) -> None:
-        """Time passes, and logs arrive: new ones, twins, and late ones that are within the overlap."""
+        """Time passes, and logs arrive: new ones, and late ones that are within the overlap."""
         self.meddle()
         self.sandbox.log_clock.advance(STEP_MINUTES * 60)
         self.now += dt.timedelta(minutes=STEP_MINUTES)

@@ -98,7 +98,9 @@ position:
   returned: success, or when the service fails midway
   sample: "2026-11-01T00:00:00Z"
 complete:
-  description: Whether everything was read that there was to read.
+  description:
+    - Whether everything was read that there was to read. V(false) after an error, and when the run ended at a limit of
+      calls or at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true

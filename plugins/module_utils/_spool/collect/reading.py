@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import itertools
 import threading
 import typing as t
@@ -104,9 +105,8 @@ class Reading:
             taken = heads.pop() if heads and not window.cut and heads[0].window.start == window.start else None
             pages = taken.pages if taken else iter(job.source.pages(window))
             writer = Writer(window, job.options, job.kept.kept)
-            reader = WindowReader(
-                window, keeper.known(window), keeper.remember_from, writer, job.source, check_mode=job.check_mode
-            )
+            known = functools.partial(keeper.known, window)
+            reader = WindowReader(window, known, keeper.remember_from, writer, job.source, check_mode=job.check_mode)
             yield from reader.slices(pages, stop)
 
         with contextlib.closing(in_order(planned, read, job.timing, stop)) as slices:

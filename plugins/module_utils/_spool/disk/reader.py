@@ -116,7 +116,8 @@ class WindowReader:
 
     Args:
         window: only its records are written; others belong to other windows.
-        known: pairs that were written before.
+        known: returns the pairs that were written before. It is called when the first page is there, as a dense window
+            has none.
         remember_from: says which records can come again.
         writer: writes the new records; unused in check mode.
         source: the source.
@@ -126,7 +127,7 @@ class WindowReader:
     def __init__(
         self,
         window: Window,
-        known: t.Sequence[KeyTable],
+        known: t.Callable[[], t.Sequence[KeyTable]],
         remember_from: RememberFrom,
         writer: Writer,
         source: Source,
@@ -134,7 +135,8 @@ class WindowReader:
         check_mode: bool = False,
     ) -> None:
         self._window = window
-        self._known = known
+        self._load_known = known
+        self._known: t.Sequence[KeyTable] | None = None
         self._remember_from = remember_from
         self._writer = writer
         self._check_mode = check_mode
@@ -203,6 +205,7 @@ class WindowReader:
     def _fresh(self, page: list[Entry]) -> list[Fresh]:
         """Return the records of a page that have to be written."""
         start, end, noted_from, put = self._window.start, self._window.end, self._noted_from, self._keys.put
+        tables = self._known = self._load_known() if self._known is None else self._known
         fresh: list[Fresh] = []
         seen, tally, last = 0, self._tally, int(end.timestamp()) - 1
         for entry in page:
@@ -215,7 +218,7 @@ class WindowReader:
                 # Perhaps a record without a time, which gets the start of every window that returns it.
                 self._undated.put(key, content, last)
             own = put(key, content, int(time.timestamp()) if time >= noted_from else 0)
-            known = own if own is Known.PAIR else self._strongest(own, key, content)
+            known = own if own is Known.PAIR else _strongest(own, tables, key, content)
             if known is Known.PAIR:
                 tally.duplicate += 1
             else:
@@ -227,15 +230,6 @@ class WindowReader:
             tally.span(min(times))
             tally.span(max(times))
         return fresh
-
-    def _strongest(self, known: Known, key: int, content: int) -> Known:
-        for table in self._known:
-            found = table.look(key, content)
-            if found is Known.PAIR:
-                return found
-            if found is Known.KEY:
-                known = found
-        return known
 
     def _write(self, fresh: list[Fresh]) -> None:
         """Count and write records. A record counts in the slice in which it is committed, so it is counted by day."""
@@ -266,6 +260,17 @@ class WindowReader:
         disordered = self._order is not None and self._order.disordered
         window = Window(self._window.start, until, self._window.cut)
         return Staged(window, self._writer, keys, self._tally.taken(None if whole else until), whole, disordered)
+
+
+def _strongest(known: Known, tables: t.Sequence[KeyTable], key: int, content: int) -> Known:
+    """The most that is known of a pair."""
+    for table in tables:
+        found = table.look(key, content)
+        if found is Known.PAIR:
+            return found
+        if found is Known.KEY:
+            known = found
+    return known
 
 
 class _Order:

@@ -158,18 +158,19 @@ def requests(name: str, records: int, days: int) -> tuple[int, int]:
 
 
 def table(sizes: tuple[int, ...] = RECORDS) -> list[list[str]]:
-    """The lines of the table: the service and its number of requests, for one day and for 29."""
+    """The lines of the table: the service, and requests for nothing new and for each number, in one day and in 29."""
     lines = []
     for name in SERVICES:
-        costs = {size: [requests(name, size, days) for days in DAYS] for size in sizes}
-        again = max(second for pairs in costs.values() for _first, second in pairs)
-        lines.append([name, f"{again:,}", *(f"{first:,}" for pairs in costs.values() for first, _second in pairs)])
+        costs = [[requests(name, size, days) for days in DAYS] for size in sizes]
+        again = [second for _first, second in costs[0]]
+        lines.append([name, *(f"{cost:,}" for cost in (*again, *(first for pair in costs for first, _again in pair)))])
     return lines
 
 
 def as_rst(lines: list[list[str]]) -> str:
     """The table as the guide has it."""
-    heads = ["Service", "nothing new", *(f"{size:,} records, {days} d" for size in RECORDS for days in DAYS)]
+    whats = ("nothing new", *(f"{size:,} records" for size in RECORDS))
+    heads = ["Service", *(f"{what}, {days} {'day' if days == 1 else 'days'}" for what in whats for days in DAYS)]
     text = ".. list-table::\n   :header-rows: 1\n\n"
     for line in (heads, *lines):
         text += "".join(f"   {'*' if place == 0 else ' '} - {cell}\n" for place, cell in enumerate(line))

@@ -14,7 +14,7 @@ import typing as t
 
 from ..._records.result import Result
 from ..._records.times import utc_now
-from ..._state.directory import state_directory
+from ..._state.directory import state_directory, warn_of_group
 from ..disk.files import TEMPORARY, check_dest, make_dest, remove_leftovers
 from ..disk.kept import KEPT_FILE, KeptFile
 from ..disk.lock import locked
@@ -25,6 +25,7 @@ from ..disk.stream import STREAM_FILE
 from .begin import check, look
 from .job import Job
 from .live import Live
+from .report import RunReport
 from .sweep import backfill
 
 LOCK_FILE = ".lock"
@@ -74,4 +75,7 @@ def collect(
             remove_leftovers(place.folder, (f".{place.path.name}.",))
         found = look(job)  # another run may have ended meanwhile
         check(job, found)
-        return Live(job, found).collect() if options.backfill is None else backfill(job, found, options.backfill)
+        report = RunReport(warnings=warn_of_group(state))
+        if options.backfill is not None:
+            return backfill(job, found, report, options.backfill)
+        return Live(job, found, report).collect()

@@ -25,7 +25,7 @@ from .begin import Beginning, Found, begin, first_start
 from .job import Job
 from .plan import SECOND, cut, floor, horizon, oldest, reread_from, windows
 from .progress import Progress
-from .reading import CLOCK_TOLERANCE, Reading
+from .reading import CLOCK_TOLERANCE, FAILED_BY_ITSELF, Head, Reading, is_wide
 from .report import RunReport
 
 
@@ -45,14 +45,15 @@ class Live:
     Args:
         job: the run.
         found: what is on the disk, checked.
+        report: of the run.
     """
 
-    def __init__(self, job: Job, found: Found) -> None:
+    def __init__(self, job: Job, found: Found, report: RunReport) -> None:
         self._job = job
         self._now = job.clock()
         self._beginning: Beginning = begin(job, found, self._now)
         self._position = self._beginning.position
-        self._report = RunReport()
+        self._report = report
         self._reading = Reading(job, self._report)
         self._progress = Progress(job, self._report, self._position)
 
@@ -120,7 +121,7 @@ class Live:
     def _read(self) -> None:
         plan = self._plan(self._now)
         asked = plan.probe or (plan.windows[0] if plan.windows else None)
-        head = self._reading.first_page(asked) if asked else None
+        head = self._head(asked, plan) if asked else None
         now = min(self._now, self._reading.service_now()) if head else self._now
         if head and self._now - now > CLOCK_TOLERANCE:
             # Our clock is far ahead, so the plan was made for times in the future.
@@ -136,7 +137,25 @@ class Live:
             self._progress.begin()
             self._progress.move(self._position.committed_until, KeyTable(), [])
         self._progress.end = plan.end
-        self._reading.read(planned, None if plan.probe else head, self._progress)
+        self._reading.read(planned, None if plan.probe else head, self._progress, leave_gaps=self._leaves_gaps)
+        self._progress.check_gaps()
+
+    @property
+    def _leaves_gaps(self) -> bool:
+        return self._job.options.on_failed_window == "gap"
+
+    def _head(self, asked: Window, plan: _Plan) -> Head | None:
+        """Read the first page of the run; None when that failed and may become a gap.
+
+        Raises:
+            PerimeterError: the page could not be read.
+        """
+        try:
+            return self._reading.first_page(asked)
+        except FAILED_BY_ITSELF:
+            if not self._leaves_gaps or (len(plan.windows) < 2 and not is_wide(asked)):
+                raise
+            return None
 
     def _plan(self, now: dt.datetime) -> _Plan:
         position, timing = self._position, self._job.timing

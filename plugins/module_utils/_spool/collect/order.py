@@ -47,7 +47,7 @@ def in_order(
         try:
             yield from read(window)
         except Dense as dense:
-            waiting.extendleft(reversed(parts(window, dense.parts, timing)))
+            waiting.extendleft(reversed(parts(dense.rest(window), dense.parts, timing)))
 
 
 @dataclasses.dataclass
@@ -72,7 +72,7 @@ def _side_by_side(
                 try:
                     yield from first.reading.result() if first.reading else ()
                 except Dense as dense:
-                    queue.extendleft(map(_Place, reversed(parts(first.window, dense.parts, timing))))
+                    queue.extendleft(map(_Place, reversed(parts(dense.rest(first.window), dense.parts, timing))))
         finally:
             stop.set()
             for place in queue:

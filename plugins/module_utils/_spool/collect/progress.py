@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 
+from ..._base.errors import PerimeterError
 from ..._records.codec import dump_line
 from ..._records.model import SCHEMA, Gap
 from ..disk.files import size_of, window_of
@@ -42,6 +43,7 @@ class Progress:
         self._report = report
         self.position = position
         self.end = position.committed_until
+        self._failed: list[tuple[dt.datetime, PerimeterError]] = []
 
     def known(self, window: Window) -> list[KeyTable]:
         """Return the pairs that were written before, for a window."""
@@ -55,10 +57,26 @@ class Progress:
         return reread_from(min(until, self.end), self.position.origin, self._job.timing)
 
     def commit(self, staged: Staged) -> None:
-        """Commit a window or a slice of one."""
+        """Commit a window or a slice of one. One that failed becomes a gap when a later one could be read."""
         until = min(staged.window.end, self.end)
+        if staged.error is not None:
+            self._failed.append((until, staged.error))
+            return
+        # Only now is it known that the service is not down altogether.
+        for bound, error in self._failed:
+            self.skip(bound, f"it could not be read: {error.message.rstrip('.')}")
+        self._failed.clear()
         self.begin()
         self.move(until, staged.keys, self._report.committed(staged, until))
+
+    def check_gaps(self) -> None:
+        """Fail when nothing could be read behind windows that failed: they are no gaps.
+
+        Raises:
+            PerimeterError: the error of the first of them.
+        """
+        if self._failed:
+            raise self._failed[0][1]
 
     def begin(self) -> None:
         """Store that there was an ordinary run, before anything of it is committed."""

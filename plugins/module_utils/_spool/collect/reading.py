@@ -15,15 +15,28 @@ import itertools
 import threading
 import typing as t
 
-from ..._base.errors import PerimeterError
+from ..._base.errors import (
+    BadResponse,
+    IncompleteRead,
+    PerimeterError,
+    RequestTimeout,
+    ResponseTooLarge,
+    ServerFault,
+    VendorError,
+)
 from ..disk.keys import KeyTable
-from ..disk.reader import Pages, Staged, Stopped, WindowReader
+from ..disk.reader import Pages, Staged, Stopped, Tally, WindowReader
 from ..disk.segment import Writer
 from ..disk.source import Dense, Window
 from .job import Job
 from .order import in_order
 from .report import RunReport
 
+FAILED_BY_ITSELF = (BadResponse, IncompleteRead, RequestTimeout, ResponseTooLarge, ServerFault, VendorError)
+"""Errors that may be about one window alone; credentials, limits and connections concern all of them."""
+WIDE = dt.timedelta(hours=1)
+"""A longer window that fails by itself is read in parts, so that no more becomes a gap than has to."""
+_PARTS = 8
 CLOCK_TOLERANCE = dt.timedelta(seconds=60)
 """Clocks that differ by more are worth a warning (docs/vendors/log_collection.md 2.1)."""
 
@@ -85,13 +98,14 @@ class Reading:
             )
         return min(own, theirs)
 
-    def read(self, planned: t.Sequence[Window], head: Head | None, keeper: Keeper) -> None:
+    def read(self, planned: t.Sequence[Window], head: Head | None, keeper: Keeper, *, leave_gaps: bool = False) -> None:
         """Read windows and commit them in order.
 
         Args:
             planned: the windows.
             head: the window whose first page was read already.
             keeper: commits.
+            leave_gaps: hand a window that failed by itself to the keeper too, with its error.
 
         Raises:
             PerimeterError: a window failed; what is before it is committed.
@@ -107,7 +121,8 @@ class Reading:
             writer = Writer(window, job.options, job.kept.kept)
             known = functools.partial(keeper.known, window)
             reader = WindowReader(window, known, keeper.remember_from, writer, job.source, check_mode=job.check_mode)
-            yield from reader.slices(pages, stop)
+            slices = reader.slices(pages, stop)
+            yield from self._narrowed(window, writer, slices) if leave_gaps else slices
 
         with contextlib.closing(in_order(planned, read, job.timing, stop)) as slices:
             for staged in slices:
@@ -116,6 +131,24 @@ class Reading:
                 finally:
                     if staged.whole:
                         staged.writer.discard()
+
+    def _narrowed(self, window: Window, writer: Writer, slices: t.Iterator[Staged]) -> t.Iterator[Staged]:
+        """The slices of a window. A wide one that fails by itself is cut, and a short one is handed on as failed."""
+        reached = window.start
+        try:
+            for staged in slices:
+                yield staged
+                reached = staged.window.end
+        except FAILED_BY_ITSELF as error:
+            rest = Window(reached, window.end)
+            if is_wide(rest) and rest.end - rest.start > self._job.timing.granularity:
+                raise Dense(_PARTS, reached) from None
+            yield Staged(rest, writer, KeyTable(), Tally(), error=error)
+
+
+def is_wide(window: Window) -> bool:
+    """Whether a window is cut when it fails by itself."""
+    return window.end - window.start > WIDE
 
 
 def _raising(error: Exception | None) -> Pages:

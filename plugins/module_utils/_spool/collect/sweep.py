@@ -75,18 +75,19 @@ def sweep(job: Job, report: RunReport, position: Position, was: dt.datetime, now
     Reading(job, report).read(windows(start, start, end, timing), None, _Again(job, report, end))
 
 
-def backfill(job: Job, found: Found, span: Window) -> Result:
+def backfill(job: Job, found: Found, report: RunReport, span: Window) -> Result:
     """Read the span that the user gave.
 
     Args:
         job: the run.
         found: what is on the disk, checked.
+        report: of the run.
         span: from when to when.
 
     Raises:
         FileError: the directory cannot be written.
     """
-    options, position, report = job.options, found.position, RunReport()
+    options, position = job.options, found.position
     if found.held is None and not job.check_mode:
         stream = new_stream(job.source.identity, position.owner if position else None)
         if found.kept is None:

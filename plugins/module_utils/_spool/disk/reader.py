@@ -89,6 +89,7 @@ class Staged:
         tally: its counts.
         whole: whether the window was read to its end; the writer may hold more than the slice otherwise.
         disordered: records came late in an order that should be that of their times.
+        error: why the window could not be read, where that does not end the run; then nothing of it is staged.
     """
 
     window: Window
@@ -97,6 +98,7 @@ class Staged:
     tally: Tally
     whole: bool = True
     disordered: bool = False
+    error: PerimeterError | None = None
 
     def commit(self, until: dt.datetime) -> list[str]:
         """Rename the segments; see :meth:`Writer.commit`."""

@@ -36,11 +36,17 @@ class Dense(Exception):
 
     Args:
         parts: in how many parts, at least two, if the records are spread evenly.
+        start: where the first part begins, if not at the start of the window.
     """
 
-    def __init__(self, parts: int) -> None:
+    def __init__(self, parts: int, start: dt.datetime | None = None) -> None:
         super().__init__(f"read in {parts} parts")
         self.parts = max(2, parts)
+        self.start = start
+
+    def rest(self, window: Window) -> Window:
+        """Return what has to be read in parts."""
+        return dataclasses.replace(window, start=self.start or window.start)
 
 
 class Entry(t.NamedTuple):

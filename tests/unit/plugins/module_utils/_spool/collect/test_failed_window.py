@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import typing as t
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
-from tests.unit.plugins.module_utils.spool_kit import Collector, MemorySource, at
+from tests.unit.plugins.module_utils.spool_kit import DAY, HOUR, TIMING, Collector, MemorySource, at
 
 TIMES = ("09:10", "09:40", "10:10", "10:40", "11:10", "11:40")
 REASON = "it could not be read: The record 17 is damaged"
@@ -114,7 +116,14 @@ def test_check_mode_foretells_the_gap(
     assert stream.dest.exists() is not check
 
 
-@pytest.mark.parametrize("kind", [AuthenticationFailed, RateLimited, TransportError])
+def test_a_limit_ends_the_run_and_is_no_gap(stream: Collector, source: Failing) -> None:
+    source.bad, source.error = ("10:10",), RateLimited("It is refused.")
+    result = stream.run("12:00", on_failed_window="gap")
+    assert (result.error, result.values["complete"], result.values["gaps"]) == (None, False, [])
+    assert result.values["position"] == "2026-05-10T10:00:00Z"
+
+
+@pytest.mark.parametrize("kind", [AuthenticationFailed, TransportError])
 def test_what_concerns_all_windows_always_ends_the_run(
     stream: Collector, source: Failing, kind: type[PerimeterError]
 ) -> None:
@@ -122,3 +131,36 @@ def test_what_concerns_all_windows_always_ends_the_run(
     result = stream.run("12:00", on_failed_window="gap")
     assert isinstance(result.error, kind)
     assert result.values["gaps"] == []
+
+
+class FailingAtPage(Failing):
+    """A service that fails at the page that holds one of these times."""
+
+    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+        for page in MemorySource.pages(self, window):
+            if any(entry.time == at(time) for entry in page for time in self.bad):
+                raise self.error
+            yield page
+
+
+@pytest.mark.parametrize("timing", ["one window", "side by side", "in order"])
+def test_of_a_wide_window_no_more_becomes_a_gap_than_has_to(tmp_path: Path, timing: str) -> None:
+    wide = dataclasses.replace(TIMING, window=30 * DAY)
+    wide = {
+        "one window": wide,
+        "side by side": dataclasses.replace(wide, parallel=4),
+        "in order": dataclasses.replace(wide, ascending=True),
+    }[timing]
+    source = FailingAtPage(timing=wide, page_size=2)
+    source.add(*(f"{day}T{hour:02}:30" for day in range(1, 10) for hour in range(0, 24, 3)))
+    source.bad = ("5T12:30",)
+    stream = Collector(tmp_path, source)
+    values = stream.ok("12:00", lookback="20d", on_failed_window="gap")
+    (gap,) = values["gaps"]
+    start, end = (dt.datetime.fromisoformat(gap[name]) for name in ("from", "to"))
+    assert start <= at("5T12:30") < end <= start + HOUR
+    assert {key for key, _content in stream.records()} == {row.key for row in source.rows} - {"k5T12:30"}
+    assert set(stream.records().values()) == {1}
+    assert len(source.asked) < 60
+    source.bad = ()
+    assert stream.ok("12:01", backfill={"from": gap["from"], "to": gap["to"]})["records"] == 1

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.perf import requests_table
 from tests.unit.plugins.module_utils.log_services_kit import SERVICES, log_stream
+
+GUIDE = Path(__file__).resolve().parents[6] / "docs" / "docsite" / "rst" / "collecting_logs.rst"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -51,6 +54,25 @@ def test_requests_follow_the_volume(name: str, records: int, days: int, tmp_path
         assert result.values["records"] >= records * 0.95, "the newest are left to the next run"
         stream.run()
         assert stream.requests <= stream.service.again
+
+
+def guide_table() -> dict[str, list[int]]:
+    """The table of the guide: the numbers of each service."""
+    text = (
+        GUIDE.read_text(encoding="utf-8").partition(".. requests-table-begin")[2].partition(".. requests-table-end")[0]
+    )
+    lines = [[cell.strip(" *-\n") for cell in line.split("\n     - ")] for line in text.split("\n   * - ")[2:]]
+    return {line[0]: [int(cell.replace(",", "")) for cell in line[1:]] for line in lines}
+
+
+def test_the_table_of_the_guide_is_what_the_command_counts() -> None:
+    found = guide_table()
+    for name, *cells in requests_table.table((300,)):
+        assert found[name][:4] == [int(cell) for cell in cells]
+    assert list(found) == list(requests_table.SERVICES)
+    for name, numbers in found.items():
+        for records, cells in zip(requests_table.RECORDS, (numbers[2:4], numbers[4:6], numbers[6:8]), strict=True):
+            assert all(cell <= (31 if name == "Indusface" else 2 * records / 1000 + 4) for cell in cells)
 
 
 @pytest.mark.parametrize("name", SERVICES)

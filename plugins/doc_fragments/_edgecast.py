@@ -12,7 +12,8 @@ options:
   api_url:
     description:
       - Address of the service, as C(https://host[:port]). The default is C(https://api.transactcdn.com); accounts of
-        the main network use C(https://api.edgecast.com).
+        the main network use C(https://api.edgecast.com). Edgio, which ran the service, announced its end for January
+        2025, so give the address of the successor or of the compatible service that you use.
       - If not set, the environment variable E(EDGECAST_URL) is used.
     type: str
   account_number:

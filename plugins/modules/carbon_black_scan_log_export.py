@@ -13,9 +13,10 @@ version_added: 1.0.0
 description:
   - Collects when container images were scanned, and what was found, into a directory of NDJSON files, run after run,
     without losing or repeating a scan, in the form that all sources of this collection share.
-  - A day with 10,000 rows or more is read in halves, down to one second. A single second with that many cannot be
-    read, and fails.
-  - Rows have no id. Two with the same tag, digest, time and source count as one.
+  - A span with 10,000 rows or more is read in parts, down to one second. A single second with that many cannot be read,
+    and fails.
+  - Rows have no id. Two with the same tag, digest, time and source have the same C(key); when they differ in what was
+    found, each is written once.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:

@@ -143,7 +143,7 @@ def test_a_file_that_cannot_grow(stream: EventStream) -> None:
 
 
 def test_a_full_disk_under_the_position(stream: EventStream) -> None:
-    with mounted(stream.state, "size=64k"):
+    with mounted(stream.state, "size=64k,mode=0700"):
         (stream.state / "filler").write_bytes(b"x" * 40_000)
         with contextlib.suppress(OSError), (stream.state / "more").open("wb", buffering=0) as file:
             while True:

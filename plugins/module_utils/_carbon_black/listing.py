@@ -18,7 +18,7 @@ from .._base.errors import IncompleteRead, OptionError
 from .._records.times import parse_time, utc_text
 from .._vendor.client import Raw
 from .client import MAX_ROWS, CarbonBlackClient
-from .fields import Key, key_of
+from .fields import key_of
 
 Criteria = dict[str, t.Any]
 

@@ -345,7 +345,7 @@ def test_a_lost_position_with_now_tells_the_gap(stream: Collector, source: Memor
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "has version 1, which this release does not read"),
+        ({"version": 1}, "has version 1, and this release knows 2"),
         ({"version": 3}, "has version 3, and this release knows 2"),
         ({"committed_until": "soon"}, "is damaged"),
         ({"seen": "AAAA"}, "is damaged"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
 
@@ -29,9 +30,21 @@ def catalog_text_problems(contents: t.Sequence[str], paths: t.Sequence[str]) -> 
     """What is wrong with files before Ansible reads them."""
     try:
         pairs = zip(paths, contents, strict=True)
-        return [problem for path, content in pairs for problem in text.text_problems("".join(content), path)]
+        return [problem for path, content in pairs for problem in text.text_problems("".join(content), path, KINDS)]
     except PerimeterError as error:
         raise AnsibleFilterError(str(error)) from error
+
+
+def catalog_encoding_problems(paths: t.Sequence[str]) -> list[str]:
+    """Which files are not UTF-8 text; that of an encrypted file is, whatever is in it."""
+    try:
+        return [problem for path in paths for problem in text.encoding_problems(_bytes_of(path), path)]
+    except OSError as error:
+        raise AnsibleFilterError(f"A file of the catalog cannot be read: {error}") from error
+
+
+def _bytes_of(path: str) -> bytes:
+    return Path("".join(path)).read_bytes()
 
 
 def from_catalog(contents: t.Sequence[t.Any], paths: t.Sequence[str]) -> dict[str, t.Any]:
@@ -80,6 +93,7 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """What Ansible asks for."""
         filters: dict[str, t.Callable[..., t.Any]] = {
+            "catalog_encoding_problems": catalog_encoding_problems,
             "catalog_text_problems": catalog_text_problems,
             "from_catalog": from_catalog,
             "to_catalog": to_catalog,

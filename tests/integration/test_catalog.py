@@ -417,6 +417,37 @@ def test_all_mistakes_are_told_before_anything_is_sent(catalog: Catalog, sandbox
     assert sandbox.counters.requests == 0
 
 
+def test_a_text_without_quotes_and_another_encoding_are_mistakes_of_the_file(
+    catalog: Catalog, sandbox: Sandbox
+) -> None:
+    path = catalog.write("ümlaut.yml", "webapps:\n  - name: 0755\n    tags: [yes]\n")
+    message = error(catalog.run("apply"))
+    assert f"{path}: line 2: webapps[0].name is a number in YAML, and a text is needed: quote it." in message
+    assert f"{path}: line 3: webapps[0].tags[0] is true or false in YAML, and a text is needed: quote it." in message
+    path.write_bytes("webapps: [{name: Zürich}]".encode("latin-1"))
+    utf16 = catalog.write("wide.yml", "")
+    utf16.write_bytes("webapps: []".encode("utf-16"))
+    message = error(catalog.run("apply"))
+    assert message.endswith(
+        f"\n{utf16} is not UTF-8 text. Save it as UTF-8.\n{path} is not UTF-8 text. Save it as UTF-8."
+    )
+    assert sandbox.counters.requests == 0
+
+
+def test_paths_with_umlauts_and_commas_work_under_an_ascii_locale(catalog: Catalog, sandbox: Sandbox) -> None:
+    # With LC_ALL=C Ansible itself does not start.
+    catalog.directory = catalog.ansible.folder / "Kätälög, Zürich"
+    catalog.report = catalog.ansible.folder / "Bericht ä.json"
+    environment = {"LC_ALL": "", "LANG": "C", "LC_CTYPE": ""}
+    imported = catalog.run("import_estate", environment=environment, catalog_import_kinds=["webapps"])
+    assert imported.status == 0, imported.output
+    (catalog.directory / "webapps.yml").rename(catalog.directory / "anwendüngen.yml")
+    drifted = catalog.run("drift", environment=environment)
+    assert drifted.status == 0, drifted.output
+    assert catalog.drift()["drift"] is False
+    assert sandbox.counters.writes == 0
+
+
 def login_with(value: str) -> dict[str, Any]:
     """A catalog with an authentication record whose password this is."""
     fields = [{"name": "username", "value": "x"}, {"name": "password", "value": value, "secured": True}]

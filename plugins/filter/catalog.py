@@ -47,6 +47,18 @@ def _bytes_of(path: str) -> bytes:
     return Path("".join(path)).read_bytes()
 
 
+def catalog_places(contents: t.Sequence[str], paths: t.Sequence[str]) -> dict[str, list[str]]:
+    """File and line of each entry, by kind, in the order in which from_catalog returns the entries."""
+    found: dict[str, list[str]] = {}
+    try:
+        for content, path in zip(contents, paths, strict=True):
+            for kind, places in text.entry_places("".join(content), path, KINDS).items():
+                found.setdefault(kind, []).extend(places)
+    except PerimeterError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return found
+
+
 def from_catalog(contents: t.Sequence[t.Any], paths: t.Sequence[str]) -> dict[str, t.Any]:
     """The entries of catalog files by kind, and what is wrong with them."""
     catalog = read.read(zip(paths, contents, strict=True), KINDS)
@@ -69,6 +81,11 @@ def catalog_orphans(records: Records, entries: t.Sequence[Entry]) -> list[dict[s
 def catalog_to_check(entries: t.Sequence[Entry], records: Records) -> list[dict[str, t.Any]]:
     """The entries that are not certainly made good already, with the record that each seems to be about."""
     return compare.to_check(entries, records)
+
+
+def catalog_created(result: t.Mapping[str, t.Any], entries: t.Sequence[Entry]) -> list[str]:
+    """The names of the entries that a module for many creates, as the catalog has them."""
+    return compare.created(entries, result)
 
 
 def catalog_pending(
@@ -99,7 +116,9 @@ class FilterModule:
             "to_catalog": to_catalog,
             "catalog_orphans": catalog_orphans,
             "catalog_to_check": catalog_to_check,
+            "catalog_created": catalog_created,
             "catalog_pending": catalog_pending,
+            "catalog_places": catalog_places,
             "catalog_summary": catalog_summary,
         }
         return {name: data_from(function) for name, function in filters.items()}

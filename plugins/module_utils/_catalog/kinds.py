@@ -56,6 +56,12 @@ class Kind:
             return f"id {entry['id']}"
         return repr(str(entry.get("name") or "").strip())
 
+    def identify(self, entry: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+        """What no two entries of a catalog have in common."""
+        if entry.get("id") is not None:
+            return (str(entry["id"]),)
+        return ("", *(str(entry.get(name) or "").strip() for name in ("name", *self.identity)))
+
 
 def is_marker(value: t.Any) -> bool:
     """Whether a value is the placeholder of a secret, alone or as the value of a header."""

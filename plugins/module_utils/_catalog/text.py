@@ -80,6 +80,23 @@ def text_problems(text: str, path: str, kinds: t.Iterable[Kind] = ()) -> list[st
     return [fit_for_message(problem) for problem in problems]
 
 
+def entry_places(text: str, path: str, kinds: t.Iterable[Kind]) -> dict[str, list[str]]:
+    """File and line of each entry of a file without problems, by kind, in the order of the file.
+
+    Raises:
+        MissingLibrary: PyYAML is not there.
+    """
+    need_yaml()
+    root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    known = {kind.name for kind in kinds}
+    found: dict[str, list[str]] = {}
+    for key, listed in root.value if isinstance(root, yaml.MappingNode) else ():
+        if isinstance(listed, yaml.SequenceNode) and isinstance(key, yaml.ScalarNode) and key.value in known:
+            places = (f"{path}: line {entry.start_mark.line + 1}" for entry in listed.value)
+            found.setdefault(key.value, []).extend(map(fit_for_message, places))
+    return found
+
+
 def _walk(node: t.Any, path: str, problems: list[str], above: set[int], done: set[int]) -> None:
     """Look at a node and everything below it."""
     if id(node) in above:

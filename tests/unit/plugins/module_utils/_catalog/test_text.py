@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.text import encoding_problems, text_problems
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.text import (
+    encoding_problems,
+    entry_places,
+    text_problems,
+)
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
 SECRET = "canary"
 WRONG = {
@@ -63,3 +68,15 @@ def test_utf_8_is_what_a_file_may_be(encoding: str) -> None:
     content = "webapps: [{name: Zürich}]\n".encode(encoding)
     assert encoding_problems(content, "a.yml") == []
     assert text_problems(content.decode("utf-8"), "a.yml") == []
+
+
+def test_each_entry_has_file_and_line() -> None:
+    text = (
+        "---\nwebapps:\n  - name: a\n    url: x\n\n  # two\n  - {name: b}\nother: [1]\nschedules: [{id: 1}, {id: 2}]\n"
+    )
+    assert entry_places(text, "a.yml", KINDS) == {
+        "webapps": ["a.yml: line 3", "a.yml: line 7"],
+        "schedules": ["a.yml: line 9", "a.yml: line 9"],
+    }
+    assert entry_places("", "a.yml", KINDS) == {}
+    assert entry_places("webapps:\n", "a.yml", KINDS) == {}

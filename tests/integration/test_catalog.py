@@ -272,11 +272,11 @@ def test_one_entry_that_cannot_be_judged_hides_no_other_and_is_told_with_file_an
     )
     login = "auth_records: [{name: new login, form: {type: STANDARD, fields: [{name: username, value: new}, "
     catalog.write("logins.yml", login + "{name: password, value: Cnry-login+pass/w0rd=, secured: true}]}}]\n")
+    nothing = "and no entry of the catalog creates one."
+    typo = "there is no authentication record named 'new typo'"
     expected = [
-        f"{apps}: line 3: web application id {second['id']}: tags: there is no tag named 'prdo', and no entry of the"
-        " catalog creates one.",
-        f"{apps}: line 5: web application 'new shop': auth_records: there is no authentication record named 'new typo',"
-        " and no entry of the catalog creates one.",
+        f"{apps}: line 3: web application id {second['id']}: tags: there is no tag named 'prdo', {nothing}",
+        f"{apps}: line 5: web application 'new shop': auth_records: {typo}, {nothing}",
     ]
     drifted = catalog.run("drift")
     message = error(drifted)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
 
@@ -29,9 +30,33 @@ def catalog_text_problems(contents: t.Sequence[str], paths: t.Sequence[str]) -> 
     """What is wrong with files before Ansible reads them."""
     try:
         pairs = zip(paths, contents, strict=True)
-        return [problem for path, content in pairs for problem in text.text_problems("".join(content), path)]
+        return [problem for path, content in pairs for problem in text.text_problems("".join(content), path, KINDS)]
     except PerimeterError as error:
         raise AnsibleFilterError(str(error)) from error
+
+
+def catalog_encoding_problems(paths: t.Sequence[str]) -> list[str]:
+    """Which files are not UTF-8 text; that of an encrypted file is, whatever is in it."""
+    try:
+        return [problem for path in paths for problem in text.encoding_problems(_bytes_of(path), path)]
+    except OSError as error:
+        raise AnsibleFilterError(f"A file of the catalog cannot be read: {error}") from error
+
+
+def _bytes_of(path: str) -> bytes:
+    return Path("".join(path)).read_bytes()
+
+
+def catalog_places(contents: t.Sequence[str], paths: t.Sequence[str]) -> dict[str, list[str]]:
+    """File and line of each entry, by kind, in the order in which from_catalog returns the entries."""
+    found: dict[str, list[str]] = {}
+    try:
+        for content, path in zip(contents, paths, strict=True):
+            for kind, places in text.entry_places("".join(content), path, KINDS).items():
+                found.setdefault(kind, []).extend(places)
+    except PerimeterError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return found
 
 
 def from_catalog(contents: t.Sequence[t.Any], paths: t.Sequence[str]) -> dict[str, t.Any]:
@@ -58,6 +83,11 @@ def catalog_to_check(entries: t.Sequence[Entry], records: Records) -> list[dict[
     return compare.to_check(entries, records)
 
 
+def catalog_created(result: t.Mapping[str, t.Any], entries: t.Sequence[Entry]) -> list[str]:
+    """The names of the entries that a module for many creates, as the catalog has them."""
+    return compare.created(entries, result)
+
+
 def catalog_pending(
     entries: t.Sequence[Entry], kind: str, pending: t.Mapping[str, t.Collection[str]]
 ) -> dict[str, list[Entry]]:
@@ -80,12 +110,15 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """What Ansible asks for."""
         filters: dict[str, t.Callable[..., t.Any]] = {
+            "catalog_encoding_problems": catalog_encoding_problems,
             "catalog_text_problems": catalog_text_problems,
             "from_catalog": from_catalog,
             "to_catalog": to_catalog,
             "catalog_orphans": catalog_orphans,
             "catalog_to_check": catalog_to_check,
+            "catalog_created": catalog_created,
             "catalog_pending": catalog_pending,
+            "catalog_places": catalog_places,
             "catalog_summary": catalog_summary,
         }
         return {name: data_from(function) for name, function in filters.items()}

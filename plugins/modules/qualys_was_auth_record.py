@@ -399,6 +399,18 @@ secrets_not_compared:
   elements: str
   returned: O(state=present)
   sample: ["form.fields[password].value"]
+unresolved:
+  description:
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
+    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
+      are an error. An id that does not exist is an error in both.
+  type: list
+  elements: dict
+  returned: check mode, when there are any
+  sample:
+    - option: tags
+      kind: tag
+      name: prod
 stats:
   description: What the task cost. Times are seconds.
   type: dict
@@ -420,6 +432,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner im
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_parts import plain_values
 
 
 def main() -> None:
@@ -432,7 +445,7 @@ def main() -> None:
         },
         required_one_of=[("id", "name")],
     )
-    run_vendor_module(QUALYS.merge(own), connect, run)
+    run_vendor_module(QUALYS.merge(own), connect, run, shown=plain_values)
 
 
 if __name__ == "__main__":

@@ -422,6 +422,18 @@ deleted:
   returned: always
   sample:
     - {id: 31012, name: old login}
+unresolved:
+  description:
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
+    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
+      are an error. An id that does not exist is an error in both.
+  type: list
+  elements: dict
+  returned: check mode, when there are any
+  sample:
+    - option: tags
+      kind: tag
+      name: prod
 stats:
   description: What the task cost. Times are seconds.
   type: dict
@@ -442,6 +454,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec i
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_parts import plain_values
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_records import run
 
 
@@ -464,7 +477,7 @@ def main() -> None:
         mutually_exclusive=[("auth_records", "ids"), ("auth_records", "filters"), ("ids", "filters")],
         required_if=[("state", "present", ("auth_records",)), ("prune", True, ("prune_filters", "max_deletes"))],
     )
-    run_vendor_module(QUALYS.merge(own), connect, run)
+    run_vendor_module(QUALYS.merge(own), connect, run, shown=plain_values)
 
 
 if __name__ == "__main__":

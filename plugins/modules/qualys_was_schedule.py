@@ -180,7 +180,7 @@ options:
     type: str
   scanner:
     description:
-      - Which scanner is used. The default is that of the application.
+      - Which scanner is used, by its O(scanner.type). The default, and an empty mapping, is that of the application.
     type: dict
     suboptions:
       type:
@@ -188,7 +188,6 @@ options:
           - V(EXTERNAL) are those of Qualys, V(INTERNAL) is one appliance, V(scannerTags) are the appliances with a tag.
         type: str
         choices: [EXTERNAL, INTERNAL, scannerTags]
-        required: true
       friendly_name:
         description:
           - Name of the appliance, for V(INTERNAL).
@@ -345,6 +344,18 @@ schedule:
     created: "2026-11-01T00:00:00Z"
     updated: "2026-11-01T00:00:00Z"
     webapps: []
+unresolved:
+  description:
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
+    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
+      are an error. An id that does not exist is an error in both.
+  type: list
+  elements: dict
+  returned: check mode, when there are any
+  sample:
+    - option: webapp
+      kind: web application
+      name: shop
 stats:
   description: What the task cost. Times are seconds.
   type: dict

@@ -627,6 +627,18 @@ deleted:
   returned: always
   sample:
     - {id: 4712, name: old shop, url: "https://old.example.com/"}
+unresolved:
+  description:
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
+    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
+      are an error. An id that does not exist is an error in both.
+  type: list
+  elements: dict
+  returned: check mode, when there are any
+  sample:
+    - option: auth_records
+      kind: authentication record
+      name: shop login
 stats:
   description: What the task cost. Times are seconds.
   type: dict

@@ -41,6 +41,7 @@ KINDS: tuple[Kind, ...] = (
         options={**_ID, **option_spec(schedule_fields.FIELDS)},
         references={"webapp": "webapps", "auth_record": "auth_records"},
         identity=("webapp",),
+        times=("start",),
         singular="schedule",
     ),
 )

@@ -80,11 +80,34 @@ def test_a_catalog_beside_an_estate() -> None:
     assert found["counts"] == {"webapps": {"create": 0, "update": 0, "delete": 0, "unchanged": 1, "orphans": 1}}
 
 
+def test_files_are_looked_at_before_ansible_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "ünicode.yml"
+    path.write_text("webapps:\n  - name: 0755\n", encoding="utf-8")
+    assert FILTERS["catalog_encoding_problems"]([str(path)]) == []
+    content = path.read_text(encoding="utf-8")
+    assert FILTERS["catalog_text_problems"]([content], [str(path)]) == [
+        f"{path}: line 2: webapps[0].name is a number in YAML, and a text is needed: quote it."
+    ]
+    assert FILTERS["catalog_places"]([content, content], [str(path), "b.yml"]) == {
+        "webapps": [f"{path}: line 2", "b.yml: line 2"]
+    }
+    path.write_text("webapps: []", encoding="utf-16")
+    assert FILTERS["catalog_encoding_problems"]([str(path)]) == [f"{path} is not UTF-8 text. Save it as UTF-8."]
+    with pytest.raises(AnsibleFilterError, match="cannot be read"):
+        FILTERS["catalog_encoding_problems"]([str(tmp_path / "nowhere.yml")])
+    done = {"results": [{"action": "create", "failed": False, "name": "****"}]}
+    assert FILTERS["catalog_created"](done, [SHOP]) == ["shop"]
+
+
 def test_an_unknown_kind_and_a_missing_library_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AnsibleFilterError, match="webapp is no kind of a catalog"):
         FILTERS["to_catalog"]([], "webapp")
     monkeypatch.setattr(text_room, "HAS_YAML", False)
-    for name, arguments in (("to_catalog", ([], "webapps")), ("catalog_text_problems", (["a: 1"], ["a.yml"]))):
+    for name, arguments in (
+        ("to_catalog", ([], "webapps")),
+        ("catalog_text_problems", (["a: 1"], ["a.yml"])),
+        ("catalog_places", (["a: 1"], ["a.yml"])),
+    ):
         with pytest.raises(AnsibleFilterError, match="PyYAML"):
             FILTERS[name](*arguments)
 

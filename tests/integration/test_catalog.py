@@ -247,6 +247,67 @@ def test_the_catalog_in_the_documents_works(catalog: Catalog, sandbox: Sandbox) 
     assert sandbox.counters.writes == 0
 
 
+def failed_items(run: Run) -> str:
+    """What Ansible printed of failed items of loops."""
+    return "\n".join(line for line in run.stdout.splitlines() if line.startswith("failed: "))
+
+
+def test_one_entry_that_cannot_be_judged_hides_no_other_and_is_told_with_file_and_line(
+    catalog: Catalog, sandbox: Sandbox
+) -> None:
+    with sandbox.qualys.lock:
+        first, second, *_others = sandbox.qualys.webapps.values()
+        nightly = next(iter(sandbox.qualys.schedules.values()))
+        nightly["name"] = evil = "n\n##vso[task.complete result=Succeeded]"
+    apps = catalog.write(
+        "apps.yml",
+        f"webapps:\n  - {{id: {first['id']}, cancel_after: 7}}\n  - id: {second['id']}\n    tags: [prdo]\n"
+        "  - {name: new shop, url: 'https://new.example.com/', auth_records: [new login, new typo]}\n",
+    )
+    schedules = catalog.write(
+        "schedules.yml",
+        f"schedules:\n  - {{id: {nightly['id']}, name: {json.dumps(evil)}, profile: nowhere}}\n"
+        "  - {name: shop nightly, webapp: new shop, auth_record: new login, profile: CI quick,\n"
+        "     start: 2027-01-01T02:00:00Z, recurrence: {type: DAILY}}\n",
+    )
+    login = "auth_records: [{name: new login, form: {type: STANDARD, fields: [{name: username, value: new}, "
+    catalog.write("logins.yml", login + "{name: password, value: Cnry-login+pass/w0rd=, secured: true}]}}]\n")
+    nothing = "and no entry of the catalog creates one."
+    typo = "there is no authentication record named 'new typo'"
+    expected = [
+        f"{apps}: line 3: web application id {second['id']}: tags: there is no tag named 'prdo', {nothing}",
+        f"{apps}: line 5: web application 'new shop': auth_records: {typo}, {nothing}",
+    ]
+    drifted = catalog.run("drift")
+    message = error(drifted)
+    assert message.startswith("Entries that could not be judged: 3. Records that differ: ")
+    assert all(line in message for line in expected)
+    assert f"{schedules}: line 2: " in message
+    report = catalog.drift()
+    assert [(row["kind"], row["name"]) for row in report["objects"] if row["action"] == "create"] == [
+        ("auth_records", "new login"),
+        ("webapps", "new shop"),
+        ("schedules", "shop nightly"),
+    ]
+    assert ("webapps", first["id"], ["cancel_after"]) in [
+        (row["kind"], row["id"], row["fields"]) for row in report["objects"]
+    ]
+    assert "##vso[" not in drifted.output
+    assert "- to create: new login" in summary(drifted)
+    assert sandbox.counters.writes == 0
+
+    applied = catalog.run("apply")
+    message = error(applied)
+    assert f"{apps}: line 3: " in message
+    assert f"{apps}: line 5: " in message
+    assert f"{schedules}: line 2: " in message
+    assert "##vso[" not in applied.output
+    assert named(sandbox, "auth_records", "new login") is not None
+    assert first["config"]["cancelScansAfterNHours"] == 7
+    assert "Authentication records: 1 created, " in "".join(summary(applied))
+    assert CANARY not in applied.output + drifted.output
+
+
 HOSTILE = ["{{ 7*7 }}", "!unsafe x", "a: 'b' \"c\" # {% raw %}", "- é\u00a0🔥\n2nd line", "yes", "2026-01-01"]
 
 
@@ -415,6 +476,37 @@ def test_all_mistakes_are_told_before_anything_is_sent(catalog: Catalog, sandbox
     (catalog.directory / "two.yml").write_text("webapps: &all\n  - *all\n", encoding="utf-8")
     assert f"{catalog.directory / 'two.yml'}: line 1: an anchor contains itself" in error(catalog.run("apply"))
     assert sandbox.counters.requests == 0
+
+
+def test_a_text_without_quotes_and_another_encoding_are_mistakes_of_the_file(
+    catalog: Catalog, sandbox: Sandbox
+) -> None:
+    path = catalog.write("ümlaut.yml", "webapps:\n  - name: 0755\n    tags: [yes]\n")
+    message = error(catalog.run("apply"))
+    assert f"{path}: line 2: webapps[0].name is a number in YAML, and a text is needed: quote it." in message
+    assert f"{path}: line 3: webapps[0].tags[0] is true or false in YAML, and a text is needed: quote it." in message
+    path.write_bytes("webapps: [{name: Zürich}]".encode("latin-1"))
+    utf16 = catalog.write("wide.yml", "")
+    utf16.write_bytes("webapps: []".encode("utf-16"))
+    message = error(catalog.run("apply"))
+    assert message.endswith(
+        f"\n{utf16} is not UTF-8 text. Save it as UTF-8.\n{path} is not UTF-8 text. Save it as UTF-8."
+    )
+    assert sandbox.counters.requests == 0
+
+
+def test_paths_with_umlauts_and_commas_work_under_an_ascii_locale(catalog: Catalog, sandbox: Sandbox) -> None:
+    # With LC_ALL=C Ansible itself does not start.
+    catalog.directory = catalog.ansible.folder / "Kätälög, Zürich"
+    catalog.report = catalog.ansible.folder / "Bericht ä.json"
+    environment = {"LC_ALL": "", "LANG": "C", "LC_CTYPE": ""}
+    imported = catalog.run("import_estate", environment=environment, catalog_import_kinds=["webapps"])
+    assert imported.status == 0, imported.output
+    (catalog.directory / "webapps.yml").rename(catalog.directory / "anwendüngen.yml")
+    drifted = catalog.run("drift", environment=environment)
+    assert drifted.status == 0, drifted.output
+    assert catalog.drift()["drift"] is False
+    assert sandbox.counters.writes == 0
 
 
 def login_with(value: str) -> dict[str, Any]:

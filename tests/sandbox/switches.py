@@ -64,6 +64,7 @@ SWITCHES: dict[str, Switch] = {
         "shown",
         "values of form fields, user names of logins and of OAuth2 that are no secrets, on get",
     ),
+    "user_by_name": Switch(_BOOL, "true", "an owner may be written by the user name alone, without the id"),
     "auth_field_key": Switch(
         ("name", "id"), "name", "what update and remove of a form field or a login go by: its name or type, or its id"
     ),

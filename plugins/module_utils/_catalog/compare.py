@@ -7,9 +7,10 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
-from .._base.log_text import short
+from .._base.log_text import fit_for_message, short
 from .kinds import Entry, Kind
 
 Record = t.Mapping[str, t.Any]
@@ -29,6 +30,23 @@ def orphans(records: t.Iterable[Record], entries: t.Iterable[Entry]) -> list[dic
         {name: record[name] for name in ("id", "name", "url") if name in record}
         for record in left
         if str(record.get("name") or "").strip() not in names
+    ]
+
+
+def created(entries: t.Sequence[Entry], result: Record) -> list[str]:
+    """The names of the entries that a run creates, as the catalog has them.
+
+    A result is only asked which entries they are: Ansible masks whatever in it looks like a secret, names too.
+
+    Args:
+        entries: what the module was given, in its order.
+        result: of the module for many.
+    """
+    results = list(result.get("results") or ())[: len(entries)]
+    return [
+        str(entry["name"]).strip()
+        for entry, item in zip(entries, results, strict=False)
+        if item["action"] == "create" and not item["failed"] and entry.get("name")
     ]
 
 
@@ -122,23 +140,41 @@ def _is_nothing(value: t.Any) -> bool:
     return value in (None, "", [], {}) or (value == 0 and not isinstance(value, bool))
 
 
-def differences(kind: Kind, result: Record, waiting: t.Iterable[Record] = ()) -> list[dict[str, t.Any]]:
+def differences(
+    kind: Kind, result: Record, waiting: t.Iterable[Record] = (), entries: t.Sequence[t.Any] = ()
+) -> list[dict[str, t.Any]]:
     """What differs, one row for each record.
 
     Args:
         kind: what the records are.
         result: of the module for many; or of a loop over what :func:`to_check` gave, with the module for one.
         waiting: what :func:`split_pending` took out.
+        entries: what the results are about, in their order: entries, or what :func:`to_check` gave. Names are taken
+            from there.
     """
+    told = _told(kind, result, entries)
     if kind.singular is not None:
-        rows = [_single(kind, item) for item in result.get("results") or () if item.get("changed")]
+        rows = [_single(kind, item, about) for item, about in told if item.get("changed")]
     else:
         diffs = iter(result.get("diff") or ())
-        changed = [item for item in result.get("results") or () if item.get("changed")]
-        rows = [_row(kind, item, next(diffs, {})) for item in changed]
+        changed = [(item, about) for item, about in told if item.get("changed")]
+        rows = [_row(kind, item | _named(about), next(diffs, {})) for item, about in changed]
     for item in waiting:
         _add_waiting(rows, kind, item)
     return rows
+
+
+def _told(kind: Kind, result: Record, entries: t.Sequence[t.Any]) -> list[tuple[dict[str, t.Any], t.Any]]:
+    """Each result, and what it is about. Behind the results for entries there may be those for failed deletions."""
+    results = [dict(item) for item in result.get("results") or ()]
+    if kind.singular is not None and not entries:
+        return [(item, item.get("item")) for item in results]
+    return list(itertools.zip_longest(results, entries[: len(results)]))
+
+
+def _named(entry: Record | None) -> dict[str, t.Any]:
+    """The name of an entry, in the place of one in a result, in which Ansible may have masked a part."""
+    return {"name": str(entry["name"]).strip()} if entry and entry.get("name") else {}
 
 
 def _row(kind: Kind, result: Record, diff: Record) -> dict[str, t.Any]:
@@ -153,12 +189,12 @@ def _row(kind: Kind, result: Record, diff: Record) -> dict[str, t.Any]:
     }
 
 
-def _single(kind: Kind, result: Record) -> dict[str, t.Any]:
-    after = result[str(kind.singular)] or {}
-    entry, before = result["item"]["entry"], result["item"]["before"]
+def _single(kind: Kind, result: Record, about: Record) -> dict[str, t.Any]:
+    entry, before = about["entry"], about["before"]
+    after = (result[str(kind.singular)] or {}) | _named(entry)
     given = [name for name in kind.options if entry.get(name) is not None and name != "id"]
     fields = given if before is None else [name for name in given if before.get(name) != after.get(name)]
-    about = {"id": after.get("id"), "name": after.get("name") or entry.get("name"), "fields": fields}
+    about = {"id": after.get("id"), "name": after.get("name"), "fields": fields}
     return _row(kind, {**about, "action": "create" if before is None else "update"}, result.get("diff") or {})
 
 
@@ -172,19 +208,47 @@ def _add_waiting(rows: list[dict[str, t.Any]], kind: Kind, item: Record) -> None
     row["after"] |= item["fields"]
 
 
-def failures(kind: Kind, result: Record) -> list[dict[str, t.Any]]:
-    """The entries that could not be judged or carried out, each with the reason.
+def failures(
+    kind: Kind, result: Record, entries: t.Sequence[t.Any] = (), places: t.Mapping[tuple[str, ...], str] | None = None
+) -> list[dict[str, t.Any]]:
+    """The entries that could not be judged or carried out, each with its place and the reason.
+
+    Check mode only warns of a name that does not exist. Here nothing creates it, or it would not have been looked for.
 
     Args:
         kind: what the records are.
         result: as for :func:`differences`.
+        entries: as for :func:`differences`.
+        places: file and line of entries, by their identity.
     """
     found: list[dict[str, t.Any]] = []
-    for item in result.get("results") or ():
-        if item.get("error"):
-            about = item["item"]["entry"] if kind.singular is not None else item
-            found.append({"kind": kind.name, "id": about.get("id"), "name": about.get("name"), "message": item["msg"]})
+    for item, about in _told(kind, result, entries):
+        entry = (about or {}).get("entry") if kind.singular is not None else about
+        messages = [item["msg"]] if item.get("error") else []
+        messages += map(_missing, item.get("unresolved") or ())
+        place = (places or {}).get(kind.identify(entry)) if entry else None
+        row = {"kind": kind.name, "id": item.get("id"), "name": item.get("name"), "place": place}
+        if entry:
+            held = (about.get("before") or {}) if kind.singular is not None else {}
+            row |= {"id": entry.get("id") or held.get("id") or row["id"]} | _named(entry)
+        label = f"{kind.word} {kind.label(entry)}" if entry else kind.word
+        for message in messages:
+            # The message of a module for many names the entry already.
+            words = message if not entry or kind.label(entry) in message else f"{label}: {message}"
+            found.append(row | {"message": words})
     return found
+
+
+def in_words(failure: Record) -> str:
+    """A row of :func:`failures` for people."""
+    return f"{failure['place']}: {failure['message']}" if failure["place"] else str(failure["message"])
+
+
+def _missing(unresolved: Record) -> str:
+    return (
+        f"{unresolved['option']}: there is no {unresolved['kind']} named {unresolved['name']!r},"
+        " and no entry of the catalog creates one."
+    )
 
 
 # Summing up
@@ -198,8 +262,9 @@ def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted
     """Everything that is told about a run.
 
     Args:
-        parts: for each kind: ``count`` of its entries; ``result`` of the module; ``waiting`` and ``orphans`` as
-            above; ``deleted``, the records that were, or would be, pruned.
+        parts: for each kind: ``count`` of its entries; ``wanted``, all of them, and ``places``, file and line of each;
+            ``result`` of the module, and ``entries``, what its results are about; ``waiting`` and ``orphans`` as above;
+            ``deleted``, the records that were, or would be, pruned.
         kinds: in the order in which they are told.
         predicted: whether nothing was done.
 
@@ -216,15 +281,21 @@ def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted
         part = parts[kind.name]
         result = part.get("result") or {}
         waiting = (part.get("waiting") or ()) if predicted else ()
-        rows = differences(kind, result, waiting)
-        misses = failures(kind, result)
+        entries = part.get("entries") or ()
+        rows = differences(kind, result, waiting, entries)
+        misses = failures(kind, result, entries, _places(kind, part))
         counts[kind.name] = _counts(rows, part, misses)
         objects += rows
         failed += misses
         lines += _lines(kind, rows, part, counts[kind.name], _PREDICTED if predicted else _DONE)
     orphaned = {kind.name: list(parts[kind.name].get("orphans") or ()) for kind in kinds}
-    lines += [f"Failed: {miss['message']}" for miss in failed]
+    lines += [fit_for_message(f"Failed: {in_words(miss)}") for miss in failed]
     return {"counts": counts, "objects": objects, "orphans": orphaned, "failures": failed, "lines": lines}
+
+
+def _places(kind: Kind, part: Record) -> dict[tuple[str, ...], str]:
+    told = zip(part.get("wanted") or (), part.get("places") or (), strict=False)
+    return {kind.identify(entry): place for entry, place in told}
 
 
 def _counts(rows: t.Sequence[Record], part: Record, misses: t.Sequence[Record]) -> dict[str, int]:

@@ -14,6 +14,9 @@ import typing as t
 
 from .._reconcile.redact import MARKER
 
+LIKE = "like"
+"""The option of an entry that names another one, whose options it has where it says nothing itself."""
+
 Entry = dict[str, t.Any]
 """One record of a catalog: the options of the module that makes it so."""
 
@@ -32,6 +35,7 @@ class Kind:
         references: fields that name records of other kinds, and the kind.
         identity: fields that, beside the name, tell entries of the same name apart, because the module looks at them.
         not_written: options that an import leaves out.
+        times: options that hold a time, which YAML may read as one.
         singular: key of the record in the result of the module, where there is none for many.
         knows_marker: whether the module itself takes the marker for "as it is".
     """
@@ -42,6 +46,7 @@ class Kind:
     references: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     identity: tuple[str, ...] = ()
     not_written: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
     singular: str | None = None
     knows_marker: bool = False
 
@@ -50,6 +55,12 @@ class Kind:
         if entry.get("id") is not None and not entry.get("name"):
             return f"id {entry['id']}"
         return repr(str(entry.get("name") or "").strip())
+
+    def identify(self, entry: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+        """What no two entries of a catalog have in common."""
+        if entry.get("id") is not None:
+            return (str(entry["id"]),)
+        return ("", *(str(entry.get(name) or "").strip() for name in ("name", *self.identity)))
 
 
 def is_marker(value: t.Any) -> bool:

@@ -16,10 +16,7 @@ import difflib
 import typing as t
 
 from .._base.log_text import fit_for_message
-from .kinds import Entry, Kind, Options, is_marker
-
-LIKE = "like"
-"""The option of an entry that names another one, whose options it has where it says nothing itself."""
+from .kinds import LIKE, Entry, Kind, Options, is_marker
 
 _NEVER_INHERITED = frozenset({"id", "name", LIKE})
 
@@ -135,6 +132,11 @@ def _misfits(value: t.Mapping[str, t.Any], options: Options, path: str) -> t.Ite
 def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], path: str) -> t.Iterator[str]:
     choices = spec.get("choices")
     chosen = item if isinstance(item, list) and spec.get("type") == "list" else [item]
+    texts = [item] if spec.get("type") == "str" else chosen if spec.get("elements") in ("str", "raw") else []
+    if any(isinstance(word, (bool, float)) for word in texts):
+        # What a template gave: without quotes in the file it is told with its line, before templates are evaluated.
+        yield f"{path} is not text. Let the template give a text."
+        return
     if choices and any(word not in choices and word != "" for word in chosen):
         yield f"{path} is none of {', '.join(map(str, choices))}."
     if spec.get("type") == "list" and not isinstance(item, list):

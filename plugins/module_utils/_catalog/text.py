@@ -14,6 +14,8 @@ import typing as t
 
 from .._base.errors import MissingLibrary
 from .._base.log_text import fit_for_message
+from .kinds import Kind
+from .unquoted import unquoted_texts
 
 try:
     import yaml
@@ -38,8 +40,23 @@ def need_yaml() -> None:
         raise MissingLibrary("PyYAML", YAML_IMPORT_ERROR)
 
 
-def text_problems(text: str, path: str) -> list[str]:
+def encoding_problems(content: bytes, path: str) -> list[str]:
+    """Whether a file is anything but UTF-8 text. A byte order mark at the start is allowed."""
+    try:
+        # Text in UTF-16 can be valid UTF-8 too, with a null in each letter, which no YAML has.
+        broken = "\0" in content.decode("utf-8")
+    except UnicodeDecodeError:
+        broken = True
+    return [fit_for_message(f"{path} is not UTF-8 text. Save it as UTF-8.")] if broken else []
+
+
+def text_problems(text: str, path: str, kinds: t.Iterable[Kind] = ()) -> list[str]:
     """What is wrong with a file, one sentence each, with the line. No value is ever quoted.
+
+    Args:
+        text: of the file.
+        path: of the file, for messages.
+        kinds: what there may be, to find texts without quotes that YAML reads as something else.
 
     Raises:
         MissingLibrary: PyYAML is not there.
@@ -58,7 +75,26 @@ def text_problems(text: str, path: str) -> list[str]:
         if not isinstance(root, yaml.MappingNode):
             return [f"{path}: this is not a mapping of kinds, such as webapps, to lists."]
         _walk(root, path, problems, set(), set())
+        # Nothing may contain itself for this.
+        problems += [] if problems else unquoted_texts(root, path, kinds)
     return [fit_for_message(problem) for problem in problems]
+
+
+def entry_places(text: str, path: str, kinds: t.Iterable[Kind]) -> dict[str, list[str]]:
+    """File and line of each entry of a file without problems, by kind, in the order of the file.
+
+    Raises:
+        MissingLibrary: PyYAML is not there.
+    """
+    need_yaml()
+    root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    known = {kind.name for kind in kinds}
+    found: dict[str, list[str]] = {}
+    for key, listed in root.value if isinstance(root, yaml.MappingNode) else ():
+        if isinstance(listed, yaml.SequenceNode) and isinstance(key, yaml.ScalarNode) and key.value in known:
+            places = (f"{path}: line {entry.start_mark.line + 1}" for entry in listed.value)
+            found.setdefault(key.value, []).extend(map(fit_for_message, places))
+    return found
 
 
 def _walk(node: t.Any, path: str, problems: list[str], above: set[int], done: set[int]) -> None:

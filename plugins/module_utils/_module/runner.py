@@ -56,6 +56,7 @@ def run_vendor_module(
     spec: Spec,
     connect: t.Callable[[Params, t.Mapping[str, str]], C],
     run: t.Callable[[Params, C, bool], Result],
+    shown: Texts | None = None,
 ) -> None:
     """Run the logic of a vendor room with a client.
 
@@ -63,11 +64,14 @@ def run_vendor_module(
         spec: the module's options.
         connect: makes the client from the options and the environment; sends nothing.
         run: the logic.
+        shown: returns the values of ``no_log`` options that are no secrets, such as the user name in a login form.
     """
     # Only here: loading it takes as long as all else that a module without a vendor needs, such as report and gate.
     from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
 
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
+    if shown is not None:
+        module.no_log_values.difference_update(shown(module.params, os.environ))
 
     def work() -> Result:
         if not HAS_REQUESTS:

@@ -240,7 +240,7 @@ def _check_grant(part: Values) -> None:
 
 
 PARTS = {"formRecord": form, "serverRecord": server, "oauth2Record": oauth2}
-SCALARS: dict[str, Decoder] = {"name": d.text(256, required=True), "owner": d.reference("users")}
+SCALARS: dict[str, Decoder] = {"name": d.text(256, required=True), "owner": d.user}
 LISTS: dict[str, ListSpec] = {
     "tags": qlists.references("Tag", "tags", update=True),
     "comments": qlists.comments(),

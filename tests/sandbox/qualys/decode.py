@@ -199,6 +199,26 @@ def reference(table: str) -> Decoder:
     return decode
 
 
+def user(node: Node, context: Context) -> Any:
+    """``{id}`` of a user, or ``{username}`` where the switch has it; a user's other members are allowed and ignored."""
+    if node.empty:
+        return cleared(node, context)
+    names = dict.fromkeys(("username", "firstName", "lastName"), text(256))
+    values = members(node, {"id": integer(1), **names}, context)
+    if "id" in values:
+        key = int(values["id"])
+    elif "username" in values and context.switches.on("user_by_name"):
+        found = [held["id"] for held in context.state.users.values() if held["username"] == values["username"]]
+        if not found:
+            raise invalid(f"{node.tag} {values['username']} does not exist.", "Send an existing user.")
+        (key,) = found
+    else:
+        raise Refusal("CANNOT_BE_NULL", f"Element id is needed in {node.tag}.", "Send the id.")
+    if key not in context.state.users:
+        raise invalid(f"{node.tag} {key} does not exist or is not in your scope.", "Send an existing id.")
+    return {"id": key}
+
+
 def existing_id(node: Node, context: Context, table: str) -> int:
     """The id inside a reference; raises Refusal when it does not exist."""
     key = plain_id(node, context)

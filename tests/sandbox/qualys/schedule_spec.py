@@ -172,7 +172,7 @@ def notification(node: Node, current: Values | None, context: Context) -> Any:
 
 SCALARS: dict[str, Decoder] = {
     "name": d.text(256, required=True),
-    "owner": d.reference("users"),
+    "owner": d.user,
     "active": d.boolean,
     "type": d.keyword("VULNERABILITY", "DISCOVERY"),
     "target": scan_target.target,

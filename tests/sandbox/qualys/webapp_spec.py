@@ -73,7 +73,7 @@ _FILE: dict[str, Decoder] = {"id": d.integer(1), "name": d.text(256), "content":
 FIELDS: dict[str, Decoder] = {
     "name": d.text(256, required=True),
     "url": d.text(2048, required=True),
-    "owner": d.reference("users"),
+    "owner": d.user,
     "scope": d.keyword("ALL", "LIMIT", "SUBDOMAIN", "DOMAINS"),
     "subDomain": d.text(),
     "defaultProfile": d.reference("option_profiles"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import typing as t
 
 Raw = dict[str, t.Any]
@@ -24,12 +25,17 @@ def truth(value: t.Any) -> bool | None:
     return None
 
 
+_DOUBLE = re.compile(r"\s*([+-]?[0-9]+)\.0+\s*")
+"""A whole number that was written as a double, such as ``12345670.0``."""
+
+
 def number(value: t.Any) -> int | None:
-    """A whole number, which Qualys writes as a number or as text."""
+    """A whole number, which Qualys writes as a number, also a double, or as text."""
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
-        return None
+        double = _DOUBLE.fullmatch(value) if isinstance(value, str) else None
+        return int(double[1]) if double else None
 
 
 def decimal(value: t.Any) -> float | None:
@@ -50,7 +56,16 @@ def text(value: t.Any) -> str | None:
         value = value.get("value")
         if isinstance(value, str):
             return value
-    return None if value is None or isinstance(value, (list, dict)) else str(value)
+    if value is None or isinstance(value, (list, dict)):
+        return None
+    return word_of(value)
+
+
+def word_of(value: t.Any) -> str:
+    """A value as text, in which a whole number has no decimals, although it came as a double."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def items(collection: t.Any, wrapper: str = "list") -> list[t.Any]:
@@ -77,15 +92,34 @@ def _unwrapped(item: t.Any) -> t.Any:
 
 
 def decoded(value: t.Any) -> str | None:
-    """Base64 text, padding optional; a text that is not base64 stands for itself."""
+    """Base64 text, padding optional.
+
+    A text that is not base64 stands for itself. So does one whose decoding is not UTF-8: words such as ``username`` are
+    base64 too, of bytes that nobody meant.
+    """
     encoded = text(value)
-    if not encoded:
-        return encoded
+    data = _bytes_in(encoded)
     try:
-        data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return encoded if data is None else data.decode("utf-8")
+    except UnicodeDecodeError:
         return encoded
-    return data.decode("utf-8", "replace")
+
+
+def decoded_loosely(value: t.Any) -> str | None:
+    """As :func:`decoded`, but bytes that are not UTF-8 become replacement characters."""
+    encoded = text(value)
+    data = _bytes_in(encoded)
+    return encoded if data is None else data.decode("utf-8", "replace")
+
+
+def _bytes_in(encoded: str | None) -> bytes | None:
+    """What base64 stands for; None for a text that is not base64."""
+    if not encoded:
+        return None
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def user_name(user: t.Any) -> str | None:

@@ -145,6 +145,30 @@ def is_secret(field: Part) -> bool:
     return bool(field.get("secured")) or is_secret_name(field["name"])
 
 
+_SECRET_MEMBERS = (*OAUTH2_SECRETS, "data", "contents", "passphrase")
+_CONNECTION_SECRETS = ("password", "client_secret", "proxy")
+
+
+def plain_values(params: t.Mapping[str, t.Any], _environ: t.Mapping[str, str] | None = None) -> set[str]:
+    """The values of form fields that are no secrets, such as a user name, so that results may show them.
+
+    Args:
+        params: the options of the module for one record, or for many.
+        _environ: makes no difference.
+    """
+    plain: set[str] = set()
+    secret = {str(params[name]) for name in _CONNECTION_SECRETS if params.get(name)}
+    for record in (params, *(params.get("auth_records") or ())):
+        for part in (record.get(name) or {} for name in ("form", "server", "oauth2")):
+            groups = [part, *(part.get(name) or {} for name in ("selenium_script", "certificate"))]
+            fields = part.get("fields") or ()
+            secret |= {str(group[name]) for group in (*groups, *fields) for name in _SECRET_MEMBERS if group.get(name)}
+            for field in fields:
+                if field.get("value"):
+                    (secret if is_secret(field) else plain).add(str(field["value"]))
+    return plain - secret
+
+
 def _with_secrets(part: Part, change: t.Callable[[t.Any], t.Any]) -> Part:
     """A copy of a part in which every secret has gone through ``change``."""
     copy = dict(part)

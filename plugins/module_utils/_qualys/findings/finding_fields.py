@@ -16,7 +16,7 @@ import typing as t
 from urllib.parse import unquote
 
 from ..._records.times import canonical_time
-from ..api.shapes import Raw, decimal, items, number, text, truth
+from ..api.shapes import Raw, decimal, items, number, text, truth, word_of
 
 SUMMARY, VERBOSE, GET = "summary", "verbose", "full"
 """The reads, cheapest first: search, verbose search, get. Each holds what the ones before it hold."""
@@ -46,7 +46,7 @@ class Entry:
 
 def identifier(value: t.Any) -> str | None:
     """An id as text: some are numbers, some are UUIDs, and none is calculated with."""
-    return None if value is None else str(value)
+    return None if value is None else word_of(value)
 
 
 def moment(value: t.Any) -> str | None:

@@ -15,7 +15,7 @@ from ..._records.fingerprint import fingerprint
 from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored
 from ..._records.redact import redact_text
 from ..._records.times import canonical_time
-from ..api.shapes import Raw, decoded, items, text, truth, user_name
+from ..api.shapes import Raw, decoded, decoded_loosely, items, text, truth, user_name
 from .finding_fields import DIRECT, KINDS, SEVERITY_LEVELS, STATUS_WORDS, cvss_score, cvss_vector
 
 SOURCE = "qualys"
@@ -167,13 +167,26 @@ class FindingNormaliser:
             "payload": clean(text(payload.get("payload"))),
             "method": text(request.get("method")),
             "url": clean(text(request.get("link"))),
-            "headers": clean(decoded(request.get("headers"))),
-            "body": clean(decoded(request.get("body"))),
+            "headers": self._decoded(request.get("headers")),
+            "body": self._decoded(request.get("body")),
             # What the scanner matched is the personal data itself, and it stands somewhere in the response.
             "response": MARKER if hide_result and response else clean(response),
             "result": MARKER if hide_result and matched else clean(matched),
             "authenticated": truth(result.get("authentication")),
         }
+
+    def _decoded(self, value: t.Any) -> str | None:
+        """A part of a request that comes as base64, redacted."""
+        shown = decoded(value)
+        if self._keep:
+            return shown
+        loose = decoded_loosely(value)
+        if loose != shown:
+            # Bytes that are not UTF-8 may hold a secret among them, which nobody finds in base64.
+            clean = redact_text(loose)
+            if clean != loose:
+                return clean
+        return redact_text(shown)
 
 
 def _as_is(value: str | None) -> str | None:

@@ -41,7 +41,11 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
         if gone.changed and not check_mode:
             delete(resource, client, int(t.cast(Record, before)["id"]), params)
         return _result(resource, gone, before, {})
-    plan, values, warnings = plan_record(resource, params, before, References(client))
+    references = References(client, predicting=check_mode)
+    plan, values, warnings = plan_record(resource, params, before, references)
+    if references.unresolved:
+        values = values | {"unresolved": [missing.to_dict() for missing in references.unresolved]}
+        warnings = (*warnings, *(missing.warning for missing in references.unresolved))
     if not plan.changed:
         return _result(resource, plan, before, values, warnings)
     if check_mode:

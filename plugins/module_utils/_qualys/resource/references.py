@@ -5,11 +5,12 @@
 This module is private to the collection and may change at any time.
 
 A reference that the record already holds needs no request: its name came with the record. Other names are looked up
-once for a run.
+once for a run. In check mode a name that does not exist is no error: what has it may be what a task before creates.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
 import typing as t
@@ -90,21 +91,54 @@ _FEW = 10
 """Names that are looked up one by one. For more, all records of the kind are read once: names take no ``IN``."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Unresolved:
+    """A name that check mode did not find: the option, what is meant to have the name, and the name."""
+
+    option: str
+    kind: str
+    name: str
+
+    @property
+    def warning(self) -> str:
+        """What the user should see."""
+        return (
+            f"{self.option}: there is no {self.kind} named {self.name!r}. A real run fails here unless a task before"
+            " creates it."
+        )
+
+    def to_dict(self) -> dict[str, str]:
+        """As a row of a result."""
+        return dataclasses.asdict(self)
+
+
 class References:
     """Resolves what users write to references. One for a run; safe to be used from many threads.
 
     Args:
         client: the account.
         few: how many expected names of one kind are looked up one by one.
+        predicting: whether nothing is written, so that a name may belong to what a real run creates before.
+
+    Attributes:
+        unresolved: where predicting, the names that do not exist.
     """
 
-    def __init__(self, client: QualysClient, *, few: int = _FEW) -> None:
+    def __init__(self, client: QualysClient, *, few: int = _FEW, predicting: bool = False) -> None:
         self._client = client
         self._few = few
+        self._predicting = predicting
+        self.unresolved: list[Unresolved] = []
         self._found: dict[tuple[str, str], list[Reference]] = {}
         self._expected: dict[str, int] = {}
         self._index: dict[str, dict[str, list[Reference]]] = {}
         self._lock = threading.Lock()
+
+    def for_one(self) -> References:
+        """The same, with a list of unresolved names of its own: for one of many records."""
+        own = copy.copy(self)
+        own.unresolved = []
+        return own
 
     def expect(self, resource: str, written: t.Iterable[t.Any]) -> None:
         """Announce what may have to be resolved, so that many names are read at once.
@@ -134,11 +168,15 @@ class References:
             if word == str(reference.id) or (word == reference.name and not _is_id(word)):
                 return reference
         if _is_id(word):
-            return Reference(int(word), None)
+            return self._by_id(resource, option, int(word))
         if resource == "user":
             return Reference(None, word)
         found = self.named(resource, word)
         what = _KINDS[resource]
+        if not found and self._predicting:
+            missing = Unresolved(option, what, word)
+            self.unresolved += [missing] if missing not in self.unresolved else []
+            return Reference(None, word)
         if not found:
             raise OptionError(
                 f"{option}: there is no {what} named {word!r}.",
@@ -148,6 +186,24 @@ class References:
             ids = ", ".join(str(reference.id) for reference in found)
             raise AmbiguousMatch(f"{option}: {word!r} names several {what}s: {ids}.", hint="Give the id instead.")
         return found[0]
+
+    def _by_id(self, resource: str, option: str, record_id: int) -> Reference:
+        """The reference with an id. A real run leaves it to Qualys to refuse one that does not exist."""
+        if self._predicting and resource != "user" and not self._exists(resource, record_id):
+            raise OptionError(
+                f"{option}: there is no {_KINDS[resource]} {record_id}, or these credentials may not see it.",
+                hint="What a task before creates is named by its name.",
+            )
+        return Reference(record_id, None)
+
+    def _exists(self, resource: str, record_id: int) -> bool:
+        with self._lock:
+            key = (resource, str(record_id))
+            if key not in self._found:
+                criteria = [{"field": "id", "operator": "EQUALS", "value": str(record_id)}]
+                page = self._client.page(resource, criteria, limit=1)
+                self._found[key] = [Reference.of(raw) for raw in page.records]
+            return bool(self._found[key])
 
     def named(self, resource: str, name: str) -> list[Reference]:
         """Every record of a kind that has exactly this name."""

@@ -26,7 +26,7 @@ from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
 from .planning import plan_record
 from .proof import Proof, prove, unread
-from .references import References
+from .references import References, Unresolved
 from .resource import Resource, Written
 from .write import Sent, delete, write
 
@@ -37,7 +37,8 @@ T = t.TypeVar("T")
 class Item:
     """One entry of the list: what the user wrote, what Qualys holds, what is to be done, what is returned besides.
 
-    An entry that cannot be judged has an ``error`` and a plan that does nothing.
+    An entry that cannot be judged has an ``error`` and a plan that does nothing. In check mode ``unresolved`` are the
+    names in it that do not exist.
     """
 
     options: Written
@@ -46,6 +47,7 @@ class Item:
     values: Record
     error: PerimeterError | None = None
     warnings: tuple[str, ...] = ()
+    unresolved: t.Sequence[Unresolved] = ()
 
     @property
     def known_id(self) -> int | None:
@@ -203,8 +205,11 @@ class _Task:
                 if raw is not None and level >= GET:
                     raw = self.client.get(self.resource.object, int(raw["id"]))
                 before = self.resource.from_raw(raw, level) if raw is not None else None
-                made = plan_record(self.resource, options, before, references)
-                return Item(options, raw, made.plan, made.values, warnings=made.warnings)
+                own = references.for_one()
+                made = plan_record(self.resource, options, before, own)
+                return Item(
+                    options, raw, made.plan, made.values, warnings=made.warnings, unresolved=tuple(own.unresolved)
+                )
 
             try:
                 return self._naming(options, planned)
@@ -224,7 +229,7 @@ class _Task:
         return outcomes
 
     def _references(self, wanted: t.Sequence[Written]) -> References:
-        references = References(self.client)
+        references = References(self.client, predicting=self.check_mode)
         words: dict[str, set[str]] = collections.defaultdict(set)
         for field in self.resource.referring():
             for options in wanted:
@@ -280,14 +285,19 @@ class _Task:
             if item.plan.changed and proof.changed
         ]
         diffs += [self._deletion_diff(record) for record in doomed]
+        values = {"plan": plan, "results": results, "deleted": _gone(doomed, deleted)}
+        missing = [found for item in items for found in item.unresolved]
+        if missing:
+            values["unresolved"] = [found.to_dict() for found in dict.fromkeys(missing)]
         return Result(
             changed=any(result["changed"] for result in results) or bool(_gone(doomed, deleted)),
-            values={"plan": plan, "results": results, "deleted": _gone(doomed, deleted)},
+            values=values,
             diff=diffs,
             warnings=[
                 *warnings,
                 *(warning for item in items for warning in item.warnings),
                 *(warning for proof in proofs for warning in proof.warnings),
+                *(found.warning for found in dict.fromkeys(missing)),
             ],
             error=self._first_failure(results, spared),
         )
@@ -395,6 +405,7 @@ def _item_result(item: Item, record_id: int | None, proof: Proof) -> Record:
         "failed": proof.error is not None,
         "fields": [change.field.name for change in proof.plan.changes],
         **item.values,
+        **({"unresolved": [found.to_dict() for found in item.unresolved]} if item.unresolved else {}),
     }
     if proof.error is not None:
         result |= {"msg": str(proof.error), "error": proof.error.to_dict()}

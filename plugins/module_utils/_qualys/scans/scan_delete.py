@@ -17,7 +17,7 @@ from ..._reconcile.settle import settle
 from ..._records.model import Scan
 from ..._records.result import Result
 from ..api.client import QualysClient
-from ..api.shapes import Raw, text
+from ..api.shapes import Raw, text, word_of
 from ..api.targets import check_ceiling, check_selection, read_filtered
 from .scan_fields import RESOURCE, RUNNING_WORDS, scan_record
 
@@ -67,7 +67,7 @@ def delete_filtered(
     warnings: list[str] = []
     raws = read_filtered(client, RESOURCE, params, "scans", warnings)
     check_ceiling(len(raws), params, CEILING, "scans")
-    running = [str(raw["id"]) for raw in raws if runs(raw)]
+    running = [word_of(raw["id"]) for raw in raws if runs(raw)]
     if running:
         raise OptionError(
             f"filters: {len(running)} of the {len(raws)} scans have not ended: {', '.join(running[:10])}.",

@@ -18,7 +18,7 @@ from ..._records.result import Result
 from ..api.client import MAX_PAGE, QualysClient
 from ..api.criteria import build
 from ..api.listing import Listing, read_excerpt
-from ..api.shapes import Raw
+from ..api.shapes import Raw, word_of
 from .scan_fields import FULL, RESOURCE, scan_record, standing_of
 from .scan_results import ResultsReader, counts_of, download
 
@@ -71,7 +71,7 @@ def _add_results(client: QualysClient, raws: list[Raw], scans: list[t.Any], resu
         if not standing_of(raw).over:
             return None
         try:
-            return download(client, str(raw["id"]))
+            return download(client, word_of(raw["id"]))
         except VendorError as error:
             # One scan without results, such as one that was never launched, must not hide those of the others.
             return error

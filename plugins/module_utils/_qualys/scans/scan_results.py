@@ -22,7 +22,7 @@ from ..._records.redact import redact_text, redact_url
 from ..api.client import QualysClient
 from ..api.envelope import judge, refusal
 from ..api.safe_xml import parse_xml, root_name
-from ..api.shapes import Raw, decoded, items, number, text, truth
+from ..api.shapes import Raw, decoded_loosely, items, number, text, truth
 from ..findings.finding_fields import SEVERITY_LEVELS, parameter
 from .scan_fields import RESOURCE, part
 
@@ -202,5 +202,5 @@ class ResultsReader:
 def _decoded(value: t.Any) -> str | None:
     """A text that says of itself whether it is base64; its padding may be missing."""
     if isinstance(value, dict) and truth(value.get("base64")):
-        return decoded(value)
+        return decoded_loosely(value)
     return text(value)

@@ -28,13 +28,14 @@ _HINT = "Give a JSON report of this module, or leave `previous` out."
 
 
 class Before(t.NamedTuple):
-    """What is remembered of one finding of the previous run."""
+    """What is remembered of one finding of the previous run; of a finding of this run also its address."""
 
     state: str
     severity: str
     title: str
     application: str
     content: str = ""
+    url: str | None = None
 
 
 class RunScope(t.NamedTuple):
@@ -160,7 +161,7 @@ def scope_of(manifests: t.Iterable[t.Any]) -> list[t.Any]:
 
 def _before(finding: Finding) -> Before:
     title, application = model.title_label(finding), model.application_label(finding)
-    return Before(state_of(finding), finding["severity"], title[:300], application[:300])
+    return Before(state_of(finding), finding["severity"], title[:300], application[:300], url=finding["url"])
 
 
 def compare(
@@ -219,6 +220,7 @@ def _listed(now: Before, before: Before | None) -> model.ChangedFinding:
     return model.ChangedFinding(
         title=now.title,
         application=now.application,
+        url=now.url,
         severity=now.severity,
         severity_before=None if before is None else before.severity,
     )

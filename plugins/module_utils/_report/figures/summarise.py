@@ -15,9 +15,13 @@ import typing as t
 from ..._records.changes import STATES, state_of
 from ..._records.model import STATUSES, Finding
 from .. import text
-from ..inputs import model
+from ..inputs import model, owasp
 from ..inputs.knowledge import RuleTally
 from ..inputs.model import SeverityCounts
+
+_Category = tuple[int | None, int | None, str]
+"""Edition, number and name of an OWASP category."""
+_NOT_MAPPED: _Category = (None, None, "")
 
 TOP_RISKS = 25
 IGNORED_LISTED = 200
@@ -99,7 +103,7 @@ class _SummaryTally:
         self.age = {label: model.no_counts() for label, _last in model.AGE_BUCKETS}
         self.age[model.AGE_UNKNOWN] = model.no_counts()
         self.kinds = {kind: dict.fromkeys((*STATES, "total"), 0) for kind in model.KINDS}
-        self.owasp: dict[tuple[int | None, str], SeverityCounts] = {}
+        self.owasp: dict[_Category, SeverityCounts] = {}
         self.applications: dict[tuple[str, str], model.ApplicationSummary] = {}
         self.rules: dict[tuple[str, str, str], _RuleSum] = {}
         self.ignored: list[model.IgnoredSummary] = []
@@ -154,14 +158,16 @@ class _SummaryTally:
         application["severity"][severity] += 1
         application["open"] += 1
         application["oldest_days"] = _larger(application["oldest_days"], days)
-        categories = {(item["code"], item["name"] or "") for item in finding["owasp"]}
-        for category in categories or {(None, "")}:
+        categories = {(owasp.edition_of(item), item["code"], item["name"] or "") for item in finding["owasp"]}
+        for category in categories or {_NOT_MAPPED}:
             self.owasp.setdefault(category, model.no_counts())[severity] += 1
         self._add_rule(finding, days, f"{application['source']}\0{application['id'] or application['name']}")
 
     def _add_rule(self, finding: Finding, days: int | None, application: str) -> None:
-        # One scanner rule may carry several titles (Qualys reuses a QID for variants); they are kept apart.
-        key = (finding["source"], finding["rule_id"] or "", finding["title"] or "")
+        # One rule is one row, whatever its titles are: Qualys reuses a QID for variants. Imported ones have no rule;
+        # only their title says what they have in common.
+        rule_id = finding["rule_id"] or ""
+        key = (finding["source"], rule_id, "" if rule_id not in ("", "0") else finding["title"] or "")
         score = base_score(finding, days)
         rule = self.rules.get(key)
         if rule is None:
@@ -242,15 +248,17 @@ def _worst_application_first(application: model.ApplicationSummary) -> tuple[t.A
     return (*counts, application["name"].casefold(), application["source"], application["id"] or "")
 
 
-def _owasp(categories: dict[tuple[int | None, str], SeverityCounts]) -> list[model.OwaspSummary]:
-    """Categories by their number, then what is not mapped."""
+def _owasp(categories: dict[_Category, SeverityCounts]) -> list[model.OwaspSummary]:
+    """Categories by edition, the newest first, and number; then what is not mapped."""
 
-    def order(category: tuple[int | None, str]) -> tuple[bool, int, str]:
-        code, name = category
-        return (category == (None, ""), 10**6 if code is None else code, name)
+    def order(category: _Category) -> tuple[bool, int, int, str]:
+        edition, code, name = category
+        return (category == _NOT_MAPPED, -(edition or 0), 10**6 if code is None else code, name)
 
     return [
-        model.OwaspSummary(code=key[0], name=key[1], severity=categories[key], open=sum(categories[key].values()))
+        model.OwaspSummary(
+            edition=key[0], code=key[1], name=key[2], severity=categories[key], open=sum(categories[key].values())
+        )
         for key in sorted(categories, key=order)
     ]
 

@@ -21,6 +21,7 @@ from ..._records.model import Finding
 from .. import text
 from ..figures import collect
 from ..figures.standing import decided_by, decision_label, standing_of
+from ..inputs import owasp
 from ..inputs.gate_view import Decision
 from ..inputs.model import ReportInput
 
@@ -92,7 +93,7 @@ def safe_cell(value: str | None) -> str:
 
 
 def names_of(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
-    """Categories in words, such as OWASP's: code and name of each."""
+    """Categories in words, such as WASC's: code and name of each."""
     words = (" ".join(str(item[key]) for key in ("code", "name") if item[key] is not None) for item in items)
     return "; ".join(words)
 
@@ -126,7 +127,7 @@ def row_of(
         age,
         finding["times_seen"],
         texts("; ".join(f"CWE-{number}" for number in finding["cwe"])),
-        texts(names_of(finding["owasp"])),
+        texts("; ".join(map(owasp.label_of, finding["owasp"]))),
         texts(names_of(finding["wasc"])),
         texts(finding["group"]),
         texts(finding["finding_type"]),

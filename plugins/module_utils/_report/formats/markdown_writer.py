@@ -18,7 +18,7 @@ from ..._records.model import SEVERITIES, Finding
 from .. import text
 from ..figures import collect
 from ..figures.standing import VERDICT_LABELS, decision_label, standing_of
-from ..inputs import model
+from ..inputs import model, owasp
 from ..inputs.knowledge import FIELDS
 from ..inputs.model import ReportInput
 
@@ -149,7 +149,8 @@ def _overview(report: ReportInput) -> list[str]:
     summary = report.summary
     if not summary["total"]:
         return ["**No findings.**", ""]
-    states = [f"{text.number(summary['states'][state])} {words}" for state, words in _STATE_WORDS.items()]
+    risks, _with_open = model.headline(summary)
+    states = [f"{text.number(count)} {words}" for count, words in _states(summary, risks)]
     lines = ["## Overview", "", f"{text.plural(summary['total'], 'finding')}: {', '.join(states)}.", ""]
     lines += _table(["Open risks", *_SEVERITY_HEAD], [["all", *_counts(summary["open_by_severity"])]], _FIGURES)
     ages = ((label, _counts(counts)) for label, counts in summary["by_age"].items() if any(counts.values()))
@@ -158,6 +159,17 @@ def _overview(report: ReportInput) -> list[str]:
     rows = [[label, *(text.number(counts[key]) for key in (*STATES, "total"))] for label, counts in kinds]
     heads = ["Kind", *(model.STATE_LABELS[state] for state in STATES), "Total"]
     return lines + _table(heads, rows, _FIGURES)
+
+
+def _states(summary: model.Summary, risks: int) -> t.Iterator[tuple[int, str]]:
+    """The headline: open findings of severity info are no risks, and are counted apart."""
+    for state, words in _STATE_WORDS.items():
+        if state != "open":
+            yield summary["states"][state], words
+            continue
+        yield risks, words
+        if risks != summary["states"]["open"]:
+            yield summary["states"]["open"] - risks, "open with severity info"
 
 
 _STATE_WORDS = {
@@ -174,7 +186,9 @@ def _changes(report: ReportInput) -> list[str]:
     lines = ["## Since the previous run", ""]
     if changes is None:
         return [*lines, "No previous run to compare with.", ""]
-    before, now = changes["open_before"], changes["open_now"]
+    # As in the headline, what has the severity info is no risk.
+    before = changes["open_before"] - changes["open_by_severity_before"]["info"]
+    now = changes["open_now"] - report.summary["open_by_severity"]["info"]
     when = text.readable_time(changes["previous_generated"])
     lines += [f"Open risks: {before:,} on {escape(when)}, {now:,} now ({now - before:+,}).", ""]
     if not changes["same_scope"]:
@@ -266,10 +280,8 @@ def _owasp(report: ReportInput) -> list[str]:
 
 
 def owasp_label(item: model.OwaspSummary) -> str:
-    """``A3 Injection``, or what there is."""
-    if item["code"] is None:
-        return item["name"] or "Not mapped"
-    return f"A{item['code']} {item['name']}".strip()
+    """``A03:2021 Injection``, or what there is."""
+    return owasp.label(item["code"], item["name"], item["edition"]) or "Not mapped"
 
 
 def _ignored(report: ReportInput) -> list[str]:

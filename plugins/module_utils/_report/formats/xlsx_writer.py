@@ -23,7 +23,7 @@ from ..._records.model import SEVERITIES, Finding
 from .. import text
 from ..figures import collect
 from ..figures.standing import decision_label, standing_of
-from ..inputs import model
+from ..inputs import model, owasp
 from ..inputs.model import ReportInput
 from . import csv_writer
 from .csv_writer import safe_cell
@@ -219,7 +219,7 @@ def _finding(report: ReportInput, finding: Finding, snapshot: str) -> Row:
         text.age_in_days(finding["first_seen"], report.generated),
         finding["times_seen"],
         safe_cell("; ".join(f"CWE-{number}" for number in finding["cwe"])),
-        safe_cell(csv_writer.names_of(finding["owasp"])),
+        safe_cell("; ".join(map(owasp.label_of, finding["owasp"]))),
         safe_cell(standing.why),
         safe_cell(finding["rule_id"]),
         safe_cell(finding["unique_id"]),

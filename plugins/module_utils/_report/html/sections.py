@@ -21,6 +21,7 @@ from ..inputs.model import ReportInput
 from .markup import Attributes, Child, Markup, donut, h, join, plain_bar, stacked_bar
 
 STATIC_FINDINGS = 300
+TOP_IN_OVERVIEW = 5
 APPLICATIONS_FIRST = 25
 APPLICATIONS_AT_MOST = 2000
 _TITLE = 240
@@ -117,14 +118,43 @@ def overview(report: ReportInput) -> Markup:
         _by_owasp(report),
         _by_kind(report),
     )
-    return section("overview", "Overview", *_estate_figures(report), charts, _never_scanned(report))
+    return section(
+        "overview", "Overview", *_estate_figures(report), _worst_rules(report), charts, _never_scanned(report)
+    )
+
+
+def _worst_rules(report: ReportInput) -> Markup:
+    """The few rules to look at first; the whole list is a section of its own."""
+    listed = report.summary["top_risks"][:TOP_IN_OVERVIEW]
+    if not listed:
+        return Markup("")
+    items = (
+        h(
+            "li",
+            None,
+            h("span", {"class": "step"}, badge(risk["severity"])),
+            h("span", {"class": "what"}, text.line(risk["title"], _TITLE)),
+            h("span", {"class": "where"}, _extent(risk)),
+        )
+        for risk in listed
+    )
+    more = h("p", None, h("a", {"href": "#risks"}, "All top risks"))
+    return _card("Top risks", h("ol", {"class": "changes"}, *items), more)
+
+
+def _extent(risk: model.RiskSummary) -> str:
+    findings, applications = text.plural(risk["findings"], "finding"), text.plural(risk["applications"], "application")
+    return f"{findings} in {applications}, highest in {text.line(risk['application'], 100)}"
 
 
 def _estate_figures(report: ReportInput) -> list[Markup]:
     summary = report.summary
     states = summary["states"]
-    figures = [_figure("Open risks", states["open"], f"of {summary['total']:,} findings", "main")]
-    with_findings, with_open = summary["applications_with_findings"], summary["applications_with_open"]
+    risks, with_open = model.headline(summary)
+    info = states["open"] - risks
+    note = f"of {summary['total']:,} findings" + (f"; {info:,} more of severity info" if info else "")
+    figures = [_figure("Open risks", risks, note, "main")]
+    with_findings = summary["applications_with_findings"]
     if report.webapps is None:
         figures.append(_figure("Applications", with_findings, f"with findings, {with_open:,} with open risks"))
     else:
@@ -157,7 +187,8 @@ def _by_severity(report: ReportInput) -> Markup:
     table = table_of("Open risks by severity", head_of(*labels, numeric={1, 2}), rows, "legend")
     return _card(
         "Open risks by severity",
-        h("div", {"class": "donut-row"}, donut(counts, "open risks"), table),
+        # As in the headline, what has the severity info is no risk.
+        h("div", {"class": "donut-row"}, donut(counts | {"info": 0}, "open risks"), table),
         css_class="severity",
     )
 
@@ -233,7 +264,8 @@ def changes(report: ReportInput) -> Markup:
     heading = "Since the previous run"
     if found is None:
         return section("changes", heading, h("p", {"class": "empty"}, "No previous run to compare with."))
-    before, now = found["open_before"], found["open_now"]
+    before = found["open_before"] - found["open_by_severity_before"]["info"]
+    now = found["open_now"] - report.summary["open_by_severity"]["info"]
     when = text.readable_time(found["previous_generated"])
     lead = f"{before:,} open risks on {when}, {now:,} now ({_delta(now, before)})."
     parts: list[Markup] = []
@@ -263,12 +295,19 @@ def _change_list(name: str, found: model.Changes) -> Markup:
             _change_badges(name, item),
             h("span", {"class": "what"}, text.line(item["title"], _TITLE)),
             h("span", {"class": "where"}, text.line(item["application"], 120)),
+            _address(item) if name == "new" else None,
         )
         for item in found["worst"][name]
     )
     shown, count = len(found["worst"][name]), found["counts"][name]
     heading = model.CHANGE_LABELS[name] + (f": the worst {shown} of {count:,}" if count > shown else f": {count:,}")
     return _card(heading, h("ol", {"class": "changes"}, *items))
+
+
+def _address(item: model.ChangedFinding) -> Markup | None:
+    # The report of an earlier version, which is shown again when nothing changed, has none.
+    url = item.get("url")
+    return h("span", {"class": "where url"}, text.line(url, 300)) if url else None
 
 
 def _change_badges(name: str, item: model.ChangedFinding) -> Markup:
@@ -463,7 +502,8 @@ def _ignored_row(item: model.IgnoredSummary) -> Markup:
 
 _OPEN_RISK = (
     "An open risk is a vulnerability or sensitive content that is neither fixed, protected nor ignored. "
-    "Information gathered is listed, but never counted as a risk."
+    "Information gathered is listed, but never counted as a risk. "
+    "Open findings of severity info are listed too, and not counted in the headline figures."
 )
 _ESCAPES = (
     "Control characters, text direction marks and invisible characters are written as escapes such as \\x1b or \\u202e."

@@ -22,7 +22,7 @@ from ..._records.model import SEVERITIES, STATUSES, Evidence, Finding
 from .. import text
 from ..figures import collect
 from ..figures.standing import decided_by, decision_label, standing_of
-from ..inputs import model
+from ..inputs import model, owasp
 from ..inputs.model import ReportInput
 from . import assets
 from . import gate as html_gate
@@ -181,7 +181,7 @@ class _Island:
             word(finding["cvss_vector"], 200),
             finding["detection_score"],
             finding["cwe"],
-            word("; ".join(_owasp(finding)), 500),
+            word("; ".join(map(owasp.label_of, finding["owasp"])), 500),
             word(finding["group"]),
             word(finding["finding_type"]),
             finding["potential"],
@@ -209,12 +209,6 @@ class _Island:
         self._evidence_size += len(entry)
         self.evidence.append(entry)
         return len(self.evidence)
-
-
-def _owasp(finding: Finding) -> t.Iterator[str]:
-    for item in finding["owasp"]:
-        words = [f"A{item['code']}" if item["code"] is not None else "", item["name"] or ""]
-        yield " ".join(filter(None, words))
 
 
 def _ignored(finding: Finding) -> str:

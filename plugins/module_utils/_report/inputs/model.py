@@ -143,8 +143,12 @@ class IgnoredSummary(t.TypedDict):
 
 
 class OwaspSummary(t.TypedDict):
-    """Open risks of one OWASP Top 10 category; ``code`` None and an empty name is "not mapped"."""
+    """Open risks of one OWASP Top 10 category; ``code`` None and an empty name is "not mapped".
 
+    ``edition`` is the year of the list, None when it is not known.
+    """
+
+    edition: int | None
     code: int | None
     name: str
     severity: SeverityCounts
@@ -175,10 +179,11 @@ class Summary(t.TypedDict):
 
 
 class ChangedFinding(t.TypedDict):
-    """One line of a list of changes."""
+    """One line of a list of changes. ``url`` is None for a finding of the previous run."""
 
     title: str
     application: str
+    url: str | None
     severity: str
     severity_before: str | None
 
@@ -321,6 +326,12 @@ class ReportInput:
         """What happened to the finding at this position since the previous run; empty for nothing."""
         code = self.marks[position] if position < len(self.marks) else 0
         return CHANGES[code - 1] if code else ""
+
+
+def headline(summary: Summary) -> tuple[int, int]:
+    """Open risks and applications with open risks, without what has the severity info: that is no risk to act on."""
+    risks = summary["states"]["open"] - summary["open_by_severity"]["info"]
+    return risks, sum(1 for item in summary["applications"] if item["open"] > item["severity"]["info"])
 
 
 def application_label(finding: Finding) -> str:

@@ -101,3 +101,47 @@ def test_wrong_arguments_are_told(empty: Sandbox, name: str, options: dict[str, 
     assert done.failed
     assert message in done.msg
     assert empty.counters.writes == 0
+
+
+def login(*, secured: bool | None = None, name: str = "account", value: str = "shop") -> dict[str, Any]:
+    """A form whose password is the canary."""
+    field = {"name": name, "value": value} | ({} if secured is None else {"secured": secured})
+    return {"form": {"type": "CUSTOM", "fields": [field, {"name": "password", "value": CANARY, "secured": True}]}}
+
+
+@pytest.mark.parametrize("secured", [None, False])
+def test_a_form_value_that_is_not_secured_is_readable_and_masks_nothing_else(
+    empty: Sandbox, secured: bool | None
+) -> None:
+    single = ran(ONE, empty, name="shop login", verbosity=3, diff=True, **login(secured=secured))
+    assert single.result["auth_record"]["name"] == "shop login"
+    assert single.result["auth_record"]["form"]["fields"][0]["value"] == "shop"
+    assert single.result["invocation"]["module_args"]["form"]["fields"][0]["value"] == "shop"
+    wanted = [{"name": "shop login 2", **login(secured=secured)}]
+    many = ran(MANY, empty, auth_records=wanted, verbosity=3, diff=True)
+    assert many.result["results"][0]["name"] == "shop login 2"
+    assert "shop" in many.result["plan"]["create"][0]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        login(secured=True, value="kiosk"),
+        login(name="pin", value="kiosk"),
+        login(name="api_key", value="kiosk"),
+        # A secret in one place is one in every place.
+        {"form": {"type": "CUSTOM", "fields": [{"name": "a", "value": "kiosk"}, {"name": "pwd", "value": "kiosk"}]}},
+        login(value="kiosk") | {"server": {"fields": [{"type": "BASIC", "username": "u", "password": "kiosk"}]}},
+    ],
+)
+def test_a_value_that_is_a_secret_anywhere_is_masked_everywhere(empty: Sandbox, form: dict[str, Any]) -> None:
+    for done in (
+        run_module(ONE, empty, name="the kiosk", verbosity=3, diff=True, **form),
+        run_module(MANY, empty, auth_records=[{"name": "the kiosk 2", **form}], verbosity=3, diff=True),
+    ):
+        assert "kiosk" not in done.printed
+
+
+def test_the_password_of_the_connection_stays_masked_when_a_form_value_is_the_same(empty: Sandbox) -> None:
+    done = run_module(ONE, empty, name="x", verbosity=3, **login(value=empty.password))
+    assert empty.password not in done.printed

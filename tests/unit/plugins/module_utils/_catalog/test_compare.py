@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.compare import (
+    created,
+    failures,
     orphans,
     split_pending,
     summary,
@@ -155,3 +157,85 @@ def test_the_summary_has_a_row_for_each_difference() -> None:
     done = summary(parts, kinds, predicted=False)
     assert done["counts"]["webapps"]["update"] == 1
     assert done["lines"][0].startswith("Web applications: 1 created, 1 updated, 1 deleted,")
+
+
+MASKED = "********"
+
+
+def test_names_come_from_the_catalog_and_never_from_a_result_that_is_masked() -> None:
+    entries = [{"name": " shop login ", "tags": []}, {"id": 7, "tags": []}, {"name": "old"}, {"name": "broken"}]
+    actions = [("create", False), ("update", False), ("none", False), ("create", True)]
+    results = [
+        {"id": None, "name": MASKED, "action": action, "changed": True, "failed": failed, "fields": []}
+        for action, failed in actions
+    ]
+    # Behind the results for entries come those for deletions that failed.
+    results.append({"id": 9, "name": "gone", "action": "delete", "changed": False, "failed": True})
+    result = {"results": results}
+    assert created(entries, result) == ["shop login"]
+    assert created(entries, {"skipped": True}) == []
+    found = summary(
+        {"auth_records": part(count=4, result=result, entries=entries)}, [BY_NAME["auth_records"]], predicted=True
+    )
+    assert [row["name"] for row in found["objects"]] == ["shop login", MASKED, "old", "broken"]
+    assert "- to create: shop login, broken" in found["lines"]
+
+
+def test_a_schedule_is_named_by_its_entry_too() -> None:
+    checks = [{"entry": {"name": "nightly", "active": False}, "before": SCHEDULE}]
+    result = {"results": [{"item": 0, "changed": True, "schedule": SCHEDULE | {"name": MASKED, "active": False}}]}
+    found = summary({"schedules": part(count=1, result=result, entries=checks)}, [BY_NAME["schedules"]], predicted=True)
+    assert [(row["name"], row["fields"]) for row in found["objects"]] == [("nightly", ["active"])]
+
+
+def test_a_failure_has_file_and_line_and_does_not_hide_the_others() -> None:
+    message = "webapps, web application 'a': tags: ##vso[task.x] are wrong."
+    missing = {"option": "auth_records", "kind": "authentication record", "name": "typo"}
+    results = [
+        {"id": 1, "name": "a", "action": "none", "changed": False, "failed": True, "fields": [], "msg": message}
+        | {"error": {"message": message}},
+        {"id": 2, "name": "b", "action": "update", "changed": True, "failed": False, "fields": ["auth_records"]}
+        | {"unresolved": [missing]},
+        {"id": 3, "name": "c", "action": "update", "changed": True, "failed": False, "fields": ["tags"]},
+        {"id": 4, "name": "d", "action": "none", "changed": False, "failed": False, "fields": []},
+    ]
+    wanted = [{"name": name} for name in "abcd"]
+    places = [f"x.yml: line {line}" for line in (2, 5, 9, 12)]
+    whole = part(count=4, result={"results": results}, entries=wanted, wanted=wanted, places=places)
+    found = summary({"webapps": whole}, [BY_NAME["webapps"]], predicted=True)
+    typo = "auth_records: there is no authentication record named 'typo', and no entry of the catalog creates one."
+    assert found["failures"] == [
+        {"kind": "webapps", "id": 1, "name": "a", "place": "x.yml: line 2", "message": message},
+        {
+            "kind": "webapps",
+            "id": 2,
+            "name": "b",
+            "place": "x.yml: line 5",
+            "message": f"web application 'b': {typo}",
+        },
+    ]
+    assert [row["name"] for row in found["objects"]] == ["b", "c"]
+    assert found["counts"]["webapps"] | {"update": 2, "unchanged": 1} == found["counts"]["webapps"]
+    first, second = [line for line in found["lines"] if line.startswith("Failed: ")]
+    assert first.startswith("Failed: x.yml: line 2: webapps, web application 'a': ")
+    assert "##vso[" not in first
+    assert second == f"Failed: x.yml: line 5: web application 'b': {typo}"
+
+
+def test_a_schedule_that_fails_has_its_place() -> None:
+    checks = [
+        {"entry": {"name": "nightly", "webapp": "shop", "active": False}, "before": SCHEDULE},
+        {"entry": {"name": "nightly", "webapp": "other"}, "before": None},
+    ]
+    wanted = [{"name": "fine"}, *(check["entry"] for check in checks)]
+    places = {BY_NAME["schedules"].identify(entry): f"s.yml: line {line}" for line, entry in enumerate(wanted)}
+    result = {"results": [{"msg": "No.", "error": {"kind": "option"}, "failed": True} | {"item": 0}, {"item": 1}]}
+    assert failures(BY_NAME["schedules"], result, checks, places) == [
+        {
+            "kind": "schedules",
+            "id": 5,
+            "name": "nightly",
+            "place": "s.yml: line 1",
+            "message": "schedule 'nightly': No.",
+        }
+    ]

@@ -49,6 +49,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"webapps": [SHOP | {"scope": "EVERYTHING"}]},
         "a.yml: webapps[0] ('shop'): scope is none of ALL, LIMIT, SUBDOMAIN, DOMAINS.",
     ),
+    "template-without-text": (
+        {"webapps": [SHOP | {"default_profile": True}]},
+        "a.yml: webapps[0] ('shop'): default_profile is not text. Let the template give a text.",
+    ),
+    "template-without-text-in-a-list": (
+        {"webapps": [SHOP | {"tags": ["prod", 1.1]}]},
+        "a.yml: webapps[0] ('shop'): tags is not text. Let the template give a text.",
+    ),
     "header": (
         {"webapps": [SHOP | {"headers": ["X-A: value", "X-B: "]}]},
         "a.yml: webapps[0] ('shop'): headers has an entry without a value. Is a variable not set?",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.shapes import (
     decimal,
     decoded,
+    decoded_loosely,
     items,
     number,
     text,
@@ -43,7 +44,19 @@ def test_a_boolean_is_read_from_text_and_false_is_false(value: Any, found: bool 
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [(5, 5), ("5", 5), (5.0, 5), ("x", None), (None, None), ([], None), (math.inf, None), (math.nan, None)],
+    [
+        (5, 5),
+        ("5", 5),
+        (5.0, 5),
+        (12345670.0, 12345670),
+        ("12345670.0", 12345670),
+        ("1.5", None),
+        ("x", None),
+        (None, None),
+        ([], None),
+        (math.inf, None),
+        (math.nan, None),
+    ],
 )
 def test_a_whole_number_is_read_from_a_number_or_a_text(value: Any, found: int | None) -> None:
     assert number(value) == found
@@ -60,7 +73,16 @@ def test_a_decimal_number_is_finite(value: Any, found: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [("a", "a"), (5, "5"), ({"value": "a", "regex": "true"}, "a"), ({"value": {"value": "a"}}, None), ("", "")]
+    [
+        ("a", "a"),
+        (5, "5"),
+        (12345670.0, "12345670"),
+        (9.5, "9.5"),
+        (math.inf, "inf"),
+        ({"value": "a", "regex": "true"}, "a"),
+        ({"value": {"value": "a"}}, None),
+        ("", ""),
+    ]
     + [(value, None) for value in (None, [], {}, {"value": None})],
 )
 def test_a_text_may_stand_in_an_object_with_attributes(value: Any, found: str | None) -> None:
@@ -107,8 +129,15 @@ def test_what_is_not_base64_stands_for_itself(value: str) -> None:
     assert decoded(value) == value
 
 
-def test_bytes_that_are_no_text_are_replaced_and_not_refused() -> None:
-    assert decoded(base64.b64encode(b"a\xff\xfeb").decode()) == "a\ufffd\ufffdb"
+@pytest.mark.parametrize("value", ["123header456", "username", "test", "password", "Zm9v/w==", "Zm9v/w"])
+def test_a_text_whose_decoding_is_not_utf_8_stays_as_it_is(value: str) -> None:
+    assert decoded(value) == value
+
+
+def test_bytes_that_are_no_text_are_replaced_where_they_are_certainly_base64() -> None:
+    encoded = base64.b64encode(b"a\xff\xfeb").decode()
+    assert decoded(encoded) == encoded
+    assert decoded_loosely(encoded) == "a\ufffd\ufffdb"
     assert decoded(None) is None
     assert decoded("") == ""
 

@@ -178,6 +178,9 @@ def test_a_mistake_in_the_list_is_found_before_anything_is_written(
 def test_an_entry_that_cannot_be_judged_stops_only_itself(
     many: Many, wrong: dict[str, Any], words: str, check: bool
 ) -> None:
+    if check and wrong.get("tags") == ["no such tag"]:
+        # Check mode warns of a name that does not exist; an id that does not exist is an error in it.
+        wrong, words = wrong | {"tags": ["99999999"]}, "there is no tag 99999999"
     wanted = ({"id": APP + 5, "use_sitemap": not many.app(APP + 5)["useSitemap"]}, wrong, {"id": APP + 6})
     done = many(*wanted, check=check)
     good, bad, same = done.values["results"]
@@ -192,8 +195,9 @@ def test_an_entry_that_cannot_be_judged_stops_only_itself(
 
 
 def test_an_entry_that_cannot_be_judged_keeps_everything_from_being_pruned(many: Many) -> None:
-    wanted = ({"id": APP}, {"id": APP + 1, "tags": ["no such tag"]})
-    for check in (True, False):
+    # Check mode only warns of a name that does not exist.
+    for check, tag in ((True, "99999999"), (False, "no such tag")):
+        wanted = ({"id": APP}, {"id": APP + 1, "tags": [tag]})
         done = many(*wanted, prune=True, prune_filters=ALL, max_deletes=99, check=check)
         assert (done.values["deleted"], many.counters["writes"]) == ([], 0)
         assert "nothing was pruned: 18 applications" in str(done.error)

@@ -462,3 +462,42 @@ def test_no_json_value_breaks_the_reader_of_web_applications(raw: Raw, level: in
     shown = shown_record(WEBAPP_FIELDS, from_raw(raw, level))
     assert shown is not None
     json.loads(dumps(shown))
+
+
+def with_request(**request: Any) -> dict[str, Any]:
+    """A finding whose request is this."""
+    payload = {"payload": "x", "request": request}
+    return RAW | {
+        "resultList": {"count": 1, "list": [{"Result": {"payloads": {"list": [{"PayloadInstance": payload}]}}}]}
+    }
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_headers_and_body_that_only_look_like_base64_stay_as_they_are(keep: bool) -> None:
+    raw = with_request(headers="123header456", body="username")
+    (found,) = finding(raw, keep_sensitive=keep)["evidence"]
+    assert (found["headers"], found["body"]) == ("123header456", "username")
+
+
+def test_a_secret_among_bytes_that_are_no_text_is_found() -> None:
+    body = b"password=canary123&photo=" + bytes(range(128, 256)) * 3
+    raw = with_request(body=base64.b64encode(body).decode())
+    (found,) = finding(raw)["evidence"]
+    assert "canary" not in str(found["body"])
+    assert base64.b64encode(b"password=canary")[:16].decode() not in str(found["body"])
+    assert MARKER in str(found["body"])
+    harmless = base64.b64encode(bytes(range(128, 256))).decode()
+    assert finding(with_request(body=harmless))["evidence"][0]["body"] == harmless
+
+
+def test_whole_numbers_that_come_as_doubles_are_whole_numbers() -> None:
+    doubled = {"id": 12345670.0, "qid": 150003.0, "severity": 4.0, "timesDetected": 7.0, "originalSeverity": 5.0}
+    doubled |= {"webApp": {"id": 410001.0, "name": "shop", "url": "https://shop.test/"}, "cwe": {"list": [79.0]}}
+    whole = {name: value for name, value in doubled.items() if isinstance(value, float)}
+    expected = finding(
+        RAW | {name: int(value) for name, value in whole.items()} | {"severity": "4", "originalSeverity": "5"}
+    )
+    found = finding(RAW | doubled)
+    names = ("id", "rule_id", "severity", "severity_native", "times_seen", "original_severity", "cwe", "details")
+    assert {name: found[name] for name in names} == {name: expected[name] for name in names}
+    assert (found["id"], found["asset"]["id"], found["cwe"]) == ("12345670", "410001", [79])

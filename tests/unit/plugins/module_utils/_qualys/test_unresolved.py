@@ -1,0 +1,161 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""References in options: in check mode a name that does not exist yet stops nothing; owners go by name or id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
+    auth_record,
+    auth_records,
+    webapp,
+    webapps,
+)
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.resource import Resource
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
+from tests.sandbox import Sandbox
+
+from ..auth_record_kit import record_options, records_options
+from ..qualys_kit import client_of, entry, webapp_options, webapps_options
+
+Run = Callable[[QualysClient, bool], Result]
+NEW_APP = {"name": "new shop", "url": "https://new.example.com/"}
+NEW_LOGIN = {"name": "new login", "form": {"type": "STANDARD", "auth_vault": True}}
+NIGHTLY = {
+    "state": "present",
+    "name": "new nightly",
+    "profile": "CI quick",
+    "start": "2027-01-01T02:00:00Z",
+    "recurrence": {"type": "DAILY"},
+}
+SINGLE = {
+    "webapp": lambda **options: lambda client, check: webapp.run(webapp_options(**NEW_APP, **options), client, check),
+    "auth_record": lambda **options: (
+        lambda client, check: auth_record.run(record_options(**NEW_LOGIN, **options), client, check)
+    ),
+    "schedule": lambda **options: (
+        lambda client, check: schedule.run(
+            NIGHTLY | ({} if "webapp" in options or "tags" in options else {"tags": ["prod"]}) | options, client, check
+        )
+    ),
+}
+MANY = {
+    "webapp": lambda **options: (
+        lambda client, check: webapps.run(webapps_options(entry(**NEW_APP, **options)), client, check)
+    ),
+    "auth_record": lambda **options: (
+        lambda client, check: auth_records.run(records_options(NEW_LOGIN | options), client, check)
+    ),
+}
+KINDS: dict[str, Resource] = {
+    "webapp": webapp.WEBAPP,
+    "auth_record": auth_record.AUTH_RECORD,
+    "schedule": schedule.SCHEDULE,
+}
+WORDS = {
+    "tag": "tag",
+    "webapp": "web application",
+    "webappauthrecord": "authentication record",
+    "optionprofile": "option profile",
+    "dnsoverride": "DNS override",
+}
+NOWHERE = "not there yet"
+
+
+def every_reference() -> list[Any]:
+    """Kind, option and what it refers to, of each option that takes a name, but for users: Qualys lists none."""
+    found = []
+    for kind, resource in KINDS.items():
+        for field in resource.referring():
+            if field.refers != "user":
+                value = [NOWHERE] if field.kind == "list" else NOWHERE
+                found.append((kind, field.name, field.name, value, WORDS[field.refers]))
+    found.append(("schedule", "auth_record", "auth_record", NOWHERE, WORDS["webappauthrecord"]))
+    found.append(("schedule", "scanner", "scanner.tags", {"type": "scannerTags", "tags": [NOWHERE]}, "tag"))
+    return [pytest.param(*case, id=f"{case[0]}.{case[2]}") for case in found]
+
+
+def as_id(value: Any) -> Any:
+    """The same reference by an id that does not exist."""
+    if isinstance(value, dict):
+        return value | {"tags": ["99999999"]}
+    return ["99999999"] if isinstance(value, list) else "99999999"
+
+
+@pytest.mark.parametrize(("kind", "option", "path", "value", "word"), every_reference())
+def test_a_name_that_does_not_exist_is_told_in_check_mode_and_an_error_in_a_real_run(
+    sandbox: Sandbox, kind: str, option: str, path: str, value: Any, word: str
+) -> None:
+    missing = {"option": path, "kind": word, "name": NOWHERE}
+    runs = [SINGLE[kind], *([MANY[kind]] if kind in MANY else [])]
+    with client_of(sandbox) as client:
+        for make in runs:
+            done = make(**{option: value})(client, True)
+            assert (done.changed, done.error) == (True, None)
+            assert done.values["unresolved"] == [missing]
+            (warning,) = [text for text in done.warnings if NOWHERE in text]
+            assert warning.startswith(f"{path}: there is no {word} named '{NOWHERE}'.")
+            with pytest.raises(OptionError, match=f"there is no {word} 99999999"):
+                raise_of(make(**{option: as_id(value)})(client, True))
+            with pytest.raises(OptionError, match=f"there is no {word} named '{NOWHERE}'"):
+                raise_of(make(**{option: value})(client, False))
+    assert sandbox.counters.writes == 0
+
+
+def raise_of(done: Result) -> None:
+    """Raise what stopped the entry of a list."""
+    if done.error is not None:
+        (failed,) = [item for item in done.values["results"] if item["failed"]]
+        raise OptionError(failed["error"]["message"])
+
+
+def test_a_login_an_application_and_its_schedule_are_planned_before_any_of_them_exists(sandbox: Sandbox) -> None:
+    with client_of(sandbox) as client:
+        login = SINGLE["auth_record"]()(client, True)
+        shop = SINGLE["webapp"](auth_records=["new login"])(client, True)
+        nightly = SINGLE["schedule"](webapp="new shop", auth_record="new login")(client, True)
+    assert [done.changed for done in (login, shop, nightly)] == [True] * 3
+    assert "unresolved" not in login.values
+    assert shop.values["webapp"]["auth_records"] == ["new login"]
+    assert nightly.values["schedule"]["webapp"] == "new shop"
+    assert [(row["option"], row["name"]) for row in nightly.values["unresolved"]] == [
+        ("auth_record", "new login"),
+        ("webapp", "new shop"),
+    ]
+    assert sandbox.counters.writes == 0
+
+
+def test_of_many_each_has_its_own_names(sandbox: Sandbox) -> None:
+    first, second = (entry(name=name, url=f"https://{name}.example.com/", tags=["prod", name]) for name in ("a", "b"))
+    with client_of(sandbox) as client:
+        done = webapps.run(webapps_options(first, second, entry(name="c", url="https://c.example.com/")), client, True)
+    told = [[row["name"] for row in item.get("unresolved", [])] for item in done.values["results"]]
+    assert told == [["a"], ["b"], []]
+    assert [row["name"] for row in done.values["unresolved"]] == ["a", "b"]
+
+
+def test_a_real_run_tells_of_no_names(sandbox: Sandbox) -> None:
+    with client_of(sandbox) as client:
+        assert "unresolved" not in SINGLE["webapp"](tags=["prod"])(client, False).values
+
+
+@pytest.mark.parametrize(("accepted", "written"), [("true", "sandb_ob3"), ("true", "71003"), ("false", "71003")])
+def test_an_owner_is_written_by_user_name_or_id(sandbox: Sandbox, accepted: str, written: str) -> None:
+    sandbox.switches["user_by_name"] = accepted
+    with client_of(sandbox) as client:
+        done = SINGLE["webapp"](owner=written)(client, False)
+        assert done.values["webapp"]["owner"] == "sandb_ob3"
+        assert not SINGLE["webapp"](owner=written)(client, False).changed
+
+
+def test_an_owner_by_name_that_the_vendor_does_not_take_is_refused_in_its_words(sandbox: Sandbox) -> None:
+    sandbox.switches["user_by_name"] = "false"
+    with client_of(sandbox) as client, pytest.raises(VendorError, match="Element id is needed in owner"):
+        SINGLE["webapp"](owner="sandb_ob3")(client, False)

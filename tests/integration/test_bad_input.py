@@ -194,7 +194,7 @@ def test_incomplete_is_said(tmp_path: Path, sandbox: Sandbox, login: dict[str, s
 
 
 def test_refused_after_a_look(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
-    """Mistakes that only show when the estate is known. Nothing is written, of a list not even its good part."""
+    """Mistakes that only show when the estate is known. Nothing is written but the good entry of a list with a bad one."""
     twin = dict(sandbox.qualys.webapps[410001])
     sandbox.qualys.webapps[410099] = {**twin, "id": 410099, "url": "https://twin.example.com/"}
     good = {"name": "Checkout (prod)", "tags_add": ["sox"]}
@@ -230,7 +230,8 @@ def test_refused_after_a_look(tmp_path: Path, sandbox: Sandbox, login: dict[str,
     assert_clear(run["both added and removed"], "uris", "both added and removed")
     assert_clear(run["bad entry"], "{value, regex}")
     assert_clear(run["bad header"], "headers", "Name: value")
-    assert sandbox.counters.writes == 0
+    assert sandbox.counters.writes == 1
+    assert run["no such login"].counters["writes"] == 1
 
 
 def test_reference_both_added_and_removed(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:

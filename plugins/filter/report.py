@@ -16,7 +16,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures i
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import DEFAULT_TITLE
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import write_text
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._vendor_text import data_from
 
 
@@ -27,7 +27,7 @@ def _rendered(name: str, records: t.Any, title: str) -> str:
     times = (text.canonical_time(finding["last_tested"]) or "" for finding in findings)
     report = collect.build(findings, title=str(title), generated=max(times, default=""))
     stream = io.StringIO(newline="")
-    WRITERS[name](report, stream)
+    write_text(name, report, stream)
     return stream.getvalue()
 
 

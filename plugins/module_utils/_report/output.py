@@ -17,8 +17,9 @@ import typing as t
 
 from .._base.errors import FileError
 from .._base.files import Staged, check_target, reason, sha256_of, sync_directory
+from .figures.rows import Unwritable
 from .inputs.model import ReportInput
-from .writers import write
+from .writers import write_all
 
 
 class Written(t.TypedDict):
@@ -72,21 +73,27 @@ class Outputs:
         Raises:
             FileError: a file cannot be written; no target was touched.
         """
-        return [self._render(name, path, report, check_mode) for name, path in self._targets.items()]
-
-    def _render(self, name: str, path: pathlib.Path, report: ReportInput, check_mode: bool) -> Written:
+        sinks = {name: self._sink(name, path, check_mode) for name, path in self._targets.items()}
         try:
-            staged = None if check_mode else Staged(path)
-            if staged:
-                self._staged.append((name, staged))
-            sink = _OutputFile(staged.file if staged else None)
-            write(name, report, t.cast(t.BinaryIO, sink))
-            if staged:
+            write_all(report, {name: t.cast(t.BinaryIO, sink) for name, sink in sinks.items()})
+        except Unwritable as error:
+            raise _failed(error.name, self._targets[error.name], error.error) from error
+        for name, staged in self._staged:
+            try:
                 staged.close()
-            changed = not path.is_file() or sha256_of(path) != sink.sha256()
+            except OSError as error:
+                raise _failed(name, self._targets[name], error) from error
+        return [_written(name, path, sinks[name]) for name, path in self._targets.items()]
+
+    def _sink(self, name: str, path: pathlib.Path, check_mode: bool) -> _OutputFile:
+        if check_mode:
+            return _OutputFile(None)
+        try:
+            staged = Staged(path)
         except OSError as error:
             raise _failed(name, path, error) from error
-        return Written(format=name, path=str(path), bytes=sink.bytes, sha256=sink.sha256(), changed=changed)
+        self._staged.append((name, staged))
+        return _OutputFile(staged.file)
 
     def commit(self, written: t.Iterable[Written]) -> None:
         """Rename the files that differ over their targets; when one rename fails, take the others back.
@@ -117,6 +124,14 @@ class Outputs:
                 sync_directory(directory)
         for replaced in done:
             replaced.forget()
+
+
+def _written(name: str, path: pathlib.Path, sink: _OutputFile) -> Written:
+    try:
+        changed = not path.is_file() or sha256_of(path) != sink.sha256()
+    except OSError as error:
+        raise _failed(name, path, error) from error
+    return Written(format=name, path=str(path), bytes=sink.bytes, sha256=sink.sha256(), changed=changed)
 
 
 _RUN = secrets.token_hex(6)

@@ -48,7 +48,11 @@ def visible_block(text: str) -> str:
 
 def json_text(value: t.Any) -> str:
     """A value as compact ASCII JSON in which no CI system finds a command: ``##vso[`` only stands in strings."""
-    encoded = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return without_commands(json.dumps(value, separators=(",", ":"), allow_nan=False))
+
+
+def without_commands(encoded: str) -> str:
+    """JSON in which no CI system finds a command."""
     # A number sign occurs only inside strings, where this is the same text.
     return encoded.replace("##", "#\\u0023") if "##" in encoded else encoded
 

@@ -10,51 +10,77 @@ from __future__ import annotations
 import io
 import typing as t
 
-from .formats.annotations_writer import write_azure, write_github, write_gitlab_annotations
-from .formats.csv_writer import write_csv
-from .formats.gitlab_writer import write_gitlab
-from .formats.json_writer import write_json
-from .formats.junit_writer import write_junit
-from .formats.markdown_writer import write_markdown
-from .formats.ocsf_writer import write_ocsf
-from .formats.sarif_writer import write_sarif
-from .formats.xlsx_writer import write_xlsx
-from .html.writer import write_html
+from .figures.rows import Unwritable, Writer, feed
+from .formats.annotations_writer import AzureWriter, GithubWriter, GitlabLinksWriter
+from .formats.csv_writer import CsvWriter
+from .formats.gitlab_writer import GitlabWriter
+from .formats.json_writer import JsonWriter
+from .formats.junit_writer import JunitWriter
+from .formats.markdown_writer import MarkdownWriter
+from .formats.ocsf_writer import OcsfWriter
+from .formats.sarif_writer import SarifWriter
+from .formats.xlsx_writer import XlsxWriter
+from .html.writer import HtmlWriter
 from .inputs.model import ReportInput
 
-Writer = t.Callable[[ReportInput, t.TextIO], None]
-BinaryWriter = t.Callable[[ReportInput, t.BinaryIO], None]
-
 # Formats of text; the output encodes it as UTF-8.
-WRITERS: dict[str, Writer] = {
-    "html": write_html,
-    "json": write_json,
-    "csv": write_csv,
-    "markdown": write_markdown,
-    "sarif": write_sarif,
-    "junit": write_junit,
-    "gitlab": write_gitlab,
-    "ocsf": write_ocsf,
-    "github_annotations": write_github,
-    "azure_annotations": write_azure,
-    "gitlab_annotations": write_gitlab_annotations,
+WRITERS: dict[str, t.Callable[[ReportInput, t.TextIO], Writer]] = {
+    "html": HtmlWriter,
+    "json": JsonWriter,
+    "csv": CsvWriter,
+    "markdown": MarkdownWriter,
+    "sarif": SarifWriter,
+    "junit": JunitWriter,
+    "gitlab": GitlabWriter,
+    "ocsf": OcsfWriter,
+    "github_annotations": GithubWriter,
+    "azure_annotations": AzureWriter,
+    "gitlab_annotations": GitlabLinksWriter,
 }
 
 # Formats of bytes.
-BINARY_WRITERS: dict[str, BinaryWriter] = {
-    "xlsx": write_xlsx,
+BINARY_WRITERS: dict[str, t.Callable[[ReportInput, t.BinaryIO], Writer]] = {
+    "xlsx": XlsxWriter,
 }
 
 FORMATS: tuple[str, ...] = (*WRITERS, *BINARY_WRITERS)
 """All formats, in the order in which they are written."""
 
 
-def write(name: str, report: ReportInput, stream: t.BinaryIO) -> None:
-    """Write a report in one format, as bytes."""
+def write_all(report: ReportInput, streams: t.Mapping[str, t.BinaryIO]) -> None:
+    """Write a report in several formats, in one walk over its findings.
+
+    Args:
+        report: what to write.
+        streams: where the bytes of each format go.
+
+    Raises:
+        Unwritable: the stream of a format takes no more.
+    """
+    feed(report, {name: _writer(name, report, stream) for name, stream in streams.items()})
+
+
+def _writer(name: str, report: ReportInput, stream: t.BinaryIO) -> Writer:
     if name in BINARY_WRITERS:
-        BINARY_WRITERS[name](report, stream)
-    else:
-        WRITERS[name](report, t.cast(t.TextIO, _Text(stream)))
+        return BINARY_WRITERS[name](report, stream)
+    return WRITERS[name](report, t.cast(t.TextIO, _Text(stream)))
+
+
+def write(name: str, report: ReportInput, stream: t.BinaryIO) -> None:
+    """Write a report in one format, as bytes.
+
+    Raises:
+        OSError: the stream takes no more.
+    """
+    try:
+        write_all(report, {name: stream})
+    except Unwritable as error:
+        raise error.error from None
+
+
+def write_text(name: str, report: ReportInput, stream: t.TextIO) -> None:
+    """Write a report in one format of text to a stream that does not translate line ends."""
+    feed(report, {name: WRITERS[name](report, stream)})
 
 
 class _Text(io.TextIOBase):

@@ -20,6 +20,8 @@ from ..inputs.gate_view import Decision
 from ..inputs.model import ReportInput
 
 _WORDS = 1000
+_EXCLUSION = "exclude"
+"""What the gate names as what decided, for an exclusion of the policy."""
 DECISION_LABELS = {
     "fail": "Fails",
     "warn": "Warning",
@@ -42,12 +44,22 @@ VERDICT_LABELS = {
 
 
 class Standing(t.NamedTuple):
-    """Where a finding stands. ``why`` is set for what does not count on purpose."""
+    """Where a finding stands.
+
+    ``suppressed`` is what is there and does not count on purpose; ``left_out`` is what the policy is not about. Both say
+    in ``why`` what decided.
+    """
 
     decision: Decision | None
     counts: bool
     suppressed: bool
     why: str
+    left_out: bool = False
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether it is shown and does not count: a format that left it out would show an exclusion as a fix."""
+        return self.suppressed or self.left_out
 
     @property
     def fails(self) -> bool:
@@ -64,11 +76,34 @@ def standing_of(report: ReportInput, finding: Finding) -> Standing:
         return Standing(None, state == "open", suppressed, _source_note(finding, state) if suppressed else "")
     counts = decision.decision in COUNTED and (state != "information" or decision.decision in ("fail", "warn"))
     suppressed = decision.decision in SUPPRESSED and state != "information"
-    why = text.line(decision.note or decision.by or decision.decision, _WORDS) if suppressed else ""
-    return Standing(decision, counts, suppressed, why)
+    left_out = decision.decision == "excluded" and (state != "information" or decision.by == _EXCLUSION)
+    why = text.line(_why(report, finding, decision), _WORDS) if suppressed or left_out else ""
+    return Standing(decision, counts, suppressed, why, left_out)
+
+
+def _why(report: ReportInput, finding: Finding, decision: Decision) -> str:
+    """What decided, in words for somebody who has not seen the policy."""
+    if decision.decision == "waived":
+        waiver = report.gate.waiver(decision.waiver) if report.gate else None
+        return _waiver_note(waiver) if waiver else decision.note or decision.by or decision.decision
+    if decision.decision == "ignored":
+        return _source_note(finding, "ignored")
+    if decision.decision == "protected":
+        return decision.note or _source_note(finding, "protected")
+    if decision.by == _EXCLUSION:
+        return f"excluded by the policy: {decision.note or decision.by}"
+    return f"excluded: {decision.note or decision.by or decision.decision}"
+
+
+def _waiver_note(waiver: t.Mapping[str, t.Any]) -> str:
+    facts = (("owner", "owner"), ("until", "expires"), ("ticket", "ticket"))
+    told = "".join(f", {label} {waiver[name]}" for label, name in facts if waiver.get(name))
+    return f"waiver {waiver.get('id')}: {waiver.get('reason') or 'no reason given'}{told}"
 
 
 def _source_note(finding: Finding, state: str) -> str:
+    if state == "protected":
+        return text.line(f"virtual patch {finding['patch'] or ''}".strip(), _WORDS)
     ignored = finding["ignored"]
     said = (ignored and (ignored["comment"] or ignored["reason"])) or "at its source"
     return text.line(f"{state}: {said}", _WORDS)

@@ -17,7 +17,7 @@ from ..._base.log_text import without_workflow_marks
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.standing import standing_of
+from ..figures.rows import Row, Writer
 from ..inputs import model
 from ..inputs.gate_view import told
 from ..inputs.model import Place, ReportInput
@@ -38,46 +38,86 @@ class _Line(t.NamedTuple):
     url: str | None
 
 
-def write_github(report: ReportInput, stream: t.TextIO) -> None:
-    """Workflow commands of GitHub Actions: the worst nine and a line that tells the rest."""
-    for line in _lines(report, GITHUB_ERRORS):
+class _LinesWriter(Writer):
+    """Writes the verdict first, then the worst findings, then how many more there are."""
+
+    limit: int
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+        self._room = self.limit - 1
+        self._more = 0
+
+    def write(self, line: _Line) -> None:
+        """Write one line, or keep it."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Write the verdict."""
+        for line in [*_verdict(self._report)][: self._room]:
+            self._room -= 1
+            self.write(line)
+
+    def row(self, row: Row) -> None:
+        """Write a finding as long as there is room."""
+        if not _fails(row):
+            return
+        if self._room > 0:
+            self._room -= 1
+            self.write(_of(self._report, row.finding))
+        else:
+            self._more += 1
+
+    def end(self) -> None:
+        """Write how many more there are."""
+        if self._more:
+            words = f"{text.plural(self._more, 'more finding')} of this kind; see the report"
+            self.write(_Line("error" if self._report.gate else "warning", "And more", words, None, None))
+
+
+class GithubWriter(_LinesWriter):
+    """Workflow commands of GitHub Actions: the worst nine and a line with the number of the others."""
+
+    limit = GITHUB_ERRORS
+
+    def write(self, line: _Line) -> None:
+        """Write a command."""
         where = f"file={_property(line.place.path)},line={line.place.line}," if line.place else ""
-        stream.write(f"::{line.level} {where}title={_property(line.title)}::{_data(line.words)}\n")
+        self._stream.write(f"::{line.level} {where}title={_property(line.title)}::{_data(line.words)}\n")
 
 
-def write_azure(report: ReportInput, stream: t.TextIO) -> None:
+class AzureWriter(_LinesWriter):
     """Logging commands of Azure Pipelines."""
-    for line in _lines(report, AZURE_ERRORS):
+
+    limit = AZURE_ERRORS
+
+    def write(self, line: _Line) -> None:
+        """Write a command."""
         kind = "error" if line.level == "error" else "warning"
         where = f"sourcepath={_azure(line.place.path)};linenumber={line.place.line};" if line.place else ""
-        stream.write(f"##vso[task.logissue type={kind};{where}]{_azure(f'{line.title}: {line.words}')}\n")
+        self._stream.write(f"##vso[task.logissue type={kind};{where}]{_azure(f'{line.title}: {line.words}')}\n")
 
 
-def write_gitlab_annotations(report: ReportInput, stream: t.TextIO) -> None:
+class GitlabLinksWriter(_LinesWriter):
     """GitLab's ``artifacts:reports:annotations``: links beside the job. Only http and https ones, never a payload."""
-    links = []
-    for line in _lines(report, GITLAB_LINKS):
+
+    limit = GITLAB_LINKS
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        super().__init__(report, stream)
+        self._links: list[dict[str, t.Any]] = []
+
+    def write(self, line: _Line) -> None:
+        """Keep the link of a line that has one."""
         if line.url:
-            links.append({"external_link": {"label": text.line(f"{line.title}: {line.words}", 200), "url": line.url}})
-    stream.write(text.json_text({"Worst findings": links} if links else {}) + "\n")
+            label = text.line(f"{line.title}: {line.words}", 200)
+            self._links.append({"external_link": {"label": label, "url": line.url}})
 
-
-def _lines(report: ReportInput, limit: int) -> t.Iterator[_Line]:
-    """The verdict first, then the worst findings, then how many more there are."""
-    told = [*_verdict(report)]
-    yield from told[: limit - 1]
-    room, more = limit - min(len(told), limit - 1) - 1, 0
-    for finding in report.findings:
-        if not _fails(report, finding):
-            continue
-        if room > 0:
-            yield _of(report, finding)
-            room -= 1
-        else:
-            more += 1
-    if more:
-        words = f"{text.plural(more, 'more finding')} of this kind; see the report"
-        yield _Line("error" if report.gate else "warning", "And more", words, None, None)
+    def end(self) -> None:
+        """Write all links."""
+        super().end()
+        self._stream.write(text.json_text({"Worst findings": self._links} if self._links else {}) + "\n")
 
 
 def _verdict(report: ReportInput) -> t.Iterator[_Line]:
@@ -90,11 +130,10 @@ def _verdict(report: ReportInput) -> t.Iterator[_Line]:
         yield _Line("error", f"The gate is closed: {gate.verdict} (code {gate.exit_code})", words, None, None)
 
 
-def _fails(report: ReportInput, finding: Finding) -> bool:
-    standing = standing_of(report, finding)
-    if standing.decision is not None:
-        return standing.fails
-    return standing.counts and finding["severity"] in ("critical", "high", "unknown")
+def _fails(row: Row) -> bool:
+    if row.standing.decision is not None:
+        return row.standing.fails
+    return row.standing.counts and row.finding["severity"] in ("critical", "high", "unknown")
 
 
 def _of(report: ReportInput, finding: Finding) -> _Line:

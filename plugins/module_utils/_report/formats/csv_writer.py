@@ -16,18 +16,19 @@ import re
 import typing as t
 
 from ..._base.log_text import without_workflow_marks
-from ..._records.changes import state_of
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.standing import decided_by, decision_label, standing_of
+from ..figures.rows import Row, Writer
+from ..figures.standing import decided_by, decision_label
 from ..inputs import owasp
-from ..inputs.gate_view import Decision
 from ..inputs.model import ReportInput
 
 # A spreadsheet takes a cell that begins like this for a formula; some skip blanks and quotes first, and East Asian
-# editions take the full-width signs too. Tabs and line ends are visible escapes by the time this is asked.
-_FORMULA = re.compile(r"[\s\"'`]*[=+\-@\uff0b\uff0d\uff1d\uff20]")
+# editions take other forms of the signs too: small, full-width, raised and lowered ones, and the minus of mathematics.
+# Tabs and line ends are visible escapes by the time this is asked.
+_OTHER_FORMS = "\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\u207a\u207b\u207c\u208a\u208b\u208c\u2212"
+_FORMULA = re.compile(rf"[\s\"'`]*[=+\-@{_OTHER_FORMS}]")
 
 
 COLUMNS = (
@@ -98,10 +99,9 @@ def names_of(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
     return "; ".join(words)
 
 
-def row_of(
-    finding: Finding, snapshot: str, change: str, age: int | None, decision: Decision | None
-) -> list[str | int | float | None]:
+def cells_of(row: Row, snapshot: str) -> list[str | int | float | None]:
     """The cells of one finding, in the order of ``COLUMNS``."""
+    finding, decision = row.finding, row.standing.decision
     ignored = finding["ignored"]
     asset = finding["asset"]
     texts = safe_cell
@@ -109,9 +109,9 @@ def row_of(
         finding["severity"],
         snapshot,
         finding["status"],
-        state_of(finding),
+        row.state,
         finding["kind"],
-        change,
+        row.change,
         texts(asset["name"]),
         texts(finding["title"]),
         texts(finding["url"]),
@@ -124,7 +124,7 @@ def row_of(
         texts(finding["last_seen"]),
         texts(finding["last_tested"]),
         texts(finding["fixed_at"]),
-        age,
+        row.age,
         finding["times_seen"],
         texts("; ".join(f"CWE-{number}" for number in finding["cwe"])),
         texts("; ".join(map(owasp.label_of, finding["owasp"]))),
@@ -165,20 +165,29 @@ def snapshot_word(report: ReportInput) -> str:
     return headlines[0].lower() if headlines else "complete"
 
 
-def write_csv(report: ReportInput, stream: t.TextIO) -> None:
-    """Write one row for each finding, or a single row that says that there are none.
+class CsvWriter(Writer):
+    """Writes one row for each finding, or a single row that says that there are none.
 
     The stream must not translate line ends: RFC 4180 asks for CR LF.
     """
-    stream.write("\ufeff")
-    writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    snapshot = snapshot_word(report)
-    for position, finding in enumerate(report.findings):
-        age = text.age_in_days(finding["first_seen"], report.generated)
-        decision = standing_of(report, finding).decision if report.gate else None
-        row = row_of(finding, snapshot, report.mark(position), age, decision)
-        writer.writerow(["" if cell is None else cell for cell in row])
-    if not len(report.findings):
-        nothing = {"severity": "none", "snapshot": snapshot, "title": "No findings"}
-        writer.writerow([nothing.get(column, "") for column in COLUMNS])
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+        self._snapshot = snapshot_word(report)
+        self._table = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+
+    def begin(self) -> None:
+        """Write the head."""
+        self._stream.write("\ufeff")
+        self._table.writerow(COLUMNS)
+
+    def row(self, row: Row) -> None:
+        """Write the row of a finding."""
+        self._table.writerow(["" if cell is None else cell for cell in cells_of(row, self._snapshot)])
+
+    def end(self) -> None:
+        """Say that there are no findings, where there are none."""
+        if not len(self._report.findings):
+            nothing = {"severity": "none", "snapshot": self._snapshot, "title": "No findings"}
+            self._table.writerow([nothing.get(column, "") for column in COLUMNS])

@@ -6,11 +6,13 @@ This module is private to the collection and may change at any time.
 
 GitLab knows a vulnerability again by its first identifier and its place, so the first identifier is the scanner's rule.
 What does not count on purpose is not in the report. A verdict without a conclusion is a scan that failed. GitLab shows
-descriptions and solutions as Markdown, so they are escaped as such.
+descriptions and solutions as Markdown, so they are escaped as such. Importers of other tools take ``evidence`` and
+``links`` for granted, so that every vulnerability has both.
 """
 
 from __future__ import annotations
 
+import re
 import typing as t
 import uuid
 from urllib.parse import urlsplit
@@ -19,12 +21,13 @@ from ..._http.settings import VERSION
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.standing import standing_of
+from ..figures.rows import Row, Writer
 from ..inputs import model
 from ..inputs.gate_view import told
 from ..inputs.model import ReportInput
 from . import markdown_writer
-from .scanners import is_qualys, rule_label, scanner_of
+from .http_evidence import evidence_of
+from .scanners import explained_rules, is_qualys, rule_key, rule_label, scanner_of
 
 SCHEMA_VERSION = "15.1.0"
 MAX_FINDINGS = 100_000
@@ -38,31 +41,84 @@ _SEVERITIES = {
 }
 _NAMESPACE = uuid.UUID("a1f0c1f4-4f0e-5d55-9a53-0f0f9cf5c0de")
 _SOLUTION = 7000
+RESOURCES = 1000
+_LINKS = 20
+_CVE_PAGES = "https://nvd.nist.gov/vuln/detail/"
+_WEB = ("http://", "https://", "HTTP://", "HTTPS://")
+_HOST = re.compile(r"[\w.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _EPOCH = "1970-01-01T00:00:00"
 
 
-def write_gitlab(report: ReportInput, stream: t.TextIO) -> None:
-    """Write one report; valid without any finding too."""
-    stream.write(f'{{"version": "{SCHEMA_VERSION}",\n"vulnerabilities": [')
-    resources: dict[str, None] = {}
-    solutions = {(item["source"], item["rule_id"]): item["solution"] for item in report.knowledge or ()}
-    written = left = 0
-    seen: dict[str, int] = {}
-    for finding in report.findings:
-        if not standing_of(report, finding).counts:
-            continue
-        if written >= MAX_FINDINGS:
-            left += 1
-            continue
-        solution = solutions.get((finding["source"], finding["rule_id"] or ""))
-        stream.write((",\n" if written else "\n") + text.json_text(_vulnerability(finding, solution, seen)))
-        written += 1
-        if finding["asset"]["url"] and len(resources) < 1000:
-            resources[finding["asset"]["url"]] = None
-    stream.write(f'\n],\n"scan": {text.json_text(_scan(report, list(resources), left))}}}\n')
+class GitlabWriter(Writer):
+    """Writes one report; valid without any finding too."""
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+        self._known = explained_rules(report)
+        self._solutions: dict[tuple[str, str], str] = {}
+        self._resources = _Resources()
+        self._written = 0
+        self._left = 0
+        self._seen: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Write the head."""
+        self._stream.write(f'{{"version": "{SCHEMA_VERSION}",\n"vulnerabilities": [')
+        for webapp in self._report.webapps or ():
+            if not webapp["never_scanned"]:
+                self._resources.add("GET", webapp["url"])
+
+    def row(self, row: Row) -> None:
+        """Write what counts."""
+        finding = row.finding
+        self._resources.add("GET", finding["asset"]["url"])
+        if not row.standing.counts:
+            return
+        if self._written >= MAX_FINDINGS:
+            self._left += 1
+            return
+        self._resources.add(finding["method"], finding["url"])
+        entry = text.json_text(_vulnerability(finding, self._known.get(rule_key(finding)), self._solution, self._seen))
+        self._stream.write((",\n" if self._written else "\n") + entry)
+        self._written += 1
+
+    def _solution(self, known: model.RuleKnowledge) -> str:
+        """The solution of a rule as Markdown, made once for each rule."""
+        key = (known["source"], known["rule_id"])
+        if key not in self._solutions:
+            # An escape takes at most eight characters for one.
+            self._solutions[key] = markdown_writer.escape(known["solution"], _SOLUTION)[:_SOLUTION]
+        return self._solutions[key]
+
+    def end(self) -> None:
+        """Write what is known about the scan."""
+        scan = _scan(self._report, self._resources.listed(), self._left)
+        self._stream.write(f'\n],\n"scan": {text.json_text(scan)}}}\n')
 
 
-def _vulnerability(finding: Finding, solution: str | None, seen: dict[str, int]) -> dict[str, t.Any]:
+class _Resources:
+    """What was scanned: the applications, and the addresses that were found in them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], None] = {}
+
+    def add(self, method: str | None, url: str | None) -> None:
+        """Take an address, as long as there is room."""
+        if url and len(self._known) < RESOURCES and url.startswith(_WEB):
+            self._known[text.line(method, 20) or "GET", text.line(url, 2000)] = None
+
+    def listed(self) -> list[dict[str, str]]:
+        """All of them, in the order of GitLab's schema."""
+        return [{"method": method, "url": url, "type": "url"} for method, url in self._known]
+
+
+def _vulnerability(
+    finding: Finding,
+    known: model.RuleKnowledge | None,
+    solution_of: t.Callable[[model.RuleKnowledge], str],
+    seen: dict[str, int],
+) -> dict[str, t.Any]:
     title = text.line(model.title_label(finding))[:255]
     entry: dict[str, t.Any] = {
         "id": _identifier(finding, seen),
@@ -70,14 +126,15 @@ def _vulnerability(finding: Finding, solution: str | None, seen: dict[str, int])
         "description": markdown_writer.escape(f"{title} in {model.application_label(finding)}", 600),
         "severity": _SEVERITIES[finding["severity"]],
         "identifiers": _identifiers(finding),
+        "links": [{"name": cve, "url": f"{_CVE_PAGES}{cve}"} for cve in known["cves"][:_LINKS]] if known else [],
         "location": _location(finding),
+        "evidence": evidence_of(finding),
     }
     discovered = text.canonical_time(finding["first_seen"])
     if discovered:
         entry["discovered_at"] = f"{discovered.removesuffix('Z')}.000"
-    if solution:
-        # An escape takes at most eight characters for one.
-        entry["solution"] = markdown_writer.escape(solution, 7000)[:_SOLUTION]
+    if known and known["solution"]:
+        entry["solution"] = solution_of(known)
     return entry
 
 
@@ -111,21 +168,41 @@ def _identifiers(finding: Finding) -> list[dict[str, str]]:
 
 
 def _location(finding: Finding) -> dict[str, str]:
-    try:
-        parts = urlsplit(finding["url"] or finding["asset"]["url"] or "")
-        host = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-    except ValueError:
-        host, path = "", finding["url"] or ""
+    """Where it is. Readers put ``hostname`` and ``path`` together, so that both together are an address, or a path."""
+    url = finding["url"] or finding["asset"]["url"] or ""
+    host, path = _split(url)
+    if not host:
+        # Not an address of the web: it can only be a path of the application.
+        host, path = _split(finding["asset"]["url"] or "")[0], url
     return {
         "hostname": text.line(host, 2000),
         "method": text.line(finding["method"], 20) or "GET",
         "param": text.line(finding["parameter"], 500),
-        "path": text.line(path, 2000) or "/",
+        # Two slashes would begin a host.
+        "path": text.line("/" + path.lstrip("/\\"), 2000),
     }
 
 
-def _scan(report: ReportInput, resources: list[str], left: int) -> dict[str, t.Any]:
+def _split(url: str) -> tuple[str, str]:
+    """Scheme, host and port of an address of the web, without user and password, and its path with the query.
+
+    The host is empty when there is none that a reader could take for one.
+    """
+    if not url.startswith(_WEB):
+        return "", url
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "", url
+    if not name or not _HOST.fullmatch(name):
+        return "", url
+    shown = f"[{name}]" if ":" in name else name
+    host = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+    return host, parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _scan(report: ReportInput, resources: list[dict[str, str]], left: int) -> dict[str, t.Any]:
     scanner = scanner_of(next(iter(report.summary["sources"]), _source_of_files(report)))
     start = min((file["manifest"]["started"] for file in report.files if file["manifest"]), default="") or ""
     messages = [{"level": "warn", "value": f"{headline}: {words}"} for headline, words in collect.warnings_of(report)]
@@ -156,7 +233,7 @@ def _scan(report: ReportInput, resources: list[str], left: int) -> dict[str, t.A
         "end_time": _local(report.generated) or _EPOCH,
         "status": "success" if good else "failure",
         "type": "dast",
-        "scanned_resources": [{"method": "GET", "url": text.line(url, 2000), "type": "url"} for url in resources],
+        "scanned_resources": resources,
         "messages": messages,
     }
     return scan | ({"options": options} if options else {})

@@ -14,15 +14,44 @@ import typing as t
 
 from .. import text
 from ..figures import collect
-from ..figures.standing import standing_of
+from ..figures.rows import Row, Writer
 from ..inputs import model
 from ..inputs.gate_view import GateView
 from ..inputs.model import ReportInput
 
 
-def write_json(report: ReportInput, stream: t.TextIO) -> None:
-    """Write the report; key order is fixed, findings are in report order, each with its ``change``."""
-    head: dict[str, t.Any] = {
+class JsonWriter(Writer):
+    """Writes the report; key order is fixed, findings are in report order, each with its ``change``."""
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+
+    def begin(self) -> None:
+        """Write everything but the findings."""
+        self._stream.write("{\n")
+        for name, value in _head(self._report).items():
+            self._stream.write(f'"{name}": {text.json_text(value)},\n')
+        self._stream.write('"findings": [\n')
+
+    def row(self, row: Row) -> None:
+        """Write a finding on a line of its own, with what was decided about it."""
+        told: dict[str, t.Any] = {"change": row.change or None}
+        if self._report.gate:
+            decision = row.standing.decision
+            told["decision"] = None if decision is None else decision._asdict()
+        if row.position:
+            self._stream.write(",\n")
+        # The finding is encoded already; what was said above stands before its first member.
+        self._stream.write(f"{text.json_text(told)[:-1]},{text.without_commands(row.encoded[1:])}")
+
+    def end(self) -> None:
+        """Close the list."""
+        self._stream.write("\n]\n}\n" if len(self._report.findings) else "]\n}\n")
+
+
+def _head(report: ReportInput) -> dict[str, t.Any]:
+    return {
         "schema": model.REPORT_SCHEMA,
         "title": report.title,
         "generated": report.generated,
@@ -45,17 +74,6 @@ def write_json(report: ReportInput, stream: t.TextIO) -> None:
         "changes": report.changes,
         "summary": report.summary,
     }
-    stream.write("{\n")
-    for name, value in head.items():
-        stream.write(f'"{name}": {text.json_text(value)},\n')
-    stream.write('"findings": [\n')
-    last = len(report.findings) - 1
-    for position, finding in enumerate(report.findings):
-        decision = standing_of(report, finding).decision if report.gate else None
-        told = {"decision": None if decision is None else decision._asdict()} if report.gate else {}
-        row = text.json_text({"change": report.mark(position) or None, **told, **finding})
-        stream.write(row + (",\n" if position < last else "\n"))
-    stream.write("]\n}\n")
 
 
 def _gate(gate: GateView | None) -> dict[str, t.Any] | None:

@@ -6,8 +6,8 @@ This module is private to the collection and may change at any time.
 
 One suite for each application with one case for each finding, and one suite for the report itself, with a case for the
 verdict and one that says whether the data is whole: without a conclusion these are errors, and never a pass over
-nothing. What is waived, ignored or protected is skipped, with the reason. GitLab reads 30 MB at most; the worst come
-first, and the file says what was left out.
+nothing. What is waived, ignored or protected, and what the policy excludes, is skipped with the reason: a case that
+vanished would look like a fix. GitLab reads 30 MB at most; the worst come first, and the file says what was left out.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from ..._base.log_text import without_workflow_marks
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.standing import Standing, standing_of
+from ..figures.rows import Row, Writer
+from ..figures.standing import Standing
 from ..inputs import model
 from ..inputs.gate_view import Decision, GateView
 from ..inputs.model import ReportInput
-from .scanners import rule_label
+from .scanners import explained_rules, rule_key, rule_label
 
 MAX_BYTES = 28 << 20
 NAME = "appsec.perimeter"
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE = 500
+_SOLUTION = 2000
 _SUITE_BYTES = 200
 
 
@@ -71,24 +73,36 @@ class _Suite:
         return len(written.encode())
 
 
-def write_junit(report: ReportInput, stream: t.TextIO) -> None:
-    """Write all suites. Without a verdict of the gate, each open finding is a failure."""
-    suites: dict[str, _Suite] = {}
-    about = _Suite(f"{NAME}.report")
-    size = _conclusions(report, suites, about)
-    left = 0
-    for finding in report.findings:
-        standing = standing_of(report, finding)
-        outcome = _outcome(report, standing)
+class JunitWriter(Writer):
+    """Writes all suites. Without a verdict of the gate, each open finding is a failure."""
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+        self._suites: dict[str, _Suite] = {}
+        self._about = _Suite(f"{NAME}.report")
+        self._known = explained_rules(report)
+        self._size = _conclusions(report, self._suites, self._about)
+        self._left = 0
+
+    def row(self, row: Row) -> None:
+        """Keep the case of a finding, as long as there is room."""
+        outcome = _outcome(self._report, row.standing)
         if outcome is None:
-            continue
-        if size > MAX_BYTES:
-            left += 1
-            continue
-        suite, added = _suite(suites, model.application_label(finding))
-        size += added + suite.add(_case(suite, finding, standing, outcome))
-    about.add(_left_out(left))
-    _write(report, [*(suites[name] for name in sorted(suites)), about], stream)
+            return
+        if self._size > MAX_BYTES:
+            self._left += 1
+            return
+        suite, added = _suite(self._suites, model.application_label(row.finding))
+        # Solutions are long and come again with each finding: they must not take the room of other findings.
+        known = self._known.get(rule_key(row.finding)) if self._size < MAX_BYTES // 2 else None
+        self._size += added + suite.add(_case(suite, row, outcome, known["solution"] if known else None))
+
+    def end(self) -> None:
+        """Write all cases."""
+        self._about.add(_left_out(self._left))
+        suites = [*(self._suites[name] for name in sorted(self._suites)), self._about]
+        _write(self._report, suites, self._stream)
 
 
 def _suite(suites: dict[str, _Suite], name: str) -> tuple[_Suite, int]:
@@ -102,7 +116,7 @@ def _suite(suites: dict[str, _Suite], name: str) -> tuple[_Suite, int]:
 
 def _outcome(report: ReportInput, standing: Standing) -> str | None:
     """failure, error, skipped, or an empty text for a pass; None for what has no case."""
-    if standing.suppressed:
+    if standing.set_aside:
         return "skipped"
     if not standing.counts:
         return None
@@ -112,7 +126,8 @@ def _outcome(report: ReportInput, standing: Standing) -> str | None:
     return {"fail": "failure", "inconclusive": "error"}.get(standing.decision.decision, "")
 
 
-def _case(suite: _Suite, finding: Finding, standing: Standing, outcome: str) -> _Case:
+def _case(suite: _Suite, row: Row, outcome: str, solution: str | None) -> _Case:
+    finding, standing = row.finding, row.standing
     severity, title = finding["severity"], text.line(model.title_label(finding), 200)
     where = " ".join(part for part in (finding["method"], finding["url"]) if part)
     name = f"[{severity}] {title} @ {text.line(where, 200) or 'no URL'} #{text.line(finding['fingerprint'][:8])}"
@@ -120,15 +135,15 @@ def _case(suite: _Suite, finding: Finding, standing: Standing, outcome: str) -> 
     if not outcome:
         return _Case(classname, name)
     decision = standing.decision
-    if standing.suppressed:
+    if standing.set_aside:
         message = text.clip(standing.why, _LINE)
     else:
         prefix = f"{text.line(decision.state, 40)} " if decision and decision.state else ""
         message = f"{prefix}{severity}: {title}"
-    return _Case(classname, name, outcome, f"severity-{severity}", message, _body(finding, decision))
+    return _Case(classname, name, outcome, f"severity-{severity}", message, _body(finding, decision, solution))
 
 
-def _body(finding: Finding, decision: Decision | None) -> str:
+def _body(finding: Finding, decision: Decision | None, solution: str | None) -> str:
     facts = (
         ("URL", finding["url"]),
         ("Parameter", finding["parameter"]),
@@ -137,7 +152,10 @@ def _body(finding: Finding, decision: Decision | None) -> str:
         ("Decided by", decision.by if decision else None),
         ("Note", decision.note if decision else None),
     )
-    return "\n".join(f"{label}: {text.line(value, _LINE)}" for label, value in facts if value)
+    lines = [f"{label}: {text.line(value, _LINE)}" for label, value in facts if value]
+    if solution:
+        lines += ["Solution:", text.visible_block(text.clip(solution, _SOLUTION))]
+    return "\n".join(lines)
 
 
 def _conclusions(report: ReportInput, suites: dict[str, _Suite], about: _Suite) -> int:

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._records.changes import STATES, state_of
-from ..._records.model import SEVERITIES, Finding
+from ..._records.changes import STATES
+from ..._records.model import SEVERITIES
 from .. import text
 from ..figures import collect
-from ..figures.standing import VERDICT_LABELS, decision_label, standing_of
+from ..figures.rows import Row, Writer
+from ..figures.standing import VERDICT_LABELS, decision_label
 from ..inputs import model, owasp
 from ..inputs.knowledge import FIELDS
 from ..inputs.model import ReportInput
@@ -299,9 +300,9 @@ def _notes(report: ReportInput) -> list[str]:
     return ["## Data quality", "", *(f"- {escape(note, 600)}" for note in notes), ""]
 
 
-def _finding_row(report: ReportInput, finding: Finding) -> str:
-    age = text.age_in_days(finding["first_seen"], report.generated)
-    gate = [escape(decision_label(standing_of(report, finding).decision))] if report.gate else []
+def _finding_row(row: Row, gated: bool) -> str:
+    finding, age = row.finding, row.age
+    gate = [escape(decision_label(row.standing.decision))] if gated else []
     cells = [
         model.SEVERITY_LABELS[finding["severity"]],
         model.STATUS_LABELS[finding["status"]],
@@ -334,47 +335,56 @@ class _Limited:
         return True
 
 
-def write_markdown(report: ReportInput, stream: t.TextIO, *, max_bytes: int = MAX_BYTES) -> None:
-    """Write the figures, then the open risks worst first, until ``max_bytes`` are full.
+_SECTIONS: tuple[t.Callable[[ReportInput], list[str]], ...] = (
+    _top,
+    _verdict,
+    _overview,
+    _changes,
+    _risks,
+    _remediation,
+    _applications,
+    _never_scanned,
+    _owasp,
+    _ignored,
+    _scans,
+    _notes,
+)
+
+
+class MarkdownWriter(Writer):
+    """Writes the figures, then the open risks worst first, until ``max_bytes`` are full.
 
     The last line says what was left out.
     """
-    out = _Limited(stream, max_bytes)
-    dropped = 0
-    for section in (
-        _top,
-        _verdict,
-        _overview,
-        _changes,
-        _risks,
-        _remediation,
-        _applications,
-        _never_scanned,
-        _owasp,
-        _ignored,
-        _scans,
-        _notes,
-    ):
-        dropped += not out.write(section(report), reserve=_RESERVE)
-    shown = _write_findings(report, out) if report.summary["states"]["open"] else 0
-    left = report.summary["states"]["open"] - shown
-    if left or dropped:
-        sections = f" and {text.plural(dropped, 'section')}" if dropped else ""
-        out.write(
-            ["", f"Left out for size: {text.plural(left, 'open risk')}{sections}. The other formats hold all of them."]
-        )
 
+    def __init__(self, report: ReportInput, stream: t.TextIO, *, max_bytes: int = MAX_BYTES) -> None:
+        self._report = report
+        self._out = _Limited(stream, max_bytes)
+        self._gated = report.gate is not None
+        self._dropped = 0
+        self._shown = 0
+        self._full = False
 
-def _write_findings(report: ReportInput, out: _Limited) -> int:
-    head = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age (days)", "Id"]
-    head += ["Gate"] if report.gate else []
-    if not out.write(["## Open risks", "", *_table(head, [], {6})[:2]], reserve=_RESERVE):
-        return 0
-    shown = 0
-    for finding in report.findings:
-        if state_of(finding) != "open":
-            continue
-        if not out.write([_finding_row(report, finding)], reserve=_RESERVE):
-            break
-        shown += 1
-    return shown
+    def begin(self) -> None:
+        """Write the figures and the head of the table."""
+        for section in _SECTIONS:
+            self._dropped += not self._out.write(section(self._report), reserve=_RESERVE)
+        head = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age (days)", "Id"]
+        head += ["Gate"] if self._gated else []
+        lines = ["## Open risks", "", *_table(head, [], {6})[:2]]
+        self._full = not self._report.summary["states"]["open"] or not self._out.write(lines, reserve=_RESERVE)
+
+    def row(self, row: Row) -> None:
+        """Write an open risk, as long as there is room."""
+        if self._full or row.state != "open":
+            return
+        self._full = not self._out.write([_finding_row(row, self._gated)], reserve=_RESERVE)
+        self._shown += not self._full
+
+    def end(self) -> None:
+        """Say what was left out."""
+        left = self._report.summary["states"]["open"] - self._shown
+        if left or self._dropped:
+            sections = f" and {text.plural(self._dropped, 'section')}" if self._dropped else ""
+            risks = text.plural(left, "open risk")
+            self._out.write(["", f"Left out for size: {risks}{sections}. The other formats hold all of them."])

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._records.changes import state_of
 from ..._records.model import Finding
 from .. import text
-from ..figures.standing import standing_of
+from ..figures.rows import Row, Writer
 from ..inputs import model
 from ..inputs.model import ReportInput
 from . import csv_writer
-from .scanners import Scanner, rule_label, scanner_of
+from .scanners import Scanner, explained_rules, rule_key, rule_label, scanner_of
 
 VERSION = "1.5.0"
 CLASS_UID = 2002
@@ -32,22 +31,26 @@ _CREATE, _UPDATE, _CLOSE = 1, 2, 3
 _WORDS = 2000
 
 
-def write_ocsf(report: ReportInput, stream: t.TextIO) -> None:
-    """Write one line for each finding but those that were only gathered as information; none for none."""
-    now = _milliseconds(report.generated) or _FIRST_TIME + 1
-    whole = csv_writer.snapshot_word(report)
-    about = {} if whole == "complete" else {"snapshot": whole}
-    cves = {(item["source"], item["rule_id"]): item["cves"] for item in report.knowledge or ()}
-    for finding in report.findings:
-        if state_of(finding) != "information":
-            known = cves.get((finding["source"], finding["rule_id"] or ""), [])
-            stream.write(text.json_text(_event(report, finding, now, known, about)) + "\n")
+class OcsfWriter(Writer):
+    """Writes one line for each finding but those that were only gathered as information; none for none."""
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._stream = stream
+        self._now = _milliseconds(report.generated) or _FIRST_TIME + 1
+        whole = csv_writer.snapshot_word(report)
+        self._about = {} if whole == "complete" else {"snapshot": whole}
+        self._known = explained_rules(report)
+
+    def row(self, row: Row) -> None:
+        """Write the event of a finding."""
+        if row.state != "information":
+            known = self._known.get(rule_key(row.finding))
+            self._stream.write(text.json_text(_event(row, self._now, known, self._about)) + "\n")
 
 
-def _event(
-    report: ReportInput, finding: Finding, now: int, cves: list[str], about: dict[str, t.Any]
-) -> dict[str, t.Any]:
-    scanner, standing = scanner_of(finding["source"]), standing_of(report, finding)
+def _event(row: Row, now: int, known: model.RuleKnowledge | None, about: dict[str, t.Any]) -> dict[str, t.Any]:
+    finding, standing = row.finding, row.standing
+    scanner = scanner_of(finding["source"])
     activity = _activity(finding)
     event: dict[str, t.Any] = {
         "class_uid": CLASS_UID,
@@ -59,7 +62,7 @@ def _event(
         "time": _milliseconds(finding["last_tested"]) or _milliseconds(finding["last_seen"]) or now,
         "metadata": {"version": VERSION, "product": {"name": scanner.product, "vendor_name": scanner.vendor}},
         "finding_info": _info(finding),
-        "vulnerabilities": _vulnerabilities(finding, scanner, cves),
+        "vulnerabilities": _vulnerabilities(finding, scanner, known),
         "resources": [_resource(finding)],
     }
     if standing.suppressed:
@@ -90,7 +93,9 @@ def _info(finding: Finding) -> dict[str, t.Any]:
     return {name: value for name, value in info.items() if value is not None}
 
 
-def _vulnerabilities(finding: Finding, scanner: Scanner, cves: list[str]) -> list[dict[str, t.Any]]:
+def _vulnerabilities(
+    finding: Finding, scanner: Scanner, known: model.RuleKnowledge | None
+) -> list[dict[str, t.Any]]:
     base: dict[str, t.Any] = {
         "title": text.line(model.title_label(finding), 500),
         "severity": text.line(finding["severity_native"], 100) or finding["severity"],
@@ -98,6 +103,9 @@ def _vulnerabilities(finding: Finding, scanner: Scanner, cves: list[str]) -> lis
     }
     if finding["url"]:
         base["references"] = [text.line(finding["url"], _WORDS)]
+    if known and known["solution"]:
+        base["remediation"] = {"desc": text.line(known["solution"], _WORDS)}
+    cves = known["cves"] if known else []
     weaknesses = [{"uid": f"CWE-{number}"} for number in dict.fromkeys(finding["cwe"][:20])]
     if cves:
         related = {"related_cwes": weaknesses} if weaknesses else {}

@@ -8,8 +8,12 @@ A web application has no source file, and GitHub refuses a URL in its place. So 
 catalog that declares the application, where there is one, else on a path made of host and path. The URL itself is in
 the message, the logical location and the request.
 
+Consumers take the severity of a result from ``security-severity`` of its rule, or from ``level``. So each severity of a
+scanner's rule is a rule of its own, with a number inside the band of that severity.
+
 GitHub keeps 25,000 results of a run and takes 10 MB when compressed. What counts comes first, worst first; what is
-waived, ignored or protected follows as long as there is room; and the file says what was left out.
+waived, ignored, protected or excluded follows as suppressed, as long as there is room: a result that vanished would
+look like a fix. The file says what was left out.
 """
 
 from __future__ import annotations
@@ -25,11 +29,11 @@ from ..._http.settings import VERSION
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.standing import Standing, standing_of
+from ..figures.rows import Row, Writer
 from ..inputs import gate_view, model
 from ..inputs.gate_view import Decision
 from ..inputs.model import Place, ReportInput
-from .scanners import is_qualys, rule_label, scanner_of
+from .scanners import explained_rules, is_qualys, rule_key, rule_label, scanner_of
 
 SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
 TOOL = "appsec.perimeter"
@@ -50,28 +54,43 @@ _BANDS: dict[str, tuple[float, float, float]] = {
 _PLACEHOLDER = re.compile(r"\{(\d+)\}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{16,64}")
 _SEGMENT = 60
+_TAGS = 10
+"""GitHub shows no more tags of a rule."""
 _TEXT = 1000
 _FULL = 1024
 
 
-def write_sarif(report: ReportInput, stream: t.TextIO) -> None:
-    """Write one run with everything that is open or deliberately not counted; valid without any result too."""
-    writer = _Results(report, stream)
-    stream.write(f'{{"$schema": {text.json_text(SCHEMA_URL)}, "version": "2.1.0", "runs": [{{\n"results": [')
-    later: list[str] = []
-    for finding in report.findings:
-        standing = standing_of(report, finding)
-        if not standing.counts and not standing.suppressed:
-            continue
-        if writer.full or (standing.suppressed and len(later) >= MAX_RESULTS):
-            writer.left += 1
+class SarifWriter(Writer):
+    """Writes one run with everything that is open or deliberately not counted; valid without any result too."""
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+        self._results = _Results(report, stream)
+        self._later: list[str] = []
+
+    def begin(self) -> None:
+        """Write the head."""
+        head = f'{{"$schema": {text.json_text(SCHEMA_URL)}, "version": "2.1.0", "runs": [{{\n"results": ['
+        self._stream.write(head)
+
+    def row(self, row: Row) -> None:
+        """Write what counts; keep what does not for the end."""
+        standing, results = row.standing, self._results
+        if not standing.counts and not standing.set_aside:
+            return
+        if results.full or (standing.set_aside and len(self._later) >= MAX_RESULTS):
+            results.left += 1
         elif standing.counts:
-            writer.add(writer.result(finding, standing))
+            results.add(results.result(row))
         else:
-            later.append(writer.result(finding, standing))
-    for row in later:
-        writer.add(row)
-    stream.write("\n],\n" + _rest(report, writer) + "}]}\n")
+            self._later.append(results.result(row))
+
+    def end(self) -> None:
+        """Write what does not count, and the rules."""
+        for result in self._later:
+            self._results.add(result)
+        self._stream.write("\n],\n" + _rest(self._report, self._results) + "}]}\n")
 
 
 class _Results:
@@ -92,14 +111,15 @@ class _Results:
         """Whether GitHub has no room for another result."""
         return self._written >= MAX_RESULTS or self._size > MAX_COMPRESSED
 
-    def result(self, finding: Finding, standing: Standing) -> str:
+    def result(self, row: Row) -> str:
         """The result of a finding as JSON."""
+        finding = row.finding
         index, new_rule = self.rules.index(finding)
         self._size += len(self._packer.compress(new_rule.encode()))
         fingerprint = _hash(finding)
         self._occurrences[fingerprint] += 1
         mark = f"{fingerprint}:{self._occurrences[fingerprint]}"
-        return text.json_text(_result(self._report, finding, standing, index, self.rules.ids[index], mark))
+        return text.json_text(_result(self._report, row, index, self.rules.ids[index], mark))
 
     def add(self, row: str) -> None:
         """Write one result, or count it as left out."""
@@ -112,10 +132,13 @@ class _Results:
 
 
 class _RuleIndex:
-    """The rules of the results so far. One rule takes the worst security-severity of its findings."""
+    """The rules of the results so far, one for each severity of a scanner's rule.
+
+    Inside the band of its severity, a rule takes the worst score of its findings.
+    """
 
     def __init__(self, report: ReportInput) -> None:
-        self._knowledge = {(item["source"], item["rule_id"]): item for item in report.knowledge or ()}
+        self._knowledge = explained_rules(report)
         self._index: dict[str, int] = {}
         self.ids: list[str] = []
         self._rules: list[dict[str, t.Any]] = []
@@ -136,7 +159,7 @@ class _RuleIndex:
 
     def _rule(self, finding: Finding, name: str) -> dict[str, t.Any]:
         title = text.line(model.title_label(finding), 255)
-        known = self._knowledge.get((finding["source"], finding["rule_id"] or ""))
+        known = self._knowledge.get(rule_key(finding))
         full = text.line(known["diagnosis"], _TEXT) if known and known["diagnosis"] else title
         rule = {
             "id": name,
@@ -145,7 +168,7 @@ class _RuleIndex:
             "help": {"text": _message(_help(known, title))},
             "defaultConfiguration": {"level": _LEVELS[finding["severity"]]},
         }
-        tags = ["security", *(f"external/cwe/cwe-{number}" for number in dict.fromkeys(finding["cwe"][:10]))]
+        tags = ["security", *(f"external/cwe/cwe-{number}" for number in dict.fromkeys(finding["cwe"]))][:_TAGS]
         return rule | {"properties": {"tags": tags, "precision": "medium" if finding["potential"] else "high"}}
 
     def __iter__(self) -> t.Iterator[dict[str, t.Any]]:
@@ -172,8 +195,8 @@ def _help(known: model.RuleKnowledge | None, title: str) -> str:
 
 
 def _rule_id(finding: Finding) -> str:
-    rule = rule_label(finding, 150)
-    return f"QID-{rule}" if is_qualys(finding) else f"{scanner_of(finding['source']).id}/{rule}"
+    rule, severity = rule_label(finding, 150), finding["severity"]
+    return f"QID-{rule}/{severity}" if is_qualys(finding) else f"{scanner_of(finding['source']).id}/{rule}/{severity}"
 
 
 def _security_severity(finding: Finding) -> float:
@@ -182,9 +205,8 @@ def _security_severity(finding: Finding) -> float:
     return round(float(score), 1) if score is not None and least <= score <= most else middle
 
 
-def _result(
-    report: ReportInput, finding: Finding, standing: Standing, index: int, rule_id: str, fingerprint: str
-) -> dict[str, t.Any]:
+def _result(report: ReportInput, row: Row, index: int, rule_id: str, fingerprint: str) -> dict[str, t.Any]:
+    finding, standing = row.finding, row.standing
     title, application = text.line(model.title_label(finding), 255), text.line(model.application_label(finding), 255)
     where = text.line(finding["url"], _TEXT)
     parameter = f" (parameter {text.line(finding['parameter'], 255)})" if finding["parameter"] else ""
@@ -200,7 +222,7 @@ def _result(
     }
     if where:
         result["webRequest"] = {"method": text.line(finding["method"], 20) or "GET", "target": where}
-    if standing.suppressed:
+    if standing.set_aside:
         suppression = {"kind": "external", "status": "accepted", "justification": _message(standing.why)}
         result["suppressions"] = [suppression]
     state = standing.decision.state if standing.decision else None

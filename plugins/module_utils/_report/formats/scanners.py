@@ -48,3 +48,13 @@ def is_qualys(finding: Finding) -> bool:
 def rule_label(finding: Finding, limit: int = 200) -> str:
     """The scanner's rule, or the title where it has none."""
     return text.line(finding["rule_id"] or model.title_label(finding), limit)
+
+
+def explained_rules(report: model.ReportInput) -> dict[tuple[str, str], model.RuleKnowledge]:
+    """The rules that a knowledge base explains, by source and rule."""
+    return {(item["source"], item["rule_id"]): item for item in report.knowledge or ()}
+
+
+def rule_key(finding: Finding) -> tuple[str, str]:
+    """The key of a finding in :func:`explained_rules`."""
+    return finding["source"], finding["rule_id"] or ""

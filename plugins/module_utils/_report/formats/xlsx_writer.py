@@ -19,10 +19,10 @@ import traceback
 import typing as t
 
 from ..._base.errors import MissingLibrary
-from ..._records.model import SEVERITIES, Finding
+from ..._records.model import SEVERITIES
 from .. import text
-from ..figures import collect
-from ..figures.standing import decision_label, standing_of
+from ..figures import collect, rows
+from ..figures.standing import decision_label
 from ..inputs import model, owasp
 from ..inputs.model import ReportInput
 from . import csv_writer
@@ -89,36 +89,73 @@ def _library() -> t.Any:
     return xlsxwriter
 
 
-def write_xlsx(report: ReportInput, stream: t.BinaryIO) -> None:
-    """Write the workbook; each sheet has its head also when there is nothing to list.
+class XlsxWriter(rows.Writer):
+    """Writes the workbook; each sheet has its head also when there is nothing to list.
 
     The stream is only written to, from front to back. Rows wait in a temporary directory until all sheets are complete.
-
-    Raises:
-        MissingLibrary: XlsxWriter is not installed.
-        OSError: the stream or the temporary directory takes no more.
     """
-    xlsxwriter = _library()
-    # A directory of our own, so that nothing is left behind whatever happens in between.
-    with tempfile.TemporaryDirectory() as folder:
+
+    def __init__(self, report: ReportInput, stream: t.BinaryIO) -> None:
+        """Begin a workbook.
+
+        Raises:
+            MissingLibrary: XlsxWriter is not installed.
+        """
+        self._library = _library()
+        self._report = report
+        self._stream = stream
+        self._snapshot = csv_writer.snapshot_word(report)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def begin(self) -> None:
+        """Begin the sheet of the findings."""
+        # A directory of our own, so that nothing is left behind whatever happens in between.
+        self._folder = tempfile.TemporaryDirectory()
         options = {
             "constant_memory": True,
-            "tmpdir": folder,
+            "tmpdir": self._folder.name,
             "use_zip64": True,
             "strings_to_formulas": False,
             "strings_to_numbers": False,
             "strings_to_urls": False,
         }
-        book = xlsxwriter.Workbook(_UntilItFails(stream), options)
-        book.set_properties({"title": _text(text.line(report.title, 200)), "created": _CREATED})
-        bold = book.add_format({"bold": True})
-        for sheet in _sheets(report):
-            _write_sheet(book.add_worksheet(sheet.name), sheet, bold)
+        self._book = self._library.Workbook(_UntilItFails(self._stream), options)
+        self._book.set_properties({"title": _text(text.line(self._report.title, 200)), "created": _CREATED})
+        self._bold = self._book.add_format({"bold": True})
+        self._findings = _Page(self._book, "Findings", _FINDING_COLUMNS, self._bold)
+
+    def row(self, row: rows.Row) -> None:
+        """Write the row of a finding, as long as the sheet has room."""
+        left = len(self._report.findings) - row.position
+        if row.position < MAX_ROWS - 1:
+            self._findings.write(_finding(row, self._snapshot))
+        elif row.position == MAX_ROWS - 1:
+            self._findings.write(["", f"{left:,} findings left out, the least severe"])
+
+    def end(self) -> None:
+        """Write the other sheets and the file.
+
+        Raises:
+            OSError: the stream or the temporary directory takes no more.
+        """
+        if not len(self._report.findings):
+            self._findings.write(["none", self._snapshot])
+        self._findings.finish()
+        for sheet in _sheets(self._report):
+            page = _Page(self._book, sheet.name, sheet.columns, self._bold)
+            for cells in sheet.rows:
+                page.write(cells)
+            page.finish()
         try:
-            book.close()
-        except xlsxwriter.exceptions.FileCreateError as error:
+            self._book.close()
+        except self._library.exceptions.FileCreateError as error:
             # It is no OSError, and hides one; callers know what to do with that.
             raise (error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error))) from None
+
+    def close(self) -> None:
+        """Remove the temporary directory."""
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 class _UntilItFails:
@@ -143,20 +180,31 @@ class _UntilItFails:
         """Nothing is held back here."""
 
 
-def _write_sheet(page: t.Any, sheet: Sheet, bold: t.Any) -> None:
-    for column, (name, width) in enumerate(sheet.columns):
-        page.set_column(column, column, width)
-        page.write_string(0, column, name, bold)
-    number = 0
-    for number, row in enumerate(sheet.rows, 1):
-        for column, cell in enumerate(row):
+class _Page:
+    """A sheet that is written row by row."""
+
+    def __init__(self, book: t.Any, name: str, columns: t.Sequence[tuple[str, int]], bold: t.Any) -> None:
+        self._page = book.add_worksheet(name)
+        self._width = len(columns)
+        self._number = 0
+        for column, (head, width) in enumerate(columns):
+            self._page.set_column(column, column, width)
+            self._page.write_string(0, column, head, bold)
+
+    def write(self, cells: Row) -> None:
+        """Write one row below the last."""
+        self._number += 1
+        for column, cell in enumerate(cells):
             if isinstance(cell, str):
                 if cell:
-                    page.write_string(number, column, _text(cell))
+                    self._page.write_string(self._number, column, _text(cell))
             elif cell is not None:
-                page.write_number(number, column, cell)
-    page.freeze_panes(1, 0)
-    page.autofilter(0, 0, number, len(sheet.columns) - 1)
+                self._page.write_number(self._number, column, cell)
+
+    def finish(self) -> None:
+        """Say what the rows are."""
+        self._page.freeze_panes(1, 0)
+        self._page.autofilter(0, 0, self._number, self._width - 1)
 
 
 def _text(value: str) -> str:
@@ -168,7 +216,7 @@ def _text(value: str) -> str:
 
 
 def _sheets(report: ReportInput) -> t.Iterator[Sheet]:
-    yield Sheet("Findings", _FINDING_COLUMNS, _findings(report))
+    """The sheets behind that of the findings."""
     verdicts = ("What", "Verdict", "New", "Counted", "Waived", "Reason or problem")
     yield Sheet("Verdicts", _columns(verdicts), _verdicts(report))
     yield Sheet("Waivers", _columns(_WAIVER_HEAD), _waivers(report))
@@ -188,20 +236,9 @@ _SCAN_HEAD = (
 )  # fmt: skip
 
 
-def _findings(report: ReportInput) -> t.Iterator[Row]:
-    snapshot = csv_writer.snapshot_word(report)
-    for position, finding in enumerate(report.findings):
-        if position == MAX_ROWS - 1:
-            yield ["", f"{len(report.findings) - position:,} findings left out, the least severe"]
-            return
-        yield _finding(report, finding, snapshot)
-    if not len(report.findings):
-        yield ["none", snapshot]
-
-
-def _finding(report: ReportInput, finding: Finding, snapshot: str) -> Row:
+def _finding(row: rows.Row, snapshot: str) -> Row:
     """The cells of one finding, in the order of ``_FINDING_COLUMNS``."""
-    standing = standing_of(report, finding)
+    finding, standing = row.finding, row.standing
     return [
         finding["severity"],
         snapshot,
@@ -216,7 +253,7 @@ def _finding(report: ReportInput, finding: Finding, snapshot: str) -> Row:
         finding["detection_score"],
         safe_cell(finding["first_seen"]),
         safe_cell(finding["last_seen"]),
-        text.age_in_days(finding["first_seen"], report.generated),
+        row.age,
         finding["times_seen"],
         safe_cell("; ".join(f"CWE-{number}" for number in finding["cwe"])),
         safe_cell("; ".join(map(owasp.label_of, finding["owasp"]))),

@@ -7,14 +7,14 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import itertools
 import typing as t
 
-from ..._records.changes import STATES, state_of
-from ..._records.model import SEVERITIES, STATUSES, Finding
+from ..._records.changes import STATES
+from ..._records.model import SEVERITIES, STATUSES
 from .. import text
 from ..figures import collect
-from ..figures.standing import decision_label, standing_of
+from ..figures.rows import Row
+from ..figures.standing import decision_label
 from ..formats.markdown_writer import owasp_label
 from ..inputs import model
 from ..inputs.model import ReportInput
@@ -422,13 +422,16 @@ def _application_row(item: model.ApplicationSummary, scale: int, columns: list[s
     return cells_row(*cells, number_cell(webapp["risk_score"] if webapp else None), h("td", {"class": "nowrap"}, scan))
 
 
-def findings(report: ReportInput) -> Markup:
-    """The worst open risks as a table that needs no script; a script puts the full list in its place."""
+def findings(report: ReportInput, rows: t.Sequence[Markup]) -> Markup:
+    """The worst open risks as a table that needs no script; a script puts the full list in its place.
+
+    Args:
+        report: the report.
+        rows: the worst open risks as rows of the table, see :func:`finding_row`; at most ``STATIC_FINDINGS``.
+    """
     total = report.summary["total"]
     if not total:
         return section("findings", "Findings", h("p", {"class": "empty"}, "No findings."))
-    worst = (finding for finding in report.findings if state_of(finding) == "open")
-    rows = [_finding_row(report, finding) for finding in itertools.islice(worst, STATIC_FINDINGS)]
     open_risks = report.summary["states"]["open"]
     caption = f"The worst {len(rows):,} of {text.plural(open_risks, 'open risk')}"
     heads = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age", "First seen"]
@@ -443,8 +446,9 @@ def findings(report: ReportInput) -> Markup:
     return section("findings", "Findings", h("div", {"id": "explorer"}), static)
 
 
-def _finding_row(report: ReportInput, finding: Finding) -> Markup:
-    decision = standing_of(report, finding).decision if report.gate else None
+def finding_row(row: Row, gated: bool) -> Markup:
+    """One open risk as a row of the table that needs no script."""
+    finding = row.finding
     return cells_row(
         h("td", None, badge(finding["severity"])),
         h("td", {"class": "nowrap"}, model.STATUS_LABELS[finding["status"]]),
@@ -452,9 +456,9 @@ def _finding_row(report: ReportInput, finding: Finding) -> Markup:
         h("td", {"class": "strong"}, text.line(model.title_label(finding), _TITLE)),
         h("td", {"class": "url address"}, text.line(finding["url"], 300)),
         h("td", {"class": "url"}, text.line(finding["parameter"], 120)),
-        h("td", {"class": "num nowrap"}, _days(text.age_in_days(finding["first_seen"], report.generated))),
+        h("td", {"class": "num nowrap"}, _days(row.age)),
         h("td", {"class": "nowrap"}, text.readable_date(finding["first_seen"])),
-        *([h("td", {"class": "decision"}, decision_label(decision))] if report.gate else ()),
+        *([h("td", {"class": "decision"}, decision_label(row.standing.decision))] if gated else ()),
     )
 
 

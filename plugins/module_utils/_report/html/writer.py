@@ -15,13 +15,15 @@ import base64
 import hashlib
 import json
 import re
+import tempfile
 import typing as t
 
-from ..._records.changes import STATES, state_of
+from ..._records.changes import STATES
 from ..._records.model import SEVERITIES, STATUSES, Evidence, Finding
 from .. import text
 from ..figures import collect
-from ..figures.standing import decided_by, decision_label, standing_of
+from ..figures.rows import Row, Writer
+from ..figures.standing import decided_by, decision_label
 from ..inputs import model, owasp
 from ..inputs.model import ReportInput
 from . import assets
@@ -40,6 +42,8 @@ _PLACEHOLDER = re.compile(r"\[\[(\w+)\]\]")
 # What could end the script element or matter to an HTML parser.
 _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _ROWS_IN_A_CHUNK = 500
+_PIECE = 1 << 16
+_CHANGE_NUMBERS = {change: number for number, change in enumerate(("", *model.CHANGES))}
 
 
 def json_for_script(value: t.Any) -> str:
@@ -123,20 +127,47 @@ WORD_COLUMNS = (
 
 
 class _Island:
-    """The findings as compact rows, and their evidence apart, which is parsed only when somebody opens it."""
+    """The findings as compact rows, and their evidence apart, which is parsed only when somebody opens it.
 
-    def __init__(self, report: ReportInput) -> None:
-        self._report = report
+    Sections that stand before the rows in the page are known after them, so the rows wait in a temporary file.
+    """
+
+    def __init__(self, gated: bool) -> None:
+        self._gated = gated
         self._words = _Words()
+        self._file: t.TextIO | None = None
+        self._rows: list[list[t.Any]] = []
+        self._separator = ""
         self.evidence: list[str] = []
         self._evidence_size = 0
         self.evidence_left_out = 0
+
+    def open(self) -> None:
+        """Make room for the rows."""
+        # Unnamed: nothing is left behind even when the process is killed.
+        self._file = t.cast(t.TextIO, tempfile.TemporaryFile("w+", encoding="ascii", newline=""))
+
+    def close(self) -> None:
+        """Give the room back."""
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, row: Row) -> None:
+        """Take the row of a finding."""
+        self._rows.append(self._row(row))
+        if len(self._rows) == _ROWS_IN_A_CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows and self._file is not None:
+            self._file.write(self._separator + json_for_script(self._rows)[1:-1])
+            self._rows, self._separator = [], ",\n"
 
     def chunks(self) -> t.Iterator[str]:
         """The JSON text of the rows, piece by piece."""
         head = {
             "columns": COLUMNS,
-            "gated": self._report.gate is not None,
+            "gated": self._gated,
             "words": WORD_COLUMNS,
             "severities": [[name, model.SEVERITY_LABELS[name]] for name in SEVERITIES],
             "statuses": [[name, model.STATUS_LABELS[name]] for name in STATUSES],
@@ -145,33 +176,28 @@ class _Island:
             "changes": [["", ""], *([name, model.CHANGE_LABELS[name]] for name in model.CHANGES)],
         }
         yield json_for_script(head)[:-1] + ',"rows":[\n'
-        rows: list[list[t.Any]] = []
-        separator = ""
-        for position, finding in enumerate(self._report.findings):
-            rows.append(self._row(position, finding))
-            if len(rows) == _ROWS_IN_A_CHUNK:
-                yield separator + json_for_script(rows)[1:-1]
-                rows, separator = [], ",\n"
-        if rows:
-            yield separator + json_for_script(rows)[1:-1]
+        self._flush()
+        if self._file is not None:
+            self._file.seek(0)
+            while piece := self._file.read(_PIECE):
+                yield piece
         yield '\n],"dictionary":' + json_for_script(self._words.listed()) + "}"
 
-    def _row(self, position: int, finding: Finding) -> list[t.Any]:
+    def _row(self, row: Row) -> list[t.Any]:
         word = self._words.number
-        report = self._report
-        decision = standing_of(report, finding).decision if report.gate else None
+        finding, decision = row.finding, row.standing.decision
         return [
             model.SEVERITY_RANK[finding["severity"]],
             model.STATUS_RANK[finding["status"]],
             model.KINDS.index(finding["kind"]),
-            STATES.index(state_of(finding)),
-            report.marks[position] if position < len(report.marks) else 0,
+            STATES.index(row.state),
+            _CHANGE_NUMBERS[row.change],
             word(model.application_label(finding), 160),
             word(model.title_label(finding), 500),
             text.line(finding["url"], _URL),
             word(finding["parameter"]),
             word(finding["method"], 40),
-            text.age_in_days(finding["first_seen"], report.generated),
+            row.age,
             word(finding["first_seen"], 40),
             word(finding["last_seen"], 40),
             word(finding["last_tested"], 40),
@@ -261,33 +287,60 @@ def _evidence_note() -> str:
     )
 
 
-def write_html(report: ReportInput, stream: t.TextIO) -> None:
-    """Write the page. What a section inserts is never searched for placeholders again."""
-    css, script = assets.text("report.css"), assets.text("report.js")
-    island = _Island(report)
-    parts: dict[str, t.Callable[[], t.Iterable[str]]] = {
-        "csp": lambda: [Markup(content_security_policy(css, script))],
-        "title": lambda: [escape(text.line(report.title, 300))],
-        "css": lambda: [css],
-        "header": lambda: [html_sections.header(report)],
-        "banners": lambda: [html_sections.banners(report)],
-        "verdict": lambda: [html_gate.verdict(report)],
-        "verdictlink": lambda: [html_gate.links(report)],
-        "scans": lambda: [html_gate.scans(report)],
-        "overview": lambda: [html_sections.overview(report)],
-        "risks": lambda: [html_sections.risks(report)],
-        "changes": lambda: [html_sections.changes(report)],
-        "remediation": lambda: [html_knowledge.remediation(report)],
-        "remediationlink": lambda: [html_knowledge.link(report)],
-        "applications": lambda: [html_sections.applications(report)],
-        "findings": lambda: [html_sections.findings(report)],
-        "ignored": lambda: [html_sections.ignored(report)],
-        "quality": lambda: [html_sections.quality(report, _evidence_note())],
-        "data": island.chunks,
-        "evidence": lambda: ["[", ",\n".join(island.evidence), "]"],
-        "script": lambda: [script],
-    }
-    for index, piece in enumerate(_PLACEHOLDER.split(assets.text("report.html"))):
-        # Odd pieces are the names of placeholders.
-        for content in parts[piece]() if index % 2 else (piece,):
-            stream.write(content)
+class HtmlWriter(Writer):
+    """Writes the page. What a section inserts is never searched for placeholders again."""
+
+    def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
+        self._report = report
+        self._stream = stream
+        self._gated = report.gate is not None
+        self._island = _Island(self._gated)
+        self._worst: list[Markup] = []
+
+    def begin(self) -> None:
+        """Make room for the findings."""
+        self._island.open()
+
+    def row(self, row: Row) -> None:
+        """Take one finding."""
+        self._island.add(row)
+        if row.state == "open" and len(self._worst) < html_sections.STATIC_FINDINGS:
+            self._worst.append(html_sections.finding_row(row, self._gated))
+
+    def end(self) -> None:
+        """Write the whole page."""
+        parts = self._parts()
+        for index, piece in enumerate(_PLACEHOLDER.split(assets.text("report.html"))):
+            # Odd pieces are the names of placeholders.
+            for content in parts[piece]() if index % 2 else (piece,):
+                self._stream.write(content)
+
+    def close(self) -> None:
+        """Give up the temporary file."""
+        self._island.close()
+
+    def _parts(self) -> dict[str, t.Callable[[], t.Iterable[str]]]:
+        report, island = self._report, self._island
+        css, script = assets.text("report.css"), assets.text("report.js")
+        return {
+            "csp": lambda: [Markup(content_security_policy(css, script))],
+            "title": lambda: [escape(text.line(report.title, 300))],
+            "css": lambda: [css],
+            "header": lambda: [html_sections.header(report)],
+            "banners": lambda: [html_sections.banners(report)],
+            "verdict": lambda: [html_gate.verdict(report)],
+            "verdictlink": lambda: [html_gate.links(report)],
+            "scans": lambda: [html_gate.scans(report)],
+            "overview": lambda: [html_sections.overview(report)],
+            "risks": lambda: [html_sections.risks(report)],
+            "changes": lambda: [html_sections.changes(report)],
+            "remediation": lambda: [html_knowledge.remediation(report)],
+            "remediationlink": lambda: [html_knowledge.link(report)],
+            "applications": lambda: [html_sections.applications(report)],
+            "findings": lambda: [html_sections.findings(report, self._worst)],
+            "ignored": lambda: [html_sections.ignored(report)],
+            "quality": lambda: [html_sections.quality(report, _evidence_note())],
+            "data": island.chunks,
+            "evidence": lambda: ["[", ",\n".join(island.evidence), "]"],
+            "script": lambda: [script],
+        }

@@ -8,6 +8,7 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import pathlib
 import typing as t
@@ -85,6 +86,14 @@ class GateView:
     def waivers(self) -> list[dict[str, t.Any]]:
         """The waivers with what has to be said about them."""
         return self._listed("waivers")
+
+    def waiver(self, name: str | None) -> dict[str, t.Any] | None:
+        """The waiver of this id; None for one that the verdict does not list."""
+        return self._waivers_by_id.get(name)
+
+    @functools.cached_property
+    def _waivers_by_id(self) -> dict[t.Any, dict[str, t.Any]]:
+        return {item["id"]: item for item in self.waivers() if isinstance(item.get("id"), str)}
 
     def _listed(self, name: str) -> list[dict[str, t.Any]]:
         found = self.document.get(name)

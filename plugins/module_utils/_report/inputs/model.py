@@ -288,6 +288,9 @@ class Findings(t.Protocol):
     def __iter__(self) -> t.Iterator[Finding]:
         """One after the other."""
 
+    def encoded(self) -> t.Iterator[tuple[Finding, str]]:
+        """Each with its compact ASCII JSON."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ReportInput:

@@ -172,6 +172,11 @@ class FindingList(list[Finding]):
     def __init__(self, findings: t.Iterable[t.Mapping[str, t.Any]]) -> None:
         super().__init__(sorted(map(as_finding, findings), key=lambda item: (sort_key(item), json.dumps(item))))
 
+    def encoded(self) -> t.Iterator[tuple[Finding, str]]:
+        """Each finding with its compact ASCII JSON."""
+        for finding in self:
+            yield finding, _json(finding)
+
 
 class FindingStore:
     """Findings on disk, in report order; see :func:`open_store`."""
@@ -188,8 +193,7 @@ class FindingStore:
 
     def add(self, finding: Finding) -> None:
         """Append one finding. The same record from a later file replaces the earlier one."""
-        # Not the codec of the collection: that one replaces lone surrogates, and a report shows them.
-        data = json.dumps(finding, separators=(",", ":")).encode("ascii")
+        data = _json(finding).encode("ascii")
         self._file.write(data)
         position = self._positions.setdefault(_digest(finding), len(self._starts))
         if position < len(self._starts):
@@ -213,9 +217,22 @@ class FindingStore:
         return len(self._starts)
 
     def __iter__(self) -> t.Iterator[Finding]:
+        return map(codec.loads, self._stored())
+
+    def encoded(self) -> t.Iterator[tuple[Finding, str]]:
+        """Each finding with its compact ASCII JSON, which is how it is stored."""
+        for data in self._stored():
+            yield codec.loads(data), data.decode("ascii")
+
+    def _stored(self) -> t.Iterator[bytes]:
         descriptor = self._file.fileno()
         for position in self._order:
-            yield codec.loads(os.pread(descriptor, self._sizes[position], self._starts[position]))
+            yield os.pread(descriptor, self._sizes[position], self._starts[position])
+
+
+def _json(finding: Finding) -> str:
+    # Not the codec of the collection: that one replaces lone surrogates, and a report shows them.
+    return json.dumps(finding, separators=(",", ":"), allow_nan=False)
 
 
 def _digest(finding: Finding) -> bytes:

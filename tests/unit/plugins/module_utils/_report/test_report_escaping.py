@@ -23,7 +23,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.html impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.html import writer as html_writer
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import ReportInput
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS, write_text
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 
 HIDDEN = re.compile(
@@ -49,7 +49,7 @@ def report_of(findings: list[factory.Record], **more: t.Any) -> ReportInput:
 
 def render(name: str, report: ReportInput) -> str:
     stream = io.StringIO(newline="")
-    WRITERS[name](report, stream)
+    write_text(name, report, stream)
     return stream.getvalue()
 
 

@@ -18,7 +18,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs im
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import ReportInput
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS, write_text
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report.test_report_escaping import (
     ANY_TEXT,
@@ -55,7 +55,7 @@ def report_of(entry: dict[str, t.Any] | None = None, findings: list[factory.Reco
 
 def render(name: str, report: ReportInput) -> str:
     stream = io.StringIO(newline="")
-    WRITERS[name](report, stream)
+    write_text(name, report, stream)
     return stream.getvalue()
 
 

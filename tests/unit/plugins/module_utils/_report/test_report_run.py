@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._report import writers
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures.rows import feed
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import markdown_writer
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.html import assets
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
@@ -294,11 +295,11 @@ def test_a_writer_that_fails_leaves_every_output_as_it_was(
     for path in outputs.values():
         pathlib.Path(path).write_text("old")
 
-    def fail(_report: object, stream: t.TextIO) -> None:
-        stream.write("half")
-        raise OSError(28, "No space left on device")
+    class Full(markdown_writer.MarkdownWriter):
+        def row(self, _row: object) -> None:
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(writers.WRITERS, "markdown", fail)
+    monkeypatch.setitem(writers.WRITERS, "markdown", Full)
     with pytest.raises(FileError, match=r"outputs\.markdown: .*no space left"):
         run({"findings": [snapshot], "outputs": outputs}, False)
     assert set(contents(outputs).values()) == {b"old"}
@@ -392,7 +393,7 @@ def test_markdown_stays_below_its_limit_and_says_so(tmp_path: pathlib.Path) -> N
     small = tmp_path / "b.md"
     with small.open("w") as stream:
         report = collect.build(FindingList(factory.estate_findings(500)), title="x", generated=factory.NOW)
-        markdown_writer.write_markdown(report, stream, max_bytes=12_000)
+        feed(report, {"markdown": markdown_writer.MarkdownWriter(report, stream, max_bytes=12_000)})
     words = small.read_text()
     assert len(words.encode()) <= 12_000
     assert "Left out for size" in words.splitlines()[-1]

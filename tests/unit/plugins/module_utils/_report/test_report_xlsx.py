@@ -13,7 +13,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -166,7 +166,7 @@ def test_a_full_disk_is_an_error_of_the_system_and_nothing_is_left(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     report = kit.report_of([factory.finding()])
     with pytest.raises(OSError, match="No space left") as caught:
-        xlsx_writer.write_xlsx(report, cast(IO[bytes], _Full()))
+        writers.write("xlsx", report, cast(BinaryIO, _Full()))
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 

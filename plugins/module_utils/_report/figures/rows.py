@@ -1,0 +1,104 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One walk over the findings that feeds every format.
+
+This module is private to the collection and may change at any time.
+
+What all formats say of a finding (where it stands, what changed, how old it is) is decided here, once. A writer keeps
+no findings: it is begun, is given each finding in report order, and is ended.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._records.changes import state_of
+from ..._records.model import Finding
+from .. import text
+from ..inputs.model import ReportInput
+from .standing import Standing, standing_of
+
+
+class Row(t.NamedTuple):
+    """One finding with what a report says about it.
+
+    ``state`` is open, ignored, protected, fixed or information; ``change`` is empty for nothing; ``age`` counts days;
+    ``encoded`` is the finding as compact ASCII JSON.
+    """
+
+    position: int
+    finding: Finding
+    state: str
+    standing: Standing
+    change: str
+    age: int | None
+    encoded: str
+
+
+class Writer:
+    """One format of one report."""
+
+    def begin(self) -> None:
+        """Write what stands before the findings."""
+
+    def row(self, row: Row) -> None:
+        """Take one finding."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Write what stands behind the findings."""
+
+    def close(self) -> None:
+        """Free what the writer holds, whether it came to its end or not."""
+
+
+class Unwritable(Exception):
+    """The output of one format takes no more."""
+
+    def __init__(self, name: str, error: OSError) -> None:
+        super().__init__(str(error))
+        self.name = name
+        self.error = error
+
+
+def rows_of(report: ReportInput) -> t.Iterator[Row]:
+    """The findings in report order, each read once."""
+    for position, (finding, encoded) in enumerate(report.findings.encoded()):
+        yield Row(
+            position,
+            finding,
+            state_of(finding),
+            standing_of(report, finding),
+            report.mark(position),
+            text.age_in_days(finding["first_seen"], report.generated),
+            encoded,
+        )
+
+
+def feed(report: ReportInput, writers: t.Mapping[str, Writer]) -> None:
+    """Give a report to all its writers in one walk over the findings.
+
+    Raises:
+        Unwritable: the output of a writer takes no more.
+    """
+    try:
+        _each(writers, lambda writer: writer.begin())
+        takers = [(name, writer.row) for name, writer in writers.items()]
+        for row in rows_of(report):
+            for name, take in takers:
+                try:
+                    take(row)
+                except OSError as error:
+                    raise Unwritable(name, error) from error
+        _each(writers, lambda writer: writer.end())
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+def _each(writers: t.Mapping[str, Writer], step: t.Callable[[Writer], None]) -> None:
+    for name, writer in writers.items():
+        try:
+            step(writer)
+        except OSError as error:
+            raise Unwritable(name, error) from error

@@ -48,7 +48,11 @@ def visible_block(text: str) -> str:
 
 def json_text(value: t.Any) -> str:
     """A value as compact ASCII JSON in which no CI system finds a command: ``##vso[`` only stands in strings."""
-    return without_commands(json.dumps(value, separators=(",", ":"), allow_nan=False))
+    return without_commands(_ENCODE(value))
+
+
+# json.dumps would make an encoder for each of millions of values.
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def without_commands(encoded: str) -> str:
@@ -75,7 +79,10 @@ def line(text: str | None, limit: int = 0) -> str:
     """One visible line of a value that may be missing; ``limit`` 0 does not clip."""
     if not text:
         return ""
-    return visible(clip(text, limit) if limit else text)
+    if limit and len(text) > limit:
+        text = clip(text, limit)
+    # As in visible(): this is called for each text of each finding, by each format.
+    return text if text.isprintable() else _HIDDEN.sub(_escape, text)
 
 
 @functools.lru_cache(maxsize=65536)

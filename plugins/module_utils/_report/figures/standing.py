@@ -46,8 +46,8 @@ VERDICT_LABELS = {
 class Standing(t.NamedTuple):
     """Where a finding stands.
 
-    ``suppressed`` is what is there and does not count on purpose; ``left_out`` is what the policy is not about. Both say
-    in ``why`` what decided.
+    ``suppressed`` is what is there and does not count on purpose; ``left_out`` is what the policy is not about. For
+    both, ``why`` says what decided.
     """
 
     decision: Decision | None

@@ -16,7 +16,6 @@ import re
 import typing as t
 
 from ..._base.log_text import without_workflow_marks
-from ..._records.model import Finding
 from .. import text
 from ..figures import collect
 from ..figures.rows import Row, Writer
@@ -25,9 +24,11 @@ from ..inputs import owasp
 from ..inputs.model import ReportInput
 
 # A spreadsheet takes a cell that begins like this for a formula; some skip blanks and quotes first, and East Asian
-# editions take other forms of the signs too: small, full-width, raised and lowered ones, and the minus of mathematics.
+# editions take other forms of the signs too: small, full-width, raised, lowered and doubled ones, and the minus sign.
 # Tabs and line ends are visible escapes by the time this is asked.
-_OTHER_FORMS = "\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\u207a\u207b\u207c\u208a\u208b\u208c\u2212"
+_OTHER_FORMS = (
+    "\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\u207a\u207b\u207c\u208a\u208b\u208c\u2a75\u2a76\u2212\ufb29"
+)
 _FORMULA = re.compile(rf"[\s\"'`]*[=+\-@{_OTHER_FORMS}]")
 
 

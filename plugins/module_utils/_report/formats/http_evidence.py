@@ -92,7 +92,9 @@ def _response(item: Evidence | None) -> Response:
     if status is None:
         return Response(headers=[], reason_phrase="", status_code=NO_STATUS)
     headers = _headers(recorded[status.end() : _HEAD_CHARACTERS].lstrip("\r\n"))
-    return Response(headers=headers, reason_phrase=text.line((status[2] or "").strip(), 200), status_code=int(status[1]))
+    return Response(
+        headers=headers, reason_phrase=text.line((status[2] or "").strip(), 200), status_code=int(status[1])
+    )
 
 
 def _headers(block: str | None) -> list[Header]:

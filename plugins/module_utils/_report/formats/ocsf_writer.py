@@ -93,9 +93,7 @@ def _info(finding: Finding) -> dict[str, t.Any]:
     return {name: value for name, value in info.items() if value is not None}
 
 
-def _vulnerabilities(
-    finding: Finding, scanner: Scanner, known: model.RuleKnowledge | None
-) -> list[dict[str, t.Any]]:
+def _vulnerabilities(finding: Finding, scanner: Scanner, known: model.RuleKnowledge | None) -> list[dict[str, t.Any]]:
     base: dict[str, t.Any] = {
         "title": text.line(model.title_label(finding), 500),
         "severity": text.line(finding["severity_native"], 100) or finding["severity"],

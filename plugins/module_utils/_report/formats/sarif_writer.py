@@ -40,7 +40,7 @@ TOOL = "appsec.perimeter"
 MAX_RESULTS = 25_000
 MAX_COMPRESSED = 9_000_000
 """Bytes that results and rules may fill after compression; the fastest compression counts, so others need less."""
-_LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note", "unknown": "error"}
+LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note", "unknown": "error"}
 _BANDS: dict[str, tuple[float, float, float]] = {
     "critical": (9.1, 10.0, 9.5),
     "high": (7.0, 8.9, 8.0),
@@ -166,7 +166,7 @@ class _RuleIndex:
             "shortDescription": {"text": _message(title)},
             "fullDescription": {"text": _message(full)[:_FULL]},
             "help": {"text": _message(_help(known, title))},
-            "defaultConfiguration": {"level": _LEVELS[finding["severity"]]},
+            "defaultConfiguration": {"level": LEVELS[finding["severity"]]},
         }
         tags = ["security", *(f"external/cwe/cwe-{number}" for number in dict.fromkeys(finding["cwe"]))][:_TAGS]
         return rule | {"properties": {"tags": tags, "precision": "medium" if finding["potential"] else "high"}}
@@ -213,7 +213,7 @@ def _result(report: ReportInput, row: Row, index: int, rule_id: str, fingerprint
     result: dict[str, t.Any] = {
         "ruleId": rule_id,
         "ruleIndex": index,
-        "level": _LEVELS[finding["severity"]],
+        "level": LEVELS[finding["severity"]],
         "message": {"text": _message(f"{title} in {application}{f' at {where}' if where else ''}{parameter}")},
         "locations": [_location(report, finding)],
         # The text of a catalog's line says nothing about the finding, so the fingerprint is our own.

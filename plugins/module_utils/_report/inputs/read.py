@@ -232,7 +232,10 @@ class FindingStore:
 
 def _json(finding: Finding) -> str:
     # Not the codec of the collection: that one replaces lone surrogates, and a report shows them.
-    return json.dumps(finding, separators=(",", ":"), allow_nan=False)
+    return _ENCODE(finding)
+
+
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def _digest(finding: Finding) -> bytes:

@@ -60,7 +60,7 @@ def test_sarif_stands_on_the_catalog_and_says_the_address() -> None:
     )
     assert result["webRequest"]["target"] == "https://shop.example.de/item?id=1"
     assert "https://shop.example.de/item?id=1" in result["message"]["text"]
-    assert result["ruleId"] == "QID-150003"
+    assert result["ruleId"] == "QID-150003/critical"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,53 @@ def test_sarif_severity_is_in_the_band_of_the_finding() -> None:
         factory.finding(6, rule_id="6", severity="info", cvss_score=4.0),
     ]
     rules = kit.check_sarif(kit.render("sarif", kit.report_of(findings)))["tool"]["driver"]["rules"]
-    shown = {rule["id"]: rule["properties"]["security-severity"] for rule in rules}
-    assert shown == {"QID-1": "9.8", "QID-2": "9.5", "QID-3": "8.0", "QID-5": "9.5", "QID-6": "0.0"}
+    shown = {
+        rule["id"]: (rule["properties"]["security-severity"], rule["defaultConfiguration"]["level"]) for rule in rules
+    }
+    assert shown == {
+        "QID-1/critical": ("9.8", "error"),
+        "QID-2/critical": ("9.5", "error"),
+        "QID-3/high": ("8.0", "error"),
+        "QID-3/low": ("3.1", "note"),
+        "QID-5/unknown": ("9.5", "error"),
+        "QID-6/info": ("0.0", "note"),
+    }
+
+
+BANDS = {
+    "critical": (9.1, 10),
+    "high": (7, 8.9),
+    "medium": (4, 6.9),
+    "low": (0.1, 3.9),
+    "info": (0, 0),
+    "unknown": (9.1, 10),
+}
+
+
+def test_the_band_of_each_of_3000_hostile_results_is_our_severity() -> None:
+    """One rule with every severity and every score, from a hostile estate."""
+    dice = random.Random(13)
+    severities, words = list(BANDS), (*factory.PAYLOADS, *kit.URLS)
+    findings = []
+    for number in range(3000):
+        changes: dict[str, Any] = {
+            "rule_id": dice.choice((words[number % len(words)], "150003")),
+            "title": dice.choice(words),
+        }
+        changes |= {
+            "severity": dice.choice(severities),
+            "cvss_score": dice.choice((None, *range(11), 9.05, 6.95, 3.95)),
+        }
+        findings.append(factory.finding(number, url=dice.choice(words), cwe=list(range(dice.randrange(30))), **changes))
+    run = kit.check_sarif(kit.render("sarif", kit.report_of(findings)))
+    rules = run["tool"]["driver"]["rules"]
+    assert len(run["results"]) == 3000
+    for result in run["results"]:
+        rule, severity = rules[result["ruleIndex"]], result["properties"]["severity"]
+        least, most = BANDS[severity]
+        assert least <= float(rule["properties"]["security-severity"]) <= most
+        assert result["level"] == rule["defaultConfiguration"]["level"] == sarif_writer.LEVELS[severity]
+    assert max(len(rule["properties"]["tags"]) for rule in rules) == 10
 
 
 def test_sarif_compares_with_the_baseline(tmp_path: Path) -> None:

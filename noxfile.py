@@ -41,6 +41,7 @@ MAIN_CORE = "2.19"
 """The one for checks that need ansible-core, but not each version of it; coverage is measured with it."""
 COVERAGE_MINIMUM = 95
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
+FORMATS_REQUIREMENTS = ROOT / "tests" / "requirements-formats.txt"
 ORJSON = "orjson>=3.9.15"
 UNIT_TESTS = ("tests/unit", "tests/recording")
 EACH_CORE = (
@@ -245,10 +246,10 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def formats(session: nox.Session) -> None:
-    """SARIF reports in front of Microsoft's SARIF multitool; the other validators are part of the unit tests."""
+    """Reports in front of programs of others that read them; the validators of schemas are part of the unit tests."""
     if shutil.which("npm") is None:
         session.error("npm was not found: install it (Debian: apt-get install npm)")
-    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    install(session, need_core(session, MAIN_CORE), "-r", str(FORMATS_REQUIREMENTS))
     tool = workbench.sarif_multitool()
     if not tool.exists():
         where = ("--prefix", str(workbench.MULTITOOL), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts")

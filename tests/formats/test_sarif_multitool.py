@@ -45,6 +45,17 @@ def test_the_multitool_has_no_complaint(tmp_path: Path, case: str, full: bool) -
     assert {rule for rule, _level in complaints(path)} <= KNOWN
 
 
+def test_the_multitool_has_no_complaint_about_what_does_not_count(tmp_path: Path) -> None:
+    """Waived, ignored, protected and excluded results are suppressed."""
+    findings = kit.ordinary()
+    exclusions = [{"reason": "not ours", "urls": {"include": ["*/login*"]}}]
+    gate = kit.gate_of(tmp_path, findings, policy={**kit.POLICY, "exclude": exclusions})
+    path = tmp_path / "report.sarif"
+    path.write_bytes(kit.render_bytes("sarif", kit.report_of(findings, gate=gate)))
+    assert path.read_text().count("excluded by the policy: not ours") > 5
+    assert {rule for rule, _level in complaints(path)} <= KNOWN
+
+
 def test_the_multitool_bites(tmp_path: Path) -> None:
     """It is really asked, and its words are really read."""
     document = json.loads(kit.render("sarif", kit.report_of(kit.ordinary())))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import typing as t
 
-from .figures.rows import Unwritable, Writer, feed
+from .figures.rows import FormatWriter, Unwritable, feed
 from .formats.annotations_writer import AzureWriter, GithubWriter, GitlabLinksWriter
 from .formats.csv_writer import CsvWriter
 from .formats.gitlab_writer import GitlabWriter
@@ -24,7 +24,7 @@ from .html.writer import HtmlWriter
 from .inputs.model import ReportInput
 
 # Formats of text; the output encodes it as UTF-8.
-WRITERS: dict[str, t.Callable[[ReportInput, t.TextIO], Writer]] = {
+WRITERS: dict[str, t.Callable[[ReportInput, t.TextIO], FormatWriter]] = {
     "html": HtmlWriter,
     "json": JsonWriter,
     "csv": CsvWriter,
@@ -39,7 +39,7 @@ WRITERS: dict[str, t.Callable[[ReportInput, t.TextIO], Writer]] = {
 }
 
 # Formats of bytes.
-BINARY_WRITERS: dict[str, t.Callable[[ReportInput, t.BinaryIO], Writer]] = {
+BINARY_WRITERS: dict[str, t.Callable[[ReportInput, t.BinaryIO], FormatWriter]] = {
     "xlsx": XlsxWriter,
 }
 
@@ -60,7 +60,7 @@ def write_all(report: ReportInput, streams: t.Mapping[str, t.BinaryIO]) -> None:
     feed(report, {name: _writer(name, report, stream) for name, stream in streams.items()})
 
 
-def _writer(name: str, report: ReportInput, stream: t.BinaryIO) -> Writer:
+def _writer(name: str, report: ReportInput, stream: t.BinaryIO) -> FormatWriter:
     if name in BINARY_WRITERS:
         return BINARY_WRITERS[name](report, stream)
     return WRITERS[name](report, t.cast(t.TextIO, _Text(stream)))

@@ -19,7 +19,7 @@ from ..inputs.model import ReportInput
 from .standing import Standing, standing_of
 
 
-class Row(t.NamedTuple):
+class FindingRow(t.NamedTuple):
     """One finding with what a report says about it.
 
     ``state`` is open, ignored, protected, fixed or information; ``change`` is empty for nothing; ``age`` counts days;
@@ -35,13 +35,13 @@ class Row(t.NamedTuple):
     encoded: str
 
 
-class Writer:
+class FormatWriter:
     """One format of one report."""
 
     def begin(self) -> None:
         """Write what stands before the findings."""
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Take one finding."""
         raise NotImplementedError
 
@@ -61,10 +61,10 @@ class Unwritable(Exception):
         self.error = error
 
 
-def rows_of(report: ReportInput) -> t.Iterator[Row]:
+def rows_of(report: ReportInput) -> t.Iterator[FindingRow]:
     """The findings in report order, each read once."""
     for position, (finding, encoded) in enumerate(report.findings.encoded()):
-        yield Row(
+        yield FindingRow(
             position,
             finding,
             state_of(finding),
@@ -75,7 +75,7 @@ def rows_of(report: ReportInput) -> t.Iterator[Row]:
         )
 
 
-def feed(report: ReportInput, writers: t.Mapping[str, Writer]) -> None:
+def feed(report: ReportInput, writers: t.Mapping[str, FormatWriter]) -> None:
     """Give a report to all its writers in one walk over the findings.
 
     Raises:
@@ -96,7 +96,7 @@ def feed(report: ReportInput, writers: t.Mapping[str, Writer]) -> None:
             writer.close()
 
 
-def _each(writers: t.Mapping[str, Writer], step: t.Callable[[Writer], None]) -> None:
+def _each(writers: t.Mapping[str, FormatWriter], step: t.Callable[[FormatWriter], None]) -> None:
     for name, writer in writers.items():
         try:
             step(writer)

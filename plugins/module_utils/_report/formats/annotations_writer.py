@@ -17,7 +17,7 @@ from ..._base.log_text import without_workflow_marks
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..inputs import model
 from ..inputs.gate_view import told
 from ..inputs.model import Place, ReportInput
@@ -38,7 +38,7 @@ class _Line(t.NamedTuple):
     url: str | None
 
 
-class _LinesWriter(Writer):
+class _LinesWriter(FormatWriter):
     """Writes the verdict first, then the worst findings, then how many more there are."""
 
     limit: int
@@ -59,7 +59,7 @@ class _LinesWriter(Writer):
             self._room -= 1
             self.write(line)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Write a finding as long as there is room."""
         if not _fails(row):
             return
@@ -130,7 +130,7 @@ def _verdict(report: ReportInput) -> t.Iterator[_Line]:
         yield _Line("error", f"The gate is closed: {gate.verdict} (code {gate.exit_code})", words, None, None)
 
 
-def _fails(row: Row) -> bool:
+def _fails(row: FindingRow) -> bool:
     if row.standing.decision is not None:
         return row.standing.fails
     return row.standing.counts and row.finding["severity"] in ("critical", "high", "unknown")

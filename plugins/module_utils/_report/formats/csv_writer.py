@@ -18,7 +18,7 @@ import typing as t
 from ..._base.log_text import without_workflow_marks
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import decided_by, decision_label
 from ..inputs import owasp
 from ..inputs.model import ReportInput
@@ -100,7 +100,7 @@ def names_of(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
     return "; ".join(words)
 
 
-def cells_of(row: Row, snapshot: str) -> list[str | int | float | None]:
+def cells_of(row: FindingRow, snapshot: str) -> list[str | int | float | None]:
     """The cells of one finding, in the order of ``COLUMNS``."""
     finding, decision = row.finding, row.standing.decision
     ignored = finding["ignored"]
@@ -166,7 +166,7 @@ def snapshot_word(report: ReportInput) -> str:
     return headlines[0].lower() if headlines else "complete"
 
 
-class CsvWriter(Writer):
+class CsvWriter(FormatWriter):
     """Writes one row for each finding, or a single row that says that there are none.
 
     The stream must not translate line ends: RFC 4180 asks for CR LF.
@@ -183,7 +183,7 @@ class CsvWriter(Writer):
         self._stream.write("\ufeff")
         self._table.writerow(COLUMNS)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Write the row of a finding."""
         self._table.writerow(["" if cell is None else cell for cell in cells_of(row, self._snapshot)])
 

@@ -21,7 +21,7 @@ from ..._http.settings import VERSION
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..inputs import model
 from ..inputs.gate_view import told
 from ..inputs.model import ReportInput
@@ -49,7 +49,7 @@ _HOST = re.compile(r"[\w.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _EPOCH = "1970-01-01T00:00:00"
 
 
-class GitlabWriter(Writer):
+class GitlabWriter(FormatWriter):
     """Writes one report; valid without any finding too."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
@@ -69,7 +69,7 @@ class GitlabWriter(Writer):
             if not webapp["never_scanned"]:
                 self._resources.add("GET", webapp["url"])
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Write what counts."""
         finding = row.finding
         self._resources.add("GET", finding["asset"]["url"])

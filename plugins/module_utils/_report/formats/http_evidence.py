@@ -28,25 +28,25 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _HEAD_CHARACTERS = 8192
 
 
-class Header(t.TypedDict):
+class RecordedHeader(t.TypedDict):
     """A header of a request or response."""
 
     name: str
     value: str
 
 
-class Request(t.TypedDict):
+class RecordedRequest(t.TypedDict):
     """What was asked."""
 
-    headers: list[Header]
+    headers: list[RecordedHeader]
     method: str
     url: str
 
 
-class Response(t.TypedDict):
+class RecordedResponse(t.TypedDict):
     """What was answered; ``status_code`` is ``NO_STATUS`` where it was not recorded."""
 
-    headers: list[Header]
+    headers: list[RecordedHeader]
     reason_phrase: str
     status_code: int
 
@@ -55,8 +55,8 @@ class HttpEvidence(t.TypedDict):
     """The first recorded exchange of a finding; every member is there, also when nothing was recorded."""
 
     summary: str
-    request: Request
-    response: Response
+    request: RecordedRequest
+    response: RecordedResponse
 
 
 def evidence_of(finding: Finding) -> HttpEvidence:
@@ -68,7 +68,7 @@ def evidence_of(finding: Finding) -> HttpEvidence:
     item = finding["evidence"][0] if finding["evidence"] else None
     url = (item and item["url"]) or finding["url"] or finding["asset"]["url"]
     method = (item and item["method"]) or finding["method"]
-    request = Request(
+    request = RecordedRequest(
         headers=_headers(item["headers"]) if item else [],
         method=text.line(method, 20) or "GET",
         url=text.line(url, _URL) or "unknown",
@@ -86,25 +86,25 @@ def _summary(finding: Finding, item: Evidence | None) -> str:
     return "\n".join(told) or "The request as the scanner recorded it."
 
 
-def _response(item: Evidence | None) -> Response:
+def _response(item: Evidence | None) -> RecordedResponse:
     recorded = (item and item["response"]) or ""
     status = _STATUS.match(recorded)
     if status is None:
-        return Response(headers=[], reason_phrase="", status_code=NO_STATUS)
+        return RecordedResponse(headers=[], reason_phrase="", status_code=NO_STATUS)
     headers = _headers(recorded[status.end() : _HEAD_CHARACTERS].lstrip("\r\n"))
-    return Response(
+    return RecordedResponse(
         headers=headers, reason_phrase=text.line((status[2] or "").strip(), 200), status_code=int(status[1])
     )
 
 
-def _headers(block: str | None) -> list[Header]:
+def _headers(block: str | None) -> list[RecordedHeader]:
     """The headers at the start of a text, until an empty line or one that is no header."""
-    found: list[Header] = []
+    found: list[RecordedHeader] = []
     for line in _LINE_END.split((block or "")[:_HEAD_CHARACTERS]):
         header = _HEADER.fullmatch(line)
         if header is None or len(found) == HEADERS:
             break
         name = header[1]
         value = MARKER if names_secret(name) else text.line(header[2].strip(), _VALUE)
-        found.append(Header(name=text.line(name, _NAME), value=value))
+        found.append(RecordedHeader(name=text.line(name, _NAME), value=value))
     return found

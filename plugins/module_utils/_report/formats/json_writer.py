@@ -14,13 +14,13 @@ import typing as t
 
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..inputs import model
 from ..inputs.gate_view import GateView
 from ..inputs.model import ReportInput
 
 
-class JsonWriter(Writer):
+class JsonWriter(FormatWriter):
     """Writes the report; key order is fixed, findings are in report order, each with its ``change``."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
@@ -34,7 +34,7 @@ class JsonWriter(Writer):
             self._stream.write(f'"{name}": {text.json_text(value)},\n')
         self._stream.write('"findings": [\n')
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Write a finding on a line of its own, with what was decided about it."""
         told: dict[str, t.Any] = {"change": row.change or None}
         if self._report.gate:

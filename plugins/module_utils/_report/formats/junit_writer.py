@@ -22,7 +22,7 @@ from ..._base.log_text import without_workflow_marks
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import Standing
 from ..inputs import model
 from ..inputs.gate_view import Decision, GateView
@@ -73,7 +73,7 @@ class _Suite:
         return len(written.encode())
 
 
-class JunitWriter(Writer):
+class JunitWriter(FormatWriter):
     """Writes all suites. Without a verdict of the gate, each open finding is a failure."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
@@ -85,7 +85,7 @@ class JunitWriter(Writer):
         self._size = _conclusions(report, self._suites, self._about)
         self._left = 0
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Keep the case of a finding, as long as there is room."""
         outcome = _outcome(self._report, row.standing)
         if outcome is None:
@@ -126,7 +126,7 @@ def _outcome(report: ReportInput, standing: Standing) -> str | None:
     return {"fail": "failure", "inconclusive": "error"}.get(standing.decision.decision, "")
 
 
-def _case(suite: _Suite, row: Row, outcome: str, solution: str | None) -> _Case:
+def _case(suite: _Suite, row: FindingRow, outcome: str, solution: str | None) -> _Case:
     finding, standing = row.finding, row.standing
     severity, title = finding["severity"], text.line(model.title_label(finding), 200)
     where = " ".join(part for part in (finding["method"], finding["url"]) if part)

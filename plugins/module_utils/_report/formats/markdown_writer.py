@@ -17,7 +17,7 @@ from ..._records.changes import STATES
 from ..._records.model import SEVERITIES
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import VERDICT_LABELS, decision_label
 from ..inputs import model, owasp
 from ..inputs.knowledge import FIELDS
@@ -300,7 +300,7 @@ def _notes(report: ReportInput) -> list[str]:
     return ["## Data quality", "", *(f"- {escape(note, 600)}" for note in notes), ""]
 
 
-def _finding_row(row: Row, gated: bool) -> str:
+def _finding_row(row: FindingRow, gated: bool) -> str:
     finding, age = row.finding, row.age
     gate = [escape(decision_label(row.standing.decision))] if gated else []
     cells = [
@@ -351,7 +351,7 @@ _SECTIONS: tuple[t.Callable[[ReportInput], list[str]], ...] = (
 )
 
 
-class MarkdownWriter(Writer):
+class MarkdownWriter(FormatWriter):
     """Writes the figures, then the open risks worst first, until ``max_bytes`` are full.
 
     The last line says what was left out.
@@ -374,7 +374,7 @@ class MarkdownWriter(Writer):
         lines = ["## Open risks", "", *_table(head, [], {6})[:2]]
         self._full = not self._report.summary["states"]["open"] or not self._out.write(lines, reserve=_RESERVE)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Write an open risk, as long as there is room."""
         if self._full or row.state != "open":
             return

@@ -14,7 +14,7 @@ import typing as t
 
 from ..._records.model import Finding
 from .. import text
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..inputs import model
 from ..inputs.model import ReportInput
 from . import csv_writer
@@ -31,7 +31,7 @@ _CREATE, _UPDATE, _CLOSE = 1, 2, 3
 _WORDS = 2000
 
 
-class OcsfWriter(Writer):
+class OcsfWriter(FormatWriter):
     """Writes one line for each finding but those that were only gathered as information; none for none."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
@@ -41,14 +41,14 @@ class OcsfWriter(Writer):
         self._about = {} if whole == "complete" else {"snapshot": whole}
         self._known = explained_rules(report)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Write the event of a finding."""
         if row.state != "information":
             known = self._known.get(rule_key(row.finding))
             self._stream.write(text.json_text(_event(row, self._now, known, self._about)) + "\n")
 
 
-def _event(row: Row, now: int, known: model.RuleKnowledge | None, about: dict[str, t.Any]) -> dict[str, t.Any]:
+def _event(row: FindingRow, now: int, known: model.RuleKnowledge | None, about: dict[str, t.Any]) -> dict[str, t.Any]:
     finding, standing = row.finding, row.standing
     scanner = scanner_of(finding["source"])
     activity = _activity(finding)

@@ -29,7 +29,7 @@ from ..._http.settings import VERSION
 from ..._records.model import Finding
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..inputs import gate_view, model
 from ..inputs.gate_view import Decision
 from ..inputs.model import Place, ReportInput
@@ -60,7 +60,7 @@ _TEXT = 1000
 _FULL = 1024
 
 
-class SarifWriter(Writer):
+class SarifWriter(FormatWriter):
     """Writes one run with everything that is open or deliberately not counted; valid without any result too."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
@@ -74,7 +74,7 @@ class SarifWriter(Writer):
         head = f'{{"$schema": {text.json_text(SCHEMA_URL)}, "version": "2.1.0", "runs": [{{\n"results": ['
         self._stream.write(head)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Write what counts; keep what does not for the end."""
         standing, results = row.standing, self._results
         if not standing.counts and not standing.set_aside:
@@ -111,7 +111,7 @@ class _Results:
         """Whether GitHub has no room for another result."""
         return self._written >= MAX_RESULTS or self._size > MAX_COMPRESSED
 
-    def result(self, row: Row) -> str:
+    def result(self, row: FindingRow) -> str:
         """The result of a finding as JSON."""
         finding = row.finding
         index, new_rule = self.rules.index(finding)
@@ -205,7 +205,7 @@ def _security_severity(finding: Finding) -> float:
     return round(float(score), 1) if score is not None and least <= score <= most else middle
 
 
-def _result(report: ReportInput, row: Row, index: int, rule_id: str, fingerprint: str) -> dict[str, t.Any]:
+def _result(report: ReportInput, row: FindingRow, index: int, rule_id: str, fingerprint: str) -> dict[str, t.Any]:
     finding, standing = row.finding, row.standing
     title, application = text.line(model.title_label(finding), 255), text.line(model.application_label(finding), 255)
     where = text.line(finding["url"], _TEXT)

@@ -89,7 +89,7 @@ def _library() -> t.Any:
     return xlsxwriter
 
 
-class XlsxWriter(rows.Writer):
+class XlsxWriter(rows.FormatWriter):
     """Writes the workbook; each sheet has its head also when there is nothing to list.
 
     The stream is only written to, from front to back. Rows wait in a temporary directory until all sheets are complete.
@@ -124,7 +124,7 @@ class XlsxWriter(rows.Writer):
         self._bold = self._book.add_format({"bold": True})
         self._findings = _Page(self._book, "Findings", _FINDING_COLUMNS, self._bold)
 
-    def row(self, row: rows.Row) -> None:
+    def row(self, row: rows.FindingRow) -> None:
         """Write the row of a finding, as long as the sheet has room."""
         left = len(self._report.findings) - row.position
         if row.position < MAX_ROWS - 1:
@@ -236,7 +236,7 @@ _SCAN_HEAD = (
 )  # fmt: skip
 
 
-def _finding(row: rows.Row, snapshot: str) -> Row:
+def _finding(row: rows.FindingRow, snapshot: str) -> Row:
     """The cells of one finding, in the order of ``_FINDING_COLUMNS``."""
     finding, standing = row.finding, row.standing
     return [

@@ -13,7 +13,7 @@ from ..._records.changes import STATES
 from ..._records.model import SEVERITIES, STATUSES
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row
+from ..figures.rows import FindingRow
 from ..figures.standing import decision_label
 from ..formats.markdown_writer import owasp_label
 from ..inputs import model
@@ -446,7 +446,7 @@ def findings(report: ReportInput, rows: t.Sequence[Markup]) -> Markup:
     return section("findings", "Findings", h("div", {"id": "explorer"}), static)
 
 
-def finding_row(row: Row, gated: bool) -> Markup:
+def finding_row(row: FindingRow, gated: bool) -> Markup:
     """One open risk as a row of the table that needs no script."""
     finding = row.finding
     return cells_row(

@@ -22,7 +22,7 @@ from ..._records.changes import STATES
 from ..._records.model import SEVERITIES, STATUSES, Evidence, Finding
 from .. import text
 from ..figures import collect
-from ..figures.rows import Row, Writer
+from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import decided_by, decision_label
 from ..inputs import model, owasp
 from ..inputs.model import ReportInput
@@ -153,7 +153,7 @@ class _Island:
         if self._file is not None:
             self._file.close()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: FindingRow) -> None:
         """Take the row of a finding."""
         self._rows.append(self._row(row))
         if len(self._rows) == _ROWS_IN_A_CHUNK:
@@ -184,7 +184,7 @@ class _Island:
                 yield piece
         yield '\n],"dictionary":' + json_for_script(self._words.listed()) + "}"
 
-    def _row(self, row: Row) -> list[t.Any]:
+    def _row(self, row: FindingRow) -> list[t.Any]:
         word = self._words.number
         finding, decision = row.finding, row.standing.decision
         return [
@@ -298,7 +298,7 @@ def _evidence_note() -> str:
     )
 
 
-class HtmlWriter(Writer):
+class HtmlWriter(FormatWriter):
     """Writes the page. What a section inserts is never searched for placeholders again."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
@@ -312,7 +312,7 @@ class HtmlWriter(Writer):
         """Make room for the findings."""
         self._island.open()
 
-    def row(self, row: Row) -> None:
+    def row(self, row: FindingRow) -> None:
         """Take one finding."""
         self._island.add(row)
         if row.state == "open" and len(self._worst) < html_sections.STATIC_FINDINGS:

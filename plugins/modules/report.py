@@ -78,6 +78,8 @@ options:
         description:
           - SARIF 2.1.0 for GitHub code scanning and other tools. With O(catalog) a result stands on the line that
             declares its application.
+          - Each severity of a scanner's rule is a rule of its own, so that GitHub and others show each result with the
+            severity of its finding.
           - GitHub keeps 25,000 results, and 10 MB when compressed. What counts comes first, worst first, and the file
             says what was left out.
         type: path
@@ -88,7 +90,8 @@ options:
         type: path
       gitlab:
         description:
-          - DAST report of GitLab, version 15.1.0.
+          - DAST report of GitLab, version 15.1.0. Of the recorded traffic it has the first request and the head of its
+            response, without bodies; headers that carry secrets are masked.
         type: path
       ocsf:
         description:
@@ -128,7 +131,8 @@ options:
         O(ignore:dest). A JSON list of entries, and NDJSON with one entry in each line, are read too, compressed with
         gzip or not.
       - With it the HTML, JSON and Markdown reports say for each rule what it means, what follows from it, how it is
-        fixed, and which CVEs belong to it. HTML in these texts is reduced to plain text.
+        fixed, and which CVEs belong to it. SARIF, JUnit, GitLab and OCSF say how it is fixed. HTML in these texts is
+        reduced to plain text.
     type: path
   scope:
     description:
@@ -142,7 +146,8 @@ options:
     description:
       - The verdict that M(appsec.perimeter.gate) wrote. Its file of explanations has to stand beside it.
       - With it every format shows the verdict and what was decided about each finding. What is waived, ignored or
-        protected is marked as such, or left out where a format has no word for it.
+        protected is marked as such, or left out where a format has no word for it. SARIF and JUnit mark what the policy
+        excludes, too.
     type: path
   scans:
     description:

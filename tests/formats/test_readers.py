@@ -12,6 +12,7 @@ import importlib
 import io
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import ReportInput
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import format_kit as kit
+from tests.conftest import ROOT
 
 DEFECTDOJO = {
     "critical": "Critical",
@@ -37,6 +39,7 @@ SARIF_TOOLS = {
     "info": "note",
     "unknown": "error",
 }
+OCSF = {"critical": 5, "high": 4, "medium": 3, "low": 2, "info": 1, "unknown": 0}
 GATED = [(case, gated) for case in kit.CASES for gated in (False, True)]
 
 
@@ -116,9 +119,19 @@ def test_junitparser_sees_each_case_with_its_outcome(report: ReportInput, tmp_pa
 def test_the_schema_of_ocsf_accepts_each_event(report: ReportInput) -> None:
     events = kit.check_ocsf(kit.render("ocsf", report))
     assert len(events) == len(report.findings) - report.summary["states"]["information"]
-    named = {"critical": 5, "high": 4, "medium": 3, "low": 2, "info": 1, "unknown": 0}
     shown = [item["severity"] for item in report.findings if item["kind"] != "information"]
-    assert [event["severity_id"] for event in events] == [named[severity] for severity in shown]
+    assert [event["severity_id"] for event in events] == [OCSF[severity] for severity in shown]
+
+
+def test_the_table_of_the_guide_says_what_these_programs_show() -> None:
+    guide = (ROOT / "docs/docsite/rst/findings_and_reports.rst").read_text(encoding="utf-8")
+    table = guide.partition(".. begin consumer table")[2].partition(".. end consumer table")[0]
+    head, *rows = [re.findall(r"- (.+)", row) for row in table.split("\n   * ")[1:]]
+    places = {name: head.index(f"{name}, from SARIF") for name in ("DefectDojo", "sarif-tools")}
+    shown = {row[0].strip("`"): row for row in rows}
+    assert {severity: row[places["DefectDojo"]] for severity, row in shown.items()} == DEFECTDOJO
+    assert {severity: row[places["sarif-tools"]] for severity, row in shown.items()} == SARIF_TOOLS
+    assert {severity: int(row[head.index("OCSF")][0]) for severity, row in shown.items()} == OCSF
 
 
 @pytest.mark.parametrize(("member", "error"), [("evidence", AttributeError), ("links", KeyError)])

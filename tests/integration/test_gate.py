@@ -274,9 +274,13 @@ def test_the_program_of_the_job_ends_with_the_code_and_obeys_no_finding(gate: Ga
     assert "1337" not in done.stdout
     assert "##vso[" not in done.stdout
     assert [line for line in done.stdout.splitlines() if line.lstrip().startswith("::")] == []
-    written = ("junit.xml", "gl-dast-report.json", "gl-annotations.json", "report.html", "summary.md")
+    written = ("junit.xml", "gl-dast-report.json", "gl-annotations.json", "report.html", "summary.md", "knowledge.json")
     assert [name for name in written if not (tmp_path / "gate" / name).stat().st_size] == []
     assert "The reports are missing" not in done.stdout
+    # Without being told to, it read how the rules are fixed, and the reports say so.
+    assert "Solution:" in (tmp_path / "gate" / "junit.xml").read_text(encoding="utf-8")
+    listed = json.loads((tmp_path / "gate" / "gl-dast-report.json").read_text())["vulnerabilities"]
+    assert any(item.get("solution") for item in listed)
     # It scanned, found no waivers, and says what to do next.
     assert gate.sandbox.counters.writes == 1
     assert "Warning: there is no file waivers.yml, so no waiver is in force" in done.stdout

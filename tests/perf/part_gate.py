@@ -15,7 +15,7 @@ from tests.perf.environments import HERE, Certificates, client_python, measured
 SIZES = (10_000, 50_000, 100_000)
 QUICK_SIZES = (500, 1_000)
 SECONDS = 60.0
-MEGABYTES = 700.0
+MEGABYTES = 200.0
 SLOPE = 1.5
 """How much more a finding of the largest run may cost than one of the smallest."""
 
@@ -55,10 +55,10 @@ def measure_gate(bench: Bench, _certificates: Certificates, folder: Path) -> Non
             )
         least, most = runs[0], runs[-1]
         bench.judge(
-            f"time for {most['findings']:,} findings, {name}",
-            f"{most['wall_s']:.1f} s",
+            f"CPU for {most['findings']:,} findings, {name}",
+            f"{most['cpu_s']:.1f} s",
             f"under {SECONDS:.0f} s",
-            most["wall_s"] < SECONDS,
+            most["cpu_s"] < SECONDS,
         )
         bench.judge(
             f"memory for {most['findings']:,} findings, {name}",

@@ -11,9 +11,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import pathlib
+import random
 import resource
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -33,18 +35,33 @@ POLICY = {
 }
 
 
+def with_traffic(records: Iterable[dict[str, Any]], evidence: Any) -> Iterator[dict[str, Any]]:
+    """Findings of 2.5 kB as a verbose export has them: 1.5 exchanges of 500 bytes of response and 250 of request."""
+    dice = random.Random(5)
+    for record in records:
+        record["evidence"] = [
+            evidence(
+                headers=f"Host: shop.example.de\r\nCookie: VALUE_REDACTED\r\nX-Trace: {dice.randbytes(90).hex()}",
+                response=f"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n<html>{dice.randbytes(220).hex()}",
+            )
+            for _item in range(dice.choice((1, 2)))
+        ]
+        yield record
+
+
 def prepare(findings: int, folder: pathlib.Path) -> None:
     """A snapshot with its manifest, a scan of each application, and a catalog."""
     factory = import_module(f"{PACKAGE}.tests.unit.plugins.module_utils._report.factory")
-    factory.write_snapshot(folder / "findings.ndjson", factory.estate_findings(findings, APPLICATIONS))
+    estate = with_traffic(factory.estate_findings(findings, APPLICATIONS), factory.evidence)
+    factory.write_snapshot(folder / "findings.ndjson", estate)
     kit = import_module(f"{PACKAGE}.tests.unit.plugins.module_utils._gate.gate_kit")
-    estate = factory.webapps(APPLICATIONS)
+    webapps = factory.webapps(APPLICATIONS)
     with (folder / "scans.ndjson").open("w", encoding="utf-8") as file:
-        for app in estate:
+        for app in webapps:
             asset = {name: app[name] for name in ("id", "name", "url", "tags")}
             record = kit.scan(id=app["id"], asset=asset, time="2026-11-20T06:00:00Z", ended="2026-11-20T07:00:00Z")
             file.write(json.dumps(record) + "\n")
-    names = "".join(f"  - name: {json.dumps(app['name'])}\n" for app in estate)
+    names = "".join(f"  - name: {json.dumps(app['name'])}\n" for app in webapps)
     (folder / "webapps.yml").write_text(f"webapps:\n{names}", encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ no findings: it is begun, is given each finding in report order, and is ended.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ..._records.changes import state_of
@@ -81,7 +82,9 @@ def feed(report: ReportInput, writers: t.Mapping[str, FormatWriter]) -> None:
     Raises:
         Unwritable: the output of a writer takes no more.
     """
-    try:
+    with contextlib.ExitStack() as stack:
+        for writer in writers.values():
+            stack.callback(writer.close)
         _each(writers, lambda writer: writer.begin())
         takers = [(name, writer.row) for name, writer in writers.items()]
         for row in rows_of(report):
@@ -91,9 +94,6 @@ def feed(report: ReportInput, writers: t.Mapping[str, FormatWriter]) -> None:
                 except OSError as error:
                     raise Unwritable(name, error) from error
         _each(writers, lambda writer: writer.end())
-    finally:
-        for writer in writers.values():
-            writer.close()
 
 
 def _each(writers: t.Mapping[str, FormatWriter], step: t.Callable[[FormatWriter], None]) -> None:

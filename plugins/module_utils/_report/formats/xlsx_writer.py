@@ -106,6 +106,7 @@ class XlsxWriter(rows.FormatWriter):
         self._stream = stream
         self._snapshot = csv_writer.snapshot_word(report)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._book: t.Any = None
 
     def begin(self) -> None:
         """Begin the sheet of the findings."""
@@ -153,7 +154,10 @@ class XlsxWriter(rows.FormatWriter):
             raise (error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error))) from None
 
     def close(self) -> None:
-        """Remove the temporary directory."""
+        """Remove the temporary directory, with the rows of a workbook that did not come to its end."""
+        for page in self._book.worksheets() if self._book else ():
+            if page.row_data_fh is not None:
+                page.row_data_fh.close()
         if self._folder is not None:
             self._folder.cleanup()
 

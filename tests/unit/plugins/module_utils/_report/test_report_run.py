@@ -12,6 +12,7 @@ import pathlib
 import stat
 import subprocess
 import sys
+import tempfile
 import typing as t
 
 import pytest
@@ -407,3 +408,52 @@ def test_assets_are_fresh() -> None:
 
 def test_only_long_enough_lines_in_assets() -> None:
     assert max(map(len, pathlib.Path(assets.__file__ or "").read_text().splitlines())) <= 120
+
+
+class Watched(FindingList):
+    """Findings that count how often they are walked."""
+
+    walks = 0
+
+    def __iter__(self) -> t.Iterator[t.Any]:
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_all_formats_are_written_in_one_walk_over_the_findings() -> None:
+    findings = Watched(factory.estate_findings(50))
+    report = collect.build(findings, title="x", generated=factory.NOW)
+    findings.walks = 0
+    streams = {name: io.BytesIO() for name in writers.FORMATS}
+    writers.write_all(report, t.cast("dict[str, t.BinaryIO]", streams))
+    assert findings.walks == 1
+    for name, stream in streams.items():
+        alone = io.BytesIO()
+        writers.write(name, report, alone)
+        assert stream.getvalue() == alone.getvalue(), name
+
+
+@pytest.mark.parametrize("step", ["begin", "row", "end"])
+@pytest.mark.parametrize("name", writers.FORMATS)
+def test_what_writers_hold_is_freed_when_one_fails(
+    tmp_path: pathlib.Path, snapshot: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str, step: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outputs = {each: str(tmp_path / f"report.{each}") for each in writers.FORMATS}
+    known = writers.BINARY_WRITERS if name in writers.BINARY_WRITERS else writers.WRITERS
+    closed = []
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for each in writers.FORMATS:
+        listed: dict[str, t.Any] = writers.BINARY_WRITERS if each in writers.BINARY_WRITERS else writers.WRITERS
+        close = listed[each].close
+        monkeypatch.setattr(
+            listed[each], "close", lambda self, each=each, close=close: (closed.append(each), close(self))
+        )
+    monkeypatch.setattr(known[name], step, fail)
+    with pytest.raises(FileError, match=rf"outputs\.{name}: .*no space left"):
+        run({"findings": [snapshot], "outputs": outputs}, False)
+    assert sorted(closed) == sorted(writers.FORMATS)
+    assert sorted(os.listdir(tmp_path)) == sorted({snapshot.name, f"{snapshot.name}.manifest.json"})

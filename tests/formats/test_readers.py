@@ -84,6 +84,14 @@ def test_defectdojo_shows_our_severity_for_each_sarif_result(
     assert [item.vuln_id_from_tool for item in found] == [item["ruleId"] for item in results]
 
 
+def test_defectdojo_shows_our_severity_for_each_of_3000_hostile_results(caplog: pytest.LogCaptureFixture) -> None:
+    content = kit.render("sarif", kit.report_of(kit.hostile_estate(3000)))
+    results = json.loads(content)["runs"][0]["results"]
+    assert len(results) == 3000
+    found = defectdojo("sarif", content, caplog)
+    assert [item.severity for item in found] == [DEFECTDOJO[item["properties"]["severity"]] for item in results]
+
+
 def test_defectdojo_reads_each_vulnerability_of_gitlab(report: ReportInput, caplog: pytest.LogCaptureFixture) -> None:
     content = kit.render("gitlab", report)
     listed = json.loads(content)["vulnerabilities"]

@@ -44,7 +44,6 @@ _SOLUTION = 7000
 RESOURCES = 1000
 _LINKS = 20
 _CVE_PAGES = "https://nvd.nist.gov/vuln/detail/"
-_WEB = ("http://", "https://", "HTTP://", "HTTPS://")
 _HOST = re.compile(r"[\w.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _EPOCH = "1970-01-01T00:00:00"
 
@@ -105,7 +104,7 @@ class _Resources:
 
     def add(self, method: str | None, url: str | None) -> None:
         """Take an address, as long as there is room."""
-        if url and len(self._known) < RESOURCES and url.startswith(_WEB):
+        if url and len(self._known) < RESOURCES and _is_web(url):
             self._known[text.line(method, 20) or "GET", text.line(url, 2000)] = None
 
     def listed(self) -> list[dict[str, str]]:
@@ -183,12 +182,16 @@ def _location(finding: Finding) -> dict[str, str]:
     }
 
 
+def _is_web(url: str) -> bool:
+    return url[:8].lower().startswith(("http://", "https://"))
+
+
 def _split(url: str) -> tuple[str, str]:
     """Scheme, host and port of an address of the web, without user and password, and its path with the query.
 
     The host is empty when there is none that a reader could take for one.
     """
-    if not url.startswith(_WEB):
+    if not _is_web(url):
         return "", url
     try:
         parts = urlsplit(url)

@@ -8,6 +8,7 @@ import functools
 import io
 import json
 import os
+import random
 import re
 import typing as t
 import xml.etree.ElementTree as ET
@@ -81,6 +82,22 @@ def hostile() -> list[factory.Record]:
 def ordinary() -> list[factory.Record]:
     """An estate of 300 findings."""
     return list(factory.estate_findings(300, 20))
+
+
+def hostile_estate(count: int = 3000) -> list[factory.Record]:
+    """Hostile findings of a few rules that have every severity and every score."""
+    dice = random.Random(13)
+    severities, words = ("critical", "high", "medium", "low", "info", "unknown"), (*factory.PAYLOADS, *URLS)
+    found = []
+    for number in range(count):
+        changes: dict[str, t.Any] = {"rule_id": dice.choice((words[number % len(words)], "150003"))}
+        changes |= {
+            "severity": dice.choice(severities),
+            "cvss_score": dice.choice((None, *range(11), 9.05, 6.95, 3.95)),
+        }
+        changes |= {"title": dice.choice(words), "url": dice.choice(words), "cwe": list(range(dice.randrange(30)))}
+        found.append(factory.finding(number, **changes))
+    return found
 
 
 CASES: dict[str, t.Callable[[], list[factory.Record]]] = {"zero": list, "ordinary": ordinary, "hostile": hostile}
@@ -246,9 +263,23 @@ def check_gitlab(content: str) -> dict[str, t.Any]:
         for identifier in item["identifiers"]:
             assert all(isinstance(identifier[name], str) and identifier[name] for name in _NAMED)
             assert re.match(r"(https?|ftp)://.", identifier.get("url", "https://x"))
+        assert all(re.match(r"(https?|ftp)://.", link["url"]) for link in item["links"])
+        _check_evidence(item["evidence"])
         assert set(item["location"]) == {"hostname", "method", "param", "path"}
         assert all(isinstance(value, str) for value in item["location"].values())
     return report
+
+
+def _check_evidence(evidence: dict[str, t.Any]) -> None:
+    """The schema asks for these members; importers of other tools for both messages."""
+    request, response = evidence["request"], evidence["response"]
+    assert isinstance(evidence["summary"], str)
+    assert all(isinstance(request[name], str) and request[name] for name in ("method", "url"))
+    assert type(response["status_code"]) is int
+    assert isinstance(response["reason_phrase"], str)
+    for header in (*request["headers"], *response["headers"]):
+        assert header["name"]
+        assert isinstance(header["value"], str)
 
 
 @functools.cache

@@ -231,6 +231,7 @@ def test_gitlab_takes_only_addresses_of_the_web_for_scanned_resources() -> None:
         ("http://[::1", None, "", "/http://[::1"),
         ("http://[2001:db8::1]:80/x", None, "http://[2001:db8::1]:80", "/x"),
         ("https://h", None, "https://h", "/"),
+        ("HtTpS://H/x", None, "https://h", "/x"),
         (None, None, "", "/"),
     ],
 )

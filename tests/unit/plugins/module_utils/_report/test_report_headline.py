@@ -13,12 +13,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures.summarise import summarise
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats.csv_writer import write_csv
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats.markdown_writer import write_markdown
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.html.writer import write_html
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import model, owasp
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import write_text
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report.format_kit import report_of
 
@@ -27,9 +25,9 @@ def summary_of(*findings: factory.Record) -> model.Summary:
     return summarise(FindingList(findings), now=factory.NOW)
 
 
-def written(writer: t.Callable[..., None], *findings: factory.Record) -> str:
+def written(name: str, *findings: factory.Record) -> str:
     stream = io.StringIO()
-    writer(report_of(list(findings)), stream)
+    write_text(name, report_of(list(findings)), stream)
     return stream.getvalue()
 
 
@@ -44,11 +42,11 @@ def test_severity_info_is_no_open_risk_in_the_headline() -> None:
     findings = [factory.finding(1), factory.finding(2, severity="info"), factory.finding(3, severity="info")]
     findings += [factory.finding(4, severity="info", asset={"id": "7", "name": "quiet", "url": None, "tags": []})]
     assert model.headline(summary_of(*findings)) == (1, 1)
-    overview = section_of(written(write_html, *findings), "overview")
+    overview = section_of(written("html", *findings), "overview")
     assert "Open risks 1 of 4 findings; 3 more of severity info" in overview
     assert "Applications 2 with findings, 1 with open risks" in overview
     assert "1 open risks: 1 critical" in overview
-    assert "4 findings: 1 open risks, 3 open with severity info, " in written(write_markdown, *findings)
+    assert "4 findings: 1 open risks, 3 open with severity info, " in written("markdown", *findings)
 
 
 def test_the_five_top_risks_stand_under_the_tiles() -> None:
@@ -56,12 +54,12 @@ def test_the_five_top_risks_stand_under_the_tiles() -> None:
     findings = [
         factory.finding(n, rule_id=str(n), title=f"Rule <{n}>", severity=name) for n, name in enumerate(severities)
     ]
-    overview = section_of(written(write_html, *findings), "overview")
+    overview = section_of(written("html", *findings), "overview")
     ranked = [item["title"] for item in summary_of(*findings)["top_risks"]]
     assert [title for title in ranked if title in overview] == ranked[:5]
     assert overview.index("Top risks") < overview.index("Open risks by severity")
     assert "1 finding in 1 application, highest in Shop DE" in overview
-    assert "Top risks" not in section_of(written(write_html, factory.finding(1, status="fixed")), "overview")
+    assert "Top risks" not in section_of(written("html", factory.finding(1, status="fixed")), "overview")
 
 
 def test_a_rule_has_one_row_whatever_its_titles_are() -> None:
@@ -126,9 +124,9 @@ def test_every_format_tells_the_editions_apart() -> None:
     finding = factory.finding(1, owasp=categories)
     rows = summary_of(finding)["by_owasp"]
     assert [(row["edition"], row["code"], row["open"]) for row in rows] == [(2021, 3, 1), (2017, 1, 1)]
-    page = written(write_html, finding)
+    page = written("html", finding)
     for label in ("A03:2021 Injection", "A1:2017 Injection"):
         assert label in section_of(page, "overview")
         assert label in page.partition('id="data"')[2]
-        assert label in written(write_markdown, finding)
-        assert label in written(write_csv, finding)
+        assert label in written("markdown", finding)
+        assert label in written("csv", finding)

@@ -194,7 +194,7 @@ def test_incomplete_is_said(tmp_path: Path, sandbox: Sandbox, login: dict[str, s
 
 
 def test_refused_after_a_look(tmp_path: Path, sandbox: Sandbox, login: dict[str, str]) -> None:
-    """Mistakes that only show when the estate is known. Nothing is written but the good entry of a list with a bad one."""
+    """Mistakes that only show when the estate is known. Only the good entry of a list with a bad one is written."""
     twin = dict(sandbox.qualys.webapps[410001])
     sandbox.qualys.webapps[410099] = {**twin, "id": 410099, "url": "https://twin.example.com/"}
     good = {"name": "Checkout (prod)", "tags_add": ["sox"]}

@@ -164,6 +164,12 @@ class PartialFailure(PerimeterError):
     kind = "partial"
 
 
+class WorkerLost(PerimeterError):
+    """A worker process has ended without a result, for example because it was killed for want of memory."""
+
+    kind = "worker"
+
+
 class MissingLibrary(PerimeterError):
     """A Python package that is needed is not installed. ``trace`` is the traceback of its import."""
 

@@ -33,6 +33,11 @@ else:
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG = b"0" * 19
 """Integers with fewer digits fit in 64 bits, whatever their sign."""
+_DIGITS = re.compile(rb"0+")
+_MAY_PRECEDE = frozenset(b" \t\r\n:,[-+.eE")
+"""What can be before the digits of a number. Inside a string there can be anything before and after digits."""
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or one that is cut off: each byte of a document is looked at once."""
 
 
 def _refuse_constant(word: str) -> t.NoReturn:
@@ -53,7 +58,7 @@ def loads(data: bytes) -> t.Any:
         ValueError: the data is not one whole JSON document in UTF-8, or is nested too deeply.
     """
     # orjson makes a float of an integer beyond 64 bits, and an id would lose its last digits.
-    if HAS_ORJSON and _LONG not in data.translate(_ZEROS):
+    if HAS_ORJSON and not _has_long_number(data):
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -63,6 +68,25 @@ def loads(data: bytes) -> t.Any:
         return json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("the document is nested too deeply") from error
+
+
+def _has_long_number(data: bytes) -> bool:
+    """Whether a document may have a number of 19 digits or more. Long digits in strings, such as ids, do not count."""
+    zeros = data.translate(_ZEROS)
+    start = zeros.find(_LONG)
+    while start >= 0:
+        end = _end_of_digits(zeros, start)
+        # Most ids fill their string, so that a look at the neighbours is enough.
+        inside = zeros[end : end + 1] == b'"' or (start > 0 and zeros[start - 1] not in _MAY_PRECEDE)
+        if not inside:
+            return _LONG in _STRING.sub(b"", zeros)
+        start = zeros.find(_LONG, end)
+    return False
+
+
+def _end_of_digits(zeros: bytes, start: int) -> int:
+    found = _DIGITS.match(zeros, start)
+    return start if found is None else found.end()
 
 
 def dumps(value: t.Any) -> bytes:

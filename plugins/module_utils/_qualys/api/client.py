@@ -19,7 +19,7 @@ from ..._http.settings import HttpSettings, settings_from
 from ..._records.codec import dumps
 from .connection import Connection, resolve
 from .criteria import Criterion
-from .envelope import judge
+from .envelope import Parse, envelope_of, judge
 from .shapes import Raw, number, truth
 from .token import TokenSource
 from .xml import Node, service_request
@@ -113,9 +113,25 @@ class QualysClient:
             preferences["verbose"] = "true"
         if offset is not None:
             preferences["startFromOffset"] = offset
-        api, module = place_of(resource)
-        path = f"search/{module}/{resource}"
-        return _page(self._read("POST", path, _search_body(criteria, preferences), api=api), path)
+        api, _module = place_of(resource)
+        path = search_path(resource)
+        return page_of(self._read("POST", path, _search_body(criteria, preferences), api=api), path)
+
+    def search(
+        self, resource: str, criteria: t.Sequence[Criterion], *, limit: int, verbose: bool, parse: Parse
+    ) -> None:
+        """Read one page as :meth:`page` does, and leave it to ``parse`` what becomes of the body.
+
+        Args:
+            resource: object name in the path.
+            criteria: ANDed.
+            limit: page size, 1 to 1000.
+            verbose: the longer form of each record.
+            parse: receives the body of each answer, and returns its envelope or None; the records may be left out.
+        """
+        preferences: dict[str, t.Any] = {"limitResults": limit, **({"verbose": "true"} if verbose else {})}
+        body = _search_body(criteria, preferences)
+        self._read("POST", search_path(resource), body, api=place_of(resource)[0], parse=parse)
 
     def get(self, resource: str, record_id: int | str) -> Raw | None:
         """One record in full; None when it does not exist (three answers mean that: docs/vendors/qualys_was.md 4.3)."""
@@ -129,13 +145,13 @@ class QualysClient:
             if error.code == "INVALID_REQUEST":
                 return None
             raise
-        records = _page(envelope, path).records
+        records = page_of(envelope, path).records
         return records[0] if records else None
 
     def ask(self, method: str, operation: str, resource: str, record_id: int | str) -> list[Raw]:
         """Another read on one record, such as ``retestStatus`` (docs/vendors/qualys_was.md 11.7)."""
         path = f"{operation}/was/{resource}/{record_id}"
-        return _page(self._read(method, path, None), path).records
+        return page_of(self._read(method, path, None), path).records
 
     # Writes
 
@@ -158,20 +174,28 @@ class QualysClient:
         """
         path = f"{operation}/was/{resource}" + (f"/{record_id}" if record_id is not None else "")
         body = None if data is None else service_request(data)
-        return _page(self._call("POST", path, body, XML, idempotent=False), path).records
+        return page_of(self._call("POST", path, body, XML, idempotent=False), path).records
 
     # Transport
 
-    def _read(self, method: str, path: str, body: bytes | None, *, api: str = "3.0") -> Raw:
-        return self._call(method, path, body, JSON, idempotent=True, api=api)
+    def _read(self, method: str, path: str, body: bytes | None, *, api: str = "3.0", parse: Parse = envelope_of) -> Raw:
+        return self._call(method, path, body, JSON, idempotent=True, api=api, parse=parse)
 
     def _call(
-        self, method: str, path: str, body: bytes | None, content_type: str, *, idempotent: bool, api: str = "3.0"
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        content_type: str,
+        *,
+        idempotent: bool,
+        api: str = "3.0",
+        parse: Parse = envelope_of,
     ) -> Raw:
         response = self.request(
             method,
             f"/qps/rest/{api}/{path}",
-            lambda response: judge(response, path, idempotent=idempotent),
+            lambda response: judge(response, path, idempotent=idempotent, parse=parse),
             body=body,
             content_type=content_type,
             idempotent=idempotent,
@@ -281,8 +305,17 @@ def _search_body(criteria: t.Sequence[Criterion], preferences: dict[str, t.Any])
     return dumps({"ServiceRequest": request})
 
 
-def _page(envelope: Raw, path: str) -> Page:
-    """The records of an envelope, which lacks ``data`` when there are none (docs/vendors/qualys_was.md 3.2)."""
+def search_path(resource: str) -> str:
+    """The path of a search, as messages name it."""
+    return f"search/{place_of(resource)[1]}/{resource}"
+
+
+def page_of(envelope: Raw, path: str) -> Page:
+    """The records of an envelope, which lacks ``data`` when there are none (docs/vendors/qualys_was.md 3.2).
+
+    Raises:
+        BadResponse: the envelope has no list of records, or does not say where it goes on.
+    """
     data = envelope.get("data") or []
     if not isinstance(data, list):
         raise BadResponse(f"Qualys answered {path} with data that is not a list.")

@@ -33,30 +33,48 @@ _HINTS = {
     "JMS_SERVER_DOWN": "The Qualys platform has a fault; try again later.",
     "RMI_SERVER_DOWN": "The Qualys platform has a fault; try again later.",
 }
+Parse = t.Callable[[bytes], "Raw | None"]
+
 _LONGEST_QUOTE = 300
 """Characters of a vendor's message that are quoted; it may echo a value of any length."""
 
 
-def judge(response: Response, path: str, *, idempotent: bool) -> Verdict:
+def envelope_of(body: bytes) -> Raw | None:
+    """The envelope of an answer, or None when the answer has none."""
+    try:
+        document = loads(body)
+    except ValueError:
+        return None
+    envelope = document.get("ServiceResponse") if isinstance(document, dict) else None
+    return envelope if isinstance(envelope, dict) and "responseCode" in envelope else None
+
+
+def is_success(envelope: Raw) -> bool:
+    """Whether Qualys did what it was asked for."""
+    return text(envelope.get("responseCode")) == "SUCCESS"
+
+
+def judge(response: Response, path: str, *, idempotent: bool, parse: Parse = envelope_of) -> Verdict:
     """What an answer amounts to. A good one leaves its envelope in ``response.memo["envelope"]``.
 
     Args:
         response: the answer.
         path: the call, for messages.
         idempotent: False for a write, whose unreadable answer leaves it in doubt.
+        parse: returns the envelope of a body, as :func:`envelope_of` does.
 
     Raises:
         AuthenticationFailed, NotFound, VendorError: the vendor's refusal.
         BadResponse: a refusal that is not Qualys' own, such as the 404 page of another server.
     """
-    envelope = _parse(response.body, idempotent=idempotent)
+    envelope = parse(response.body) or _parse_xml(response.body, idempotent=idempotent)
     code = None if envelope is None else text(envelope.get("responseCode"))
     if response.status == 429 or (response.status == 409 and (code is None or code in _SAYS_NOTHING)):
         # The limit of calls, or of calls at the same time: whatever the body is, the request was not carried out.
         return THROTTLED()
     if envelope is None:
         return _unreadable(response, path, idempotent=idempotent)
-    if code == "SUCCESS":
+    if is_success(envelope):
         response.memo["envelope"] = envelope
         return ACCEPT if response.status >= 400 else OK
     error = refusal(code, envelope, path)
@@ -66,15 +84,6 @@ def judge(response: Response, path: str, *, idempotent: bool) -> Verdict:
     if response.status >= 500 and idempotent and not isinstance(error, AuthenticationFailed):
         return RETRY_AS(error)
     raise error
-
-
-def _parse(body: bytes, *, idempotent: bool) -> Raw | None:
-    try:
-        document = loads(body)
-    except ValueError:
-        return _parse_xml(body, idempotent=idempotent)
-    envelope = document.get("ServiceResponse") if isinstance(document, dict) else None
-    return envelope if isinstance(envelope, dict) and "responseCode" in envelope else None
 
 
 def _parse_xml(body: bytes, *, idempotent: bool) -> Raw | None:

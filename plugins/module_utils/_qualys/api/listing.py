@@ -23,7 +23,7 @@ import typing as t
 
 from ..._base.errors import BadResponse, OptionError
 from ..._reconcile.apply import every
-from .client import QualysClient
+from .client import Page, QualysClient
 from .criteria import Criterion
 from .shapes import Raw, number
 
@@ -35,6 +35,39 @@ _ONE_EACH = frozenset({"id", "webApp.id", "qid"})
 
 WINDOWS_PER_CONNECTION = 4
 """More windows than connections, so that one slow window does not leave the other connections idle at the end."""
+
+T = t.TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """The ids that a page may have: ``after < id <= upto``; None is open."""
+
+    after: int | None
+    upto: int | None
+
+    def holds(self, record_id: int) -> bool:
+        """Whether a record belongs to the page. Any other one was seen before, or belongs to another window."""
+        return (self.after is None or record_id > self.after) and (self.upto is None or record_id <= self.upto)
+
+
+@dataclasses.dataclass
+class Fetched(t.Generic[T]):
+    """One page, with what is new in it.
+
+    Attributes:
+        records: ascending by id, those of the span only.
+        last_id: the cursor; None when there is no further page.
+        repeated: how many records were left out.
+    """
+
+    records: list[T]
+    last_id: int | None
+    repeated: int
+
+
+Fetch = t.Callable[["Listing", "list[Criterion]", Span], Fetched[T]]
+"""Reads one page of a listing with these criteria."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,16 +190,39 @@ class Listing:
         Raises:
             BadResponse: a record without id, or a cursor that does not move.
         """
+        return self.fetched(window, _fetch_raw, lambda raw: number(raw.get("id")) or 0, tally)
+
+    def fetched(
+        self, window: Window, fetch: Fetch[T], id_of: t.Callable[[T], int], tally: Tally | None = None
+    ) -> t.Iterator[list[T]]:
+        """The window's pages in order, in whatever form ``fetch`` returns them.
+
+        Args:
+            window: what to read.
+            fetch: reads a page.
+            id_of: the id of one of its records.
+            tally: where repeated records are counted.
+
+        Raises:
+            BadResponse: the cursor does not move.
+        """
         if len(self._parts) > 1:
-            yield from self._merged(window, tally)
-            return
+            streams = [itertools.chain.from_iterable(part._walk(window, fetch, tally)) for part in self._parts]
+            records = heapq.merge(*streams, key=id_of)
+            while merged := list(itertools.islice(records, self.page_size)):
+                yield merged
+        else:
+            yield from self._walk(window, fetch, tally)
+
+    def _walk(self, window: Window, fetch: Fetch[T], tally: Tally | None) -> t.Iterator[list[T]]:
         cursor: int | None = None
         while True:
             criteria = [*self.criteria, *window.criteria(cursor)]
-            page = self.client.page(self.resource, criteria, limit=self.page_size, verbose=self.verbose)
-            fresh, last_id = _fresh(page.records, cursor, window), page.last_id
-            if tally is not None:
-                tally.add_duplicates(len(page.records) - len(fresh))
+            span = Span(window.after if cursor is None else cursor, window.upto)
+            page = fetch(self, criteria, span)
+            fresh, last_id = page.records, page.last_id
+            if tally is not None and page.repeated:
+                tally.add_duplicates(page.repeated)
             # A page takes megabytes once it is parsed, so it is let go before the next one is read.
             del page
             if fresh:
@@ -180,12 +236,6 @@ class Listing:
                     hint="Run again; if it persists, it is a fault of the platform.",
                 )
             cursor = last_id
-
-    def _merged(self, window: Window, tally: Tally | None) -> t.Iterator[list[Raw]]:
-        streams = [itertools.chain.from_iterable(part.pages(window, tally)) for part in self._parts]
-        records = heapq.merge(*streams, key=lambda raw: number(raw.get("id")) or 0)
-        while page := list(itertools.islice(records, self.page_size)):
-            yield page
 
     def stream(self) -> t.Iterator[Raw]:
         """All records in one window, as they come; for when only the first few are wanted."""
@@ -216,17 +266,25 @@ class Listing:
         return [record for part in every(windows, whole, workers=self.client.workers) for record in part]
 
 
-def _fresh(records: list[Raw], cursor: int | None, window: Window) -> list[Raw]:
-    """The page's records that are new and inside the window, ascending by id."""
-    floor = cursor if cursor is not None else window.after
+def _fetch_raw(listing: Listing, criteria: list[Criterion], span: Span) -> Fetched[Raw]:
+    page = listing.client.page(listing.resource, criteria, limit=listing.page_size, verbose=listing.verbose)
+    return fresh_of(page, span)
+
+
+def fresh_of(page: Page, span: Span) -> Fetched[Raw]:
+    """The page's records that are new and inside the span, ascending by id.
+
+    Raises:
+        BadResponse: a record without id.
+    """
     found: dict[int, Raw] = {}
-    for record in records:
+    for record in page.records:
         record_id = number(record.get("id"))
         if record_id is None:
             raise BadResponse("Qualys answered a search with a record that has no id.")
-        if (floor is None or record_id > floor) and (window.upto is None or record_id <= window.upto):
+        if span.holds(record_id):
             found.setdefault(record_id, record)
-    return [found[record_id] for record_id in sorted(found)]
+    return Fetched([found[record_id] for record_id in sorted(found)], page.last_id, len(page.records) - len(found))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,6 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import collections
 import math
 import os
 import pathlib
@@ -16,48 +15,71 @@ import typing as t
 
 from ..._base.errors import OptionError
 from ..._reconcile.apply import every
-from ..._records.codec import dump_line, dumps
-from ..._records.files.snapshot import SnapshotPart, SnapshotWriter, manifest_path
+from ..._records.files.snapshot import SnapshotWriter, manifest_path
 from ..._records.model import SCHEMA, Manifest
 from ..._records.result import Result
 from ..._records.times import now_text, parse_time, utc_text
+from ..._vendor.crew import Crew
 from ..api.client import QualysClient
 from ..api.criteria import Criterion, build
-from ..api.listing import Listing, Tally, Window
+from ..api.listing import Fetched, Listing, Span, Tally, Window, fresh_of
 from ..api.shapes import Raw
 from .finding_fields import GET, PAGE_SIZES, RESOURCE, VERBOSE
-from .normalise import SOURCE, FindingNormaliser
+from .normalise import SOURCE
+from .page_lines import Contents, Line, LineMaker, PageLines, drained
 
 Options = t.Mapping[str, t.Any]
+PageCrew = Crew[Span, PageLines]
 
 WINDOWS_AT_WORK = 1.5
 """For each connection: while one window's page becomes lines, the next page of another is on its way. More would be
 faster still, and hold more pages in memory."""
-_LINES_AT_ONCE = 50
-"""Lines that are written together: a page as text beside its objects would take half as much memory again."""
+PAGE_BYTES = 2_000_000
+"""What a page may have when workers parse it, so that this process holds only its bytes."""
+FEWEST, MOST = 50, 1000
+FEW = 600
+"""So many findings are turned into lines sooner than workers could be given them."""
+
+
+class _PageSize:
+    """How many records to ask for. With workers, as many as fit the budget, by the size of those that came so far."""
+
+    def __init__(self, first: int) -> None:
+        self.records = first
+        self._seen = self._bytes = 0
+        self._lock = threading.Lock()
+
+    def learn(self, records: int, size: int) -> None:
+        """Take note of a page."""
+        with self._lock:
+            self._seen += records
+            self._bytes += size
+            if self._seen and self._bytes:
+                self.records = max(FEWEST, min(MOST, PAGE_BYTES * self._seen // self._bytes))
 
 
 class _Export:
     """Reads a listing into a snapshot, window by window."""
 
     def __init__(
-        self, params: Options, client: QualysClient, criteria: list[Criterion], snapshot: SnapshotWriter
+        self, params: Options, client: QualysClient, criteria: list[Criterion], snapshot: SnapshotWriter, crew: PageCrew
     ) -> None:
         detail = params["detail"]
         self._client = client
-        self._full = detail == GET
+        self._crew = crew
+        self._maker = _line_maker(params)
+        self._fetch = self._in_full if detail == GET else self._page
+        self._size = _PageSize(PAGE_SIZES[detail])
         self._listing = Listing(client, RESOURCE, criteria, PAGE_SIZES[detail], detail == VERBOSE)
         self._snapshot = snapshot
-        self._keep = params["sensitive"] == "keep"
-        self._include_raw = params["include_raw"]
         self._lock = threading.Lock()
-        self.assets: set[str] = set()
-        self.rules: set[str] = set()
-        self.unknown: collections.Counter[str] = collections.Counter()
+        self.contents = Contents()
 
     def read(self) -> Tally:
         """Everything; a second time if the first does not match the total that Qualys announces at the end."""
         tally = Tally(self._listing.count())
+        if tally.announced_before <= FEW:
+            self._crew.dismiss()
         self._read_once(tally)
         if not self._listing.settled(tally, self._snapshot.records):
             tally.start_again()
@@ -67,58 +89,59 @@ class _Export:
 
     def _read_once(self, tally: Tally) -> None:
         self._snapshot.restart()
-        self.assets.clear()
-        self.rules.clear()
-        self.unknown.clear()
+        self.contents = Contents()
         windows = self._listing.windows(max(tally.announced_before, tally.announced_after))
-        workers = math.ceil(self._client.workers * WINDOWS_AT_WORK)
+        workers = math.ceil(self._client.workers * WINDOWS_AT_WORK) + self._crew.size // 2
         every(windows, lambda window: self._window(window, tally), workers=workers)
 
     def _window(self, window: Window, tally: Tally) -> None:
         part = self._snapshot.part(window.index)
-        normaliser = FindingNormaliser(
-            keep_sensitive=self._keep, include_raw=self._include_raw, raw_as=lambda raw: dumps(raw).decode()
-        )
-        assets: set[str] = set()
-        rules: set[str] = set()
-        for page in self._listing.pages(window, tally):
-            _write_page(part, normaliser, self._in_full(page), assets, rules)
+        for lines in self._listing.fetched(window, self._fetch, lambda line: line[0], tally):
+            part.write(b"".join(line for _id, line in lines), len(lines))
+            lines.clear()  # or they would be in memory beside the next page
+
+    def _page(self, listing: Listing, criteria: list[Criterion], span: Span) -> Fetched[Line]:
+        """One page of the search, as lines."""
+        found = PageLines(None)
+        size = 0
+
+        def parse(body: bytes) -> Raw | None:
+            nonlocal found, size
+            size = len(body)
+            found = self._crew.do(span, body)
+            return found.envelope
+
+        limit = self._size.records
+        self._client.search(RESOURCE, criteria, limit=limit, verbose=listing.verbose, parse=parse)
+        if found.problem is not None:
+            raise found.problem
+        if self._crew.size:
+            self._size.learn(found.received, size)
+        self._take(found.contents)
+        return Fetched(found.lines, found.last_id, found.repeated)
+
+    def _in_full(self, listing: Listing, criteria: list[Criterion], span: Span) -> Fetched[Line]:
+        """One page of the search, each of whose findings is read again: that waits more than it works."""
+        page = self._client.page(RESOURCE, criteria, limit=listing.page_size)
+        fresh = fresh_of(page, span)
+        full = (self._client.get(RESOURCE, short["id"]) for short in drained(fresh.records))
+        # One that vanished meanwhile is left out; the count at the end then says whether anything is missing.
+        lines, contents = self._maker.lines(raw for raw in full if raw is not None)
+        self._take(contents)
+        return Fetched(lines, fresh.last_id, fresh.repeated)
+
+    def _take(self, contents: Contents) -> None:
         with self._lock:
-            self.assets |= assets
-            self.rules |= rules
-            self.unknown += normaliser.unknown
-
-    def _in_full(self, page: list[Raw]) -> t.Iterator[Raw]:
-        for short in _drained(page):
-            raw = self._client.get(RESOURCE, short["id"]) if self._full else short
-            # One that vanished meanwhile is left out; the count at the end then says whether anything is missing.
-            if raw is not None:
-                yield raw
+            self.contents.add(contents)
 
 
-def _drained(page: list[Raw]) -> t.Iterator[Raw]:
-    """The records in order. Each is let go once it is used: with many pages at work, that is most of the memory."""
-    page.reverse()
-    while page:
-        yield page.pop()
+def _line_maker(params: Options) -> LineMaker:
+    return LineMaker(params["sensitive"] == "keep", params["include_raw"])
 
 
-def _write_page(
-    part: SnapshotPart, normaliser: FindingNormaliser, page: t.Iterable[Raw], assets: set[str], rules: set[str]
-) -> None:
-    lines: list[bytes] = []
-    for raw in page:
-        finding = normaliser.finding(raw)
-        asset_id = finding["asset"]["id"]
-        if asset_id is not None:
-            assets.add(asset_id)
-        if finding["rule_id"] is not None:
-            rules.add(finding["rule_id"])
-        lines.append(dump_line(finding))
-        if len(lines) == _LINES_AT_ONCE:
-            part.write(b"".join(lines), len(lines))
-            lines.clear()
-    part.write(b"".join(lines), len(lines))
+def _crew(params: Options) -> PageCrew:
+    """Workers for the pages; none for findings that are read one by one."""
+    return Crew(_line_maker(params).page, cores=1 if params["detail"] == GET else None)
 
 
 def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
@@ -129,9 +152,9 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         criteria.append({"field": "lastTestedDate", "operator": "GREATER", "value": since})
     dest = pathlib.Path(os.path.expanduser(params["dest"]))
     compress = dest.name.endswith(".gz") if params.get("compress") is None else bool(params["compress"])
-    with SnapshotWriter(dest, compress=compress) as snapshot:
+    with _crew(params) as crew, SnapshotWriter(dest, compress=compress) as snapshot:
         started = now_text()
-        export = _Export(params, client, criteria, snapshot)
+        export = _Export(params, client, criteria, snapshot, crew)
         tally = export.read()
         sha256, size = snapshot.seal()
         manifest: Manifest = {
@@ -150,8 +173,8 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
             "announced_after": tally.announced_after,
             "records": tally.records,
             "complete": tally.complete,
-            "assets": sorted(export.assets, key=lambda found: (len(found), found)),
-            "unknown_values": dict(sorted(export.unknown.items())),
+            "assets": sorted(export.contents.assets, key=lambda found: (len(found), found)),
+            "unknown_values": dict(sorted(export.contents.unknown.items())),
             "bytes": size,
             "sha256": sha256,
         }
@@ -159,7 +182,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         if not check_mode:
             snapshot.commit(manifest)
     result = _export_result(dest, manifest, tally, changed)
-    result.values["rule_ids"] = sorted(export.rules, key=lambda found: (len(found), found))
+    result.values["rule_ids"] = sorted(export.contents.rules, key=lambda found: (len(found), found))
     return result
 
 

@@ -28,7 +28,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._http import session
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.response import Headers, Response
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api import token as token_module
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient, _page, connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient, connect, page_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.envelope import judge
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.listing import Listing, read_excerpt
 from tests.sandbox import Sandbox
@@ -392,14 +392,14 @@ def test_no_answer_breaks_the_parser_of_envelopes(body: bytes, status: int, read
     with contextlib.suppress(PerimeterError):
         judge(response, "search/was/webapp", idempotent=read)
         if "envelope" in response.memo:
-            page = _page(response.memo["envelope"], "search/was/webapp")
+            page = page_of(response.memo["envelope"], "search/was/webapp")
             assert all(isinstance(record, dict) for record in page.records)
 
 
 @given(ENVELOPES)
 def test_no_envelope_breaks_the_parser_of_pages(envelope: Any) -> None:
     with contextlib.suppress(PerimeterError):
-        _page(envelope if isinstance(envelope, dict) else {"data": envelope, "hasMoreRecords": "true"}, "x")
+        page_of(envelope if isinstance(envelope, dict) else {"data": envelope, "hasMoreRecords": "true"}, "x")
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_no_envelope_breaks_the_parser_of_pages(envelope: Any) -> None:
 )
 def test_a_page_that_is_not_one_is_described(envelope: dict[str, Any], words: str) -> None:
     with pytest.raises(BadResponse, match=words):
-        _page(envelope, "search/was/webapp")
+        page_of(envelope, "search/was/webapp")
 
 
 def test_a_count_without_a_number_is_described(estate: Sandbox) -> None:
@@ -424,7 +424,7 @@ def test_a_count_without_a_number_is_described(estate: Sandbox) -> None:
 
 
 def test_the_cursor_is_the_last_record_when_the_envelope_does_not_say() -> None:
-    page = _page({"hasMoreRecords": "true", "data": [{"WebApp": {"id": 3}}, {"WebApp": {"id": "7"}}]}, "x")
+    page = page_of({"hasMoreRecords": "true", "data": [{"WebApp": {"id": 3}}, {"WebApp": {"id": "7"}}]}, "x")
     assert page.last_id == 7
 
 

@@ -139,3 +139,53 @@ def test_a_line_is_one_line_whatever_is_in_it(orjson: bool) -> None:
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert json.loads(line)["text"] == "one\ntwo\r\u2028"
+
+
+LONG = "12345678901234567890123456789012345678"
+"""More digits than 64 bits have; Edgecast's ids are such texts."""
+EXACT = [
+    int(LONG),
+    [-int(LONG), LONG],
+    {"a": LONG, "b": {"c": [int(LONG)]}},
+    {f"key {LONG}": 1, "b": int(LONG)},
+    [f'a\\" {LONG}, ', int(LONG), f"\\ {LONG}"],
+    [10**18, 10**19, -(2**63), 2**63, 2**64],
+]
+
+
+@both
+@pytest.mark.parametrize("value", EXACT)
+def test_long_numbers_keep_every_digit(orjson: bool, value: Any) -> None:
+    with library(orjson=orjson):
+        for data in (codec.dumps(value), json.dumps(value, indent=1).encode(), json.dumps([1, value, 2]).encode()):
+            found = codec.loads(data)
+            assert found in (value, [1, value, 2])
+            assert json.loads(data) == found
+
+
+TEXTS = [
+    {"Event ID": LONG},
+    {LONG: [LONG, f"{LONG}x", f"x{LONG}"]},
+    [f"id: {LONG} ,", f', "{LONG}", ', f"[{LONG}]", f"\\{LONG}\\", f'\\"{LONG}\\"', f"-{LONG}"],
+    {"url": f"https://shop.example/{LONG}?a={LONG}&b=:{LONG}"},
+]
+
+
+@pytest.mark.parametrize("value", TEXTS)
+def test_long_digits_in_a_text_do_not_keep_a_page_from_the_fast_reader(value: Any) -> None:
+    data = json.dumps(value).encode()
+    assert not codec._has_long_number(data)
+    assert codec.loads(data) == value
+
+
+@given(VALUES, st.integers(10**18, 10**40), st.text('"\\\\,: []{}-0123456789e.', max_size=40))
+def test_a_long_number_is_never_missed(value: Any, number: int, text: str) -> None:
+    with library(orjson=True):
+        document = [text, value, {text + "1" * 20: number, "b": [text, -number, text]}]
+        assert codec.loads(json.dumps(document).encode()) == document
+
+
+def test_looking_for_long_numbers_takes_time_in_proportion_to_the_data() -> None:
+    digits = b"9" * 20
+    for hostile in (b'"' + digits + b' \\"' * 200_000, b'"' * 400_000 + digits, (b'",' + digits) * 40_000):
+        codec._has_long_number(hostile)

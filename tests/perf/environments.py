@@ -10,6 +10,8 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -169,10 +171,18 @@ def serving(certificates: Certificates, *arguments: str) -> Iterator[Server]:
 
 def task(folder: Path, server: Server, content: dict[str, Any]) -> TaskResult:
     """One task of a real playbook."""
-    run = Ansible(folder, make_import_tree(), fresh=True).play([content], environment=server.login)
+    return playbook(folder, server, content)[0][0]
+
+
+def playbook(folder: Path, server: Server, *tasks: dict[str, Any]) -> tuple[list[TaskResult], float]:
+    """The tasks of a real playbook, and the seconds that the whole playbook takes."""
+    ansible = Ansible(folder, make_import_tree(), fresh=True)
+    started = time.monotonic()
+    run = ansible.play(list(tasks), environment=server.login)
+    seconds = time.monotonic() - started
     if run.status:
         raise BenchError(run.output[-3000:])
-    return run.results[0]
+    return run.results, seconds
 
 
 def measured_room(
@@ -184,15 +194,46 @@ def measured_room(
 
 
 def measured(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> dict[str, Any]:
-    """Run a measured process, and return the JSON object that it prints last."""
+    """Run a measured process, and return the JSON object that it prints last.
+
+    ``together_mb`` is added to it: the most memory that the process and its children had together, where each page of
+    memory that several of them share counts once (the sum of their PSS).
+    """
     clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        [str(part) for part in command],
-        env=clean | (environment or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BenchError(f"{command[1]} failed:\n{done.stderr[-2000:]}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as wrong:
+        running = subprocess.Popen(
+            [str(part) for part in command], env=clean | (environment or {}), stdout=said, stderr=wrong
+        )
+        most = 0
+        while running.poll() is None:
+            most = max(most, memory_of_family(running.pid))
+            time.sleep(BETWEEN_LOOKS)
+        said.seek(0)
+        wrong.seek(0)
+        if running.returncode:
+            raise BenchError(f"{command[1]} failed:\n{wrong.read()[-2000:]}")
+        return {**json.loads(said.read().splitlines()[-1]), "together_mb": most / 1024}
+
+
+BETWEEN_LOOKS = 0.05
+
+
+def memory_of_family(pid: int) -> int:
+    """The summed PSS of a process and its children, in kB; 0 where the system does not tell."""
+    total = 0
+    for member in (pid, *children_of(pid)):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{member}/smaps_rollup").read_text(encoding="ascii").splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+    return total
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes whose parent this one is."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError):
+            if int(path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]) == pid:
+                found.append(int(path.parent.name))
+    return found

@@ -37,14 +37,15 @@ def main() -> None:
             raise result.error
         stats = client.http.stats.to_dict()
     wall = time.monotonic() - started
-    used = resource.getrusage(resource.RUSAGE_SELF)
+    used, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     values = {name: value for name, value in result.values.items() if name != "stats"}
     report = {
         **{name: len(value) if isinstance(value, (list, dict)) else value for name, value in values.items()},
         "digest": hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest(),
         "warnings": result.warnings,
         "wall_s": wall,
-        "cpu_s": used.ru_utime + used.ru_stime,
+        "cpu_s": used.ru_utime + used.ru_stime + workers.ru_utime + workers.ru_stime,
+        "workers_cpu_s": workers.ru_utime + workers.ru_stime,
         "peak_mb": used.ru_maxrss / 1024,
         "orjson": codec.HAS_ORJSON,
         "stats": stats,

@@ -59,6 +59,12 @@ _BODIES: tuple[str, ...] = tuple(
         ),
     )
 )
+RECORDED = 450
+"""Characters of a response, when findings are to have the size that they have on real applications."""
+_WORDS = (
+    "basket", "blanket", "bottle", "candle", "chair", "coat", "copper", "cotton",
+    "desk", "green", "jacket", "kettle", "lamp", "leather", "paper", "silver",
+)  # fmt: skip
 _FOR_KIND = {"xss": (0, 4), "sqli": (1,), "error": (1,), "redirect": (2,), "token": (3,), "traversal": (5,),
              "command": (5,), "xxe": (5,), "path": (6,), "template": (4,)}  # fmt: skip
 
@@ -80,22 +86,45 @@ def base64_text(text: str, *, strip: bool) -> str:
     return encoded.rstrip("=") if strip else encoded
 
 
-def _body(text: str, target: int) -> Shared | Padded:
-    body = shared(text)
-    return Padded(body, target) if target else body
+def _body(text: str, seed: int, target: int) -> Shared | Padded | str:
+    """The recorded response: one of a few, or with a target one of which no other payload has the like."""
+    if not target:
+        return shared(text)
+    body = text + recorded_page(seed, RECORDED - len(text))
+    return Padded(body, target) if target > 1 else body
+
+
+def recorded_page(seed: int, size: int) -> str:
+    """The rest of a response, of about so many characters: a page of a shop, with a token as such pages have."""
+    lines = []
+    while size > 0:
+        seed = seed * 6364136223846793005 + 1442695040888963407 & 0xFFFFFFFFFFFFFFFF
+        first, second = _WORDS[seed >> 33 & 15], _WORDS[seed >> 38 & 15]
+        if seed >> 60 == 3:
+            line = f'<input type="hidden" name="csrf_token" value="{seed:016x}">'
+        else:
+            line = (
+                f'<li><a href="/{first}/{second}?id={seed >> 43 & 0xFFFFF}">{first.title()} {second}</a>'
+                f"<b>{seed >> 50 & 511}.{seed >> 20 & 63:02d} EUR</b></li>"
+            )
+        lines.append(line)
+        size -= len(line) + 1
+    return "\n".join(lines)
 
 
 def results(record: Mapping[str, Any], *, padding: bool, target: int) -> QList:
-    """The resultList; ``padding`` keeps base64 padding, ``target`` is the size of the whole record in bytes."""
+    """The resultList; ``padding`` keeps base64 padding, ``target`` is the least size of the whole record in bytes.
+
+    With a target the evidence has the size that it has on real applications: one payload or two, each with a response
+    of its own of about ``RECORDED`` characters.
+    """
     variant = int(record.get("_variant", 0))
     if record["type"] == "INFORMATION_GATHERED":
-        response = _body(_INFO[variant % len(_INFO)], target)
+        response = _body(_INFO[variant % len(_INFO)], variant, target)
         payloads = QList("PayloadInstance", [{"response": response}])
         return QList("Result", [{"authentication": variant % 2 == 0, "payloads": payloads}])
-    count = 2 if variant % 17 == 0 else 1
-    listed = [
-        _result(record, variant + index, padding=padding, target=0 if index else target) for index in range(count)
-    ]
+    count = 2 if variant % 17 == 0 and not target else 1
+    listed = [_result(record, variant + index, padding=padding, target=target) for index in range(count)]
     return QList("Result", listed)
 
 
@@ -110,9 +139,11 @@ def _result(record: Mapping[str, Any], variant: int, *, padding: bool, target: i
         result["formLocation"] = url
     if variant % 13:
         result["accessPath"] = QList("Url", [Url(root), Url(root + "catalog")][: 1 + variant % 2])
-    number = 3 if variant % 19 == 0 else 1
+    number = 1 + variant % 2 if target else 3 if variant % 19 == 0 else 1
     listed = [
-        _payload(record, variant + index, padding=padding, target=0 if index else target) for index in range(number)
+        # Only one of them is padded, when the record has not its size yet.
+        _payload(record, variant + index, padding=padding, target=min(target, 1) if index else target)
+        for index in range(number)
     ]
     result["payloads"] = QList("PayloadInstance", listed)
     return result
@@ -134,7 +165,7 @@ def _payload(record: Mapping[str, Any], variant: int, *, padding: bool, target: 
         body = base64_text(f"{record.get('param', 'q')}={payload}&csrf=f00d{variant % 9999}", strip=strip)
     request = {"method": method, "link": url, "headers": base64_text(headers, strip=strip), "body": body}
     bodies = _FOR_KIND.get(kind, (0, 3, 6))
-    response = _body(_BODIES[bodies[variant % len(bodies)]], target)
+    response = _body(_BODIES[bodies[variant % len(bodies)]], variant, target)
     instance: Tree = {"payload": payload, "request": request, "response": response}
     if kind == "xss":
         instance["payloadResponce"] = {"offset": 181, "length": 19}

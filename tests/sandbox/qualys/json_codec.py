@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from .node import Malformed, Node, node_from_json
-from .tree import Attributed, Null, Padded, QList, SetList, Shared, Url, assemble, marker, shared_text
+from .tree import Attributed, Null, Padded, QList, SetList, Shared, Url, assemble, marker, pad_marker, shared_text
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 # Never in the data (the seed has no NUL), so it can mark where a shared text goes.
@@ -31,8 +31,10 @@ def plain(value: Any) -> Any:
 def _special(value: Any) -> Any:
     if isinstance(value, Url):
         return {"value": str(value)}
-    if isinstance(value, (Shared, Padded)):
+    if isinstance(value, Shared):
         return marker(value)
+    if isinstance(value, Padded):
+        return value.text + pad_marker(value)
     if isinstance(value, Attributed):
         return {**value.attributes, "value": value.value}
     if isinstance(value, QList):

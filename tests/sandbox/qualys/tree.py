@@ -53,9 +53,9 @@ class SetList:
 
 @dataclass(frozen=True, slots=True)
 class Padded:
-    """A shared text, followed by as much filler as brings the record to ``target`` bytes."""
+    """A text that only this record has, followed by as much filler as brings the record to ``target`` bytes."""
 
-    text: Shared
+    text: str
     target: int
 
 
@@ -85,11 +85,14 @@ def shared_text(number: int) -> str:
     return str(_SHARED[number])
 
 
-def marker(value: Shared | Padded) -> str:
+def marker(value: Shared) -> str:
     """What stands for a shared text while a record is encoded; NUL occurs nowhere else."""
-    if isinstance(value, Padded):
-        return f"\x00{value.text.number}\x00\x00P{value.target}\x00"
     return f"\x00{value.number}\x00"
+
+
+def pad_marker(value: Padded) -> str:
+    """What stands for the filler while a record is encoded."""
+    return f"\x00P{value.target}\x00"
 
 
 _FILLER = b"padding of the recorded response, kept for measurements; "

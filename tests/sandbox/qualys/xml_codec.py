@@ -12,7 +12,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from .node import Malformed, Node
-from .tree import Attributed, Null, Padded, QList, SetList, Shared, assemble, marker, shared_text
+from .tree import Attributed, Null, Padded, QList, SetList, Shared, assemble, marker, pad_marker, shared_text
 
 # Words, numbers, dates and ids are written as they are; every other text goes into CDATA.
 _PLAIN = re.compile(r"[A-Z0-9_]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|true|false")
@@ -65,8 +65,10 @@ class Writer:
             self._special(value)
 
     def _special(self, value: Any) -> None:
-        if isinstance(value, (Shared, Padded)):
+        if isinstance(value, Shared):
             self._parts.append(marker(value))
+        elif isinstance(value, Padded):
+            self._parts.append(cdata(value.text, raw=self._raw) + pad_marker(value))
         elif isinstance(value, str):
             self._parts.append(cdata(value, raw=self._raw))
         elif isinstance(value, QList):

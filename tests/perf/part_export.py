@@ -147,8 +147,8 @@ def judge_memory(bench: Bench, name: str, run: Mapping[str, Any], fewer: Mapping
 
 def show_profile(bench: Bench, name: str, profile: list[tuple[str, float]]) -> None:
     """Where the time between bytes and lines goes."""
-    shares = ", ".join(f"{function} {share:.0%}" for function, share in profile)
-    bench.show(f"profile from bytes to lines, {name}", shares)
+    for function, share in profile:
+        bench.show(f"from bytes to lines, {name}: {function}", f"{share:.0%}")
 
 
 def judge_sdk(bench: Bench, runs: Mapping[str, dict[str, Any]], sdk: Mapping[str, Any]) -> None:

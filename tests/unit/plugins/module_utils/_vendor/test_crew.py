@@ -272,8 +272,10 @@ def test_a_killed_parent_leaves_no_child_and_no_lock(tmp_path: Path, number: sig
             import fcntl
             lock = open(sys.argv[1], "w")
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with Crew(lambda about, page: time.sleep(1), cores=2) as crew:
-                threading.Thread(target=crew.do, args=(None, b""), daemon=True).start()
+            with Crew(lambda about, page: time.sleep(len(page)), cores=2) as crew:
+                for worker in crew._workers:
+                    worker.ask(None, b"")  # by now they have begun, and let go of what they were born with
+                threading.Thread(target=crew.do, args=(None, b"1"), daemon=True).start()
                 print(json.dumps(pids(crew)), flush=True)
                 time.sleep(60)
             """,

@@ -189,3 +189,10 @@ def test_looking_for_long_numbers_takes_time_in_proportion_to_the_data() -> None
     digits = b"9" * 20
     for hostile in (b'"' + digits + b' \\"' * 200_000, b'"' * 400_000 + digits, (b'",' + digits) * 40_000):
         codec._has_long_number(hostile)
+
+
+def test_a_uuid_that_reads_like_a_small_number_is_written_by_the_fast_writer() -> None:
+    assert not codec._differs(b'{"id":"19a2105c-5081e-4f01-aa1d-556cb62c228e","b":"1e-7"}')
+    assert codec._differs(b'{"b":-1.2345678901234567e-7}')
+    assert codec._differs(b"[1e-7,2]")
+    assert codec._differs(b"1e-7")

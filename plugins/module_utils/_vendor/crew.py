@@ -65,10 +65,13 @@ class _Worker:
         kind, size = _SIZES.unpack(_read(self._results, _SIZES.size))
         return kind, pickle.loads(_read(self._results, size))  # noqa: S301 (written by our own child)
 
-    def dismiss(self) -> None:
-        """Close the pipes, at which the process ends, and wait for that."""
+    def close(self) -> None:
+        """Close the pipes, at which the process ends."""
         os.close(self._pages)
         os.close(self._results)
+
+    def wait(self) -> None:
+        """Wait for the end of the process."""
         with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, the system has waited already
             os.waitpid(self._pid, 0)
 
@@ -118,7 +121,9 @@ class Crew(t.Generic[A, R]):
         """End the workers; from now on the function runs in place. No other thread may be using the crew."""
         workers, self._workers, self._idle = self._workers, [], []
         for worker in workers:
-            worker.dismiss()
+            worker.close()
+        for worker in workers:
+            worker.wait()
 
     def do(self, about: A, page: bytes) -> R:
         """Return the function's result for one page. Safe to be called from many threads; waits for an idle worker.

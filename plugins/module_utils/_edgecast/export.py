@@ -7,17 +7,22 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import datetime as dt
 import math
 import typing as t
 
+from .._base.errors import BadResponse
+from .._records.codec import loads
 from .._records.result import Result
 from .._records.times import utc_now
 from .._spool.disk.source import SLICE_PAGES, Dense, Entry, Identity, Timing, Window
 from .._vendor.client import Raw
+from .._vendor.crew import Crew
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
-from .client import Bounds, EdgecastClient, Filters, check_filters
+from .client import Bounds, EdgecastClient, Filters, Page, Read, check_filters, page_of
 from .fields import content_of
 from .listing import MAX_PAGES, Question, read_span
 from .normalise import SOURCE, EventNormaliser, time_of
@@ -34,13 +39,63 @@ WIDEST = RETENTION
 _SECOND = dt.timedelta(seconds=1)
 
 
+class EncodedEntries(list[Entry]):
+    """The entries of a page, with their lines, and what was unknown in them."""
+
+    unknown: collections.Counter[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class PageMaker:
+    """Makes entries with their lines of the bytes of a page: all the work of an export that is not waiting.
+
+    Attributes:
+        keep_sensitive: whether passwords, card data and credentials are kept.
+        include_raw: whether the vendor's object is added.
+    """
+
+    keep_sensitive: bool
+    include_raw: bool
+
+    def page(self, asked: tuple[int, dt.datetime], body: bytes) -> Page | None:
+        """The page.
+
+        Args:
+            asked: which page was asked for, and the time of events that have none.
+            body: the answer.
+
+        Returns:
+            None when the answer is no page.
+        """
+        number, default = asked
+        try:
+            page = page_of(loads(body), number)
+        except (ValueError, BadResponse):
+            return None
+        own = page.ids()
+        normaliser = self.normaliser()
+        entries = EncodedEntries(
+            entry._replace(record=entry.line()) for entry in _entries(normaliser, page.events, default)
+        )
+        entries.unknown = normaliser.unknown
+        return dataclasses.replace(page, events=entries, own=own)
+
+    def normaliser(self) -> EventNormaliser:
+        """A normaliser for one page, or for one window."""
+        return EventNormaliser(keep_sensitive=self.keep_sensitive, include_raw=self.include_raw, raw_as=raw_text)
+
+
 class EdgecastEvents(LogSource[EdgecastClient]):
-    """The stream: events of one account under one set of filters."""
+    """The stream: events of one account under one set of filters.
+
+    Attributes:
+        crew: makes the entries in worker processes, once it is entered.
+    """
 
     def __init__(self, params: Options, client: EdgecastClient) -> None:
         self._filters: Filters = check_filters(params.get("event_filters"))
-        self._keep = params["sensitive"] == "keep"
-        self._include_raw = params["include_raw"]
+        self._maker = PageMaker(params["sensitive"] == "keep", params["include_raw"])
+        self.crew = Crew(self._maker.page)
         identity = Identity(
             source=SOURCE,
             account=client.connection.account_number,
@@ -48,7 +103,7 @@ class EdgecastEvents(LogSource[EdgecastClient]):
             parameters={
                 "event_filters": self._filters,
                 "sensitive": params["sensitive"],
-                "include_raw": self._include_raw,
+                "include_raw": params["include_raw"],
             },
         )
         timing = Timing(
@@ -64,14 +119,25 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         """Every event of the window, and of a second around it: whether the bounds are inclusive is not certain."""
         start = window.start.replace(microsecond=0) - _SECOND
         end = window.end.replace(microsecond=0) + _SECOND * (2 if window.end.microsecond else 1)
-        normaliser = EventNormaliser(keep_sensitive=self._keep, include_raw=self._include_raw, raw_as=raw_text)
+        normaliser = self._maker.normaliser()
+        question = Question(Bounds(start, end), self._filters, reader=self._reader(window.start))
         try:
-            for events in self._read(Question(Bounds(start, end), self._filters), window):
-                yield _entries(normaliser, events, window.start)
+            for events in self._read(question, window):
+                if isinstance(events, EncodedEntries):
+                    self.take_unknown(events.unknown)
+                    yield events
+                else:
+                    yield _entries(normaliser, events, window.start)
         finally:
             self.take_unknown(normaliser.unknown)
 
-    def _read(self, question: Question, window: Window) -> t.Iterator[list[Raw]]:
+    def _reader(self, default: dt.datetime) -> t.Callable[[int], Read] | None:
+        """What has pages made in worker processes; None where there are none."""
+        if not self.crew.size:
+            return None
+        return lambda number: lambda body: self.crew.do((number, default), body)
+
+    def _read(self, question: Question, window: Window) -> t.Iterator[list[t.Any]]:
         """The pages of a window; it is dense when there are more than are to be read one after the other.
 
         A part of a dense window may have more than was aimed at: events that come in bursts are not cut for ever.
@@ -103,4 +169,6 @@ def run(
     params: Options, client: EdgecastClient, check_mode: bool, clock: t.Callable[[], dt.datetime] = utc_now
 ) -> Result:
     """Logic of ``edgecast_waf_event_export``."""
-    return export(params, EdgecastEvents(params, client), check_mode, clock)
+    source = EdgecastEvents(params, client)
+    with source.crew:
+        return export(params, source, check_mode, clock)

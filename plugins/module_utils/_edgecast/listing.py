@@ -13,9 +13,7 @@ import typing as t
 
 from .._base.errors import IncompleteRead, VendorError
 from .._records.times import utc_text
-from .._vendor.client import Raw
-from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page
-from .fields import id_of
+from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page, Read
 
 MAX_PAGES = 50
 """A span with more pages is read in parts: the longer the paging, the likelier it shifts."""
@@ -34,15 +32,19 @@ class Question:
         bounds: the span.
         filters: field name to the values that match.
         page_size: 1 to 1000.
+        reader: makes the reader of a page of which the number is given.
     """
 
     bounds: Bounds
     filters: Filters
     page_size: int = MAX_PAGE_SIZE
+    reader: t.Callable[[int], Read] | None = None
 
     def page(self, client: EdgecastClient, number: int) -> Page:
         """Request a page."""
-        return client.page(self.bounds, self.filters, number, self.page_size)
+        if self.reader is None:
+            return client.page(self.bounds, self.filters, number, self.page_size)
+        return client.page(self.bounds, self.filters, number, self.page_size, read=self.reader(number))
 
 
 def read_pages(
@@ -52,7 +54,7 @@ def read_pages(
     page_size: int = MAX_PAGE_SIZE,
     *,
     warnings: list[str] | None = None,
-) -> t.Iterator[list[Raw]]:
+) -> t.Iterator[list[t.Any]]:
     """Every event of a span, in halves where it is dense. One may come more than once; see :func:`read_span`.
 
     Args:
@@ -79,7 +81,7 @@ def read_pages(
 
 def read_span(
     client: EdgecastClient, question: Question, first: Page, warnings: list[str] | None = None
-) -> t.Iterator[list[Raw]]:
+) -> t.Iterator[list[t.Any]]:
     """Every event of a span. One may come more than once.
 
     Pages are read one after the other, and all of them once more when they shifted: when the number of pages changed,
@@ -102,7 +104,7 @@ def read_span(
         warnings.append(warning)
 
 
-def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Generator[list[Raw], None, str | None]:
+def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Generator[list[t.Any], None, str | None]:
     """The pages of a span, then a warning, or None."""
     size, bounds = question.page_size, question.bounds
     span = f"{utc_text(bounds.start)} to {utc_text(bounds.end)}"
@@ -154,8 +156,7 @@ class _Pass(t.NamedTuple):
     understated: bool
 
 
-def _one_pass(client: EdgecastClient, question: Question, first: Page | None) -> t.Generator[list[Raw], None, _Pass]:
-    # Numbers instead of texts: fifty pages of ids would be megabytes for each span that is read.
+def _one_pass(client: EdgecastClient, question: Question, first: Page | None) -> t.Generator[list[t.Any], None, _Pass]:
     ids: set[int] = set()
     announced: list[int] = []
     events = number = 0
@@ -167,7 +168,7 @@ def _one_pass(client: EdgecastClient, question: Question, first: Page | None) ->
         announced.append(page.page_of)
         before = len(ids)
         if page.number == number:
-            own = {hash(id_of(raw)) for raw in page.events}
+            own = page.ids()
             ids |= own
             steady = steady and len(ids) - before == len(own)
             full = len(page.events) >= question.page_size
@@ -187,7 +188,7 @@ def _one_pass(client: EdgecastClient, question: Question, first: Page | None) ->
 
 def _beyond(
     client: EdgecastClient, question: Question, number: int, ids: set[int]
-) -> t.Generator[list[Raw], None, int]:
+) -> t.Generator[list[t.Any], None, int]:
     """The pages behind the last one that was announced, if that was full: whether it is the last, a short one shows.
 
     What the service does when there is no such page is not documented: whatever it is, it brings no new event.
@@ -202,7 +203,7 @@ def _beyond(
             page = question.page(client, number)
         except VendorError:
             return events
-        own = {hash(id_of(raw)) for raw in page.events}
+        own = page.ids()
         if page.number != number or own <= ids:
             return events
         ids |= own

@@ -79,7 +79,13 @@ class JsonApi:
             return None
 
     def get(
-        self, path: str, query: Query = (), *, headers: t.Mapping[str, str] | None = None, look: Look | None = None
+        self,
+        path: str,
+        query: Query = (),
+        *,
+        headers: t.Mapping[str, str] | None = None,
+        look: Look | None = None,
+        loads: Loads | None = None,
     ) -> t.Any:
         """Read by GET.
 
@@ -89,6 +95,7 @@ class JsonApi:
             headers: headers that are added to those of every call, or replace them.
             look: judges answers in a way that only this call needs. With the verdict ``ACCEPT``, the call returns
                 ``response.memo["json"]``, which ``look`` may set, or None.
+            loads: parses the body of a good answer, where that is special; what it returns is returned.
 
         Raises:
             AuthenticationFailed: 401 or 403; the run is stopped.
@@ -96,7 +103,7 @@ class JsonApi:
             VendorError: any other refusal (4xx); ``code`` is the status.
             BadResponse: the answer is not JSON.
         """
-        return self._call("GET", path, query, None, headers, look)
+        return self._call("GET", path, query, None, headers, look, loads)
 
     def search(
         self, path: str, body: t.Any, *, headers: t.Mapping[str, str] | None = None, look: Look | None = None
@@ -113,10 +120,11 @@ class JsonApi:
         body: bytes | None,
         headers: t.Mapping[str, str] | None,
         look: Look | None,
+        loads: Loads | None = None,
     ) -> t.Any:
         def classify(response: Response) -> Verdict:
             verdict = None if look is None else look(response)
-            return self.judge(response) if verdict is None else verdict
+            return self.judge(response, loads) if verdict is None else verdict
 
         response = self._http.request(
             method,
@@ -128,11 +136,11 @@ class JsonApi:
         )
         return response.memo.get("json")
 
-    def judge(self, response: Response) -> Verdict:
+    def judge(self, response: Response, loads: Loads | None = None) -> Verdict:
         """Judge an answer, and store its parsed body in ``response.memo``."""
         self._date = response.headers.get("date", self._date)
         if 200 <= response.status < 300 and response.status != 202:
-            response.memo["json"] = self._parsed(response)
+            response.memo["json"] = self._parsed(response, loads or self._loads)
             if self._check is not None:
                 self._check(response.memo["json"])
             return ACCEPT
@@ -153,9 +161,9 @@ class JsonApi:
         message = f"{self._vendor} refused the request (HTTP {response.status}){self._quoted(response)}."
         return kind(message, hint="Check the options of the task.", code=str(response.status))
 
-    def _parsed(self, response: Response) -> t.Any:
+    def _parsed(self, response: Response, loads: Loads) -> t.Any:
         try:
-            return self._loads(response.body)
+            return loads(response.body)
         except ValueError as error:
             html = response.body.lstrip()[:1] == b"<"
             what = "a web page" if html else f"something that is not JSON ({type(error).__name__} at {_place(error)})"

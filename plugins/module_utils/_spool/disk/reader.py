@@ -13,7 +13,6 @@ import threading
 import typing as t
 
 from ..._base.errors import PerimeterError
-from ..._records.codec import dump_line
 from .keys import KeyTable, Known, content_digest, key_digest
 from .segment import Writer
 from .source import SLICE_PAGES, Enriching, Entry, Source, Window
@@ -241,7 +240,7 @@ class WindowReader:
             day = one_day or entry.time.astimezone(dt.UTC).date()
             self._tally.count(day, changed=changed)
             if not self._check_mode:
-                lines.setdefault(day, []).append(_line(entry))
+                lines.setdefault(day, []).append(entry.line())
         for day, of_day in lines.items():
             self._writer.write(day, b"".join(of_day))
 
@@ -337,10 +336,3 @@ class _Order:
         midnight = until.replace(hour=0, minute=0, second=0)
         self._committed = midnight if midnight > before else until
         return self._committed
-
-
-def _line(entry: Entry) -> bytes:
-    record = entry.record
-    record["key"] = entry.key
-    record["content"] = entry.content
-    return dump_line(record)

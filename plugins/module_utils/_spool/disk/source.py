@@ -12,7 +12,7 @@ import datetime as dt
 import hashlib
 import typing as t
 
-from ..._records.codec import dumps_sorted
+from ..._records.codec import dump_line, dumps_sorted
 
 SLICE_PAGES = 10
 """Pages that one commit should hold: enough for files of a useful size, few enough to lose little at a limit."""
@@ -57,13 +57,22 @@ class Entry(t.NamedTuple):
         time: the record's own time, UTC. It decides to which window and day's folder the record belongs.
         content: short hash of the vendor's data (:func:`content_hash`), without what changes with every answer. Another
             hash for a known key means a changed row, which is written again.
-        record: the normalised record. The collector adds ``key`` and ``content`` to it.
+        record: the normalised record, to which the collector adds ``key`` and ``content``; or its whole line, as
+            :meth:`line` returns it, where worker processes have encoded it already.
     """
 
     key: str
     time: dt.datetime
     content: str
     record: t.Any
+
+    def line(self) -> bytes:
+        """Return the line of the record, with its key and content, as it is written."""
+        if isinstance(self.record, bytes):
+            return self.record
+        self.record["key"] = self.key
+        self.record["content"] = self.content
+        return dump_line(self.record)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

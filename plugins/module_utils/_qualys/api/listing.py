@@ -162,15 +162,19 @@ class Listing:
             return self.client.count(self.resource, self.criteria)
         return sum(every(parts, lambda part: part.count(), workers=self.client.workers))
 
-    def windows(self, total: int) -> list[Window]:
+    def windows(self, total: int, per_connection: int = WINDOWS_PER_CONNECTION) -> list[Window]:
         """Windows of whole pages, by asking which id stands at each border.
 
         A border only has to be some id: windows are disjoint and leave nothing out wherever the borders are.
+
+        Args:
+            total: how many records there are, about.
+            per_connection: most windows for each connection; each border costs a request.
         """
         if len(self._parts) > 1:
-            return self._parts[0].windows(math.ceil(total / len(self._parts)))
+            return self._parts[0].windows(math.ceil(total / len(self._parts)), per_connection)
         pages = math.ceil(total / self.page_size)
-        wanted = min(pages, self.client.workers * WINDOWS_PER_CONNECTION)
+        wanted = min(pages, self.client.workers * per_connection)
         if wanted <= 1 or self.client.workers == 1:
             return [Window(0, None, None)]
         step = math.ceil(pages / wanted) * self.page_size

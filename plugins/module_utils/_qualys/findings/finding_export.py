@@ -7,7 +7,6 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import math
 import os
 import pathlib
 import threading
@@ -31,9 +30,10 @@ from .page_lines import Contents, Line, LineMaker, PageLines, drained
 Options = t.Mapping[str, t.Any]
 PageCrew = Crew[Span, PageLines]
 
-WINDOWS_AT_WORK = 1.5
-"""For each connection: while one window's page becomes lines, the next page of another is on its way. More would be
-faster still, and hold more pages in memory."""
+WINDOWS_AT_WORK = 2
+"""For each connection: while one window's page becomes lines, the next page of another is on its way. All windows are
+read side by side from beginning to end, so that none begins late, and there are few borders to ask for. More would hold
+more pages in memory. With workers and without, the windows are the same: compressed files depend on them."""
 PAGE_BYTES = 2_000_000
 """What a page may have when workers parse it, so that this process holds only its bytes."""
 FEWEST, MOST = 50, 1000
@@ -90,8 +90,9 @@ class _Export:
     def _read_once(self, tally: Tally) -> None:
         self._snapshot.restart()
         self.contents = Contents()
-        windows = self._listing.windows(max(tally.announced_before, tally.announced_after))
-        workers = math.ceil(self._client.workers * WINDOWS_AT_WORK) + self._crew.size // 2
+        total = max(tally.announced_before, tally.announced_after)
+        windows = self._listing.windows(total, WINDOWS_AT_WORK)
+        workers = self._client.workers * WINDOWS_AT_WORK
         every(windows, lambda window: self._window(window, tally), workers=workers)
 
     def _window(self, window: Window, tally: Tally) -> None:

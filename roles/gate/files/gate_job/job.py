@@ -30,7 +30,7 @@ PUSHES = 3
 KEPT = ("gate.json", "summary.md", "gate.sarif", "junit.xml", "gl-dast-report.json", "gl-annotations.json",
         "annotations.github.txt", "annotations.azure.txt")  # fmt: skip
 """What is uploaded by default: nothing that holds requests, responses or evidence."""
-COLLECTIONS = pathlib.Path(__file__).absolute().parents[7]
+COLLECTIONS = pathlib.Path(os.path.abspath(os.path.join(__file__, *([".."] * 8))))
 """The folder that holds ``ansible_collections``: this file belongs to an installed collection."""
 _SYSTEM = ("LANG", "LC_ALL", "TZ")
 Closed = t.Literal["inconclusive", "policy_error", "platform_error"]

@@ -226,6 +226,6 @@ def test_hostile_text_takes_time_that_grows_with_its_length_only(piece: str, end
         return time.process_time() - start
 
     taken(1_000)
-    large = taken(size)
-    # Four times the length may take about four times as long, and never sixteen times.
-    assert large < 0.2 or large < 10 * taken(size // 4)
+    # Four times the length may take about four times as long, and never sixteen times. A machine with other work shows
+    # in one of several tries.
+    assert any((large := taken(size)) < 0.2 or large < 10 * taken(size // 4) for _try in range(3))

@@ -173,12 +173,8 @@ def typing(session: nox.Session) -> None:
     )
 
 
-COVER = ("--cov", "--cov-config=.coveragerc", "--cov-report=")
-
-
-def clean_coverage(session: nox.Session) -> None:
-    """Forget what an earlier run of this session measured."""
-    shutil.rmtree(workbench.NOX / "coverage" / session.name, ignore_errors=True)
+COVER = ("--cov", "--cov-config=.coveragerc")
+ALL_COVER = (*COVER, "--cov-append", "--cov-report=term", f"--cov-fail-under={COVERAGE_MINIMUM}")
 
 
 @nox.session(python=BASE_PYTHON)
@@ -186,29 +182,17 @@ def unit(session: nox.Session) -> None:
     """All unit tests and the recording, with the main ansible-core, orjson, and line coverage."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     show_versions(session)
-    clean_coverage(session)
-    run_controller_tests(session, *COVER)
-    run_pytest(session, *(() if session.posargs else COVER), folders=UNIT_TESTS)
+    shutil.rmtree(workbench.NOX / "coverage" / session.name, ignore_errors=True)
+    run_controller_tests(session, *COVER, "--cov-report=")
+    run_pytest(session, *(() if session.posargs else ALL_COVER), folders=UNIT_TESTS)
 
 
 @nox.session(python=BASE_PYTHON)
 def integration(session: nox.Session) -> None:
-    """All playbooks, roles and modules through ansible-playbook with the main ansible-core, and line coverage."""
+    """All playbooks, roles and modules through ansible-playbook, with the main ansible-core and orjson."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     show_versions(session)
-    clean_coverage(session)
-    run_pytest(session, *(() if session.posargs else COVER), folders=("tests/integration",))
-
-
-@nox.session(python=BASE_PYTHON)
-def coverage(session: nox.Session) -> None:
-    """Line coverage of ``plugins`` by the sessions ``unit`` and ``integration``, which run before."""
-    install(session, "coverage>=7.10")
-    measured = [str(workbench.NOX / "coverage" / name) for name in ("unit", "integration")]
-    environment = test_environment(session)
-    session.run("python", "-m", "coverage", "combine", "--keep", *measured, env=environment)
-    limit = f"--fail-under={COVERAGE_MINIMUM}"
-    session.run("python", "-m", "coverage", "report", limit, env=environment)
+    run_pytest(session, folders=("tests/integration",))
 
 
 def _each_core(session: nox.Session, core: str, *others: str) -> None:

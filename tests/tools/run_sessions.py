@@ -43,15 +43,12 @@ LONGEST_FIRST = (
     "sdk-proof",
     "formats",
     "build",
-    "coverage",
     "lint",
     "assets",
 )
 """Every session, in the order in which they start; the long ones first keep both cores at work to the end."""
 ON_REQUEST = ("quick",)
 """Sessions that run only when they are named."""
-AFTER = {"coverage": ("integration", "unit")}
-"""Sessions that read what others leave behind."""
 SLOW_FILE_S = 5.0
 """Files of tests that take longer are listed in the end."""
 PRIVATE = ("ANSIBLE_", "QUALYS_", "INDUSFACE_", "EDGECAST_", "SCUTUM_", "CBC_", "CSP_", "PERIMETER_", "COVERAGE_")
@@ -199,22 +196,15 @@ def stop(runs: list[Run]) -> None:
         run.process.wait()
 
 
-def next_of(waiting: list[str], running: list[Run]) -> str | None:
-    """The first session that may start now; None when there is none, or when each waits for one that has not ended."""
-    unfinished = {*waiting, *(run.name for run in running)}
-    return next((name for name in waiting if not unfinished.intersection(AFTER.get(name, ()))), None)
-
-
 def run_all(names: list[str], jobs: int, since: float) -> list[Run]:
     """Run the sessions, so many at a time, and return them in the order in which they ended."""
     waiting, running, done = list(names), list[Run](), list[Run]()
     spoken = time.monotonic()
     try:
         while waiting or running:
-            while len(running) < jobs and (name := next_of(waiting, running)):
-                waiting.remove(name)
-                running.append(start(name))
-                say(f"start   {name}", since)
+            while waiting and len(running) < jobs:
+                running.append(start(waiting.pop(0)))
+                say(f"start   {running[-1].name}", since)
             time.sleep(0.2)
             for run in [item for item in running if item.process.poll() is not None]:
                 running.remove(run)

@@ -92,7 +92,7 @@ def change(sandbox: Sandbox, infection: Infection) -> str:
         apps = list(sandbox.qualys.webapps.values())
         apps[0]["url"] = f"https://changed.example/{infection.text('changed.url').splitlines()[0]}"
         apps[1]["attributes"] = [
-            {"name": infection.text("changed.attribute"), "value": infection.text("changed.value")}
+            {"name": infection.text("changed.attribute", "braces"), "value": infection.text("changed.value")}
         ]
         old, apps[2]["name"] = apps[2]["name"], infection.text("changed.name")
         schedules = list(sandbox.qualys.schedules.values())

@@ -28,6 +28,7 @@ from .._records.times import utc_now, utc_text
 from .._records.verdicts import Word, worst
 from .decide import gate_json as doc
 from .decide.advice import next_steps
+from .decide.exclusions import TOOK, UNKNOWN, exclusion_entries, exclusion_reasons
 from .decide.explain import Explanations
 from .decide.gate_json import Conclusion, Order
 from .decide.images import judge_images
@@ -135,7 +136,8 @@ def _values(order: Order, document: doc.Document) -> dict[str, t.Any]:
 def _warnings(conclusion: Conclusion) -> list[str]:
     said = conclusion.remarks
     more = [f"and {len(said) - 20} more waivers"] if len(said) > 20 else []
-    passing = [item for item in conclusion.in_order() if item["verdict"] == "pass" and item["code"] != doc.NOTE]
+    quiet = (doc.NOTE, TOOK, UNKNOWN)
+    passing = [item for item in conclusion.in_order() if item["verdict"] == "pass" and item["code"] not in quiet]
     return [*(item["message"] for item in passing[:20]), *said[:20], *more]
 
 
@@ -202,6 +204,9 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
         _read(judge, given, now)
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
         run_reasons += _remarks(params, given)
+        exclusions = _exclusions(judge, policy)
+        if given.snapshots:
+            run_reasons += exclusion_reasons(exclusions, judge.known, policy.named)
         outcome = decide(judge, policy, scans, run_reasons)
         images, image_reasons = _images(given, now)
         # Before there are findings, as when only the policy is to be checked, no waiver can have matched one.
@@ -209,7 +214,8 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
             _refuse_unused(given.waivers)
         conclusion = _conclude(order, outcome, outcome.reasons + image_reasons, images)
         explained = _explain(order, outcome, explanations)
-    return _stored(params, order, _with_figures(conclusion, outcome, given, explained, now), outcome, given, now)
+    told = {**explained, "exclusions": exclusions}
+    return _stored(params, order, _with_figures(conclusion, outcome, given, told, now), outcome, given, now)
 
 
 def _conclude(order: Order, outcome: Judgement, reasons: list[Reason], images: list[dict[str, t.Any]]) -> Conclusion:
@@ -266,6 +272,7 @@ def _stored(
 def _expect(judge: Judge, scans: dict[AppKey, Record], snapshots: list[Snapshot]) -> None:
     """Make a place for each application that has to be judged, also if it has no finding."""
     for key, scan in scans.items():
+        judge.known.see_scan(key, scan)
         name = bounded(mapping(scan.get("asset")).get("name"))
         if judge.is_in_scope(key, name):
             judge.application(key, name)
@@ -308,6 +315,11 @@ def _emptiness(given: _Inputs) -> list[Reason]:
             reason("no_image_rules", "inconclusive", "scans of images were given, and the policy has no rule for them")
         )
     return found
+
+
+def _exclusions(judge: Judge, policy: Policy) -> list[dict[str, t.Any]]:
+    taken = [app.taken for app in judge.applications.values()]
+    return exclusion_entries(taken, [(item.name, item.reason) for item in policy.exclusions])
 
 
 def _remarks(params: Params, given: _Inputs) -> list[Reason]:

@@ -24,6 +24,7 @@ from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
 from ..policy.waivers import PUSHED_AS, Waiver, Waivers
+from .exclusions import NO_RULE, Known, Taken
 from .explain import Decision, Explanations
 
 SYNC_LIMIT = 5000
@@ -47,6 +48,7 @@ class Application:
     waived: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     reopened: list[str] = dataclasses.field(default_factory=list)
     present: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    taken: Taken = dataclasses.field(default_factory=Taken)
 
     @property
     def label(self) -> str:
@@ -83,6 +85,7 @@ class Judge:
         self._in_scope = application_test(policy.scope.applications) if policy.scope.applications else None
         self._seen: dict[bytes, int] = {}
         self.left_out: set[AppKey] = set()
+        self.known = Known()
         self.applications: dict[AppKey, Application] = {}
         self.counts: collections.Counter[str] = collections.Counter()
         self.sync: dict[str, list[dict[str, t.Any]]] = {"ignore": [], "activate": [], "without_waiver": []}
@@ -120,6 +123,7 @@ class Judge:
         if self._is_repeated(facts, file):
             self.counts["duplicates"] += 1
             return
+        self.known.see(facts.app, facts.app_name, facts.tags, facts.rule_id)
         # One that was asked for stays so under another name: it may have been renamed since its scan.
         if facts.app not in self.applications and not self.is_in_scope(facts.app, facts.app_name):
             self.left_out.add(facts.app)
@@ -169,11 +173,14 @@ class Judge:
         """Why a finding is not counted, whatever a waiver says."""
         if facts.status == "fixed":
             return Decision(app.key, "fixed", by="status")
-        for why, excludes in self._policy.exclusions:
-            if excludes(facts):
-                return Decision(app.key, "excluded", by="exclude", note=short(why))
+        for exclusion in self._policy.exclusions:
+            if exclusion.takes(facts):
+                app.taken.see(facts, exclusion.name)
+                return Decision(app.key, "excluded", by="exclude", note=short(exclusion.reason))
         if not any(rule.takes(facts) for rule in app.judged.rules):
+            app.taken.see(facts, NO_RULE)
             return Decision(app.key, "excluded", by="rules", note="no rule is about such findings")
+        app.taken.see(facts, None)
         if self._is_ignored(facts):
             return Decision(app.key, "ignored", by="ignored_at_source")
         return self._protected(app, facts)

@@ -24,6 +24,7 @@ from ..policy.policy import Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
 from ..verdict import Reason, reason
+from .exclusions import matches_name
 from .explain import Decision
 from .judge import Application, Judge
 from .scope import covers, names_asked, order_problem, scan_problems
@@ -73,6 +74,10 @@ def settle_scope(
             app.problems.append(("name_unclear", "some of its findings name another application, and were left out"))
         if not app.judged.rules:
             app.problems.append(("no_rule", "the policy has no rule for this application, so everything would pass"))
+        all_taken = app.taken.all_risks() if app.judged.rules else None
+        if all_taken is not None and not matches_name(policy.may_exclude_all, app.key, app.name):
+            words = f"exclusions took everything that was found ({all_taken}); name it in may_exclude_all if it should"
+            app.problems.append(("all_excluded", words))
         if app.needs_baseline() and app.section is None and policy.missing_baseline == "inconclusive":
             app.problems.append(("baseline_missing", "the baseline knows nothing about this application"))
     return [*_missing(judge, policy, snapshots), *_unseen(judge, snapshots)]

@@ -135,7 +135,11 @@ def protected_when_adopted(folder: Folder) -> Result:
 
 
 def excluded_when_adopted(folder: Folder) -> Result:
-    out = policy(missing_baseline="adopt", exclude=[{"reason": "not ours", "rule_ids": {"include": ["150001"]}}])
+    out = policy(
+        missing_baseline="adopt",
+        exclude=[{"reason": "not ours", "rule_ids": {"include": ["150001"]}}],
+        may_exclude_all=["shop"],
+    )
     folder.gate([finding()], policy=out, baseline=str(folder.baseline), baseline_update=True)
     return folder.gate([finding(status="open")], baseline=str(folder.baseline))
 

@@ -86,6 +86,7 @@ class Judge:
         self._seen: dict[bytes, int] = {}
         self.left_out: set[AppKey] = set()
         self.known = Known()
+        self.strays = 0
         self.applications: dict[AppKey, Application] = {}
         self.counts: collections.Counter[str] = collections.Counter()
         self.sync: dict[str, list[dict[str, t.Any]]] = {"ignore": [], "activate": [], "without_waiver": []}
@@ -127,6 +128,7 @@ class Judge:
         # One that was asked for stays so under another name: it may have been renamed since its scan.
         if facts.app not in self.applications and not self.is_in_scope(facts.app, facts.app_name):
             self.left_out.add(facts.app)
+            self.strays += self._is_stray(facts)
             decision = Decision(facts.app, "excluded", by="scope", note="the policy does not ask for this application")
             self.counts["excluded"] += 1
             self._explanations.add(facts, label(facts.app, facts.app_name), decision)
@@ -142,6 +144,15 @@ class Judge:
         if key and decision.decision == "waived":
             app.waived.setdefault(key, []).append(facts.severity)
         self._explanations.add(facts, app.label, decision)
+
+    def _is_stray(self, facts: Facts) -> bool:
+        """Whether a finding tells no application and would count in one: not knowing is not elsewhere."""
+        if not facts.app[1].startswith("name:") or facts.status == "fixed":
+            return False
+        if any(exclusion.takes(facts) for exclusion in self._policy.exclusions):
+            return False
+        rules = self._policy.for_application(facts.app, facts.app_name).rules
+        return any(rule.takes(facts) for rule in rules)
 
     def _is_repeated(self, facts: Facts, file: int) -> bool:
         if facts.id is None:

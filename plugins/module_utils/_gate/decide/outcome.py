@@ -80,7 +80,15 @@ def settle_scope(
             app.problems.append(("all_excluded", words))
         if app.needs_baseline() and app.section is None and policy.missing_baseline == "inconclusive":
             app.problems.append(("baseline_missing", "the baseline knows nothing about this application"))
-    return [*_missing(judge, policy, snapshots), *_unseen(judge, snapshots)]
+    return [*_strays(judge), *_missing(judge, policy, snapshots), *_unseen(judge, snapshots)]
+
+
+def _strays(judge: Judge) -> t.Iterator[Reason]:
+    if judge.strays:
+        words = (
+            f"{_findings(judge.strays)} without the id of an application, so nobody can tell that the policy does not"
+        )
+        yield reason("application_unknown", "inconclusive", f"{words} ask for it")
 
 
 def _unseen(judge: Judge, snapshots: t.Sequence[Snapshot]) -> t.Iterator[Reason]:

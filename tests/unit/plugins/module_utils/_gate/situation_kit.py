@@ -181,6 +181,18 @@ def whole_estate(folder: Folder) -> Result:
     return folder.gate(files=[path], policy=policy(scope={"applications": ["shop"]}))
 
 
+def with_stray(**changes: Any) -> Situation:
+    """Beside a clean application that the policy asks for, a finding that tells no application."""
+    nobody: dict[str, Any] = {"id": None, "name": None, "url": None, "tags": []}
+
+    def situation(folder: Folder) -> Result:
+        stray = finding(2, **{"asset": nobody, "severity": "critical", **changes})
+        path = folder.snapshot([finding(severity="low"), stray], filters=[])
+        return folder.gate(files=[path], policy=policy(scope={"applications": ["shop"]}))
+
+    return situation
+
+
 def scanned_but_not_exported(folder: Folder) -> Result:
     """All that was exported is well, but the scan of another application has no snapshot to show for it."""
     other: dict[str, Any] = {"id": "1", "name": "other", "url": None, "tags": []}

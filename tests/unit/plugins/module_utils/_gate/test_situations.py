@@ -59,6 +59,7 @@ from tests.unit.plugins.module_utils._gate.situation_kit import (
     waived,
     waived_when_adopted,
     whole_estate,
+    with_stray,
 )
 
 VERDICT_SCHEMA = jsonschema.Draft202012Validator(VERDICT)
@@ -189,6 +190,14 @@ SITUATIONS: list[tuple[str, str, Situation]] = [
         lambda folder: folder.gate([], policy=policy(scope={"sources": ["indusface"]})),
     ),
     ("whole estate, one application asked for", "pass", whole_estate),
+    ("a critical finding without an application", "inconclusive", with_stray()),
+    (
+        "a critical finding whose application has a name only",
+        "inconclusive",
+        with_stray(asset={"id": None, "name": "other"}),
+    ),
+    ("a fixed finding without an application", "pass", with_stray(status="fixed")),
+    ("information without an application", "pass", with_stray(kind="information", severity="info")),
     ("the newer of two snapshots holds", "pass", two_snapshots),
     ("one fails, one is unknown", "fail", one_of_two_fails),
     ("stricter age by the option", "inconclusive", lambda folder: folder.gate([], max_scan_age="1h")),

@@ -181,7 +181,8 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     matches, match_trouble = read_records(params.get("matches") or (), "matches", "match")
     snapshots = [open_snapshot(pathlib.Path(path).expanduser()) for path in params.get("findings") or ()]
     # The newest first: what a later export says about a finding holds.
-    snapshots.sort(key=lambda item: item.time("finished") or dt.datetime.min.replace(tzinfo=dt.UTC), reverse=True)
+    earliest = dt.datetime.min.replace(tzinfo=dt.UTC)
+    snapshots.sort(key=lambda item: (item.time("finished") or earliest, str(item.path)), reverse=True)
     return _Inputs(
         policy=policy,
         waivers=waivers,
@@ -202,6 +203,7 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
         judge = Judge(policy, given.waivers, given.baseline, given.matches, explanations, now)
         _expect(judge, scans, given.snapshots)
         _read(judge, given, now)
+        judge.settle()
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
         run_reasons += _remarks(params, given)
         exclusions = _exclusions(judge, policy)
@@ -442,7 +444,7 @@ def _section(app: Application, outcome: Judgement, order: Order, now: dt.datetim
         "time": _time(now),
         "run_id": order.run_id,
         "scan": seen,
-        "findings": {key: app.counted[key] for key in sorted(app.counted)},
+        "findings": {key: sorted(app.counted[key]) for key in sorted(app.counted)},
         "reopened": sorted(app.reopened),
-        "waived": {key: app.waived[key] for key in sorted(app.waived)},
+        "waived": {key: sorted(app.waived[key]) for key in sorted(app.waived)},
     }

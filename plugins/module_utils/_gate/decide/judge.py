@@ -19,7 +19,7 @@ from ..._records.identity import AppKey
 from ..._records.times import read_time
 from ..inputs.facts import Facts, label
 from ..inputs.records import Matches, Problem
-from ..policy.baseline import Baseline, Section
+from ..policy.baseline import Baseline, Section, Twin
 from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
@@ -29,6 +29,14 @@ from .explain import Decision, Explanations
 
 SYNC_LIMIT = 5000
 """How many findings are listed for being ignored, or no longer ignored, at their source."""
+
+
+class Waiting(t.NamedTuple):
+    """A counted finding that the baseline may know: its decision by state, and the place of its explanation."""
+
+    twin: Twin
+    by_state: dict[str, Decision]
+    place: int
 
 
 @dataclasses.dataclass
@@ -49,6 +57,8 @@ class Application:
     reopened: list[str] = dataclasses.field(default_factory=list)
     present: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     taken: Taken = dataclasses.field(default_factory=Taken)
+    renamed: bool = False
+    waiting: dict[str, list[Waiting]] = dataclasses.field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -87,6 +97,7 @@ class Judge:
         self.left_out: set[AppKey] = set()
         self.known = Known()
         self.strays = 0
+        self._by_state: dict[tuple[Decision, tuple[tuple[str, ...], ...]], dict[str, Decision]] = {}
         self.applications: dict[AppKey, Application] = {}
         self.counts: collections.Counter[str] = collections.Counter()
         self.sync: dict[str, list[dict[str, t.Any]]] = {"ignore": [], "activate": [], "without_waiver": []}
@@ -102,9 +113,12 @@ class Judge:
             section = self._baseline.sections.get(key)
             found = Application(key, name, self._policy.for_application(key, name), section)
             self.applications[key] = found
-        elif found.name is None and name is not None:
-            # Only now the name is known, and an override may mean it.
-            found.name, found.judged = name, self._policy.for_application(key, name)
+        elif name is not None and name != found.name:
+            judged = self._policy.for_application(key, name)
+            # What was judged before this name was met would have been held against other rules.
+            found.renamed |= judged is not found.judged and (found.name is not None or bool(found.counts))
+            if found.name is None:
+                found.name, found.judged = name, judged
         return found
 
     def unseen_sections(self) -> t.Iterator[tuple[AppKey, Section]]:
@@ -143,7 +157,43 @@ class Judge:
             app.present.setdefault(key, []).append(facts.severity)
         if key and decision.decision == "waived":
             app.waived.setdefault(key, []).append(facts.severity)
-        self._explanations.add(facts, app.label, decision)
+        place = self._explanations.add(facts, app.label, decision)
+        if decision.decision == "counted":
+            self._place(app, facts, decision, place)
+
+    def settle(self) -> None:
+        """Find out what is new among the findings of the baseline's identities, once all of them are there."""
+        for app in self.applications.values():
+            for key, waiting in app.waiting.items():
+                twins = [item.twin for item in waiting]
+                states = app.section.states_of(key, twins) if app.section else []
+                for item, state in zip(waiting, states, strict=True):
+                    self._count(app, item.twin.severity, item.by_state[state])
+                    self._explanations.revise(item.place, item.by_state[state])
+            app.waiting = {}
+
+    def _place(self, app: Application, facts: Facts, decision: Decision, place: int) -> None:
+        """Count a finding under its state, or keep it until all of its identity are there."""
+        key, again = facts.key, facts.status == "reopened"
+        if key is None or app.section is None or not app.section.knows(key):
+            self._count(app, facts.severity, decision)
+            return
+        found = {state: self._met(app, facts, decision, state) for state in ("known", *sorted(NEW_STATES))}
+        rules = tuple(item.rules for item in found.values())
+        # Thousands of findings share these.
+        by_state = self._by_state.setdefault((decision, rules), found)
+        weight = (sum(map(len, rules)), rules, facts.id or "", facts.rule_id or "")
+        app.waiting.setdefault(key, []).append(Waiting(Twin(facts.severity, again, weight), by_state, place))
+
+    def _count(self, app: Application, severity: str, decision: Decision) -> None:
+        app.by_rule.update(decision.rules)
+        app.counts[str(decision.state)] += 1
+        if decision.state in NEW_STATES:
+            app.new_by_severity[severity] += 1
+
+    def _met(self, app: Application, facts: Facts, decision: Decision, state: str) -> Decision:
+        met = [rule for rule in app.judged.rules if rule.takes(facts) and rule.counts(facts, state, self._now)]
+        return decision._replace(state=state, rules=tuple(rule.name for rule in met))
 
     def _is_stray(self, facts: Facts) -> bool:
         """Whether a finding tells no application and would count in one: not knowing is not elsewhere."""
@@ -219,26 +269,16 @@ class Judge:
         return Decision(app.key, "protected", by="status")
 
     def _counted(self, app: Application, facts: Facts, lapsed: Waiver | None, note: str | None) -> Decision:
-        state = self._state(app, facts)
-        met = [rule for rule in app.judged.rules if rule.takes(facts) and rule.counts(facts, state, self._now)]
-        app.by_rule.update(rule.name for rule in met)
         app.by_severity[facts.severity] += 1
-        app.counts[state] += 1
-        if state in NEW_STATES:
-            app.new_by_severity[facts.severity] += 1
         self._remember(app, facts)
-        return Decision(
-            app.key,
-            "counted",
-            state,
-            rules=tuple(rule.name for rule in met),
-            lapsed=lapsed.id if lapsed else None,
-            note=note,
-        )
+        decision = Decision(app.key, "counted", lapsed=lapsed.id if lapsed else None, note=note)
+        if app.section is not None and app.section.knows(facts.key):
+            return decision
+        return self._met(app, facts, decision, self._state(app, facts))
 
     def _state(self, app: Application, facts: Facts) -> str:
         if app.section is not None:
-            return app.section.state_of(facts)
+            return app.section.state_of(facts.key, facts.severity, again=facts.status == "reopened")
         if self._policy.missing_baseline == "adopt":
             return "known"
         return "reopened" if facts.status == "reopened" else "new"

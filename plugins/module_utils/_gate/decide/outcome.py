@@ -72,6 +72,8 @@ def settle_scope(
         app.problems += scan_problems(scan, app.judged.quality, before, policy.scope.scans_required, now)
         if app.key in judge.left_out:
             app.problems.append(("name_unclear", "some of its findings name another application, and were left out"))
+        if app.renamed:
+            app.problems.append(("name_unclear", "it is met under several names, for which the policy has other rules"))
         if not app.judged.rules:
             app.problems.append(("no_rule", "the policy has no rule for this application, so everything would pass"))
         all_taken = app.taken.all_risks() if app.judged.rules else None

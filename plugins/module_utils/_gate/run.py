@@ -19,7 +19,7 @@ import typing as t
 import uuid
 
 from .._base.errors import OptionError, PerimeterError
-from .._base.files import PRIVATE, replace_file
+from .._base.files import PRIVATE, remove_leftovers, replace_file
 from .._base.log_text import short
 from .._records.coerce import bounded, mapping
 from .._records.identity import AppKey
@@ -47,7 +47,7 @@ from .decide.scope import covers, names_asked, snapshot_problems
 from .inputs.facts import Record, label
 from .inputs.records import Matches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
-from .policy.baseline import Baseline, check_baseline, load_baseline, merged, save_baseline, save_marks
+from .policy.baseline import Baseline, check_baseline, load_baseline, marks_path, merged, save_baseline, save_marks
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
 from .policy.waivers import Waivers, load_waivers
@@ -94,6 +94,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         doc.check_files(order.dest, _paths(params))
         old = doc.essence(doc.read_old(order.dest))
         if not check_mode:
+            _tidy(order.dest, params.get("baseline"))
             doc.begin_document(order.dest, doc.document_of(order, doc.UNFINISHED))
     except PerimeterError as refused:
         conclusion = doc.failed("platform_error", refused, next_steps("platform_error", _day(now)))
@@ -119,6 +120,16 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         result.warnings.append(str(result.error))
         result.error = None
     return result
+
+
+def _tidy(dest: pathlib.Path, baseline: str | None) -> None:
+    """Remove what a run that was killed left beside the files that this one writes."""
+    targets = [dest, doc.explain_path(dest)]
+    if baseline:
+        path = pathlib.Path(baseline).expanduser().resolve()
+        targets += [path, marks_path(path)]
+    for target in targets:
+        remove_leftovers(target)
 
 
 def _day(moment: dt.datetime) -> dt.date:

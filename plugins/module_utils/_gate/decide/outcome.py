@@ -27,7 +27,7 @@ from ..verdict import Reason, reason
 from .exclusions import matches_name
 from .explain import Decision
 from .judge import Application, Judge
-from .scope import covers, names_asked, order_problem, scan_problems
+from .scope import covers, is_running, names_asked, order_problem, scan_problems
 
 _SCAN_SHOWN = ("id", "time", "ended", "profile")
 
@@ -110,7 +110,7 @@ def _snapshot_problems(app: Application, snapshots: t.Sequence[Snapshot], scan: 
     for snapshot in snapshots:
         if snapshot.problems and (snapshot in covering or app.key in snapshot.apps):
             yield "snapshot_unusable", f"{snapshot.path.name} proves nothing: {snapshot.problems[0][0]}"
-        elif scan is not None and snapshot in covering:
+        elif scan is not None and snapshot in covering and not is_running(scan):
             problem = order_problem(snapshot, scan)
             if problem is not None:
                 yield problem

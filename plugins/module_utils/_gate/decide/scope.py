@@ -153,6 +153,11 @@ def scan_problems(
         yield from _profile_problems(scan, name, quality, before)
 
 
+def is_running(scan: Record) -> bool:
+    """Whether a scan says that it still runs. That it has no end yet then says nothing about a snapshot."""
+    return scan.get("status") == "running" or scan.get("end_reason") == "still_running"
+
+
 def _end_problems(scan: Record, name: str) -> t.Iterator[Problem]:
     if scan.get("kind") == "discovery":
         yield "discovery_scan", f"{name} is a discovery scan, which looks for no vulnerabilities"

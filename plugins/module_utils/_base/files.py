@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import pathlib
 import stat
 import tempfile
+import time
 import typing as t
 
 from .errors import FileError
 
 PRIVATE = 0o600
+_SUFFIX = ".tmp"
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16
 """Bytes of the write buffer. Small, as many files may be staged at once; larger writes bypass it."""
@@ -110,6 +114,29 @@ def _mode_of(path: pathlib.Path) -> int | None:
         return None
 
 
+def _prefix(target: pathlib.Path) -> str:
+    return f".{target.name[:100]}."
+
+
+def remove_leftovers(target: pathlib.Path, older_than: float = 60.0) -> None:
+    """Remove temporary files that a killed process left beside a target; what cannot be removed stays.
+
+    Args:
+        target: the file that they were to become.
+        older_than: seconds since they were last written. One that a living process holds is never removed.
+    """
+    pattern = f"{glob.escape(_prefix(target))}????????{_SUFFIX}"
+    with contextlib.suppress(OSError):
+        for path in target.parent.glob(pattern):
+            with (
+                contextlib.suppress(OSError),
+                open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file,
+            ):
+                if time.time() - os.fstat(file.fileno()).st_mtime >= older_than:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink(missing_ok=True)
+
+
 class Staged:
     """A file under a temporary name beside its target, until it is committed.
 
@@ -123,8 +150,11 @@ class Staged:
             mode: permissions; None keeps those of an existing target and makes a new one private.
         """
         self.target = target
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
+        descriptor, name = tempfile.mkstemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent)
         self.path = pathlib.Path(name)
+        # Held until it is closed, so that nobody takes it for one that a killed process left behind.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.file: t.BinaryIO = os.fdopen(descriptor, "w+b", buffering=_BUFFER)
         try:
             os.fchmod(descriptor, _mode_for(target) if mode is None else mode)

@@ -19,7 +19,7 @@ import typing as t
 import uuid
 
 from .._base.errors import OptionError, PerimeterError
-from .._base.files import PRIVATE, replace_file
+from .._base.files import PRIVATE, remove_leftovers, replace_file
 from .._base.log_text import short
 from .._records.coerce import bounded, mapping
 from .._records.identity import AppKey
@@ -28,6 +28,7 @@ from .._records.times import utc_now, utc_text
 from .._records.verdicts import Word, worst
 from .decide import gate_json as doc
 from .decide.advice import next_steps
+from .decide.exclusions import TOOK, UNKNOWN, exclusion_entries, exclusion_reasons
 from .decide.explain import Explanations
 from .decide.gate_json import Conclusion, Order
 from .decide.images import judge_images
@@ -46,7 +47,7 @@ from .decide.scope import covers, names_asked, snapshot_problems
 from .inputs.facts import Record, label
 from .inputs.records import Matches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
-from .policy.baseline import Baseline, check_baseline, load_baseline, merged, save_baseline, save_marks
+from .policy.baseline import Baseline, check_baseline, load_baseline, marks_path, merged, save_baseline, save_marks
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
 from .policy.waivers import Waivers, load_waivers
@@ -93,6 +94,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         doc.check_files(order.dest, _paths(params))
         old = doc.essence(doc.read_old(order.dest))
         if not check_mode:
+            _tidy(order.dest, params.get("baseline"))
             doc.begin_document(order.dest, doc.document_of(order, doc.UNFINISHED))
     except PerimeterError as refused:
         conclusion = doc.failed("platform_error", refused, next_steps("platform_error", _day(now)))
@@ -120,6 +122,16 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     return result
 
 
+def _tidy(dest: pathlib.Path, baseline: str | None) -> None:
+    """Remove what a run that was killed left beside the files that this one writes."""
+    targets = [dest, doc.explain_path(dest)]
+    if baseline:
+        path = pathlib.Path(baseline).expanduser().resolve()
+        targets += [path, marks_path(path)]
+    for target in targets:
+        remove_leftovers(target)
+
+
 def _day(moment: dt.datetime) -> dt.date:
     return moment.astimezone(dt.UTC).date()
 
@@ -135,7 +147,8 @@ def _values(order: Order, document: doc.Document) -> dict[str, t.Any]:
 def _warnings(conclusion: Conclusion) -> list[str]:
     said = conclusion.remarks
     more = [f"and {len(said) - 20} more waivers"] if len(said) > 20 else []
-    passing = [item for item in conclusion.in_order() if item["verdict"] == "pass" and item["code"] != doc.NOTE]
+    quiet = (doc.NOTE, TOOK, UNKNOWN)
+    passing = [item for item in conclusion.in_order() if item["verdict"] == "pass" and item["code"] not in quiet]
     return [*(item["message"] for item in passing[:20]), *said[:20], *more]
 
 
@@ -179,7 +192,8 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     matches, match_trouble = read_records(params.get("matches") or (), "matches", "match")
     snapshots = [open_snapshot(pathlib.Path(path).expanduser()) for path in params.get("findings") or ()]
     # The newest first: what a later export says about a finding holds.
-    snapshots.sort(key=lambda item: item.time("finished") or dt.datetime.min.replace(tzinfo=dt.UTC), reverse=True)
+    earliest = dt.datetime.min.replace(tzinfo=dt.UTC)
+    snapshots.sort(key=lambda item: (item.time("finished") or earliest, str(item.path)), reverse=True)
     return _Inputs(
         policy=policy,
         waivers=waivers,
@@ -200,8 +214,12 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
         judge = Judge(policy, given.waivers, given.baseline, given.matches, explanations, now)
         _expect(judge, scans, given.snapshots)
         _read(judge, given, now)
+        judge.settle()
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
         run_reasons += _remarks(params, given)
+        exclusions = _exclusions(judge, policy)
+        if given.snapshots:
+            run_reasons += exclusion_reasons(exclusions, judge.known, policy.named)
         outcome = decide(judge, policy, scans, run_reasons)
         images, image_reasons = _images(given, now)
         # Before there are findings, as when only the policy is to be checked, no waiver can have matched one.
@@ -209,7 +227,8 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
             _refuse_unused(given.waivers)
         conclusion = _conclude(order, outcome, outcome.reasons + image_reasons, images)
         explained = _explain(order, outcome, explanations)
-    return _stored(params, order, _with_figures(conclusion, outcome, given, explained, now), outcome, given, now)
+    told = {**explained, "exclusions": exclusions}
+    return _stored(params, order, _with_figures(conclusion, outcome, given, told, now), outcome, given, now)
 
 
 def _conclude(order: Order, outcome: Judgement, reasons: list[Reason], images: list[dict[str, t.Any]]) -> Conclusion:
@@ -266,6 +285,7 @@ def _stored(
 def _expect(judge: Judge, scans: dict[AppKey, Record], snapshots: list[Snapshot]) -> None:
     """Make a place for each application that has to be judged, also if it has no finding."""
     for key, scan in scans.items():
+        judge.known.see_scan(key, scan)
         name = bounded(mapping(scan.get("asset")).get("name"))
         if judge.is_in_scope(key, name):
             judge.application(key, name)
@@ -308,6 +328,11 @@ def _emptiness(given: _Inputs) -> list[Reason]:
             reason("no_image_rules", "inconclusive", "scans of images were given, and the policy has no rule for them")
         )
     return found
+
+
+def _exclusions(judge: Judge, policy: Policy) -> list[dict[str, t.Any]]:
+    taken = [app.taken for app in judge.applications.values()]
+    return exclusion_entries(taken, [(item.name, item.reason) for item in policy.exclusions])
 
 
 def _remarks(params: Params, given: _Inputs) -> list[Reason]:
@@ -430,7 +455,7 @@ def _section(app: Application, outcome: Judgement, order: Order, now: dt.datetim
         "time": _time(now),
         "run_id": order.run_id,
         "scan": seen,
-        "findings": {key: app.counted[key] for key in sorted(app.counted)},
+        "findings": {key: sorted(app.counted[key]) for key in sorted(app.counted)},
         "reopened": sorted(app.reopened),
-        "waived": {key: app.waived[key] for key in sorted(app.waived)},
+        "waived": {key: sorted(app.waived[key]) for key in sorted(app.waived)},
     }

@@ -99,8 +99,11 @@ class Explanations:
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def add(self, facts: Facts, label: str, decision: Decision) -> None:
+    def add(self, facts: Facts, label: str, decision: Decision) -> int:
         """Note what became of one finding.
+
+        Returns:
+            Its place, for :meth:`revise`.
 
         Raises:
             FileError: there is no room for temporary data.
@@ -113,6 +116,11 @@ class Explanations:
         self._sizes.append(len(half))
         self._severity.append(RANKS[facts.severity])
         self._decision_of.append(self._decisions.setdefault(decision, len(self._decisions)))
+        return len(self._sizes) - 1
+
+    def revise(self, place: int, decision: Decision) -> None:
+        """Replace what was noted of a finding."""
+        self._decision_of[place] = self._decisions.setdefault(decision, len(self._decisions))
 
     def finish(
         self, settle: t.Callable[[Decision], dict[str, t.Any]], target: t.BinaryIO | None

@@ -123,6 +123,7 @@ def document_of(order: Order, conclusion: Conclusion, finished: str | None = Non
         "counts": {},
         "applications": [],
         "rules": [],
+        "exclusions": [],
         "waivers": [],
         "baseline": None,
         "next_steps": list(conclusion.next_steps),

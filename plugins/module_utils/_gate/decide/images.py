@@ -15,6 +15,7 @@ from ..._records.coerce import bounded, mapping, number, whole
 from ..._records.verdicts import Word, worst
 from ..inputs.facts import RANKS, Record, label
 from ..inputs.records import newest_scans, scan_time
+from ..inputs.types import SCAN, mistyped
 from ..policy.policy import ImageRules, Images
 from ..policy.selectors import Globs
 from ..verdict import Reason, reason
@@ -85,7 +86,9 @@ def _judge(
     if scan.get("status") != "finished" or scan.get("conclusive") is not True:
         yield say("image_scan_failed", "inconclusive", f"the scan has the status {short(str(scan.get('status')), 40)}")
         return
-    problems = list(scan_age_problems(scan_time(scan), now, images.max_scan_age, "the scan"))
+    wrong = mistyped(scan, SCAN)
+    problems = [] if wrong is None else [("scan_mistyped", f"the scan has a value of a wrong type as {wrong}")]
+    problems += list(scan_age_problems(scan_time(scan), now, images.max_scan_age, "the scan"))
     if not rules.limits and rules.malware == "ignore":
         problems.append(("no_image_rule", "the policy has no rule for this image, so everything would pass"))
     if counts is None:

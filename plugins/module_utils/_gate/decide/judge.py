@@ -19,15 +19,24 @@ from ..._records.identity import AppKey
 from ..._records.times import read_time
 from ..inputs.facts import Facts, label
 from ..inputs.records import Matches, Problem
-from ..policy.baseline import Baseline, Section
+from ..policy.baseline import Baseline, Section, Twin
 from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
 from ..policy.waivers import PUSHED_AS, Waiver, Waivers
+from .exclusions import NO_RULE, Known, Taken
 from .explain import Decision, Explanations
 
 SYNC_LIMIT = 5000
 """How many findings are listed for being ignored, or no longer ignored, at their source."""
+
+
+class Waiting(t.NamedTuple):
+    """A counted finding that the baseline may know: its decision by state, and the place of its explanation."""
+
+    twin: Twin
+    by_state: dict[str, Decision]
+    place: int
 
 
 @dataclasses.dataclass
@@ -47,6 +56,9 @@ class Application:
     waived: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     reopened: list[str] = dataclasses.field(default_factory=list)
     present: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    taken: Taken = dataclasses.field(default_factory=Taken)
+    renamed: bool = False
+    waiting: dict[str, list[Waiting]] = dataclasses.field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -83,6 +95,9 @@ class Judge:
         self._in_scope = application_test(policy.scope.applications) if policy.scope.applications else None
         self._seen: dict[bytes, int] = {}
         self.left_out: set[AppKey] = set()
+        self.known = Known()
+        self.strays = 0
+        self._by_state: dict[tuple[Decision, tuple[tuple[str, ...], ...]], dict[str, Decision]] = {}
         self.applications: dict[AppKey, Application] = {}
         self.counts: collections.Counter[str] = collections.Counter()
         self.sync: dict[str, list[dict[str, t.Any]]] = {"ignore": [], "activate": [], "without_waiver": []}
@@ -98,9 +113,12 @@ class Judge:
             section = self._baseline.sections.get(key)
             found = Application(key, name, self._policy.for_application(key, name), section)
             self.applications[key] = found
-        elif found.name is None and name is not None:
-            # Only now the name is known, and an override may mean it.
-            found.name, found.judged = name, self._policy.for_application(key, name)
+        elif name is not None and name != found.name:
+            judged = self._policy.for_application(key, name)
+            # What was judged before this name was met would have been held against other rules.
+            found.renamed |= judged is not found.judged and (found.name is not None or bool(found.counts))
+            if found.name is None:
+                found.name, found.judged = name, judged
         return found
 
     def unseen_sections(self) -> t.Iterator[tuple[AppKey, Section]]:
@@ -120,9 +138,11 @@ class Judge:
         if self._is_repeated(facts, file):
             self.counts["duplicates"] += 1
             return
+        self.known.see(facts.app, facts.app_name, facts.tags, facts.rule_id)
         # One that was asked for stays so under another name: it may have been renamed since its scan.
         if facts.app not in self.applications and not self.is_in_scope(facts.app, facts.app_name):
             self.left_out.add(facts.app)
+            self.strays += self._is_stray(facts)
             decision = Decision(facts.app, "excluded", by="scope", note="the policy does not ask for this application")
             self.counts["excluded"] += 1
             self._explanations.add(facts, label(facts.app, facts.app_name), decision)
@@ -137,7 +157,52 @@ class Judge:
             app.present.setdefault(key, []).append(facts.severity)
         if key and decision.decision == "waived":
             app.waived.setdefault(key, []).append(facts.severity)
-        self._explanations.add(facts, app.label, decision)
+        place = self._explanations.add(facts, app.label, decision)
+        if decision.decision == "counted":
+            self._place(app, facts, decision, place)
+
+    def settle(self) -> None:
+        """Find out what is new among the findings of the baseline's identities, once all of them are there."""
+        for app in self.applications.values():
+            for key, waiting in app.waiting.items():
+                twins = [item.twin for item in waiting]
+                states = app.section.states_of(key, twins) if app.section else []
+                for item, state in zip(waiting, states, strict=True):
+                    self._count(app, item.twin.severity, item.by_state[state])
+                    self._explanations.revise(item.place, item.by_state[state])
+            app.waiting = {}
+
+    def _place(self, app: Application, facts: Facts, decision: Decision, place: int) -> None:
+        """Count a finding under its state, or keep it until all of its identity are there."""
+        key, again = facts.key, facts.status == "reopened"
+        if key is None or app.section is None or not app.section.knows(key):
+            self._count(app, facts.severity, decision)
+            return
+        found = {state: self._met(app, facts, decision, state) for state in ("known", *sorted(NEW_STATES))}
+        rules = tuple(item.rules for item in found.values())
+        # Thousands of findings share these.
+        by_state = self._by_state.setdefault((decision, rules), found)
+        weight = (sum(map(len, rules)), rules, facts.id or "", facts.rule_id or "")
+        app.waiting.setdefault(key, []).append(Waiting(Twin(facts.severity, again, weight), by_state, place))
+
+    def _count(self, app: Application, severity: str, decision: Decision) -> None:
+        app.by_rule.update(decision.rules)
+        app.counts[str(decision.state)] += 1
+        if decision.state in NEW_STATES:
+            app.new_by_severity[severity] += 1
+
+    def _met(self, app: Application, facts: Facts, decision: Decision, state: str) -> Decision:
+        met = [rule for rule in app.judged.rules if rule.takes(facts) and rule.counts(facts, state, self._now)]
+        return decision._replace(state=state, rules=tuple(rule.name for rule in met))
+
+    def _is_stray(self, facts: Facts) -> bool:
+        """Whether a finding tells no application and would count in one: not knowing is not elsewhere."""
+        if not facts.app[1].startswith("name:") or facts.status == "fixed":
+            return False
+        if any(exclusion.takes(facts) for exclusion in self._policy.exclusions):
+            return False
+        rules = self._policy.for_application(facts.app, facts.app_name).rules
+        return any(rule.takes(facts) for rule in rules)
 
     def _is_repeated(self, facts: Facts, file: int) -> bool:
         if facts.id is None:
@@ -169,11 +234,14 @@ class Judge:
         """Why a finding is not counted, whatever a waiver says."""
         if facts.status == "fixed":
             return Decision(app.key, "fixed", by="status")
-        for why, excludes in self._policy.exclusions:
-            if excludes(facts):
-                return Decision(app.key, "excluded", by="exclude", note=short(why))
+        for exclusion in self._policy.exclusions:
+            if exclusion.takes(facts):
+                app.taken.see(facts, exclusion.name)
+                return Decision(app.key, "excluded", by="exclude", note=short(exclusion.reason))
         if not any(rule.takes(facts) for rule in app.judged.rules):
+            app.taken.see(facts, NO_RULE)
             return Decision(app.key, "excluded", by="rules", note="no rule is about such findings")
+        app.taken.see(facts, None)
         if self._is_ignored(facts):
             return Decision(app.key, "ignored", by="ignored_at_source")
         return self._protected(app, facts)
@@ -201,26 +269,16 @@ class Judge:
         return Decision(app.key, "protected", by="status")
 
     def _counted(self, app: Application, facts: Facts, lapsed: Waiver | None, note: str | None) -> Decision:
-        state = self._state(app, facts)
-        met = [rule for rule in app.judged.rules if rule.takes(facts) and rule.counts(facts, state, self._now)]
-        app.by_rule.update(rule.name for rule in met)
         app.by_severity[facts.severity] += 1
-        app.counts[state] += 1
-        if state in NEW_STATES:
-            app.new_by_severity[facts.severity] += 1
         self._remember(app, facts)
-        return Decision(
-            app.key,
-            "counted",
-            state,
-            rules=tuple(rule.name for rule in met),
-            lapsed=lapsed.id if lapsed else None,
-            note=note,
-        )
+        decision = Decision(app.key, "counted", lapsed=lapsed.id if lapsed else None, note=note)
+        if app.section is not None and app.section.knows(facts.key):
+            return decision
+        return self._met(app, facts, decision, self._state(app, facts))
 
     def _state(self, app: Application, facts: Facts) -> str:
         if app.section is not None:
-            return app.section.state_of(facts)
+            return app.section.state_of(facts.key, facts.severity, again=facts.status == "reopened")
         if self._policy.missing_baseline == "adopt":
             return "known"
         return "reopened" if facts.status == "reopened" else "new"

@@ -24,9 +24,10 @@ from ..policy.policy import Policy
 from ..policy.rules import NEW_STATES, Rule
 from ..policy.selectors import application_test
 from ..verdict import Reason, reason
+from .exclusions import matches_name
 from .explain import Decision
 from .judge import Application, Judge
-from .scope import covers, names_asked, order_problem, scan_problems
+from .scope import covers, is_running, names_asked, order_problem, scan_problems
 
 _SCAN_SHOWN = ("id", "time", "ended", "profile")
 
@@ -71,11 +72,25 @@ def settle_scope(
         app.problems += scan_problems(scan, app.judged.quality, before, policy.scope.scans_required, now)
         if app.key in judge.left_out:
             app.problems.append(("name_unclear", "some of its findings name another application, and were left out"))
+        if app.renamed:
+            app.problems.append(("name_unclear", "it is met under several names, for which the policy has other rules"))
         if not app.judged.rules:
             app.problems.append(("no_rule", "the policy has no rule for this application, so everything would pass"))
+        all_taken = app.taken.all_risks() if app.judged.rules else None
+        if all_taken is not None and not matches_name(policy.may_exclude_all, app.key, app.name):
+            words = f"exclusions took everything that was found ({all_taken}); name it in may_exclude_all if it should"
+            app.problems.append(("all_excluded", words))
         if app.needs_baseline() and app.section is None and policy.missing_baseline == "inconclusive":
             app.problems.append(("baseline_missing", "the baseline knows nothing about this application"))
-    return [*_missing(judge, policy, snapshots), *_unseen(judge, snapshots)]
+    return [*_strays(judge), *_missing(judge, policy, snapshots), *_unseen(judge, snapshots)]
+
+
+def _strays(judge: Judge) -> t.Iterator[Reason]:
+    if judge.strays:
+        words = (
+            f"{_findings(judge.strays)} without the id of an application, so nobody can tell that the policy does not"
+        )
+        yield reason("application_unknown", "inconclusive", f"{words} ask for it")
 
 
 def _unseen(judge: Judge, snapshots: t.Sequence[Snapshot]) -> t.Iterator[Reason]:
@@ -95,7 +110,7 @@ def _snapshot_problems(app: Application, snapshots: t.Sequence[Snapshot], scan: 
     for snapshot in snapshots:
         if snapshot.problems and (snapshot in covering or app.key in snapshot.apps):
             yield "snapshot_unusable", f"{snapshot.path.name} proves nothing: {snapshot.problems[0][0]}"
-        elif scan is not None and snapshot in covering:
+        elif scan is not None and snapshot in covering and not is_running(scan):
             problem = order_problem(snapshot, scan)
             if problem is not None:
                 yield problem

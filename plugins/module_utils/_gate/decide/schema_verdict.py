@@ -144,6 +144,7 @@ VERDICT: Json = {
             },
             "applications": _list({"oneOf": [{"$ref": "#/$defs/application"}, {"$ref": "#/$defs/image"}]}),
             "rules": _list({"$ref": "#/$defs/rule"}),
+            "exclusions": _list(_object({"name": _TEXT, "reason": _TEXT, "findings": _COUNT})),
             "waivers": _list(_WAIVER),
             "baseline": _or_null(
                 _object({"path": _SEEN, "exists": _FLAG, "sha256": _SEEN, "written": _SEEN, "updated": _FLAG})

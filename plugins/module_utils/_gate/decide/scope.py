@@ -20,6 +20,7 @@ from ..._records.times import read_time
 from ..inputs.facts import Record
 from ..inputs.records import Problem, scan_time
 from ..inputs.snapshots import Snapshot
+from ..inputs.types import SCAN, mistyped
 from ..policy.policy import Policy, Quality
 
 CLOCK_SKEW = 60.0
@@ -140,6 +141,9 @@ def scan_problems(
             yield "scan_missing", "no scan of this application was given, so nobody can tell whether it was looked at"
         return
     name = f"scan {short(bounded(scan.get('id')) or bounded(scan.get('name')) or '?', 60)}"
+    wrong = mistyped(scan, SCAN)
+    if wrong is not None:
+        yield "scan_mistyped", f"{name} has a value of a wrong type as {wrong}"
     ended = list(_end_problems(scan, name))
     yield from ended
     yield from _time_problems(scan, name, quality.max_scan_age, now)
@@ -147,6 +151,11 @@ def scan_problems(
         yield from _login_problems(scan, name, quality, before)
         yield from _crawl_problems(scan, name, quality, before)
         yield from _profile_problems(scan, name, quality, before)
+
+
+def is_running(scan: Record) -> bool:
+    """Whether a scan says that it still runs. That it has no end yet then says nothing about a snapshot."""
+    return scan.get("status") == "running" or scan.get("end_reason") == "still_running"
 
 
 def _end_problems(scan: Record, name: str) -> t.Iterator[Problem]:

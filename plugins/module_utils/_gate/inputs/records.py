@@ -100,11 +100,14 @@ def newest_scans(scans: t.Iterable[Record]) -> dict[AppKey, Record]:
     return chosen
 
 
-def _weight(scan: Record) -> tuple[bool, bool, dt.datetime, str]:
+def _weight(scan: Record) -> tuple[bool, bool, dt.datetime, bool, str, str]:
     launched = read_time(scan.get("time"))
     # One that says no time may be the newest of all.
     when = launched or dt.datetime.min.replace(tzinfo=dt.UTC)
-    return scan.get("kind") != "discovery", launched is None, when, bounded(scan.get("id")) or ""
+    doubtful = scan.get("status") != "finished" or scan.get("conclusive") is not True
+    # The last one only keeps their order from deciding.
+    order = bounded(scan.get("id")) or "", repr(sorted(scan.items(), key=str))
+    return scan.get("kind") != "discovery", launched is None, when, doubtful, *order
 
 
 class Matches:

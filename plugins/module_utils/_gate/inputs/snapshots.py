@@ -22,6 +22,7 @@ from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLine
 from ..._records.identity import AppKey
 from ..._records.times import read_time
 from .facts import Facts, Record, facts_of
+from .types import MANIFEST, mistyped, mistyped_finding
 
 _OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
 _MANIFEST_PROBLEMS = {
@@ -90,6 +91,9 @@ def _check_claims(snapshot: Snapshot, manifest: Record) -> None:
         snapshot.problem("manifest_damaged", "its manifest names no source")
     if not isinstance(manifest.get("filters"), list):
         snapshot.problem("manifest_damaged", "its manifest does not say which filters were used")
+    wrong = mistyped(manifest, MANIFEST)
+    if wrong is not None:
+        snapshot.problem("manifest_damaged", f"its manifest has a value of a wrong type as {wrong}")
     started, finished = snapshot.time("started"), snapshot.time("finished")
     if started is None or finished is None:
         snapshot.problem("manifest_damaged", "its manifest does not say when it was made")
@@ -128,6 +132,9 @@ def _finding(snapshot: Snapshot, number: int, line: bytes) -> Facts | None:
             snapshot.problem("findings_unreadable", f"line {number} is not a record of this version")
         return None
     if record["record"] == "finding":
+        wrong = mistyped_finding(record)
+        if wrong is not None and not any(code == "findings_mistyped" for code, _message in snapshot.problems):
+            snapshot.problem("findings_mistyped", f"line {number} has a value of a wrong type as {wrong}")
         return facts_of(record)
     if record["record"] == "gap":
         snapshot.gaps += 1

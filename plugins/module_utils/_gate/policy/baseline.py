@@ -22,7 +22,7 @@ from ..._base.files import PRIVATE, check_target, reason, replace_file, sha256_o
 from ..._records import codec
 from ..._records.changes import Sighting, what_changed
 from ..._records.identity import AppKey
-from ..inputs.facts import RANKS, Facts
+from ..inputs.facts import RANKS
 from ..verdict import PolicyError
 from .load import Document, read_document
 from .rules import NEW_STATES
@@ -65,6 +65,14 @@ def _pick(left: list[str], severity: str) -> str:
     return max(enough, key=RANKS.__getitem__) if enough else min(left, key=RANKS.__getitem__)
 
 
+class Twin(t.NamedTuple):
+    """One of the findings of an identity: ``again`` if its source calls it reopened; ``weight`` orders like ones."""
+
+    severity: str
+    again: bool
+    weight: tuple[t.Any, ...]
+
+
 @dataclasses.dataclass
 class Section:
     """What the baseline knows about one application.
@@ -86,25 +94,48 @@ class Section:
     resurfaced: Places = dataclasses.field(default_factory=dict)
     waived: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
 
-    def state_of(self, facts: Facts) -> str:
+    def state_of(self, key: str | None, severity: str, *, again: bool) -> str:
         """Return whether a counted finding is new, reopened, escalated or known.
 
-        Each finding of the same identity takes one place.
+        Each finding of the same identity takes one place. Where there may be several, :meth:`states_of` asks for all.
+
+        Args:
+            key: what makes it the same finding from run to run.
+            severity: by which it is judged.
+            again: whether its source calls it reopened.
         """
-        change = what_changed(self._before(facts), Sighting("open", facts.severity))
+        change = what_changed(self._before(key, severity, again), Sighting("open", severity))
         return change if change in NEW_STATES else "known"
 
-    def _before(self, facts: Facts) -> Sighting | None:
+    def states_of(self, key: str, twins: t.Sequence[Twin]) -> list[str]:
+        """Return the states of all findings of one identity, whatever their order is.
+
+        Those of a severity that the baseline has take their places first. Of the others, and of like ones, the milder,
+        and those that fewer rules are about: what is left without a place is the worse, and counts.
+        """
+
+        def mild_first(index: int) -> tuple[t.Any, ...]:
+            return twins[index].again, -RANKS[twins[index].severity], twins[index].weight
+
+        free, same, others = collections.Counter(self.left.get(key, ())), list[int](), list[int]()
+        for index in sorted(range(len(twins)), key=mild_first):
+            severity = twins[index].severity
+            (same if free[severity] > 0 else others).append(index)
+            free[severity] -= 1
+        states = {
+            index: self.state_of(key, twins[index].severity, again=twins[index].again) for index in (*same, *others)
+        }
+        return [states[index] for index in range(len(twins))]
+
+    def _before(self, key: str | None, severity: str, again: bool) -> Sighting | None:
         """Return where the finding stood when the baseline was made, or since; None if it was not there."""
-        key = facts.key
         left = self.left.get(key) if key else None
         if key is None or not left:
-            return _RESOLVED if facts.status == "reopened" or key in self.gone else None
-        place = _pick(left, facts.severity)
+            return _RESOLVED if again or key in self.gone else None
+        place = _pick(left, severity)
         # Of two like places, the one that was never empty goes first.
         was_gone = self.gone.get(key, []).count(place) >= left.count(place)
         left.remove(place)
-        again = facts.status == "reopened"
         was_known_to_be = again and self.reopened[key] > 0
         self.reopened[key] -= was_known_to_be
         if was_gone or (again and not was_known_to_be):
@@ -132,7 +163,7 @@ class Section:
         found: Places = {}
         for key, left in self.left.items():
             empty = list(left)
-            for severity in present.get(key, ()):
+            for severity in sorted(present.get(key, ()), key=RANKS.__getitem__, reverse=True):
                 if empty:
                     empty.remove(_pick(empty, severity))
             if empty:

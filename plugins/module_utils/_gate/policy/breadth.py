@@ -18,23 +18,32 @@ Spec = t.Mapping[str, t.Any]
 _EXACT = ("unique_ids", "fingerprints", "ids")
 _PATTERNS = ("urls", "parameters")
 _SCHEMES = ("https://", "http://")
-WIDEST = {"rule_ids": 1000, "cwe": 100, "owasp": 9}
-"""How many numbers the ranges of a list may span together: a scanner has a few hundred rules for web applications, and
-some 1400 weaknesses have a number."""
+WIDEST = {"rule_ids": 1000, "cwe": 100, "owasp": 10}
+"""How many numbers of a list are too many, one by one and in ranges: a scanner has a few hundred rules for web
+applications, and some 1400 weaknesses have a number."""
 
 
 def fits_everything(pattern: str) -> bool:
-    """Whether a pattern says nothing but stars, signs and the beginning that every URL has, as ``https://*`` does."""
+    """Whether a pattern says nothing but stars, signs and the beginning that every URL has, as ``https://*`` does.
+
+    A single letter anywhere in a text, as in ``*a*``, says nothing either.
+    """
     if "*" not in pattern:
         return False
     parts = pattern.casefold().split("*")
-    return not any(any(map(str.isalnum, part)) and not any(part in scheme for scheme in _SCHEMES) for part in parts)
+    anywhere = not parts[0] and not parts[-1]
+    return not any(
+        any(map(str.isalnum, part))
+        and not any(part in scheme for scheme in _SCHEMES)
+        and not (anywhere and len(part) == 1)
+        for part in parts
+    )
 
 
 def _spans_too_much(name: str, items: t.Sequence[t.Any]) -> bool:
     prefix = {"cwe": "CWE-", "owasp": "A"}.get(name, "")
     numbers = Numbers(items, name, prefix=prefix, texts=name == "rule_ids")
-    return sum(high - low + 1 for low, high in numbers.ranges) > WIDEST[name]
+    return len(numbers.exact) + sum(high - low + 1 for low, high in numbers.ranges) >= WIDEST[name]
 
 
 def is_broad_match(match: Spec) -> bool:

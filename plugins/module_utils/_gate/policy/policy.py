@@ -16,7 +16,7 @@ from .breadth import excludes_everything
 from .load import read_document
 from .rules import Rule, Spec, duration, rules_of
 from .schemas import KINDS, POLICY, SEVERITIES
-from .selectors import Test, application_test, selector
+from .selectors import Named, Test, all_named, application_test, named_by, selector
 from .validate import validate
 
 DAY = 86400.0
@@ -82,6 +82,14 @@ class Images:
         return chosen
 
 
+class Exclusion(t.NamedTuple):
+    """One item of ``exclude``; ``name`` says which."""
+
+    name: str
+    reason: str
+    takes: Test
+
+
 @dataclasses.dataclass(frozen=True)
 class Judged:
     """How one application is judged."""
@@ -114,6 +122,8 @@ class Policy:
         self.scope = _scope(spec.get("scope", {}))
         self.waivers = _waiver_rules(spec.get("waivers", {}))
         self.exclusions = _exclusions(spec.get("exclude", ()))
+        self.may_exclude_all = frozenset(spec.get("may_exclude_all", ()))
+        self.named = tuple(_named(spec))
         self._age_limit = max_scan_age
         self.images = _images(spec["images"], self._capped) if "images" in spec else None
         self._base = Judged(
@@ -265,11 +275,26 @@ def _waiver_rules(spec: Spec) -> WaiverRules:
     )
 
 
-def _exclusions(specs: t.Iterable[Spec]) -> tuple[tuple[str, Test], ...]:
+def _named(spec: Spec) -> t.Iterator[Named]:
+    """Every list of the policy that names tags, applications or rules of a scanner."""
+    for index, item in enumerate(spec.get("exclude", ())):
+        yield from all_named(item, f"exclude[{index}]")
+    for item in spec.get("rules", ()):
+        yield from all_named(item, f"rules.{item['name']}")
+    for index, item in enumerate(spec.get("applications", ())):
+        yield named_by("applications", item["match"], f"applications[{index}].match")
+        for rule in item.get("rules", ()):
+            yield from all_named(rule, f"applications[{index}].rules.{rule['name']}")
+    if "may_exclude_all" in spec:
+        yield named_by("applications", spec["may_exclude_all"], "may_exclude_all")
+
+
+def _exclusions(specs: t.Iterable[Spec]) -> tuple[Exclusion, ...]:
     found = []
     for index, spec in enumerate(specs):
         where = f"policy: exclude[{index}]"
-        found.append((spec["reason"], selector({"kinds": KINDS, **spec}, where, every_code=True)))
+        test = selector({"kinds": KINDS, **spec}, where, every_code=True)
+        found.append(Exclusion(f"exclude[{index}]", spec["reason"], test))
         if excludes_everything(spec):
             raise PolicyError(
                 f"{where} excludes everything, so everything would pass.",

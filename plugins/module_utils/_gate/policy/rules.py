@@ -106,7 +106,8 @@ def duration(value: str, where: str) -> float:
         PolicyError: it is none.
     """
     try:
-        seconds = parse_duration(value)
+        # A policy was checked for this, an option was not.
+        seconds = parse_duration(value if value == value.strip() else repr(value))
     except ValueError as error:
         raise PolicyError(f"{where}: {error}.") from error
     if seconds > 36600 * 86400:

@@ -31,6 +31,16 @@ _DATE = {
 _SAID: Json = {"type": "string", "minLength": 1, "pattern": "\\S", "description": "more than blanks"}
 _NAME = {**_SAID, "maxLength": 200}
 _NAMES = {"type": "array", "items": _NAME, "minItems": 1}
+_EXACT_NAMES: Json = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "string",
+        "maxLength": 200,
+        "pattern": "^[^*]+$",
+        "description": "the id or the name of one application, without *",
+    },
+}
 _SOURCES: Json = {
     "type": "array",
     "items": {"enum": SOURCES},
@@ -199,6 +209,7 @@ POLICY: Json = {
             "sla": {"$ref": "#/$defs/age_by_severity"},
             "rules": {"type": "array", "items": {"$ref": "#/$defs/rule"}, "minItems": 1},
             "exclude": {"type": "array", "items": _EXCLUDE, "minItems": 1},
+            "may_exclude_all": _EXACT_NAMES,
             "applications": {"type": "array", "items": _OVERRIDE, "minItems": 1},
             "images": _IMAGES,
             "waivers": _WAIVER_RULES,

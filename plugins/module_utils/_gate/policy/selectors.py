@@ -20,6 +20,14 @@ _MEANT_AS_NUMBER = re.compile(r"(?:qid)?[-_:\s]*[0-9][0-9\s,;:.–—-]*", re.IG
 """Text that would stand for a rule of that name, which no scanner has: a list, an odd range, a QID with its word."""
 
 
+class Named(t.NamedTuple):
+    """What one list of a selector names: ``field`` is tags, applications or rule_ids; each word with what it fits."""
+
+    where: str
+    field: str
+    words: tuple[tuple[str, t.Callable[[str], bool]], ...]
+
+
 class Numbers:
     """Whole numbers and ranges of them, and, where they are allowed, other identities as they stand."""
 
@@ -104,6 +112,20 @@ def application_test(patterns: t.Iterable[str]) -> t.Callable[[str, str | None],
     """Whether an application, given by id and name, is one of those that the patterns mean."""
     globs = Globs(patterns)
     return lambda identity, name: globs.match(identity) or globs.match(name)
+
+
+def named_by(field: str, given: t.Iterable[t.Any], where: str) -> Named:
+    """What a list of tags, applications or rules names, word by word."""
+    if field == "rule_ids":
+        return Named(where, field, tuple((str(item), Numbers([item], where, texts=True).has_text) for item in given))
+    return Named(where, field, tuple((str(item), Globs([item]).match) for item in given))
+
+
+def all_named(spec: t.Mapping[str, t.Any], where: str) -> t.Iterator[Named]:
+    """What the lists of a rule or an exclusion name."""
+    for field in ("tags", "applications", "rule_ids"):
+        for side, given in spec.get(field, {}).items():
+            yield named_by(field, given, f"{where}.{field}.{side}")
 
 
 def _by_number(

@@ -122,7 +122,7 @@ class _Checker:
             self._fail(path, "is empty", "Give some text.")
         if len(value) > schema.get("maxLength", math.inf):
             self._fail(path, f"is longer than {schema['maxLength']} characters")
-        if "pattern" in schema and not re.search(schema["pattern"], value):
+        if "pattern" in schema and not _fits(schema["pattern"], value):
             self._fail(
                 path, f"is {_shown(value)}", f"It has to be {schema.get('description', 'of the documented form')}"
             )
@@ -132,6 +132,12 @@ class _Checker:
         if not low <= value <= high:
             bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
             self._fail(path, f"is {value}", f"It has to be {bounds}.")
+
+
+def _fits(pattern: str, value: str) -> bool:
+    """Whether a text has the form. JSON Schema's ``$`` is the end of the text, Python's also stands before a last line
+    break."""
+    return re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), value) is not None
 
 
 def _same(one: t.Any, other: t.Any) -> bool:

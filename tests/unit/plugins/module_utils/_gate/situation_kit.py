@@ -135,7 +135,11 @@ def protected_when_adopted(folder: Folder) -> Result:
 
 
 def excluded_when_adopted(folder: Folder) -> Result:
-    out = policy(missing_baseline="adopt", exclude=[{"reason": "not ours", "rule_ids": {"include": ["150001"]}}])
+    out = policy(
+        missing_baseline="adopt",
+        exclude=[{"reason": "not ours", "rule_ids": {"include": ["150001"]}}],
+        may_exclude_all=["shop"],
+    )
     folder.gate([finding()], policy=out, baseline=str(folder.baseline), baseline_update=True)
     return folder.gate([finding(status="open")], baseline=str(folder.baseline))
 
@@ -175,6 +179,18 @@ def whole_estate(folder: Folder) -> Result:
     other: dict[str, Any] = {"id": "1", "name": "other", "url": None, "tags": []}
     path = folder.snapshot([finding(severity="low"), finding(2, asset=other)], filters=[])
     return folder.gate(files=[path], policy=policy(scope={"applications": ["shop"]}))
+
+
+def with_stray(**changes: Any) -> Situation:
+    """Beside a clean application that the policy asks for, a finding that tells no application."""
+    nobody: dict[str, Any] = {"id": None, "name": None, "url": None, "tags": []}
+
+    def situation(folder: Folder) -> Result:
+        stray = finding(2, **{"asset": nobody, "severity": "critical", **changes})
+        path = folder.snapshot([finding(severity="low"), stray], filters=[])
+        return folder.gate(files=[path], policy=policy(scope={"applications": ["shop"]}))
+
+    return situation
 
 
 def scanned_but_not_exported(folder: Folder) -> Result:

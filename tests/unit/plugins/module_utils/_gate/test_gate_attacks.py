@@ -250,7 +250,11 @@ ATTACKS: list[tuple[str, str, Situation]] = [
     (
         "exclude both",
         "pass",
-        judged(finding(cwe=[79, 89]), exclude=[{"reason": "x", "cwe": {"include": ["79-89"]}}]),
+        judged(
+            finding(cwe=[79, 89]),
+            exclude=[{"reason": "x", "cwe": {"include": ["79-89"]}}],
+            may_exclude_all=["shop"],
+        ),
     ),
     ("limit without a value", "policy_error", judged(limits={"new": {"vulnerability": {"high": None, "low": 0}}})),
     ("age without a value", "policy_error", yaml_text("sla:\n  high:\n  low: 3d\n")),
@@ -259,7 +263,15 @@ ATTACKS: list[tuple[str, str, Situation]] = [
     ("range with blanks", "policy_error", rule(finding(), rule_ids={"include": ["150000 - 150099"]})),
     ("list in one text", "policy_error", rule(finding(), rule_ids={"include": ["150001,150002"]})),
     ("QID with its word", "policy_error", rule(finding(), rule_ids={"include": ["QID-150001"]})),
-    ("other ids of rules", "pass", rule(finding(), rule_ids={"include": ["malware", "CVE-2026-1", "2026-a"]})),
+    (
+        "other ids of rules",
+        "pass",
+        ruled(
+            finding(),
+            rules=[{"name": "a", "rule_ids": {"include": ["malware", "CVE-2026-1", "2026-a"]}}],
+            may_exclude_all=["shop"],
+        ),
+    ),
     ("no rule for this application", "inconclusive", ruled(applications=[{"match": ["shpo"], "sla": {"high": "1h"}}])),
     (
         "every rule disabled",

@@ -41,7 +41,7 @@ def found(record: Record, **changes: Any) -> Situation:
 
 def excluded(**keys: Any) -> Situation:
     """One high finding, and a policy that leaves findings out."""
-    return found(finding(), exclude=[{"reason": "x", **keys}])
+    return found(finding(), exclude=[{"reason": "x", **keys}], may_exclude_all=["shop"])
 
 
 def pair(*severities: str, **changes: Any) -> list[Record]:
@@ -246,6 +246,15 @@ def test_nothing_drifts_to_a_pass(name: str, verdict: str, situation: Situation,
         ({"rule_ids": ["0-999999999"]}, True),
         ({"rule_ids": ["150001-150600", "150601-151100"]}, True),
         ({"rule_ids": ["150001-150099", "XSS"]}, False),
+        ({"rule_ids": ["150001-151000"]}, True),
+        ({"rule_ids": ["150001-150999", 151000]}, True),
+        ({"rule_ids": ["150001-150999"]}, False),
+        ({"rule_ids": list(range(150001, 151001))}, True),
+        ({"cwe": ["1-100"]}, True),
+        ({"cwe": ["1-99"]}, False),
+        ({"urls": ["*a*"]}, True),
+        ({"parameters": ["*q*"]}, True),
+        ({"parameters": ["q*"]}, False),
         ({"rule_ids": ["0-999999999"], "ids": ["1001"]}, False),
         ({"cwe": ["1-99999"]}, True),
         ({"cwe": ["CWE-79"]}, False),
@@ -260,7 +269,7 @@ def test_a_waiver_for_everything_is_told(match: Record, broad: bool, tmp_path: P
     assert ("over_broad" in told["flags"]) is broad
 
 
-@pytest.mark.parametrize("pattern", ["*", "**", "*://*", "h*", "https*", "https://*/*", "*.*"])
+@pytest.mark.parametrize("pattern", ["*", "**", "*://*", "h*", "https*", "https://*/*", "*.*", "*a*", "*a*b*"])
 def test_a_pattern_that_says_nothing_fits_everything(pattern: str) -> None:
     assert fits_everything(pattern)
     assert not fits_everything(pattern + "shop")

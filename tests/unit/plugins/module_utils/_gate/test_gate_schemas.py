@@ -77,6 +77,7 @@ FULL_POLICY: dict[str, Any] = {
         }
     ],
     "exclude": [{"reason": "not ours", "urls": {"include": ["*/cdn/*"]}}],
+    "may_exclude_all": ["pay"],
     "applications": [
         {
             "match": ["pay"],

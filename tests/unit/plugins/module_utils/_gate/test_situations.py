@@ -59,6 +59,7 @@ from tests.unit.plugins.module_utils._gate.situation_kit import (
     waived,
     waived_when_adopted,
     whole_estate,
+    with_stray,
 )
 
 VERDICT_SCHEMA = jsonschema.Draft202012Validator(VERDICT)
@@ -189,6 +190,14 @@ SITUATIONS: list[tuple[str, str, Situation]] = [
         lambda folder: folder.gate([], policy=policy(scope={"sources": ["indusface"]})),
     ),
     ("whole estate, one application asked for", "pass", whole_estate),
+    ("a critical finding without an application", "inconclusive", with_stray()),
+    (
+        "a critical finding whose application has a name only",
+        "inconclusive",
+        with_stray(asset={"id": None, "name": "other"}),
+    ),
+    ("a fixed finding without an application", "pass", with_stray(status="fixed")),
+    ("information without an application", "pass", with_stray(kind="information", severity="info")),
     ("the newer of two snapshots holds", "pass", two_snapshots),
     ("one fails, one is unknown", "fail", one_of_two_fails),
     ("stricter age by the option", "inconclusive", lambda folder: folder.gate([], max_scan_age="1h")),
@@ -264,11 +273,19 @@ SITUATIONS: list[tuple[str, str, Situation]] = [
     (
         "rule excluded by a range",
         "pass",
-        ruled(finding(), rules=[{"name": "a", "rule_ids": {"exclude": ["150000-150010"]}}]),
+        ruled(
+            finding(),
+            rules=[{"name": "a", "rule_ids": {"exclude": ["150000-150010"]}}],
+            may_exclude_all=["shop"],
+        ),
     ),
     ("CWE named", "fail", ruled(finding(), rules=[{"name": "a", "cwe": {"include": ["CWE-79"]}}])),
     ("OWASP category named", "fail", ruled(finding(), rules=[{"name": "a", "owasp": {"include": ["A03"]}}])),
-    ("other OWASP category", "pass", ruled(finding(), rules=[{"name": "a", "owasp": {"include": ["4-10"]}}])),
+    (
+        "other OWASP category",
+        "pass",
+        ruled(finding(), rules=[{"name": "a", "owasp": {"include": ["4-10"]}}], may_exclude_all=["shop"]),
+    ),
     ("CVSS reached", "fail", ruled(finding(), rules=[{"name": "a", "cvss_min": 6.1}])),
     ("CVSS not reached", "pass", ruled(finding(), rules=[{"name": "a", "cvss_min": 7}])),
     ("CVSS not told", "fail", ruled(finding(cvss_score=None), rules=[{"name": "a", "cvss_min": 7}])),
@@ -282,7 +299,13 @@ SITUATIONS: list[tuple[str, str, Situation]] = [
     ("SLA kept", "pass", ruled(finding(first_seen=ago(days=6)), sla={"high": "7d"})),
     ("SLA of unknown age", "fail", ruled(finding(first_seen=None), sla={"high": "7d"})),
     ("tag", "fail", ruled(finding(), rules=[{"name": "a", "tags": {"include": ["PROD"]}}])),
-    ("URL left out", "pass", ruled(finding(), rules=[{"name": "a", "urls": {"exclude": ["https://shop.*/page*"]}}])),
+    (
+        "URL left out",
+        "pass",
+        ruled(
+            finding(), rules=[{"name": "a", "urls": {"exclude": ["https://shop.*/page*"]}}], may_exclude_all=["4711"]
+        ),
+    ),
     ("information is not counted", "pass", ruled(finding(kind="information"), rules=[{"name": "a"}])),
     (
         "information when asked for",

@@ -17,66 +17,66 @@ from .facts import Record
 Fits = t.Callable[[t.Any], bool]
 
 
-def _text(value: t.Any) -> bool:
+def _is_text(value: t.Any) -> bool:
     return value is None or isinstance(value, str)
 
 
-def _identity(value: t.Any) -> bool:
+def _is_identity(value: t.Any) -> bool:
     """Some hands write ids as numbers."""
     return value is None or (isinstance(value, (str, int)) and not isinstance(value, bool))
 
 
-def _count(value: t.Any) -> bool:
+def _is_count(value: t.Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
 
 
-def _flag(value: t.Any) -> bool:
+def _is_flag(value: t.Any) -> bool:
     return value is None or isinstance(value, bool)
 
 
-def _list(value: t.Any) -> bool:
+def _is_list(value: t.Any) -> bool:
     return value is None or isinstance(value, list)
 
 
-def _mapping(value: t.Any) -> bool:
+def _is_mapping(value: t.Any) -> bool:
     return value is None or isinstance(value, dict)
 
 
 SCAN: dict[str, Fits] = {
-    "source": _text,
-    "id": _identity,
-    "name": _text,
-    "kind": _text,
-    "profile": _identity,
-    "asset": _mapping,
-    "time": _text,
-    "ended": _text,
-    "status": _text,
-    "status_native": _text,
-    "results_status": _text,
-    "auth_status": _text,
-    "end_reason": _text,
-    "conclusive": _flag,
-    "links_crawled": _count,
-    "details": _mapping,
+    "source": _is_text,
+    "id": _is_identity,
+    "name": _is_text,
+    "kind": _is_text,
+    "profile": _is_identity,
+    "asset": _is_mapping,
+    "time": _is_text,
+    "ended": _is_text,
+    "status": _is_text,
+    "status_native": _is_text,
+    "results_status": _is_text,
+    "auth_status": _is_text,
+    "end_reason": _is_text,
+    "conclusive": _is_flag,
+    "links_crawled": _is_count,
+    "details": _is_mapping,
 }
 MANIFEST: dict[str, Fits] = {
-    "source": _text,
-    "detail": _text,
-    "complete": _flag,
-    "started": _text,
-    "finished": _text,
-    "announced_after": _count,
-    "records": _count,
-    "sha256": _text,
+    "source": _is_text,
+    "detail": _is_text,
+    "complete": _is_flag,
+    "started": _is_text,
+    "finished": _is_text,
+    "announced_after": _is_count,
+    "records": _is_count,
+    "sha256": _is_text,
 }
 FINDING: dict[str, Fits] = {
-    "asset": _mapping,
-    "rule_id": _identity,
-    "url": _text,
-    "cwe": _list,
-    "owasp": _list,
-    "potential": _flag,
+    "asset": _is_mapping,
+    "rule_id": _is_identity,
+    "url": _is_text,
+    "cwe": _is_list,
+    "owasp": _is_list,
+    "potential": _is_flag,
 }
 
 
@@ -89,6 +89,6 @@ def mistyped_finding(record: Record) -> str | None:
     """As :func:`mistyped`, for a finding with the tags of its application."""
     wrong = mistyped(record, FINDING)
     tags = None if wrong is not None else (record.get("asset") or {}).get("tags")
-    if tags is not None and not (isinstance(tags, list) and all(map(_identity, tags))):
+    if tags is not None and not (isinstance(tags, list) and all(map(_is_identity, tags))):
         return "asset.tags"
     return wrong

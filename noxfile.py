@@ -52,9 +52,10 @@ EACH_CORE = (
     "tests/integration/test_hostile_text.py",
     "tests/integration/test_inventory.py",
     "tests/integration/test_module_defaults.py",
+    "tests/integration/test_secrets_roles.py",
 )
-"""What a version of ansible-core can make a difference to: argument specs, results, hostile texts, the inventory and
-one run of each module and role. Everything else runs with the main one, and never imports Ansible below `_module`."""
+"""What a version of ansible-core can make a difference to: argument specs, results, hostile texts, secrets, the
+inventory and one run of each module and role. Everything else runs with the main one, and never imports Ansible below `_module`."""
 WITHOUT_ORJSON = (
     "tests/unit/plugins/module_utils/_records",
     "tests/unit/plugins/module_utils/_spool",
@@ -317,16 +318,17 @@ def ansible_lint(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def docs(session: nox.Session) -> None:
-    """The documentation of every plugin, the changelog fragments, and the files for CI systems by their schemas."""
+    """Every plugin's documentation, changelog fragments, CI files by their schemas, and the workflow's security."""
     install(
         session, need_core(session, MAIN_CORE), "antsibull-docs>=2.20", "antsibull-changelog>=0.34",
-        "check-jsonschema>=0.30",
+        "check-jsonschema>=0.30", "zizmor>=1.20",
     )  # fmt: skip
     tree = workbench.copy_tree(session.name)
     with session.chdir(tree):
         docs_lint = ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")
         schemas = (("check-jsonschema", "--builtin-schema", f"vendor.{name}", *rest) for name, *rest in CI_FILES)
-        run_each(session, ("antsibull-changelog", "lint"), docs_lint, *schemas)
+        workflow = ("zizmor", "--offline", "--no-progress", "docs/ci/github")
+        run_each(session, ("antsibull-changelog", "lint"), docs_lint, *schemas, workflow)
 
 
 @nox.session(python=BASE_PYTHON)

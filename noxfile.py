@@ -55,7 +55,8 @@ EACH_CORE = (
     "tests/integration/test_secrets_roles.py",
 )
 """What a version of ansible-core can make a difference to: argument specs, results, hostile texts, secrets, the
-inventory and one run of each module and role. Everything else runs with the main one, and never imports Ansible below `_module`."""
+inventory and one run of each module and role. Everything else runs with the main one; below `_module` nothing imports
+Ansible."""
 WITHOUT_ORJSON = (
     "tests/unit/plugins/module_utils/_records",
     "tests/unit/plugins/module_utils/_spool",

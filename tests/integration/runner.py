@@ -108,6 +108,8 @@ def base_environment(folder: Path, collections_path: Path) -> dict[str, str]:
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",
         "ANSIBLE_RETRY_FILES_ENABLED": "false",
+        # The newest versions show the options of a task only when asked to.
+        "ANSIBLE_INJECT_INVOCATION": "true",
         # The tests of secrets turn it off, so that the arguments of a module travel in a file.
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),

@@ -269,7 +269,9 @@ def _sanity(session: nox.Session, core: str) -> None:
     home, note = workbench.ansible_test_home(session.name, Path(packages))
     session.log(note)
     # The tests travel to no user: the newest rules for them are enough, and are the strictest.
-    tree = workbench.copy_tree(session.name, without=() if core == "newest" else workbench.NOT_FOR_USERS)
+    tree = workbench.copy_tree(
+        session.name, without=workbench.RECORDED if core == "newest" else workbench.NOT_FOR_USERS
+    )
     environment = {"HOME": str(home), "PATH": workbench.path_with_interpreters(("3.11", *workbench.NEWEST_FIRST))}
     with session.chdir(tree):
         command = ("ansible-test", "sanity", "--color", "no", *session.posargs)

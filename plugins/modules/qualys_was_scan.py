@@ -136,7 +136,6 @@ options:
           - V(EXTERNAL) are those of Qualys, V(INTERNAL) is one appliance, V(scannerTags) are the appliances with a tag.
         type: str
         choices: [EXTERNAL, INTERNAL, scannerTags]
-        required: true
       friendly_name:
         description:
           - Name of the appliance, for V(INTERNAL).

@@ -39,6 +39,8 @@ NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
     "tools", "unit",
 ))  # fmt: skip
 """Folders that the sanity tests of an older ansible-core need not look at."""
+RECORDED = ("tests/recording/expected",)
+"""What was recorded byte by byte, such as a CSV file that begins with a byte order mark."""
 
 
 def _works(candidate: str, version: str) -> bool:

@@ -24,7 +24,7 @@ from .auth_record_parts import OAUTH2_SECRETS, OAUTH2_TEXTS, Part, paired
 _FORM_FIELD = "WebAppAuthFormRecordField"
 _SERVER_FIELD = "WebAppAuthServerRecordField"
 
-PartWriter = t.Callable[[Part | None, Part | None, Raw], Node]
+PartWriter = t.Callable[[t.Optional[Part], t.Optional[Part], Raw], Node]
 """From a part as it is (None for none), as it shall be, and as Qualys returned it, to its XML."""
 
 

@@ -25,7 +25,7 @@ MATCHES = ("ALL", "ANY")
 
 SCANNER_TYPES = ("EXTERNAL", "INTERNAL", "scannerTags")
 SCANNER_OPTIONS: dict[str, dict[str, t.Any]] = {
-    "type": {"type": "str", "choices": list(SCANNER_TYPES), "required": True},
+    "type": {"type": "str", "choices": list(SCANNER_TYPES)},
     "friendly_name": {"type": "str"},
     "tags": {"type": "list", "elements": "str"},
 }
@@ -96,8 +96,10 @@ def scanner_of(
     Raises:
         OptionError, AmbiguousMatch: a member is missing or does not suit the type, or a tag does not resolve.
     """
-    if not written:
+    if not written or not any(written.values()):
         return None
+    if not written.get("type"):
+        raise OptionError("scanner: type is missing.", hint=f"It is one of {', '.join(SCANNER_TYPES)}.")
     kind, name, tags = written["type"], (written.get("friendly_name") or "").strip(), written.get("tags") or []
     if (kind == "INTERNAL") != bool(name):
         raise OptionError(

@@ -27,7 +27,7 @@ _BACKWARDS = re.compile(r"(?:[0-9a-fA-F]{2}(?:52)?%|[\w.$\[\]-])*+")
 _IN_TAG = (">", "&", " ", "\t", "\r", "\n")
 _OPENED = re.compile(r"[\"'`][^\W_][\w '-]*\Z")
 _TYPED = re.compile(r"[A-Za-z_][\w.|\[\] ]{0,40}= {0,2}(?=[rbf]?[\"'])")
-_LABEL = re.compile(r"[^\W\d_]+(?:[ '’\-][^\W\d_]+){1,3}")
+_LABEL = re.compile(r"[^\W\d_]+(?:[ '\u2019\-][^\W\d_]+){1,3}")
 _SHORT_NAME = 40
 _NAME_CHARACTERS = 300
 
@@ -159,10 +159,10 @@ def _begin(value: str, lowest: int, at: int) -> int:
 def _secrecy(value: str, begin: int, end: int) -> tuple[Secrecy, int]:
     """What the name at a place says, and where it begins when words before it belong to it, as in ``Secret key``."""
     known = secrecy_of(value[begin:end])
-    if known is Secrecy.SECRET or value[begin - 1 : begin] not in (" ", "'", "’"):
+    if known is Secrecy.SECRET or value[begin - 1 : begin] not in (" ", "'", "\u2019"):
         return known, begin
     first = max(0, begin - _SHORT_NAME)
-    before = re.search(r"(?:[^\W\d_]++[ '’]){1,3}\Z", value[first:begin])
+    before = re.search(r"(?:[^\W\d_]++[ '\u2019]){1,3}\Z", value[first:begin])
     if before is not None and _LABEL.fullmatch(value[first + before.start() : end]):
         words = value[first + before.start() : end].split(" ")
         for count in range(2, len(words) + 1):

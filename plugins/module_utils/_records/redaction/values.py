@@ -59,7 +59,9 @@ _LINKING = frozenset(
     | {"bitte", "ein", "eine", "und", "oder", "nicht", "ihr", "le", "la", "les", "est", "un", "une", "et", "ou"}
     | {"votre", "el", "es", "su", "por", "favor", "il", "non", "tuo", "o", "os", "as", "sua", "seu"}
 )
-_WORD = re.compile(r"[(\[\"'“‘]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4}(?:[-–]\d{1,4})?\+?)[)\]\"'”’]?[.,:;!?…]*")
+_WORD = re.compile(
+    r"[(\[\"'\u201c\u2018]?(?:[^\W\d_]+(?:['\u2019-][^\W\d_]+)*|\d{1,4}(?:[-–]\d{1,4})?\+?)[)\]\"'\u201d\u2019]?[.,:;!?…]*"
+)
 _RULES = re.compile(
     r"(?:required|nullable|sometimes|string|confirmed|present|filled|(?:min|max|size|between):[\d,]+)(?:\|[\w:,]+)*"
 )

@@ -19,7 +19,7 @@ from ..inputs import model, owasp
 from ..inputs.knowledge import RuleTally
 from ..inputs.model import SeverityCounts
 
-_Category = tuple[int | None, int | None, str]
+_Category = tuple[t.Optional[int], t.Optional[int], str]
 """Edition, number and name of an OWASP category."""
 _NOT_MAPPED: _Category = (None, None, "")
 

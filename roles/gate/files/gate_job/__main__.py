@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     try:
         given = vars(parser().parse_args(arguments))
     except SystemExit as stop:
-        return BROKEN if stop.code else 0
+        return 0 if stop.code in (None, 0) else BROKEN
     command = given.pop("command")
     return end(given["path"], given["run_id"]) if command == "exit" else run(Options(**given))
 

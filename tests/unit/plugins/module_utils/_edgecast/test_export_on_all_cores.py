@@ -108,4 +108,5 @@ def test_an_answer_that_cannot_be_used_is_the_same_error_with_workers(
         sandbox.faults.add({**fault, "match": {"route": "/waf/eventlogs"}, "times": -1, "skip": 1})
         _values, _warnings, error, _workers = collect(sandbox, tmp_path / str(cores), cores)
         errors.append(error)
-    assert errors[0] == errors[1] is not None
+    assert errors[0] is not None
+    assert errors[0] == errors[1]

@@ -176,7 +176,7 @@ def test_no_answer_makes_a_module_fail_inside(name: str, shared_box: Sandbox, tm
             continue
         assert error is not None, case
         assert sent == 1, case
-        assert type(error) is not PerimeterError, case
+        assert error.__class__ is not PerimeterError, case
         assert "failed inside" not in str(error), case
         if status == 401:
             assert AuthenticationFailed.kind in (error.kind, *_kinds(result)), case

@@ -18,7 +18,6 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.redact i
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.names import names_secret
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.numbers import (
     is_card,
-    luhn,
     my_number,
     verhoeff,
 )
@@ -105,7 +104,7 @@ def test_names_that_speak_about_a_secret_do_not_hold_it(name: str) -> None:
 def test_a_card_needs_issuer_length_and_check_digit_together() -> None:
     assert is_card("4111111111111111")
     assert not is_card("4111111111111112")
-    assert luhn("9111111111111111") == is_card("9111111111111111") is False or not is_card("9111111111111111")
+    assert not is_card("9111111111111111")
     assert not is_card("411111111111111")
     assert not is_card("0000000000000000")
 

@@ -275,7 +275,8 @@ def _check_evidence(evidence: dict[str, t.Any]) -> None:
     request, response = evidence["request"], evidence["response"]
     assert isinstance(evidence["summary"], str)
     assert all(isinstance(request[name], str) and request[name] for name in ("method", "url"))
-    assert type(response["status_code"]) is int
+    assert isinstance(response["status_code"], int)
+    assert not isinstance(response["status_code"], bool)
     assert isinstance(response["reason_phrase"], str)
     for header in (*request["headers"], *response["headers"]):
         assert header["name"]

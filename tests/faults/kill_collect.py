@@ -69,7 +69,7 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
     do_not_wait()
     export.WIDEST = dt.timedelta(minutes=WINDOW_MINUTES)
     export.SLICE_PAGES = SLICE_PAGES
-    export.Question.__init__.__defaults__ = (PAGE_SIZE,)
+    export.Question.__init__.__defaults__ = (PAGE_SIZE, None)
     token = "11111111-2222-3333-4444-555555555555"
     params: dict[str, Any] = {
         "api_url": url, "account_number": "0001", "token": token, "timeout": 30, "retries": 10, "max_wait": 600,

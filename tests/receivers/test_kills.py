@@ -77,7 +77,12 @@ def make_spool(root: Path, poison: frozenset[int] = frozenset()) -> None:
 def start(params: dict[str, object]) -> subprocess.Popen[bytes]:
     """A delivery in a process of its own, which has begun."""
     process = subprocess.Popen(
-        [sys.executable, "-c", DELIVER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", DELIVER],
+        cwd=ROOT,
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -54,9 +54,9 @@ AROUND_NAMES = [
     '{"d":"⟦aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7dE9f⟧","kty":"OKP","x":"abc"}',
     '{"kty":"oct","k":"⟦aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7dE9f⟧","alg":"HS256"}',
     ('{"kty":"RSA","n":"abc","e":"AQAB","d":"⟦aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7d⟧",'
-    '"p":"⟦5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7d⟧","q":"⟦fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7d⟧"}'),
+     '"p":"⟦5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7d⟧","q":"⟦fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7d⟧"}'),
     ('{"request":{"headers":[{"name":"authorization","value":"⟦Bearer abc⟧"},{"name":"accept","value":"*/*"}],'
-    '"cookies":[{"name":"PHPSESSID","value":"⟦abc123⟧","path":"/"}]}}'),
+     '"cookies":[{"name":"PHPSESSID","value":"⟦abc123⟧","path":"/"}]}}'),
     '{"cookies":[{"name":"theme","value":"dark"},{"name":"session","value":"⟦abc123⟧"}]}',
     '{"queryString":[{"name":"api_key","value":"⟦abc123⟧"}]}',
     '{"postData":{"mimeType":"application/x-www-form-urlencoded","params":[{"name":"pwd","value":"⟦hunter2⟧"}],"text":"pwd=⟦hunter2⟧&u=ada"}}',

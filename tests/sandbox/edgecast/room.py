@@ -255,7 +255,7 @@ def _spoiled(
         return max(0, page_of + int(fault.args.get("n", 1))), shown
     if fault.kind == "half_page":
         return page_of, shown[: len(shown) // 2]
-    if fault.kind == "duplicate_record" and first:
+    if fault.kind == "duplicate_record" and 0 < first <= len(numbers):
         return page_of, [numbers[first - 1], *shown]
     return page_of, shown
 

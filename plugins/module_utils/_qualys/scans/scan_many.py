@@ -27,7 +27,7 @@ from ..api.xml import Node
 from ..resource.references import Reference, References, reference_key
 from .scan_fields import RESOURCE, scan_record
 from .scan_launch import Launch, Wanted, adoptable, launch, prepare, same_scans
-from .scan_target import auth_of
+from .scan_target import UNSAID, auth_of
 from .scan_wait import ScanGone, ScanTimeout, judged, wait_for
 
 Written = t.Mapping[str, t.Any]
@@ -121,10 +121,11 @@ def _webapps(params: Written, client: QualysClient, references: References) -> l
         return list({reference_key(reference): reference for reference in found}.values())
     if not params.get("tags"):
         raise OptionError("webapps and tags must not be empty.", hint="Give the applications, or tags that they have.")
-    ids = _tagged(client, references, params, "tags", params.get("tags_match") or "ALL")
+    ids = _tagged(client, references, params, "tags", params.get("tags_match") or UNSAID["tags_match"])
     if params.get("excluded_tags"):
         # What "not equal" means for an application with several tags is not documented, so it is worked out here.
-        others = _tagged(client, references, params, "excluded_tags", params.get("excluded_tags_match") or "ANY")
+        match = params.get("excluded_tags_match") or UNSAID["excluded_tags_match"]
+        others = _tagged(client, references, params, "excluded_tags", match)
         ids = [webapp_id for webapp_id in ids if webapp_id not in set(others)]
     # Nobody knows which applications will have a tag that check mode did not find.
     if not ids and not references.unresolved:

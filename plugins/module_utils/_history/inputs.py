@@ -260,5 +260,5 @@ def _records(option: str, path: pathlib.Path) -> t.Iterator[t.Any]:
 
 def digest_of(sources: t.Iterable[Source], folds: t.Mapping[str, Fold]) -> str:
     """One hash of everything that a run was fed with, which depends on no order."""
-    parts = sorted(f"{item.source} {item.filters} {item.digest}" for item in sources)
+    parts = sorted(f"{item.source} {item.account} {item.filters} {item.digest}" for item in sources)
     return hashed(*parts, *(f"{name} {fold.text()}" for name, fold in sorted(folds.items())))

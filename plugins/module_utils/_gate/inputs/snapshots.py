@@ -17,6 +17,7 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, items, mapping
+from ..._records.files.claims import content_faults, manifest_faults, time_faults
 from ..._records.files.ndjson import Unreadable
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.identity import AppKey
@@ -32,8 +33,6 @@ _MANIFEST_PROBLEMS = {
     "foreign": _OTHER_VERSION,
     "version": _OTHER_VERSION,
 }
-UNCOUNTED_SOURCES = ("indusface",)
-"""Sources whose announced totals never match their lists, so that a comparison would prove nothing."""
 
 
 @dataclasses.dataclass
@@ -81,24 +80,13 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
 
 
 def _check_claims(snapshot: Snapshot, manifest: Record) -> None:
-    if manifest.get("stream") != "findings":
-        snapshot.problem("manifest_damaged", f"it holds {short(str(manifest.get('stream')), 40)}, not findings")
-    if manifest.get("complete") is not True:
-        snapshot.problem("incomplete", "its manifest says that it is not complete")
-    if manifest.get("since") is not None:
-        snapshot.problem("incomplete", "it holds only what changed since a time, not everything")
-    if snapshot.source is None:
-        snapshot.problem("manifest_damaged", "its manifest names no source")
-    if not isinstance(manifest.get("filters"), list):
-        snapshot.problem("manifest_damaged", "its manifest does not say which filters were used")
+    for code, words in manifest_faults(manifest):
+        snapshot.problem(code, words)
     wrong = mistyped(manifest, MANIFEST)
     if wrong is not None:
         snapshot.problem("manifest_damaged", f"its manifest has a value of a wrong type as {wrong}")
-    started, finished = snapshot.time("started"), snapshot.time("finished")
-    if started is None or finished is None:
-        snapshot.problem("manifest_damaged", "its manifest does not say when it was made")
-    elif started > finished:
-        snapshot.problem("manifest_damaged", "its manifest says that it was finished before it was begun")
+    for code, words in time_faults(manifest):
+        snapshot.problem(code, words)
 
 
 def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:
@@ -145,18 +133,9 @@ def _finding(snapshot: Snapshot, number: int, line: bytes) -> Facts | None:
 
 
 def _check_content(snapshot: Snapshot, lines: SnapshotLines) -> None:
-    manifest = snapshot.manifest
     if snapshot.gaps:
         snapshot.problem("incomplete", f"it holds {snapshot.gaps} gap records: data is missing")
-    if manifest is None:
+    if snapshot.manifest is None:
         return
-    same_bytes, same_number = lines.fits(manifest)
-    if not same_bytes:
-        snapshot.problem("findings_changed", "its SHA-256 is not the one that its manifest states")
-    if not same_number:
-        stated = short(str(manifest.get("records")), 20)
-        snapshot.problem("count_mismatch", f"it holds {lines.records} records, and its manifest states {stated}")
-    counted = not (snapshot.source or "").startswith(UNCOUNTED_SOURCES)
-    if counted and manifest.get("announced_after") != lines.records:
-        announced = short(str(manifest.get("announced_after")), 20)
-        snapshot.problem("count_mismatch", f"{announced} findings were announced and {lines.records} are in it")
+    for code, words in content_faults(snapshot.manifest, lines):
+        snapshot.problem(code, words)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -74,7 +75,12 @@ LINES: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", LINES)
 def test_a_line_that_is_no_finding(changes: Changes, case: str) -> None:
     line, words = LINES[case]
-    refused(changes, FileError, words, changes.snapshot([finding(1), line]))
+    path = Path(changes.snapshot([finding(1)]))
+    path.write_text(path.read_text() + json.dumps(line) + "\n")
+    manifest = path.with_name(path.name + ".manifest.json")
+    told = {"records": 2, "announced_after": 2, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **told}))
+    refused(changes, FileError, words, str(path))
 
 
 def test_a_file_that_is_damaged_or_missing(changes: Changes) -> None:

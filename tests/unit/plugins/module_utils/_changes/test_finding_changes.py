@@ -168,7 +168,7 @@ def test_applications_are_records_with_their_risk_score(changes: Changes) -> Non
 
 @pytest.mark.parametrize("webapps", [5, {"webapps": []}, ["shop"], [{"name": "no id"}]])
 def test_something_else_than_applications_is_refused(changes: Changes, webapps: Any) -> None:
-    with pytest.raises(OptionError, match="^webapps"):
+    with pytest.raises(OptionError, match=r"^webapps"):
         changes.run([finding(1)], webapps=webapps)
 
 

@@ -19,8 +19,8 @@ from .._base.errors import FileError, OptionError
 from .._base.log_text import short
 from .._records.codec import dumps_sorted
 from .._records.coerce import bounded
+from .._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
 from .._records.files.ndjson import Unreadable, read_documents, read_lines
-from .._records.files.snapshot_claims import MANIFEST_PROBLEMS, claim_problems, content_problems
 from .._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from .._records.files.snapshot_scope import covers, filters_of
 from .._records.identity import AppKey
@@ -134,7 +134,7 @@ def _open(path: pathlib.Path) -> Source:
     except BadManifest as error:
         words = MANIFEST_PROBLEMS[error.kind][1] + str(error)
         raise FileError(f"findings: {path}: {words}.", hint=_AGAIN) from error
-    for _code, words in claim_problems(manifest):
+    for _code, words in claim_faults(manifest):
         raise FileError(f"findings: {path}: {words}.", hint=_AGAIN)
     source = bounded(manifest.get("source")) or ""
     return Source(path, source, bounded(manifest.get("account")), manifest, view_of(filters_of(manifest)))
@@ -161,7 +161,9 @@ def _of_snapshot(source: Source, manifest: Record) -> t.Iterator[Row]:
             source.gaps += record["record"] == "gap"
     except Unreadable as error:
         raise FileError(f"findings: {path} cannot be read: {error}.", hint=_AGAIN) from error
-    for _code, words in content_problems(manifest, lines, source.gaps):
+    if source.gaps:
+        raise FileError(f"findings: {path}: it holds {source.gaps} gap records: data is missing.", hint=_AGAIN)
+    for _code, words in content_faults(manifest, lines):
         raise FileError(f"findings: {path}: {words}.", hint=_AGAIN)
     source.digest = lines.sha256 or ""
 

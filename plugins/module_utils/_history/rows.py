@@ -14,7 +14,7 @@ import re
 import typing as t
 from urllib.parse import urlsplit
 
-from .._records.changes import state_of
+from .._records.changes import content_of, state_of
 from .._records.codec import dumps_sorted
 from .._records.coerce import bounded, items, mapping, number, text, truth, whole
 from .._records.files.snapshot_scope import APPLICATION_FIELDS, FilterIdentity
@@ -28,8 +28,6 @@ Row = dict[str, t.Any]
 Record = t.Mapping[str, t.Any]
 TITLE = 300
 """Characters of a title, and of the name of an application."""
-_CONTENT = ("rule_id", "title", "kind", "app_id", "app_name", "cvss_score")
-"""What counts as a change of a finding beside its state and its severity."""
 _KINDS = frozenset({"vulnerability", "sensitive_content", "information"})
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """What PostgreSQL does not take: NUL, and half of a surrogate pair."""
@@ -122,7 +120,7 @@ def finding_row(record: Record, view: str, *, exact: bool) -> Row:
     if not exact:
         # A stream may not tell when it all began; the oldest sighting does.
         row["first_seen"] = row["first_seen"] or row["seen"] or None
-    row["content"] = hashed(*(str(row[name]) for name in _CONTENT))
+    row["content"] = content_of(t.cast(Finding, record))
     return row
 
 

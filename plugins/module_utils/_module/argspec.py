@@ -163,26 +163,34 @@ CARBON_BLACK = CONNECTION.merge(
     )
 )
 
-EXPORT = Spec(
+SEGMENTS = Spec(
     options={
-        "dest": {"type": "path", "required": True},
-        "first_run": {"type": "str", "choices": ["fail", "lookback", "now"], "default": "fail"},
-        "lookback": {"type": "str", "default": "7d"},
-        "lag": {"type": "str"},
-        "overlap": {"type": "str"},
-        "sweep": {"type": "str"},
-        "backfill": {
-            "type": "dict",
-            "options": {"from": {"type": "str", "required": True}, "to": {"type": "str", "required": True}},
-        },
         "compress": {"type": "bool", "default": False},
         "retain_days": {"type": "int"},
-        "on_failed_window": {"type": "str", "choices": ["stop", "gap"], "default": "stop"},
         "segment_mode": {"type": "str", "default": "0600"},
         "segment_group": {"type": "str"},
-        "sensitive": {"type": "str", "choices": ["redact", "keep"], "default": "redact"},
-        "include_raw": {"type": "bool", "default": False},
     }
+)
+"""The options of everything that writes the segments of a stream."""
+
+EXPORT = SEGMENTS.merge(
+    Spec(
+        options={
+            "dest": {"type": "path", "required": True},
+            "first_run": {"type": "str", "choices": ["fail", "lookback", "now"], "default": "fail"},
+            "lookback": {"type": "str", "default": "7d"},
+            "lag": {"type": "str"},
+            "overlap": {"type": "str"},
+            "sweep": {"type": "str"},
+            "backfill": {
+                "type": "dict",
+                "options": {"from": {"type": "str", "required": True}, "to": {"type": "str", "required": True}},
+            },
+            "on_failed_window": {"type": "str", "choices": ["stop", "gap"], "default": "stop"},
+            "sensitive": {"type": "str", "choices": ["redact", "keep"], "default": "redact"},
+            "include_raw": {"type": "bool", "default": False},
+        }
+    )
 )
 """The options that all log exports share: the stream's directory, and those of the collector."""
 

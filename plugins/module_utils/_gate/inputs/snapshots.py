@@ -17,8 +17,8 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, items, mapping
+from ..._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
 from ..._records.files.ndjson import Unreadable
-from ..._records.files.snapshot_claims import MANIFEST_PROBLEMS, claim_problems, content_problems
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.files.snapshot_scope import covers
 from ..._records.files.types import mistyped_finding
@@ -71,7 +71,7 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
         code, words = MANIFEST_PROBLEMS[error.kind]
         snapshot.problem(code, words + str(error))
     else:
-        for code, words in claim_problems(snapshot.manifest):
+        for code, words in claim_faults(snapshot.manifest):
             snapshot.problem(code, words)
     return snapshot
 
@@ -92,8 +92,7 @@ def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:
             snapshot.problem("findings_unreadable", f"it cannot be read: {error}")
     else:
         snapshot.sha256 = lines.sha256
-        for code, words in content_problems(snapshot.manifest, lines, snapshot.gaps):
-            snapshot.problem(code, words)
+        _check_content(snapshot, lines)
     finally:
         snapshot.records = lines.records
 
@@ -118,3 +117,12 @@ def _finding(snapshot: Snapshot, number: int, line: bytes) -> Facts | None:
         kind = short(str(record["record"]), 40)
         snapshot.problem("findings_unreadable", f"line {number} is no finding, but a record of kind {kind}")
     return None
+
+
+def _check_content(snapshot: Snapshot, lines: SnapshotLines) -> None:
+    if snapshot.gaps:
+        snapshot.problem("incomplete", f"it holds {snapshot.gaps} gap records: data is missing")
+    if snapshot.manifest is None:
+        return
+    for code, words in content_faults(snapshot.manifest, lines):
+        snapshot.problem(code, words)

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a manifest has to state, and a file to hold, before what is missing in a snapshot counts as gone.
+"""What a snapshot of findings must claim and hold, so that it stands for all findings of its scope.
 
 This module is private to the collection and may change at any time.
 
-Each function yields problems, pairs of a code and a sentence without its beginning, which is the name of the file.
+Each fault is a pair of a code and the end of a sentence. A gate takes note of them, and others refuse the file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from ..times import read_time
 from .snapshot_reader import SnapshotLines
 from .types import MANIFEST, mistyped
 
-Problem = tuple[str, str]
+Fault = tuple[str, str]
+
 _OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
 MANIFEST_PROBLEMS = {
     "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
@@ -31,8 +32,8 @@ UNCOUNTED_SOURCES = ("indusface",)
 """Sources whose announced totals never match their lists, so that a comparison would prove nothing."""
 
 
-def claim_problems(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
-    """Why a manifest does not describe a complete snapshot of findings."""
+def manifest_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield why a manifest proves nothing."""
     if manifest.get("stream") != "findings":
         yield "manifest_damaged", f"it holds {short(str(manifest.get('stream')), 40)}, not findings"
     if manifest.get("complete") is not True:
@@ -43,9 +44,10 @@ def claim_problems(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
         yield "manifest_damaged", "its manifest names no source"
     if not isinstance(manifest.get("filters"), list):
         yield "manifest_damaged", "its manifest does not say which filters were used"
-    wrong = mistyped(manifest, MANIFEST)
-    if wrong is not None:
-        yield "manifest_damaged", f"its manifest has a value of a wrong type as {wrong}"
+
+
+def time_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield why a manifest does not say when its snapshot was made."""
     started, finished = read_time(manifest.get("started")), read_time(manifest.get("finished"))
     if started is None or finished is None:
         yield "manifest_damaged", "its manifest does not say when it was made"
@@ -53,18 +55,17 @@ def claim_problems(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
         yield "manifest_damaged", "its manifest says that it was finished before it was begun"
 
 
-def content_problems(manifest: t.Mapping[str, t.Any] | None, lines: SnapshotLines, gaps: int) -> t.Iterator[Problem]:
-    """Why a file, read to its end, is not the one that its manifest describes.
+def claim_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield everything that is wrong with a manifest by itself: what it claims, its types, and its times."""
+    yield from manifest_faults(manifest)
+    wrong = mistyped(manifest, MANIFEST)
+    if wrong is not None:
+        yield "manifest_damaged", f"its manifest has a value of a wrong type as {wrong}"
+    yield from time_faults(manifest)
 
-    Args:
-        manifest: None when there is none, which was told before.
-        lines: the reading.
-        gaps: how many of its records were gaps.
-    """
-    if gaps:
-        yield "incomplete", f"it holds {gaps} gap records: data is missing"
-    if manifest is None:
-        return
+
+def content_faults(manifest: t.Mapping[str, t.Any], lines: SnapshotLines) -> t.Iterator[Fault]:
+    """Yield why a snapshot that was read to its end is not what its manifest states."""
     same_bytes, same_number = lines.fits(manifest)
     if not same_bytes:
         yield "findings_changed", "its SHA-256 is not the one that its manifest states"

@@ -24,6 +24,7 @@ from .._records.times import parse_time
 from .postgresql import Connection
 from .sink import Outcome, Record, halved, number_option
 from .sql_errors import name_of, words_for
+from .view import view
 
 try:
     import sqlalchemy
@@ -270,14 +271,14 @@ def _view(table: t.Any, name: str, dialect: t.Any) -> str:
 
 
 def _row(record: Record) -> Row:
-    document = record.document
+    document, seen = record.document, view(record.document)
     return {
         "delivery_id": record.id,
         "content": record.content,
         "record": str(document["record"]),
         "source": _text(document.get("source")),
         "record_key": _text(document.get("key")),
-        "time": _moment(document.get("time") or document.get("last_seen") or document.get("from")),
+        "time": _moment(seen.get("time") or seen.get("last_seen") or seen.get("from")),
         "document": _storable(document),
         "segment": record.segment,
     }

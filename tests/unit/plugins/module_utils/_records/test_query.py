@@ -30,7 +30,9 @@ def test_an_expression_selects() -> None:
     assert Query("[?severity=='high'].id")(RECORDS) == ["1"]
 
 
-@pytest.mark.parametrize("expression", ["[?", "a b", "foo(", "@@", "[::x]", "no_such_function(@)", "a && [?not_one(@)][1:2]"])
+@pytest.mark.parametrize(
+    "expression", ["[?", "a b", "foo(", "@@", "[::x]", "no_such_function(@)", "a && [?not_one(@)][1:2]"]
+)
 def test_a_wrong_expression_is_refused_when_it_is_made(expression: str) -> None:
     with pytest.raises(OptionError, match=r"^query: .+\.$") as caught:
         Query(expression)

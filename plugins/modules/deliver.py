@@ -212,17 +212,10 @@ notes:
 seealso:
   - ref: ansible_collections.appsec.perimeter.docsite.delivering_logs
     description: Receivers, guarantees and quarantine.
+  - module: appsec.perimeter.finding_changes
 """
 
 EXAMPLES = r"""
-- name: What got worse at critical and high findings goes to a webhook
-  appsec.perimeter.deliver:
-    spool: /srv/perimeter/changes
-    where: >-
-      record == 'change' && contains(['new', 'reopened', 'escalated'], change)
-      && contains(['critical', 'high'], finding.severity)
-    sink: webhook
-
 - name: Events of the firewall go to PostgreSQL
   appsec.perimeter.deliver:
     spool: /srv/waf/edgecast
@@ -237,6 +230,15 @@ EXAMPLES = r"""
     sink_options:
       url: https://splunk.example.com:8088
       index: waf
+
+- name: Events that the firewall did not block go to Splunk, too, into an index of their own
+  appsec.perimeter.deliver:
+    spool: /srv/waf/edgecast
+    where: record == 'event' && action != 'blocked'
+    sink: splunk_hec
+    sink_options:
+      url: https://splunk.example.com:8088
+      index: waf_passed
 
 - name: Events of the firewall go to a syslog receiver over TLS
   appsec.perimeter.deliver:

@@ -29,13 +29,15 @@ import json, os, signal, sys
 from tests.conftest import make_import_tree
 sys.path.insert(0, str(make_import_tree()))
 from ansible_collections.appsec.perimeter.plugins.module_utils._changes.run import run
-WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime"}
+WATCHED = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.utime"}
+WRITES = os.O_WRONLY | os.O_RDWR
 count = 0
 
 
 def watch(event, arguments):
     global count
-    if event in WATCHED and str(arguments[0]).startswith(folder):
+    written = event in WATCHED or (event == "open" and arguments[2] & WRITES)
+    if written and str(arguments[0]).startswith(folder):
         count += 1
         if count == instant:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -52,8 +54,8 @@ for line in sys.stdin:
     _child, status = os.waitpid(child, 0)
     print("killed" if os.WIFSIGNALED(status) else f"ended {status}", flush=True)
 """
-"""One process that begins each run in a child of its own. A run kills itself before it opens, renames or removes a file
-for the n-th time: between two of those, nothing on the disk changes that a later run would look at."""
+"""One process that begins each run in a child of its own. A run kills itself before it creates, renames or removes a
+file for the n-th time: between two of those, nothing on the disk changes that a later run would look at."""
 FINDINGS = 400
 ENDS = {"fixed": "fixed", "protected": "protected", "ignored": "ignored", "gone": None}
 """Where a finding is after a change; open after any other one."""
@@ -70,8 +72,9 @@ class ChangesCampaign:
         self.estate: dict[int, dict[str, Any]] = {}
         self.counter = 0
         self.killed = self.runs = 0
-        self.steps = 120
+        self.steps = 20
         """Instants of a run; corrected by each one that ends."""
+        self._instants: list[int] = []
         self.process = subprocess.Popen(
             [sys.executable, "-c", WORKER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -117,8 +120,10 @@ class ChangesCampaign:
         return line
 
     def kill_one(self) -> None:
-        """One run that is killed at an instant between its beginning and a bit after its end."""
-        self.killed += self.run(self.random.randint(1, self.steps + 1)) == "killed"
+        """One run that is killed at an instant between its beginning and its end; each instant is hit in turn."""
+        if not self._instants:
+            self._instants = self.random.sample(range(1, self.steps + 2), self.steps + 1)
+        self.killed += self.run(self._instants.pop()) == "killed"
 
     def told(self) -> tuple[Standing, int]:
         """Where the findings are by the segments.

@@ -27,7 +27,7 @@ OPEN = ("NEW", "ACTIVE", "REOPENED")
 
 @pytest.fixture
 def estate() -> Iterator[Sandbox]:
-    with Sandbox(webapps=6, findings=80) as running:
+    with Sandbox(webapps=6, findings=80, switches={"clock": "real"}) as running:
         yield running
         assert running.counters.internal_errors == 0
 

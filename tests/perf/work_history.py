@@ -33,7 +33,9 @@ def prepare(findings: int, folder: pathlib.Path) -> None:
     for step, (name, finished) in EXPORTS.items():
         estate = factory.estate_findings(findings, APPLICATIONS)
         records = estate if step == "later" else factory.estate_before(estate)
-        factory.write_snapshot(folder / f"{name}.ndjson", traffic(records, factory.evidence), finished=finished)
+        factory.write_snapshot(
+            folder / f"{name}.ndjson", traffic(records, factory.evidence), started=finished, finished=finished
+        )
 
 
 def record(step: str, folder: pathlib.Path) -> dict[str, Any]:

@@ -88,11 +88,15 @@ WRITES: dict[str, dict[str, Any]] = {
         "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/gate.json", "report_only": True,
         "policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
     },
+    "history": {
+        "findings": [f"{HERE}/findings.ndjson.gz"], "database_url": f"sqlite:///{HERE}/history.db", "horizon": "7d",
+        "policy": {"critical": 7}, "dest": f"{HERE}/history.json",
+    },
     "qualys_was_webapp_purge": {"ids": [410001]},
 }  # fmt: skip
 """One use of each module that changes something, in the order of their needs."""
 
-NEEDS_A_FILE = ("deliver", "finding_changes", "report", "gate")
+NEEDS_A_FILE = ("deliver", "finding_changes", "report", "gate", "history")
 """What reads a file that another module has written; in check mode that one was run before."""
 DIFFERENCES = {
     "qualys_was_webapp": ("shop & <friends>", "prod", "VALUE_REDACTED"),

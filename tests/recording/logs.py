@@ -271,15 +271,13 @@ def _columns(lake: Path) -> Options:
     """The columns of each kind of record that engines see, with their types."""
     import duckdb
 
+    found = {}
     with duckdb.connect(":memory:") as database:
-        return {
-            path.name: dict(
-                database.execute(
-                    "SELECT name, type FROM parquet_schema(?)", [str(next(path.rglob("*.parquet")))]
-                ).fetchall()
-            )
-            for path in sorted(lake.glob("record=*"))
-        }
+        for folder in sorted(lake.glob("record=*")):
+            path = str(next(folder.rglob("*.parquet")))
+            rows = database.execute("DESCRIBE FROM read_parquet(?, hive_partitioning = false)", [path]).fetchall()
+            found[folder.name] = {row[0]: row[1] for row in rows}
+    return found
 
 
 class Receiver:

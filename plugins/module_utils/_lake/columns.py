@@ -195,10 +195,12 @@ CHANGE = Kind(
         *_KEYED,
         *_texts("change"),
         *_times("at"),
+        *(_inner("before", name) for name in ("state", "severity")),
         *(_inner("finding", name) for name in ("source", "id", "unique_id", "title", "severity", "status")),
         Column("finding_asset_id", TEXT, "finding", "asset.id", json=True),
         Column("finding_asset_name", TEXT, "finding", "asset.name", json=True),
-        *_nested("finding", "knowledge"),
+        Column("risk_score", NUMBER, "risk_score"),
+        *_nested("finding", "knowledge", "snapshot"),
     ),
     order=("at", "key"),
 )
@@ -206,12 +208,13 @@ CHANGE = Kind(
 WEBAPP = Kind(
     columns=(
         *_KEYED,
+        *_texts("change"),
         *_times("at"),
         *_texts("id", "name", "url"),
-        _list("tags"),
         Column("risk_score", NUMBER, "risk_score"),
-        *_nested("webapp"),
-        *_LAST,
+        _list("tags"),
+        *(_inner("open", name, WHOLE) for name in ("critical", "high", "medium", "low", "info", "unknown")),
+        *_nested("snapshot"),
     ),
     order=("at", "key"),
 )

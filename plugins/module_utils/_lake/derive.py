@@ -11,14 +11,28 @@ import os
 import pathlib
 import typing as t
 
-from .._records.attack_families import family_of_event, parameter_of_event
+from .._records.attack_families import event_place, family_of_event, parameter_of_event
 from .._records.codec import dump_line, loads
-from .._records.path_templates import host_of, path_template
 from .engine import Engine
 
 Row = tuple[t.Any, ...]
-_PLACE = ("host_native", "url", "path")
-_ATTACK = ("categories", "rule_ids", "message", "sub_events")
+Inputs = dict[str, tuple[str, str]]
+"""What Python computes from: the name, the expression in SQL, and its type."""
+
+# The URL only counts where host or path are missing, and there are far more of them.
+_LACKS = "coalesce(host_native, '') = '' OR coalesce(path, '') = ''"
+_PLACE: Inputs = {
+    "told_host": ("host_native", "VARCHAR"),
+    "told_path": ("path", "VARCHAR"),
+    "told_url": (f"CASE WHEN {_LACKS} THEN url END", "VARCHAR"),
+}
+_ATTACK: Inputs = {
+    "told_categories": ("categories", "VARCHAR[]"),
+    "told_rules": ("rule_ids", "VARCHAR[]"),
+    "told_message": ("message", "VARCHAR"),
+    "told_sub_events": ("sub_events", "VARCHAR"),
+}
+_LONGEST = 16 << 20
 
 
 def add_event_columns(engine: Engine, table: str, work: pathlib.Path) -> str:
@@ -30,14 +44,14 @@ def add_event_columns(engine: Engine, table: str, work: pathlib.Path) -> str:
         work: a folder for the values.
 
     Returns:
-        What stands for the table in a FROM clause, with the derived columns.
+        What stands for the table in a FROM clause, with the derived columns, and with its rowid as ``place``.
     """
     _derive(engine, table, work, "places", _PLACE, ("host", "path_template"), _place)
     _derive(engine, table, work, "attacks", _ATTACK, ("parameter", "attack_family"), _attack)
     joins = [
         f"LEFT JOIN {name} ON "
-        + " AND ".join(f"{table}.{column} IS NOT DISTINCT FROM {name}.{column}" for column in on)
-        for name, on in (("places", _PLACE), ("attacks", _ATTACK))
+        + " AND ".join(f"({value}) IS NOT DISTINCT FROM {name}.{column}" for column, (value, _type) in inputs.items())
+        for name, inputs in (("places", _PLACE), ("attacks", _ATTACK))
     ]
     chosen = f"{table}.*, places.host, places.path_template, attacks.parameter, attacks.attack_family"
     return f"(SELECT {chosen}, {table}.rowid AS place FROM {table} {' '.join(joins)})"
@@ -48,32 +62,31 @@ def _derive(
     table: str,
     work: pathlib.Path,
     name: str,
-    inputs: t.Sequence[str],
+    inputs: Inputs,
     outputs: t.Sequence[str],
     compute: t.Callable[[Row], Row],
 ) -> None:
     """Make a table of distinct inputs with their outputs. They go through a file, as inserting rows is slow."""
     path = work / f"{name}.ndjson"
+    names = (*inputs, *outputs)
+    values = ", ".join(f"{value} AS {column}" for column, (value, _type) in inputs.items())
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for rows in engine.stream(f"SELECT DISTINCT {', '.join(inputs)} FROM {table}"):
-            file.writelines(
-                dump_line(dict(zip((*inputs, *outputs), (*row, *compute(row)), strict=True))) for row in rows
-            )
-    kinds = {
-        column: "VARCHAR[]" if column in ("categories", "rule_ids") else "VARCHAR" for column in (*inputs, *outputs)
-    }
-    columns = ", ".join(f"{column}: '{kind}'" for column, kind in kinds.items())
+        for rows in engine.stream(f"SELECT DISTINCT {values} FROM {table}"):
+            file.writelines(dump_line(dict(zip(names, (*row, *compute(row)), strict=True))) for row in rows)
+    types = {column: type_ for column, (_value, type_) in inputs.items()} | dict.fromkeys(outputs, "VARCHAR")
+    columns = ", ".join(f"{column}: '{type_}'" for column, type_ in types.items())
     engine.run(
         f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM read_json(?, columns = {{{columns}}},"
-        " format = 'newline_delimited', maximum_object_size = 16777216)",
+        f" format = 'newline_delimited', maximum_object_size = {_LONGEST})",
         [str(path)],
     )
     path.unlink()
 
 
 def _place(row: Row) -> Row:
-    host, url, path = row
-    return host_of(host or url or "") or None, path_template(path or url or "") or None
+    host, path, url = row
+    found, template = event_place({"host": host, "path": path, "url": url})
+    return found or None, template or None
 
 
 def _attack(row: Row) -> Row:

@@ -35,6 +35,7 @@ LONGEST_FIRST = (
     "sanity-2.16",
     "ansible-lint",
     "receivers",
+    "engines",
     "faults",
     "browser",
     "docs",

@@ -43,6 +43,8 @@ _WORDS = frozenset(
     }
     | {
         "passw",
+        "bindpw",
+        "rootpw",
         "pwdhash",
         "zugangscode",
         "sicherheitscode",
@@ -174,8 +176,11 @@ _CARRIERS = frozenset(
 """Words after the name of a secret with which it still names one."""
 _MAYBE = frozenset(
     {"key", "keys", "code", "sig", "hmac", "ticket", "chave", "chiave", "klucz", "sleutel"}
+    | {"tokens", "secrets", "cookies"}
     | {"cle", "schlussel", "schluessel", "anahtar", "bearer", "sessions", "otc", "sas", "saml"}
 )
+SEVERAL = ("tokens", "credentials", "secrets", "passwords", "cookies")
+"""Ends of the names of groups, whose members are secrets whatever they are called."""
 _NOT_BEFORE = frozenset(
     {
         "public",

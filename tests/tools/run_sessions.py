@@ -34,6 +34,7 @@ LONGEST_FIRST = (
     "sanity-2.18",
     "sanity-2.16",
     "ansible-lint",
+    "eda",
     "receivers",
     "faults",
     "browser",
@@ -51,7 +52,18 @@ ON_REQUEST = ("quick",)
 """Sessions that run only when they are named."""
 SLOW_FILE_S = 5.0
 """Files of tests that take longer are listed in the end."""
-PRIVATE = ("ANSIBLE_", "QUALYS_", "INDUSFACE_", "EDGECAST_", "SCUTUM_", "CBC_", "CSP_", "PERIMETER_", "COVERAGE_")
+PRIVATE = (
+    "ANSIBLE_",
+    "QUALYS_",
+    "INDUSFACE_",
+    "EDGECAST_",
+    "SCUTUM_",
+    "CBC_",
+    "CSP_",
+    "PERIMETER_",
+    "COVERAGE_",
+    "EDA_",
+)
 """Variables of the caller's that would change what is tested."""
 
 

@@ -25,7 +25,7 @@ description:
     is the same whenever the event comes again.
   - Texts of findings are data. Marks of templates in them are broken by a space, since playbooks get events as
     variables.
-version_added: 0.1.0
+version_added: 1.0.0
 author: appsec.perimeter contributors (@appsec-perimeter)
 requirements:
   - requests

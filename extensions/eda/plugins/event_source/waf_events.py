@@ -25,7 +25,7 @@ description:
     the service does not keep any more is an event with C(event.record) V(gap).
   - What attackers wrote is data. Marks of templates in it are broken by a space, since playbooks get events as
     variables.
-version_added: 0.1.0
+version_added: 1.0.0
 author: appsec.perimeter contributors (@appsec-perimeter)
 requirements:
   - requests

@@ -104,7 +104,8 @@ def test_the_uuid_depends_on_the_stream_and_the_key_alone(tmp_path: Path, source
     other = MemorySource(timing=source.timing).add("11:00", content="changed")
     (tmp_path / "b").mkdir()
     two = [step.key for batch in Reader(tmp_path / "b", other).feed.poll(other) for step in batch if step.event]
-    assert one == two == ["cdfd7b92-1c5a-5b5a-a17c-9e2a3f53f4a3"] or one == two
+    assert one == two
+    assert len(one) == 1
     other.identity = dataclasses.replace(other.identity, account="another")
     (tmp_path / "c").mkdir()
     assert [s.key for b in Reader(tmp_path / "c", other).feed.poll(other) for s in b if s.event] != one

@@ -166,7 +166,7 @@ class Delivery:
                 step = self._to_send.popleft()
             step.attempts += 1
             self._serial += 1
-            step.serial = self._serial
+            step.serials.append(self._serial)
             self._given_now.pop(step, None)
             if self._feedback is not None and not step.confirmed:
                 self._given_now[step] = None
@@ -224,20 +224,23 @@ class Delivery:
         async with self._changed:
             step.confirmed = True
             self._given_now.pop(step, None)
+            # The engine confirms in the order in which it gets; of a step that was given twice, this is the first time.
+            serial = step.serials.popleft() if step.serials else 0
             if received:
-                self._overtaken(step)
+                self._overtaken(serial)
             self._settle()
             if self._unwritten >= max(1, self._size // 2):
                 self._settle_and_write()
             self._changed.notify_all()
 
-    def _overtaken(self, step: Step) -> None:
+    def _overtaken(self, serial: int) -> None:
         """What was given before a confirmed event, and is not confirmed, did not reach a rule: give it once more."""
         while self._given_now:
             earlier = next(iter(self._given_now))
-            if earlier.serial >= step.serial:
+            if earlier.serials[-1] >= serial:
                 return
             del self._given_now[earlier]
+            earlier.serials.clear()
             if earlier.attempts < ATTEMPTS:
                 self._to_send.append(earlier)
                 continue

@@ -64,6 +64,8 @@ class FindingFeed:
         self._first = False
         # What was given to the engine, which may be ahead of what it confirmed.
         self._given: dict[str, Known] = {}
+        # How a finding was given before this look, where no event says that it changed.
+        self._before: dict[str, Known | None] = {}
         self.lock = self._baseline.path.with_suffix(".lock")
 
     def begin(self) -> None:
@@ -101,6 +103,7 @@ class FindingFeed:
                 "The findings changed while they were read, twice, so they are not compared this time.",
                 hint="Look less often, or at times without scans.",
             )
+        self._before.clear()
         batch: list[Step] = []
         quiet: dict[str, Known | None] = {}
         left = dict.fromkeys(self._given)
@@ -113,7 +116,10 @@ class FindingFeed:
                     batch = []
         except PerimeterError:
             # The next look finds again what no step was made for.
-            self._forget(quiet)
+            for key, known in self._before.items():
+                if key in quiet:
+                    self._note(key, known)
+            yield batch
             raise
         for key in left:
             self._compare_gone(key, batch, quiet)
@@ -122,13 +128,11 @@ class FindingFeed:
         self._first = False
         yield batch
 
-    def _forget(self, quiet: t.Mapping[str, Known | None]) -> None:
-        for key in quiet:
-            known = self._baseline.known.get(key)
-            if known is None:
-                self._given.pop(key, None)
-            else:
-                self._given[key] = known
+    def _note(self, key: str, known: Known | None) -> None:
+        if known is None:
+            self._given.pop(key, None)
+        else:
+            self._given[key] = known
 
     def _findings(self) -> t.Iterator[tuple[str, Finding]]:
         keys = Keys()
@@ -150,13 +154,12 @@ class FindingFeed:
         if before == now:
             return
         if not self._is_wanted(change, finding):
+            self._before[key] = before
             self._given[key] = now
             quiet[key] = now
             return
         now = Known(now.state, now.severity, now.revision + 1)
         self._given[key] = now
-        # An earlier change of it that nobody asked for must not come after this one.
-        quiet.pop(key, None)
         batch.append(self._step(key, change, finding, before, now))
 
     def _compare_gone(self, key: str, batch: list[Step], quiet: dict[str, Known | None]) -> None:

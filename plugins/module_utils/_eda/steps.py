@@ -10,6 +10,7 @@ an event was written by an attacker. So every text is changed such that no templ
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import re
 import typing as t
@@ -36,7 +37,7 @@ class Step:
         key: the uuid of the event; empty without one.
         is_mark: whether the step only says up to where everything is read; a later mark makes it needless.
         attempts: how often the event was given to the engine.
-        serial: number of the last time that it was given.
+        serials: number of each time that it was given, the oldest first, as far as nothing came of it yet.
         confirmed: whether the engine has it.
     """
 
@@ -45,7 +46,7 @@ class Step:
     key: str = ""
     is_mark: bool = False
     attempts: int = 0
-    serial: int = 0
+    serials: collections.deque[int] = dataclasses.field(default_factory=collections.deque)
     confirmed: bool = False
 
 

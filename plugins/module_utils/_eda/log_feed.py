@@ -33,7 +33,6 @@ log = logging.getLogger("appsec.perimeter.eda")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FUTURE = dt.timedelta(seconds=60)
 _SECOND = dt.timedelta(seconds=1)
-_BEFORE_THE_FIRST = dt.timedelta(hours=1)
 _KEPT_FOR_ALL = "older than what the service keeps"
 
 
@@ -99,13 +98,12 @@ class LogFeed:
             self._say_ahead()
             return
         edge = oldest(now, timing)
-        if edge is not None and given.until < edge:
-            # A stream that begins with the oldest event loses a few seconds before the first look, which are no gap.
-            lost = given.until > given.origin or edge - given.until > _BEFORE_THE_FIRST
-            yield [*([self._gap(given.until, edge)] if lost else []), self._mark(edge)]
+        # The service keeps what is younger than that for the margin still, while looks fail one after the other.
+        if edge is not None and given.until < edge - timing.margin:
+            yield [self._gap(given.until, edge), self._mark(edge)]
         start = reread_from(given.until, given.origin, timing)
         if edge is not None:
-            start = max(start, edge)
+            start = max(start, min(edge, given.until))
         end = horizon(now, timing)
         left = collections.deque(cut(windows(start, given.until, end, timing), end, timing))
         while left:

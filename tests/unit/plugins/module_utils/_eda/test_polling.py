@@ -57,11 +57,11 @@ def play(test: Coroutine[Any, Any, None]) -> None:
 
 @contextlib.asynccontextmanager
 async def reading(
-    engine: Engine, folder: Path, sandbox: Sandbox, vendor: str = "edgecast", **more: Any
+    engine: Engine, folder: Path, sandbox: Sandbox, service: str = "edgecast", **more: Any
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The source at work, until the end of the block."""
     given = {
-        **logins(sandbox)[vendor], "vendor": vendor, "initial": "all", "interval": 1, "max_backoff": 1, "lag": 0,
+        **logins(sandbox)[service], "vendor": service, "initial": "all", "interval": 1, "max_backoff": 1, "lag": 0,
         "retries": 0, "max_wait": 0, "state_dir": str(folder), "feedback": engine.feedback is not None, **more,
     }  # fmt: skip
     if engine.feedback is not None:

@@ -225,7 +225,7 @@ def test_events_without_a_time_come_once(tmp_path: Path, source: MemorySource) -
 
 
 def test_what_is_remembered_is_bounded_by_the_overlap(tmp_path: Path, source: MemorySource) -> None:
-    reader = Reader(tmp_path, source)
+    reader = Reader(tmp_path, source, initial="now")
     for look in range(12):
         reader.now += 10 * MINUTE
         source.rows = [Row(f"{look}-{number}", reader.now - 2 * MINUTE) for number in range(50)]

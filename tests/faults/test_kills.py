@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kill_changes import campaign as changes_campaign
 from tests.faults.kill_collect import Campaign, campaign
 from tests.faults.kill_days import ScanLogCampaign
 from tests.faults.kill_history import campaign as history_campaign
@@ -42,6 +43,10 @@ def test_a_collector_that_is_killed_again_and_again(kind: type[Campaign]) -> Non
 def test_a_collector_that_is_killed_before_anything_is_durable_promises_nothing_for_that_time() -> None:
     # With this seed the first process is killed before it commits anything, and the next one begins 25 minutes later.
     print(campaign(2, 1045862614, Campaign))
+
+
+def test_a_comparison_that_is_killed_again_and_again() -> None:
+    print(changes_campaign(KILLS, choose_seed()))
 
 
 def test_a_run_of_the_history_that_is_killed_again_and_again(tmp_path: Path) -> None:

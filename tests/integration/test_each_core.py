@@ -81,6 +81,7 @@ WRITES: dict[str, dict[str, Any]] = {
         "spool": f"{HERE}/logs/edgecast", "sink": "sql",
         "sink_options": {"database_url": f"sqlite:///{HERE}/logs.db"},
     },
+    "finding_changes": {"findings": f"{HERE}/findings.ndjson.gz", "dest": f"{HERE}/changes"},
     "report": {"findings": [f"{HERE}/findings.ndjson.gz"], "outputs": {
         "html": f"{HERE}/report.html", "sarif": f"{HERE}/report.sarif"}},
     "gate": {
@@ -95,7 +96,7 @@ WRITES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """One use of each module that changes something, in the order of their needs."""
 
-NEEDS_A_FILE = ("deliver", "report", "gate", "history")
+NEEDS_A_FILE = ("deliver", "finding_changes", "report", "gate", "history")
 """What reads a file that another module has written; in check mode that one was run before."""
 DIFFERENCES = {
     "qualys_was_webapp": ("shop & <friends>", "prod", "VALUE_REDACTED"),

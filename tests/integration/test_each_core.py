@@ -88,7 +88,8 @@ WRITES: dict[str, dict[str, Any]] = {
         "events": [f"{HERE}/logs/{service}" for service in ("edgecast", "scutum")], "window": "30d",
     },
     "gate": {
-        "findings": [f"{HERE}/findings.ndjson.gz"], "matches": [f"{HERE}/matches.ndjson"], "dest": f"{HERE}/gate.json", "report_only": True,
+        "findings": [f"{HERE}/findings.ndjson.gz"], "matches": [f"{HERE}/matches.ndjson"],
+        "dest": f"{HERE}/gate.json", "report_only": True,
         "policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
     },
     "qualys_was_webapp_purge": {"ids": [410001]},

@@ -302,7 +302,8 @@ class Manifest(t.TypedDict):
     """What a snapshot file contains, stored beside it as ``<dest>.manifest.json``. Times are UTC, ISO-8601 with ``Z``.
 
     ``complete`` is True only when every record that the vendor announced is in the file. ``assets`` are the ids of its
-    applications. ``since`` is set for feeds, which are never complete snapshots.
+    applications. ``since`` is set for feeds, which are never complete snapshots. ``account`` tells whose findings they
+    are: the service, and a hash of the user or client; what was exported by an older release has none.
     """
 
     record: t.Literal["manifest"]
@@ -324,3 +325,4 @@ class Manifest(t.TypedDict):
     unknown_values: dict[str, int]
     bytes: int
     sha256: str
+    account: t.NotRequired[str]

@@ -55,10 +55,10 @@ def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timi
     if params.get("filters") is not None:
         return delete_filtered(params, client, task.budget.sleep, check_mode=check_mode)
     if state == "absent":
-        return task.delete()
+        return task.references.tell(task.delete())
     if state == "canceled":
-        return task.cancel()
-    return task.launch_or_adopt(wait=state == "finished")
+        return task.references.tell(task.cancel())
+    return task.references.tell(task.launch_or_adopt(wait=state == "finished"))
 
 
 _COMPANY = {"tags_match": "tags", "excluded_tags": "tags", "excluded_tags_match": "tags", "max_deletes": "filters"}
@@ -92,7 +92,7 @@ class _Task:
             timing,
             first=FIRST_LOOK,
         )
-        self.references = References(client)
+        self.references = References(client, predicting=check_mode)
 
     # Launch and wait
 

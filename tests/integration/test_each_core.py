@@ -87,8 +87,13 @@ WRITES: dict[str, dict[str, Any]] = {
     },
     "report": {"findings": [f"{HERE}/findings.ndjson.gz"], "outputs": {
         "html": f"{HERE}/report.html", "sarif": f"{HERE}/report.sarif"}},
+    "correlate": {
+        "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/matches.ndjson",
+        "events": [f"{HERE}/logs/{service}" for service in ("edgecast", "scutum")], "window": "30d",
+    },
     "gate": {
-        "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/gate.json", "report_only": True,
+        "findings": [f"{HERE}/findings.ndjson.gz"], "matches": [f"{HERE}/matches.ndjson"],
+        "dest": f"{HERE}/gate.json", "report_only": True,
         "policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
     },
     "history": {
@@ -99,7 +104,7 @@ WRITES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """One use of each module that changes something, in the order of their needs."""
 
-NEEDS_A_FILE = ("deliver", "lake", "finding_changes", "report", "gate", "history")
+NEEDS_A_FILE = ("deliver", "lake", "finding_changes", "report", "correlate", "gate", "history")
 """What reads a file that another module has written; in check mode that one was run before."""
 DIFFERENCES = {
     "qualys_was_webapp": ("shop & <friends>", "prod", "VALUE_REDACTED"),

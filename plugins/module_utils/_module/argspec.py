@@ -246,3 +246,21 @@ DELIVER = CONNECTION.merge(
 A database URL may contain a password, and the URL of a webhook is the credential itself. Until the module has found out
 which part of them is secret, each counts as secret as a whole.
 """
+
+HISTORY = CONNECTION.merge(
+    Spec(
+        options={
+            # No fallback here: the environment is read later, see _history.store.
+            "database_url": {"type": "str", "no_log": True},
+            "findings": {"type": "list", "elements": "path", "default": []},
+            "scans": {"type": "list", "elements": "raw", "default": []},
+            "webapps": {"type": "list", "elements": "raw", "default": []},
+            "auth_records": {"type": "list", "elements": "raw", "default": []},
+            "run_id": {"type": "str"},
+            "policy": {"type": "raw"},
+            "horizon": {"type": "str"},
+            "dest": {"type": "path"},
+        }
+    )
+)
+"""The options of ``history``. Until the module has found out which part of the URL is secret, it is so as a whole."""

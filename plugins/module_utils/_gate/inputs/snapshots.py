@@ -17,22 +17,14 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, items, mapping
-from ..._records.files.claims import content_faults, manifest_faults, time_faults
+from ..._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
 from ..._records.files.ndjson import Unreadable
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
+from ..._records.files.snapshot_scope import covers
+from ..._records.files.types import mistyped_finding
 from ..._records.identity import AppKey
 from ..._records.times import read_time
 from .facts import Facts, Record, facts_of
-from .types import MANIFEST, mistyped, mistyped_finding
-
-_OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
-_MANIFEST_PROBLEMS = {
-    "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
-    "unreadable": ("manifest_missing", "its manifest cannot be read: "),
-    "damaged": ("manifest_damaged", "its manifest is not JSON"),
-    "foreign": _OTHER_VERSION,
-    "version": _OTHER_VERSION,
-}
 
 
 @dataclasses.dataclass
@@ -61,6 +53,10 @@ class Snapshot:
         """``started`` or ``finished`` of the manifest."""
         return read_time((self.manifest or {}).get(name))
 
+    def covers(self, app: AppKey, name: str | None) -> bool:
+        """Whether it would hold the findings of an application, if it had any."""
+        return covers(self.manifest or {}, self.apps, app, name)
+
     def problem(self, code: str, message: str) -> None:
         """Note that the snapshot proves nothing, and why."""
         self.problems.append((code, f"{self.path.name}: {message}"))
@@ -72,21 +68,12 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
     try:
         snapshot.manifest = read_manifest(path)
     except BadManifest as error:
-        code, words = _MANIFEST_PROBLEMS[error.kind]
+        code, words = MANIFEST_PROBLEMS[error.kind]
         snapshot.problem(code, words + str(error))
     else:
-        _check_claims(snapshot, snapshot.manifest)
+        for code, words in claim_faults(snapshot.manifest):
+            snapshot.problem(code, words)
     return snapshot
-
-
-def _check_claims(snapshot: Snapshot, manifest: Record) -> None:
-    for code, words in manifest_faults(manifest):
-        snapshot.problem(code, words)
-    wrong = mistyped(manifest, MANIFEST)
-    if wrong is not None:
-        snapshot.problem("manifest_damaged", f"its manifest has a value of a wrong type as {wrong}")
-    for code, words in time_faults(manifest):
-        snapshot.problem(code, words)
 
 
 def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:

@@ -15,9 +15,19 @@ from ..._base.log_text import short
 from ..coerce import bounded
 from ..times import read_time
 from .snapshot_reader import SnapshotLines
+from .types import MANIFEST, mistyped
 
 Fault = tuple[str, str]
 
+_OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
+MANIFEST_PROBLEMS = {
+    "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
+    "unreadable": ("manifest_missing", "its manifest cannot be read: "),
+    "damaged": ("manifest_damaged", "its manifest is not JSON"),
+    "foreign": _OTHER_VERSION,
+    "version": _OTHER_VERSION,
+}
+"""Why there is no manifest that can be used, by the kind of :class:`BadManifest`: a code and a sentence."""
 UNCOUNTED_SOURCES = ("indusface",)
 """Sources whose announced totals never match their lists, so that a comparison would prove nothing."""
 
@@ -43,6 +53,15 @@ def time_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
         yield "manifest_damaged", "its manifest does not say when it was made"
     elif started > finished:
         yield "manifest_damaged", "its manifest says that it was finished before it was begun"
+
+
+def claim_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield everything that is wrong with a manifest by itself: what it claims, its types, and its times."""
+    yield from manifest_faults(manifest)
+    wrong = mistyped(manifest, MANIFEST)
+    if wrong is not None:
+        yield "manifest_damaged", f"its manifest has a value of a wrong type as {wrong}"
+    yield from time_faults(manifest)
 
 
 def content_faults(manifest: t.Mapping[str, t.Any], lines: SnapshotLines) -> t.Iterator[Fault]:

@@ -81,6 +81,7 @@ WRITES: dict[str, dict[str, Any]] = {
         "spool": f"{HERE}/logs/edgecast", "sink": "sql",
         "sink_options": {"database_url": f"sqlite:///{HERE}/logs.db"},
     },
+    "finding_changes": {"findings": f"{HERE}/findings.ndjson.gz", "dest": f"{HERE}/changes"},
     "lake": {
         "streams": [f"{HERE}/logs/edgecast"], "snapshots": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/lake",
     },
@@ -90,11 +91,15 @@ WRITES: dict[str, dict[str, Any]] = {
         "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/gate.json", "report_only": True,
         "policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
     },
+    "history": {
+        "findings": [f"{HERE}/findings.ndjson.gz"], "database_url": f"sqlite:///{HERE}/history.db", "horizon": "7d",
+        "policy": {"critical": 7}, "dest": f"{HERE}/history.json",
+    },
     "qualys_was_webapp_purge": {"ids": [410001]},
 }  # fmt: skip
 """One use of each module that changes something, in the order of their needs."""
 
-NEEDS_A_FILE = ("deliver", "lake", "report", "gate")
+NEEDS_A_FILE = ("deliver", "lake", "finding_changes", "report", "gate", "history")
 """What reads a file that another module has written; in check mode that one was run before."""
 DIFFERENCES = {
     "qualys_was_webapp": ("shop & <friends>", "prod", "VALUE_REDACTED"),
@@ -264,7 +269,7 @@ def assert_quiet(run: Run) -> None:
         assert not result.result.get("deprecations"), result
 
 
-PLAYBOOKS = ("import_estate", "apply", "drift", "audit", "collect", "gate")
+PLAYBOOKS = ("import_estate", "apply", "drift", "audit", "collect", "gate", "retest_attacked")
 """In an order in which each finds what it needs."""
 
 
@@ -282,6 +287,10 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
             "gate_webapps": [APP], "gate_directory": str(folder / "gate"), "gate_report_only": True,
             "gate_policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
             "gate_formats": ["html", "junit"], "scan_profile": "CI quick", "scan_poll_interval": "0.1s",
+            # Nothing is open there, so that nothing is retested.
+            "retest_attacked_event": {
+                "host": "nowhere.example.net", "path": "/", "sub_events": [{"matched_on": "ARGS:q"}]
+            },
         }  # fmt: skip
         logs = environment(sandbox, folder / "state")
         run = Ansible(folder, collections_path).program(

@@ -243,6 +243,10 @@ def _deliver(stage: Stage) -> None:
         stage.run(
             f"{sink}: again", "deliver", {**options, "sink_options": sink_options}, arrived=lambda: _arrived(stage)
         )
+        some = {**options, "where": "action == 'blocked'", "sink_options": sink_options}
+        if sink == "sql":
+            stage.run(f"{sink}: where", "deliver", some)
+            stage.run(f"{sink}: wrong where", "deliver", {**some, "where": "nothing(@)"})
         bad = {**sink_options, **wrong.get(sink, {"database_url": "sqlite:////nowhere/at/all.db"})}
         elsewhere = {**options, "state_dir": f"{stage.folder}/{sink}-wrong", "sink_options": bad}
         stage.run(f"{sink}: refused", "deliver", elsewhere)

@@ -109,7 +109,8 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
     try:
         manifest = read_manifest(path)
     except BadManifest as error:
-        raise _refused(path, _MANIFESTS[error.kind] + str(error)) from error
+        missing = error.kind == "missing" and not path.exists()
+        raise _refused(path, "there is no such file" if missing else _MANIFESTS[error.kind] + str(error)) from error
     for _code, words in (*manifest_faults(manifest), *time_faults(manifest)):
         raise _refused(path, words)
     return Snapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))

@@ -22,6 +22,7 @@ from .._database.engine import file_of, make_engine, make_private
 from .._database.errors import name_of, words_for
 from .._records.times import parse_time
 from .sink import Outcome, Record, halved, number_option
+from .view import view
 
 try:
     import sqlalchemy
@@ -189,14 +190,14 @@ def _view(table: t.Any, name: str, dialect: t.Any) -> str:
 
 
 def _row(record: Record) -> Row:
-    document = record.document
+    document, seen = record.document, view(record.document)
     return {
         "delivery_id": record.id,
         "content": record.content,
         "record": str(document["record"]),
         "source": _text(document.get("source")),
         "record_key": _text(document.get("key")),
-        "time": _moment(document.get("time") or document.get("last_seen") or document.get("from")),
+        "time": _moment(seen.get("time") or seen.get("last_seen") or seen.get("from")),
         "document": _storable(document),
         "segment": record.segment,
     }

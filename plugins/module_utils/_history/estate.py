@@ -13,7 +13,7 @@ from .._records.codec import dumps, loads
 from .findings import PAGE, batched
 from .inputs import Fold, estate_of
 from .rows import Row
-from .schema import Tables, upsert
+from .schema import Tables, upsert, write
 
 try:
     import sqlalchemy
@@ -39,7 +39,7 @@ def stage(connection: Connection, given: t.Mapping[str, t.Sequence[t.Any]]) -> d
         for option, items in given.items():
             folds[option] = Fold()
             for page in batched(_staged(option, row) for row in estate_of(option, items, folds[option])):
-                connection.execute(insert, page)
+                write(connection, insert, page)
     return folds
 
 
@@ -82,5 +82,5 @@ def _write(connection: Connection, table: t.Any, page: t.Sequence[t.Any], number
         loads(row.encode()) | {"first_run": number if first is None else first, "last_run": number}
         for _key, row, first in page
     ]
-    connection.execute(upsert(connection, table), rows)
+    write(connection, upsert(connection, table), rows)
     return len(rows)

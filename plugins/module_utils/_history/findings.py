@@ -18,7 +18,7 @@ from .._records.changes import CHANGES, Keys, Sighting, what_changed
 from .._records.times import read_time, utc_text
 from .inputs import Source, findings_of
 from .rows import Row, hashed
-from .schema import COLUMNS, Tables, upsert
+from .schema import COLUMNS, Tables, upsert, write
 
 try:
     import sqlalchemy
@@ -46,7 +46,7 @@ def stage(connection: Connection, sources: t.Iterable[Source]) -> int:
         incoming.create(connection)
         for source in sources:
             for page in batched(findings_of(source)):
-                connection.execute(insert, page)
+                write(connection, insert, page)
         _number(connection, incoming)
         sqlalchemy.Index(f"{incoming.name}_key", incoming.c.key).create(connection)
         return int(connection.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(incoming)).scalar() or 0)
@@ -214,12 +214,9 @@ class Recorder:
 
     def _write(self, fresh: list[Row], moved: list[Row], noted: list[Row]) -> None:
         findings = self._tables.findings
-        if fresh:
-            self._connection.execute(findings.insert(), fresh)
-        if moved:
-            self._connection.execute(upsert(self._connection, findings), moved)
-        if noted:
-            self._connection.execute(self._tables.observations.insert(), noted)
+        write(self._connection, findings.insert(), fresh)
+        write(self._connection, upsert(self._connection, findings), moved)
+        write(self._connection, self._tables.observations.insert(), noted)
         self.tally.written += len(noted)
 
 

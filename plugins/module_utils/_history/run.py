@@ -92,7 +92,7 @@ def secrets_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     if not url:
         return ()
     found = secrets_in(url)
-    return (url,) if found is None else tuple(found)
+    return (url,) if found is None else tuple(dict.fromkeys(found))
 
 
 def shown_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:

@@ -214,3 +214,17 @@ def upsert(connection: Connection, table: Table, *, newer: str | None = None, le
         old, new = table.c[least], given[least]
         values[least] = sqlalchemy.case((new < old, new), else_=sqlalchemy.func.coalesce(old, new))
     return insert.on_conflict_do_update(index_elements=keys, set_=values)
+
+
+def write(connection: Connection, statement: t.Any, rows: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Execute a statement for each of many rows, which all have the same columns.
+
+    The statement is compiled once, and its parameters go to the driver as they are: texts and numbers need nothing that
+    SQLAlchemy does to each of them, which takes longer than the database.
+    """
+    if not rows:
+        return
+    compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))
+    names = compiled.positiontup
+    parameters = rows if names is None else [tuple([row[name] for name in names]) for row in rows]
+    connection.exec_driver_sql(str(compiled), parameters)

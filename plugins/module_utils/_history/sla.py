@@ -36,7 +36,7 @@ class Policy:
     Attributes:
         base: where no override says otherwise.
         overrides: each with a test of id and name of an application; None takes a limit away.
-        told: whether anything was said about an SLA at all.
+        told: whether there is a policy at all.
     """
 
     base: Days = dataclasses.field(default_factory=dict)
@@ -95,7 +95,7 @@ def load_policy(value: t.Any) -> Policy:
         if seconds is None:
             raise PolicyError(f"policy: sla.{severity} is null, which is no limit.", hint="Give a duration such as 7d.")
     found = {severity: seconds for severity, seconds in base.items() if seconds is not None}
-    return Policy(found, tuple(overrides), told="sla" in data or bool(overrides))
+    return Policy(found, tuple(overrides))
 
 
 def _checked(data: dict[str, t.Any], where: str) -> t.Iterator[tuple[str, t.Any]]:

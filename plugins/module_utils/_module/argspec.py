@@ -199,6 +199,7 @@ DELIVER = CONNECTION.merge(
     Spec(
         options={
             "spool": {"type": "path", "required": True},
+            "where": {"type": "str"},
             "sink": {
                 "type": "str",
                 "choices": ["splunk_hec", "elasticsearch", "syslog", "webhook", "sql"],

@@ -80,12 +80,12 @@ def scan(number: int = 1, **changes: Any) -> Record:
     }  # fmt: skip
 
 
-def manifest_of(data: bytes, records: int, name: str, day: float, **changes: Any) -> Record:
+def manifest_of(data: bytes, total: int, name: str, day: float, **changes: Any) -> Record:
     """What the export of that day states."""
     return {
         "record": "manifest", "schema": 1, "source": "qualys", "stream": "findings", "file": name, "compressed": False,
         "filters": [], "detail": "verbose", "since": None, "started": time_of(day - 0.01), "finished": time_of(day),
-        "announced_before": records, "announced_after": records, "records": records, "complete": True, "assets": [],
+        "announced_before": total, "announced_after": total, "records": total, "complete": True, "assets": [],
         "unknown_values": {}, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), **changes,
     }  # fmt: skip
 
@@ -138,14 +138,19 @@ class Desk:
         chosen = ", ".join(columns) or "*"
         try:
             with engine.connect() as connection:
-                found = connection.exec_driver_sql(f"select {chosen} from perimeter_{table} order by 1").fetchall()
+                found = connection.exec_driver_sql(f"select {chosen} from perimeter_{table}").fetchall()
         finally:
             engine.dispose()
-        return [row[0] if len(columns) == 1 else tuple(row) for row in found]
+        # Databases do not agree on how texts are sorted.
+        return [row[0] if len(columns) == 1 else row for row in sorted(map(tuple, found), key=_sortable)]
 
     def everything(self) -> dict[str, list[Any]]:
         """All rows of all tables."""
         return {table: self.rows(table) for table in TABLES}
+
+
+def _sortable(row: tuple[Any, ...]) -> list[Any]:
+    return [(value is not None, isinstance(value, str), value) for value in row]
 
 
 def counts(result: Result) -> dict[str, int]:

@@ -90,17 +90,18 @@ def test_what_is_late_and_what_will_be_within_the_horizon(desk: Desk) -> None:
         finding(8, first_seen=time_of(99)),
     ]
     result = desk.run(findings, day=10, policy={"critical": 4, "high": 9}, horizon="3d")
-    assert late(result) == (["1001", "1004"], ["1002", "1007"])
+    # Of two that are due at the same time, the severer one is more urgent.
+    assert late(result) == (["1004", "1001"], ["1002", "1007"])
     sla = result.values["sla"]
     assert (sla["policy"], sla["horizon"]) == ({"critical": 4, "high": 9}, "3d")
     assert (sla["breached_total"], sla["due_total"]) == (2, 2)
     assert sla["by_severity"]["unknown"] == {"breached": 0, "due": 1}
-    assert sla["breached"][0] == {
+    assert sla["breached"][1] == {
         "source": "qualys", "id": "1001", "unique_id": "uuid-1", "title": "Cross-site scripting 1", "severity": "high",
         "asset": {"id": "4711", "name": "shop"}, "first_seen": time_of(0), "due_at": time_of(9),
     }  # fmt: skip
     without = desk.run(day=10, policy={"critical": 4, "high": 9})
-    assert late(without) == (["1001", "1004"], [])
+    assert late(without) == (["1004", "1001"], [])
 
 
 def test_of_many_the_most_urgent_are_listed(desk: Desk) -> None:

@@ -29,6 +29,7 @@ Record = dict[str, Any]
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)
+MONDAY = dt.datetime(2026, 11, 16, tzinfo=dt.UTC)
 HOSTILE = "';DROP TABLE loaded;-- \" \\ \u0000 {{ 7*7 }} \u2028 <script>\n"
 """Text of an attack on the lake itself."""
 RULES = ("942100", "941110", "930120", "932100", "920350", "913100")
@@ -146,3 +147,30 @@ def files_of(folder: Path) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "/"
         for path in sorted(folder.rglob("*"))
     }
+
+
+def query(dest: Path, statement: str, record: str = "event") -> list[tuple[Any, ...]]:
+    """Rows of the lake, as any engine sees them."""
+    import duckdb
+
+    glob = f"{dest}/record={record}/*/*/*.parquet"
+    with duckdb.connect(":memory:") as connection:
+        return connection.execute(
+            f"WITH lake AS (FROM read_parquet(?, hive_partitioning = true)) {statement}", [glob]
+        ).fetchall()
+
+
+def reasons(result: Result) -> dict[str, str]:
+    """Why each day was written or not."""
+    assert result.error is None, result.error
+    return {item["day"]: item["reason"] for item in (*result.values["written"], *result.values["skipped"])}
+
+
+def parquet_files(dest: Path) -> list[Path]:
+    """Every Parquet file below a directory."""
+    return sorted(dest.rglob("*.parquet"))
+
+
+def naive(text: str) -> dt.datetime:
+    """A time as the lake has it: UTC, without saying so."""
+    return dt.datetime.fromisoformat(text)

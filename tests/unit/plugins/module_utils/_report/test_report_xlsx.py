@@ -24,7 +24,10 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.run impor
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import format_kit as kit
 
-SHEETS = ["Findings", "Verdicts", "Waivers", "Age", "Scan quality"]
+SHEETS = [
+    "Summary", "Findings", "Changes", "Applications", "Attacks", "Images", "Due dates", "Trend", "Verdicts", "Waivers",
+    "Age", "Scan quality", "Data quality",
+]  # fmt: skip
 openpyxl = kit.package("openpyxl")
 
 

@@ -113,7 +113,8 @@ def _inputs(params: t.Mapping[str, t.Any]) -> list[pathlib.Path]:
         given = [given]
     if not given and not any(params.get(name) for name in ("events", "scans", "history", "services")):
         raise OptionError(
-            "`findings` is empty.", hint="Give the paths of snapshots written by a finding_export module."
+            "`findings` is empty.",
+            hint="Give the paths of snapshots written by a finding_export module, or `events`, `scans` or `history`.",
         )
     given = given or ()
     return [pathlib.Path(path).expanduser() for path in given]

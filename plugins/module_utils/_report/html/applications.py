@@ -175,8 +175,9 @@ def _facts(
     history = report.history
     if history is not None and history.with_policy and item["id"]:
         late = sum(due.application_id == item["id"] and due.source == item["source"] for due in history.breached)
-        some = " or more" if history.breached_total > len(history.breached) else ""
-        told.append(("Overdue", f"{late:,}{some}"))
+        # The history names only the most urgent.
+        some = history.breached_total > len(history.breached)
+        told.append(("Overdue", f"{late:,} or more" if some and late else "" if some else text.number(late)))
     if webapp is not None and webapp["risk_score"] is not None:
         told.append(("Risk score", text.number(webapp["risk_score"])))
     if scan is not None:

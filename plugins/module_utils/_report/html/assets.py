@@ -85,9 +85,10 @@ _PACKED = {
         "YWeQEu1X72hS6mIjBUiBMYlczPH1EyFEZkZ/OMN1pGYeFKJPIJ6BtRtM5EPY/yTqd9zQw39BElTAs7sQ8/L+X6ZfIXobfSxKp2kGkQ"
         "/j3g/XXkpB0PvKD2rkXfglSP72cWcx8zcStjkHpejL2NsBBX2T6iHI75GLDoI5hhT11dihnFuxzqNrJ4TgVG9vRRMrtEmc9StwMI2e"
         "k0LFGoh9xPBwibGqHppU2ws3h02R/BRkjdg3QqIXTZKfJfxzL0miiVmdfKXDOzvpOyHxOTvNrHG30QX3Vhjl0ohFSxoK6D8pQPrp1N"
-        "f0dx/0Rt79eLxse1pk1q6epJ/C1O3Vt0TuHcOnGMCud6ln21a3G15TF3VS21DJ1LF8c2oTPd7IW1eDOdc/Yapbwv6WNj5/2IpW1rOp"
-        "0Pc1c0vd2nqOHSwA+9yWhgFaCGwblaF10YoR9eMgbEFm3vdkKESgMQ0MvLfyZfdMCdJ4/qhiU5NKtTnhI0ZUgH4ebOPPDFpYG6ojuD"
-        "KG3rcBuQu1c/s0gcVVPuHX45t2GoVV1P7TOm0IB12JV1YZjZF304faOeJ6MlN4ufotxT/JrcMTMXUVpTb+b/AKKODO0="
+        "f0dx/0Rt79eLxse1pk1q6mpVt3z18IltufLYlpOoXpy6d/Occrx14pgqzqUv+8LY4mp7Zu4CXGqZT5euo21CZ7rZa3DxZjrn7OVMeQ"
+        "vTJxycVymWtgXrdD7MXfz0dp+ihssYP/Qmo4EBgUgG58JedGGEfs7JGBBbHLPbCcEszUpALy8qmnzRYXyekqobljrRAoRyqqApQ+YI"
+        "53nm2TAuY9TF3xlEaQuKW5bcafuZxfeo8nNfBpBzG+Zf1fXU6mNqEjiKXYQX5p59fYjTN+p5ilvKCPFTFJGKX5Oba+YiShfrzfwfXT"
+        "AqSQ=="
     ),
     "report.html": (
         "eNqNVcFu2zAMvecrNO1a19htKOwARbcBOwwr0F4GIwdaZmwusuRKcrL8/SjZ7pygBXYSTT2R1HukXHz48vPh+dfjV9GFXm83RVyEBt"

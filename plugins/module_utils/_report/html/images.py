@@ -57,7 +57,7 @@ def _table(caption: str, rows: list[Markup]) -> Markup:
 
 def _row(image: ImageRow, scale: int) -> Markup:
     counts = image.counts
-    bar = stacked_bar(counts, scale) if counts else h("span", {"class": "under"}, "not known")
+    chart = stacked_bar(counts, scale) if counts else h("span", {"class": "under"}, "not known")
     malware = Markup("–")
     if image.malware is not None:
         kind, word = ("fail", "malware") if image.malware else ("pass", "none")
@@ -67,7 +67,7 @@ def _row(image: ImageRow, scale: int) -> Markup:
         digest = h("span", {"class": "under"}, text.line(image.id[:_DIGEST]) + ("…" if len(image.id) > _DIGEST else ""))
     return cells_row(
         h("th", {"scope": "row"}, text.line(image.name, 160), digest),
-        h("td", {"class": "bar-cell"}, bar),
+        h("td", {"class": "bar-cell"}, chart),
         *(number_cell(counts[name] if counts else None) for name in SEVERITIES[:4]),
         h("td", None, malware),
         number_cell(image.workloads),

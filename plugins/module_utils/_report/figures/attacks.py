@@ -41,7 +41,8 @@ class AttackTally:
         self.actions = dict.fromkeys(ACTIONS, 0)
         self.severities = no_counts()
         self.services: dict[str, list[t.Any]] = {}
-        self.clients: TopCounts[tuple[str, str]] = TopCounts(room)
+        self.clients: TopCounts[str] = TopCounts(room)
+        self.places: dict[str, str] = {}
         self.countries: TopCounts[str] = TopCounts(room)
         self.categories: TopCounts[str] = TopCounts(room)
         self.hosts: TopCounts[str] = TopCounts(room)
@@ -74,13 +75,22 @@ class AttackTally:
         severity = get("severity")
         self.severities[severity if isinstance(severity, str) and severity in _SEVERITY_NAMES else "unknown"] += 1
         country = _word(get("country"))
-        self.clients.add((_word(get("client_ip")), country), bad)
+        client = _word(get("client_ip"))
+        self.clients.add(client, bad)
+        if client not in self.places:
+            self._remember(client, country)
         self.countries.add(country, bad)
         host = get("host")
         self.hosts.add(_word(host_of(host)) if isinstance(host, str) else "", bad)
         for category in {_word(item) for item in items(get("categories"))[:_CATEGORIES]} or {""}:
             self.categories.add(category, bad)
         self._place(_word(get("source")) or "unknown", get("time"), bad)
+
+    def _remember(self, client: str, country: str) -> None:
+        """Remember where a client is, for as long as it is counted."""
+        if len(self.places) > 2 * self.clients.limit:
+            self.places = {name: self.places.get(name, "") for name, _events, _bad in self.clients.items()}
+        self.places[client] = country
 
     def _place(self, source: str, time: t.Any, bad: int) -> None:
         """Count by service, and by hour."""
@@ -120,7 +130,7 @@ class AttackTally:
             actions=self.actions,
             severities=self.severities,
             services=services,
-            clients=[_attacked(ip, events, bad, place) for (ip, place), events, bad in self.clients.top(LISTED)],
+            clients=[_attacked(*item, self.places.get(item[0], "")) for item in self.clients.top(LISTED)],
             clients_seen=len(self.clients),
             countries=[_attacked(*item) for item in self.countries.top(LISTED)],
             categories=[_attacked(*item) for item in self.categories.top(LISTED)],

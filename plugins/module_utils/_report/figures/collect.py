@@ -124,8 +124,8 @@ def _content(report: ReportInput) -> str:
 def _beside(report: ReportInput) -> list[t.Any]:
     """What was read beside the findings; nothing when nothing was."""
     history = report.history.as_dict() | {"at": "", "run_id": ""} if report.history else None
-    counts = report.summary["attacked"] or None
-    known = (report.attacks, counts, history, report.images, report.waivers, report.services, report.gaps)
+    matches = report.matches.digest() if report.matches else None
+    known = (report.attacks, matches, history, report.images, report.waivers, report.services, report.gaps)
     return [item for item in known if item]
 
 

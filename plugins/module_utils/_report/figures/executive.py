@@ -41,8 +41,9 @@ def _open(report: ReportInput) -> Sentence:
     risks, applications = model.headline(report.summary)
     counts = report.summary["open_by_severity"]
     if not risks:
-        words = "No risk is open." if report.files else "No findings were given."
-        return Sentence("Open risks", words, "applications", "good" if report.files else "plain")
+        known = bool(report.files or report.summary["total"])
+        words = "No risk is open." if known else "No findings were given."
+        return Sentence("Open risks", words, "applications", "good" if known else "plain")
     where = text.plural(applications, "application")
     worst = _listed(f"{counts[name]:,} {name}" for name in ("critical", "high") if counts[name])
     rest = f", {worst} among them" if worst else ", none of them critical or high"

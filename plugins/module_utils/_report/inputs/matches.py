@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 import typing as t
 
@@ -74,6 +75,10 @@ class Matches:
         known = self._found.get(key)
         if known is None or CLASSES.index(view.kind) < CLASSES.index(known.kind):
             self._found[key] = view
+
+    def digest(self) -> str:
+        """Identifies everything that the matches say."""
+        return hashlib.sha256(repr(sorted(self._found.items())).encode("utf-8", "replace")).hexdigest()
 
     def of(self, finding: Finding) -> MatchView:
         """What is known about attacks on a finding."""

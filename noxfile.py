@@ -229,7 +229,12 @@ def browser(session: nox.Session) -> None:
     """The report in a real Chromium."""
     if workbench.find_chromium() is None:
         session.error("Chromium was not found: install it (Debian: apt-get install chromium)")
+    if shutil.which("npm") is None:
+        session.error("npm was not found: install it (Debian: apt-get install npm)")
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    if not workbench.axe_core().exists():
+        where = ("--prefix", str(workbench.AXE), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts")
+        session.run("npm", "install", *where, workbench.AXE_PACKAGE, external=True)
     run_pytest(session, folders=("tests/browser",))
 
 

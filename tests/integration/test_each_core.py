@@ -274,7 +274,7 @@ def assert_quiet(run: Run) -> None:
         assert not result.result.get("deprecations"), result
 
 
-PLAYBOOKS = ("import_estate", "apply", "drift", "audit", "collect", "gate", "retest_attacked")
+PLAYBOOKS = ("import_estate", "apply", "drift", "audit", "report", "collect", "gate", "retest_attacked")
 """In an order in which each finds what it needs."""
 
 
@@ -285,7 +285,8 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
     with log_sandbox(webapps=6, findings=40, switches={"clock": "real"}) as sandbox:
         variables: Mapping[str, Any] = {
             "catalog_path": str(folder / "catalog"), "catalog_drift_report": str(folder / "drift.json"),
-            "audit_directory": str(folder / "audit"),
+            "audit_directory": str(folder / "audit"), "audit_services": ["qualys", "edgecast"], "audit_lookback": "1d",
+            "report_source": str(folder / "audit"), "report_directory": str(folder / "report"),
             "collect_logs_directory": str(folder / "logs"), "collect_logs_sources": list(VARIABLES),
             "collect_logs_first_run": "lookback", "collect_logs_lookback": "1d",
             "collect_logs_receivers": [{"sink": "sql"}],
@@ -320,6 +321,8 @@ def test_playbooks_end_well_and_leave_their_files(playbooks: Done) -> None:
     assert {path.name for path in (folder / "catalog").iterdir()} >= {"auth_records.yml", "webapps.yml"}
     assert json.loads((folder / "drift.json").read_bytes())["objects"] == []
     assert json.loads((folder / "audit" / "report.json").read_bytes())["summary"]["total"] == 40
+    report = json.loads((folder / "report" / "report.json").read_bytes())
+    assert (report["summary"]["total"], report["attacks"]["total"]) == (40, report["attacks"]["total"] or None)
     assert all(list((folder / "logs" / service).glob("dt=*/*.ndjson*")) for service in VARIABLES)
     assert (folder / "logs.db").stat().st_size > 0
     gate = json.loads((folder / "gate" / "gate.json").read_bytes())

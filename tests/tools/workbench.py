@@ -21,6 +21,9 @@ NOX = ROOT / ".nox"
 MULTITOOL = NOX / "multitool"
 MULTITOOL_PACKAGE = "@microsoft/sarif-multitool-linux@5.7.0"
 """The SARIF multitool of npm: one program that needs nothing else, and no network when it runs."""
+AXE = NOX / "axe"
+AXE_PACKAGE = "axe-core@4.14.1"
+"""What looks for barriers in the page of the report."""
 OLDEST_FIRST = ("3.11", "3.12", "3.13")
 """What ansible-core 2.18 and 2.19 run on."""
 NEWEST_FIRST = ("3.14", "3.13", "3.12")
@@ -105,6 +108,11 @@ def has_java() -> bool:
 def sarif_multitool() -> Path:
     """Where npm puts the program of the SARIF multitool below ``.nox``."""
     return MULTITOOL / "node_modules" / "@microsoft" / "sarif-multitool-linux" / "Sarif.Multitool"
+
+
+def axe_core() -> Path:
+    """Where npm puts axe-core below ``.nox``."""
+    return AXE / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def missing_servers() -> list[str]:

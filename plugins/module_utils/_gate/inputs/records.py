@@ -16,13 +16,11 @@ from ..._base.log_text import short
 from ..._records.coerce import bounded, mapping
 from ..._records.files.ndjson import Unreadable, read_stream
 from ..._records.identity import AppKey, app_key
-from ..._records.model import MATCH_CLASSES, SCHEMA
+from ..._records.model import IMAGE_SOURCES, MATCH_CLASSES, SCHEMA
 from ..._records.times import read_time
 from .facts import Record
 
 Problem = tuple[str, str]
-IMAGE_SOURCES = ("carbon_black",)
-"""Sources whose scans are of container images, and have counts instead of findings."""
 
 
 def read_records(given: t.Iterable[t.Any], option: str, kind: str) -> tuple[list[Record], list[Problem]]:

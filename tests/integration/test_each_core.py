@@ -43,6 +43,7 @@ READS: dict[str, tuple[dict[str, Any], str]] = {
     "carbon_black_scan_log_facet_info": ({"fields": ["sources", "clusters"], "rows": 2}, "facets"),
     "carbon_black_scan_log_info": ({"criteria": {"time_range": {"range": "-2w"}}, "limit": 3}, "scan_logs"),
     "carbon_black_scan_log_metadata_info": ({}, "clusters"),
+    "doctor_info": ({"core_version": "{{ ansible_version.full }}"}, "checks"),
     "edgecast_waf_event_info": ({"limit": 3, "query": "[].host"}, "events"),
     "indusface_scan_log_info": ({"from_date": str(TODAY - dt.timedelta(days=3)), "to_date": str(TODAY)}, "scan_logs"),
     "qualys_kb_info": ({"qids": [150001, 150012]}, "entries"),
@@ -259,7 +260,7 @@ def assert_quiet(run: Run) -> None:
         assert not result.result.get("deprecations"), result
 
 
-PLAYBOOKS = ("import_estate", "apply", "drift", "audit", "collect", "gate")
+PLAYBOOKS = ("doctor", "import_estate", "apply", "drift", "audit", "collect", "gate")
 """In an order in which each finds what it needs."""
 
 

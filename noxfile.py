@@ -42,6 +42,7 @@ MAIN_CORE = "2.19"
 COVERAGE_MINIMUM = 95
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
 ENGINES_REQUIREMENTS = ROOT / "tests" / "requirements-engines.txt"
+EDA_REQUIREMENTS = ROOT / "tests" / "requirements-eda.txt"
 FORMATS_REQUIREMENTS = ROOT / "tests" / "requirements-formats.txt"
 EE_REQUIREMENTS = ROOT / "tests" / "requirements-ee.txt"
 AWX_REQUIREMENTS = ROOT / "tests" / "requirements-awx.txt"
@@ -278,6 +279,16 @@ def engines(session: nox.Session) -> None:
         session.error(f"Java 17 was not found. {workbench.JAVA_HINT}")
     install(session, need_core(session, MAIN_CORE), "-r", str(ENGINES_REQUIREMENTS))
     run_pytest(session, folders=("tests/engines",))
+
+
+@nox.session(python=BASE_PYTHON)
+def eda(session: nox.Session) -> None:
+    """Rulebooks in a real ansible-rulebook, with the installed artifact and a PostgreSQL; ``make faults`` has more."""
+    missing = [name for name in ("java", "initdb") if workbench.find_program(name) is None]
+    if missing:
+        session.error(f"{', '.join(missing)}: not found (Debian: apt-get install openjdk-17-jre-headless postgresql)")
+    install(session, need_core(session, MAIN_CORE), "-r", str(EDA_REQUIREMENTS))
+    run_pytest(session, "-rP", folders=("tests/eda",))
 
 
 @nox.session(python=BASE_PYTHON)

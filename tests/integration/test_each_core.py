@@ -270,7 +270,7 @@ def assert_quiet(run: Run) -> None:
         assert not result.result.get("deprecations"), result
 
 
-PLAYBOOKS = ("doctor", "import_estate", "apply", "drift", "audit", "scan", "collect", "gate")
+PLAYBOOKS = ("doctor", "import_estate", "apply", "drift", "audit", "scan", "collect", "gate", "retest_attacked")
 """In an order in which each finds what it needs."""
 ELSEWHERE = ("awx_setup",)
 """What needs the collection of AWX, which comes with a large package: tests/awx runs it."""
@@ -290,6 +290,10 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
             "gate_webapps": [APP], "gate_directory": str(folder / "gate"), "gate_report_only": True,
             "gate_policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
             "gate_formats": ["html", "junit"], "scan_profile": "CI quick", "scan_poll_interval": "0.1s",
+            # Nothing is open there, so that nothing is retested.
+            "retest_attacked_event": {
+                "host": "nowhere.example.net", "path": "/", "sub_events": [{"matched_on": "ARGS:q"}]
+            },
         }  # fmt: skip
         logs = environment(sandbox, folder / "state")
         run = Ansible(folder, collections_path).program(

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What the tests need of the system: each missing program is installed with apt, as root or through sudo; where that is
 # not possible, the missing packages are named. A browser for the report; npm for the SARIF multitool; PostgreSQL and
-# rsyslog, which the tests start themselves, as receivers of logs; Java for Spark, which runs the queries in docs/sql.
+# rsyslog, which the tests start themselves, as receivers of logs; Java for the engine of rulebooks, and for Spark, which
+# runs the queries in docs/sql.
 set -eu
 
 has() {

@@ -35,8 +35,8 @@ NEVER_IN_ARTIFACT = re.compile(
 
 
 NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
-    "awx", "browser", "controller", "demo", "ee", "engines", "faults", "formats", "integration", "perf", "receivers",
-    "recording", "sandbox", "tools", "unit",
+    "awx", "browser", "controller", "demo", "eda", "ee", "engines", "faults", "formats", "integration", "perf",
+    "receivers", "recording", "sandbox", "tools", "unit",
 ))  # fmt: skip
 """Folders that the sanity tests of an older ansible-core need not look at."""
 RECORDED = ("tests/recording/expected",)
@@ -109,9 +109,13 @@ def sarif_multitool() -> Path:
 
 def missing_servers() -> list[str]:
     """The receivers that the tests start and that this machine does not have."""
+    return [name for name in ("initdb", "postgres", "rsyslogd") if find_program(name) is None]
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program of the system, where Debian puts those that are not for every user too."""
     places = [*map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin", os.environ.get("PATH", os.defpath)]
-    path = os.pathsep.join(places)
-    return [name for name in ("initdb", "postgres", "rsyslogd") if shutil.which(name, path=path) is None]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 def repository_files() -> list[Path]:

@@ -32,14 +32,14 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 SANITY_TESTS = ("ansible-doc", "compile", "import", "pep8", "pylint", "validate-modules", "yamllint")
 """Sanity tests that ansible-test leaves out without failing when it cannot run them."""
 NEVER_IN_ARTIFACT = re.compile(
-    r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|tests/output)(/|$|\.)"
+    r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|\.yamllint|tests/output)(/|$|\.)"
     r"|__pycache__|\.pyc$|\.tar\.gz$"
 )
 
 
 NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
-    "browser", "controller", "demo", "eda", "engines", "faults", "formats", "integration", "perf", "receivers",
-    "recording", "sandbox", "tools", "unit",
+    "awx", "browser", "controller", "demo", "eda", "ee", "engines", "faults", "formats", "integration", "perf",
+    "receivers", "recording", "sandbox", "tools", "unit",
 ))  # fmt: skip
 """Folders that the sanity tests of an older ansible-core need not look at."""
 RECORDED = ("tests/recording/expected",)

@@ -41,6 +41,7 @@ MAIN_CORE = "2.19"
 """The one for checks that need ansible-core, but not each version of it; coverage is measured with it."""
 COVERAGE_MINIMUM = 95
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
+ENGINES_REQUIREMENTS = ROOT / "tests" / "requirements-engines.txt"
 EDA_REQUIREMENTS = ROOT / "tests" / "requirements-eda.txt"
 FORMATS_REQUIREMENTS = ROOT / "tests" / "requirements-formats.txt"
 ORJSON = "orjson>=3.9.15"
@@ -164,7 +165,7 @@ def typing(session: nox.Session) -> None:
     """Strict mypy on the collection's code, the sandbox and the tools."""
     install(
         session, "mypy>=1.18", "trustme", "types-requests", "types-jmespath", "types-PyYAML", "orjson", "pytest", "nox",
-        "sqlalchemy>=2.0", "psycopg",
+        "sqlalchemy>=2.0", "psycopg", "duckdb>=1.5",
     )  # fmt: skip
     session.run("python", "tests/conftest.py")
     tests = ("tests/sandbox", "tests/tools", "tests/demo", "tests/conftest.py", "tests/unit/test_house_rules.py")
@@ -253,6 +254,15 @@ def receivers(session: nox.Session) -> None:
         session.error(f"{', '.join(missing)}: not found. {workbench.SERVERS_HINT}")
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, folders=("tests/receivers",))
+
+
+@nox.session(python=BASE_PYTHON)
+def engines(session: nox.Session) -> None:
+    """The queries in docs/sql on DuckDB and on Spark. No other session needs Spark, which is large."""
+    if not workbench.has_java():
+        session.error(f"Java 17 was not found. {workbench.JAVA_HINT}")
+    install(session, need_core(session, MAIN_CORE), "-r", str(ENGINES_REQUIREMENTS))
+    run_pytest(session, folders=("tests/engines",))
 
 
 @nox.session(python=BASE_PYTHON)

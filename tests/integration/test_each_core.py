@@ -81,17 +81,25 @@ WRITES: dict[str, dict[str, Any]] = {
         "spool": f"{HERE}/logs/edgecast", "sink": "sql",
         "sink_options": {"database_url": f"sqlite:///{HERE}/logs.db"},
     },
+    "finding_changes": {"findings": f"{HERE}/findings.ndjson.gz", "dest": f"{HERE}/changes"},
+    "lake": {
+        "streams": [f"{HERE}/logs/edgecast"], "snapshots": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/lake",
+    },
     "report": {"findings": [f"{HERE}/findings.ndjson.gz"], "outputs": {
         "html": f"{HERE}/report.html", "sarif": f"{HERE}/report.sarif"}},
     "gate": {
         "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/gate.json", "report_only": True,
         "policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
     },
+    "history": {
+        "findings": [f"{HERE}/findings.ndjson.gz"], "database_url": f"sqlite:///{HERE}/history.db", "horizon": "7d",
+        "policy": {"critical": 7}, "dest": f"{HERE}/history.json",
+    },
     "qualys_was_webapp_purge": {"ids": [410001]},
 }  # fmt: skip
 """One use of each module that changes something, in the order of their needs."""
 
-NEEDS_A_FILE = ("deliver", "report", "gate")
+NEEDS_A_FILE = ("deliver", "lake", "finding_changes", "report", "gate", "history")
 """What reads a file that another module has written; in check mode that one was run before."""
 DIFFERENCES = {
     "qualys_was_webapp": ("shop & <friends>", "prod", "VALUE_REDACTED"),
@@ -233,6 +241,8 @@ def test_what_was_written_is_what_the_options_say(modules: Done) -> None:
     assert (folder / "login.html").read_text(encoding="utf-8") == SCRIPT
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert json.loads((folder / "gate.json").read_bytes())["verdict"] == modules.run["gate"]["verdict"]
+    assert {item["record"] for item in modules.run["lake"]["written"]} == {"event", "finding", "snapshot"}
+    assert all((folder / "lake" / item["path"]).stat().st_size for item in modules.run["lake"]["written"])
     assert modules.run["deliver"]["delivered"] == modules.run[EXPORTS["edgecast"]]["records"] > 0
 
 

@@ -34,6 +34,7 @@ BELOW: dict[str, frozenset[str]] = {
     "_reconcile": frozenset({"_base", "_records", "_state"}),
     "_spool": frozenset({"_base", "_records", "_state"}),
     "_vendor": frozenset({"_base", "_http", "_reconcile", "_records", "_spool", "_state"}),
+    "_database": frozenset({"_base", "_http", "_reconcile", "_records", "_spool", "_state"}),
 }
 """The shared rooms, each with the rooms that it may import."""
 NEIGHBOURS: dict[tuple[str, str], str] = {}

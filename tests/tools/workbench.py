@@ -35,8 +35,8 @@ NEVER_IN_ARTIFACT = re.compile(
 
 
 NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
-    "browser", "controller", "demo", "eda", "faults", "formats", "integration", "perf", "receivers", "recording",
-    "sandbox", "tools", "unit",
+    "browser", "controller", "demo", "eda", "engines", "faults", "formats", "integration", "perf", "receivers",
+    "recording", "sandbox", "tools", "unit",
 ))  # fmt: skip
 """Folders that the sanity tests of an older ansible-core need not look at."""
 RECORDED = ("tests/recording/expected",)
@@ -90,6 +90,16 @@ def find_chromium() -> str | None:
 
 
 SERVERS_HINT = "Install them (Debian: apt-get install postgresql rsyslog rsyslog-openssl)."
+
+
+JAVA_HINT = "Install it (Debian: apt-get install openjdk-17-jre-headless)."
+
+
+def has_java() -> bool:
+    """Whether Java runs here, which Spark needs."""
+    if shutil.which("java") is None:
+        return False
+    return subprocess.run(["java", "-version"], capture_output=True, check=False).returncode == 0
 
 
 def sarif_multitool() -> Path:

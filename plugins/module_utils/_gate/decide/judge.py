@@ -16,13 +16,13 @@ import typing as t
 from ..._base.log_text import short
 from ..._records.coerce import bounded
 from ..._records.identity import AppKey
+from ..._records.policy.patterns import application_test
 from ..._records.times import read_time
 from ..inputs.facts import Facts, label
 from ..inputs.records import Matches, Problem
 from ..policy.baseline import Baseline, Section, Twin
 from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
-from ..policy.selectors import application_test
 from ..policy.waivers import PUSHED_AS, Waiver, Waivers
 from .exclusions import NO_RULE, Known, Taken
 from .explain import Decision, Explanations

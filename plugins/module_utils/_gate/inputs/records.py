@@ -11,13 +11,13 @@ import datetime as dt
 import pathlib
 import typing as t
 
+from ..._base.errors import PolicyError
 from ..._base.log_text import short
 from ..._records.coerce import bounded, mapping
 from ..._records.files.ndjson import Unreadable, read_stream
 from ..._records.identity import AppKey, app_key
 from ..._records.model import SCHEMA
 from ..._records.times import read_time
-from ..verdict import PolicyError
 from .facts import Record
 
 Problem = tuple[str, str]

@@ -11,10 +11,10 @@ import dataclasses
 import datetime as dt
 import typing as t
 
+from ..._base.errors import PolicyError
 from ..._records.coerce import number
 from ..._records.times import parse_duration, parse_time
 from ..inputs.facts import Facts
-from ..verdict import PolicyError
 from .schemas import KINDS, SEVERITIES, STATES
 from .selectors import Test, selector
 

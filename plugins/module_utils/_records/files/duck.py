@@ -1,0 +1,171 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DuckDB, opened in memory and held to what it needs: a limit on memory, its own temporary folder, named files only.
+
+This module is private to the collection and may change at any time.
+
+It runs inside the module's process, and reads files that hold attacks. So it loads no extension, makes no connection,
+keeps no database file, and can neither read nor write outside of the folders that the caller names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import traceback
+import typing as t
+
+from ..._base.errors import FileError, MissingLibrary, PerimeterError
+
+try:
+    import duckdb
+except ImportError:
+    HAS_DUCKDB = False
+    DUCKDB_IMPORT_ERROR = traceback.format_exc()
+    # Nothing is run without it: open_duck checks first.
+    _ERRORS: tuple[type[Exception], ...] = ()
+else:
+    HAS_DUCKDB = True
+    DUCKDB_IMPORT_ERROR = ""
+    _ERRORS = (duckdb.Error,)
+
+DUCKDB_SINCE = (1, 5)
+LIBRARY = "duckdb >= 1.5"
+MEMORY = "256MiB"
+"""What DuckDB may hold before it uses the temporary folder. The process itself needs about 100 MiB beside it."""
+_MOST_THREADS = 4
+_PART = 10_000
+"""Rows that are fetched at once."""
+
+Connection = t.Any
+"""A ``duckdb.DuckDBPyConnection``: the package is optional, so its types are not known everywhere."""
+Row = tuple[t.Any, ...]
+
+
+class Refused(Exception):
+    """DuckDB did not run a statement. The text is only the kind of its error, whose own words may quote a record."""
+
+
+class Engine:
+    """Runs statements on a connection. Want of memory is raised by :func:`open_duck`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def run(self, statement: str, parameters: t.Sequence[t.Any] = ()) -> list[Row]:
+        """Run a statement, and return all its rows.
+
+        Raises:
+            Refused: DuckDB did not run it to its end, for example because a file is damaged.
+        """
+        with _refused():
+            found: list[Row] = self._connection.execute(statement, list(parameters)).fetchall()
+            return found
+
+    def stream(self, statement: str, parameters: t.Sequence[t.Any] = ()) -> t.Iterator[list[Row]]:
+        """Run a statement, and yield its rows in parts; no other may run in between. Raises as :meth:`run`."""
+        with _refused():
+            cursor = self._connection.execute(statement, list(parameters))
+            while rows := cursor.fetchmany(_PART):
+                yield rows
+
+
+@contextlib.contextmanager
+def _refused() -> t.Iterator[None]:
+    try:
+        yield
+    except _ERRORS as error:
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise
+        raise Refused(type(error).__name__) from None
+
+
+def check_library() -> None:
+    """Check that DuckDB can be used.
+
+    Raises:
+        MissingLibrary: it is not installed, or too old.
+    """
+    if not HAS_DUCKDB:
+        raise MissingLibrary(LIBRARY, DUCKDB_IMPORT_ERROR)
+    version = str(getattr(duckdb, "__version__", ""))
+    found = re.match(r"([0-9]+)\.([0-9]+)", version)
+    if found is None or (int(found[1]), int(found[2])) < DUCKDB_SINCE:
+        raise MissingLibrary(LIBRARY, f"duckdb {version} is installed, which is too old.")
+
+
+def quoted(value: object) -> str:
+    """A value as a literal of SQL, for the places where no parameter can stand, such as paths and settings."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+@contextlib.contextmanager
+def open_duck(
+    temporary: pathlib.Path,
+    folders: t.Iterable[pathlib.Path] = (),
+    *,
+    files: t.Iterable[pathlib.Path] = (),
+    memory: str = MEMORY,
+    keep_order: bool = False,
+) -> t.Iterator[Connection]:
+    """An empty database in memory.
+
+    Args:
+        temporary: an existing private folder for what does not fit in memory; DuckDB may read and write in it.
+        folders: what it may read and write beside that, with all that is below.
+        files: single files that it may read and write.
+        memory: as DuckDB writes it, such as ``256MiB``.
+        keep_order: whether rows without ORDER BY keep the order in which they were read, which costs memory.
+
+    Raises:
+        MissingLibrary: DuckDB is not installed, or too old.
+        FileError: the memory or the temporary folder is too small, or a file cannot be read or written; raised by what
+            runs inside the block, too. A ``duckdb.Error`` of another kind passes through.
+    """
+    check_library()
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "threads": _threads(),
+        "temp_directory": str(temporary),
+        "preserve_insertion_order": keep_order,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "allow_persistent_secrets": False,
+        "python_enable_replacements": False,
+    }
+    with _house_errors(), contextlib.closing(duckdb.connect(":memory:", config=settings)) as connection:
+        allowed = [f"{folder.absolute()}{os.sep}" for folder in (temporary, *folders)]
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET allowed_directories = [{', '.join(map(quoted, allowed))}]")
+        connection.execute(f"SET allowed_paths = [{', '.join(quoted(file.absolute()) for file in files)}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+
+
+def _threads() -> int:
+    return max(1, min(len(os.sched_getaffinity(0)), _MOST_THREADS))
+
+
+@contextlib.contextmanager
+def _house_errors() -> t.Iterator[None]:
+    """The errors of DuckDB that users can act on, as ours. Its own words quote data, so they are left out."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise _no_room() from error
+    except duckdb.IOException as error:
+        raise FileError(
+            "DuckDB cannot read or write a file that it needs.",
+            hint="Check the room on the disk, and that each file is whole and may be read.",
+        ) from error
+
+
+def _no_room() -> PerimeterError:
+    return FileError(
+        "DuckDB has too little room in memory and in its temporary folder.",
+        hint="Free some space on the disk, or give less data at once.",
+    )

@@ -18,7 +18,7 @@ import typing as t
 
 from .._base.errors import FileError
 from .._records.coerce import bounded, items, text
-from .._records.files.claims import content_faults, manifest_faults, time_faults
+from .._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
 from .._records.files.ndjson import Unreadable
 from .._records.files.snapshot_reader import BadLine, BadManifest, Record, SnapshotLines, read_manifest, record_of
 from .._records.model import SCHEMA
@@ -27,13 +27,6 @@ from .._spool.disk.source import Identity
 
 STREAM = "finding_changes"
 _AGAIN = "Nothing was written. Export the snapshot again, without since, and check that it is complete."
-_MANIFESTS = {
-    "missing": "there is no manifest beside it",
-    "unreadable": "its manifest cannot be read: ",
-    "damaged": "its manifest is not JSON",
-    "foreign": "what is beside it is not the manifest of a snapshot",
-    "version": f"its manifest has a schema other than {SCHEMA}",
-}
 _LINES = {
     "json": "is not JSON",
     "record": "is not a record of this collection",
@@ -110,8 +103,9 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
         manifest = read_manifest(path)
     except BadManifest as error:
         missing = error.kind == "missing" and not path.exists()
-        raise _refused(path, "there is no such file" if missing else _MANIFESTS[error.kind] + str(error)) from error
-    for _code, words in (*manifest_faults(manifest), *time_faults(manifest)):
+        words = "there is no such file" if missing else MANIFEST_PROBLEMS[error.kind][1] + str(error)
+        raise _refused(path, words) from error
+    for _code, words in claim_faults(manifest):
         raise _refused(path, words)
     return Snapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))
 

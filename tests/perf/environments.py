@@ -31,6 +31,7 @@ CLIENTS: dict[str, tuple[str, ...]] = {
     "orjson": ("requests", "orjson", "xlsxwriter"),
     "plain": ("requests", "xlsxwriter"),
     "history": ("requests", "orjson", "sqlalchemy"),
+    "lake": ("orjson", "duckdb"),
     "qualysdk": ("qualysdk==0.3.17",),
 }
 """The environments and what is in them."""

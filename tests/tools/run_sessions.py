@@ -34,7 +34,11 @@ LONGEST_FIRST = (
     "sanity-2.18",
     "sanity-2.16",
     "ansible-lint",
+    "ee",
+    "awx",
+    "eda",
     "receivers",
+    "engines",
     "faults",
     "browser",
     "docs",
@@ -53,7 +57,18 @@ SLOW_FILE_S = 5.0
 """Files of tests that take longer are listed in the end."""
 FAILURE_LENGTH = 500
 """So many characters of a failure's message are repeated in the end, where a log that was cut still has them."""
-PRIVATE = ("ANSIBLE_", "QUALYS_", "INDUSFACE_", "EDGECAST_", "SCUTUM_", "CBC_", "CSP_", "PERIMETER_", "COVERAGE_")
+PRIVATE = (
+    "ANSIBLE_",
+    "QUALYS_",
+    "INDUSFACE_",
+    "EDGECAST_",
+    "SCUTUM_",
+    "CBC_",
+    "CSP_",
+    "PERIMETER_",
+    "COVERAGE_",
+    "EDA_",
+)
 """Variables of the caller's that would change what is tested."""
 
 

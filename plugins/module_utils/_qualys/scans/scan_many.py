@@ -28,10 +28,9 @@ from ..resource.references import Reference, References, reference_key
 from .scan_fields import RESOURCE, scan_record
 from .scan_launch import Launch, Wanted, adoptable, launch, prepare, same_scans
 from .scan_target import UNSAID, auth_of
-from .scan_wait import ScanGone, ScanTimeout, judged, wait_for
+from .scan_wait import Ended, ScanTimeout, await_end
 
 Written = t.Mapping[str, t.Any]
-Ended = tuple[Scan, t.Optional[PerimeterError]]
 
 
 @dataclasses.dataclass
@@ -72,14 +71,14 @@ def launch_many(
         part.prepared = prepare(client, params, part.wanted, references)
     login = auth_of(params.get("auth_record"), references).given
     if check_mode:
-        return _result(parts, [(_record(_raw_of(part), login), None) for part in parts])
+        return _result(parts, [Ended(_record(_raw_of(part), login)) for part in parts])
     if ceiling is not None and len(parts) > ceiling:
         return _result(parts, _side_by_side(client, parts, budget, ceiling, login=login))
     if missing:
         _launch(client, missing, budget)
     if params["state"] == "finished":
         return _result(parts, [_waited(client, _raw_of(part), budget, login) for part in parts])
-    return _result(parts, [(_record(_raw_of(part), login), None) for part in parts])
+    return _result(parts, [Ended(_record(_raw_of(part), login)) for part in parts])
 
 
 def _ceiling(params: Written) -> int | None:
@@ -226,17 +225,18 @@ def _unlaunched(prepared: Launch, error: PerimeterError, login: bool) -> Ended:
     scan = _record(prepared.outline(), login)
     scan["end_reason"] = "error" if isinstance(error, AmbiguousWrite) else "not_launched"
     scan["conclusive"] = False
-    return scan, error
+    return Ended(scan, error)
 
 
 def _result(parts: t.Sequence[Part], ended: t.Sequence[Ended]) -> Result:
-    errors = [error for _scan, error in ended if error is not None]
+    errors = [item.error for item in ended if item.error is not None]
     values = {
         "scan": None,
-        "scans": [scan for scan, _error in ended],
+        "scans": [item.scan for item in ended],
         "adopted": bool(parts) and all(part.adopted is not None for part in parts),
     }
     result = Result(changed=not values["adopted"], values=values)
+    result.warnings += [warning for item in ended for warning in item.warnings]
     if errors:
         result.error = PartialFailure(
             f"{len(errors)} of {len(parts)} scans have no result that counts; the first: {errors[0].message}",
@@ -251,11 +251,4 @@ def _record(raw: Raw, login: bool) -> Scan:
 
 
 def _waited(client: QualysClient, raw: Raw, budget: Budget, login: bool) -> Ended:
-    """Wait for one; the others go on meanwhile, so that all of them share the budget."""
-    waited = wait_for(client, raw, budget)
-    scan = _record(waited.raw, login)
-    if waited.error is not None:
-        scan["end_reason"] = "error" if isinstance(waited.error, ScanGone) else "still_running"
-        scan["conclusive"] = False
-        return scan, waited.error
-    return scan, judged(scan)
+    return await_end(client, raw, budget, login=True if login else None)

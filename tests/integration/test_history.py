@@ -29,7 +29,8 @@ def test_the_example_records_once_and_then_only_the_trend(ansible: Ansible) -> N
         variables = json.dumps({"output_directory": str(ansible.folder)})
         run = ansible.program(
             "ansible-playbook", "-i", "localhost,", "-e", variables, str(EXAMPLE), str(EXAMPLE),
-            environment=login_to(sandbox) | state,
+            environment=login_to(sandbox) | state | {"TEST_COUNTERS": sandbox.url, "ANSIBLE_PIPELINING": "true"},
+            results=ansible.folder / "results.jsonl",
         )  # fmt: skip
         assert run.status == 0, run.output
         assert sandbox.counters.writes == 0

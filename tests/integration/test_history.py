@@ -29,7 +29,8 @@ def test_the_example_records_once_and_then_only_the_trend(ansible: Ansible) -> N
         variables = json.dumps({"output_directory": str(ansible.folder)})
         run = ansible.program(
             "ansible-playbook", "-i", "localhost,", "-e", variables, str(EXAMPLE), str(EXAMPLE),
-            environment=login_to(sandbox) | state,
+            environment=login_to(sandbox) | state | {"TEST_COUNTERS": sandbox.url, "ANSIBLE_PIPELINING": "true"},
+            results=ansible.folder / "results.jsonl",
         )  # fmt: skip
         assert run.status == 0, run.output
         assert sandbox.counters.writes == 0
@@ -52,6 +53,8 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no horizon": ({"horizon": "soon"}, ("horizon", "soon", "7d")),
     "no severity": ({"policy": {"grave": 1}}, ("policy", "grave", "critical")),
 }
+NAMED = "no server"
+"""A message that has the driver's name of the error in it, as those of deliveries do."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,10 @@ def test_a_mistake_is_told_in_one_clear_message_without_the_password(desk: Desk,
     ]
     run = run_tasks(desk.path, tasks, {}, sandbox)
     for name, (_options, words) in CASES.items():
-        assert_clear(run[name], *words)
+        if name == NAMED:
+            assert [word for word in words if word not in run[name]["msg"]] == []
+        else:
+            assert_clear(run[name], *words)
     assert SECRET not in run.output
 
 

@@ -44,6 +44,8 @@ TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
 ENGINES_REQUIREMENTS = ROOT / "tests" / "requirements-engines.txt"
 EDA_REQUIREMENTS = ROOT / "tests" / "requirements-eda.txt"
 FORMATS_REQUIREMENTS = ROOT / "tests" / "requirements-formats.txt"
+EE_REQUIREMENTS = ROOT / "tests" / "requirements-ee.txt"
+AWX_REQUIREMENTS = ROOT / "tests" / "requirements-awx.txt"
 ORJSON = "orjson>=3.9.15"
 UNIT_TESTS = ("tests/unit", "tests/recording")
 EACH_CORE = (
@@ -229,7 +231,12 @@ def browser(session: nox.Session) -> None:
     """The report in a real Chromium."""
     if workbench.find_chromium() is None:
         session.error("Chromium was not found: install it (Debian: apt-get install chromium)")
+    if shutil.which("npm") is None:
+        session.error("npm was not found: install it (Debian: apt-get install npm)")
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    if not workbench.axe_core().exists():
+        where = ("--prefix", str(workbench.AXE), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts")
+        session.run("npm", "install", *where, workbench.AXE_PACKAGE, external=True)
     run_pytest(session, folders=("tests/browser",))
 
 
@@ -254,6 +261,20 @@ def receivers(session: nox.Session) -> None:
         session.error(f"{', '.join(missing)}: not found. {workbench.SERVERS_HINT}")
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, folders=("tests/receivers",))
+
+
+@nox.session(python=BASE_PYTHON)
+def ee(session: nox.Session) -> None:
+    """Execution environments by ansible-builder, jobs by ansible-runner, the artifact by galaxy-importer."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(EE_REQUIREMENTS))
+    run_pytest(session, folders=("tests/ee",))
+
+
+@nox.session(python=BASE_PYTHON)
+def awx(session: nox.Session) -> None:
+    """The role awx_setup with the modules of awx.awx, which come with the package ansible, and a stand-in."""
+    install(session, "-r", str(AWX_REQUIREMENTS))
+    run_pytest(session, folders=("tests/awx",))
 
 
 @nox.session(python=BASE_PYTHON)

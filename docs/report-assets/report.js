@@ -2,6 +2,42 @@
 //
 // The findings explorer. Everything that comes from a finding reaches the page through textContent or the value of an
 // option, never as markup and never as an address. The page's policy (Trusted Types without a policy) enforces it.
+
+// Charts: the arrow keys go from column to column, and the text of one is shown below the plot, and read aloud.
+(function () {
+  "use strict";
+
+  for (const chart of document.querySelectorAll(".chart")) {
+    const plot = chart.querySelector(".plot");
+    const columns = [...chart.querySelectorAll(".column")];
+    const readout = chart.querySelector(".readout");
+    if (!columns.length) {
+      continue;
+    }
+    let at = -1;
+    const show = (index) => {
+      columns.forEach((column, number) => column.classList.toggle("on", number === index));
+      readout.textContent = index < 0 ? "" : columns[index].dataset.label;
+      at = index;
+    };
+    const steps = { ArrowLeft: () => at - 1, ArrowRight: () => at + 1, Home: () => 0, End: () => columns.length - 1 };
+    plot.setAttribute("tabindex", "0");
+    plot.setAttribute("role", "group");
+    plot.setAttribute("aria-label", chart.dataset.chart + ": the arrow keys go from column to column");
+    plot.addEventListener("keydown", (event) => {
+      const step = steps[event.key];
+      if (step) {
+        event.preventDefault();
+        show(Math.min(Math.max(step(), 0), columns.length - 1));
+      }
+    });
+    plot.addEventListener("focus", () => show(at < 0 ? columns.length - 1 : at));
+    plot.addEventListener("blur", () => show(-1));
+    columns.forEach((column, index) => column.addEventListener("mouseenter", () => show(index)));
+    plot.addEventListener("mouseleave", () => show(document.activeElement === plot ? at : -1));
+  }
+})();
+
 (function () {
   "use strict";
 
@@ -55,7 +91,7 @@
     ["information", "Information", (row) => row[column.state] === stateNumber.information],
     ["all", "All", () => true],
   ];
-  const state = { view: "open", search: "", severity: "", status: "", kind: "", change: "", application: "", decision: "", sort: "", down: false, page: 0, size: 50 };
+  const state = { view: "open", search: "", severity: "", status: "", kind: "", change: "", application: "", decision: "", attack: "", sort: "", down: false, page: 0, size: 50 };
   let shown = [];
   let haystack = null;
   let evidence = null;
@@ -77,7 +113,7 @@
     const test = views.find(([name]) => name === state.view)[2];
     const terms = state.search.toLowerCase().split(/\s+/).filter(Boolean);
     const texts = terms.length ? searchable() : null;
-    const exact = ["severity", "status", "kind", "change", "application", "decision"].filter((name) => state[name] !== "").map((name) => [column[name], Number(state[name])]);
+    const exact = ["severity", "status", "kind", "change", "application", "decision", "attack"].filter((name) => state[name] !== "").map((name) => [column[name], Number(state[name])]);
     const found = [];
     for (let index = 0; index < rows.length; index += 1) {
       const row = rows[index];
@@ -123,6 +159,10 @@
       const sign = state.down ? -1 : 1;
       // The index last: rows arrive worst first, and equal rows stay so in both directions.
       shown.sort((a, b) => sign * order(a, b) || a - b);
+    } else if (data.matched) {
+      // What was attacked and not blocked comes first, whatever its severity.
+      const first = shown.filter((index) => rows[index][column.attack] === 0);
+      shown = first.concat(shown.filter((index) => rows[index][column.attack] !== 0));
     }
     state.page = 0;
     draw();
@@ -143,6 +183,9 @@
   ];
   if (data.gated) {
     heads.push(["decision", "Gate", ""]);
+  }
+  if (data.matched) {
+    heads.push(["attack", "Attacks", ""]);
   }
   // What a first click means: most people want the worst, oldest or highest first. Severity 0 is the worst.
   const downFirst = new Set(["cvss_score", "age", "times_seen"]);
@@ -189,10 +232,16 @@
       numberCell(row[column.cvss_score], 1),
       numberCell(row[column.age]),
       numberCell(row[column.times_seen]),
-      data.gated ? element("td", { class: "decision" }, value(row, "decision")) : null
+      data.gated ? element("td", { class: "decision" }, value(row, "decision")) : null,
+      data.matched ? element("td", { class: "decision" }, attackWords(row)) : null
     );
     open.addEventListener("click", () => toggle(line, open, index));
     return line;
+  }
+
+  function attackWords(row) {
+    const number = row[column.attack];
+    return number === null ? "" : number === 0 ? element("span", { class: "tag v-fail" }, data.attacks[0][1]) : data.attacks[number][1];
   }
 
   function statusWords(row) {
@@ -224,6 +273,7 @@
     add("URL", value(row, "url"), true);
     add("Ignored", value(row, "ignored"), true);
     add("Gate", [value(row, "decision"), value(row, "decided_by")].filter(Boolean).join(" by "), true);
+    add("Attacks", [data.matched ? data.attacks[row[column.attack]][1] : "", value(row, "attacks")].filter(Boolean).join(": "), true);
     add("Application", value(row, "application"));
     add("Kind", data.kinds[row[column.kind]][1]);
     add("Parameter", value(row, "parameter"));
@@ -358,7 +408,7 @@
     const changes = labelled("change", data.changes);
     return element(
       "div",
-      { class: data.gated ? "filters gated" : "filters" },
+      { class: "filters" + (data.gated ? " gated" : "") + (data.matched ? " matched" : "") },
       element("label", { class: "field search" }, "Search", search),
       select("severity", "Severity", "All severities", labelled("severity", data.severities)),
       select("status", "Status", "All statuses", labelled("status", data.statuses)),
@@ -366,6 +416,7 @@
       select("change", "Since last run", changes.length ? "All" : "No changes known", changes),
       select("application", "Application", "All applications", applications),
       data.gated ? select("decision", "Gate", "All decisions", present("decision").sort((a, b) => rankOf(a) - rankOf(b)).map((number) => [number, data.dictionary[number] || "Not judged"])) : null,
+      data.matched ? select("attack", "Attacks", "All", present("attack").filter((number) => number !== null).sort((a, b) => a - b).map((number) => [number, data.attacks[number][1]])) : null,
       reset
     );
   }

@@ -17,21 +17,35 @@ import sys
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._report import run as report
 from ansible_collections.appsec.perimeter.tests.browser.devtools import Page
-from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
+from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import attack_factory, factory
 
 TITLE = "Web application perimeter, November 2026"
-SECTIONS = ("overview", "changes", "risks", "applications", "findings", "ignored", "quality")
+SECTIONS = (
+    "summary",
+    "changes",
+    "risks",
+    "sla",
+    "applications",
+    "findings",
+    "attacks",
+    "images",
+    "overview",
+    "quality",
+)
 
 
 def make_report(folder: pathlib.Path, findings: int) -> pathlib.Path:
-    """The report of this week, compared with that of last week."""
+    """The report of this week, compared with that of last week, with attacks and all that stands beside findings."""
     page, before = folder / "report.html", folder / "before.json"
-    old = factory.estate_before(factory.estate_findings(findings))
+    estate = list(factory.estate_findings(findings))
+    old = factory.estate_before(estate)
     old_file = factory.write_snapshot(folder / "before.ndjson", old, finished="2026-11-13T09:00:00Z")
     report.run({"findings": [str(old_file)], "outputs": {"json": str(before)}}, False)
-    snapshot = factory.write_snapshot(folder / "findings.ndjson.gz", factory.estate_findings(findings))
+    snapshot = factory.write_snapshot(folder / "findings.ndjson.gz", estate)
+    beside = attack_factory.everything(folder, estate, 4 * findings)
+    beside["services"] = beside["services"][:2]
     params = {"findings": [str(snapshot)], "outputs": {"html": str(page)}, "title": TITLE}
-    report.run(params | {"previous": str(before), "webapps": factory.webapps()}, False)
+    report.run(params | beside | {"previous": str(before), "webapps": factory.webapps()}, False)
     return page
 
 

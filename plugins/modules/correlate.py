@@ -131,7 +131,7 @@ matches:
 sample:
   description:
     - At most 20 matches, what matters most first. The file has all of them.
-    - C(class) is V(attacked_not_blocked) when any attack was not blocked, V(blocked) when all were, V(scanner_only) when
+    - C(class) is V(attacked_not_blocked) when any attack was not blocked, V(blocked) when all were, V(scanner_only) if
       only your scanners were seen, and V(unobserved) when nothing was. The sample has none of the last class.
     - C(outcome) is what M(appsec.perimeter.gate) reads, V(blocked), V(allowed) or V(mixed); null where no attack was
       seen. C(strength) says whether the parameter agreed as well, or only the path.

@@ -12,8 +12,10 @@ short_description: Write an audit report
 version_added: 1.0.0
 description:
   - Turns exported findings into files that can be sent on, all of them from the same figures.
-  - The HTML report is one file that needs no network. It has the figures, the top risks, what changed since the last
-    report, and a table of all findings that can be searched and sorted.
+  - The HTML report is one file that needs no network. Its first page says what to fix first, what got worse, what is
+    attacked and what is overdue. Then come the changes, each application, all findings in a table that can be searched
+    and sorted, the attacks, container images, the scans, and what is known about the data.
+  - With O(matches), what was attacked and not blocked comes first, whatever its severity.
   - Findings contain attack payloads. They are escaped for each format, and the HTML report forbids every script but its
     own.
   - No output is replaced unless all of them could be rendered.
@@ -23,7 +25,7 @@ extends_documentation_fragment:
   - appsec.perimeter._attributes
 requirements:
   - xlsxwriter, for O(outputs.xlsx)
-  - PyYAML, for O(catalog)
+  - PyYAML, for O(catalog), and for O(waivers) when they are YAML
 attributes:
   check_mode:
     support: full
@@ -42,9 +44,65 @@ options:
     description:
       - Files that were written by a C(_finding_export) module. The manifest beside each is checked; what is not
         complete is reported, and marked as such in every output.
+      - A directory is that of a stream, as M(appsec.perimeter.indusface_scan_log_export) and
+        M(appsec.perimeter.carbon_black_scan_log_export) write it. The last word of the stream on a finding counts.
+      - Needed, unless one of O(events), O(scans), O(history) or O(services) is given.
     type: list
     elements: path
-    required: true
+  events:
+    description:
+      - Events of web firewalls, as directories of streams or NDJSON files (gzip too), as
+        M(appsec.perimeter.edgecast_waf_event_export) and M(appsec.perimeter.scutum_alert_export) write them.
+      - With them the report says when, from where and on which hosts there were attacks, and what was not blocked. They
+        are counted in one pass, and none is kept, however many there are.
+    type: list
+    elements: path
+  matches:
+    description:
+      - Files that say which findings were attacked, and whether that was blocked, as NDJSON records of the kind
+        C(match).
+    type: list
+    elements: path
+  history:
+    description:
+      - A history of the findings, as a JSON document of the kind C(history). With it the report has the trend, what is
+        overdue, and how long fixes took.
+    type: path
+  waivers:
+    description:
+      - The file of waivers that M(appsec.perimeter.gate) takes, as JSON or YAML. They are listed with the days that are
+        left. Which findings they cover is shown with O(gate).
+    type: path
+  services:
+    description:
+      - What came of reading each service, for the part about the data. One that failed or is not complete is reported
+        at the top of every output that has a place for it.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - Name of the service, for people.
+        type: str
+        required: true
+      failed:
+        description:
+          - Whether it could not be read.
+        type: bool
+        default: false
+      complete:
+        description:
+          - Whether it was read to its end.
+        type: bool
+        default: false
+      records:
+        description:
+          - How many records were read.
+        type: int
+      message:
+        description:
+          - What was said about it.
+        type: str
   outputs:
     description:
       - What to write, as formats and paths. A new file is readable for its owner only; one that
@@ -71,8 +129,8 @@ options:
         type: path
       xlsx:
         description:
-          - A workbook for Excel, with sheets of the findings, the verdicts, the waivers, the ages and the scans. The
-            findings have the columns that people sort and filter by; O(outputs.csv) has all of them.
+          - A workbook for Excel, with a sheet for each part of the report. The findings have the columns that people
+            sort and filter by; O(outputs.csv) has all of them.
         type: path
       sarif:
         description:
@@ -154,6 +212,8 @@ options:
       - The scans that the findings come from, as records that M(appsec.perimeter.qualys_was_scan) or
         M(appsec.perimeter.qualys_was_scan_info) returned, or as paths of JSON or NDJSON files of them (gzip too), or of
         the directories of a stream.
+      - Scans of container images, as M(appsec.perimeter.carbon_black_scan_log_export) writes them, are a part of their
+        own. Of each image the newest counts.
     type: list
     elements: raw
   catalog:
@@ -177,6 +237,8 @@ seealso:
   - module: appsec.perimeter.qualys_was_finding_export
   - module: appsec.perimeter.qualys_kb_info
   - module: appsec.perimeter.gate
+  - module: appsec.perimeter.edgecast_waf_event_export
+  - module: appsec.perimeter.scutum_alert_export
 """
 
 EXAMPLES = r"""
@@ -194,6 +256,20 @@ EXAMPLES = r"""
     findings:
       - findings.ndjson.gz
     knowledge: knowledge.json
+    outputs:
+      html: report.html
+
+- name: Write the report with the attacks of the last days
+  appsec.perimeter.report:
+    findings:
+      - findings.ndjson.gz
+    events:
+      - logs/edgecast
+      - logs/scutum
+    scans:
+      - logs/carbon_black
+    matches:
+      - matches.ndjson
     outputs:
       html: report.html
 
@@ -243,6 +319,9 @@ summary:
     states: {open: 3120, ignored: 340, protected: 120, fixed: 700, information: 720}
     open_by_severity: {critical: 210, high: 640, medium: 1100, low: 800, info: 370, unknown: 0}
     verdict: fail
+    attacked: {attacked_not_blocked: 9, blocked: 63, scanner_only: 45, unobserved: 3003}
+    events: {total: 120000, not_blocked: 634}
+    overdue: 61
 error:
   description: The error as data, with C(kind), C(message), C(hint) and C(code).
   type: dict
@@ -263,7 +342,22 @@ def main() -> None:
     """Entry point."""
     own = Spec(
         options={
-            "findings": {"type": "list", "elements": "path", "required": True},
+            "findings": {"type": "list", "elements": "path"},
+            "events": {"type": "list", "elements": "path"},
+            "matches": {"type": "list", "elements": "path"},
+            "history": {"type": "path"},
+            "waivers": {"type": "path"},
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "failed": {"type": "bool", "default": False},
+                    "complete": {"type": "bool", "default": False},
+                    "records": {"type": "int"},
+                    "message": {"type": "str"},
+                },
+            },
             "outputs": {
                 "type": "dict",
                 "required": True,

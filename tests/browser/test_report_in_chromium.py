@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pathlib
 import re
 import typing as t
@@ -17,7 +18,12 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.tests.browser.devtools import BrowserError, Page
-from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory, format_kit
+from ansible_collections.appsec.perimeter.tests.tools import workbench
+from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import (
+    attack_factory,
+    factory,
+    format_kit,
+)
 
 ROWS = "[...document.querySelectorAll('#explorer tbody tr[data-index]')]"
 STATUS = "document.querySelector('#explorer [role=status]').textContent"
@@ -52,6 +58,14 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     )
     run({"findings": [before], "outputs": {"json": folder / "before.json"}}, False)
     return make(folder, factory.estate_findings(1500), previous=folder / "before.json", webapps=factory.webapps())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The report of everything that may be given."""
+    folder = tmp_path_factory.mktemp("whole")
+    findings = list(factory.estate_findings(400))
+    return make(folder, findings, webapps=factory.webapps(), **attack_factory.everything(folder, findings, 800))
 
 
 @pytest.fixture
@@ -365,3 +379,93 @@ def test_the_details_say_what_it_means_and_hostile_words_stay_text(tmp_path: pat
         assert page.evaluate("document.querySelectorAll('.words script, .words img, .words a').length") == 0
         assert page.evaluate("window.__pwned === undefined")
         assert page.complaints() == []
+
+
+def test_the_whole_report_is_readable_in_both_schemes_and_narrow(whole: pathlib.Path) -> None:
+    contrast = pathlib.Path(__file__).with_name("contrast.js").read_text()
+    with Page() as page:
+        page.viewport(1300, 900)
+        page.open(whole)
+        page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        for scheme in ("light", "dark"):
+            page.media(scheme=scheme)
+            worst = page.evaluate(contrast)
+            assert worst == [], json.dumps(worst[:10], indent=1)
+        for width in (360, 768, 1300):
+            page.viewport(width, 800)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => Number(h.tagName[1]))")
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels) if after < 4)
+        assert_quiet(page)
+
+
+def test_charts_are_read_with_the_arrow_keys_and_with_the_mouse(whole: pathlib.Path) -> None:
+    left, right, home = ("ArrowLeft", 37), ("ArrowRight", 39), ("Home", 36)
+    chart = "document.querySelector('#attacks .chart')"
+    readout = f"{chart}.querySelector('.readout').textContent"
+    with Page() as page:
+        page.viewport(1300, 900)
+        page.open(whole)
+        labels = page.evaluate(f"[...{chart}.querySelectorAll('.column')].map((column) => column.dataset.label)")
+        assert all(re.match(r"2026-11-\d\d: .*blocked|2026-11-\d\d: none", label) for label in labels)
+        page.evaluate(f"{chart}.querySelector('.plot').focus()")
+        assert page.evaluate(readout) == labels[-1]
+        page.press(*left)
+        assert page.evaluate(readout) == labels[-2]
+        page.press(*home)
+        page.press(*right)
+        assert page.evaluate(readout) == labels[1]
+        page.evaluate("document.activeElement.blur()")
+        assert page.evaluate(readout) == ""
+        rows = page.evaluate(f"{chart}.querySelectorAll('tbody tr').length")
+        assert rows == len(labels)
+        assert_quiet(page)
+
+
+def test_what_is_attacked_comes_first_and_filters(whole: pathlib.Path) -> None:
+    with Page() as page:
+        page.open(whole)
+        first = column(page, 9)
+        hit = [words for words in first if words == "Attacked, not blocked"]
+        assert hit == first[: len(hit)]
+        assert hit
+        page.choose("select[name=attack]", "Attacked, not blocked")
+        assert total(page) == len(hit)
+        assert page.evaluate("document.querySelectorAll('#attacks .stack tbody tr .badge').length") == len(hit)
+        assert_quiet(page)
+
+
+def test_twenty_thousand_findings_are_there_in_two_seconds_and_sort_at_once(tmp_path: pathlib.Path) -> None:
+    path = make(tmp_path, factory.estate_findings(20_000))
+    sort = "document.querySelector('[data-column={}] .sort').click()"
+    with Page() as page:
+        page.open(path)
+        timing = "performance.getEntriesByType('navigation')[0].domInteractive"
+        # What a person waits for is the processor; a test machine has other things to do at the same time.
+        assert page.evaluate(timing) < 2_000 * PATIENCE
+        for name in ("application", "url", "age", "title"):
+            click = sort.format(name)
+            took = page.evaluate(f"(() => {{ const t = performance.now(); {click}; return performance.now() - t; }})()")
+            assert took < 300 * PATIENCE, name
+
+
+PATIENCE = 5
+"""How much slower than a desk a test machine may be."""
+AXE = workbench.axe_core()
+
+
+@pytest.mark.skipif(
+    not AXE.exists() and not os.environ.get("CI"), reason=f"{AXE} is missing: nox -s browser installs it"
+)
+def test_axe_finds_nothing_serious(whole: pathlib.Path) -> None:
+    with Page() as page:
+        page.viewport(1300, 900)
+        page.open(whole)
+        page.click("#explorer .expand")
+        page.evaluate(AXE.read_text(encoding="utf-8") + "; true")
+        found = page.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations"
+            ".filter((item) => ['serious', 'critical'].includes(item.impact))"
+            ".map((item) => [item.id, item.nodes.length, item.nodes[0].html.slice(0, 200)]))"
+        )
+        assert found == [], json.dumps(found, indent=1)

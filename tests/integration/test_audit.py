@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import login_to
+from tests.integration.log_kit import environment, log_sandbox
 from tests.integration.runner import Ansible, Run, Task, TaskResult
 from tests.sandbox import Sandbox
 
@@ -540,3 +541,35 @@ def test_the_role_works_in_a_play_of_ones_own(plays: Plays) -> None:
     assert plays.run.status == 0, plays.run.output
     assert not [result for result in plays.parts[OWN] if result.failed]
     assert (plays.run.folder / "own" / "report.html").is_file()
+
+
+def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ansible) -> None:
+    services = {"audit_services": "qualys, edgecast,scutum", "audit_logs_directory": str(ansible.folder / "logs")}
+    with log_sandbox(webapps=4, findings=30, switches={"clock": "real"}) as sandbox:
+        audit = Auditor(ansible, sandbox)
+        right = environment(sandbox, ansible.folder / "state")
+        failed = audit(environment=right | {"SCUTUM_API_KEY": CANARY}, audit_lookback="1d", **services)
+        whole = audit(environment=right, audit_lookback="1d", **services)
+    assert failed.run.status == 2, failed.run.output
+    message = str(task(failed.run, "Fail when the audit is not complete")["msg"])
+    assert message.startswith("The audit is not complete: Scutum WAF failed: ")
+    assert CANARY not in failed.run.output
+    # The next run compares with the last complete one, so that this one leaves no JSON report.
+    assert {"report.html", "report.md", "report.csv"} <= set(failed.contents)
+    assert "report.json" not in failed.contents
+    assert "Scutum WAF could not be read" in failed.text("report.html")
+    assert "Edgecast WAF: " in summary(failed)
+    assert "Scutum WAF: FAILED; the report says why." in summary(failed)
+    assert figures(failed)["failed"] == ["scutum"]
+    assert figures(failed)["events"]["total"] > 0
+
+    assert whole.run.status == 0, whole.run.output
+    assert [item["source"] for item in whole.report["attacks"]["services"]] == ["edgecast", "scutum"]
+    assert [item["state"] for item in whole.report["services"]] == ["complete"] * 3
+    assert whole.report["summary"]["total"] == 30
+
+
+def test_a_service_that_there_is_not_is_refused_before_any_request(audit: Auditor, sandbox: Sandbox) -> None:
+    audited = audit(audit_services=["qualys", "cloudflare"])
+    assert "audit_services: name at least one of qualys, edgecast" in error(audited)
+    assert audited.asked == {}

@@ -43,6 +43,7 @@ READS: dict[str, tuple[dict[str, Any], str]] = {
     "carbon_black_scan_log_facet_info": ({"fields": ["sources", "clusters"], "rows": 2}, "facets"),
     "carbon_black_scan_log_info": ({"criteria": {"time_range": {"range": "-2w"}}, "limit": 3}, "scan_logs"),
     "carbon_black_scan_log_metadata_info": ({}, "clusters"),
+    "doctor_info": ({"core_version": "{{ ansible_version.full }}"}, "checks"),
     "edgecast_waf_event_info": ({"limit": 3, "query": "[].host"}, "events"),
     "indusface_scan_log_info": ({"from_date": str(TODAY - dt.timedelta(days=3)), "to_date": str(TODAY)}, "scan_logs"),
     "qualys_kb_info": ({"qids": [150001, 150012]}, "entries"),
@@ -87,8 +88,13 @@ WRITES: dict[str, dict[str, Any]] = {
     },
     "report": {"findings": [f"{HERE}/findings.ndjson.gz"], "outputs": {
         "html": f"{HERE}/report.html", "sarif": f"{HERE}/report.sarif"}},
+    "correlate": {
+        "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/matches.ndjson",
+        "events": [f"{HERE}/logs/{service}" for service in ("edgecast", "scutum")], "window": "30d",
+    },
     "gate": {
-        "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/gate.json", "report_only": True,
+        "findings": [f"{HERE}/findings.ndjson.gz"], "matches": [f"{HERE}/matches.ndjson"],
+        "dest": f"{HERE}/gate.json", "report_only": True,
         "policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
     },
     "history": {
@@ -99,7 +105,7 @@ WRITES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """One use of each module that changes something, in the order of their needs."""
 
-NEEDS_A_FILE = ("deliver", "lake", "finding_changes", "report", "gate", "history")
+NEEDS_A_FILE = ("deliver", "lake", "finding_changes", "report", "correlate", "gate", "history")
 """What reads a file that another module has written; in check mode that one was run before."""
 DIFFERENCES = {
     "qualys_was_webapp": ("shop & <friends>", "prod", "VALUE_REDACTED"),
@@ -269,8 +275,12 @@ def assert_quiet(run: Run) -> None:
         assert not result.result.get("deprecations"), result
 
 
-PLAYBOOKS = ("import_estate", "apply", "drift", "audit", "collect", "gate", "retest_attacked")
+PLAYBOOKS = (
+    "doctor", "import_estate", "apply", "drift", "audit", "report", "scan", "collect", "gate", "retest_attacked",
+)  # fmt: skip
 """In an order in which each finds what it needs."""
+ELSEWHERE = ("awx_setup",)
+"""What needs the collection of AWX, which comes with a large package: tests/awx runs it."""
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +290,8 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
     with log_sandbox(webapps=6, findings=40, switches={"clock": "real"}) as sandbox:
         variables: Mapping[str, Any] = {
             "catalog_path": str(folder / "catalog"), "catalog_drift_report": str(folder / "drift.json"),
-            "audit_directory": str(folder / "audit"),
+            "audit_directory": str(folder / "audit"), "audit_services": ["qualys", "edgecast"], "audit_lookback": "1d",
+            "report_source": str(folder / "audit"), "report_directory": str(folder / "report"),
             "collect_logs_directory": str(folder / "logs"), "collect_logs_sources": list(VARIABLES),
             "collect_logs_first_run": "lookback", "collect_logs_lookback": "1d",
             "collect_logs_receivers": [{"sink": "sql"}],
@@ -296,15 +307,19 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
         run = Ansible(folder, collections_path).program(
             "ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables),
             *(PREFIX + name for name in PLAYBOOKS),
-            environment=logs | login_to(sandbox) | {"PERIMETER_SQL_DATABASE_URL": f"sqlite:///{folder}/logs.db"},
+            environment=logs | login_to(sandbox) | {
+                "PERIMETER_SQL_DATABASE_URL": f"sqlite:///{folder}/logs.db",
+                # As a variable it would be that of the gate's own scan, too.
+                "PERIMETER_SCAN_WEBAPPS": json.dumps(["410001"]),
+            },
             results=folder / "playbooks.jsonl",
         )  # fmt: skip
         yield Done(run, sandbox)
 
 
 def test_every_playbook_and_every_role_is_run(playbooks: Done) -> None:
-    assert sorted(PLAYBOOKS) == sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-    for role in sorted(path.name for path in (ROOT / "roles").iterdir()):
+    assert sorted((*PLAYBOOKS, *ELSEWHERE)) == sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+    for role in sorted({path.name for path in (ROOT / "roles").iterdir()} - set(ELSEWHERE)):
         assert f"TASK [{PREFIX}{role} : " in playbooks.run.stdout, role
 
 
@@ -315,9 +330,11 @@ def test_playbooks_end_well_and_leave_their_files(playbooks: Done) -> None:
     assert {path.name for path in (folder / "catalog").iterdir()} >= {"auth_records.yml", "webapps.yml"}
     assert json.loads((folder / "drift.json").read_bytes())["objects"] == []
     assert json.loads((folder / "audit" / "report.json").read_bytes())["summary"]["total"] == 40
+    report = json.loads((folder / "report" / "report.json").read_bytes())
+    assert (report["summary"]["total"], report["attacks"]["total"]) == (40, report["attacks"]["total"] or None)
     assert all(list((folder / "logs" / service).glob("dt=*/*.ndjson*")) for service in VARIABLES)
     assert (folder / "logs.db").stat().st_size > 0
     gate = json.loads((folder / "gate" / "gate.json").read_bytes())
     assert gate["verdict"] in ("pass", "fail")
     assert {"report.html", "junit.xml"} <= {path.name for path in (folder / "gate").iterdir()}
-    assert playbooks.sandbox.counters.writes == 1, "the scan of the gate"
+    assert playbooks.sandbox.counters.writes == 2, "a scan, and that of the gate"

@@ -26,7 +26,7 @@ from tests.sandbox import Sandbox
 RST = ROOT / "docs" / "docsite" / "rst"
 GUIDES = ("collecting_logs", "edgecast", "scutum", "indusface", "carbon_black", "delivering_logs", "lake", "gate")
 EXAMPLES = ROOT / "docs" / "examples" / "logs"
-SEQUENCE = ("collect_nightly", "deliver", "backfill", "lake", "gate_images")
+SEQUENCE = ("collect_nightly", "deliver", "backfill", "lake", "attacks_on_findings", "gate_images")
 LAST = (*(f"modules/{name}" for name in ("deliver", "gate")), "guides/lake", "guides/gate")
 """Blocks that need what the others collected or exported."""
 NOT_RUN = ("sink: syslog",)

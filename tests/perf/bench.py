@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 from tests.perf.book import QUICK, Bench, Sizes  # noqa: E402
 from tests.perf.environments import BenchError, Certificates, make_certificates  # noqa: E402
 from tests.perf.part_collect import measure_collect  # noqa: E402
+from tests.perf.part_correlate import measure_correlate  # noqa: E402
 from tests.perf.part_details import measure_details  # noqa: E402
 from tests.perf.part_export import measure_export  # noqa: E402
 from tests.perf.part_gate import measure_gate  # noqa: E402
@@ -45,6 +46,7 @@ PARTS: dict[str, Callable[[Bench, Certificates, Path], None]] = {
     "gate": measure_gate,
     "history": measure_history,
     "lake": measure_lake,
+    "correlate": measure_correlate,
 }
 
 

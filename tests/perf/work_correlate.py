@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measured process: findings of an estate held against the events of its web firewall.
 
-Usage: ``python work_correlate.py IMPORT_TREE STEP FINDINGS EVENTS FOLDER``; the steps are ``prepare``, ``spool`` and
-``lake``, in this order in the same folder. Prints one JSON object: what the step cost.
+Usage: ``python work_correlate.py IMPORT_TREE STEP FINDINGS EVENTS FOLDER``; the steps are ``prepare``, ``spool``,
+``to_lake`` and ``lake``, in this order in the same folder. Prints one JSON object: what the step cost.
 """
 
 from __future__ import annotations
@@ -161,6 +161,27 @@ def spool(findings: int, _events: int, folder: pathlib.Path) -> None:
     _correlate(findings, folder, "stream")
 
 
+def to_lake(_findings: int, _events: int, folder: pathlib.Path) -> None:
+    """The days of the stream as Parquet with the columns of the join, as the lake has them."""
+    columns_of = import_module(f"{PACKAGE}.plugins.module_utils._records.attack_families").event_columns
+    duckdb = import_module("duckdb")
+    names = ("id", "time", "action", "client_ip", "user_agent", "host", "path_template", "parameter", "attack_family")
+    types = ", ".join(f"{name}: 'VARCHAR'" for name in names)
+    for segment in sorted((folder / "stream").glob("dt=*/*.ndjson")):
+        place = folder / "lake" / "record=event" / "source=edgecast" / segment.parent.name
+        place.mkdir(parents=True)
+        plain = folder / "day.ndjson"
+        with segment.open("rb") as source, plain.open("w", encoding="utf-8") as target:
+            for line in source:
+                event = json.loads(line)
+                event |= columns_of(event)._asdict()
+                target.write(json.dumps({name: event[name] for name in names}) + "\n")
+        with duckdb.connect() as connection:
+            rows = f"SELECT * REPLACE (time::TIMESTAMP AS time) FROM read_json('{plain}', columns = {{{types}}})"  # noqa: S608
+            connection.execute(f"COPY ({rows}) TO '{place / 'data.parquet'}' (FORMAT parquet, COMPRESSION zstd)")
+        plain.unlink()
+
+
 def lake(findings: int, _events: int, folder: pathlib.Path) -> None:
     """From Parquet, in which the columns of the join are there."""
     _correlate(findings, folder, "lake")
@@ -174,7 +195,9 @@ def main() -> None:
     tree, step, findings, events, folder = sys.argv[1:]
     sys.path.insert(0, tree)
     started, before = time.perf_counter(), time.process_time()
-    {"prepare": prepare, "spool": spool, "lake": lake}[step](int(findings), int(events), pathlib.Path(folder))
+    {"prepare": prepare, "spool": spool, "to_lake": to_lake, "lake": lake}[step](
+        int(findings), int(events), pathlib.Path(folder)
+    )
     cost = {"wall_s": time.perf_counter() - started, "cpu_s": time.process_time() - before}
     print(json.dumps({**cost, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit.plugins.module_utils._gate import gate_kit
-from tests.unit.plugins.module_utils._report import factory
+from tests.unit.plugins.module_utils._report import attack_factory, factory
 
 from . import still_time
 from .door import run_module
@@ -115,6 +115,7 @@ def record(folder: Path) -> list[Area]:
     for case, findings in {"nothing": [], "hostile": factory.hostile_findings()}.items():
         desk = Desk(area, folder, case)
         desk.run("run", findings=[desk.snapshot("findings.ndjson.gz", findings)])
+    _perimeter(Desk(area, folder, "perimeter"))
     _refused(Desk(area, folder, "refused"))
     return [area]
 
@@ -183,6 +184,15 @@ def _estate(desk: Desk) -> None:
     )
 
 
+def _perimeter(desk: Desk) -> None:
+    """Findings with attacks, matches, a history, waivers, images and services; and attacks alone."""
+    findings = list(factory.estate_findings(60, 8))
+    options = attack_factory.everything(desk.folder, findings, 120)
+    desk.run("run", findings=[desk.snapshot("findings.ndjson", findings)], webapps=factory.webapps(8), **options)
+    desk.outputs = {name: path for name, path in desk.outputs.items() if name in ("csv", "markdown", "json")}
+    desk.run("attacks only", events=options["events"])
+
+
 def _refused(desk: Desk) -> None:
     now = desk.snapshot("findings.ndjson", [factory.finding()])
     desk.outputs = {"csv": desk.outputs["csv"]}
@@ -191,4 +201,8 @@ def _refused(desk: Desk) -> None:
     desk.run("nowhere", findings=[now], outputs={"csv": "/nowhere/at/all/report.csv"})
     desk.run("no verdict", findings=[now], gate=desk.write("gate.json", "{}"))
     desk.run("no records", findings=[desk.write("text.ndjson", "this is no JSON\n")])
+    desk.run("no events", findings=[now], events=["/nowhere/events"])
+    desk.run("no history", findings=[now], history=desk.write("history.json", "{}"))
+    desk.run("no waivers", findings=[now], waivers=desk.write("waivers.json", "[]"))
+    desk.run("nothing")
     desk.run("no knowledge", findings=[now], knowledge=desk.write("knowledge.json", {"entries": 1}))

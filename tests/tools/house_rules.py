@@ -24,7 +24,9 @@ PACKAGE = "ansible_collections.appsec.perimeter"
 UTILS = f"{PACKAGE}.plugins.module_utils"
 GLUE = "_module"
 VENDORS = frozenset({"_qualys", "_indusface", "_edgecast", "_scutum", "_carbon_black"})
-ROOMS = VENDORS | {"_catalog", "_changes", "_correlate", "_deliver", "_eda", "_gate", "_history", "_lake", "_report"}
+ROOMS = VENDORS | {
+    "_catalog", "_changes", "_correlate", "_deliver", "_doctor", "_eda", "_gate", "_history", "_lake", "_report",
+}  # fmt: skip
 """A module imports one of these. None of them imports another."""
 BELOW: dict[str, frozenset[str]] = {
     "_base": frozenset(),

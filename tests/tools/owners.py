@@ -20,6 +20,7 @@ COERCIONS = frozenset({"bounded", "items", "mapping", "number", "text", "texts",
 OWN_COERCIONS: dict[str, str] = {
     "_qualys/": "an element of Qualys may be an object with its value, and a list has wrappers",
     "_deliver/sql.py": "a column of text takes objects too, as JSON",
+    "_eda/arguments.py": "an argument of a rulebook is refused where a record is read as far as possible",
 }
 """Files and folders with a coercion of their own, and the reason."""
 INFLATING: dict[str, str] = {

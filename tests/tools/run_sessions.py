@@ -34,6 +34,8 @@ LONGEST_FIRST = (
     "sanity-2.18",
     "sanity-2.16",
     "ansible-lint",
+    "ee",
+    "awx",
     "eda",
     "receivers",
     "engines",

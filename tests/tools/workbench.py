@@ -21,6 +21,9 @@ NOX = ROOT / ".nox"
 MULTITOOL = NOX / "multitool"
 MULTITOOL_PACKAGE = "@microsoft/sarif-multitool-linux@5.7.0"
 """The SARIF multitool of npm: one program that needs nothing else, and no network when it runs."""
+AXE = NOX / "axe"
+AXE_PACKAGE = "axe-core@4.14.1"
+"""What looks for barriers in the page of the report."""
 OLDEST_FIRST = ("3.11", "3.12", "3.13")
 """What ansible-core 2.18 and 2.19 run on."""
 NEWEST_FIRST = ("3.14", "3.13", "3.12")
@@ -29,14 +32,14 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 SANITY_TESTS = ("ansible-doc", "compile", "import", "pep8", "pylint", "validate-modules", "yamllint")
 """Sanity tests that ansible-test leaves out without failing when it cannot run them."""
 NEVER_IN_ARTIFACT = re.compile(
-    r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|tests/output)(/|$|\.)"
+    r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|\.yamllint|tests/output)(/|$|\.)"
     r"|__pycache__|\.pyc$|\.tar\.gz$"
 )
 
 
 NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
-    "browser", "controller", "demo", "eda", "engines", "faults", "formats", "integration", "perf", "receivers",
-    "recording", "sandbox", "tools", "unit",
+    "awx", "browser", "controller", "demo", "eda", "ee", "engines", "faults", "formats", "integration", "perf",
+    "receivers", "recording", "sandbox", "tools", "unit",
 ))  # fmt: skip
 """Folders that the sanity tests of an older ansible-core need not look at."""
 RECORDED = ("tests/recording/expected",)
@@ -105,6 +108,11 @@ def has_java() -> bool:
 def sarif_multitool() -> Path:
     """Where npm puts the program of the SARIF multitool below ``.nox``."""
     return MULTITOOL / "node_modules" / "@microsoft" / "sarif-multitool-linux" / "Sarif.Multitool"
+
+
+def axe_core() -> Path:
+    """Where npm puts axe-core below ``.nox``."""
+    return AXE / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def missing_servers() -> list[str]:

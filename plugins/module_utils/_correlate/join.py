@@ -30,6 +30,10 @@ _KEY = """hash(concat_ws(chr(31), source, host, CASE WHEN id <> '' THEN id
     ELSE concat_ws(chr(31), chr(30), "time"::VARCHAR, client_ip, path_template, stopped) END))"""
 """What makes it the same event, if two files hold it; by what it says where it has no id."""
 
+_RANK = """CASE WHEN stopped THEN 0 ELSE 4000000000000000000 END
+    + coalesce(epoch_us("time"), -100000000000000000)"""
+"""One number by which events are ordered: what was not stopped first, then the newest; without a time last."""
+
 Derive = t.Callable[[str], tuple[str, str]]
 
 
@@ -41,7 +45,13 @@ def load_findings(engine: Engine, path: pathlib.Path) -> None:
             (SELECT DISTINCT host, path_template, parameter, family FROM findings WHERE host <> '')
     """)
     engine.run("CREATE TABLE hosts AS SELECT DISTINCT host FROM keys")
-    engine.run("CREATE TABLE places AS SELECT DISTINCT host, path_template FROM keys WHERE path_template <> ''")
+    engine.run("""
+        CREATE TABLE places AS SELECT row_number() OVER () AS p, * FROM
+            (SELECT DISTINCT host, path_template FROM keys WHERE path_template <> '')
+    """)
+    engine.run("""
+        CREATE TABLE placed AS SELECT k, p, parameter, family FROM keys JOIN places USING (host, path_template)
+    """)
 
 
 def join_events(engine: Engine, scanners: Scanners, work: pathlib.Path) -> None:
@@ -59,10 +69,10 @@ def join_events(engine: Engine, scanners: Scanners, work: pathlib.Path) -> None:
         CREATE TABLE host_totals AS SELECT host, count(DISTINCT {_KEY}) AS total
         FROM located SEMI JOIN hosts USING (host) WHERE NOT scanner GROUP BY host
     """)
-    there = "located SEMI JOIN places USING (host, path_template)"
+    there = "located JOIN places USING (host, path_template)"
     _derive(engine, work, "kinds", "kind", ("parameter", "attack_family"), _attack, f"{there} WHERE kind IS NOT NULL")
     engine.run(f"""
-        CREATE TABLE hits AS SELECT source, id, "time", stopped, client_ip, scanner, host, path_template,
+        CREATE TABLE hits AS SELECT id, "time", stopped, client_ip, scanner, p,
             coalesce(located.parameter, kinds.parameter) AS parameter,
             coalesce(located.attack_family, kinds.attack_family) AS attack_family
         FROM {there} LEFT JOIN kinds USING (kind) {_newest(engine, there)}
@@ -76,80 +86,103 @@ def rows(engine: Engine) -> t.Iterator[list[Row]]:
 
     Yields:
         source, id, unique id, severity, family, other events on the host, events, stopped ones, first, last, whether
-        the parameter agreed, whether they are a scanner's, ids, and addresses that may repeat.
+        the parameter agreed, whether they are a scanner's, ids, and addresses.
     """
     return engine.stream("""
         SELECT f.source, f.id, f.unique_id, f.severity, f.family,
             coalesce(h.total, 0) - CASE WHEN a.scanner THEN 0 ELSE coalesce(a.events, 0) END,
             coalesce(a.events, 0), coalesce(a.stopped, 0), a.first, a.last, a.by_parameter, coalesce(a.scanner, false),
-            a.ids, a.addresses
+            i.ids, d.addresses
         FROM findings f
         LEFT JOIN keys k ON k.host = f.host AND k.path_template = f.path_template AND k.parameter = f.parameter
             AND k.family = f.family
         LEFT JOIN answers a USING (k)
+        LEFT JOIN answer_ids i USING (k)
+        LEFT JOIN answer_addresses d USING (k)
         LEFT JOIN host_totals h ON h.host = f.host
         ORDER BY f.source, f.id NULLS LAST, f.unique_id NULLS LAST, f.n
     """)
 
 
 def _group(engine: Engine) -> None:
-    """Group the events of each place by family and by those of their parameters that a finding there has."""
+    """Group the events of each place by family and by those of their parameters that a finding there has.
+
+    Nothing is gathered in lists here, which DuckDB would have to hold in memory: there may be a million groups.
+    """
     engine.run("""
         CREATE TABLE said AS SELECT row_number() OVER () AS s, * FROM
-            (SELECT DISTINCT host, path_template, attack_family, parameter FROM hits)
+            (SELECT DISTINCT p, attack_family, parameter FROM hits)
     """)
     engine.run("""
         CREATE TABLE shapes AS
-        WITH named AS (SELECT DISTINCT s, host, path_template, unnest(string_split(parameter, '&')) AS parameter
+        WITH named AS (SELECT DISTINCT s, p, unnest(string_split(parameter, '&')) AS parameter
                 FROM said WHERE parameter <> ''),
-            wanted AS (SELECT DISTINCT host, path_template, parameter FROM keys WHERE parameter <> ''),
+            wanted AS (SELECT DISTINCT p, parameter FROM placed WHERE parameter <> ''),
             known AS (SELECT s, string_agg(parameter, '&' ORDER BY parameter) AS names
-                FROM named JOIN wanted USING (host, path_template, parameter) GROUP BY s)
+                FROM named JOIN wanted USING (p, parameter) GROUP BY s)
         -- A sign that is in no name stands for parameters that no finding has.
-        SELECT said.*, CASE WHEN parameter = '' THEN '' ELSE coalesce(names, '&') END AS parameters,
-            dense_rank() OVER (ORDER BY host, path_template, attack_family, parameters) AS g
+        SELECT said.*, CASE WHEN parameter = '' THEN '' ELSE coalesce(names, '&') END AS parameters
         FROM said LEFT JOIN known USING (s)
     """)
-    joined = "hits JOIN shapes USING (host, path_template, attack_family, parameter)"
-    best = "struct_pack(passed := NOT stopped, at := coalesce(\"time\", TIMESTAMP '0001-01-01')"
+    engine.run("""
+        CREATE TABLE groups AS SELECT row_number() OVER () AS g, * FROM
+            (SELECT DISTINCT p, attack_family, parameters FROM shapes)
+    """)
     engine.run(f"""
+        CREATE TABLE grouped AS SELECT g, scanner, stopped, "time", {_RANK} AS rank, id, client_ip
+        FROM hits JOIN shapes USING (p, attack_family, parameter) JOIN groups USING (p, attack_family, parameters)
+    """)
+    engine.run("DROP TABLE hits")
+    engine.run("""
         CREATE TABLE figures AS SELECT g, scanner, count(*) AS events, count(*) FILTER (stopped) AS stopped,
-            min("time") AS first, max("time") AS last, max({best}, id := id), {IDS}) FILTER (id <> '') AS ids
-        FROM {joined} GROUP BY g, scanner
+            min("time") AS first, max("time") AS last
+        FROM grouped GROUP BY g, scanner
     """)
+    best = _best("g, scanner", "id", IDS)
+    engine.run(f"CREATE TABLE ids AS SELECT g, scanner, rank, id FROM grouped WHERE id <> '' {best}")
+    best = _best("g, scanner", "client_ip", SOURCES)
     engine.run(f"""
-        CREATE TABLE senders AS SELECT g, scanner, max(struct_pack(best := best, address := client_ip), {SOURCES})
-            AS addresses
-        FROM (SELECT g, scanner, client_ip, max({best})) AS best FROM {joined} WHERE client_ip <> ''
-            GROUP BY g, scanner, client_ip)
-        GROUP BY g, scanner
+        CREATE TABLE senders AS SELECT * FROM (SELECT g, scanner, client_ip, max(rank) AS rank FROM grouped
+            WHERE client_ip <> '' GROUP BY g, scanner, client_ip) {best}
     """)
+    engine.run("DROP TABLE grouped")
 
 
 def _answer(engine: Engine) -> None:
     engine.run("""
         CREATE TABLE pairs AS
-        WITH groups AS (SELECT DISTINCT g, host, path_template, attack_family, parameters FROM shapes)
         SELECT k, g, scanner, parameter <> '' AND parameters <> '' AS by_parameter
-        FROM keys JOIN groups USING (host, path_template) JOIN figures USING (g)
-        WHERE path_template <> ''
-            AND (attack_family = '' OR list_contains(string_split(attack_family, ','), family))
+        FROM placed JOIN groups USING (p) JOIN figures USING (g)
+        WHERE (attack_family = '' OR list_contains(string_split(attack_family, ','), family))
             AND (parameters = '' OR parameter = '' OR list_contains(string_split(parameters, '&'), parameter))
     """)
-    engine.run(f"""
-        CREATE TABLE answers AS
+    engine.run("""
         -- Events of scanners never count beside others.
-        WITH others AS (SELECT k, bool_and(scanner) AS scanner FROM pairs GROUP BY k)
+        CREATE TABLE used AS SELECT pairs.* FROM pairs JOIN
+            (SELECT k, bool_and(scanner) AS scanner FROM pairs GROUP BY k) USING (k, scanner)
+    """)
+    engine.run("""
+        CREATE TABLE answers AS
         SELECT k, any_value(scanner) AS scanner, sum(events)::BIGINT AS events, sum(stopped)::BIGINT AS stopped,
-            min(first) AS first, max(last) AS last, bool_or(by_parameter) AS by_parameter,
-            list_transform(list_slice(list_reverse_sort(flatten(list(ids) FILTER (ids IS NOT NULL))), 1, {IDS}),
-                lambda item: item.id) AS ids,
-            list_transform(list_reverse_sort(flatten(list(addresses) FILTER (addresses IS NOT NULL))),
-                lambda item: item.address) AS addresses
-        FROM pairs JOIN others USING (k, scanner) JOIN figures USING (g, scanner)
-        LEFT JOIN senders USING (g, scanner)
+            min(first) AS first, max(last) AS last, bool_or(by_parameter) AS by_parameter
+        FROM used JOIN figures USING (g, scanner) GROUP BY k
+    """)
+    engine.run(f"""
+        CREATE TABLE answer_ids AS SELECT k, list(id ORDER BY rank DESC, id DESC) AS ids FROM
+            (SELECT k, rank, id FROM used JOIN ids USING (g, scanner) {_best("k", "id", IDS)})
         GROUP BY k
     """)
+    engine.run(f"""
+        CREATE TABLE answer_addresses AS SELECT k, list(client_ip ORDER BY rank DESC, client_ip DESC) AS addresses FROM
+            (SELECT * FROM (SELECT k, client_ip, max(rank) AS rank FROM used JOIN senders USING (g, scanner)
+                GROUP BY k, client_ip) {_best("k", "client_ip", SOURCES)})
+        GROUP BY k
+    """)
+
+
+def _best(of: str, name: str, most: int) -> str:
+    """What leaves the best rows of each group: those that got through first, then the newest."""
+    return f"QUALIFY row_number() OVER (PARTITION BY {of} ORDER BY rank DESC, {name} DESC) <= {most}"
 
 
 def _newest(engine: Engine, there: str) -> str:
@@ -157,7 +190,7 @@ def _newest(engine: Engine, there: str) -> str:
     total, distinct = engine.run(f"SELECT count(*), count(DISTINCT {_KEY}) FROM {there}")[0]
     if total == distinct:
         return ""
-    return f"""QUALIFY row_number() OVER (PARTITION BY {_KEY.replace("host", "located.host")}
+    return f"""QUALIFY row_number() OVER (PARTITION BY {_KEY}
         ORDER BY "order" DESC, stopped, "time" DESC NULLS LAST, client_ip NULLS LAST, kind NULLS LAST) = 1"""
 
 

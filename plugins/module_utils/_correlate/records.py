@@ -12,7 +12,6 @@ import datetime as dt
 from .._records.files.duck import Row
 from .._records.model import SCHEMA, Match, MatchClass
 from .._records.times import utc_text
-from .join import SOURCES
 
 
 def match_of(row: Row) -> Match:
@@ -34,7 +33,7 @@ def match_of(row: Row) -> Match:
         "strength": None if not events else "parameter" if by_parameter else "path",
         "family": family or None,
         "events": {"count": events, "first": _time(first), "last": _time(last), "ids": list(ids or [])},
-        "sources": list(dict.fromkeys(addresses or []))[:SOURCES],
+        "sources": list(addresses or []),
         "host_events": max(0, host_events),
     }
 

@@ -25,7 +25,7 @@ from .inputs import Inputs, find_inputs
 from .job import Job, Params, job_from
 from .join import join_events, load_findings, open_private, rows
 from .records import match_of
-from .stage import Stage
+from .stage import PATTERNS, Stage
 from .summary import Tally, event_figures, gaps_of, problems_of, summary_of
 
 Clock = t.Callable[[], dt.datetime]
@@ -64,7 +64,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 
 def _folder(dest: pathlib.Path, check_mode: bool) -> contextlib.AbstractContextManager[pathlib.Path]:
-    if check_mode:
+    if check_mode or any(sign in str(dest) for sign in PATTERNS):
         return _elsewhere()
     remove_leftovers(dest)
     return working_folder(dest)

@@ -38,6 +38,8 @@ _READ = {
     "rule_ids": "VARCHAR[]",
     "sub_events": f"STRUCT({', '.join(f'{name} VARCHAR' for name in _RULE)})[]",
 }
+PATTERNS = "*?["
+"""Signs that DuckDB reads in paths as patterns."""
 _SPAN = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31'"
 """What Python's calendar holds."""
 _STOPPED = f"coalesce(action IN ({', '.join(map(quoted, sorted(STOPPED)))}), false)"
@@ -139,14 +141,23 @@ class Stage:
         self._engine.run("CREATE OR REPLACE TABLE files (name VARCHAR, of VARCHAR, position BIGINT)")
         for start in range(0, len(files), 500):
             rows = ", ".join(
-                f"({quoted(file.path)}, {quoted(_source_of(file.path))}, {file.order})"
+                f"({quoted(self._path(file))}, {quoted(_source_of(file.path))}, {file.order})"
                 for file in files[start : start + 500]
             )
             self._engine.run(f"INSERT INTO files VALUES {rows}")
 
+    def _path(self, file: File) -> pathlib.Path:
+        """The path by which DuckDB reads a file: it would take some signs in a name for patterns."""
+        if not any(sign in str(file.path) for sign in PATTERNS):
+            return file.path
+        link = self._work / f"input-{file.order}"
+        if not link.is_symlink():
+            link.symlink_to(file.path)
+        return link
+
     def _lines(self, files: list[File]) -> None:
         self._named(files)
-        names = ", ".join(quoted(file.path) for file in files)
+        names = ", ".join(quoted(self._path(file)) for file in files)
         packing = "gzip" if files[0].kind == "gzip" else "none"
         columns = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in _READ.items())
         raw = (
@@ -188,7 +199,7 @@ class Stage:
 
     def _parquet(self, files: list[File]) -> None:
         self._named(files)
-        names = ", ".join(quoted(file.path) for file in files)
+        names = ", ".join(quoted(self._path(file)) for file in files)
         columns = ", ".join(f'CAST("{name}" AS VARCHAR) AS "{name}"' for name in _LAKE if name != "time")
         path = self._target(f"""
             SELECT files.position AS "order", coalesce(nullif(files.of, ''), 'unknown') AS source, id,
@@ -204,7 +215,7 @@ class Stage:
 
     def _lake_gaps(self, files: list[File]) -> None:
         self._named(files)
-        names = ", ".join(quoted(file.path) for file in files)
+        names = ", ".join(quoted(self._path(file)) for file in files)
         self._engine.run(f"""
             INSERT INTO gaps SELECT files.of, stream, strftime(from_time, '%Y-%m-%dT%H:%M:%SZ'),
                 strftime(to_time, '%Y-%m-%dT%H:%M:%SZ'), reason

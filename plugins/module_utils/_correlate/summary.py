@@ -121,7 +121,11 @@ def problems_of(problems: list[str], gaps: list[dict[str, t.Any]], events: dict[
     if gaps:
         first = gaps[0]
         where = f"of {first['source']} from {first['from']} to {first['to']}"
-        found.append(f"{len(gaps)} spans of the events were never read, the first {where}")
+        found.append(
+            f"the events have {len(gaps)} gaps, the first {where}"
+            if len(gaps) > 1
+            else f"the events have a gap {where}"
+        )
     if not events["read"] and not problems:
         found.append("there is no event at all in the window")
     return found

@@ -216,7 +216,7 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
         _read(judge, given, now)
         judge.settle()
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
-        run_reasons += _remarks(params, given)
+        run_reasons += _remarks(params, given) + _unmatched(judge)
         exclusions = _exclusions(judge, policy)
         if given.snapshots:
             run_reasons += exclusion_reasons(exclusions, judge.known, policy.named)
@@ -333,6 +333,14 @@ def _emptiness(given: _Inputs) -> list[Reason]:
 def _exclusions(judge: Judge, policy: Policy) -> list[dict[str, t.Any]]:
     taken = [app.taken for app in judge.applications.values()]
     return exclusion_entries(taken, [(item.name, item.reason) for item in policy.exclusions])
+
+
+def _unmatched(judge: Judge) -> list[Reason]:
+    """A rule about attacks cannot be judged without a match: nobody looked whether there were any."""
+    if not judge.unmatched:
+        return []
+    words = f"{judge.unmatched} findings that a rule about attacks may count have no match: correlate them"
+    return [reason("matches_missing", "inconclusive", words)]
 
 
 def _remarks(params: Params, given: _Inputs) -> list[Reason]:

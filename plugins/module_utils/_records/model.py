@@ -183,6 +183,9 @@ class Scan(t.TypedDict):
     raw: t.NotRequired[t.Any]
 
 
+IMAGE_SOURCES: tuple[str, ...] = ("carbon_black",)
+"""Sources whose scans are of container images, and have counts instead of findings."""
+
 Action = t.Literal["blocked", "alerted", "allowed", "challenged", "redirected", "unknown"]
 """What a firewall did. ``alerted``: it reported the attack and let it pass. ``redirected``: it sent another answer."""
 

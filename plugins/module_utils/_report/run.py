@@ -15,13 +15,13 @@ from .._base.errors import FileError, OptionError
 from .._records.files.knowledge import Entries, read_knowledge
 from .._records.result import Result
 from .figures import collect
+from .figures.beside import Beside, read_beside, with_waivers
 from .figures.changes import Previous, read_previous
 from .formats.xlsx_writer import check_library
 from .inputs import model
 from .inputs.gate_view import read_gate
 from .inputs.places import read_places
 from .inputs.read import SnapshotReader, open_store
-from .inputs.scans import read_scans
 from .output import Outputs
 from .writers import FORMATS
 
@@ -35,8 +35,10 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
         params: the options of the module: ``findings`` (paths of snapshots), ``outputs`` (format to path), ``title``,
             ``previous`` (path of an earlier JSON report or its summary), ``webapps`` (records in option form),
             ``knowledge`` (path of the entries of a knowledge base), ``scope`` (what was asked for), ``notes``,
-            ``gate`` (path of a verdict), ``scans`` (records or paths of them), ``catalog`` (paths of YAML files and
-            directories that declare the applications) and ``catalog_root`` (root of the repository they are in).
+            ``gate`` (path of a verdict), ``scans`` (records or paths of them), ``events`` and ``matches`` (paths of
+            files or streams), ``history`` and ``waivers`` (paths), ``services`` (what came of reading each),
+            ``catalog`` (paths of YAML files and directories that declare the applications) and ``catalog_root`` (root
+            of the repository they are in).
         check_mode: render everything, write nothing, and say what would change.
 
     Returns:
@@ -59,10 +61,11 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
         for path in inputs:
             reader.read(path)
         store.seal()
+        beside = read_beside(params, reader.gaps)
         previous, notes = _previous(params, targets)
         notes += [str(note) for note in params.get("notes") or []]
         knowledge = read_knowledge(explained) if explained else None
-        report = _report(params, reader, previous, notes, knowledge)
+        report = _report(params, reader, previous, notes, knowledge, beside)
         written = outputs.render(report, check_mode=check_mode)
         if not check_mode:
             outputs.commit(written)
@@ -80,10 +83,11 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
 def figures(report: model.ReportInput) -> dict[str, t.Any]:
     """The figures that a playbook decides on; the full summary is in the JSON output."""
     summary = report.summary
-    manifests = [file["manifest"] for file in report.files]
+    manifests = [file["manifest"] or file.get("stream") for file in report.files]
     return {
         "generated": report.generated,
-        "complete": bool(manifests) and not collect.warnings_of(report),
+        "complete": bool(manifests or report.attacks or report.images or report.scans)
+        and not collect.warnings_of(report),
         "total": summary["total"],
         "states": summary["states"],
         "open_by_severity": summary["open_by_severity"],
@@ -95,6 +99,9 @@ def figures(report: model.ReportInput) -> dict[str, t.Any]:
         "changes": report.changes["counts"] if report.changes and report.changes["listed"] else None,
         "same_scope": report.changes["same_scope"] if report.changes else None,
         "verdict": report.gate.verdict if report.gate else None,
+        "attacked": report.summary["attacked"] or None,
+        "events": report.attacks and {name: report.attacks[name] for name in ("total", "not_blocked")},
+        "overdue": report.history.breached_total if report.history and report.history.with_policy else None,
         "rules_explained": None if report.knowledge is None else len(report.knowledge),
         "quality": summary["quality"],
     }
@@ -104,10 +111,12 @@ def _inputs(params: t.Mapping[str, t.Any]) -> list[pathlib.Path]:
     given = params.get("findings")
     if isinstance(given, (str, os.PathLike)):
         given = [given]
-    if not given:
+    if not given and not any(params.get(name) for name in ("events", "scans", "history", "services")):
         raise OptionError(
-            "`findings` is empty.", hint="Give the paths of snapshots written by a finding_export module."
+            "`findings` is empty.",
+            hint="Give the paths of snapshots written by a finding_export module, or `events`, `scans` or `history`.",
         )
+    given = given or ()
     return [pathlib.Path(path).expanduser() for path in given]
 
 
@@ -125,7 +134,7 @@ def _targets(params: t.Mapping[str, t.Any]) -> dict[str, pathlib.Path]:
 
 def _other_inputs(params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, pathlib.Path]]:
     """The files that are read beside the findings, with their options."""
-    for option in ("knowledge", "gate", "scans", "catalog"):
+    for option in ("knowledge", "gate", "scans", "events", "matches", "history", "waivers", "catalog"):
         given = params.get(option)
         for item in given if isinstance(given, list) else [given]:
             if isinstance(item, (str, os.PathLike)) and item:
@@ -162,13 +171,15 @@ def _report(
     previous: Previous | None,
     notes: list[str],
     knowledge: Entries | None,
+    beside: Beside,
 ) -> model.ReportInput:
+    generated = reader.generated or beside.time
     gate, root = params.get("gate"), pathlib.Path(params.get("catalog_root") or ".").expanduser()
     catalog = [pathlib.Path(path).expanduser() for path in params.get("catalog") or ()]
     report = collect.build(
         reader.store,
         title=str(params.get("title") or DEFAULT_TITLE),
-        generated=reader.generated,
+        generated=generated,
         files=reader.files,
         previous=previous,
         webapps=params.get("webapps"),
@@ -176,9 +187,9 @@ def _report(
         knowledge=knowledge,
         scope=params.get("scope"),
         gate=read_gate(pathlib.Path(gate).expanduser()) if gate else None,
-        scans=None if params.get("scans") is None else read_scans(params["scans"]),
         places=read_places(catalog, root),
+        beside=with_waivers(beside, params, reader.gaps, generated),
     )
-    counts = {"duplicates": reader.store.duplicates, "gaps": reader.gaps, "other_records": reader.other_records}
+    counts = {"duplicates": reader.store.duplicates, "gaps": reader.gaps.count, "other_records": reader.other_records}
     report.summary["quality"] |= {name: count for name, count in counts.items() if count}
     return report

@@ -18,6 +18,8 @@ import typing as t
 from .._base.log_text import HIDDEN
 from .._records import times
 
+HOUR = datetime.timedelta(hours=1)
+
 _HIDDEN = re.compile(f"[{HIDDEN}]")
 _HIDDEN_IN_BLOCK = re.compile(_HIDDEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -138,16 +138,24 @@ def read_documents(path: pathlib.Path, limit: int = FILE_LIMIT) -> list[t.Any]:
     return whole if isinstance(whole, list) else [whole]
 
 
+def stream_files(path: pathlib.Path) -> list[pathlib.Path]:
+    """The segments of a stream's directory, oldest first; the file itself for any other path.
+
+    Raises:
+        Unreadable: the directory cannot be listed.
+    """
+    try:
+        # Names that engines must not read begin with a dot or an underscore.
+        return sorted(path.glob("dt=*/[!._]*.ndjson*")) if path.is_dir() else [path]
+    except (OSError, ValueError) as error:
+        words = reason(error) if isinstance(error, OSError) else "its name cannot be used"
+        raise Unreadable(words) from error
+
+
 def read_stream(path: pathlib.Path, limit: int = FILE_LIMIT) -> list[t.Any]:
     """:func:`read_documents` of a file, or of all segments in the directory of a stream.
 
     Raises:
         Unreadable: one of them cannot be read.
     """
-    try:
-        # Names that engines must not read begin with a dot or an underscore.
-        paths = sorted(path.glob("dt=*/[!._]*.ndjson*")) if path.is_dir() else [path]
-    except (OSError, ValueError) as error:
-        words = reason(error) if isinstance(error, OSError) else "its name cannot be used"
-        raise Unreadable(words) from error
-    return [document for file in paths for document in read_documents(file, limit)]
+    return [document for file in stream_files(path) for document in read_documents(file, limit)]

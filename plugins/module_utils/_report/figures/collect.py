@@ -18,7 +18,9 @@ from ..inputs import model
 from ..inputs.gate_view import GateView
 from ..inputs.knowledge import RuleTally
 from ..inputs.model import Place, ReportInput, ScanRow, SourceFile, WebApp
+from ..inputs.services import ServiceRow
 from . import changes
+from .beside import Beside
 from .changes import Previous, RunScope
 from .summarise import summarise
 
@@ -54,6 +56,7 @@ def build(
     gate: GateView | None = None,
     scans: t.Sequence[ScanRow] | None = None,
     places: t.Mapping[str, Place] | None = None,
+    beside: Beside | None = None,
 ) -> ReportInput:
     """Everything that the writers need.
 
@@ -70,9 +73,11 @@ def build(
         gate: the verdict about these findings.
         scans: the scans that the findings come from, see :mod:`scans`.
         places: where in a catalog an application is declared, by its name.
+        beside: events, matches, history and whatever else was read beside the findings.
     """
+    beside = beside or Beside(scans=None if scans is None else tuple(scans))
     rules = RuleTally() if knowledge is not None else None
-    summary = summarise(findings, now=generated, rules=rules)
+    summary = summarise(findings, now=generated, rules=rules, matches=beside.matches)
     asked = None if scope is None else list(scope)
     sought = RunScope(asked, changes.scope_of(file["manifest"] for file in files))
     changed, marks = _changes(findings, summary, files, previous, sought)
@@ -93,8 +98,8 @@ def build(
         knowledge=explained,
         scope=asked,
         gate=gate,
-        scans=None if scans is None else tuple(scans),
         places=places or {},
+        **{field.name: getattr(beside, field.name) for field in dataclasses.fields(beside)},
     )
     return dataclasses.replace(report, content=_content(report))
 
@@ -112,8 +117,17 @@ def _content(report: ReportInput) -> str:
         report.gate.essence() if report.gate else None,
         report.scans,
         sorted(report.places.items()),
+        *_beside(report),
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _beside(report: ReportInput) -> list[t.Any]:
+    """What was read beside the findings; nothing when nothing was."""
+    history = report.history.as_dict() | {"at": "", "run_id": ""} if report.history else None
+    matches = report.matches.digest() if report.matches else None
+    known = (report.attacks, matches, history, report.images, report.waivers, report.services, report.gaps)
+    return [item for item in known if item]
 
 
 def _by_name(webapp: WebApp) -> tuple[str, str]:
@@ -148,18 +162,31 @@ def input_digests(files: t.Iterable[SourceFile]) -> list[str]:
 def warnings_of(report: ReportInput) -> list[tuple[str, str]]:
     """What nobody may overlook: pairs of a headline and a sentence, for the top of every format."""
     found: list[tuple[str, str]] = []
-    if not report.files:
+    if not report.files and (report.summary["total"] or not _anything(report)):
         found.append(("Scope unknown", "The findings came without a snapshot file, so their scope is not on record."))
     for file in report.files:
         found += _file_warnings(file)
     gaps = report.summary["quality"].get("gaps", 0)
     if gaps:
-        found.append(("Incomplete data", f"The snapshots hold {text.plural(gaps, 'gap record')}: data is missing."))
-    return found
+        found.append(("Incomplete data", f"The inputs hold {text.plural(gaps, 'gap record')}: data is missing."))
+    return found + [_service_warning(service) for service in report.services if service.state != "complete"]
+
+
+def _anything(report: ReportInput) -> bool:
+    """Whether anything but findings was given."""
+    return any((report.attacks, report.images, report.scans, report.services, report.history))
+
+
+def _service_warning(service: ServiceRow) -> tuple[str, str]:
+    name, why = text.line(service.name, 100), text.line(service.message, 500)
+    said = "could not be read, so what it knows is missing" if service.state == "failed" else "was not read to its end"
+    return "Incomplete data", f"{name} {said}{': ' + why if why else '.'}"
 
 
 def _file_warnings(file: SourceFile) -> t.Iterator[tuple[str, str]]:
     name, manifest = text.line(file["name"], 200), file["manifest"]
+    if file.get("stream"):
+        return
     if manifest is None:
         yield "Scope unknown", f"{name} has no manifest: nobody can tell what it covers, nor whether it is whole."
         return
@@ -196,6 +223,9 @@ def quality_notes(report: ReportInput) -> list[str]:
         )
     if quality.get("other_records"):
         notes.append(f"{text.plural(quality['other_records'], 'record')} of another kind than finding, left out.")
+    if any(file.get("stream") for file in report.files):
+        notes.append(_STREAM)
+    notes += _attack_notes(report)
     for file in report.files:
         unknown = file["manifest"]["unknown_values"] if file["manifest"] else {}
         for name, count in sorted(unknown.items()):
@@ -205,13 +235,44 @@ def quality_notes(report: ReportInput) -> list[str]:
     return notes + [text.line(note, 500) for note in report.notes]
 
 
+_STREAM = (
+    "Findings from the stream of a scanner: the last word on each counts. One that later scans do not list any more "
+    "stays what it was."
+)
+
+
+def _attack_notes(report: ReportInput) -> list[str]:
+    attacks, notes = report.attacks, []
+    if attacks is None:
+        return []
+    if attacks["undated"]:
+        notes.append(f"{text.plural(attacks['undated'], 'event')} without a time, in no timeline.")
+    if attacks["other_records"]:
+        notes.append(f"{text.plural(attacks['other_records'], 'record')} of another kind than event, left out.")
+    if attacks["missed"]:
+        notes.append(
+            "There are more sources, hosts or categories of attacks than are counted apart: a count in these lists may "
+            f"be too low by up to {attacks['missed']:,}."
+        )
+    return notes
+
+
 def scope_facts(report: ReportInput) -> list[tuple[str, str]]:
     """Label and text of the lines that say what the report covers."""
     facts = [("Data as of", text.readable_time(report.generated) if report.generated else "not known")]
-    facts.append(("Source", _listed(map(source_label, report.summary["sources"])) or _sources(report)))
-    facts.append(("Applications", _applications(report)))
+    if report.files or not _anything(report):
+        facts.append(("Source", _listed(map(source_label, report.summary["sources"])) or _sources(report)))
+        facts.append(("Applications", _applications(report)))
     for file in report.files:
         facts.append(("Snapshot", _snapshot(file)))
+    attacks = report.attacks
+    if attacks:
+        first, last = (text.readable_date(attacks[name]) or "not known" for name in ("first", "last"))
+        services = _listed(source_label(item["source"]) for item in attacks["services"])
+        words = f"{text.plural(attacks['total'], 'event')} from {first} to {last}" + (
+            f", {services}" if services else ""
+        )
+        facts.append(("Attacks", words))
     return facts
 
 
@@ -221,6 +282,8 @@ _SOURCE_LABELS = {
     "indusface": "Indusface WAS",
     "indusface_was": "Indusface WAS",
     "carbon_black": "Carbon Black Cloud",
+    "edgecast": "Edgecast WAF",
+    "scutum": "Scutum WAF",
 }
 
 
@@ -250,6 +313,8 @@ def _applications(report: ReportInput) -> str:
 def _snapshot(file: SourceFile) -> str:
     manifest = file["manifest"]
     name = text.line(file["name"], 200)
+    if file.get("stream"):
+        return f"{name}, a stream of {text.plural(file['records'], 'record')}"
     if manifest is None:
         return f"{name}, {text.plural(file['records'], 'record')}, scope not known"
     state = "complete" if manifest["complete"] else "NOT complete"

@@ -16,6 +16,7 @@ import typing as t
 from ..._records.changes import state_of
 from ..._records.model import Finding
 from .. import text
+from ..inputs.matches import MatchView
 from ..inputs.model import ReportInput
 from .standing import Standing, standing_of
 
@@ -24,7 +25,7 @@ class FindingRow(t.NamedTuple):
     """One finding with what a report says about it.
 
     ``state`` is open, ignored, protected, fixed or information; ``change`` is empty for nothing; ``age`` counts days;
-    ``encoded`` is the finding as compact ASCII JSON.
+    ``encoded`` is the finding as compact ASCII JSON; ``match`` says whether it was attacked, None without matches.
     """
 
     position: int
@@ -34,6 +35,7 @@ class FindingRow(t.NamedTuple):
     change: str
     age: int | None
     encoded: str
+    match: MatchView | None = None
 
 
 class FormatWriter:
@@ -73,6 +75,7 @@ def rows_of(report: ReportInput) -> t.Iterator[FindingRow]:
             report.mark(position),
             text.age_in_days(finding["first_seen"], report.generated),
             encoded,
+            report.matches.of(finding) if report.matches else None,
         )
 
 

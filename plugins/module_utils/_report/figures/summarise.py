@@ -17,6 +17,7 @@ from ..._records.model import STATUSES, Finding
 from .. import text
 from ..inputs import model, owasp
 from ..inputs.knowledge import RuleTally
+from ..inputs.matches import CLASSES, NOT_BLOCKED, Matches
 from ..inputs.model import SeverityCounts
 
 _Category = tuple[t.Optional[int], t.Optional[int], str]
@@ -25,6 +26,8 @@ _NOT_MAPPED: _Category = (None, None, "")
 
 TOP_RISKS = 25
 IGNORED_LISTED = 200
+ATTACKED_POINTS = 500
+"""More than a severity is worth: what is attacked and not blocked comes first."""
 _SEVERITY_POINTS = {"critical": 400, "high": 300, "medium": 200, "low": 100}
 
 
@@ -47,6 +50,11 @@ def base_score(finding: Finding, days: int | None) -> int:
     return points + min(max(finding["times_seen"] or 0, 0), 10)
 
 
+def attack_score(finding: Finding, attack: str) -> int:
+    """Points for an attack that was not blocked; see ``model.SCORING_RULE``."""
+    return ATTACKED_POINTS if attack == NOT_BLOCKED and finding["severity"] != "info" else 0
+
+
 @dataclasses.dataclass
 class _RuleSum:
     """The open findings of one rule while counting."""
@@ -58,6 +66,8 @@ class _RuleSum:
     reopened: int = 0
     oldest: int | None = None
     most_seen: int | None = None
+    attacked: int = 0
+    blocked: int = 0
     applications: set[str] = dataclasses.field(default_factory=set)
 
     def total_score(self) -> int:
@@ -94,8 +104,10 @@ def _is_redacted(item: t.Mapping[str, t.Any]) -> bool:
 class _SummaryTally:
     """The counters of one pass."""
 
-    def __init__(self, now: str) -> None:
+    def __init__(self, now: str, matches: Matches | None) -> None:
         self.now = now
+        self.matches = matches
+        self.attacked = dict.fromkeys(CLASSES, 0) if matches else {}
         self.total = 0
         self.states = dict.fromkeys(STATES, 0)
         self.severity = model.no_counts()
@@ -147,6 +159,7 @@ class _SummaryTally:
                 total=0,
                 oldest_days=None,
                 last_tested=None,
+                attacked=0,
             )
         return found
 
@@ -161,20 +174,27 @@ class _SummaryTally:
         categories = {(owasp.edition_of(item), item["code"], item["name"] or "") for item in finding["owasp"]}
         for category in categories or {_NOT_MAPPED}:
             self.owasp.setdefault(category, model.no_counts())[severity] += 1
-        self._add_rule(finding, days, f"{application['source']}\0{application['id'] or application['name']}")
+        attack = ""
+        if self.matches is not None:
+            attack = self.matches.of(finding).kind
+            self.attacked[attack] += 1
+            application["attacked"] += attack == NOT_BLOCKED
+        self._add_rule(finding, days, f"{application['source']}\0{application['id'] or application['name']}", attack)
 
-    def _add_rule(self, finding: Finding, days: int | None, application: str) -> None:
+    def _add_rule(self, finding: Finding, days: int | None, application: str, attack: str) -> None:
         # One rule is one row, whatever its titles are: Qualys reuses a QID for variants. Imported ones have no rule;
         # only their title says what they have in common.
         rule_id = finding["rule_id"] or ""
         key = (finding["source"], rule_id, "" if rule_id not in ("", "0") else finding["title"] or "")
-        score = base_score(finding, days)
+        score = base_score(finding, days) + attack_score(finding, attack)
         rule = self.rules.get(key)
         if rule is None:
             rule = self.rules[key] = _RuleSum(best=finding, score=score, days=days)
         elif score > rule.score:
             rule.best, rule.score, rule.days = finding, score, days
         rule.findings += 1
+        rule.attacked += attack == NOT_BLOCKED
+        rule.blocked += attack == "blocked"
         rule.reopened += finding["status"] == "reopened"
         rule.oldest = _larger(rule.oldest, days)
         rule.most_seen = _larger(rule.most_seen, finding["times_seen"])
@@ -221,6 +241,7 @@ class _SummaryTally:
             ignored_by_reason=dict(sorted(self.ignored_by_reason.items(), key=lambda item: (-item[1], item[0]))),
             sources=dict(sorted(self.sources.items())),
             quality=dict(sorted(self.quality.items())),
+            attacked=self.attacked,
         )
 
 
@@ -240,12 +261,15 @@ def _risk(rule: _RuleSum) -> model.RiskSummary:
         reopened=rule.reopened,
         oldest_days=rule.oldest,
         times_seen=rule.most_seen,
+        attacked=rule.attacked,
+        blocked=rule.blocked,
     )
 
 
 def _worst_application_first(application: model.ApplicationSummary) -> tuple[t.Any, ...]:
     counts = (-application["severity"][severity] for severity in model.SEVERITY_RANK)
-    return (*counts, application["name"].casefold(), application["source"], application["id"] or "")
+    names = application["name"].casefold(), application["source"], application["id"] or ""
+    return (-application["attacked"], *counts, *names)
 
 
 def _owasp(categories: dict[_Category, SeverityCounts]) -> list[model.OwaspSummary]:
@@ -263,15 +287,18 @@ def _owasp(categories: dict[_Category, SeverityCounts]) -> list[model.OwaspSumma
     ]
 
 
-def summarise(findings: t.Iterable[Finding], *, now: str, rules: RuleTally | None = None) -> model.Summary:
+def summarise(
+    findings: t.Iterable[Finding], *, now: str, rules: RuleTally | None = None, matches: Matches | None = None
+) -> model.Summary:
     """Count, group and rank findings.
 
     Args:
         findings: in report order, so that the lists of the summary are worst first.
         now: the UTC time to which ages are measured; empty when there is none, then no age is known.
         rules: told which rules occur.
+        matches: which findings were attacked; those that were, and were not blocked, come first.
     """
-    tally = _SummaryTally(now)
+    tally = _SummaryTally(now, matches)
     for finding in findings:
         tally.add(finding)
         if rules is not None:

@@ -21,6 +21,7 @@ from ..figures import collect
 from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import decided_by, decision_label
 from ..inputs import owasp
+from ..inputs.matches import CLASS_LABELS
 from ..inputs.model import ReportInput
 
 # A spreadsheet takes a cell that begins like this for a formula; some skip blanks and quotes first, and East Asian
@@ -79,6 +80,8 @@ COLUMNS = (
     "application_tags",
     "decision",
     "decided_by",
+    "attack",
+    "attack_events",
 )
 
 
@@ -153,6 +156,8 @@ def cells_of(row: FindingRow, snapshot: str) -> list[str | int | float | None]:
         texts("; ".join(asset["tags"])),
         decision_label(decision),
         texts(decided_by(decision)),
+        CLASS_LABELS[row.match.kind] if row.match else "",
+        row.match.events if row.match else "",
     ]
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .. import text
-from ..figures import collect
+from ..figures import collect, executive
 from ..figures.rows import FindingRow, FormatWriter
 from ..inputs import model
 from ..inputs.gate_view import GateView
@@ -40,6 +40,8 @@ class JsonWriter(FormatWriter):
         if self._report.gate:
             decision = row.standing.decision
             told["decision"] = None if decision is None else decision._asdict()
+        if row.match is not None:
+            told["match"] = row.match._asdict()
         if row.position:
             self._stream.write(",\n")
         # The finding is encoded already; what was said above stands before its first member.
@@ -71,6 +73,13 @@ def _head(report: ReportInput) -> dict[str, t.Any]:
         "webapps": report.webapps,
         "gate": _gate(report.gate),
         "scans": None if report.scans is None else [scan._asdict() for scan in report.scans],
+        "sentences": [sentence._asdict() for sentence in executive.sentences(report)],
+        "images": None if report.images is None else [image._asdict() for image in report.images],
+        "attacks": report.attacks,
+        "history": report.history.as_dict() if report.history else None,
+        "waivers": None if report.waivers is None else [waiver._asdict() for waiver in report.waivers],
+        "services": [service._asdict() for service in report.services],
+        "gaps": [gap._asdict() for gap in report.gaps],
         "changes": report.changes,
         "summary": report.summary,
     }

@@ -16,10 +16,11 @@ import typing as t
 from ..._records.changes import STATES
 from ..._records.model import SEVERITIES
 from .. import text
-from ..figures import collect
+from ..figures import collect, executive
 from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import VERDICT_LABELS, decision_label
 from ..inputs import model, owasp
+from ..inputs.attack_figures import ACTION_LABELS
 from ..inputs.knowledge import FIELDS
 from ..inputs.model import ReportInput
 
@@ -86,6 +87,13 @@ def _top(report: ReportInput) -> list[str]:
         lines += [f"> **{headline}.** {escape(words, 600)}", ""]
     lines += [f"- {label}: {escape(words, 1200)}" for label, words in collect.scope_facts(report)]
     return [*lines, ""]
+
+
+def _summary(report: ReportInput) -> list[str]:
+    if not (report.files or report.attacks or report.images):
+        return []
+    lines = ["## In short", ""]
+    return [*lines, *(f"- **{item.topic}**: {escape(item.words, 500)}" for item in executive.sentences(report)), ""]
 
 
 def _verdict(report: ReportInput) -> list[str]:
@@ -335,15 +343,79 @@ class _Limited:
         return True
 
 
+def _attacks(report: ReportInput) -> list[str]:
+    attacks = report.attacks
+    if attacks is None:
+        return []
+    actions = (
+        f"{attacks['actions'][name]:,} {label.lower()}"
+        for name, label in ACTION_LABELS.items()
+        if attacks["actions"][name]
+    )
+    lines = ["## Attacks", "", f"{text.plural(attacks['total'], 'event')}: {', '.join(actions) or 'nothing'}.", ""]
+    for heading, name in _ATTACKED:
+        rows = [
+            [escape(item["name"] or "not told"), text.number(item["events"]), text.number(item["not_blocked"])]
+            for item in attacks[name][:_TOP_ATTACKED]  # type: ignore[literal-required]
+        ]
+        if rows:
+            lines += _table([heading, "Events", "Not blocked"], rows, {1, 2})
+    return lines
+
+
+_ATTACKED = (("Source", "clients"), ("Country", "countries"), ("Category", "categories"), ("Host", "hosts"))
+_TOP_ATTACKED = 10
+
+
+def _overdue(report: ReportInput) -> list[str]:
+    history = report.history
+    if history is None or not history.breached:
+        return []
+    rows = [
+        [
+            model.SEVERITY_LABELS[item.severity],
+            escape(item.title),
+            escape(item.application, 80),
+            text.readable_date(item.due_at),
+        ]
+        for item in history.breached[:_TOP_ATTACKED]
+    ]
+    lines = ["## Overdue", "", *_table(["Severity", "Finding", "Application", "Due"], rows)]
+    if history.breached_total > len(rows):
+        lines += [f"The most urgent {len(rows)} of {history.breached_total:,}.", ""]
+    return lines
+
+
+def _images(report: ReportInput) -> list[str]:
+    if not report.images:
+        return []
+    rows = [
+        [
+            escape(item.name, 120),
+            "yes" if item.malware else "",
+            *(_counts(item.counts) if item.counts else ["?"] * len(SEVERITIES)),
+        ]
+        for item in report.images[:_APPLICATIONS]
+    ]
+    lines = ["## Container images", "", *_table(["Image", "Malware", *_SEVERITY_HEAD], rows, _FIGURES - {1})]
+    if len(report.images) > len(rows):
+        lines += [f"The worst {len(rows)} of {len(report.images):,} images.", ""]
+    return lines
+
+
 _SECTIONS: tuple[t.Callable[[ReportInput], list[str]], ...] = (
     _top,
+    _summary,
     _verdict,
     _overview,
     _changes,
     _risks,
     _remediation,
+    _overdue,
+    _attacks,
     _applications,
     _never_scanned,
+    _images,
     _owasp,
     _ignored,
     _scans,

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The findings as an Excel workbook: findings, verdicts, waivers, ages, and what the scans were worth.
+"""The report as an Excel workbook, with a sheet for each of its sections.
 
 This module is private to the collection and may change at any time.
 
@@ -19,42 +19,31 @@ import traceback
 import typing as t
 
 from ..._base.errors import MissingLibrary
-from ..._records.model import SEVERITIES
 from .. import text
-from ..figures import collect, rows
+from ..figures import rows
 from ..figures.standing import decision_label
-from ..inputs import model, owasp
+from ..inputs import owasp
+from ..inputs.matches import CLASS_LABELS
 from ..inputs.model import ReportInput
-from . import csv_writer
+from . import csv_writer, xlsx_sheets
 from .csv_writer import safe_cell
-
-Cell = t.Union[str, int, float, None]
-Row = t.Sequence[Cell]
-
-
-class Sheet(t.NamedTuple):
-    """A sheet: ``columns`` are heads and their widths in characters."""
-
-    name: str
-    columns: t.Sequence[tuple[str, int]]
-    rows: t.Iterable[Row]
-
+from .xlsx_sheets import Row, Sheet
 
 MAX_ROWS = 1_000_000
 """Excel has 1,048,576."""
 _CREATED = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - XlsxWriter takes it for UTC and wants no time zone
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_WIDTH = 18
 _FINDING_COLUMNS = (
     ("severity", 10),
     ("snapshot", 12),
     ("decision", 18),
+    ("attack", 22),
     ("status", 11),
     ("application", 28),
     ("title", 48),
     ("url", 56),
     ("method", 9),
-    ("parameter", _WIDTH),
+    ("parameter", 18),
     ("cvss score", 12),
     ("detection score", 16),
     ("first seen", 21),
@@ -109,7 +98,7 @@ class XlsxWriter(rows.FormatWriter):
         self._book: t.Any = None
 
     def begin(self) -> None:
-        """Begin the sheet of the findings."""
+        """Write the summary, and begin the sheet of the findings."""
         # A directory of our own, so that nothing is left behind whatever happens in between.
         self._folder = tempfile.TemporaryDirectory()
         options = {
@@ -123,6 +112,7 @@ class XlsxWriter(rows.FormatWriter):
         self._book = self._library.Workbook(_UntilItFails(self._stream), options)
         self._book.set_properties({"title": _text(text.line(self._report.title, 200)), "created": _CREATED})
         self._bold = self._book.add_format({"bold": True})
+        self._write(xlsx_sheets.summary(self._report))
         self._findings = _Page(self._book, "Findings", _FINDING_COLUMNS, self._bold)
 
     def row(self, row: rows.FindingRow) -> None:
@@ -142,16 +132,19 @@ class XlsxWriter(rows.FormatWriter):
         if not len(self._report.findings):
             self._findings.write(["none", self._snapshot])
         self._findings.finish()
-        for sheet in _sheets(self._report):
-            page = _Page(self._book, sheet.name, sheet.columns, self._bold)
-            for cells in sheet.rows:
-                page.write(cells)
-            page.finish()
+        for sheet in xlsx_sheets.sheets(self._report):
+            self._write(sheet)
         try:
             self._book.close()
         except self._library.exceptions.FileCreateError as error:
             # It is no OSError, and hides one; callers know what to do with that.
             raise (error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error))) from None
+
+    def _write(self, sheet: Sheet) -> None:
+        page = _Page(self._book, sheet.name, sheet.columns, self._bold)
+        for cells in sheet.rows:
+            page.write(cells)
+        page.finish()
 
     def close(self) -> None:
         """Remove the temporary directory, with the rows of a workbook that did not come to its end."""
@@ -219,27 +212,6 @@ def _text(value: str) -> str:
     return f"'{value}" if value.startswith("<r>") and value.endswith("</r>") else value
 
 
-def _sheets(report: ReportInput) -> t.Iterator[Sheet]:
-    """The sheets behind that of the findings."""
-    verdicts = ("What", "Verdict", "New", "Counted", "Waived", "Reason or problem")
-    yield Sheet("Verdicts", _columns(verdicts), _verdicts(report))
-    yield Sheet("Waivers", _columns(_WAIVER_HEAD), _waivers(report))
-    severities = (model.SEVERITY_LABELS[name] for name in SEVERITIES)
-    yield Sheet("Age", _columns(("Open risks by age", *severities, "Oldest (days)")), _ages(report))
-    yield Sheet("Scan quality", _columns(_SCAN_HEAD), _scans(report))
-
-
-def _columns(names: t.Iterable[str]) -> list[tuple[str, int]]:
-    return [(name, _WIDTH) for name in names]
-
-
-_WAIVER_HEAD = ("Id", "Type", "Owner", "Reason", "Ticket", "Expires", "Days left", "Waived", "Notes")
-_SCAN_HEAD = (
-    "What", "Source", "Id", "Kind", "Status", "Ended as", "Authentication", "Links crawled", "Conclusive", "Launched",
-    "Ended", "Profile",
-)  # fmt: skip
-
-
 def _finding(row: rows.FindingRow, snapshot: str) -> Row:
     """The cells of one finding, in the order of ``_FINDING_COLUMNS``."""
     finding, standing = row.finding, row.standing
@@ -247,6 +219,7 @@ def _finding(row: rows.FindingRow, snapshot: str) -> Row:
         finding["severity"],
         snapshot,
         decision_label(standing.decision),
+        CLASS_LABELS[row.match.kind] if row.match else "",
         finding["status"],
         safe_cell(finding["asset"]["name"]),
         safe_cell(finding["title"]),
@@ -266,65 +239,3 @@ def _finding(row: rows.FindingRow, snapshot: str) -> Row:
         safe_cell(finding["unique_id"]),
         safe_cell(finding["fingerprint"]),
     ]
-
-
-def _verdicts(report: ReportInput) -> t.Iterator[Row]:
-    gate = report.gate
-    if gate is None:
-        yield ["No verdict was given."]
-        return
-    yield ["The whole run", gate.verdict, *_counts(gate.document), f"code {gate.exit_code}"]
-    for entry in gate.applications():
-        problems = entry.get("problems")
-        words = ", ".join(map(str, problems)) if isinstance(problems, list) else ""
-        yield [_of(entry, "label"), _of(entry, "verdict"), *_counts(entry), safe_cell(words)]
-    for item in gate.reasons():
-        yield [_of(item, "application") or "Reason", _of(item, "verdict"), None, None, None, _of(item, "message")]
-
-
-def _counts(entry: t.Mapping[str, t.Any]) -> list[Cell]:
-    counts = entry.get("counts")
-    found = counts if isinstance(counts, dict) else {}
-    return [_cell_number(found.get(name)) for name in ("new", "counted", "waived")]
-
-
-def _waivers(report: ReportInput) -> t.Iterator[Row]:
-    for item in report.gate.waivers() if report.gate else ():
-        flags = item.get("flags")
-        words = [_of(item, name) for name in ("id", "type", "owner", "reason", "ticket", "expires")]
-        notes = safe_cell(", ".join(map(str, flags))) if isinstance(flags, list) else ""
-        yield [*words, _cell_number(item.get("days_left")), _cell_number(item.get("waived")), notes]
-
-
-def _ages(report: ReportInput) -> t.Iterator[Row]:
-    for label, counts in report.summary["by_age"].items():
-        yield [label, *(counts[severity] for severity in SEVERITIES)]
-    for item in report.summary["applications"]:
-        if item["open"]:
-            figures = [item["severity"][severity] for severity in SEVERITIES]
-            yield [safe_cell(item["name"]), *figures, item["oldest_days"]]
-
-
-def _scans(report: ReportInput) -> t.Iterator[Row]:
-    for headline, words in collect.warnings_of(report):
-        yield [safe_cell(f"{headline}: {words}")]
-    for file in report.files:
-        manifest = file["manifest"]
-        whole = "" if manifest is None else "yes" if manifest["complete"] else "no"
-        times = ("", "") if manifest is None else (manifest["started"], manifest["finished"])
-        source = "" if manifest is None else safe_cell(manifest["source"])
-        yield [safe_cell(file["name"]), source, "", "snapshot", "", "", "", None, whole, *times]
-    for scan in report.scans or ():
-        conclusive = "" if scan.conclusive is None else "yes" if scan.conclusive else "no"
-        facts = (scan.application, scan.source, scan.id, scan.kind, scan.status, scan.end_reason, scan.auth_status)
-        last = (conclusive, scan.time, scan.ended, scan.profile)
-        yield [*map(safe_cell, facts), scan.links_crawled, *map(safe_cell, last)]
-
-
-def _of(item: t.Mapping[str, t.Any], name: str) -> str:
-    value = item.get(name)
-    return "" if value is None else safe_cell(str(value))
-
-
-def _cell_number(value: t.Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e15 else None

@@ -43,12 +43,13 @@ def verdict(report: ReportInput) -> Markup:
     gate = report.gate
     if gate is None:
         return Markup("")
-    box = h("p", {"class": f"verdict v-{_kind(gate.verdict)}"}, h("strong", None, headline(gate)), " ", _lead(gate))
+    box = h("p", {"class": f"verdict v-{kind_of(gate.verdict)}"}, h("strong", None, headline(gate)), " ", _lead(gate))
     parts = [box, _reasons(gate), _applications(gate), _waivers(gate)]
     return section("verdict", "Verdict of the gate", *parts)
 
 
-def _kind(word: t.Any) -> str:
+def kind_of(word: t.Any) -> str:
+    """The CSS class that shows a verdict."""
     return {"pass": "pass", "fail": "fail"}.get(str(word), "open")
 
 
@@ -84,7 +85,7 @@ def _reason(item: dict[str, t.Any]) -> str:
 def _badge(verdict: t.Any) -> Markup:
     # A reason that does not speak against a pass is a warning.
     label = "Note" if verdict == "pass" else verdict_label(verdict)
-    return h("span", {"class": f"tag v-{_kind(verdict)}"}, label)
+    return h("span", {"class": f"tag v-{kind_of(verdict)}"}, label)
 
 
 def _applications(gate: GateView) -> Markup:
@@ -96,7 +97,7 @@ def _applications(gate: GateView) -> Markup:
             h(
                 "td",
                 None,
-                h("span", {"class": f"tag v-{_kind(item.get('verdict'))}"}, verdict_label(item.get("verdict"))),
+                h("span", {"class": f"tag v-{kind_of(item.get('verdict'))}"}, verdict_label(item.get("verdict"))),
             ),
             h("th", {"scope": "row"}, text.line(str(item.get("label") or item.get("name") or item.get("id")), 200)),
             *(number_cell(_count(item, name)) for name in ("counted", "new", "waived")),

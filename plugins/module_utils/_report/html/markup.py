@@ -88,6 +88,17 @@ def plain_bar(count: int, scale: int, css_class: str) -> Markup:
     return _bar_svg(text.number(count), [void("rect", box)])
 
 
+def two_part_bar(bad: int, rest: int, scale: int) -> Markup:
+    """A bar of what was not blocked and what was."""
+    width = 100 * bad / max(scale, 1)
+    parts = [
+        void("rect", {"class": css_class, "x": _short(left), "width": _short(part), "height": 10})
+        for css_class, left, part in (("f-critical", 0.0, width), ("f-neutral", width, 100 * rest / max(scale, 1)))
+        if part
+    ]
+    return _bar_svg(f"{bad:,} not blocked, {rest:,} blocked", parts)
+
+
 def _bar_svg(label: str, parts: list[Markup]) -> Markup:
     frame: Attributes = {
         "class": "bar",

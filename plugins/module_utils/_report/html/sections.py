@@ -17,13 +17,11 @@ from ..figures.rows import FindingRow
 from ..figures.standing import decision_label
 from ..formats.markdown_writer import owasp_label
 from ..inputs import model
+from ..inputs.matches import CLASS_LABELS
 from ..inputs.model import ReportInput
 from .markup import Attributes, Child, Markup, donut, h, join, plain_bar, stacked_bar
 
 STATIC_FINDINGS = 300
-TOP_IN_OVERVIEW = 5
-APPLICATIONS_FIRST = 25
-APPLICATIONS_AT_MOST = 2000
 _TITLE = 240
 _NEVER_SCANNED = 60
 
@@ -41,7 +39,8 @@ def section(identifier: str, heading: str, *children: Child, lead: str | None = 
     return h("section", frame, title, words, *children)
 
 
-def _card(heading: str, *children: Child, css_class: str = "") -> Markup:
+def card(heading: str, *children: Child, css_class: str = "") -> Markup:
+    """A box with a heading of its own."""
     return h("div", {"class": f"card {css_class}".strip()}, h("h3", None, heading), *children)
 
 
@@ -94,7 +93,8 @@ def banners(report: ReportInput) -> Markup:
     )
 
 
-def _figure(label: str, value: int, note: str = "", css_class: str = "") -> Markup:
+def figure(label: str, value: int, note: str = "", css_class: str = "") -> Markup:
+    """A large number with its label."""
     return h(
         "div",
         {"class": f"figure {css_class}".strip()},
@@ -103,48 +103,29 @@ def _figure(label: str, value: int, note: str = "", css_class: str = "") -> Mark
     )
 
 
-def overview(report: ReportInput) -> Markup:
-    """Headline figures and the four charts."""
+def overview(report: ReportInput, *, severity: bool, age: bool) -> Markup:
+    """Headline figures and charts.
+
+    Args:
+        report: the report.
+        severity: whether the chart by severity is among them; the first page may have it.
+        age: whether that by age is.
+    """
     summary = report.summary
+    heading = "Figures"
     if not summary["total"]:
         words = h("p", {"class": "empty"}, "No findings.")
-        return section("overview", "Overview", words, *_estate_figures(report), _never_scanned(report))
+        return section("overview", heading, words, *_estate_figures(report), _never_scanned(report))
     charts = h(
         "div",
         {"class": "grid"},
-        _by_severity(report),
-        _by_age(report),
+        by_severity(report) if severity else None,
+        by_age(report) if age else None,
         _by_status(report),
         _by_owasp(report),
         _by_kind(report),
     )
-    return section(
-        "overview", "Overview", *_estate_figures(report), _worst_rules(report), charts, _never_scanned(report)
-    )
-
-
-def _worst_rules(report: ReportInput) -> Markup:
-    """The few rules to look at first; the whole list is a section of its own."""
-    listed = report.summary["top_risks"][:TOP_IN_OVERVIEW]
-    if not listed:
-        return Markup("")
-    items = (
-        h(
-            "li",
-            None,
-            h("span", {"class": "step"}, badge(risk["severity"])),
-            h("span", {"class": "what"}, text.line(risk["title"], _TITLE)),
-            h("span", {"class": "where"}, _extent(risk)),
-        )
-        for risk in listed
-    )
-    more = h("p", None, h("a", {"href": "#risks"}, "All top risks"))
-    return _card("Top risks", h("ol", {"class": "changes"}, *items), more)
-
-
-def _extent(risk: model.RiskSummary) -> str:
-    findings, applications = text.plural(risk["findings"], "finding"), text.plural(risk["applications"], "application")
-    return f"{findings} in {applications}, highest in {text.line(risk['application'], 100)}"
+    return section("overview", heading, *_estate_figures(report), charts, _never_scanned(report))
 
 
 def _estate_figures(report: ReportInput) -> list[Markup]:
@@ -153,23 +134,24 @@ def _estate_figures(report: ReportInput) -> list[Markup]:
     risks, with_open = model.headline(summary)
     info = states["open"] - risks
     note = f"of {summary['total']:,} findings" + (f"; {info:,} more of severity info" if info else "")
-    figures = [_figure("Open risks", risks, note, "main")]
+    figures = [figure("Open risks", risks, note, "main")]
     with_findings = summary["applications_with_findings"]
     if report.webapps is None:
-        figures.append(_figure("Applications", with_findings, f"with findings, {with_open:,} with open risks"))
+        figures.append(figure("Applications", with_findings, f"with findings, {with_open:,} with open risks"))
     else:
-        figures.append(_figure("Applications", len(report.webapps), "in scope"))
-        figures.append(_figure("With findings", with_findings, f"{with_open:,} with open risks"))
-        figures.append(_figure("Never scanned", len(collect.never_scanned(report)), "not covered here"))
-    figures.append(_figure("Ignored", states["ignored"]))
-    figures.append(_figure("Fixed", states["fixed"]))
+        figures.append(figure("Applications", len(report.webapps), "in scope"))
+        figures.append(figure("With findings", with_findings, f"{with_open:,} with open risks"))
+        figures.append(figure("Never scanned", len(collect.never_scanned(report)), "not covered here"))
+    figures.append(figure("Ignored", states["ignored"]))
+    figures.append(figure("Fixed", states["fixed"]))
     if states["protected"]:
-        figures.append(_figure("Protected", states["protected"], "by a virtual patch"))
-    figures.append(_figure("Information", states["information"], "not counted as risk"))
+        figures.append(figure("Protected", states["protected"], "by a virtual patch"))
+    figures.append(figure("Information", states["information"], "not counted as risk"))
     return [h("dl", {"class": "figures"}, *figures)]
 
 
-def _by_severity(report: ReportInput) -> Markup:
+def by_severity(report: ReportInput) -> Markup:
+    """The open risks by severity, as a ring and a table."""
     counts = report.summary["open_by_severity"]
     before = report.changes["open_by_severity_before"] if report.changes else None
     rows = (
@@ -185,7 +167,7 @@ def _by_severity(report: ReportInput) -> Markup:
     )
     labels = ("Severity", "Open", "Change") if before else ("Severity", "Open")
     table = table_of("Open risks by severity", head_of(*labels, numeric={1, 2}), rows, "legend")
-    return _card(
+    return card(
         "Open risks by severity",
         # As in the headline, what has the severity info is no risk.
         h("div", {"class": "donut-row"}, donut(counts | {"info": 0}, "open risks"), table),
@@ -212,24 +194,25 @@ def _bars(caption: str, first: str, rows: t.Iterable[tuple[str, model.SeverityCo
     return table_of(caption, head_of(first, "By severity", "Count", numeric={2}), body, "bars")
 
 
-def _by_age(report: ReportInput) -> Markup:
+def by_age(report: ReportInput) -> Markup:
+    """The open risks by age."""
     ages = report.summary["by_age"]
     rows = ((label, counts) for label, counts in ages.items() if label != model.AGE_UNKNOWN or any(counts.values()))
-    return _card("Open risks by age", _bars("Open risks by days since first detection", "Age", rows))
+    return card("Open risks by age", _bars("Open risks by days since first detection", "Age", rows))
 
 
 def _by_status(report: ReportInput) -> Markup:
     statuses = report.summary["by_status"]
     rows = ((model.STATUS_LABELS[name], statuses[name]) for name in STATUSES if any(statuses[name].values()))
     words = "Findings by status, ignored ones included, information gathered not"
-    return _card("Risks by status", _bars(words, "Status", rows))
+    return card("Risks by status", _bars(words, "Status", rows))
 
 
 def _by_owasp(report: ReportInput) -> Markup:
     listed = report.summary["by_owasp"]
     rows = ((text.line(owasp_label(item), 80), item["severity"]) for item in listed[:30])
     words = "Open risks by OWASP Top 10 category; one finding may be in several"
-    return _card("Open risks by OWASP Top 10", _bars(words, "Category", rows))
+    return card("Open risks by OWASP Top 10", _bars(words, "Category", rows))
 
 
 def _by_kind(report: ReportInput) -> Markup:
@@ -244,7 +227,7 @@ def _by_kind(report: ReportInput) -> Markup:
     )
     heads = ("Kind", *(model.STATE_LABELS[state] for state in STATES), "Total")
     table = table_of("Findings by kind and state", head_of(*heads, numeric=range(1, 9)), rows)
-    return _card("Kinds of findings", table, css_class="wide")
+    return card("Kinds of findings", table, css_class="wide")
 
 
 def _never_scanned(report: ReportInput) -> Markup:
@@ -284,7 +267,7 @@ def changes(report: ReportInput) -> Markup:
 
 
 def _change_figure(name: str, count: int) -> Markup:
-    return _figure(model.CHANGE_LABELS[name], count, model.CHANGE_MEANINGS[name], f"change c-{name}")
+    return figure(model.CHANGE_LABELS[name], count, model.CHANGE_MEANINGS[name], f"change c-{name}")
 
 
 def _change_list(name: str, found: model.Changes) -> Markup:
@@ -301,7 +284,7 @@ def _change_list(name: str, found: model.Changes) -> Markup:
     )
     shown, count = len(found["worst"][name]), found["counts"][name]
     heading = model.CHANGE_LABELS[name] + (f": the worst {shown} of {count:,}" if count > shown else f": {count:,}")
-    return _card(heading, h("ol", {"class": "changes"}, *items))
+    return card(heading, h("ol", {"class": "changes"}, *items))
 
 
 def _address(item: model.ChangedFinding) -> Markup | None:
@@ -324,18 +307,20 @@ def risks(report: ReportInput) -> Markup:
     listed = report.summary["top_risks"]
     if not listed:
         return section("risks", "Top risks", h("p", {"class": "empty"}, "No open risks."))
-    rows = (_risk_row(rank, risk) for rank, risk in enumerate(listed, 1))
-    heads = ("Rank", "Severity", "Rule", "Score", "CVSS", "Findings", "Applications", "Reopened", "Oldest", "Seen")
+    attacked = report.matches is not None
+    rows = (_risk_row(rank, risk, attacked) for rank, risk in enumerate(listed, 1))
+    heads = ["Rank", "Severity", "Rule", "Score", "CVSS", "Findings", "Applications", "Reopened", "Oldest", "Seen"]
+    heads += ["Attacked"] if attacked else []
     total = report.summary["rules_with_open"]
     lead = f"The {len(listed)} highest of {text.plural(total, 'rule')} with open risks."
-    table = table_of("Top risks, highest score first", head_of(*heads, numeric={0, 3, 4, 5, 6, 7, 8, 9}), rows, "risks")
+    table = table_of("Top risks, highest score first", head_of(*heads, numeric={0, *range(3, 11)}), rows, "risks")
     method = h(
         "details", {"class": "method"}, h("summary", None, "How the score is made"), h("p", None, model.SCORING_RULE)
     )
     return section("risks", "Top risks", table, method, lead=lead)
 
 
-def _risk_row(rank: int, risk: model.RiskSummary) -> Markup:
+def _risk_row(rank: int, risk: model.RiskSummary, attacked: bool) -> Markup:
     cvss = risk["cvss_score"]
     rule = [collect.source_label(risk["source"]), f"rule {text.line(risk['rule_id'], 60)}" if risk["rule_id"] else ""]
     worst = f"highest in {text.line(risk['application'], 100)}"
@@ -350,76 +335,19 @@ def _risk_row(rank: int, risk: model.RiskSummary) -> Markup:
         number_cell(risk["findings"]),
         number_cell(risk["applications"]),
         number_cell(risk["reopened"]),
-        h("td", {"class": "num nowrap"}, _days(risk["oldest_days"])),
+        h("td", {"class": "num nowrap"}, days_label(risk["oldest_days"])),
         number_cell(risk["times_seen"]),
+        *([number_cell(risk["attacked"])] if attacked else ()),
     )
 
 
-def _days(days: int | None) -> str:
+def days_label(days: int | None) -> str:
+    """A number of days, or a dash."""
     return "–" if days is None else f"{days:,} d"
 
 
 def _strong(value: str) -> Markup:
     return h("span", {"class": "strong"}, text.line(value, _TITLE))
-
-
-def applications(report: ReportInput) -> Markup:
-    """Applications, worst first; those that only the estate list knows come last."""
-    listed = [item for item in report.summary["applications"] if item["open"]]
-    if not listed:
-        return section("applications", "Applications", h("p", {"class": "empty"}, "No application has open risks."))
-    scale = max(item["open"] for item in listed)
-    known: _Known = {webapp["id"]: webapp for webapp in report.webapps or () if webapp["id"]}
-    columns = _severity_columns(report.summary["open_by_severity"])
-    rows = [_application_row(item, scale, columns, known) for item in listed[:APPLICATIONS_AT_MOST]]
-    lead = f"{text.plural(len(listed), 'application')} with open risks, worst first."
-    table = _application_table("Applications with the worst open risks", rows[:APPLICATIONS_FIRST], columns, known)
-    rest = rows[APPLICATIONS_FIRST:]
-    more = Markup("")
-    if rest:
-        left_out = len(listed) - len(rows)
-        note = f" ({left_out:,} more are in the other formats)" if left_out else ""
-        summary = h("summary", None, f"Show {len(rest):,} more applications{note}")
-        further = _application_table("Further applications", rest, columns, known)
-        more = h("details", {"class": "more"}, summary, further)
-    return section("applications", "Applications", table, more, lead=lead)
-
-
-def _severity_columns(counts: model.SeverityCounts) -> list[str]:
-    """The severities that get a column: the four that everybody expects, and others only when they occur."""
-    return [severity for severity in SEVERITIES if counts[severity] or severity not in ("info", "unknown")]
-
-
-_Known = t.Mapping[t.Optional[str], model.WebApp]
-
-
-def _application_table(caption: str, rows: list[Markup], columns: list[str], known: _Known) -> Markup:
-    extra = ("Risk score", "Last scan") if known else ("Last test",)
-    heads = ("Application", "Open risks", "Open", *(model.SEVERITY_LABELS[name] for name in columns), "Oldest", *extra)
-    numeric = set(range(2, len(heads) - 1))
-    return table_of(caption, head_of(*heads, numeric=numeric), rows, "bars apps")
-
-
-def _application_row(item: model.ApplicationSummary, scale: int, columns: list[str], known: _Known) -> Markup:
-    name = text.line(item["name"], 160)
-    cells = [
-        h("th", {"scope": "row", "data-application": name}, name),
-        h("td", {"class": "bar-cell"}, stacked_bar(item["severity"], scale)),
-        number_cell(item["open"], "strong"),
-        *(number_cell(item["severity"][severity]) for severity in columns),
-        h("td", {"class": "num nowrap"}, _days(item["oldest_days"])),
-    ]
-    if not known:
-        return cells_row(*cells, h("td", {"class": "nowrap"}, text.readable_date(item["last_tested"])))
-    webapp = known.get(item["id"])
-    scan = "–"
-    if webapp is not None and webapp["never_scanned"]:
-        scan = "never"
-    elif webapp is not None:
-        # What was tested was scanned; it is the best that there is when the estate list has no time.
-        date = text.readable_date(webapp["scanned"] or item["last_tested"])
-        scan = " ".join(filter(None, (date, text.line(webapp["scan_status"], 40).lower()))) or scan
-    return cells_row(*cells, number_cell(webapp["risk_score"] if webapp else None), h("td", {"class": "nowrap"}, scan))
 
 
 def findings(report: ReportInput, rows: t.Sequence[Markup]) -> Markup:
@@ -436,6 +364,7 @@ def findings(report: ReportInput, rows: t.Sequence[Markup]) -> Markup:
     caption = f"The worst {len(rows):,} of {text.plural(open_risks, 'open risk')}"
     heads = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age", "First seen"]
     heads += ["Gate"] if report.gate else []
+    heads += ["Attacks"] if report.matches is not None else []
     table = table_of(caption, head_of(*heads, numeric={6}), rows, "findings-static")
     note = h(
         "p",
@@ -456,9 +385,10 @@ def finding_row(row: FindingRow, gated: bool) -> Markup:
         h("td", {"class": "strong"}, text.line(model.title_label(finding), _TITLE)),
         h("td", {"class": "url address"}, text.line(finding["url"], 300)),
         h("td", {"class": "url"}, text.line(finding["parameter"], 120)),
-        h("td", {"class": "num nowrap"}, _days(row.age)),
+        h("td", {"class": "num nowrap"}, days_label(row.age)),
         h("td", {"class": "nowrap"}, text.readable_date(finding["first_seen"])),
         *([h("td", {"class": "decision"}, decision_label(row.standing.decision))] if gated else ()),
+        *([h("td", {"class": "decision"}, CLASS_LABELS[row.match.kind])] if row.match else ()),
     )
 
 
@@ -502,26 +432,3 @@ def _ignored_row(item: model.IgnoredSummary) -> Markup:
         h("td", {"class": "nowrap"}, text.readable_date(item["until"]) or "open end"),
         h("td", None, text.line(item["comment"], 300)),
     )
-
-
-_OPEN_RISK = (
-    "An open risk is a vulnerability or sensitive content that is neither fixed, protected nor ignored. "
-    "Information gathered is listed, but never counted as a risk. "
-    "Open findings of severity info are listed too, and not counted in the headline figures."
-)
-_ESCAPES = (
-    "Control characters, text direction marks and invisible characters are written as escapes such as \\x1b or \\u202e."
-)
-
-
-def quality(report: ReportInput, evidence_note: str) -> Markup:
-    """What the reader should know about the data, and how figures are made."""
-    notes = [h("li", None, note) for note in collect.quality_notes(report)]
-    known = h("ul", None, *notes) if notes else h("p", None, "Nothing to report: every field that is used is filled.")
-    ages = "Ages are not known, because the data holds no time."
-    if report.generated:
-        ages = f"Ages run from the first detection to {text.readable_time(report.generated)}, the time of the data."
-    made = (_OPEN_RISK, ages, _ESCAPES, evidence_note)
-    method = h("ul", None, *(h("li", None, words) for words in made))
-    cards = h("div", {"class": "grid"}, _card("Data quality", known), _card("How to read this report", method))
-    return section("quality", "About the data", cards)

@@ -22,12 +22,20 @@ from ..._records.changes import STATES
 from ..._records.model import SEVERITIES, STATUSES, Evidence, Finding
 from .. import text
 from ..figures import collect
+from ..figures.applications import ApplicationTally
 from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import decided_by, decision_label
 from ..inputs import model, owasp
+from ..inputs.matches import CLASS_LABELS, CLASSES, NOT_BLOCKED, UNOBSERVED, MatchView
 from ..inputs.model import ReportInput
+from . import applications as html_applications
 from . import assets
+from . import attacks as html_attacks
+from . import due as html_due
+from . import executive as html_executive
 from . import gate as html_gate
+from . import images as html_images
+from . import quality as html_quality
 from . import remediation as html_knowledge
 from . import sections as html_sections
 from .markup import Markup, escape
@@ -100,6 +108,8 @@ COLUMNS = (
     "ignored",
     "decision",
     "decided_by",
+    "attack",
+    "attacks",
     "evidence",
 )
 WORD_COLUMNS = (
@@ -122,6 +132,7 @@ WORD_COLUMNS = (
     "ignored",
     "decision",
     "decided_by",
+    "attacks",
 )
 """Columns that hold a number of the word list instead of the text itself."""
 
@@ -132,8 +143,9 @@ class _Island:
     Sections that stand before the rows in the page are known after them, so the rows wait in a temporary file.
     """
 
-    def __init__(self, gated: bool) -> None:
+    def __init__(self, gated: bool, matched: bool) -> None:
         self._gated = gated
+        self._matched = matched
         self._words = _Words()
         self._file: t.TextIO | None = None
         self._rows: list[list[t.Any]] = []
@@ -169,6 +181,8 @@ class _Island:
         head = {
             "columns": COLUMNS,
             "gated": self._gated,
+            "matched": self._matched,
+            "attacks": [[name, CLASS_LABELS[name]] for name in CLASSES],
             "words": WORD_COLUMNS,
             "severities": [[name, model.SEVERITY_LABELS[name]] for name in SEVERITIES],
             "statuses": [[name, model.STATUS_LABELS[name]] for name in STATUSES],
@@ -221,6 +235,8 @@ class _Island:
             word(_ignored(finding), 1500),
             word(decision_label(decision), 100),
             word(decided_by(decision), 1100),
+            CLASSES.index(row.match.kind) if row.match else None,
+            word(_attacks(row.match), 600),
             self._keep_evidence(finding["evidence"]),
         ]
 
@@ -240,6 +256,20 @@ class _Island:
         self._evidence_size += len(entry)
         self.evidence.append(entry)
         return len(self.evidence)
+
+
+def _attacks(match: MatchView | None) -> str:
+    """What the firewalls saw of a finding, in words."""
+    if match is None or match == UNOBSERVED:
+        return ""
+    parts = [text.plural(match.events, "event")] if match.events else []
+    if match.last:
+        parts.append(f"last {text.readable_time(match.last)}")
+    if match.sources:
+        parts.append(f"from {', '.join(match.sources)}")
+    if match.host_events:
+        parts.append(f"{match.host_events:,} more on the same host")
+    return "; ".join(parts)
 
 
 def _ignored(finding: Finding) -> str:
@@ -305,8 +335,12 @@ class HtmlWriter(FormatWriter):
         self._report = report
         self._stream = stream
         self._gated = report.gate is not None
-        self._island = _Island(self._gated)
+        self._island = _Island(self._gated, report.matches is not None)
+        # What is attacked and not blocked comes before what is worse and not attacked.
+        self._attacked: list[Markup] = []
+        self._hit: list[Markup] = []
         self._worst: list[Markup] = []
+        self._applications = ApplicationTally()
 
     def begin(self) -> None:
         """Make room for the findings."""
@@ -315,8 +349,15 @@ class HtmlWriter(FormatWriter):
     def row(self, row: FindingRow) -> None:
         """Take one finding."""
         self._island.add(row)
-        if row.state == "open" and len(self._worst) < html_sections.STATIC_FINDINGS:
-            self._worst.append(html_sections.finding_row(row, self._gated))
+        self._applications.add(row)
+        if row.state != "open":
+            return
+        hit = row.match is not None and row.match.kind == NOT_BLOCKED
+        listed = self._hit if hit else self._worst
+        if len(listed) < html_sections.STATIC_FINDINGS:
+            listed.append(html_sections.finding_row(row, self._gated))
+        if hit and len(self._attacked) < html_attacks.ATTACKED_AT_MOST:
+            self._attacked += filter(None, [html_attacks.attacked_row(row)])
 
     def end(self) -> None:
         """Write the whole page."""
@@ -330,6 +371,9 @@ class HtmlWriter(FormatWriter):
         """Give up the temporary file."""
         self._island.close()
 
+    def _first(self) -> list[Markup]:
+        return [*self._hit, *self._worst][: html_sections.STATIC_FINDINGS]
+
     def _parts(self) -> dict[str, t.Callable[[], t.Iterable[str]]]:
         report, island = self._report, self._island
         css, script = assets.text("report.css"), assets.text("report.js")
@@ -342,15 +386,27 @@ class HtmlWriter(FormatWriter):
             "verdict": lambda: [html_gate.verdict(report)],
             "verdictlink": lambda: [html_gate.links(report)],
             "scans": lambda: [html_gate.scans(report)],
-            "overview": lambda: [html_sections.overview(report)],
+            "summary": lambda: [html_executive.summary(report)],
+            "overview": lambda: [
+                html_sections.overview(
+                    report, severity=html_executive.has_trend(report), age=html_executive.has_due_dates(report)
+                )
+            ],
+            "duelink": lambda: [html_due.due_link(report)],
+            "due": lambda: [html_due.due_dates(report)],
+            "waivers": lambda: [html_due.waivers(report)],
+            "attacklink": lambda: [html_attacks.link(report)],
+            "attacks": lambda: [html_attacks.attacks(report, self._attacked)],
+            "imagelink": lambda: [html_images.link(report)],
+            "images": lambda: [html_images.images(report)],
             "risks": lambda: [html_sections.risks(report)],
             "changes": lambda: [html_sections.changes(report)],
             "remediation": lambda: [html_knowledge.remediation(report)],
             "remediationlink": lambda: [html_knowledge.link(report)],
-            "applications": lambda: [html_sections.applications(report)],
-            "findings": lambda: [html_sections.findings(report, self._worst)],
+            "applications": lambda: [html_applications.applications(report, self._applications)],
+            "findings": lambda: [html_sections.findings(report, self._first())],
             "ignored": lambda: [html_sections.ignored(report)],
-            "quality": lambda: [html_sections.quality(report, _evidence_note())],
+            "quality": lambda: [html_quality.quality(report, _evidence_note())],
             "data": island.chunks,
             "evidence": lambda: ["[", ",\n".join(island.evidence), "]"],
             "script": lambda: [script],

@@ -16,7 +16,13 @@ from urllib.parse import quote
 
 from ..._records import changes
 from ..._records.model import SEVERITIES, STATUSES, Finding, Manifest
+from .attack_figures import AttackFigures
 from .gate_view import GateView
+from .history import HistoryView
+from .matches import Matches
+from .records import GapRow
+from .services import ServiceRow
+from .waivers import WaiverRow
 
 REPORT_SCHEMA = 1
 KINDS: tuple[str, ...] = ("vulnerability", "sensitive_content", "information", "unknown")
@@ -85,7 +91,8 @@ SCORING_RULE = (
     "Inside one severity up to 99 points are added: 4 for each CVSS point (the detection score divided by ten where "
     "there is no CVSS), 15 when the finding was reopened, 1 for each 12 days of age up to 15, 1 for each time it was "
     "seen up to 10, and 1 for each application that the same rule hits up to 19. "
-    "A rule ranks by its highest open finding."
+    "A rule ranks by its highest open finding. 500 points more has a finding that was attacked and not blocked, "
+    "whatever its severity, unless that is info."
 )
 
 SeverityCounts = dict[str, int]
@@ -97,7 +104,10 @@ def no_counts() -> SeverityCounts:
 
 
 class ApplicationSummary(t.TypedDict):
-    """One application: open risks by severity, and what is not counted as open. ``oldest_days`` is of open risks."""
+    """One application: open risks by severity, and what is not counted as open. ``oldest_days`` is of open risks.
+
+    ``attacked`` counts open risks that were attacked and not blocked.
+    """
 
     id: str | None
     name: str
@@ -108,10 +118,14 @@ class ApplicationSummary(t.TypedDict):
     total: int
     oldest_days: int | None
     last_tested: str | None
+    attacked: int
 
 
 class RiskSummary(t.TypedDict):
-    """One rule of a scanner with its open findings; the details are those of the highest scored one."""
+    """One rule of a scanner with its open findings; the details are those of the highest scored one.
+
+    ``attacked`` counts findings that were attacked and not blocked, ``blocked`` those whose attacks were all blocked.
+    """
 
     rule_id: str | None
     title: str
@@ -126,6 +140,8 @@ class RiskSummary(t.TypedDict):
     reopened: int
     oldest_days: int | None
     times_seen: int | None
+    attacked: int
+    blocked: int
 
 
 class IgnoredSummary(t.TypedDict):
@@ -175,6 +191,7 @@ class Summary(t.TypedDict):
     ignored_by_reason: dict[str, int]
     sources: dict[str, int]
     quality: dict[str, int]
+    attacked: dict[str, int]
 
 
 class ChangedFinding(t.TypedDict):
@@ -202,12 +219,16 @@ class Changes(t.TypedDict):
 
 
 class SourceFile(t.TypedDict):
-    """One snapshot file that was read, and its manifest when there is one beside it."""
+    """One snapshot file that was read, and its manifest when there is one beside it.
+
+    ``stream``: it is the directory of a stream, which has no manifest; what is missing from it, its gaps tell.
+    """
 
     name: str
     sha256: str
     records: int
     manifest: Manifest | None
+    stream: t.NotRequired[bool]
 
 
 class WebApp(t.TypedDict):
@@ -278,6 +299,22 @@ class ScanRow(t.NamedTuple):
     conclusive: bool | None
 
 
+class ImageRow(t.NamedTuple):
+    """The newest scan of a container image. ``counts`` are None when they could not be read.
+
+    ``time`` is UTC, ISO-8601 with ``Z``; ``workloads`` is how many run it.
+    """
+
+    name: str
+    source: str
+    id: str | None
+    time: str | None
+    counts: SeverityCounts | None
+    malware: bool | None
+    conclusive: bool | None
+    workloads: int | None
+
+
 class Findings(t.Protocol):
     """Findings in report order (worst severity, application, title), to be walked as often as needed."""
 
@@ -300,7 +337,9 @@ class ReportInput:
     ``knowledge`` has the rules of the findings that a knowledge base explains, worst first; None without one. ``scope``
     is what the user asked for, None when only the manifests tell. ``content`` identifies all that a report is made of
     but the time of the data. ``gate`` is the verdict and ``scans`` are the scans, when they were given; ``places`` says
-    by name where in a catalog an application is declared.
+    by name where in a catalog an application is declared. ``images``, ``attacks`` (with ``hosts``: events and those
+    that were not blocked, by host), ``matches``, ``history`` and ``waivers`` are None when none were given.
+    ``services`` says what came of reading each service, and ``gaps`` what of a stream was not read.
     """
 
     findings: Findings
@@ -318,6 +357,14 @@ class ReportInput:
     gate: GateView | None = None
     scans: tuple[ScanRow, ...] | None = None
     places: t.Mapping[str, Place] = dataclasses.field(default_factory=dict)
+    images: tuple[ImageRow, ...] | None = None
+    attacks: AttackFigures | None = None
+    hosts: t.Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    matches: Matches | None = None
+    history: HistoryView | None = None
+    waivers: tuple[WaiverRow, ...] | None = None
+    services: tuple[ServiceRow, ...] = ()
+    gaps: tuple[GapRow, ...] = ()
 
     @property
     def manifest(self) -> Manifest | None:

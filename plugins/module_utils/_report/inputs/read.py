@@ -23,12 +23,13 @@ from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import codec
 from ..._records.coerce import bounded, items, mapping, number, whole
-from ..._records.files.ndjson import Unreadable
+from ..._records.files.ndjson import Unreadable, stream_files
 from ..._records.files.snapshot import manifest_path
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored, Manifest, Owasp, Wasc
 from .. import text
 from . import model
+from .records import Gaps
 
 _NEWER = "It was written by a newer version of this collection: update, or export again."
 _AGAIN = "Export the snapshot again."
@@ -191,13 +192,18 @@ class FindingStore:
         self._end = 0
         self.duplicates = 0
 
-    def add(self, finding: Finding) -> None:
-        """Append one finding. The same record from a later file replaces the earlier one."""
+    def add(self, finding: Finding, *, again: bool = False) -> None:
+        """Append one finding. The same record from a later file replaces the earlier one.
+
+        Args:
+            finding: the finding.
+            again: whether it is expected to come more than once, as in a stream.
+        """
         data = _json(finding).encode("ascii")
         self._file.write(data)
         position = self._positions.setdefault(_digest(finding), len(self._starts))
         if position < len(self._starts):
-            self.duplicates += 1
+            self.duplicates += not again
         else:
             self._starts.append(0)
             self._sizes.append(0)
@@ -250,7 +256,7 @@ class SnapshotReader:
         self.store = store
         self.files: list[model.SourceFile] = []
         self.other_records = 0
-        self.gaps = 0
+        self.gaps = Gaps()
         self._times: list[str] = []
 
     @property
@@ -259,11 +265,14 @@ class SnapshotReader:
         return max(self._times, default="")
 
     def read(self, path: pathlib.Path) -> None:
-        """Read one NDJSON file, plain or gzip, with its manifest.
+        """Read one NDJSON file, plain or gzip, with its manifest; or a stream, whose last word on a finding counts.
 
         Raises:
             FileError: unreadable, damaged, not NDJSON, from a newer version, or not what its manifest says.
         """
+        if path.is_dir():
+            self._read_stream(path)
+            return
         manifest = _manifest_of(path)
         lines = SnapshotLines(path)
         newest = ""
@@ -280,7 +289,23 @@ class SnapshotReader:
             model.SourceFile(name=path.name, sha256=lines.sha256 or "", records=lines.records, manifest=manifest)
         )
 
-    def _take(self, path: pathlib.Path, number: int, row: bytes) -> str:
+    def _read_stream(self, root: pathlib.Path) -> None:
+        digest, records, newest = hashlib.sha256(), 0, ""
+        try:
+            for path in stream_files(root):
+                lines = SnapshotLines(path)
+                for number, line in lines:
+                    newest = max(newest, self._take(path, number, line, stream=True))
+                digest.update((lines.sha256 or "").encode())
+                records += lines.records
+        except Unreadable as error:
+            raise FileError(f"findings: cannot read {root}: {error}.", hint=_AGAIN) from error
+        self._times.append(newest)
+        self.files.append(
+            model.SourceFile(name=root.name, sha256=digest.hexdigest(), records=records, manifest=None, stream=True)
+        )
+
+    def _take(self, path: pathlib.Path, number: int, row: bytes, *, stream: bool = False) -> str:
         """Store the finding of one line; its newest time, or empty."""
         try:
             record = record_of(row)
@@ -288,11 +313,13 @@ class SnapshotReader:
             words, hint = _LINE_PROBLEMS[error.kind]
             raise FileError(f"findings: line {number} of {path} {words}.", hint=hint) from error
         if record["record"] != "finding":
-            self.other_records += 1
-            self.gaps += record["record"] == "gap"
+            # The stream of a scanner holds its scans, too.
+            self.other_records += not stream
+            if record["record"] == "gap":
+                self.gaps.add(record)
             return ""
         finding = as_finding(record)
-        self.store.add(finding)
+        self.store.add(finding, again=stream)
         return text.canonical_time(finding["last_tested"]) or ""
 
 

@@ -1,28 +1,63 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scans behind the findings, as far as a report shows them.
+"""The scans behind the findings, and the container images, as far as a report shows them.
 
 This module is private to the collection and may change at any time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import typing as t
 
 from ..._base.errors import FileError, OptionError
-from ..._records.coerce import mapping, whole
-from ..._records.files.ndjson import Unreadable, read_stream
-from ..._records.model import SCHEMA
+from ..._records.coerce import bounded, mapping, whole
+from ..._records.files.ndjson import Unreadable, read_documents
+from ..._records.model import IMAGE_SOURCES, SCHEMA, SEVERITIES
 from .. import text
 from . import model
-from .model import ScanRow
+from .model import ImageRow, ScanRow
+from .records import Gaps, records_in
 
 _HINT = "Give records of scans, or NDJSON files of them."
 
 
-def read_scans(given: t.Iterable[t.Any]) -> tuple[ScanRow, ...]:
-    """The scans, by application and newest first.
+@dataclasses.dataclass
+class ScanInputs:
+    """What the scans of all inputs come to: of each image only its newest scan is kept."""
+
+    rows: dict[ScanRow, None] = dataclasses.field(default_factory=dict)
+    newest: dict[tuple[str, str], ImageRow] = dataclasses.field(default_factory=dict)
+    gaps: Gaps = dataclasses.field(default_factory=Gaps)
+
+    def take(self, record: t.Mapping[str, t.Any]) -> None:
+        """Take one record; what is neither a scan nor a gap is left out."""
+        if record.get("record") == "gap":
+            self.gaps.add(record)
+        elif record.get("record") != "scan":
+            return
+        elif str(record.get("source")).startswith(IMAGE_SOURCES):
+            image = _image(record)
+            key = image.source, image.id or image.name
+            known = self.newest.get(key)
+            if known is None or (image.time or "") >= (known.time or ""):
+                self.newest[key] = image
+        else:
+            self.rows[_row(record)] = None
+
+    def scans(self) -> tuple[ScanRow, ...]:
+        """The scans, by application and newest first."""
+        newest = sorted(self.rows, key=lambda row: row.time or "", reverse=True)
+        return tuple(sorted(newest, key=lambda row: (row.application.casefold(), row.source)))
+
+    def images(self) -> tuple[ImageRow, ...]:
+        """The images, worst first."""
+        return tuple(sorted(self.newest.values(), key=_worst_image_first))
+
+
+def read_scan_inputs(given: t.Iterable[t.Any]) -> ScanInputs:
+    """The scans and images of all inputs.
 
     Args:
         given: records of scans, or paths: JSON or NDJSON files (gzip too), and directories of a stream of them. Other
@@ -32,16 +67,28 @@ def read_scans(given: t.Iterable[t.Any]) -> tuple[ScanRow, ...]:
         OptionError: an item is neither a record nor a path.
         FileError: a file cannot be read, or holds something else.
     """
-    rows = {_row(record): None for item in given for record in _records(item) if record.get("record") == "scan"}
-    newest = sorted(rows, key=lambda row: row.time or "", reverse=True)
-    return tuple(sorted(newest, key=lambda row: (row.application.casefold(), row.source)))
+    found = ScanInputs()
+    for item in given:
+        for record in _records(item):
+            found.take(record)
+    return found
+
+
+def read_scans(given: t.Iterable[t.Any]) -> tuple[ScanRow, ...]:
+    """:func:`read_scan_inputs`, without what is not of a web application."""
+    return read_scan_inputs(given).scans()
 
 
 def _records(item: t.Any) -> t.Iterator[dict[str, t.Any]]:
     if isinstance(item, dict):
         found: list[t.Any] = [item]
     elif isinstance(item, (str, pathlib.Path)) and str(item):
-        found = _from_path(pathlib.Path(item).expanduser())
+        path = pathlib.Path(item).expanduser()
+        if path.is_dir():
+            # A stream may be long, and only its newest scans are of interest.
+            yield from records_in(path, "scans")
+            return
+        found = _documents(path)
     else:
         raise OptionError("`scans` holds something that is neither a record nor a path.", hint=_HINT)
     for record in found:
@@ -50,14 +97,14 @@ def _records(item: t.Any) -> t.Iterator[dict[str, t.Any]]:
         yield record
 
 
-def _from_path(path: pathlib.Path) -> list[t.Any]:
+def _documents(path: pathlib.Path) -> list[t.Any]:
     try:
-        return read_stream(path)
+        return read_documents(path)
     except Unreadable as error:
         raise FileError(f"scans: {path} cannot be read: {error}.", hint=_HINT) from error
 
 
-def _row(record: dict[str, t.Any]) -> ScanRow:
+def _row(record: t.Mapping[str, t.Any]) -> ScanRow:
     asset, conclusive = mapping(record.get("asset")), record.get("conclusive")
     names = ("id", "kind", "status", "end_reason", "auth_status", "profile", "time", "ended")
     return ScanRow(
@@ -67,6 +114,31 @@ def _row(record: dict[str, t.Any]) -> ScanRow:
         conclusive=conclusive if isinstance(conclusive, bool) else None,
         **{name: _clipped(record.get(name)) for name in names},
     )
+
+
+def _image(record: t.Mapping[str, t.Any]) -> ImageRow:
+    asset, given, malware = mapping(record.get("asset")), record.get("counts"), whole(record.get("malware"))
+    identity = bounded(asset.get("id"))
+    counts = None
+    if isinstance(given, dict):
+        counts = model.no_counts() | {name: max(whole(given.get(name)) or 0, 0) for name in SEVERITIES}
+    conclusive = record.get("conclusive")
+    return ImageRow(
+        name=_clipped(asset.get("name")) or identity or "(image not named)",
+        source=_clipped(record.get("source")) or "unknown",
+        id=identity,
+        time=text.canonical_time(bounded(record.get("time"))),
+        counts=counts,
+        malware=None if malware is None else malware > 0,
+        conclusive=conclusive if isinstance(conclusive, bool) else None,
+        workloads=whole(mapping(record.get("details")).get("workloads")),
+    )
+
+
+def _worst_image_first(image: ImageRow) -> tuple[t.Any, ...]:
+    counts = tuple(-image.counts[name] for name in SEVERITIES) if image.counts else ()
+    # One that nobody could read may be the worst, but what is known to be bad comes first.
+    return (not image.malware, image.counts is None, counts, image.name.casefold(), image.id or "")
 
 
 def _clipped(value: t.Any) -> str | None:

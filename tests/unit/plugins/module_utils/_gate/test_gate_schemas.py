@@ -71,6 +71,8 @@ FULL_POLICY: dict[str, Any] = {
             "detection_score_min": 50,
             "without_score": "skip",
             "older_than": "1.5d",
+            "attacks": ["attacked_not_blocked", "blocked"],
+            "waivable": True,
             "limit": 3,
             "count_per": "run",
             "action": "warn",

@@ -42,24 +42,26 @@ def test_severity_info_is_no_open_risk_in_the_headline() -> None:
     findings = [factory.finding(1), factory.finding(2, severity="info"), factory.finding(3, severity="info")]
     findings += [factory.finding(4, severity="info", asset={"id": "7", "name": "quiet", "url": None, "tags": []})]
     assert model.headline(summary_of(*findings)) == (1, 1)
-    overview = section_of(written("html", *findings), "overview")
+    page = written("html", *findings)
+    overview, summary = section_of(page, "overview"), section_of(page, "summary")
     assert "Open risks 1 of 4 findings; 3 more of severity info" in overview
     assert "Applications 2 with findings, 1 with open risks" in overview
-    assert "1 open risks: 1 critical" in overview
+    assert "1 open risks: 1 critical" in summary
+    assert "1 risk is open in 1 application, 1 critical among them." in summary
     assert "4 findings: 1 open risks, 3 open with severity info, " in written("markdown", *findings)
 
 
-def test_the_five_top_risks_stand_under_the_tiles() -> None:
+def test_the_five_top_risks_stand_on_the_first_page() -> None:
     severities = ("critical", "critical", "high", "high", "medium", "low")
     findings = [
         factory.finding(n, rule_id=str(n), title=f"Rule <{n}>", severity=name) for n, name in enumerate(severities)
     ]
-    overview = section_of(written("html", *findings), "overview")
+    summary = section_of(written("html", *findings), "summary")
     ranked = [item["title"] for item in summary_of(*findings)["top_risks"]]
-    assert [title for title in ranked if title in overview] == ranked[:5]
-    assert overview.index("Top risks") < overview.index("Open risks by severity")
-    assert "1 finding in 1 application, highest in Shop DE" in overview
-    assert "Top risks" not in section_of(written("html", factory.finding(1, status="fixed")), "overview")
+    assert [title for title in ranked if title in summary] == ranked[:5]
+    assert summary.index("Fix first") < summary.index("Open risks by severity")
+    assert "1 finding in 1 application, highest in Shop DE" in summary
+    assert "No risk is open." in section_of(written("html", factory.finding(1, status="fixed")), "summary")
 
 
 def test_a_rule_has_one_row_whatever_its_titles_are() -> None:

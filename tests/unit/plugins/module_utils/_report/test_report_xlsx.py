@@ -24,7 +24,10 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.run impor
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import format_kit as kit
 
-SHEETS = ["Findings", "Verdicts", "Waivers", "Age", "Scan quality"]
+SHEETS = [
+    "Summary", "Findings", "Changes", "Applications", "Attacks", "Images", "Due dates", "Trend", "Verdicts", "Waivers",
+    "Age", "Scan quality", "Data quality",
+]  # fmt: skip
 openpyxl = kit.package("openpyxl")
 
 
@@ -84,7 +87,7 @@ def test_why_a_finding_does_not_count_is_told() -> None:
 
 def test_the_head_filters_and_columns_have_widths(tmp_path: Path) -> None:
     book = book_of(kit.full_report(tmp_path, "ordinary"))
-    assert book["Findings"].auto_filter.ref == "A1:U301"
+    assert book["Findings"].auto_filter.ref == "A1:V301"
     for sheet in book:
         assert sheet.auto_filter.ref == sheet.dimensions
         assert sheet["A1"].font.bold

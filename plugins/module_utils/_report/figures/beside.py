@@ -1,0 +1,100 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read beside the findings: scans, events, matches, the history, the waivers, and what came of the services.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import typing as t
+
+from ..inputs.attack_figures import AttackFigures
+from ..inputs.history import HistoryView, read_history
+from ..inputs.matches import Matches
+from ..inputs.model import ImageRow, ScanRow
+from ..inputs.records import GapRow, Gaps, paths_of
+from ..inputs.scans import read_scan_inputs
+from ..inputs.services import ServiceRow, read_services
+from ..inputs.waivers import WaiverRow, read_waivers
+from .attacks import AttackTally
+
+Params = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """See the fields of the same names of ``model.ReportInput``. ``gap_count`` counts all gaps."""
+
+    scans: tuple[ScanRow, ...] | None = None
+    images: tuple[ImageRow, ...] | None = None
+    attacks: AttackFigures | None = None
+    hosts: t.Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    matches: Matches | None = None
+    history: HistoryView | None = None
+    waivers: tuple[WaiverRow, ...] | None = None
+    services: tuple[ServiceRow, ...] = ()
+    gaps: tuple[GapRow, ...] = ()
+
+    @property
+    def time(self) -> str:
+        """The newest time of all this, for a report without findings; empty when there is none."""
+        known = [self.history.at if self.history else "", (self.attacks["last"] if self.attacks else None) or ""]
+        known += [scan.ended or scan.time or "" for scan in self.scans or ()]
+        known += [image.time or "" for image in self.images or ()]
+        return max(known)
+
+
+def read_beside(params: Params, gaps: Gaps) -> Beside:
+    """All inputs that do not depend on the findings.
+
+    Raises:
+        OptionError: an option that cannot be acted on.
+        FileError: a file that cannot be read.
+    """
+    scans = None if params.get("scans") is None else read_scan_inputs(params["scans"])
+    if scans is not None:
+        gaps.count += scans.gaps.count
+        gaps.listed += scans.gaps.listed
+    images = scans.images() if scans is not None else ()
+    events, matches = _attacks(params, gaps), _matches(params, gaps)
+    history = params.get("history")
+    return Beside(
+        scans=None if scans is None else scans.scans(),
+        # Nobody who scans no images wants to read that there are none.
+        images=images or None,
+        attacks=events.figures() if events else None,
+        hosts=events.host_counts() if events else {},
+        matches=matches,
+        history=read_history(pathlib.Path(history).expanduser()) if history else None,
+        services=read_services(params.get("services") or ()),
+    )
+
+
+def with_waivers(beside: Beside, params: Params, gaps: Gaps, now: str) -> Beside:
+    """The same with the waivers, whose days count from the time of the data, and with the gaps of all inputs."""
+    given = params.get("waivers")
+    waivers = read_waivers(pathlib.Path(given).expanduser(), now) if given else None
+    return dataclasses.replace(beside, waivers=waivers, gaps=tuple(gaps.listed))
+
+
+def _attacks(params: Params, gaps: Gaps) -> AttackTally | None:
+    paths = paths_of(params.get("events"), "events")
+    if not paths:
+        return None
+    tally = AttackTally()
+    for path in paths:
+        tally.read(path, gaps)
+    return tally
+
+
+def _matches(params: Params, gaps: Gaps) -> Matches | None:
+    paths = paths_of(params.get("matches"), "matches")
+    if not paths:
+        return None
+    matches = Matches()
+    for path in paths:
+        matches.read(path, gaps)
+    return matches

@@ -1,0 +1,106 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The waivers of a file, as far as a report shows them. Which findings they cover is what the gate decides.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import traceback
+import typing as t
+
+from ..._base.errors import FileError, MissingLibrary
+from ..._records import codec
+from ..._records.coerce import items, mapping
+from ..._records.files.ndjson import Unreadable, read_bytes
+from .. import text
+
+try:
+    import yaml
+except ImportError:
+    HAS_YAML = False
+    YAML_IMPORT_ERROR = traceback.format_exc()
+else:
+    HAS_YAML = True
+    YAML_IMPORT_ERROR = ""
+
+_LIMIT = 8 << 20
+_LISTED = 2000
+_HINT = "Give the file of waivers that the gate reads."
+_SOON = 14
+
+
+class WaiverRow(t.NamedTuple):
+    """One waiver. ``days_left`` counts from the time of the data, and is None when either day is not known."""
+
+    id: str
+    type: str
+    owner: str
+    reason: str
+    ticket: str
+    expires: str
+    days_left: int | None
+
+    @property
+    def state(self) -> str:
+        """expired, expiring, valid, or not known."""
+        if self.days_left is None:
+            return "not known"
+        return "expired" if self.days_left < 0 else "expiring" if self.days_left <= _SOON else "valid"
+
+
+def read_waivers(path: pathlib.Path, now: str) -> tuple[WaiverRow, ...]:
+    """The waivers of a file, those that end first first.
+
+    Args:
+        path: JSON or YAML, with a list at its key ``waivers``.
+        now: the time of the data.
+
+    Raises:
+        FileError: it cannot be read, or has no such list.
+        MissingLibrary: it is YAML, and PyYAML is not installed.
+    """
+    try:
+        data = read_bytes(path, _LIMIT)
+    except Unreadable as error:
+        raise FileError(f"waivers: {path} cannot be read: {error}.", hint=_HINT) from error
+    document = _parsed(data, path)
+    if not isinstance(document, dict) or not isinstance(document.get("waivers"), list):
+        raise FileError(f"waivers: {path} has no list of waivers.", hint=_HINT)
+    moment = text.parse_time(now)
+    today = moment.date() if moment else None
+    rows = [_row(mapping(item), today) for item in items(document["waivers"])[:_LISTED]]
+    return tuple(sorted(rows, key=lambda row: (row.days_left is None, row.days_left or 0, row.id)))
+
+
+def _parsed(data: bytes, path: pathlib.Path) -> t.Any:
+    try:
+        return codec.loads(data)
+    except (ValueError, RecursionError):
+        pass
+    if not HAS_YAML:
+        raise MissingLibrary("PyYAML", YAML_IMPORT_ERROR)
+    try:
+        return yaml.safe_load(data)
+    except (yaml.YAMLError, RecursionError, UnicodeError, ValueError) as error:
+        raise FileError(f"waivers: {path} is neither JSON nor YAML.", hint=_HINT) from error
+
+
+def _row(item: dict[str, t.Any], today: dt.date | None) -> WaiverRow:
+    words = (_words(item.get(name)) for name in ("id", "type", "owner", "reason", "ticket", "expires"))
+    identity, kind, owner, reason, ticket, expires = words
+    try:
+        left = (dt.date.fromisoformat(expires) - today).days if today else None
+    except ValueError:
+        left = None
+    return WaiverRow(identity, kind, owner, reason, ticket, expires, left)
+
+
+def _words(value: t.Any) -> str:
+    # YAML reads a day as one. A list or an object may refer to itself, and is no word.
+    if isinstance(value, (dt.date, dt.datetime)):
+        return value.isoformat()[:10]
+    return "" if value is None or isinstance(value, (dict, list)) else text.clip(str(value), 500)

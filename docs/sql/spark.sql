@@ -5,10 +5,14 @@
 -- In a program: spark.sql("SET lake=/srv/lake") first. The path may be one of S3 or HDFS.
 -- Leave out the views of records that the lake does not have yet.
 
-CREATE OR REPLACE TEMPORARY VIEW lake_events USING parquet OPTIONS (path '${lake}/record=event', mergeSchema 'true');
-CREATE OR REPLACE TEMPORARY VIEW lake_findings USING parquet OPTIONS (path '${lake}/record=finding', mergeSchema 'true');
-CREATE OR REPLACE TEMPORARY VIEW lake_matches USING parquet OPTIONS (path '${lake}/record=match', mergeSchema 'true');
-CREATE OR REPLACE TEMPORARY VIEW lake_snapshots USING parquet OPTIONS (path '${lake}/record=snapshot', mergeSchema 'true');
+CREATE OR REPLACE TEMPORARY VIEW lake_events
+USING parquet OPTIONS (path '${lake}/record=event', basePath '${lake}', mergeSchema 'true');
+CREATE OR REPLACE TEMPORARY VIEW lake_findings
+USING parquet OPTIONS (path '${lake}/record=finding', basePath '${lake}', mergeSchema 'true');
+CREATE OR REPLACE TEMPORARY VIEW lake_matches
+USING parquet OPTIONS (path '${lake}/record=match', basePath '${lake}', mergeSchema 'true');
+CREATE OR REPLACE TEMPORARY VIEW lake_snapshots
+USING parquet OPTIONS (path '${lake}/record=snapshot', basePath '${lake}', mergeSchema 'true');
 
 -- One row for each event and rule.
 CREATE OR REPLACE TEMPORARY VIEW event_rules AS

@@ -36,6 +36,7 @@ bench: $(VENV)/installed ## measure speed and memory against the sandbox
 
 faults: $(VENV)/installed ## kill collectors and deliveries at 200 random instants each (KILLS=20 for fewer)
 	@PERIMETER_KILLS=$(KILLS) PERIMETER_FAULT_SEED=$(SEED) $(VENV)/bin/python -m nox --session faults -- tests/faults tests/receivers/test_kills.py
+	@PERIMETER_EDA_EVENTS=10000 PERIMETER_FAULT_SEED=$(SEED) $(VENV)/bin/python -m nox --session eda -- tests/eda/test_rulebook.py
 
 lint: $(VENV)/installed ## ruff, mypy, ansible-lint, documentation and changelog
 	@$(RUN) lint typing ansible-lint docs

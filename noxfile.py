@@ -41,7 +41,11 @@ MAIN_CORE = "2.19"
 """The one for checks that need ansible-core, but not each version of it; coverage is measured with it."""
 COVERAGE_MINIMUM = 95
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
+ENGINES_REQUIREMENTS = ROOT / "tests" / "requirements-engines.txt"
+EDA_REQUIREMENTS = ROOT / "tests" / "requirements-eda.txt"
 FORMATS_REQUIREMENTS = ROOT / "tests" / "requirements-formats.txt"
+EE_REQUIREMENTS = ROOT / "tests" / "requirements-ee.txt"
+AWX_REQUIREMENTS = ROOT / "tests" / "requirements-awx.txt"
 ORJSON = "orjson>=3.9.15"
 UNIT_TESTS = ("tests/unit", "tests/recording")
 EACH_CORE = (
@@ -163,7 +167,7 @@ def typing(session: nox.Session) -> None:
     """Strict mypy on the collection's code, the sandbox and the tools."""
     install(
         session, "mypy>=1.18", "trustme", "types-requests", "types-jmespath", "types-PyYAML", "orjson", "pytest", "nox",
-        "sqlalchemy>=2.0", "psycopg",
+        "sqlalchemy>=2.0", "psycopg", "duckdb>=1.5",
     )  # fmt: skip
     session.run("python", "tests/conftest.py")
     tests = ("tests/sandbox", "tests/tools", "tests/demo", "tests/conftest.py", "tests/unit/test_house_rules.py")
@@ -257,6 +261,39 @@ def receivers(session: nox.Session) -> None:
         session.error(f"{', '.join(missing)}: not found. {workbench.SERVERS_HINT}")
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, folders=("tests/receivers",))
+
+
+@nox.session(python=BASE_PYTHON)
+def ee(session: nox.Session) -> None:
+    """Execution environments by ansible-builder, jobs by ansible-runner, the artifact by galaxy-importer."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(EE_REQUIREMENTS))
+    run_pytest(session, folders=("tests/ee",))
+
+
+@nox.session(python=BASE_PYTHON)
+def awx(session: nox.Session) -> None:
+    """The role awx_setup with the modules of awx.awx, which come with the package ansible, and a stand-in."""
+    install(session, "-r", str(AWX_REQUIREMENTS))
+    run_pytest(session, folders=("tests/awx",))
+
+
+@nox.session(python=BASE_PYTHON)
+def engines(session: nox.Session) -> None:
+    """The queries in docs/sql on DuckDB and on Spark. No other session needs Spark, which is large."""
+    if not workbench.has_java():
+        session.error(f"Java 17 was not found. {workbench.JAVA_HINT}")
+    install(session, need_core(session, MAIN_CORE), "-r", str(ENGINES_REQUIREMENTS))
+    run_pytest(session, folders=("tests/engines",))
+
+
+@nox.session(python=BASE_PYTHON)
+def eda(session: nox.Session) -> None:
+    """Rulebooks in a real ansible-rulebook, with the installed artifact and a PostgreSQL; ``make faults`` has more."""
+    missing = [name for name in ("java", "initdb") if workbench.find_program(name) is None]
+    if missing:
+        session.error(f"{', '.join(missing)}: not found (Debian: apt-get install openjdk-17-jre-headless postgresql)")
+    install(session, need_core(session, MAIN_CORE), "-r", str(EDA_REQUIREMENTS))
+    run_pytest(session, "-rP", folders=("tests/eda",))
 
 
 @nox.session(python=BASE_PYTHON)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes ``docs/schemas/gate/*.json`` from the schemas in the code: ``python docs/schemas/write.py`` in the repository.
+"""Writes ``docs/schemas/{gate,eda}/*.json`` from the code: ``python docs/schemas/write.py`` in the repository.
 
 A test fails when they are not fresh.
 """
@@ -18,14 +18,20 @@ from tests.conftest import make_import_tree  # noqa: E402 (the repository goes o
 
 sys.path.insert(0, str(make_import_tree()))
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._eda import findings, waf_events  # noqa: E402
+from ansible_collections.appsec.perimeter.plugins.module_utils._eda.arguments import schema  # noqa: E402
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.schema_verdict import PUBLISHED  # noqa: E402
+
+EVENT_SOURCES = {"waf_events": schema(waf_events.TABLE), "findings": schema(findings.TABLE)}
 
 
 def main() -> None:
     """Entry point."""
-    for name, schema in PUBLISHED.items():
-        path = ROOT / "docs" / "schemas" / "gate" / f"{name}.json"
-        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+    for folder, schemas in (("gate", PUBLISHED), ("eda", EVENT_SOURCES)):
+        for name, content in schemas.items():
+            path = ROOT / "docs" / "schemas" / folder / f"{name}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

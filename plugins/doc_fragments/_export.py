@@ -65,6 +65,7 @@ options:
     description:
       - Read this span of time instead of what is new, and write what is not in the files yet. The position does not
         move.
+      - It is the only way to read again what O(retain_days) removed.
     type: dict
     suboptions:
       from:
@@ -77,17 +78,6 @@ options:
           - End, exclusive, in the same form.
         type: str
         required: true
-  compress:
-    description:
-      - Whether new files are compressed with gzip, and their names end in C(.gz).
-    type: bool
-    default: false
-  retain_days:
-    description:
-      - Remove files of days that ended more than this many days ago. Files that M(appsec.perimeter.deliver) has begun
-        to deliver from O(dest), and has not delivered to the end everywhere, stay. The default is to remove nothing.
-      - What was removed is not read again, unless O(backfill) asks for it.
-    type: int
   on_failed_window:
     description:
       - What to do with a span of time that the service cannot return, for example because it fails on one record.
@@ -98,15 +88,6 @@ options:
     type: str
     choices: [stop, gap]
     default: stop
-  segment_mode:
-    description:
-      - Permissions of new files, in octal, as text. New directories can be searched by who can read the files.
-    type: str
-    default: "0600"
-  segment_group:
-    description:
-      - Name or number of the group of new files and directories. The default is the group of the process.
-    type: str
   sensitive:
     description:
       - V(redact) removes cookies, credentials, tokens and matched values from records before they are stored; V(keep)
@@ -123,4 +104,28 @@ options:
 notes:
   - Each directory is collected by one run at a time; a second one fails at once.
   - In an execution environment, O(dest) and O(state_dir) must be on a volume that outlives it.
+"""
+
+    # The files of a stream, whatever writes them.
+    SEGMENTS = r"""
+options:
+  compress:
+    description:
+      - Whether new files are compressed with gzip, and their names end in C(.gz).
+    type: bool
+    default: false
+  retain_days:
+    description:
+      - Remove files of days that ended more than this many days ago. Files that M(appsec.perimeter.deliver) has begun
+        to deliver from O(dest), and has not delivered to the end everywhere, stay. The default is to remove nothing.
+    type: int
+  segment_mode:
+    description:
+      - Permissions of new files, in octal, as text. New directories can be searched by who can read the files.
+    type: str
+    default: "0600"
+  segment_group:
+    description:
+      - Name or number of the group of new files and directories. The default is the group of the process.
+    type: str
 """

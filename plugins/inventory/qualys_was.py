@@ -116,46 +116,26 @@ compose:
 # cache_timeout: 3600
 """
 
-import difflib
-import hashlib
 import json
 import os
-import re
 import typing as t
-import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, PerimeterError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.session import HAS_REQUESTS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import MAX_PAGE, QualysClient, connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.connection import (
-    ENVIRONMENT,
-    with_environment,
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.connection import ENVIRONMENT
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.hosts import (
+    Selection,
+    Webapp,
+    check_option_names,
+    host_names,
+    read_hosts,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.criteria import Criterion, build
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.listing import (
-    IDS_PER_SEARCH,
-    Listing,
-    Tally,
-    Window,
-)
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.shapes import Raw, number, text, truth
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import read_complete
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import RESOURCE
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import (
-    FIELDS,
-    READ_ONLY,
-    from_raw,
-)
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.finding_fields import SEVERITY_LEVELS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.elements import GET, SEARCH, VERBOSE
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.resource_info import LEVELS
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.apply import every
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import shown_record
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._vendor_text import as_data
 
 if t.TYPE_CHECKING:
@@ -170,7 +150,6 @@ def _forget_empty_variables() -> None:
             del os.environ[name]
 
 
-Webapp = dict[str, t.Any]
 _VARIABLES = ("PERIMETER_CA_PATH", "PERIMETER_PROXY", "PERIMETER_STATE_DIR")
 """What the documentation of the options names with ``env``."""
 
@@ -186,28 +165,8 @@ CONNECTION = (
     "proxy",
     "allow_http",
 )
+SELECTION = ("filters", "filters_strict", "detail", "severities", "fields")
 SUFFIXES = ("qualys_was.yml", "qualys_was.yaml")
-OPEN = ("NEW", "ACTIVE", "REOPENED", "RETESTING")
-"""Words for findings that are open. Information that was gathered has no status, and is not counted."""
-# Searches do not take RETESTING, which is a status all the same: so the others are left out instead.
-_OPEN_CRITERIA: tuple[Criterion, ...] = (
-    {"field": "type", "operator": "IN", "value": "VULNERABILITY,SENSITIVE_CONTENT"},
-    {"field": "status", "operator": "NOT EQUALS", "value": "FIXED"},
-    {"field": "status", "operator": "NOT EQUALS", "value": "PROTECTED"},
-)
-
-# What every search has, although it is no option.
-_IN_SEARCH = ("id", "risk_score", "created", "updated")
-_FIELD_LEVELS: dict[str, int] = {
-    **dict.fromkeys(READ_ONLY, GET),
-    **dict.fromkeys(_IN_SEARCH, SEARCH),
-    **{field.name: field.read for field in FIELDS},
-}
-_FILTER_KEYS = frozenset({"field", "operator", "value", "name"})
-_NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
-_LONGEST_NAME = 120
-# Ansible gives these names a meaning of its own: an application called localhost must not become this machine.
-_TAKEN = frozenset({"all", "ungrouped", "localhost", "127.0.0.1", "::1"})
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -229,8 +188,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         _forget_empty_variables()
         config = self._read_config_data(path)
         try:
-            self._check_options(config)
-            self._fill(self._webapps(path, cache))
+            check_option_names(config, self._options, self.NAME)
+            selection = self._selection()
+            self._fill(self._webapps(selection, path, cache), selection.shown)
         except PerimeterError as error:
             # The cause is left out: the sentence says all, and Ansible would show the chain.
             raise AnsibleParserError(str(error)) from None
@@ -244,37 +204,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     # Options
 
-    def _check_options(self, config: t.Mapping[str, t.Any]) -> None:
-        known = set(self._options)
-        for name in sorted(set(map(str, config)) - known):
-            similar = difflib.get_close_matches(name, known, 1)
-            raise AnsibleParserError(
-                f"{name} is not an option of {self.NAME}.{f' Is {similar[0]} meant?' if similar else ''}"
-            )
-        for index, entry in enumerate(self.get_option("filters") or []):
-            if not isinstance(entry, dict) or "field" not in entry or set(entry) - _FILTER_KEYS:
-                raise AnsibleParserError(f"filters[{index}] is not a mapping of field, operator and value.")
-        level, severities = LEVELS[self.get_option("detail")], self.get_option("severities")
-        for name in self.get_option("fields") or []:
-            if name == "severities" and not severities:
-                raise AnsibleParserError("fields: severities needs the option severities: true.")
-            if name not in {*_FIELD_LEVELS, "severities"}:
-                allowed = ", ".join(sorted({*_FIELD_LEVELS, "severities"}))
-                raise AnsibleParserError(f"fields: {name} is not a field of a web application. One of {allowed}.")
-            if _FIELD_LEVELS.get(name, SEARCH) > level:
-                needed = "full" if _FIELD_LEVELS[name] == GET else "verbose"
-                raise AnsibleParserError(f"fields: {name} needs detail: {needed}.")
-
-    def _fields(self) -> list[str]:
-        """The fields that become variables."""
-        given: list[str] | None = self.get_option("fields")
-        if given is not None:
-            return [str(name) for name in given]
-        level = LEVELS[self.get_option("detail")]
-        fields = ["id", "name", "url"]
-        fields += ["tags"] if level >= VERBOSE else []
-        fields += ["last_scan"] if level >= GET else []
-        return fields + (["severities"] if self.get_option("severities") else [])
+    def _selection(self) -> Selection:
+        return Selection(**{name: self.get_option(name) for name in SELECTION})
 
     def _params(self) -> dict[str, t.Any]:
         """The connection options, as the client takes them."""
@@ -299,11 +230,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     # Data
 
-    def _webapps(self, path: str, cache: bool) -> list[Webapp]:
+    def _webapps(self, selection: Selection, path: str, cache: bool) -> list[Webapp]:
         """The applications, from the cache where that is wanted and possible."""
         wanted = self.get_option("cache")
         params = self._params()
-        asked = self._question(params)
+        asked = selection.fingerprint(params, os.environ)
         key = self.get_cache_key(path)
         if wanted and cache:
             found = self._cached(key, asked)
@@ -312,19 +243,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not HAS_REQUESTS:
             raise AnsibleParserError(missing_required_lib("requests"))
         with connect(params, os.environ) as client:
-            webapps = self._read(client)
+            webapps, vanished = read_hosts(client, selection)
+        if vanished:
+            self.display.warning(f"{vanished} web applications vanished while they were read.")
         if wanted:
             # As one text: a cache plugin gives members such as __ansible_vault a meaning, and names are the vendor's.
             self._cache[key] = {"asked": asked, "webapps": json.dumps(webapps)}
         return webapps
-
-    def _question(self, params: t.Mapping[str, t.Any]) -> str:
-        """What the answer in the cache depends on: another account or filter never gets it. Secrets have no part."""
-        account = with_environment(params, os.environ)
-        parts = {name: account[name] for name in ("platform", "api_url", "username", "client_id")}
-        options = {name: self.get_option(name) for name in ("filters", "filters_strict", "detail", "severities")}
-        whole = json.dumps([parts, options, self._fields()], default=str, sort_keys=True)
-        return hashlib.sha256(whole.encode()).hexdigest()
 
     def _cached(self, key: str, asked: str) -> list[Webapp] | None:
         try:
@@ -335,35 +260,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return None
         return t.cast("list[Webapp]", json.loads(held["webapps"]))
 
-    def _read(self, client: QualysClient) -> list[Webapp]:
-        level = LEVELS[self.get_option("detail")]
-        filters = self.get_option("filters")
-        criteria = build(filters, RESOURCE, strict=self.get_option("filters_strict"))
-        raws = read_complete(client, RESOURCE, criteria, "web applications", verbose=level >= VERBOSE)
-        if level >= GET:
-            raws = self._in_full(client, raws)
-        kept = {"id", "name", "tags", *self._fields()}
-        shown = (shown_record(FIELDS, from_raw(raw, level)) or {} for raw in raws)
-        webapps = [{name: value for name, value in record.items() if name in kept} for record in shown]
-        if self.get_option("severities"):
-            ids = [webapp["id"] for webapp in webapps] if filters else None
-            counts = count_severities(client, ids)
-            for webapp in webapps:
-                found = counts[webapp["id"]]
-                webapp["severities"] = {name: found[name] for name in SEVERITY_LEVELS.values()}
-        return webapps
-
-    def _in_full(self, client: QualysClient, raws: list[Raw]) -> list[Raw]:
-        found = every(raws, lambda raw: client.get(RESOURCE, raw["id"]), workers=client.workers)
-        full = [raw for raw in found if raw is not None]
-        if len(full) < len(raws):
-            self.display.warning(f"{len(raws) - len(full)} web applications vanished while they were read.")
-        return full
-
     # Inventory
 
-    def _fill(self, webapps: t.Sequence[Webapp]) -> None:
-        prefix, fields, strict = self.get_option("hostvars_prefix"), self._fields(), self.get_option("strict")
+    def _fill(self, webapps: t.Sequence[Webapp], fields: t.Sequence[str]) -> None:
+        prefix, strict = self.get_option("hostvars_prefix"), self.get_option("strict")
         names, shared = host_names(webapps)
         if shared:
             self.display.warning(
@@ -393,85 +293,3 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         shared = sorted(group for group, found in tags.items() if len(found) > 1)
         if shared:
             self.display.warning(f"Several tags share a group, since their names differ in punctuation only: {shared}.")
-
-
-def host_names(webapps: t.Sequence[Webapp]) -> tuple[dict[int, str], list[str]]:
-    """A safe and unique host name for each application.
-
-    Returns:
-        Names by id, and the names that several applications would have had.
-    """
-    wanted = {webapp["id"]: _safe_name(webapp) for webapp in webapps}
-    counts = Counter(wanted.values())
-    with_id = {key: counts[name] > 1 or name.lower() in _TAKEN for key, name in wanted.items()}
-    names: dict[int, str] = {}
-    used: set[str] = set()
-    # Those that keep their name come first, whatever the id makes of the others.
-    for key in sorted(wanted, key=lambda key: (with_id[key], key)):
-        name = f"{wanted[key]}_{key}" if with_id[key] else wanted[key]
-        while name in used:
-            name = f"{name}_{key}"
-        used.add(name)
-        names[key] = name
-    return names, sorted(name for name, count in counts.items() if count > 1)
-
-
-def _safe_name(webapp: Webapp) -> str:
-    """The name of an application, with nothing in it that means something in a pattern, a path or a template."""
-    name = unicodedata.normalize("NFC", webapp.get("name") or "")
-    safe = _NOT_IN_A_NAME.sub("_", name)[:_LONGEST_NAME].strip("._-")
-    return safe or f"webapp_{webapp['id']}"
-
-
-def count_severities(client: QualysClient, ids: t.Sequence[int] | None) -> dict[int, Counter[str]]:
-    """How many open findings each application has, by severity.
-
-    Args:
-        client: the account.
-        ids: the applications; None for all.
-
-    Raises:
-        IncompleteRead: Qualys announced another number of findings than it sent, twice.
-    """
-    parts = [None] if ids is None else [ids[at : at + IDS_PER_SEARCH] for at in range(0, len(ids), IDS_PER_SEARCH)]
-    total: dict[int, Counter[str]] = defaultdict(Counter)
-    for part in parts:
-        chosen: Criterion = {"field": "webApp.id", "operator": "IN", "value": ",".join(map(str, part or ()))}
-        criteria = [*_OPEN_CRITERIA, *([] if part is None else [chosen])]
-        listing = Listing(client, "finding", criteria, MAX_PAGE)
-        for (webapp, severity), count in _count(listing).items():
-            total[webapp][severity] += count
-    return total
-
-
-def _count(listing: Listing) -> Counter[tuple[int, str]]:
-    """Count window by window, so that no more than a few pages of findings are held."""
-    tally = Tally(listing.client.count(listing.resource, listing.criteria))
-
-    def window_counts(window: Window) -> tuple[int, Counter[tuple[int, str]]]:
-        found: Counter[tuple[int, str]] = Counter()
-        records = 0
-        for page in listing.pages(window, tally):
-            records += len(page)
-            found.update(pair for raw in page if (pair := _webapp_and_severity(raw)) is not None)
-        return records, found
-
-    for _attempt in range(2):
-        windows = listing.windows(tally.announced_before)
-        counted = every(windows, window_counts, workers=listing.client.workers)
-        if listing.settled(tally, sum(records for records, _found in counted)):
-            return sum((found for _records, found in counted), Counter())
-        tally.start_again()
-    raise IncompleteRead(
-        f"Qualys announced {tally.announced_after} findings and sent {tally.records}, twice.",
-        hint="Run again when no scan is changing them.",
-    )
-
-
-def _webapp_and_severity(raw: Raw) -> tuple[int, str] | None:
-    """The application and the severity of a finding; None when it does not count."""
-    webapp = raw.get("webApp")
-    webapp_id = number(webapp.get("id")) if isinstance(webapp, dict) else None
-    severity = SEVERITY_LEVELS.get(text(raw.get("severity")) or "")
-    counts = text(raw.get("status")) in OPEN and not truth(raw.get("isIgnored"))
-    return (webapp_id, severity) if counts and webapp_id is not None and severity is not None else None

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - appsec.perimeter._attributes
   - appsec.perimeter._attributes.actiongroup_carbon_black
   - appsec.perimeter._export
+  - appsec.perimeter._export.segments
   - appsec.perimeter._carbon_black.criteria
   - appsec.perimeter._connection
   - appsec.perimeter._carbon_black

@@ -11,7 +11,8 @@ module: deliver
 short_description: Deliver collected logs to a SIEM or a database
 version_added: 1.0.0
 description:
-  - Sends what a C(_export) module has collected in a stream directory to a receiver, from where the last run stopped.
+  - Sends what a C(_export) module has collected in a stream directory, or what M(appsec.perimeter.finding_changes) has
+    written to one, to a receiver, from where the last run stopped.
   - Each receiver has a position of its own under O(state_dir). It moves only after the receiver has acknowledged a
     batch.
   - Delivery to SQL is exactly once, by key and content. Delivery to Elasticsearch is exactly once within one backing
@@ -48,9 +49,20 @@ options:
   spool:
     description:
       - The stream directory, which is O(appsec.perimeter.edgecast_waf_event_export#module:dest) of the module that
-        collects.
+        collects, or O(appsec.perimeter.finding_changes#module:dest).
     type: path
     required: true
+  where:
+    description:
+      - JMESPath expression that is applied to each record. A record for which it is false, null or empty is not sent;
+        it counts in RV(filtered), and the position moves past it. The default is to send all records.
+      - An expression that is invalid is an error before anything is sent. When a function cannot be applied to a
+        record, the task fails there, and the position stays before it. A stream may have records of several kinds, so
+        ask for C(record) first.
+      - Each expression has a position of its own. With another one, the spool is delivered from its beginning; the
+        records that come again have the same C(delivery_id). The file of the position of an expression that is no
+        longer used, and its mark in the spool, keep files from being removed by age until both are removed.
+    type: str
   sink:
     description:
       - What kind of receiver it is.
@@ -200,6 +212,7 @@ notes:
 seealso:
   - ref: ansible_collections.appsec.perimeter.docsite.delivering_logs
     description: Receivers, guarantees and quarantine.
+  - module: appsec.perimeter.finding_changes
 """
 
 EXAMPLES = r"""
@@ -218,6 +231,15 @@ EXAMPLES = r"""
       url: https://splunk.example.com:8088
       index: waf
 
+- name: Events that the firewall did not block go to Splunk, too, into an index of their own
+  appsec.perimeter.deliver:
+    spool: /srv/waf/edgecast
+    where: record == 'event' && action != 'blocked'
+    sink: splunk_hec
+    sink_options:
+      url: https://splunk.example.com:8088
+      index: waf_passed
+
 - name: Events of the firewall go to a syslog receiver over TLS
   appsec.perimeter.deliver:
     spool: /srv/waf/edgecast
@@ -231,7 +253,7 @@ RETURN = r"""
 collected:
   description:
     - How many lines of the spool this run dealt with. It is RV(delivered) + RV(duplicate) + RV(dropped) +
-      RV(quarantined).
+      RV(quarantined) + RV(filtered).
   type: int
   returned: success, or when the receiver fails
   sample: 1200
@@ -255,6 +277,11 @@ quarantined:
   type: int
   returned: success, or when the receiver fails
   sample: 2
+filtered:
+  description: How many records were not sent, as O(where) is not true for them.
+  type: int
+  returned: success, or when the receiver fails
+  sample: 0
 quarantine:
   description: File with the refused records; null when there never were any.
   type: str
@@ -274,7 +301,7 @@ totals:
   description: The same counters since the position exists.
   type: dict
   returned: success, or when the receiver fails
-  sample: {delivered: 812345, duplicate: 8, dropped: 0, quarantined: 2}
+  sample: {delivered: 812345, duplicate: 8, dropped: 0, quarantined: 2, filtered: 0}
 stats:
   description: What the task cost; the counters depend on the sink.
   type: dict

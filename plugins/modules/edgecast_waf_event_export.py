@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - appsec.perimeter._attributes
   - appsec.perimeter._attributes.actiongroup_edgecast
   - appsec.perimeter._export
+  - appsec.perimeter._export.segments
   - appsec.perimeter._edgecast.filters
   - appsec.perimeter._connection
   - appsec.perimeter._edgecast

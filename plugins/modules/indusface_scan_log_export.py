@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - appsec.perimeter._attributes
   - appsec.perimeter._attributes.actiongroup_indusface
   - appsec.perimeter._export
+  - appsec.perimeter._export.segments
   - appsec.perimeter._connection
   - appsec.perimeter._indusface
 options:

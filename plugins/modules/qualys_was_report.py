@@ -176,6 +176,18 @@ deleted:
   type: bool
   returned: success
   sample: true
+unresolved:
+  description:
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
+    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
+      are an error. An id that does not exist is an error in both.
+  type: list
+  elements: dict
+  returned: check mode, when there are any
+  sample:
+    - option: targets.webapps
+      kind: web application
+      name: shop
 stats:
   description: What the task cost. Times are seconds.
   type: dict

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - appsec.perimeter._attributes
   - appsec.perimeter._attributes.actiongroup_scutum
   - appsec.perimeter._export
+  - appsec.perimeter._export.segments
   - appsec.perimeter._connection
   - appsec.perimeter._scutum
 options:

@@ -15,9 +15,14 @@ import typing as t
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Kind
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import auth_record_fields, webapp_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule_fields
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import Fields, option_spec
 
 _ID: dict[str, t.Any] = {"id": {"type": "int"}}
+
+
+def _defaults(fields: Fields) -> dict[str, t.Any]:
+    return {field.name: field.default for field in fields if field.default is not None}
+
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -25,6 +30,7 @@ KINDS: tuple[Kind, ...] = (
         word="authentication record",
         options={**_ID, **auth_record_fields.OPTIONS},
         not_written=("comments", "update_secret"),
+        defaults=_defaults(auth_record_fields.FIELDS),
         knows_marker=True,
     ),
     Kind(
@@ -33,6 +39,7 @@ KINDS: tuple[Kind, ...] = (
         options={**_ID, **webapp_fields.OPTIONS, "reactivate_if_exists": {"type": "bool"}},
         references={"auth_records": "auth_records"},
         not_written=("comments", "reactivate_if_exists"),
+        defaults=_defaults(webapp_fields.FIELDS),
         knows_marker=True,
     ),
     Kind(
@@ -42,6 +49,7 @@ KINDS: tuple[Kind, ...] = (
         references={"webapp": "webapps", "auth_record": "auth_records"},
         identity=("webapp",),
         times=("start",),
+        defaults=_defaults(schedule_fields.FIELDS),
         singular="schedule",
     ),
 )

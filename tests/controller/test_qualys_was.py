@@ -9,9 +9,10 @@ from collections import Counter
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was
-from ansible_collections.appsec.perimeter.plugins.inventory.qualys_was import count_severities, host_names
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.hosts import host_names
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import severity_counts
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.severity_counts import count_severities
 from ansible_collections.appsec.perimeter.plugins.plugin_utils import _vendor_text
 from tests.sandbox import Sandbox
 from tests.sandbox.qualys import hostile
@@ -94,7 +95,7 @@ def test_open_findings_are_counted_in_a_few_requests(estate: Sandbox, connection
 
 
 def test_findings_of_some_applications(estate: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualys_was, "IDS_PER_SEARCH", 20)
+    monkeypatch.setattr(severity_counts, "IDS_PER_SEARCH", 20)
     wanted = sorted(expected(estate))[:50]
     with client_of(estate) as client:
         assert count_severities(client, wanted) == {key: expected(estate)[key] for key in wanted}

@@ -43,6 +43,7 @@ READS: dict[str, tuple[dict[str, Any], str]] = {
     "carbon_black_scan_log_facet_info": ({"fields": ["sources", "clusters"], "rows": 2}, "facets"),
     "carbon_black_scan_log_info": ({"criteria": {"time_range": {"range": "-2w"}}, "limit": 3}, "scan_logs"),
     "carbon_black_scan_log_metadata_info": ({}, "clusters"),
+    "doctor_info": ({"core_version": "{{ ansible_version.full }}"}, "checks"),
     "edgecast_waf_event_info": ({"limit": 3, "query": "[].host"}, "events"),
     "indusface_scan_log_info": ({"from_date": str(TODAY - dt.timedelta(days=3)), "to_date": str(TODAY)}, "scan_logs"),
     "qualys_kb_info": ({"qids": [150001, 150012]}, "entries"),
@@ -81,17 +82,30 @@ WRITES: dict[str, dict[str, Any]] = {
         "spool": f"{HERE}/logs/edgecast", "sink": "sql",
         "sink_options": {"database_url": f"sqlite:///{HERE}/logs.db"},
     },
+    "finding_changes": {"findings": f"{HERE}/findings.ndjson.gz", "dest": f"{HERE}/changes"},
+    "lake": {
+        "streams": [f"{HERE}/logs/edgecast"], "snapshots": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/lake",
+    },
     "report": {"findings": [f"{HERE}/findings.ndjson.gz"], "outputs": {
         "html": f"{HERE}/report.html", "sarif": f"{HERE}/report.sarif"}},
+    "correlate": {
+        "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/matches.ndjson",
+        "events": [f"{HERE}/logs/{service}" for service in ("edgecast", "scutum")], "window": "30d",
+    },
     "gate": {
-        "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/gate.json", "report_only": True,
+        "findings": [f"{HERE}/findings.ndjson.gz"], "matches": [f"{HERE}/matches.ndjson"],
+        "dest": f"{HERE}/gate.json", "report_only": True,
         "policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
+    },
+    "history": {
+        "findings": [f"{HERE}/findings.ndjson.gz"], "database_url": f"sqlite:///{HERE}/history.db", "horizon": "7d",
+        "policy": {"critical": 7}, "dest": f"{HERE}/history.json",
     },
     "qualys_was_webapp_purge": {"ids": [410001]},
 }  # fmt: skip
 """One use of each module that changes something, in the order of their needs."""
 
-NEEDS_A_FILE = ("deliver", "report", "gate")
+NEEDS_A_FILE = ("deliver", "lake", "finding_changes", "report", "correlate", "gate", "history")
 """What reads a file that another module has written; in check mode that one was run before."""
 DIFFERENCES = {
     "qualys_was_webapp": ("shop & <friends>", "prod", "VALUE_REDACTED"),
@@ -233,6 +247,8 @@ def test_what_was_written_is_what_the_options_say(modules: Done) -> None:
     assert (folder / "login.html").read_text(encoding="utf-8") == SCRIPT
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert json.loads((folder / "gate.json").read_bytes())["verdict"] == modules.run["gate"]["verdict"]
+    assert {item["record"] for item in modules.run["lake"]["written"]} == {"event", "finding", "snapshot"}
+    assert all((folder / "lake" / item["path"]).stat().st_size for item in modules.run["lake"]["written"])
     assert modules.run["deliver"]["delivered"] == modules.run[EXPORTS["edgecast"]]["records"] > 0
 
 
@@ -259,8 +275,12 @@ def assert_quiet(run: Run) -> None:
         assert not result.result.get("deprecations"), result
 
 
-PLAYBOOKS = ("import_estate", "apply", "drift", "audit", "report", "collect", "gate")
+PLAYBOOKS = (
+    "doctor", "import_estate", "apply", "drift", "audit", "report", "scan", "collect", "gate", "retest_attacked",
+)  # fmt: skip
 """In an order in which each finds what it needs."""
+ELSEWHERE = ("awx_setup",)
+"""What needs the collection of AWX, which comes with a large package: tests/awx runs it."""
 
 
 @pytest.fixture(scope="module")
@@ -278,20 +298,28 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
             "gate_webapps": [APP], "gate_directory": str(folder / "gate"), "gate_report_only": True,
             "gate_policy": {"schema": 1, "limits": {"all": {"vulnerability": {"critical": 0}}}},
             "gate_formats": ["html", "junit"], "scan_profile": "CI quick", "scan_poll_interval": "0.1s",
+            # Nothing is open there, so that nothing is retested.
+            "retest_attacked_event": {
+                "host": "nowhere.example.net", "path": "/", "sub_events": [{"matched_on": "ARGS:q"}]
+            },
         }  # fmt: skip
         logs = environment(sandbox, folder / "state")
         run = Ansible(folder, collections_path).program(
             "ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables),
             *(PREFIX + name for name in PLAYBOOKS),
-            environment=logs | login_to(sandbox) | {"PERIMETER_SQL_DATABASE_URL": f"sqlite:///{folder}/logs.db"},
+            environment=logs | login_to(sandbox) | {
+                "PERIMETER_SQL_DATABASE_URL": f"sqlite:///{folder}/logs.db",
+                # As a variable it would be that of the gate's own scan, too.
+                "PERIMETER_SCAN_WEBAPPS": json.dumps(["410001"]),
+            },
             results=folder / "playbooks.jsonl",
         )  # fmt: skip
         yield Done(run, sandbox)
 
 
 def test_every_playbook_and_every_role_is_run(playbooks: Done) -> None:
-    assert sorted(PLAYBOOKS) == sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-    for role in sorted(path.name for path in (ROOT / "roles").iterdir()):
+    assert sorted((*PLAYBOOKS, *ELSEWHERE)) == sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+    for role in sorted({path.name for path in (ROOT / "roles").iterdir()} - set(ELSEWHERE)):
         assert f"TASK [{PREFIX}{role} : " in playbooks.run.stdout, role
 
 
@@ -310,4 +338,4 @@ def test_playbooks_end_well_and_leave_their_files(playbooks: Done) -> None:
     gate = json.loads((folder / "gate" / "gate.json").read_bytes())
     assert gate["verdict"] in ("pass", "fail")
     assert {"report.html", "junit.xml"} <= {path.name for path in (folder / "gate").iterdir()}
-    assert playbooks.sandbox.counters.writes == 1, "the scan of the gate"
+    assert playbooks.sandbox.counters.writes == 2, "a scan, and that of the gate"

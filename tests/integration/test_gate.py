@@ -16,6 +16,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.gate_json import (
     UNFINISHED,
@@ -216,6 +217,31 @@ def test_a_baseline_that_cannot_be_written_is_told_before_anything_is_launched(g
     assert (gate.document()["verdict"], exit_code(gate)) == ("platform_error", 20)
     assert "baseline: " in error(run)
     assert gate.sandbox.counters.requests == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"gate_scan": "perhaps"}, {"gate_webapp_filters": [{"value": 1}], "gate_formats": {"html": 1}}]
+)
+def test_a_variable_of_a_wrong_type_removes_the_old_verdict_and_is_told(gate: Gate, wrong: dict[str, Any]) -> None:
+    gate.directory.mkdir()
+    (gate.directory / "gate.json").write_text('{"record": "gate", "verdict": "pass", "exit_code": 0}', encoding="utf-8")
+    run = gate(gate_policy=STRICT, **wrong)
+    document = gate.document()
+    assert (document["verdict"], document["run_id"], exit_code(gate)) == ("policy_error", "run-7", 12)
+    message = document["reasons"][0]["message"]
+    assert all(name.removeprefix("gate_formats") in message for name in wrong)
+    assert "\n" not in message
+    assert message in error(run)
+    assert gate.sandbox.counters.requests == 0
+
+
+def test_the_role_checks_each_type_that_its_specification_leaves_to_it() -> None:
+    spec = yaml.safe_load((ROOT / "roles/gate/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    types = yaml.safe_load((ROOT / "roles/gate/vars/main.yml").read_text(encoding="utf-8"))["_gate_types"]
+    options = spec["argument_specs"]["main"]["options"]
+    # A policy and waivers are a path or a mapping, which the module checks.
+    assert {name for name, item in options.items() if item["type"] == "raw"} == {*types, "gate_policy", "gate_waivers"}
+    assert {item["type"] for item in options.values()} == {"raw", "str", "path"}
 
 
 def test_check_mode_launches_and_writes_nothing(gate: Gate) -> None:

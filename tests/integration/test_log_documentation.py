@@ -24,10 +24,10 @@ from tests.integration.runner import PREFIX, Ansible, Run
 from tests.sandbox import Sandbox
 
 RST = ROOT / "docs" / "docsite" / "rst"
-GUIDES = ("collecting_logs", "edgecast", "scutum", "indusface", "carbon_black", "delivering_logs", "gate")
+GUIDES = ("collecting_logs", "edgecast", "scutum", "indusface", "carbon_black", "delivering_logs", "lake", "gate")
 EXAMPLES = ROOT / "docs" / "examples" / "logs"
-SEQUENCE = ("collect_nightly", "deliver", "backfill", "gate_images")
-LAST = (*(f"modules/{name}" for name in ("deliver", "gate")), "guides/gate")
+SEQUENCE = ("collect_nightly", "deliver", "backfill", "lake", "attacks_on_findings", "gate_images")
+LAST = (*(f"modules/{name}" for name in ("deliver", "gate")), "guides/lake", "guides/gate")
 """Blocks that need what the others collected or exported."""
 NOT_RUN = ("sink: syslog",)
 """A receiver with a port of its own; tests/receivers has a real one."""
@@ -175,7 +175,7 @@ def test_examples_run(ansible: Ansible, logs: Sandbox) -> None:
         "PERIMETER_WEBHOOK_TOKEN": logs.receivers.settings.webhook_token,
         "PERIMETER_SQL_DATABASE_URL": f"sqlite:///{ansible.folder}/logs.db",
     }  # fmt: skip
-    files = [str(EXAMPLES / f"{name}.yml") for name in (*SEQUENCE[:3], *SEQUENCE)]
+    files = [str(EXAMPLES / f"{name}.yml") for name in (*SEQUENCE[:-1], *SEQUENCE)]
     run = ansible.program(
         "ansible-playbook", "-i", "localhost,", *files, environment=variables, results=ansible.folder / "examples.jsonl"
     )

@@ -223,7 +223,7 @@ def check_deliveries(run: Run, logs: Sandbox, folder: Path) -> None:
         assert (foretold.changed, first.changed, again.changed) == (True, True, False), sink
         assert [first[name] for name in COUNTERS] == [foretold[name] for name in COUNTERS] == [records, records, 0, 0]
         assert [again[name] for name in COUNTERS] == [0, 0, 0, 0], sink
-        assert again["totals"] == {"delivered": records, "duplicate": 0, "dropped": 0, "quarantined": 0}
+        assert again["totals"] == {"delivered": records, "duplicate": 0, "dropped": 0, "quarantined": 0, "filtered": 0}
         assert first["complete"] is True
         assert first["quarantine"] is None
         assert again.counters["writes"] == first.counters["writes"], "nothing was sent again"

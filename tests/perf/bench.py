@@ -27,9 +27,12 @@ sys.path.insert(0, str(ROOT))
 from tests.perf.book import QUICK, Bench, Sizes  # noqa: E402
 from tests.perf.environments import BenchError, Certificates, make_certificates  # noqa: E402
 from tests.perf.part_collect import measure_collect  # noqa: E402
+from tests.perf.part_correlate import measure_correlate  # noqa: E402
 from tests.perf.part_details import measure_details  # noqa: E402
 from tests.perf.part_export import measure_export  # noqa: E402
 from tests.perf.part_gate import measure_gate  # noqa: E402
+from tests.perf.part_history import measure_history  # noqa: E402
+from tests.perf.part_lake import measure_lake  # noqa: E402
 from tests.perf.part_reconcile import measure_reconcile  # noqa: E402
 from tests.perf.part_webapps import measure_webapps  # noqa: E402
 
@@ -41,6 +44,9 @@ PARTS: dict[str, Callable[[Bench, Certificates, Path], None]] = {
     "details": measure_details,
     "collect": measure_collect,
     "gate": measure_gate,
+    "history": measure_history,
+    "lake": measure_lake,
+    "correlate": measure_correlate,
 }
 
 

@@ -30,6 +30,8 @@ HERE = Path(__file__).resolve().parent
 CLIENTS: dict[str, tuple[str, ...]] = {
     "orjson": ("requests", "orjson", "xlsxwriter"),
     "plain": ("requests", "xlsxwriter"),
+    "history": ("requests", "orjson", "sqlalchemy"),
+    "lake": ("orjson", "duckdb"),
     "qualysdk": ("qualysdk==0.3.17",),
 }
 """The environments and what is in them."""

@@ -13,6 +13,7 @@ import argparse
 import bisect
 import datetime as dt
 import importlib
+import json
 import sys
 import tempfile
 import threading
@@ -72,12 +73,13 @@ class Service:
 class Edgecast(Service):
     """Newest first, by page number."""
 
-    def page(self, bounds: Any, _filters: Any, number: int, size: int) -> Any:
-        """One page."""
+    def page(self, bounds: Any, _filters: Any, number: int, size: int, *, read: Any = None) -> Any:
+        """One page, made by the worker processes where there are any."""
         self._count()
         found = self._between(bounds.start, bounds.end)[::-1]
         rows = [self._event(place) for place in found[(number - 1) * size : number * size]]
-        return room("_edgecast.client").Page(rows, number, -(-len(found) // size), None, None)
+        body = {"events": rows, "page": number, "page_of": -(-len(found) // size)}
+        return room("_edgecast.client").page_of(body, number) if read is None else read(json.dumps(body).encode())
 
     def _event(self, number: int) -> dict[str, Any]:
         return {"id": str(number), "Timestamp": self._time(number).isoformat(), "Action Type": "ALERT"}

@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import trustme
+from psycopg import sql
 
 from .servers import Rsyslog, postgresql, rsyslog
 
@@ -28,6 +30,16 @@ def database_url(folder: Path) -> Iterator[str]:
     """A PostgreSQL of our own."""
     with postgresql(folder / "postgresql") as url:
         yield url
+
+
+@pytest.fixture
+def history_url(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A schema of its own in that PostgreSQL."""
+    schema = f"history_{abs(hash(request.node.name))}"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+        yield f"{database_url}?options=-csearch_path%3D{schema}"
+        connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.strea
     new_owner,
     write_stream,
 )
+from tests.faults.kill_history import campaign
 from tests.faults.seeds import choose_seed
 from tests.sandbox import Sandbox
 from tests.unit.plugins.module_utils.deliver_kit import event, http_options
@@ -170,3 +171,8 @@ def test_a_delivery_over_http_that_is_killed_again_and_again(kind: str, tmp_path
     refused = {json.loads(text)["id"] for text in kept if text.startswith('{"')}
     assert refused == {f"id-{number}" for number in POISON}
     assert {text for text in kept if text.startswith("{no")} == {"{no record" + str(hour) for hour in range(SEGMENTS)}
+
+
+def test_a_run_of_the_history_that_is_killed_again_and_again(history_url: str, tmp_path: Path) -> None:
+    kills = min(50, KILLS) if "PERIMETER_KILLS" in os.environ else 6
+    print(campaign(kills, choose_seed(), tmp_path, history_url))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = Path(__file__).resolve().parent / "expected"
-PROCESSES = (("qualys", "logs", "verdicts", "reports"), ("controller",))
+PROCESSES = (("qualys", "logs", "verdicts", "attacks", "reports", "changes", "history"), ("controller",))
 """The parts that share a process."""
 SHOWN = 60
 

@@ -4,45 +4,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
-import json
-from collections.abc import Iterator
 from typing import Any
 
-from ansible.module_utils import basic
-from ansible.module_utils.common import warnings
+from tests.unit.plugins.module_utils.qualys_kit import run_main
 
 PLUGINS = "ansible_collections.appsec.perimeter.plugins"
-
-
-@contextlib.contextmanager
-def _arguments(arguments: dict[str, Any]) -> Iterator[None]:
-    """What AnsibleModule reads, the way of the ansible-core at hand."""
-    try:
-        from ansible.module_utils.testing import patch_module_args
-    except ImportError:
-        before = basic._ANSIBLE_ARGS
-        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
-        try:
-            yield
-        finally:
-            basic._ANSIBLE_ARGS = before
-    else:
-        with patch_module_args(arguments):
-            yield
 
 
 def run_module(name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True) -> dict[str, Any]:
     """What a module prints, as data, without what was put into it."""
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
-    internal = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_verbosity": 0}
-    warnings._global_warnings.clear()
-    printed = io.StringIO()
-    with _arguments(options | internal), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        module.main()
-    result: dict[str, Any] = json.loads(printed.getvalue())
+    result = run_main(module.main, options, check=check, diff=diff).result
     result.pop("invocation", None)
     return result
 

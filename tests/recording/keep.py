@@ -182,8 +182,8 @@ def _without_cost(value: Any) -> Any:
     return [_without_cost(item) for item in value] if isinstance(value, list) else value
 
 
-UNSTEADY = frozenset({"bytes", "connections", "waited", "throttled"})
-"""Counters that depend on how threads happen to run."""
+UNSTEADY = frozenset({"bytes", "connections", "waited", "throttled", "clock_offset"})
+"""What depends on how threads happen to run, and on the clock."""
 
 
 def _costs(value: Any, path: str = "") -> dict[str, Any]:

@@ -86,13 +86,14 @@ ROOMS |= {"indusface": {"days": 12}, "carbon_black": {"records": 90, "days": 9}}
 
 def record(folder: Path) -> list[Area]:
     """The areas of logs and delivery."""
-    reads, exports, deliveries = Area("log_reads"), Area("log_exports"), Area("deliver")
+    reads, exports, deliveries, lakes = Area("log_reads"), Area("log_exports"), Area("deliver"), Area("lake")
     with Sandbox(webapps=1, findings=0, log_anchor=still_time.NOW, **ROOMS) as sandbox:
         _reads(Stage(reads, folder, sandbox))
         for module in EXPORTS:
             _export(Stage(exports, folder, sandbox), module)
         _deliver(Stage(deliveries, folder, sandbox))
-    return [reads, exports, deliveries]
+        _lake(Stage(lakes, folder, sandbox))
+    return [reads, exports, deliveries, lakes]
 
 
 def connection(sandbox: Sandbox, module: str) -> Options:
@@ -242,12 +243,45 @@ def _deliver(stage: Stage) -> None:
         stage.run(
             f"{sink}: again", "deliver", {**options, "sink_options": sink_options}, arrived=lambda: _arrived(stage)
         )
+        some = {**options, "where": "action == 'blocked'", "sink_options": sink_options}
+        if sink == "sql":
+            stage.run(f"{sink}: where", "deliver", some)
+            stage.run(f"{sink}: wrong where", "deliver", {**some, "where": "nothing(@)"})
         bad = {**sink_options, **wrong.get(sink, {"database_url": "sqlite:////nowhere/at/all.db"})}
         elsewhere = {**options, "state_dir": f"{stage.folder}/{sink}-wrong", "sink_options": bad}
         stage.run(f"{sink}: refused", "deliver", elsewhere)
     _syslog(stage, str(spool.dest))
     stage.run("no spool", "deliver", {"spool": "/nowhere", "sink": "webhook", "sink_options": sinks["webhook"]})
     stage.run("no address", "deliver", {"spool": str(spool.dest), "sink": "webhook", "sink_options": {}})
+
+
+def _lake(stage: Stage) -> None:
+    stage.begin()
+    unused = Stage(Area("unused"), stage.folder, stage.sandbox)
+    spools = [Spool(unused, module, f"lake-{module}", lookback="2d") for module in EXPORTS[:2]]
+    for spool in spools:
+        spool("run")
+    options = {"streams": [str(spool.dest) for spool in spools], "dest": f"{stage.folder}/lake"}
+    stage.run("check", "lake", options, check=True)
+    stage.run("run", "lake", options, columns=lambda: _columns(stage.folder / "lake"))
+    stage.run("again", "lake", options)
+    stage.run("rebuilt", "lake", {**options, "rebuild": True})
+    stage.run("old days", "lake", {**options, "retain_days": 1})
+    stage.run("no stream", "lake", {**options, "streams": ["/nowhere"]})
+    stage.run("no days", "lake", {**options, "retain_days": 0})
+
+
+def _columns(lake: Path) -> Options:
+    """The columns of each kind of record that engines see, with their types."""
+    import duckdb
+
+    found = {}
+    with duckdb.connect(":memory:") as database:
+        for folder in sorted(lake.glob("record=*")):
+            path = str(next(folder.rglob("*.parquet")))
+            rows = database.execute("DESCRIBE FROM read_parquet(?, hive_partitioning = false)", [path]).fetchall()
+            found[folder.name] = {row[0]: row[1] for row in rows}
+    return found
 
 
 class Receiver:

@@ -105,6 +105,11 @@ SWITCHES: dict[str, Switch] = {
     ),
     "multi_launch_reply": Switch(("all", "first"), "all", "ids in the reply of a launch of several applications"),
     "delete_running_scans": Switch(("refuse", "skip"), "refuse", "delete by filters that match a running scan"),
+    "defaults_read": Switch(
+        ("shown", "absent"),
+        "shown",
+        "booleans, scope, useRobots and a schedule's scanner that have their default value",
+    ),
     "schedule_search": Switch(("short", "full"), "short", "what a search of schedules shows"),
     "delay_scale": Switch(("day", "any"), "day", "words for the scale of the delay of a notification"),
     "retest_polls": Switch((), "2", "calls of retestStatus that say UNDER_RETEST; 0 ends the retest at once"),

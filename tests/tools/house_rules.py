@@ -24,7 +24,9 @@ PACKAGE = "ansible_collections.appsec.perimeter"
 UTILS = f"{PACKAGE}.plugins.module_utils"
 GLUE = "_module"
 VENDORS = frozenset({"_qualys", "_indusface", "_edgecast", "_scutum", "_carbon_black"})
-ROOMS = VENDORS | {"_catalog", "_changes", "_correlate", "_deliver", "_gate", "_history", "_lake", "_report"}
+ROOMS = VENDORS | {
+    "_catalog", "_changes", "_correlate", "_deliver", "_doctor", "_eda", "_gate", "_history", "_lake", "_report",
+}  # fmt: skip
 """A module imports one of these. None of them imports another."""
 BELOW: dict[str, frozenset[str]] = {
     "_base": frozenset(),
@@ -34,6 +36,7 @@ BELOW: dict[str, frozenset[str]] = {
     "_reconcile": frozenset({"_base", "_records", "_state"}),
     "_spool": frozenset({"_base", "_records", "_state"}),
     "_vendor": frozenset({"_base", "_http", "_reconcile", "_records", "_spool", "_state"}),
+    "_database": frozenset({"_base", "_http", "_reconcile", "_records", "_spool", "_state"}),
 }
 """The shared rooms, each with the rooms that it may import."""
 NEIGHBOURS: dict[tuple[str, str], str] = {}

@@ -20,6 +20,7 @@ COERCIONS = frozenset({"bounded", "items", "mapping", "number", "text", "texts",
 OWN_COERCIONS: dict[str, str] = {
     "_qualys/": "an element of Qualys may be an object with its value, and a list has wrappers",
     "_deliver/sql.py": "a column of text takes objects too, as JSON",
+    "_eda/arguments.py": "an argument of a rulebook is refused where a record is read as far as possible",
 }
 """Files and folders with a coercion of their own, and the reason."""
 INFLATING: dict[str, str] = {
@@ -28,6 +29,14 @@ INFLATING: dict[str, str] = {
     "_report/html/assets.py": "the collection's own assets",
 }
 """Files that may inflate data, and the reason."""
+DATABASE = "_database/"
+DOCUMENTS = "_records/policy/documents.py"
+READING_YAML: dict[str, str] = {
+    DOCUMENTS: "the owner",
+}
+"""Files that may read YAML, and the reason."""
+_DATABASE_URLS = frozenset({"create_engine", "make_url", "conninfo_to_dict", "PGDialect_psycopg"})
+_YAML = frozenset({"yaml.load", "yaml.safe_load", "yaml.load_all", "yaml.safe_load_all"})
 _VERDICT_WORDS = frozenset({"pass", "fail", "inconclusive", "policy_error", "platform_error"})
 _DECISION_WORDS = frozenset({"within_limit", "waived"})
 _INFLATE = frozenset({"gzip.open", "gzip.decompress", "gzip.GzipFile", "zlib.decompress", "zlib.decompressobj"})
@@ -106,6 +115,28 @@ def inflating_has_one_owner(root: Path) -> list[str]:
     ]
 
 
+def databases_have_one_owner(root: Path) -> list[str]:
+    """Only ``_database`` makes an engine of a URL, and asks libpq where it leads."""
+    return [
+        f"{where}:{node.lineno}: {ast.unparse(node)} judges the URL of a database; that belongs in {DATABASE}"
+        for name, where, tree in _files(root)
+        if not name.startswith(DATABASE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node).rpartition(".")[2] in _DATABASE_URLS
+    ]
+
+
+def documents_have_one_owner(root: Path) -> list[str]:
+    """Only ``_records/policy/documents.py`` reads YAML, so that a policy means the same to all who go by it."""
+    return [
+        f"{where}:{node.lineno}: {ast.unparse(node)} reads YAML; that belongs in {DOCUMENTS}"
+        for name, where, tree in _files(root)
+        if name not in READING_YAML
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in _YAML
+    ]
+
+
 def vendors_leave_the_process_alone(root: Path) -> list[str]:
     """No vendor room changes what the whole process shares: a program may use several rooms, in many threads."""
     return [
@@ -121,5 +152,7 @@ RULES = (
     coercion_has_one_owner,
     verdicts_have_one_owner,
     inflating_has_one_owner,
+    databases_have_one_owner,
+    documents_have_one_owner,
     vendors_leave_the_process_alone,
 )

@@ -34,7 +34,11 @@ LONGEST_FIRST = (
     "sanity-2.18",
     "sanity-2.16",
     "ansible-lint",
+    "ee",
+    "awx",
+    "eda",
     "receivers",
+    "engines",
     "faults",
     "browser",
     "docs",
@@ -51,7 +55,20 @@ ON_REQUEST = ("quick",)
 """Sessions that run only when they are named."""
 SLOW_FILE_S = 5.0
 """Files of tests that take longer are listed in the end."""
-PRIVATE = ("ANSIBLE_", "QUALYS_", "INDUSFACE_", "EDGECAST_", "SCUTUM_", "CBC_", "CSP_", "PERIMETER_", "COVERAGE_")
+FAILURE_LENGTH = 500
+"""So many characters of a failure's message are repeated in the end, where a log that was cut still has them."""
+PRIVATE = (
+    "ANSIBLE_",
+    "QUALYS_",
+    "INDUSFACE_",
+    "EDGECAST_",
+    "SCUTUM_",
+    "CBC_",
+    "CSP_",
+    "PERIMETER_",
+    "COVERAGE_",
+    "EDA_",
+)
 """Variables of the caller's that would change what is tested."""
 
 
@@ -141,6 +158,18 @@ def left_out(report: Path) -> list[str]:
         for mark in case.iter("skipped"):
             what = "expected to fail" if mark.get("type") == "pytest.xfail" else "skipped"
             lines.append(f"{what}: {case.get('name')}: {' '.join((mark.get('message') or '').split())}")
+    return lines
+
+
+def failures(report: Path) -> list[str]:
+    """Which tests failed, and with what: one line each."""
+    if not report.exists():
+        return []
+    lines = []
+    for case in ET.parse(report).getroot().iter("testcase"):
+        for mark in (*case.iter("failure"), *case.iter("error")):
+            what = " ".join((mark.get("message") or "").split())[:FAILURE_LENGTH]
+            lines.append(f"failed: {case.get('classname')}::{case.get('name')}: {what}")
     return lines
 
 
@@ -240,6 +269,10 @@ def show_table(runs: list[Run], since: float) -> bool:
         for file, seconds in seconds_by_file(RESULTS / f"{run.name}.xml").items():
             if seconds >= SLOW_FILE_S:
                 print(f"  {seconds:6.1f} s  {run.name}: {file}.py")
+    # Last, since a reader of a long log looks at its end first.
+    for run in runs:
+        for line in failures(RESULTS / f"{run.name}.xml"):
+            print(f"  {run.name}: {line}")
     tested = sum(1 for run in runs if "tests passed" in run.detail)
     elapsed = time.monotonic() - since
     print()

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What the tests need of the system: each missing program is installed with apt, as root or through sudo; where that is
 # not possible, the missing packages are named. A browser for the report; npm for the SARIF multitool; PostgreSQL and
-# rsyslog, which the tests start themselves, as receivers of logs.
+# rsyslog, which the tests start themselves, as receivers of logs; Java for the engine of rulebooks, and for Spark, which
+# runs the queries in docs/sql.
 set -eu
 
 has() {
@@ -20,6 +21,7 @@ has chromium chromium-browser google-chrome || packages="$packages chromium"
 has npm || packages="$packages npm"
 has initdb || packages="$packages postgresql"
 has rsyslogd || packages="$packages rsyslog"
+has java || packages="$packages openjdk-17-jre-headless"
 ls /usr/lib/*/rsyslog/lmnsd_ossl.so >/dev/null 2>&1 || packages="$packages rsyslog-openssl"
 [ -n "$packages" ] || exit 0
 

@@ -32,14 +32,14 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 SANITY_TESTS = ("ansible-doc", "compile", "import", "pep8", "pylint", "validate-modules", "yamllint")
 """Sanity tests that ansible-test leaves out without failing when it cannot run them."""
 NEVER_IN_ARTIFACT = re.compile(
-    r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|tests/output)(/|$|\.)"
+    r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|\.yamllint|tests/output)(/|$|\.)"
     r"|__pycache__|\.pyc$|\.tar\.gz$"
 )
 
 
 NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
-    "browser", "controller", "demo", "faults", "formats", "integration", "perf", "receivers", "recording", "sandbox",
-    "tools", "unit",
+    "awx", "browser", "controller", "demo", "eda", "ee", "engines", "faults", "formats", "integration", "perf",
+    "receivers", "recording", "sandbox", "tools", "unit",
 ))  # fmt: skip
 """Folders that the sanity tests of an older ansible-core need not look at."""
 RECORDED = ("tests/recording/expected",)
@@ -95,6 +95,16 @@ def find_chromium() -> str | None:
 SERVERS_HINT = "Install them (Debian: apt-get install postgresql rsyslog rsyslog-openssl)."
 
 
+JAVA_HINT = "Install it (Debian: apt-get install openjdk-17-jre-headless)."
+
+
+def has_java() -> bool:
+    """Whether Java runs here, which Spark needs."""
+    if shutil.which("java") is None:
+        return False
+    return subprocess.run(["java", "-version"], capture_output=True, check=False).returncode == 0
+
+
 def sarif_multitool() -> Path:
     """Where npm puts the program of the SARIF multitool below ``.nox``."""
     return MULTITOOL / "node_modules" / "@microsoft" / "sarif-multitool-linux" / "Sarif.Multitool"
@@ -107,9 +117,13 @@ def axe_core() -> Path:
 
 def missing_servers() -> list[str]:
     """The receivers that the tests start and that this machine does not have."""
+    return [name for name in ("initdb", "postgres", "rsyslogd") if find_program(name) is None]
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program of the system, where Debian puts those that are not for every user too."""
     places = [*map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin", os.environ.get("PATH", os.defpath)]
-    path = os.pathsep.join(places)
-    return [name for name in ("initdb", "postgres", "rsyslogd") if shutil.which(name, path=path) is None]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 def repository_files() -> list[Path]:

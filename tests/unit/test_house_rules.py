@@ -207,7 +207,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_records",),
     ("_state",),
     ("_reconcile", "_spool"),
-    ("_vendor",),
+    ("_database", "_vendor"),
     tuple(sorted(house_rules.ROOMS)),
 )
 UPWARDS = [

@@ -44,6 +44,12 @@ class OptionError(PerimeterError):
     kind = "option"
 
 
+class PolicyError(PerimeterError):
+    """The policy, the waivers or the baseline cannot be acted on."""
+
+    kind = "policy"
+
+
 class FileError(PerimeterError):
     """A file that cannot be read, parsed or written."""
 

@@ -14,6 +14,7 @@ import glob
 import hashlib
 import os
 import pathlib
+import shutil
 import stat
 import tempfile
 import time
@@ -23,6 +24,9 @@ from .errors import FileError
 
 PRIVATE = 0o600
 _SUFFIX = ".tmp"
+_FOLDER = ".work"
+_MADE = 60.0
+"""Seconds after which a folder that is not locked belongs to nobody."""
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16
 """Bytes of the write buffer. Small, as many files may be staged at once; larger writes bypass it."""
@@ -191,6 +195,39 @@ def _mode_for(target: pathlib.Path) -> int:
         return target.stat().st_mode & 0o777
     except OSError:
         return PRIVATE
+
+
+@contextlib.contextmanager
+def working_folder(target: pathlib.Path) -> t.Iterator[pathlib.Path]:
+    """Yield a private folder beside a target for unfinished data; it is removed in the end.
+
+    What killed processes left there is removed first: the folder of a living one is locked.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for left in target.parent.glob(f"{glob.escape(_prefix(target))}????????{_FOLDER}"):
+        with contextlib.suppress(OSError), _held(left):
+            # A folder is made before it is locked.
+            if time.time() - left.stat().st_mtime >= _MADE:
+                shutil.rmtree(left, ignore_errors=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_FOLDER, dir=target.parent))
+    try:
+        with _held(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: pathlib.Path) -> t.Iterator[None]:
+    """Hold the lock of a folder. Raises OSError if it is no folder, or another process holds it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -137,7 +137,7 @@ def _same(held: t.Any, written: t.Any) -> bool:
 
 
 def _is_nothing(value: t.Any) -> bool:
-    return value in (None, "", [], {}) or (value == 0 and not isinstance(value, bool))
+    return not value
 
 
 def differences(

@@ -35,6 +35,7 @@ class Kind:
         references: fields that name records of other kinds, and the kind.
         identity: fields that, beside the name, tell entries of the same name apart, because the module looks at them.
         not_written: options that an import leaves out.
+        defaults: what a record has that shows no value of an option.
         times: options that hold a time, which YAML may read as one.
         singular: key of the record in the result of the module, where there is none for many.
         knows_marker: whether the module itself takes the marker for "as it is".
@@ -46,6 +47,7 @@ class Kind:
     references: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     identity: tuple[str, ...] = ()
     not_written: tuple[str, ...] = ()
+    defaults: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     times: tuple[str, ...] = ()
     singular: str | None = None
     knows_marker: bool = False

@@ -41,8 +41,8 @@ def entries_of(records: t.Iterable[t.Mapping[str, t.Any]], kind: Kind, *, empty:
     Args:
         records: in option form, with ``id``.
         kind: what they are.
-        empty: whether options without a value are written too, so that what is added by hand is drift. An option that
-            cannot be empty, such as one with choices, is not.
+        empty: whether options without a value are written too, so that what is added by hand is drift: with the
+            default where there is one, else empty. An option that has neither is not written.
     """
     listed = sorted(records, key=lambda record: (str(record.get("name") or ""), record.get("id") or 0))
     names = collections.Counter(str(record.get("name") or "").strip() for record in listed)
@@ -60,7 +60,7 @@ def _entry(record: t.Mapping[str, t.Any], kind: Kind, shared: bool, empty: bool)
             continue
         value = _plain(record.get(option))
         if value in (None, "", [], {}):
-            value = _empty(kind.options[option]) if empty else None
+            value = kind.defaults.get(option, _empty(kind.options[option])) if empty else None
         if value is None:
             continue
         if _has_outer_space(value):

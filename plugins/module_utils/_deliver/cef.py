@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from .._records.times import parse_time
+from .view import cef_fields, view
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SEVERITY = {"critical": 10, "high": 8, "medium": 5, "low": 3, "info": 1, "unknown": 5}
@@ -40,9 +41,10 @@ def message(document: t.Mapping[str, t.Any], version: str) -> str:
     """One record as a CEF message.
 
     Args:
-        document: an event, finding, scan or gap.
+        document: an event, finding, scan, gap, change or application.
         version: ours, which stands in the header.
     """
+    more, document = cef_fields(document), view(document)
     source = str(document.get("source") or "perimeter")
     vendor, product = _PRODUCTS.get(source, ("appsec.perimeter", source))
     rules = document.get("rule_ids") or [document.get("rule_id")]
@@ -51,7 +53,8 @@ def message(document: t.Mapping[str, t.Any], version: str) -> str:
     head = "|".join(
         header(part) for part in (vendor, product, version, rules[0] or document.get("record"), name, severity)
     )
-    pairs = " ".join(f"{key}={extension(value)}" for key, value in _extension(document) if value not in (None, ""))
+    fields = (*_extension(document), *more)
+    pairs = " ".join(f"{key}={extension(value)}" for key, value in fields if value not in (None, ""))
     return f"CEF:0|{head}|{pairs}"
 
 

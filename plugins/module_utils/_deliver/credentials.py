@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 import typing as t
-from urllib.parse import parse_qsl, unquote_plus, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from .._base.masking import MIN_LENGTH
+from .._database.secrets import HOST, secrets_in
 from .._http.environment import Way, with_environment
 
 VARIABLES: dict[str, dict[str, str]] = {
@@ -37,16 +38,8 @@ VARIABLES: dict[str, dict[str, str]] = {
 """Sink option to environment variable, for each kind of sink."""
 _ALTERNATIVES: list[tuple[Way, Way]] = [(("api_key",), ("username", "password"))]
 _SECRET = ("token", "api_key", "password", "signature_secret")
-_HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:/@?#\[\]]*)(?::\d+)?(?:/[^@?#]*)?"
-_DATABASE_URL = re.compile(rf"[a-z0-9+]+://(?:[^:/@?#]*(?::(?P<password>[^:/@?#]*))?@)?{_HOST}(?:\?(?P<query>[^@#]*))?")
-"""A URL that every reader takes apart in the same way. Any other one is secret as a whole."""
-_RECEIVER_URL = re.compile(rf"https?://{_HOST}(?:\?(?P<query>[^#]*))?")
-"""The same for a receiver that speaks HTTP."""
-_HARMLESS = frozenset({
-    "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "service", "sslmode", "sslrootcert",
-    "uri", "user",
-})  # fmt: skip
-"""Parameters of a database URL that are no secrets; of any other one the value is masked."""
+_RECEIVER_URL = re.compile(rf"https?://{HOST}(?:\?(?P<query>[^#]*))?")
+"""A receiver that speaks HTTP, whose URL every reader takes apart in the same way."""
 _PART_LENGTH = 8
 """Shorter parts of an address are words such as ``waf``, which occur elsewhere too."""
 
@@ -70,7 +63,7 @@ def secrets(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
         found.append(f"{options['username']}:{options['password']}")
     for name, inside in (
         ("url", _in_webhook if params["sink"] == "webhook" else _in_url),
-        ("database_url", _in_database),
+        ("database_url", secrets_in),
     ):
         if options.get(name):
             address = str(options[name])
@@ -84,17 +77,6 @@ def shown(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     options, hidden = sink_options(params, environ), secrets(params, environ)
     addresses = [str(options[name]) for name in ("url", "database_url") if options.get(name)]
     return tuple(address for address in addresses if address not in hidden)
-
-
-def _in_database(url: str) -> list[str] | None:
-    """The secrets in the URL of a database; None when that is not clear."""
-    match = _DATABASE_URL.fullmatch(url)
-    if match is None:
-        return None
-    pairs = [pair.partition("=") for pair in (match["query"] or "").split("&")]
-    values = [match["password"] or "", *(value for name, _equals, value in pairs if name not in _HARMLESS)]
-    found = [form for value in values if value for form in (value, unquote_plus(value))]
-    return None if any(len(form) < MIN_LENGTH for form in found) else found
 
 
 def _in_url(url: str) -> list[str] | None:

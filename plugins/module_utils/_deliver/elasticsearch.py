@@ -24,6 +24,7 @@ from .._records.times import utc_text
 from .._spool.disk.files import day_of, window_of
 from .http_sink import HttpSink
 from .sink import Outcome, Record, rejected
+from .view import ecs, view
 
 _CREATED = (200, 201)
 _CONFLICT = 409
@@ -165,9 +166,10 @@ class Elasticsearch(HttpSink):
 
 
 def _document(record: Record) -> dict[str, t.Any]:
-    document = record.document
-    moment = document.get("time") or document.get("last_seen") or document.get("from") or _start_of(record.segment)
-    return {"@timestamp": moment, "perimeter": document} if moment else {"perimeter": document}
+    document, seen = record.document, view(record.document)
+    moment = seen.get("time") or seen.get("last_seen") or seen.get("from") or _start_of(record.segment)
+    fields = {**ecs(document), "perimeter": document}
+    return {"@timestamp": moment, **fields} if moment else fields
 
 
 def _start_of(segment: str) -> str | None:

@@ -43,6 +43,7 @@ class Position:
     duplicate: int = 0
     dropped: int = 0
     quarantined: int = 0
+    filtered: int = 0
 
 
 class PositionFile:
@@ -54,11 +55,21 @@ class PositionFile:
         sink: kind of the sink.
         target: where it delivers to, without credentials.
         owner: random number of the stream's directory.
+        where: which records are sent; another expression is another delivery, with a position of its own.
     """
 
-    def __init__(self, state: pathlib.Path, stream: str, sink: str, target: str, owner: str | None = None) -> None:
+    def __init__(
+        self,
+        state: pathlib.Path,
+        stream: str,
+        sink: str,
+        target: str,
+        owner: str | None = None,
+        where: str | None = None,
+    ) -> None:
         self._blank = Position(stream, sink, target, owner)
-        name = hashlib.sha256("\0".join((stream, sink, target)).encode()).hexdigest()[:16]
+        told = {"where": where} if where else {}
+        name = hashlib.sha256("\0".join((stream, sink, target, *told.values())).encode()).hexdigest()[:16]
         self.folder = state / FOLDER
         self.path = self.folder / f"{sink}-{name}.json"
         self.quarantine = self.folder / f"{sink}-{name}.quarantine.ndjson"
@@ -67,7 +78,7 @@ class PositionFile:
             VERSION,
             restore="Restore it, or remove it to deliver everything again: receivers know records by their id.",
             called="The position",
-            same={"stream": stream, "sink": sink, "target": target},
+            same={"stream": stream, "sink": sink, "target": target, **told},
         )
 
     @contextlib.contextmanager
@@ -90,8 +101,8 @@ class PositionFile:
         return self._document.read(self._parsed) or dataclasses.replace(self._blank)
 
     def _parsed(self, content: dict[str, t.Any]) -> Position:
-        # Positions of the first release have no "dropped".
-        numbers = {"dropped": 0, **content}
+        # Positions of earlier releases do not have all counters.
+        numbers = {"dropped": 0, "filtered": 0, **content}
         position = dataclasses.replace(self._blank, **{name: numbers[name] for name in _NUMBERS})
         progress = content["progress"]
         if content.get("owner") in (None, self._blank.owner):
@@ -150,5 +161,5 @@ class PositionFile:
         self._document.write(content, hint="The last batch was delivered; the next run sends it again.")
 
 
-COUNTERS = ("delivered", "duplicate", "dropped", "quarantined")
+COUNTERS = ("delivered", "duplicate", "dropped", "quarantined", "filtered")
 _NUMBERS = ("generation", *COUNTERS)

@@ -53,20 +53,37 @@ class Progress:
 
 @dataclasses.dataclass
 class Batch:
-    """Records to be sent, lines that are none, and how far the spool is delivered when both are dealt with."""
+    """Records to be sent, lines that are none, and how far the spool is delivered when both are dealt with.
+
+    ``filtered`` counts the records between them that are not wanted.
+    """
 
     progress: Progress
     records: list[Record] = dataclasses.field(default_factory=list)
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
     size: int = 0
+    filtered: int = 0
 
     @property
     def lines(self) -> int:
         """How many lines of the spool the batch stands for."""
-        return len(self.records) + len(self.rejected)
+        return len(self.records) + len(self.rejected) + self.filtered
+
+    def take(self, found: Record | Rejected, line: bytes) -> None:
+        """Add what is in a line."""
+        if isinstance(found, Record):
+            self.records.append(found)
+        else:
+            self.rejected.append(found)
+        self.size += len(line)
 
 
-def batches(root: pathlib.Path, stream: str, progress: Progress, *, records: int, size: int) -> t.Iterator[Batch]:
+Wanted = t.Callable[[Record], bool]
+
+
+def batches(
+    root: pathlib.Path, stream: str, progress: Progress, *, records: int, size: int, wanted: Wanted | None = None
+) -> t.Iterator[Batch]:
     """What is not delivered yet.
 
     Args:
@@ -75,6 +92,7 @@ def batches(root: pathlib.Path, stream: str, progress: Progress, *, records: int
         progress: how far it was delivered before.
         records: ceiling of one batch.
         size: ceiling of one batch in bytes; a single larger record is a batch of its own.
+        wanted: says which records are sent; None for all.
 
     Raises:
         FileError: a segment cannot be read, or is damaged. That is raised at the end: what stands before the damage and
@@ -93,8 +111,11 @@ def batches(root: pathlib.Path, stream: str, progress: Progress, *, records: int
                 if batch.lines and (batch.lines >= records or batch.size + len(line) > size):
                     yield batch
                     batch = Batch(batch.progress)
-                _put(batch, record_of(stream, line, name, number))
-                batch.size += len(line)
+                found = record_of(stream, line, name, number)
+                if wanted is None or not isinstance(found, Record) or wanted(found):
+                    batch.take(found, line)
+                else:
+                    batch.filtered += 1
                 batch.progress = batch.progress.reached(name, number)
         except FileError as error:
             damaged.append(error)
@@ -117,13 +138,6 @@ def stamps_of(root: pathlib.Path, names: t.Iterable[str]) -> dict[str, str]:
     except OSError as error:
         raise FileError(f"spool: {root} cannot be read: {reason(error)}.", hint="The next run goes on.") from error
     return {name: f"{told.st_size}/{told.st_mtime_ns}" for name, told in found.items()}
-
-
-def _put(batch: Batch, found: Record | Rejected) -> None:
-    if isinstance(found, Record):
-        batch.records.append(found)
-    else:
-        batch.rejected.append(found)
 
 
 def _lines(path: pathlib.Path, skip: int) -> t.Iterator[tuple[int, bytes]]:

@@ -17,6 +17,7 @@ import pathlib
 import typing as t
 
 from .._base.errors import OptionError, PerimeterError, VendorError
+from .._records.query import Query
 from .._records.result import Result
 from .._spool.disk.stream import read_stream, stream_id
 from .._state.directory import state_directory, warn_of_group
@@ -24,7 +25,7 @@ from . import credentials, quarantine
 from .elasticsearch import Elasticsearch
 from .position import COUNTERS, Position, PositionFile
 from .reader import Batch, batches
-from .sink import Outcome, Rejected, Sink
+from .sink import Outcome, Record, Rejected, Sink
 from .splunk_hec import SplunkHec
 from .sql import Sql
 from .syslog import Syslog
@@ -41,21 +42,51 @@ class _Tally:
     batches: int = 0
     outcome: Outcome = dataclasses.field(default_factory=Outcome)
     quarantined: int = 0
+    filtered: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Delivery:
+    """What is delivered: a spool, or those of its records for which ``where`` is true."""
+
+    root: pathlib.Path
+    stream: str
+    where: Query | None
+
+    def batches(self, position: Position, sink: Sink) -> t.Iterator[Batch]:
+        """What is not delivered yet."""
+        wanted = None if self.where is None else self._wanted
+        limits = {"records": sink.batch_records, "size": sink.batch_bytes}
+        return batches(self.root, self.stream, position.progress, **limits, wanted=wanted)
+
+    def _wanted(self, record: Record) -> bool:
+        try:
+            # As JMESPath has it: false, null, and what is empty are not true; zero is.
+            found = self.where(record.document) if self.where else None
+        except OptionError as error:
+            raise OptionError(
+                f"{error.message.rstrip('.')} (line {record.number} of {record.segment}).",
+                hint="Records differ: ask for the kind first, as in record == 'change' && ... The position stays before"
+                " this record.",
+            ) from error
+        return bool(found) or (found == 0 and found is not False)
 
 
 def run(params: Options, check_mode: bool) -> Result:
     """Logic of ``deliver``. In check mode the spool is read and nothing is sent."""
     root = pathlib.Path(os.path.expanduser(params["spool"]))
     stream = stream_of(root)
+    where = (params.get("where") or "").strip() or None
+    delivery = _Delivery(root, stream, Query(where, "where") if where else None)
     sink = make_sink(params)
     try:
         state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
         held = read_stream(root)
-        place = PositionFile(state, stream, sink.kind, sink.target, held.owner if held else None)
+        place = PositionFile(state, stream, sink.kind, sink.target, held.owner if held else None, where)
         if check_mode:
-            return _predict(root, stream, sink, place)
+            return _predict(delivery, sink, place)
         with place.locked():
-            return _deliver(root, stream, sink, place)
+            return _deliver(delivery, sink, place)
     finally:
         sink.close()
 
@@ -106,19 +137,19 @@ def stream_of(root: pathlib.Path) -> str:
     return identity
 
 
-def _deliver(root: pathlib.Path, stream: str, sink: Sink, place: PositionFile) -> Result:
+def _deliver(delivery: _Delivery, sink: Sink, place: PositionFile) -> Result:
     position = place.read()
     tally = _Tally()
     failure: PerimeterError | None = None
-    warning = place.mark(root) if position.generation else None
+    warning = place.mark(delivery.root) if position.generation else None
     try:
-        for batch in batches(root, stream, position.progress, records=sink.batch_records, size=sink.batch_bytes):
+        for batch in delivery.batches(position, sink):
             _pass_on(batch, sink, place, position, tally)
             # Only a sink that took something is one that others wait for: a wrong address holds nobody up.
-            warning = place.mark(root)
+            warning = place.mark(delivery.root)
     except PerimeterError as error:
         failure = error
-    result = _result(root, sink, place, position, tally, failure)
+    result = _result(sink, place, position, tally, failure)
     result.warnings += [*warn_of_group(place.folder.parent), *([warning] if warning else [])]
     return result
 
@@ -132,10 +163,12 @@ def _pass_on(batch: Batch, sink: Sink, place: PositionFile, position: Position, 
     position.duplicate += outcome.duplicate
     position.dropped += outcome.dropped
     position.quarantined += count
+    position.filtered += batch.filtered
     place.write(position)
     tally.batches += 1 if batch.records else 0
     tally.collected += batch.lines
     tally.quarantined += count
+    tally.filtered += batch.filtered
     tally.outcome.delivered += outcome.delivered
     tally.outcome.duplicate += outcome.duplicate
     tally.outcome.dropped += outcome.dropped
@@ -170,7 +203,6 @@ def _refusal(count: int, refused: t.Sequence[Rejected]) -> tuple[str, str] | Non
 
 
 def _result(
-    root: pathlib.Path,
     sink: Sink,
     place: PositionFile,
     position: Position,
@@ -187,6 +219,7 @@ def _result(
             "duplicate": outcome.duplicate,
             "dropped": outcome.dropped,
             "quarantined": tally.quarantined,
+            "filtered": tally.filtered,
             "quarantine": str(place.quarantine) if position.quarantined else None,
             "complete": failure is None,
             "target": sink.target,
@@ -206,17 +239,18 @@ def _result(
     return result
 
 
-def _predict(root: pathlib.Path, stream: str, sink: Sink, place: PositionFile) -> Result:
+def _predict(delivery: _Delivery, sink: Sink, place: PositionFile) -> Result:
     position = place.read()
     tally = _Tally()
     failure: PerimeterError | None = None
     try:
-        for batch in batches(root, stream, position.progress, records=sink.batch_records, size=sink.batch_bytes):
+        for batch in delivery.batches(position, sink):
             tally.collected += batch.lines
+            tally.filtered += batch.filtered
             tally.outcome.delivered += len(batch.records)
             tally.quarantined += len(batch.rejected)
     except PerimeterError as error:
         failure = error
-    result = _result(root, sink, place, position, tally, failure)
+    result = _result(sink, place, position, tally, failure)
     result.warnings.clear()
     return result

@@ -17,6 +17,7 @@ from .._records.codec import dumps, loads
 from .._records.times import parse_time
 from .http_sink import HttpSink
 from .sink import Outcome, Record, halved, rejected
+from .view import hec_fields, view
 
 _BAD_TOKENS = (1, 2, 3, 4)
 _BAD_DATA = (5, 6, 12, 13, 15)
@@ -94,14 +95,15 @@ class SplunkHec(HttpSink):
             "source": source,
             "sourcetype": self._sourcetype or f"perimeter:{source}:{document.get('record')}",
             "event": document,
-            "fields": {"delivery_id": record.id, "content": record.content},
+            "fields": {"delivery_id": record.id, "content": record.content, **hec_fields(document)},
         }
         if self._index:
             event["index"] = self._index
-        moment = _epoch(document)
+        seen = view(document)
+        moment = _epoch(seen)
         if moment is not None:
             event["time"] = moment
-        host = document.get("host")
+        host = seen.get("host")
         if isinstance(host, str) and host:
             event["host"] = host
         return dumps(event)

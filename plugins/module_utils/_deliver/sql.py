@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import traceback
 import typing as t
 
-from .._base.errors import FileError, MissingLibrary, OptionError, PerimeterError, TransportError, VendorError
-from .._base.files import PRIVATE
+from .._base.errors import MissingLibrary, PerimeterError, TransportError, VendorError
+from .._database.engine import file_of, make_engine, make_private
+from .._database.errors import name_of, words_for
 from .._records.times import parse_time
-from .postgresql import Connection
 from .sink import Outcome, Record, halved, number_option
-from .sql_errors import name_of, words_for
+from .view import view
 
 try:
     import sqlalchemy
     from sqlalchemy.dialects import postgresql, sqlite
-    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 except ImportError:
     HAS_SQLALCHEMY = False
     SQLALCHEMY_IMPORT_ERROR = traceback.format_exc()
@@ -37,6 +35,7 @@ else:
     SQLALCHEMY_IMPORT_ERROR = ""
 
 DEFAULT_TABLE = "perimeter_records"
+_OPTION = "sink_options.database_url"
 _NUL = "\x00"
 _CHUNK = 1000
 """Rows of one statement: nine parameters each, and SQLite and PostgreSQL take some ten thousand."""
@@ -56,7 +55,7 @@ class Sql:
     def __init__(self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> None:
         if not HAS_SQLALCHEMY:
             raise MissingLibrary("sqlalchemy", SQLALCHEMY_IMPORT_ERROR)
-        self._engine, address = _engine(options.get("database_url"), connection)
+        self._engine, address = make_engine(options.get("database_url"), connection, _OPTION)
         self._table = _table(options.get("table") or DEFAULT_TABLE, options.get("schema"))
         self.target = f"{address}#{self._table.fullname}"
         self.batch_records = number_option(options, "batch_records", 1000, 1)
@@ -69,7 +68,7 @@ class Sql:
         """One transaction."""
         rows = [_row(record) for record in batch]
         if not self._ready:
-            _make_private(_file_of(self._engine.url))
+            make_private(file_of(self._engine.url), _OPTION)
         try:
             with self._engine.begin() as connection:
                 if not self._ready:
@@ -153,85 +152,6 @@ class Sql:
         self._engine.dispose()
 
 
-def _engine(url: str | None, connection: t.Mapping[str, t.Any]) -> tuple[t.Any, str]:
-    """The engine, and where it goes, without credentials."""
-    if not url:
-        raise OptionError(
-            "sink_options.database_url is missing.",
-            hint="For example sqlite:////srv/events.db or postgresql://host/db.",
-        )
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        raise OptionError("sink_options.database_url is not a database URL.") from None
-    backend = parsed.get_backend_name()
-    if backend not in ("sqlite", "postgresql"):
-        raise OptionError(f"sink_options.database_url: {backend} is not supported.", hint="Use sqlite or postgresql.")
-    arguments: dict[str, str] = {}
-    address = f"sqlite:///{parsed.database or ''}"
-    if backend == "postgresql":
-        if parsed.drivername not in ("postgresql", "postgresql+psycopg"):
-            raise OptionError(
-                f"sink_options.database_url: {parsed.drivername} is not supported.", hint="Use postgresql."
-            )
-        parsed = parsed.set(drivername="postgresql+psycopg")
-        place = _connection(parsed)
-        address, arguments = place.address(), place.arguments(parsed.query, connection)
-    try:
-        # A pool would keep one connection; and a connection that the server has dropped meanwhile is noticed first.
-        engine = sqlalchemy.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
-    except ImportError:
-        raise MissingLibrary("psycopg", traceback.format_exc()) from None
-    return engine, address
-
-
-def _connection(url: t.Any) -> Connection:
-    """What libpq makes of a URL.
-
-    Raises:
-        OptionError: it is not one that can be used.
-    """
-    dialect: t.Any = PGDialect_psycopg
-    try:
-        _positional, given = dialect().create_connect_args(url)
-    except sqlalchemy.exc.ArgumentError:
-        raise OptionError(
-            "sink_options.database_url names several hosts in a way that is not understood.",
-            hint="For example postgresql:///waf?host=one:5432&host=two:5432.",
-        ) from None
-    return Connection(given)
-
-
-def _tls_of(url: t.Any, connection: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """What is added to the parameters of a URL."""
-    return _connection(url).arguments(url.query, connection)
-
-
-def _file_of(url: t.Any) -> str | None:
-    """The file of a SQLite database; None for another one, and for one in memory."""
-    path = url.database
-    if url.get_backend_name() != "sqlite" or not path or path == ":memory:":
-        return None
-    return str(path).removeprefix("file:").partition("?")[0] or None if path.startswith("file:") else str(path)
-
-
-def _make_private(path: str | None) -> None:
-    """Create a missing SQLite file so that only its owner reads it; a file that is there keeps its permissions.
-
-    Raises:
-        FileError: a symbolic link has its name, which SQLite would follow.
-    """
-    if path is None:
-        return
-    if os.path.islink(path):
-        raise FileError(
-            f"sink_options.database_url: {path} is a symbolic link.", hint="Give the path of the file itself."
-        )
-    # What cannot be created here cannot be opened either, and SQLite then tells so.
-    with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE))
-
-
 def _chunks(rows: t.Sequence[Row]) -> t.Iterator[t.Sequence[Row]]:
     return (rows[place : place + _CHUNK] for place in range(0, len(rows), _CHUNK))
 
@@ -270,14 +190,14 @@ def _view(table: t.Any, name: str, dialect: t.Any) -> str:
 
 
 def _row(record: Record) -> Row:
-    document = record.document
+    document, seen = record.document, view(record.document)
     return {
         "delivery_id": record.id,
         "content": record.content,
         "record": str(document["record"]),
         "source": _text(document.get("source")),
         "record_key": _text(document.get("key")),
-        "time": _moment(document.get("time") or document.get("last_seen") or document.get("from")),
+        "time": _moment(seen.get("time") or seen.get("last_seen") or seen.get("from")),
         "document": _storable(document),
         "segment": record.segment,
     }

@@ -32,6 +32,7 @@ from .._http.tls import build_context
 from .._records.times import canonical_time
 from . import cef
 from .sink import Outcome, Record, number_option, rejected
+from .view import view
 
 DEFAULT_PORTS = {True: 6514, False: 601}
 MAX_MESSAGE = 64 * 1024
@@ -100,13 +101,13 @@ class Syslog:
 
     def message(self, record: Record) -> bytes:
         """One record as an RFC 5424 message."""
-        document = record.document
+        document = view(record.document)
         priority = self._facility * 8 + _LEVELS.get(str(document.get("severity")), 6)
         moment = _moment(document.get("time") or document.get("last_seen") or document.get("from"))
         kind = _name(document.get("record") or "record", 32)
         data = f'[perimeter@{self._enterprise} delivery_id="{record.id}" content="{_value(record.content)}"]'
         head = f"<{priority}>1 {moment} {self._here} {self._app} {os.getpid()} {kind} {data} "
-        text = cef.message(document, VERSION) if self._cef else record.line.decode("utf-8", "replace")
+        text = cef.message(record.document, VERSION) if self._cef else record.line.decode("utf-8", "replace")
         # JSON has no raw control characters; CEF has none left. A byte order mark says that this is UTF-8.
         return (head + _BOM + text).encode("utf-8", "replace")
 

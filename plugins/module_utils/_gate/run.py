@@ -18,7 +18,7 @@ import pathlib
 import typing as t
 import uuid
 
-from .._base.errors import OptionError, PerimeterError
+from .._base.errors import OptionError, PerimeterError, PolicyError
 from .._base.files import PRIVATE, remove_leftovers, replace_file
 from .._base.log_text import short
 from .._records.coerce import bounded, mapping
@@ -43,7 +43,7 @@ from .decide.outcome import (
     settle_scope,
     settler,
 )
-from .decide.scope import covers, names_asked, snapshot_problems
+from .decide.scope import names_asked, snapshot_problems
 from .inputs.facts import Record, label
 from .inputs.records import Matches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
@@ -51,7 +51,7 @@ from .policy.baseline import Baseline, check_baseline, load_baseline, marks_path
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
 from .policy.waivers import Waivers, load_waivers
-from .verdict import GateClosed, PolicyError, Reason, reason
+from .verdict import GateClosed, Reason, reason
 
 Params = t.Mapping[str, t.Any]
 Clock = t.Callable[[], dt.datetime]
@@ -216,7 +216,7 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
         _read(judge, given, now)
         judge.settle()
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
-        run_reasons += _remarks(params, given)
+        run_reasons += _remarks(params, given) + _unmatched(judge)
         exclusions = _exclusions(judge, policy)
         if given.snapshots:
             run_reasons += exclusion_reasons(exclusions, judge.known, policy.named)
@@ -303,7 +303,7 @@ def _read(judge: Judge, given: _Inputs, now: dt.datetime) -> None:
             snapshot.problems.append((code, message))
         for facts in read_findings(snapshot):
             judge.take(facts, number)
-        foreign = [app for app, name in snapshot.apps.items() if not covers(snapshot, app, name)]
+        foreign = [app for app, name in snapshot.apps.items() if not snapshot.covers(app, name)]
         if foreign and snapshot.manifest is not None:
             who = short(label(foreign[0], snapshot.apps[foreign[0]]), 100)
             snapshot.problem("foreign_findings", f"it holds findings of {who}, which its manifest does not cover")
@@ -333,6 +333,14 @@ def _emptiness(given: _Inputs) -> list[Reason]:
 def _exclusions(judge: Judge, policy: Policy) -> list[dict[str, t.Any]]:
     taken = [app.taken for app in judge.applications.values()]
     return exclusion_entries(taken, [(item.name, item.reason) for item in policy.exclusions])
+
+
+def _unmatched(judge: Judge) -> list[Reason]:
+    """A rule about attacks cannot be judged without a match: nobody looked whether there were any."""
+    if not judge.unmatched:
+        return []
+    words = f"{judge.unmatched} findings that a rule about attacks may count have no match: correlate them"
+    return [reason("matches_missing", "inconclusive", words)]
 
 
 def _remarks(params: Params, given: _Inputs) -> list[Reason]:

@@ -14,12 +14,6 @@ from .._base.log_text import short
 from .._records.verdicts import Word
 
 
-class PolicyError(PerimeterError):
-    """The policy, the waivers or the baseline cannot be acted on."""
-
-    kind = "policy"
-
-
 class GateClosed(PerimeterError):
     """The verdict is not pass."""
 

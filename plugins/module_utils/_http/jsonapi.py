@@ -8,14 +8,13 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import datetime as dt
-import email.utils
 import json
 import re
 import typing as t
 from urllib.parse import quote
 
 from .._base.errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, VendorError
-from .response import Response
+from .response import Response, time_of
 from .retry import ACCEPT, OK, THROTTLED, Verdict, parse_wait
 from .session import HttpSession
 
@@ -73,10 +72,7 @@ class JsonApi:
 
     def server_time(self) -> dt.datetime | None:
         """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
-        try:
-            return email.utils.parsedate_to_datetime(self._date or "").astimezone(dt.UTC)
-        except (ValueError, TypeError, OverflowError):
-            return None
+        return time_of(self._date)
 
     def get(
         self,

@@ -10,6 +10,8 @@ could fill the memory before its size is checked.
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import typing as t
 import zlib
 from dataclasses import dataclass, field
@@ -44,6 +46,14 @@ class Headers(t.Mapping[str, str]):
     def __repr__(self) -> str:
         """Shows the names only: a value can be a token or a cookie."""
         return f"Headers({', '.join(self._values)})"
+
+
+def time_of(date: str | None) -> dt.datetime | None:
+    """The time in a ``Date`` header, UTC; None when there is none, or it cannot be read."""
+    try:
+        return email.utils.parsedate_to_datetime(date or "").astimezone(dt.UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,6 +7,7 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 
 from .governor import WaitBudget
@@ -16,7 +17,8 @@ class Stats:
     """Counters of a session; thread-safe.
 
     ``requests`` counts attempts, ``retries`` those that were not the first of their request, ``bytes`` the body bytes
-    received (before decompression), ``connections`` the connections opened.
+    received (before decompression), ``connections`` the connections opened. ``clock_offset`` is how many seconds the
+    clock of the server is ahead of ours by its newest answer, None when it does not say its time.
     """
 
     def __init__(self, budget: WaitBudget) -> None:
@@ -27,6 +29,7 @@ class Stats:
         self.retries = 0
         self.bytes = 0
         self.connections = 0
+        self.clock_offset: int | None = None
 
     def add(self, *, requests: int = 0, retries: int = 0, received: int = 0, connections: int = 0) -> None:
         """Add to the counters."""
@@ -36,6 +39,11 @@ class Stats:
             self.bytes += received
             self.connections += connections
 
+    def compare_clocks(self, theirs: dt.datetime | None) -> None:
+        """Note the time that an answer has just told; None for one that told none."""
+        if theirs is not None:
+            self.clock_offset = round((theirs - dt.datetime.now(dt.UTC)).total_seconds())
+
     @property
     def waited(self) -> float:
         """Seconds in which at least one thread waited."""
@@ -44,10 +52,11 @@ class Stats:
     def to_dict(self) -> dict[str, int | float]:
         """Return the counters as plain data; ``waited`` and ``elapsed`` (since the session was made) are in seconds.
 
-        ``waits`` counts how often a thread had to wait.
+        ``waits`` counts how often a thread had to wait. ``clock_offset`` is left out when it is not known.
         """
+        offset = {} if self.clock_offset is None else {"clock_offset": self.clock_offset}
         with self._lock:
-            return {
+            return offset | {
                 "requests": self.requests,
                 "retries": self.retries,
                 "waits": self._budget.waits,

@@ -163,26 +163,34 @@ CARBON_BLACK = CONNECTION.merge(
     )
 )
 
-EXPORT = Spec(
+SEGMENTS = Spec(
     options={
-        "dest": {"type": "path", "required": True},
-        "first_run": {"type": "str", "choices": ["fail", "lookback", "now"], "default": "fail"},
-        "lookback": {"type": "str", "default": "7d"},
-        "lag": {"type": "str"},
-        "overlap": {"type": "str"},
-        "sweep": {"type": "str"},
-        "backfill": {
-            "type": "dict",
-            "options": {"from": {"type": "str", "required": True}, "to": {"type": "str", "required": True}},
-        },
         "compress": {"type": "bool", "default": False},
         "retain_days": {"type": "int"},
-        "on_failed_window": {"type": "str", "choices": ["stop", "gap"], "default": "stop"},
         "segment_mode": {"type": "str", "default": "0600"},
         "segment_group": {"type": "str"},
-        "sensitive": {"type": "str", "choices": ["redact", "keep"], "default": "redact"},
-        "include_raw": {"type": "bool", "default": False},
     }
+)
+"""The options of everything that writes the segments of a stream."""
+
+EXPORT = SEGMENTS.merge(
+    Spec(
+        options={
+            "dest": {"type": "path", "required": True},
+            "first_run": {"type": "str", "choices": ["fail", "lookback", "now"], "default": "fail"},
+            "lookback": {"type": "str", "default": "7d"},
+            "lag": {"type": "str"},
+            "overlap": {"type": "str"},
+            "sweep": {"type": "str"},
+            "backfill": {
+                "type": "dict",
+                "options": {"from": {"type": "str", "required": True}, "to": {"type": "str", "required": True}},
+            },
+            "on_failed_window": {"type": "str", "choices": ["stop", "gap"], "default": "stop"},
+            "sensitive": {"type": "str", "choices": ["redact", "keep"], "default": "redact"},
+            "include_raw": {"type": "bool", "default": False},
+        }
+    )
 )
 """The options that all log exports share: the stream's directory, and those of the collector."""
 
@@ -191,6 +199,7 @@ DELIVER = CONNECTION.merge(
     Spec(
         options={
             "spool": {"type": "path", "required": True},
+            "where": {"type": "str"},
             "sink": {
                 "type": "str",
                 "choices": ["splunk_hec", "elasticsearch", "syslog", "webhook", "sql"],
@@ -237,3 +246,21 @@ DELIVER = CONNECTION.merge(
 A database URL may contain a password, and the URL of a webhook is the credential itself. Until the module has found out
 which part of them is secret, each counts as secret as a whole.
 """
+
+HISTORY = CONNECTION.merge(
+    Spec(
+        options={
+            # No fallback here: the environment is read later, see _history.store.
+            "database_url": {"type": "str", "no_log": True},
+            "findings": {"type": "list", "elements": "path", "default": []},
+            "scans": {"type": "list", "elements": "raw", "default": []},
+            "webapps": {"type": "list", "elements": "raw", "default": []},
+            "auth_records": {"type": "list", "elements": "raw", "default": []},
+            "run_id": {"type": "str"},
+            "policy": {"type": "raw"},
+            "horizon": {"type": "str"},
+            "dest": {"type": "path"},
+        }
+    )
+)
+"""The options of ``history``. Until the module has found out which part of the URL is secret, it is so as a whole."""

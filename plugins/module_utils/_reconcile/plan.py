@@ -70,7 +70,7 @@ def plan_present(fields: Fields, label: str, before: Record | None, options: Opt
     """
     after = desired_record(fields, before, options)
     changes = tuple(
-        change for field in given_fields(fields, options) if (change := _change(field, before or {}, after, options))
+        change for field in given_fields(fields, options) if (change := _change(field, before, after, options))
     )
     if before is None:
         return Plan("create", label, None, after, changes)
@@ -82,9 +82,11 @@ def plan_absent(label: str, before: Record | None) -> Plan:
     return Plan("none" if before is None else "delete", label, before, None)
 
 
-def _change(field: Field, before: Record, after: Record, options: Options) -> Change | None:
-    old, new = before.get(field.name), after.get(field.name)
-    if field.key_of(old) == field.key_of(new):
+def _change(field: Field, present: Record | None, after: Record, options: Options) -> Change | None:
+    old, new = (present or {}).get(field.name), after.get(field.name)
+    # A new record is asked for in full, also for what it would have by default.
+    chosen = present is None and field.kind == "scalar" and new is not None
+    if field.key_of(old) == field.key_of(new) and not chosen:
         return None
     if field.kind == "scalar":
         return Change(field, old, new)

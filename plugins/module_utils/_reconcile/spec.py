@@ -47,6 +47,7 @@ class Field:
             default that of ``option``.
         removal: from one written entry of ``<name>_remove`` to a key of the items that go. Raises OptionError.
         aliases: the keys by which an item can be removed; by default its ``key``.
+        default: what a record has that shows no value, as far as that is known: the two are equal. None for "nothing".
         slot: items of one slot exclude each other at the vendor, so that an added item replaces those that were there;
             None where every key has a place of its own.
     """
@@ -62,6 +63,7 @@ class Field:
     removal: t.Callable[[t.Any], t.Hashable] | None = None
     aliases: t.Callable[[t.Any], t.Iterable[t.Hashable]] | None = None
     slot: t.Callable[[t.Any], t.Hashable] | None = None
+    default: t.Any = None
 
     def is_shown(self, present: t.Any, written: t.Any) -> bool:
         """Whether what a user wrote is exactly what the present value is shown as, and so means that value."""
@@ -78,6 +80,7 @@ class Field:
     def key_of(self, value: t.Any) -> t.Any:
         """What makes two values of the whole field equal."""
         if self.kind == "scalar":
+            value = self.default if value is None else value
             return None if value is None else self.key(value)
         return self.items_of(value)
 

@@ -9,8 +9,10 @@ The open risks reconcile: before + new + reopened + reactivated - fixed - protec
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
+from .codec import dumps_sorted
 from .model import OPEN_STATUSES, SEVERITIES, Finding
 
 STATES: tuple[str, ...] = ("open", "ignored", "protected", "fixed", "information")
@@ -27,6 +29,30 @@ CHANGES: tuple[str, ...] = (
     "lowered",
     "changed",
 )
+CONTENT_FIELDS: tuple[str, ...] = (
+    "rule_id",
+    "title",
+    "kind",
+    "severity_native",
+    "original_severity",
+    "cvss_score",
+    "cvss_vector",
+    "detection_score",
+    "asset",
+    "url",
+    "method",
+    "parameter",
+    "cwe",
+    "owasp",
+    "wasc",
+    "group",
+    "finding_type",
+    "potential",
+    "external_ref",
+    "patch",
+)
+"""The fields in which a finding that stays open can have changed. What each scan renews is left out (times, counters,
+evidence, whether it is new), or every finding would change with every scan."""
 _RANKS: dict[str, int] = {name: rank for rank, name in enumerate(SEVERITIES)}
 
 
@@ -71,6 +97,12 @@ def state_of(finding: Finding) -> str:
     if status not in OPEN_STATUSES:
         return "fixed" if status == "fixed" else "protected"
     return "open" if finding["ignored"] is None else "ignored"
+
+
+def content_of(finding: t.Mapping[str, t.Any]) -> str:
+    """Return the content of a finding for :class:`Seen`: a hash of its ``CONTENT_FIELDS``, in 16 hexadecimal digits."""
+    content = dumps_sorted([finding.get(name) for name in CONTENT_FIELDS])
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def what_changed(before: Seen | None, now: Seen | None) -> str:

@@ -35,6 +35,11 @@ def run_key(unique_id: str | None, fingerprint: str | None, own_id: str | None) 
     return f"i:{own_id}" if own_id else None
 
 
+def identity_of(finding: t.Mapping[str, t.Any]) -> str:
+    """What makes it the same finding in the next run, whatever its source: the source and its :func:`run_key`."""
+    return f"{finding['source']}\0{run_key(finding['unique_id'], finding['fingerprint'], finding['id'])}"
+
+
 def record_digest(application: str, record: t.Mapping[str, t.Any]) -> bytes:
     """12 bytes that tell one record of a finding from all others, in what the gate writes and in what a report reads.
 

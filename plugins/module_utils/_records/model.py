@@ -257,11 +257,56 @@ Gap = t.TypedDict(
 """A span of a stream that was not read and will not be read. Times are UTC; ``from`` is inclusive, ``to`` exclusive."""
 
 
+MatchClass = t.Literal["attacked_not_blocked", "blocked", "scanner_only", "unobserved"]
+MATCH_CLASSES: tuple[MatchClass, ...] = ("attacked_not_blocked", "blocked", "scanner_only", "unobserved")
+"""What the events say about a finding, what matters most first. ``unobserved`` only means that no event was seen."""
+
+
+class MatchedFinding(t.TypedDict):
+    """Which finding a match is about."""
+
+    source: str
+    id: str | None
+    unique_id: str | None
+
+
+class MatchedEvents(t.TypedDict):
+    """The events that speak for a finding. ``ids`` are at most 20: those that were not stopped first, newest first."""
+
+    count: int
+    first: str | None
+    last: str | None
+    ids: list[str]
+
+
+Match = t.TypedDict(
+    "Match",
+    {
+        "record": t.Literal["match"],
+        "schema": int,
+        "finding": MatchedFinding,
+        "class": MatchClass,
+        "outcome": t.Optional[t.Literal["blocked", "allowed", "mixed"]],
+        "strength": t.Optional[t.Literal["parameter", "path"]],
+        "family": t.Optional[str],
+        "events": MatchedEvents,
+        "sources": list[str],
+        "host_events": int,
+    },
+)
+"""What the events of web firewalls say about one finding. Times are UTC, ISO-8601 with ``Z``.
+
+``outcome`` is None unless events of others than scanners were seen. ``sources`` are at most 10 client addresses, those
+that got through first. ``host_events`` counts other events on the same host, which say nothing about the finding.
+"""
+
+
 class Manifest(t.TypedDict):
     """What a snapshot file contains, stored beside it as ``<dest>.manifest.json``. Times are UTC, ISO-8601 with ``Z``.
 
     ``complete`` is True only when every record that the vendor announced is in the file. ``assets`` are the ids of its
-    applications. ``since`` is set for feeds, which are never complete snapshots.
+    applications. ``since`` is set for feeds, which are never complete snapshots. ``account`` tells whose findings they
+    are: the service, and a hash of the user or client; what was exported by an older release has none.
     """
 
     record: t.Literal["manifest"]
@@ -283,3 +328,4 @@ class Manifest(t.TypedDict):
     unknown_values: dict[str, int]
     bytes: int
     sha256: str
+    account: t.NotRequired[str]

@@ -14,6 +14,7 @@ from .._base.errors import MissingLibrary, OptionError
 
 try:
     import jmespath
+    from jmespath.functions import Functions
 except ImportError:
     JMESPATH_IMPORT_ERROR: str | None = traceback.format_exc()
 else:
@@ -25,14 +26,16 @@ class Query:
 
     Args:
         expression: the expression; None selects everything.
+        option: the option that it comes from, for messages.
 
     Raises:
-        OptionError: the expression is not JMESPath.
+        OptionError: the expression is not JMESPath, or calls a function that there is not.
         MissingLibrary: jmespath is not installed.
     """
 
-    def __init__(self, expression: str | None) -> None:
-        self._compiled = _compile(expression) if expression else None
+    def __init__(self, expression: str | None, option: str = "query") -> None:
+        self._option = option
+        self._compiled = _compile(expression, option) if expression else None
 
     def __call__(self, records: t.Any) -> t.Any:
         """What the expression selects.
@@ -46,16 +49,35 @@ class Query:
             return self._compiled.search(records)
         except ValueError as error:
             # jmespath's errors are ValueErrors; some others are not wrapped, such as that of a slice with step 0.
-            raise OptionError(f"query: {_one_line(error)}.", hint="The expression is applied to the list.") from error
+            raise OptionError(
+                f"{self._option}: {_one_line(error)}.", hint="The expression is applied to the list."
+            ) from error
 
 
-def _compile(expression: str) -> t.Any:
+def _compile(expression: str, option: str) -> t.Any:
     if JMESPATH_IMPORT_ERROR is not None:
         raise MissingLibrary("jmespath", JMESPATH_IMPORT_ERROR)
     try:
-        return jmespath.compile(expression)
+        compiled = jmespath.compile(expression)
+        _check_functions(compiled.parsed)
     except jmespath.exceptions.JMESPathError as error:
-        raise OptionError(f"query: {_one_line(error)}.", hint="See https://jmespath.org for the language.") from error
+        raise OptionError(
+            f"{option}: {_one_line(error)}.", hint="See https://jmespath.org for the language."
+        ) from error
+    return compiled
+
+
+def _check_functions(node: t.Mapping[str, t.Any]) -> None:
+    """Refuse a function that there is not, which jmespath itself notices only when it comes to call it.
+
+    Raises:
+        jmespath.exceptions.UnknownFunctionError: there is no such function.
+    """
+    if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
+        raise jmespath.exceptions.UnknownFunctionError(f"Unknown function: {node['value']}()")
+    for child in node["children"]:
+        if isinstance(child, dict):  # those of a slice are numbers
+            _check_functions(child)
 
 
 def _one_line(error: Exception) -> str:

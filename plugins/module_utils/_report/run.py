@@ -12,6 +12,7 @@ import pathlib
 import typing as t
 
 from .._base.errors import FileError, OptionError
+from .._records.files.knowledge import Entries, read_knowledge
 from .._records.result import Result
 from .figures import collect
 from .figures.beside import Beside, read_beside, with_waivers
@@ -19,7 +20,6 @@ from .figures.changes import Previous, read_previous
 from .formats.xlsx_writer import check_library
 from .inputs import model
 from .inputs.gate_view import read_gate
-from .inputs.knowledge import Entries, read_knowledge
 from .inputs.places import read_places
 from .inputs.read import SnapshotReader, open_store
 from .output import Outputs

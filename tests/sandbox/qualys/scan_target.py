@@ -138,8 +138,8 @@ def check_cancel(values: Mapping[str, Any], where: Mapping[str, Any]) -> None:
         raise invalid("cancelOption SPECIFIC needs cancelAfterNHours or cancelTime.", "Send one of them.")
 
 
-def view(state: State, values: Mapping[str, Any]) -> Tree:
-    """The target as it is read."""
+def view(state: State, values: Mapping[str, Any], *, bare: bool = False) -> Tree:
+    """The target as it is read; ``bare`` without a scanner that nobody chose."""
     tree: Tree = {}
     if "webApp" in values:
         tree["webApp"] = webapp_view(state, values["webApp"]["id"])
@@ -149,7 +149,7 @@ def view(state: State, values: Mapping[str, Any]) -> Tree:
         tree["tags"] = {side: _side_view(state, listed) for side, listed in values["tags"].items()}
     if "webAppAuthRecord" in values:
         tree["webAppAuthRecord"] = _auth_view(state, values["webAppAuthRecord"])
-    tree["scannerAppliance"] = values.get("scannerAppliance") or {"type": "EXTERNAL"}
+    tree["scannerAppliance"] = values.get("scannerAppliance") or (None if bare else {"type": "EXTERNAL"})
     if "scannerTags" in values:
         tree["scannerTags"] = references("Tag", state, "tags", values["scannerTags"])
     for name in (*_SELECTORS, "randomizeScan", "cancelOption"):

@@ -94,7 +94,8 @@ def _view(world: World, record: Record, *, full: bool) -> Tree:
     tree: Tree = {"id": record["id"], "name": record["name"], "owner": state.user(record["owner"]["id"])}
     tree.update(active=record["active"], type=record["type"])
     if full:
-        tree["target"] = scan_target.view(state, record["target"])
+        bare = world.switches["defaults_read"] == "absent"
+        tree["target"] = scan_target.view(state, record["target"], bare=bare)
         for name, table in (
             ("profile", state.option_profiles), ("proxy", state.proxies), ("dnsOverride", state.dns_overrides)
         ):  # fmt: skip
@@ -102,8 +103,8 @@ def _view(world: World, record: Record, *, full: bool) -> Tree:
                 tree[name] = state.named(table, record[name]["id"])
         tree["scheduling"] = _scheduling_view(record["scheduling"])
         tree["notification"] = _notification_view(record.get("notification"))
-        tree["sendMail"] = record.get("sendMail", False)
-        tree["sendOneMail"] = record.get("sendOneMail", False)
+        for name in ("sendMail", "sendOneMail"):
+            tree[name] = record.get(name) or (None if bare else False)
     elif "webApp" in record["target"]:
         tree["target"] = {"webApp": scan_target.webapp_view(state, record["target"]["webApp"]["id"])}
     tree["launchedCount"] = record["launchedCount"]

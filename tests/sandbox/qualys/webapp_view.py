@@ -58,6 +58,10 @@ def _text_items(world: World, item: str, values: list[str]) -> QList:
     return QList(item, [Url(value) for value in values])
 
 
+_DEFAULTS = {"scope": "ALL", "useRobots": "IGNORE", "useSitemap": False}
+_NO_VALUE = object()
+
+
 def _config(record: Record) -> Tree | None:
     config = record.get("config")
     return dict(config) if config else None
@@ -97,7 +101,7 @@ def _full(world: World, record: Record) -> Tree:
     tree: Tree = {"id": record["id"], "name": record["name"], "url": record["url"]}
     tree.update({name: record.get(name) for name in _SCALARS_BEFORE})
     tree["owner"] = state.user(record["owner"]["id"]) if record.get("owner") else None
-    tree["scope"] = record["scope"]
+    tree["scope"] = record.get("scope")
     tree["subDomain"] = record.get("subDomain")
     profile = record.get("defaultProfile")
     tree["defaultProfile"] = state.named(state.option_profiles, profile["id"]) if profile else None
@@ -116,4 +120,6 @@ def _full(world: World, record: Record) -> Tree:
     tree.update(users_view(state, record))
     for name in _hidden(world):
         tree.pop(name, None)
+    if world.switches["defaults_read"] == "absent":
+        return {name: value for name, value in tree.items() if value != _DEFAULTS.get(name, _NO_VALUE)}
     return tree

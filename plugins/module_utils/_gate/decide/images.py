@@ -12,12 +12,12 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, mapping, number, whole
+from ..._records.files.types import SCAN, mistyped
+from ..._records.policy.patterns import Globs
 from ..._records.verdicts import Word, worst
 from ..inputs.facts import RANKS, Record, label
 from ..inputs.records import newest_scans, scan_time
-from ..inputs.types import SCAN, mistyped
 from ..policy.policy import ImageRules, Images
-from ..policy.selectors import Globs
 from ..verdict import Reason, reason
 from .scope import scan_age_problems
 

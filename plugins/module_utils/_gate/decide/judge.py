@@ -16,13 +16,14 @@ import typing as t
 from ..._base.log_text import short
 from ..._records.coerce import bounded
 from ..._records.identity import AppKey
+from ..._records.policy.patterns import application_test
 from ..._records.times import read_time
+from ..._records.verdicts import LEFT_OUT
 from ..inputs.facts import Facts, label
 from ..inputs.records import Matches, Problem
 from ..policy.baseline import Baseline, Section, Twin
 from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
-from ..policy.selectors import application_test
 from ..policy.waivers import PUSHED_AS, Waiver, Waivers
 from .exclusions import NO_RULE, Known, Taken
 from .explain import Decision, Explanations
@@ -97,6 +98,7 @@ class Judge:
         self.left_out: set[AppKey] = set()
         self.known = Known()
         self.strays = 0
+        self.unmatched = 0
         self._by_state: dict[tuple[Decision, tuple[tuple[str, ...], ...]], dict[str, Decision]] = {}
         self.applications: dict[AppKey, Application] = {}
         self.counts: collections.Counter[str] = collections.Counter()
@@ -150,6 +152,7 @@ class Judge:
         app = self.application(facts.app, facts.app_name)
         if facts.edited is not None and self._policy.edited_severity == "honour":
             facts.severity, facts.edited = facts.edited, None
+        facts.attack = self._matches.attack(_names(facts))
         decision = self._decide(app, facts)
         app.counts[decision.decision] += 1
         key = facts.key
@@ -213,15 +216,21 @@ class Judge:
 
     def _decide(self, app: Application, facts: Facts) -> Decision:
         left_out = self._left_out(app, facts)
-        if left_out is not None:
+        firm = None if left_out is not None and left_out.decision in LEFT_OUT else self._firm(app, facts)
+        if left_out is not None and firm is None:
             return left_out
+        facts.unwaived = left_out is not None
         known = app.section.severity_of(facts.key) if app.section is not None else None
         waiver, lapsed = self._waivers.for_finding(facts, known)
-        if waiver is not None:
+        if waiver is not None and firm is None:
             self._sync_waived(facts, waiver)
             note = f"{waiver.type}, until {waiver.expires}, {short(waiver.owner, 80)}, {short(waiver.ticket, 80)}"
             return Decision(app.key, "waived", by=f"waiver:{waiver.id}", waiver=waiver.id, note=note)
         remark = self._sync_ignored(app, facts, lapsed)
+        if waiver is not None:
+            waiver.applied -= 1
+            facts.unwaived = True
+            remark = f"the waiver {waiver.id} does not cover what the rule {firm} is about"
         if lapsed is not None:
             remark = f"the waiver {lapsed.id} {self._waivers.why_not(lapsed, facts, known)}"
         if facts.edited is not None:
@@ -257,8 +266,7 @@ class Judge:
         return moment_until is not None and moment_until > self._now
 
     def _protected(self, app: Application, facts: Facts) -> Decision | None:
-        names = [f"u:{facts.unique_id}"] if facts.unique_id else []
-        outcome = self._matches.outcome([*names, f"i:{facts.source}:{short(facts.id, 200)}"] if facts.id else names)
+        outcome = self._matches.outcome(_names(facts))
         if outcome == "blocked" and self._policy.blocked_by_waf == "exclude":
             return Decision(app.key, "protected", by="matches", note="the firewall was seen to block attacks on it")
         if facts.status != "protected" or self._policy.protected == "count":
@@ -267,6 +275,14 @@ class Judge:
         if outcome in ("allowed", "mixed") or (self._policy.protected == "require_match" and outcome != "blocked"):
             return None
         return Decision(app.key, "protected", by="status")
+
+    def _firm(self, app: Application, facts: Facts) -> str | None:
+        """The name of a rule that counts a finding whatever a waiver says, if there is one."""
+        asking = [rule for rule in app.judged.rules if rule.attacks is not None and facts.severity in rule.severities]
+        if facts.attack is None and any(rule.takes(facts) for rule in asking):
+            self.unmatched += 1
+        firm = (rule for rule in app.judged.rules if not rule.waivable and rule.takes(facts))
+        return next((rule.name for rule in firm if rule.counts(facts, "known", self._now)), None)
 
     def _counted(self, app: Application, facts: Facts, lapsed: Waiver | None, note: str | None) -> Decision:
         app.by_severity[facts.severity] += 1
@@ -312,3 +328,9 @@ class Judge:
         if len(self.sync[name]) < SYNC_LIMIT:
             identity = {"source": facts.source, "id": facts.id, "unique_id": facts.unique_id}
             self.sync[name].append({**identity, **more})
+
+
+def _names(facts: Facts) -> list[str]:
+    """What matches may call a finding, as ``identities`` in ``inputs/records.py`` does."""
+    names = [f"u:{facts.unique_id}"] if facts.unique_id else []
+    return [*names, f"i:{facts.source}:{short(facts.id, 200)}"] if facts.id else names

@@ -15,6 +15,7 @@ import typing as t
 from ..._base.log_text import short
 from ..._records.coerce import bounded
 from ..._records.identity import AppKey
+from ..._records.policy.patterns import application_test
 from ..._records.verdicts import LEFT_OUT, SUPPRESSED, Word, worst
 from ..inputs.facts import RANKS, Record, label
 from ..inputs.records import Problem
@@ -22,12 +23,11 @@ from ..inputs.snapshots import Snapshot
 from ..policy.baseline import Places
 from ..policy.policy import Policy
 from ..policy.rules import NEW_STATES, Rule
-from ..policy.selectors import application_test
 from ..verdict import Reason, reason
 from .exclusions import matches_name
 from .explain import Decision
 from .judge import Application, Judge
-from .scope import covers, is_running, names_asked, order_problem, scan_problems
+from .scope import is_running, names_asked, order_problem, scan_problems
 
 _SCAN_SHOWN = ("id", "time", "ended", "profile")
 
@@ -97,14 +97,14 @@ def _unseen(judge: Judge, snapshots: t.Sequence[Snapshot]) -> t.Iterator[Reason]
     """Applications of the baseline that this run could have judged. Only a warning, as they may be gone for good."""
     for key, section in judge.unseen_sections():
         name = bounded(section.raw.get("name"))
-        if any(covers(snapshot, key, name) for snapshot in snapshots):
+        if any(snapshot.covers(key, name) for snapshot in snapshots):
             who = short(label(key, name), 100)
             words = f"the baseline knows {who}, and neither a finding nor a scan of it was given"
             yield reason("application_unseen", "pass", words)
 
 
 def _snapshot_problems(app: Application, snapshots: t.Sequence[Snapshot], scan: Record | None) -> t.Iterator[Problem]:
-    covering = [snapshot for snapshot in snapshots if covers(snapshot, app.key, app.name)]
+    covering = [snapshot for snapshot in snapshots if snapshot.covers(app.key, app.name)]
     if not covering:
         yield "not_covered", "no snapshot of findings covers this application"
     for snapshot in snapshots:

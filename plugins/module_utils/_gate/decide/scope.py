@@ -15,12 +15,12 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, mapping, number
-from ..._records.identity import AppKey
+from ..._records.files.snapshot_scope import APPLICATION_FIELDS, filter_identity
+from ..._records.files.types import SCAN, mistyped
 from ..._records.times import read_time
 from ..inputs.facts import Record
 from ..inputs.records import Problem, scan_time
 from ..inputs.snapshots import Snapshot
-from ..inputs.types import SCAN, mistyped
 from ..policy.policy import Policy, Quality
 
 CLOCK_SKEW = 60.0
@@ -44,23 +44,6 @@ _INDUSFACE_ENDS = {
     "partial scan": ("cut_short", "covered only a part (Partial Scan)"),
     "scan error": ("scan_failed", "could not reach the site (Scan Error)"),
 }
-_APPLICATION_FIELDS = frozenset({"webApp.id", "webApp.name"})
-
-
-def as_items(value: t.Any) -> frozenset[str]:
-    """The value of a filter as a set of texts: vendors take ``1,2`` and ``[1, 2]`` alike."""
-    parts = value if isinstance(value, list) else str(value).split(",")
-    return frozenset(str(part).strip() for part in parts)
-
-
-def _filter_identity(item: Record) -> tuple[str, str, frozenset[str], str]:
-    value = item.get("value")
-    operator = str(item.get("operator") or ("IN" if isinstance(value, list) else "EQUALS")).upper().replace("_", " ")
-    # Only IN takes several values; a comma in another one is part of it.
-    parts = as_items(value if operator == "IN" else [value])
-    if operator == "IN" and len(parts) == 1:
-        operator = "EQUALS"
-    return str(item.get("field")), operator, parts, str(item.get("name") or "")
 
 
 def snapshot_problems(snapshot: Snapshot, policy: Policy, now: dt.datetime, max_age: float) -> t.Iterator[Problem]:
@@ -71,10 +54,10 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy, now: dt.datetime, max_
     if policy.needs_details and (snapshot.manifest or {}).get("detail") == "summary":
         words = "holds summaries, without the weaknesses, categories and scores that the policy goes by"
         yield "details_missing", f"{snapshot.path.name} {words}: export it again in more detail"
-    asked = set(map(_filter_identity, policy.scope.filters))
+    asked = set(map(filter_identity, policy.scope.filters))
     for item in snapshot.filters:
-        field, operator, values, name = _filter_identity(item)
-        if field in _APPLICATION_FIELDS and operator in ("EQUALS", "IN"):
+        field, operator, values, name = filter_identity(item)
+        if field in APPLICATION_FIELDS and operator in ("EQUALS", "IN"):
             continue
         if (field, operator, values, name) not in asked:
             shown = f"{field} {operator} {short(str(item.get('value')), 60)}"
@@ -98,30 +81,9 @@ def _hours(seconds: float) -> str:
 def names_asked(snapshot: Snapshot, wanted: str = "webApp.name") -> t.Iterator[str]:
     """Names, or other identities, of the applications that a snapshot was restricted to."""
     for item in snapshot.filters:
-        field, operator, values, _name = _filter_identity(item)
+        field, operator, values, _name = filter_identity(item)
         if field == wanted and operator in ("EQUALS", "IN"):
             yield from sorted(values)
-
-
-def covers(snapshot: Snapshot, app: AppKey, name: str | None) -> bool:
-    """Whether a snapshot would hold the findings of an application, if it had any."""
-    if snapshot.source != app[0]:
-        return False
-    for item in snapshot.filters:
-        field, operator, values, _name = _filter_identity(item)
-        if field not in _APPLICATION_FIELDS:
-            continue
-        identity = app[1] if field == "webApp.id" else (name or "").strip()
-        if operator in ("EQUALS", "IN"):
-            fits = bool(identity) and identity in values
-        elif operator == "NOT EQUALS":
-            fits = bool(identity) and identity not in values
-        else:
-            # What this operator lets through is the vendor's business; a finding that is there shows it.
-            fits = app in snapshot.apps
-        if not fits:
-            return False
-    return True
 
 
 def scan_problems(

@@ -53,7 +53,8 @@ class Facts:
     """One finding as the gate sees it.
 
     ``severity`` is the one it is judged by, ``edited`` the milder one that somebody gave it at its source, if somebody
-    did, and ``raw`` the record as it came.
+    did, and ``raw`` the record as it came. ``attack`` is the class of its match, None where there is no match, and
+    ``unwaived`` that only rules count it that no waiver covers.
     """
 
     raw: Record
@@ -73,6 +74,8 @@ class Facts:
     tags: list[str]
     cwe: list[int]
     edited: str | None = None
+    attack: str | None = None
+    unwaived: bool = False
 
     @property
     def key(self) -> str | None:

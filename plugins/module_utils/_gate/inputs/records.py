@@ -11,13 +11,13 @@ import datetime as dt
 import pathlib
 import typing as t
 
+from ..._base.errors import PolicyError
 from ..._base.log_text import short
 from ..._records.coerce import bounded, mapping
 from ..._records.files.ndjson import Unreadable, read_stream
 from ..._records.identity import AppKey, app_key
-from ..._records.model import IMAGE_SOURCES, SCHEMA
+from ..._records.model import IMAGE_SOURCES, MATCH_CLASSES, SCHEMA
 from ..._records.times import read_time
-from ..verdict import PolicyError
 from .facts import Record
 
 Problem = tuple[str, str]
@@ -113,14 +113,19 @@ class Matches:
 
     def __init__(self, records: t.Iterable[Record]) -> None:
         self._outcomes: dict[str, str] = {}
+        self._classes: dict[str, str] = {}
         for record in records:
-            finding = mapping(record.get("finding"))
-            outcome = record.get("outcome") if record.get("outcome") in ("blocked", "allowed") else "mixed"
-            for name in identities(finding):
+            outcome, attack = _outcome_of(record), _class_of(record)
+            for name in identities(mapping(record.get("finding"))):
+                self._classes[name] = min(attack, self._classes.get(name, attack), key=MATCH_CLASSES.index)
                 # Blocked only if nothing says otherwise.
-                known = self._outcomes.setdefault(name, str(outcome))
-                if known != outcome:
+                if outcome is not None and self._outcomes.setdefault(name, outcome) != outcome:
                     self._outcomes[name] = "mixed"
+
+    def attack(self, names: t.Iterable[str]) -> str | None:
+        """The worst that is known about a finding, one of ``MATCH_CLASSES``; None when there is no record of it."""
+        found = [self._classes[name] for name in names if name in self._classes]
+        return min(found, key=MATCH_CLASSES.index, default=None)
 
     def outcome(self, names: t.Iterable[str]) -> str | None:
         """``blocked``, ``allowed`` or ``mixed``; None when nothing is known about the finding."""
@@ -128,6 +133,23 @@ class Matches:
             return None
         found = {self._outcomes[name] for name in names if name in self._outcomes}
         return None if not found else found.pop() if len(found) == 1 else "mixed"
+
+
+def _outcome_of(record: Record) -> str | None:
+    """What became of the attacks; None where the record says that none was seen. What cannot be read is ``mixed``."""
+    outcome = record.get("outcome")
+    if outcome is None and record.get("class") in MATCH_CLASSES[2:]:
+        return None
+    return outcome if outcome in ("blocked", "allowed") else "mixed"
+
+
+def _class_of(record: Record) -> str:
+    """One of ``MATCH_CLASSES``: of what the record says in two ways, the worse holds."""
+    outcome = _outcome_of(record)
+    told = record.get("class") if record.get("class") in MATCH_CLASSES else MATCH_CLASSES[-1]
+    if outcome is None:
+        return str(told)
+    return min(str(told), "blocked" if outcome == "blocked" else MATCH_CLASSES[0], key=MATCH_CLASSES.index)
 
 
 def identities(finding: Record) -> list[str]:

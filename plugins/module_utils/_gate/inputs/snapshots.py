@@ -17,23 +17,14 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, items, mapping
+from ..._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
 from ..._records.files.ndjson import Unreadable
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
+from ..._records.files.snapshot_scope import covers
+from ..._records.files.types import mistyped_finding
 from ..._records.identity import AppKey
 from ..._records.times import read_time
 from .facts import Facts, Record, facts_of
-from .types import MANIFEST, mistyped, mistyped_finding
-
-_OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
-_MANIFEST_PROBLEMS = {
-    "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
-    "unreadable": ("manifest_missing", "its manifest cannot be read: "),
-    "damaged": ("manifest_damaged", "its manifest is not JSON"),
-    "foreign": _OTHER_VERSION,
-    "version": _OTHER_VERSION,
-}
-UNCOUNTED_SOURCES = ("indusface",)
-"""Sources whose announced totals never match their lists, so that a comparison would prove nothing."""
 
 
 @dataclasses.dataclass
@@ -62,6 +53,10 @@ class Snapshot:
         """``started`` or ``finished`` of the manifest."""
         return read_time((self.manifest or {}).get(name))
 
+    def covers(self, app: AppKey, name: str | None) -> bool:
+        """Whether it would hold the findings of an application, if it had any."""
+        return covers(self.manifest or {}, self.apps, app, name)
+
     def problem(self, code: str, message: str) -> None:
         """Note that the snapshot proves nothing, and why."""
         self.problems.append((code, f"{self.path.name}: {message}"))
@@ -73,32 +68,12 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
     try:
         snapshot.manifest = read_manifest(path)
     except BadManifest as error:
-        code, words = _MANIFEST_PROBLEMS[error.kind]
+        code, words = MANIFEST_PROBLEMS[error.kind]
         snapshot.problem(code, words + str(error))
     else:
-        _check_claims(snapshot, snapshot.manifest)
+        for code, words in claim_faults(snapshot.manifest):
+            snapshot.problem(code, words)
     return snapshot
-
-
-def _check_claims(snapshot: Snapshot, manifest: Record) -> None:
-    if manifest.get("stream") != "findings":
-        snapshot.problem("manifest_damaged", f"it holds {short(str(manifest.get('stream')), 40)}, not findings")
-    if manifest.get("complete") is not True:
-        snapshot.problem("incomplete", "its manifest says that it is not complete")
-    if manifest.get("since") is not None:
-        snapshot.problem("incomplete", "it holds only what changed since a time, not everything")
-    if snapshot.source is None:
-        snapshot.problem("manifest_damaged", "its manifest names no source")
-    if not isinstance(manifest.get("filters"), list):
-        snapshot.problem("manifest_damaged", "its manifest does not say which filters were used")
-    wrong = mistyped(manifest, MANIFEST)
-    if wrong is not None:
-        snapshot.problem("manifest_damaged", f"its manifest has a value of a wrong type as {wrong}")
-    started, finished = snapshot.time("started"), snapshot.time("finished")
-    if started is None or finished is None:
-        snapshot.problem("manifest_damaged", "its manifest does not say when it was made")
-    elif started > finished:
-        snapshot.problem("manifest_damaged", "its manifest says that it was finished before it was begun")
 
 
 def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:
@@ -145,18 +120,9 @@ def _finding(snapshot: Snapshot, number: int, line: bytes) -> Facts | None:
 
 
 def _check_content(snapshot: Snapshot, lines: SnapshotLines) -> None:
-    manifest = snapshot.manifest
     if snapshot.gaps:
         snapshot.problem("incomplete", f"it holds {snapshot.gaps} gap records: data is missing")
-    if manifest is None:
+    if snapshot.manifest is None:
         return
-    same_bytes, same_number = lines.fits(manifest)
-    if not same_bytes:
-        snapshot.problem("findings_changed", "its SHA-256 is not the one that its manifest states")
-    if not same_number:
-        stated = short(str(manifest.get("records")), 20)
-        snapshot.problem("count_mismatch", f"it holds {lines.records} records, and its manifest states {stated}")
-    counted = not (snapshot.source or "").startswith(UNCOUNTED_SOURCES)
-    if counted and manifest.get("announced_after") != lines.records:
-        announced = short(str(manifest.get("announced_after")), 20)
-        snapshot.problem("count_mismatch", f"{announced} findings were announced and {lines.records} are in it")
+    for code, words in content_faults(snapshot.manifest, lines):
+        snapshot.problem(code, words)

@@ -17,14 +17,13 @@ import json
 import pathlib
 import typing as t
 
-from ..._base.errors import FileError
+from ..._base.errors import FileError, PolicyError
 from ..._base.files import PRIVATE, check_target, reason, replace_file, sha256_of
 from ..._records import codec
 from ..._records.changes import Sighting, what_changed
 from ..._records.identity import AppKey
+from ..._records.policy.documents import Document, read_document
 from ..inputs.facts import RANKS
-from ..verdict import PolicyError
-from .load import Document, read_document
 from .rules import NEW_STATES
 from .schemas import BASELINE
 from .validate import validate

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._base.errors import PolicyError
 from ..._records.identity import AppKey
-from ..verdict import PolicyError
+from ..._records.policy.documents import read_document
+from ..._records.policy.patterns import application_test
 from .breadth import excludes_everything
-from .load import read_document
 from .rules import Rule, Spec, duration, rules_of
 from .schemas import KINDS, POLICY, SEVERITIES
-from .selectors import Named, Test, all_named, application_test, named_by, selector
+from .selectors import Named, Test, all_named, named_by, selector
 from .validate import validate
 
 DAY = 86400.0

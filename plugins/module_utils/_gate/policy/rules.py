@@ -11,10 +11,10 @@ import dataclasses
 import datetime as dt
 import typing as t
 
+from ..._base.errors import PolicyError
 from ..._records.coerce import number
 from ..._records.times import parse_duration, parse_time
 from ..inputs.facts import Facts
-from ..verdict import PolicyError
 from .schemas import KINDS, SEVERITIES, STATES
 from .selectors import Test, selector
 
@@ -39,6 +39,8 @@ class Rule:
         cvss_min, detection_score_min: least score that it counts, or None.
         without_score: whether a finding without that score counts.
         older_than: least age in seconds that it counts, or None.
+        attacks: the classes of matches that it counts; None for all.
+        waivable: whether a finding that is waived, ignored or protected is left to that.
         age: the same as it is written in the policy, for messages; empty for none.
         limit: the most findings that may match.
         per_run: whether the limit is for the whole run, instead of for each application.
@@ -53,6 +55,8 @@ class Rule:
     detection_score_min: float | None = None
     without_score: bool = True
     older_than: float | None = None
+    attacks: frozenset[str] | None = None
+    waivable: bool = True
     age: str = ""
     limit: int = 0
     per_run: bool = False
@@ -69,6 +73,10 @@ class Rule:
         if facts.severity not in self.severities:
             return False
         if self.states is not None and state not in self.states:
+            return False
+        if self.attacks is not None and facts.attack not in self.attacks:
+            return False
+        if facts.unwaived and self.waivable:
             return False
         return self._scores(facts) and (self.older_than is None or _age(facts, now) > self.older_than)
 
@@ -124,15 +132,22 @@ def _states(names: t.Iterable[str]) -> frozenset[str] | None:
 
 def rule_from(spec: Spec, where: str) -> Rule:
     """One item of ``rules``."""
+    states = _states(spec.get("states", ("all",)))
+    if not spec.get("waivable", True) and states is not None:
+        raise PolicyError(
+            f"{where} is not waivable, and has states.", hint="Leave states out: what no waiver covers is not only new."
+        )
     return Rule(
         name=spec["name"],
         takes=selector(spec, where),
         severities=frozenset(spec.get("severities", SEVERITIES)),
-        states=_states(spec.get("states", ("all",))),
+        states=states,
         cvss_min=spec.get("cvss_min"),
         detection_score_min=spec.get("detection_score_min"),
         without_score=spec.get("without_score", "match") == "match",
         older_than=duration(spec["older_than"], f"{where}.older_than") if "older_than" in spec else None,
+        attacks=frozenset(spec["attacks"]) if "attacks" in spec else None,
+        waivable=spec.get("waivable", True),
         age=spec.get("older_than", ""),
         limit=int(spec.get("limit", 0)),
         per_run=spec.get("count_per") == "run",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._records.model import MATCH_CLASSES
+
 Json = dict[str, t.Any]
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -116,6 +118,8 @@ _RULE = _object(
         "detection_score_min": {"type": "number", "minimum": 0, "maximum": 100},
         "without_score": {"enum": ["match", "skip"]},
         "older_than": _DURATION,
+        "attacks": _words(list(MATCH_CLASSES)),
+        "waivable": {"type": "boolean"},
         "limit": {"type": "integer", "minimum": 0},
         "count_per": {"enum": ["application", "run"]},
         "action": {"enum": ["fail", "warn"]},

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._base.errors import PolicyError
+from ..._records.policy.patterns import Globs
 from ..inputs.facts import Facts, owasp_codes
-from ..verdict import PolicyError
 
 Test = t.Callable[[Facts], bool]
 _RANGE = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
@@ -75,43 +76,6 @@ class Numbers:
         if value in self.texts:
             return True
         return value.isascii() and value.isdigit() and len(value) <= 15 and self.has(int(value))
-
-
-class Globs:
-    """Patterns in which only ``*`` means something: any characters, none too. Matching takes linear time."""
-
-    def __init__(self, patterns: t.Iterable[str], *, fold: bool = True) -> None:
-        self._fold = fold
-        self._parts = [(pattern.casefold() if fold else pattern).split("*") for pattern in patterns]
-
-    def match(self, value: str | None) -> bool:
-        """Whether any of the patterns fits the whole text."""
-        if value is None:
-            return False
-        folded = value.casefold() if self._fold else value
-        return any(_fits(folded, parts) for parts in self._parts)
-
-
-def _fits(value: str, parts: list[str]) -> bool:
-    first, *middle = parts
-    if not middle:
-        return value == first
-    last = middle.pop()
-    if len(value) < len(first) + len(last) or not value.startswith(first) or not value.endswith(last):
-        return False
-    position, end = len(first), len(value) - len(last)
-    for part in middle:
-        found = value.find(part, position, end)
-        if found < 0:
-            return False
-        position = found + len(part)
-    return True
-
-
-def application_test(patterns: t.Iterable[str]) -> t.Callable[[str, str | None], bool]:
-    """Whether an application, given by id and name, is one of those that the patterns mean."""
-    globs = Globs(patterns)
-    return lambda identity, name: globs.match(identity) or globs.match(name)
 
 
 def named_by(field: str, given: t.Iterable[t.Any], where: str) -> Named:

@@ -15,8 +15,8 @@ import math
 import re
 import typing as t
 
+from ..._base.errors import PolicyError
 from ..._base.log_text import short
-from ..verdict import PolicyError
 
 Schema = t.Mapping[str, t.Any]
 

@@ -15,13 +15,14 @@ import datetime as dt
 import pathlib
 import typing as t
 
+from ..._base.errors import PolicyError
+from ..._records.policy.documents import read_document
+from ..._records.policy.patterns import Globs
 from ..inputs.facts import RANKS, Facts
-from ..verdict import PolicyError
 from .breadth import is_broad_match
-from .load import read_document
 from .policy import DAY, WaiverRules
 from .schemas import WAIVERS
-from .selectors import Globs, Numbers, Test
+from .selectors import Numbers, Test
 from .validate import validate
 
 Spec = t.Mapping[str, t.Any]

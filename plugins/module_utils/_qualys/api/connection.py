@@ -8,6 +8,7 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import typing as t
 
 from ..._base.errors import OptionError
@@ -61,6 +62,11 @@ class Connection:
     client_id: str | None = None
     client_secret: str | None = dataclasses.field(default=None, repr=False)
     gateway_url: str | None = None
+
+    def account(self) -> str:
+        """Which account this is, for files that others read: the service, and a hash in place of the user."""
+        user = self.client_id or self.username or ""
+        return f"{self.api_url} {hashlib.sha256(user.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never be shown."""

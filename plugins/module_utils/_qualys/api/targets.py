@@ -72,7 +72,47 @@ def read_filtered(client: QualysClient, resource: str, params: Options, what: st
         IncompleteRead: as :func:`read_complete`.
     """
     criteria = build(params["filters"], resource, strict=params["filters_strict"])
-    return only_exact(read_complete(client, resource, criteria, what), criteria, what, warnings)
+    return read_exact(client, resource, criteria, what, warnings)
+
+
+def read_exact(
+    client: QualysClient, resource: str, criteria: t.Sequence[Criterion], what: str, warnings: list[str]
+) -> list[Raw]:
+    """As :func:`read_filtered`, with criteria that are built already."""
+    by_tag = any(_of_tag_names(criterion) for criterion in criteria)
+    if by_tag and resource != "webapp":
+        # Only applications show the names of their tags in a search; elsewhere the tags themselves are compared.
+        found = _by_tag_ids(client, criteria, warnings)
+        if found is None:
+            return []
+        criteria, by_tag = found, False
+    records = read_complete(client, resource, criteria, what, verbose=by_tag)
+    if any(criterion["field"] == "attributes" for criterion in criteria):
+        # Attributes are in no search.
+        records = every(records, lambda raw: client.get(resource, int(raw["id"])) or raw, workers=client.workers)
+    return only_exact(records, criteria, what, warnings)
+
+
+def _of_tag_names(criterion: Criterion) -> bool:
+    return criterion["field"].endswith("tags.name") and criterion["operator"] in _COMPARED
+
+
+def _by_tag_ids(
+    client: QualysClient, criteria: t.Sequence[Criterion], warnings: list[str]
+) -> t.Sequence[Criterion] | None:
+    """The criteria, in which ids stand for the names of tags; None where no tag has a name."""
+    found: list[Criterion] = []
+    for criterion in criteria:
+        if not _of_tag_names(criterion):
+            found.append(criterion)
+            continue
+        named = [{**criterion, "field": "name"}]
+        tags = only_exact(read_complete(client, "tag", named, "tags"), named, "tags", warnings)
+        if not tags:
+            return None
+        ids = ",".join(str(raw["id"]) for raw in tags)
+        found.append({"field": f"{criterion['field'].removesuffix('name')}id", "operator": "IN", "value": ids})
+    return found
 
 
 def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: str, warnings: list[str]) -> list[Raw]:
@@ -101,16 +141,21 @@ def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: 
 
 
 _QUOTED = 10
-_FOLDED = frozenset({"name", "url"})
-"""Last parts of the fields that are texts of people's own, and that searches show."""
+_COMPARED = ("EQUALS", "CONTAINS")
+_FOLDED = frozenset({"name", "url", "externalRef", "reference", "attributes"})
+"""Last parts of the fields that are texts of people's own."""
 
 
 def _matches(raw: Raw, criterion: Criterion) -> bool:
     """Whether a text of the record is as the criterion says; true as well where the record does not have it."""
     path = criterion["field"].split(".")
-    if criterion["operator"] not in ("EQUALS", "CONTAINS") or path[-1] not in _FOLDED:
+    if criterion["operator"] not in _COMPARED or path[-1] not in _FOLDED:
         return True
-    found, wanted = _texts_at(raw, path), criterion["value"].strip()
+    # A scan has its application inside of its target.
+    found, wanted = _texts_at(raw, path) or _texts_at(raw, ["target", *path]), criterion["value"].strip()
+    if criterion["field"] == "attributes":
+        held = (item for item in items(raw.get("attributes")) if isinstance(item, dict))
+        found = [text(item.get("value")) or "" for item in held if text(item.get("name")) == criterion["name"]]
     folded = [value for value in found if wanted.casefold() in value.casefold()]
     if not folded:
         return True

@@ -307,7 +307,7 @@ FIELDS: tuple[Field, ...] = (
     name_field(),
     text_field("url", "url", read=SEARCH, key=same_url),
     reference_field("owner", "owner", "user"),
-    choice_field("scope", "scope", ["ALL", "LIMIT", "SUBDOMAIN", "DOMAINS"]),
+    choice_field("scope", "scope", ["ALL", "LIMIT", "SUBDOMAIN", "DOMAINS"], default="ALL"),
     text_field("sub_domain", "subDomain"),
     text_list("domains", "domains", "Domain"),
     text_list("uris", "uris", "Url"),
@@ -351,7 +351,7 @@ FIELDS: tuple[Field, ...] = (
     _url_list("url_excludelist", "urlExcludelist", "urlBlacklist"),
     _url_list("post_data_excludelist", "postDataExcludelist", "postDataBlacklist"),
     _url_list("logout_regex_list", "logoutRegexList"),
-    text_field("use_robots", "useRobots"),
+    text_field("use_robots", "useRobots", default="IGNORE"),
     flag_field("use_sitemap", "useSitemap"),
     _CancelAfter(
         name="cancel_after", element="config", option={"type": "int"}, normalise=_hours, reader=_config_hours, read=GET

@@ -162,6 +162,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
             "record": "manifest",
             "schema": SCHEMA,
             "source": SOURCE,
+            "account": client.connection.account(),
             "stream": "findings",
             "file": dest.name,
             "compressed": compress,

@@ -12,47 +12,22 @@ import typing as t
 
 from ..._reconcile.redact import MARKER
 from ..._records.fingerprint import fingerprint
-from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored
+from ..._records.model import Asset, Evidence, Finding, Ignored
 from ..._records.redact import redact_text
 from ..._records.times import canonical_time
+from ..._vendor.blank import blank_finding
 from ..api.shapes import Raw, decoded, decoded_loosely, items, text, truth, user_name
 from .finding_fields import DIRECT, KINDS, SEVERITY_LEVELS, STATUS_WORDS, cvss_score, cvss_vector
 
 SOURCE = "qualys"
 
+_LISTS = ("cwe", "owasp", "wasc", "evidence")
 _BLANK: dict[str, t.Any] = {
-    "record": "finding",
-    "schema": SCHEMA,
-    "source": SOURCE,
-    "id": "",
-    "unique_id": None,
-    "rule_id": None,
-    "title": None,
+    **{name: value for name, value in blank_finding(SOURCE).items() if name not in _LISTS},
+    # Qualys says which kind a finding is, what its state is and whose it is, or it is not known.
     "kind": "unknown",
-    "severity": "unknown",
-    "severity_native": None,
-    "original_severity": None,
-    "cvss_score": None,
-    "cvss_vector": None,
-    "detection_score": None,
     "status": "unknown",
-    "ignored": None,
     "asset": None,
-    "url": None,
-    "method": None,
-    "parameter": None,
-    "first_seen": None,
-    "last_seen": None,
-    "last_tested": None,
-    "fixed_at": None,
-    "times_seen": None,
-    "group": None,
-    "finding_type": None,
-    "potential": None,
-    "external_ref": None,
-    "patch": None,
-    "ssl": None,
-    "fingerprint": "",
 }
 
 
@@ -80,7 +55,7 @@ class FindingNormaliser:
 
     def finding(self, raw: Raw) -> Finding:
         """One finding. Never fails on a value: what is not understood is None or ``unknown``, and counted."""
-        record = _BLANK | {"cwe": [], "owasp": [], "wasc": [], "evidence": []}
+        record = _BLANK | {name: [] for name in _LISTS}
         for vendor, value in raw.items():
             direct = DIRECT.get(vendor)
             if direct is not None:

@@ -79,9 +79,10 @@ def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timi
     )
     own = params.get("id") is None
     if own:
-        data = _request(client, params)
+        references = References(client, predicting=check_mode)
+        data = _request(client, params, references)
         if check_mode:
-            return _result(_outline(params), dest, changed=True)
+            return references.tell(_result(_outline(params), dest, changed=True))
         report = {**_outline(params), "id": _create(client, data, params["name"], budget)}
     else:
         report = _existing(client, params["id"])
@@ -113,7 +114,7 @@ def _result(report: Raw, dest: pathlib.Path, *, changed: bool) -> Result:
 # Create
 
 
-def _request(client: QualysClient, params: Written) -> dict[str, Node]:
+def _request(client: QualysClient, params: Written, references: References) -> dict[str, Node]:
     """What is sent to create the report; names are resolved, and nothing is written.
 
     Raises:
@@ -123,7 +124,6 @@ def _request(client: QualysClient, params: Written) -> dict[str, Node]:
         if not str(params.get(name) or "").strip():
             raise OptionError(f"{name} is needed without id.", hint="They say what to create.")
     _check_encryption(params)
-    references = References(client)
     node: dict[str, Node] = {name: str(params[name]) for name in ("name", "format", "type")}
     node["config"] = {CONFIGS[params["type"]]: {"target": _target(client, params, references)}}
     template = str(params.get("template") or "").strip()
@@ -162,6 +162,9 @@ def _target(client: QualysClient, params: Written, references: References) -> di
 def _tagged(client: QualysClient, tags: t.Iterable[t.Any], references: References) -> list[int]:
     """Ids of the applications that have all the tags now."""
     found = [references.resolve("tag", "targets.tags", item, ()) for item in tags]
+    if any(tag.id is None for tag in found):
+        # Check mode did not find one of them, so nobody knows which applications will have it.
+        return []
     criteria = [{"field": "tags.id", "operator": "EQUALS", "value": str(tag.id)} for tag in found]
     ids = [
         webapp_id for raw in Listing(client, "webapp", criteria, MAX_PAGE).stream() if (webapp_id := number(raw["id"]))

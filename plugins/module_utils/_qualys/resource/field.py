@@ -121,8 +121,8 @@ def choice_field(name: str, element: str, choices: t.Sequence[str], *, read: int
     return text_field(name, element, read=read, option={"type": "str", "choices": list(choices)}, **more)
 
 
-def flag_field(name: str, element: str, *, read: int = GET) -> Field:
-    """A boolean."""
+def flag_field(name: str, element: str, *, read: int = GET, default: bool | None = False) -> Field:
+    """A boolean; one that a reply leaves out is false (docs/vendors/qualys_was.md 3.2), unless ``default`` is None."""
     return Field(
         name=name,
         element=element,
@@ -130,6 +130,7 @@ def flag_field(name: str, element: str, *, read: int = GET) -> Field:
         reader=lambda raw: truth(raw.get(element)),
         writer=bool,
         read=read,
+        default=default,
     )
 
 

@@ -43,15 +43,12 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
         return _result(resource, gone, before, {})
     references = References(client, predicting=check_mode)
     plan, values, warnings = plan_record(resource, params, before, references)
-    if references.unresolved:
-        values = values | {"unresolved": [missing.to_dict() for missing in references.unresolved]}
-        warnings = (*warnings, *(missing.warning for missing in references.unresolved))
     if not plan.changed:
-        return _result(resource, plan, before, values, warnings)
+        return references.tell(_result(resource, plan, before, values, warnings))
     if check_mode:
         # What Qualys would choose for a new record is not known, so it is shown as empty.
         predicted = resource.from_raw({}, GET) | t.cast(Record, plan.after)
-        return _result(resource, plan, predicted, values, warnings)
+        return references.tell(_result(resource, plan, predicted, values, warnings))
     proof, after = _carried_out(resource, client, plan, params, raw)
     result = _result(resource, proof.plan, after, values, warnings)
     result.changed, result.error = proof.changed, proof.error

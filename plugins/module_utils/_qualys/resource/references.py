@@ -16,6 +16,7 @@ import threading
 import typing as t
 
 from ..._base.errors import AmbiguousMatch, OptionError
+from ..._records.result import Result
 from ..api.client import MAX_PAGE, QualysClient
 from ..api.listing import Listing
 from ..api.shapes import Raw, number, text
@@ -139,6 +140,13 @@ class References:
         own = copy.copy(self)
         own.unresolved = []
         return own
+
+    def tell(self, result: Result) -> Result:
+        """The result, to which the unresolved names and a warning for each are added."""
+        if self.unresolved:
+            result.values["unresolved"] = [missing.to_dict() for missing in self.unresolved]
+            result.warnings += [missing.warning for missing in self.unresolved]
+        return result
 
     def expect(self, resource: str, written: t.Iterable[t.Any]) -> None:
         """Announce what may have to be resolved, so that many names are read at once.

@@ -21,7 +21,7 @@ from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.criteria import Criterion, build
 from ..api.shapes import Raw, number, text
-from ..api.targets import look_up, only_exact, read_complete
+from ..api.targets import look_up, read_complete, read_exact
 from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
 from .planning import plan_record
@@ -337,10 +337,8 @@ class _Task:
 
     def _doomed(self, criteria: t.Sequence[Criterion]) -> tuple[list[Record], list[str]]:
         """What the criteria match exactly, and a warning about what only Qualys takes for a match."""
-        # The names of tags are not in the short form.
-        verbose = self.resource.verbose and any(criterion["field"] == "tags.name" for criterion in criteria)
         warnings: list[str] = []
-        found = only_exact(self._read(criteria, verbose=verbose), criteria, f"{self.resource.word}s", warnings)
+        found = read_exact(self.client, self.resource.object, criteria, f"{self.resource.word}s", warnings)
         return [self._identity(raw) for raw in found], warnings
 
     def _check_ceiling(self, count: int, option: str) -> None:

@@ -33,7 +33,7 @@ from .scan_launch import (
 )
 from .scan_many import is_many, launch_many
 from .scan_target import auth_of
-from .scan_wait import ScanGone, Waited, judged, wait_for
+from .scan_wait import await_end, wait_for
 
 Written = t.Mapping[str, t.Any]
 
@@ -55,10 +55,10 @@ def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timi
     if params.get("filters") is not None:
         return delete_filtered(params, client, task.budget.sleep, check_mode=check_mode)
     if state == "absent":
-        return task.delete()
+        return task.references.tell(task.delete())
     if state == "canceled":
-        return task.cancel()
-    return task.launch_or_adopt(wait=state == "finished")
+        return task.references.tell(task.cancel())
+    return task.references.tell(task.launch_or_adopt(wait=state == "finished"))
 
 
 _COMPANY = {"tags_match": "tags", "excluded_tags": "tags", "excluded_tags_match": "tags", "max_deletes": "filters"}
@@ -92,7 +92,7 @@ class _Task:
             timing,
             first=FIRST_LOOK,
         )
-        self.references = References(client)
+        self.references = References(client, predicting=check_mode)
 
     # Launch and wait
 
@@ -166,18 +166,9 @@ class _Task:
         return result
 
     def _wait(self, raw: Raw, *, changed: bool, adopted: bool, login: bool | None) -> Result:
-        waited = wait_for(self.client, raw, self.budget)
-        scan = scan_record(waited.raw, authenticated=login)
-        result = _result(scan, changed=changed, adopted=adopted)
-        result.warnings += _warnings(waited)
-        if waited.error is not None:
-            gone = isinstance(waited.error, ScanGone)
-            scan["end_reason"], scan["conclusive"] = "error" if gone else "still_running", False
-            result.error = waited.error
-            return result
-        result.error = judged(scan)
-        if result.error is None and scan["links_crawled"] == 0:
-            result.warnings.append(f"Scan {scan['id']} finished, but crawled no link: look whether it saw anything.")
+        ended = await_end(self.client, raw, self.budget, login=login)
+        result = _result(ended.scan, changed=changed, adopted=adopted)
+        result.error, result.warnings = ended.error, list(ended.warnings)
         return result
 
     # Cancel and delete
@@ -193,7 +184,7 @@ class _Task:
         changed = not _ending(raw) and self._send_cancel(raw)
         waited = wait_for(self.client, raw, self.budget, "ended")
         result = _result(scan_record(waited.raw), changed=changed)
-        result.warnings += _warnings(waited)
+        result.warnings += waited.warnings
         result.error = waited.error
         return result
 
@@ -261,16 +252,6 @@ def _the_one(scans: t.Sequence[Raw], wanted: Wanted) -> Raw:
         ids = ", ".join(str(number(raw.get("id"))) for raw in scans[-20:])
         raise AmbiguousMatch(f"name: {len(scans)} scans are meant by {wanted.label}: {ids}.", hint="Give the id.")
     return scans[0]
-
-
-def _warnings(waited: Waited) -> list[str]:
-    warnings = []
-    if waited.unknown:
-        words = ", ".join(sorted(waited.unknown))
-        warnings.append(f"Qualys said something about the scan that this version does not know: {words}.")
-    if waited.failures:
-        warnings.append(f"{waited.failures} looks at the scan failed and were repeated.")
-    return warnings
 
 
 def _result(scan: Scan | None, *, changed: bool, adopted: bool | None = None) -> Result:

@@ -26,7 +26,7 @@ from ..api.listing import Listing
 from ..api.shapes import Raw, number, text
 from ..api.waiting import Budget, Timing
 from ..api.xml import Node
-from ..resource.references import References
+from ..resource.references import Reference, References
 from .scan_fields import RESOURCE, has_credentials, part, standing_of
 from .scan_target import Auth, Target, auth_of, check_auth, proxy_of, scanner_of, target_node
 
@@ -35,11 +35,24 @@ Written = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """The scan that a task asks for."""
+    """The scan that a task asks for.
+
+    Attributes:
+        name: of the scan.
+        type: one of Qualys' two.
+        webapp_id: the application; 0 for one that check mode did not find, since a task before may create it.
+        webapp_name: what such an application is called.
+    """
 
     name: str
     type: str
     webapp_id: int
+    webapp_name: str | None = None
+
+    @classmethod
+    def of(cls, name: str, kind: str, webapp: Reference) -> Wanted:
+        """The scan of a referenced application."""
+        return cls(name, kind, int(webapp.id or 0), webapp.name)
 
     @property
     def label(self) -> str:
@@ -62,11 +75,13 @@ def wanted_of(params: Written, references: References) -> Wanted:
     if not name or not written:
         raise OptionError("webapp and name are needed without id.", hint="They say which scan is meant.")
     webapp = references.resolve("webapp", "webapp", written, ())
-    return Wanted(name, params["type"], int(webapp.id or 0))
+    return Wanted.of(name, params["type"], webapp)
 
 
 def same_scans(client: QualysClient, wanted: Wanted) -> list[Raw]:
     """All scans of that name and application, oldest first, in Qualys' short form."""
+    if not wanted.webapp_id:
+        return []
     criteria = [
         {"field": "webApp.id", "operator": "EQUALS", "value": str(wanted.webapp_id)},
         {"field": "name", "operator": "EQUALS", "value": wanted.name},
@@ -149,18 +164,14 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
     Raises:
         OptionError, AmbiguousMatch: something is missing or does not resolve.
     """
-    webapp = client.get("webapp", wanted.webapp_id)
-    if webapp is None:
-        raise OptionError(
-            f"webapp: there is no web application {wanted.webapp_id}, or these credentials may not see it.",
-            hint="Give the name or the id of one.",
-        )
+    webapp = _webapp(client, wanted)
     settings = _settings(params, references)
     auth = auth_of(params.get("auth_record"), references)
-    check_auth(auth, webapp)
     written = str(params.get("profile") or "").strip()
     default = part(webapp, "defaultProfile")
-    if not written and not default:
+    if wanted.webapp_id:
+        check_auth(auth, webapp)
+    if wanted.webapp_id and not written and not default:
         raise OptionError(
             f"profile is needed: the web application {text(webapp.get('name'))!r} has no default option profile.",
             hint="Give an option profile by name or id.",
@@ -179,6 +190,23 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
     scan |= settings
     shown = {"id": profile.id, "name": profile.name} if profile is not None else t.cast(Raw, default)
     return Launch(wanted, webapp, auth, {"WasScan": scan}, shown)
+
+
+def _webapp(client: QualysClient, wanted: Wanted) -> Raw:
+    """The application in full; its name alone where check mode did not find it.
+
+    Raises:
+        OptionError: there is none.
+    """
+    if not wanted.webapp_id:
+        return {"name": wanted.webapp_name}
+    webapp = client.get("webapp", wanted.webapp_id)
+    if webapp is None:
+        raise OptionError(
+            f"webapp: there is no web application {wanted.webapp_id}, or these credentials may not see it.",
+            hint="Give the name or the id of one.",
+        )
+    return webapp
 
 
 def _settings(params: Written, references: References) -> dict[str, Node]:

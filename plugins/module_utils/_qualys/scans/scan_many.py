@@ -24,14 +24,13 @@ from ..api.shapes import Raw, number
 from ..api.targets import read_complete
 from ..api.waiting import Budget, Timing
 from ..api.xml import Node
-from ..resource.references import References
+from ..resource.references import Reference, References, reference_key
 from .scan_fields import RESOURCE, scan_record
 from .scan_launch import Launch, Wanted, adoptable, launch, prepare, same_scans
-from .scan_target import auth_of
-from .scan_wait import ScanGone, ScanTimeout, judged, wait_for
+from .scan_target import UNSAID, auth_of
+from .scan_wait import Ended, ScanTimeout, await_end
 
 Written = t.Mapping[str, t.Any]
-Ended = tuple[Scan, t.Optional[PerimeterError]]
 
 
 @dataclasses.dataclass
@@ -72,14 +71,14 @@ def launch_many(
         part.prepared = prepare(client, params, part.wanted, references)
     login = auth_of(params.get("auth_record"), references).given
     if check_mode:
-        return _result(parts, [(_record(_raw_of(part), login), None) for part in parts])
+        return _result(parts, [Ended(_record(_raw_of(part), login)) for part in parts])
     if ceiling is not None and len(parts) > ceiling:
         return _result(parts, _side_by_side(client, parts, budget, ceiling, login=login))
     if missing:
         _launch(client, missing, budget)
     if params["state"] == "finished":
         return _result(parts, [_waited(client, _raw_of(part), budget, login) for part in parts])
-    return _result(parts, [(_record(_raw_of(part), login), None) for part in parts])
+    return _result(parts, [Ended(_record(_raw_of(part), login)) for part in parts])
 
 
 def _ceiling(params: Written) -> int | None:
@@ -106,38 +105,43 @@ def _parts(
     if not name:
         raise OptionError("name is needed with webapps and tags.", hint="It says which scans are meant.")
 
-    def look(webapp_id: int) -> Part:
-        wanted = Wanted(name, params["type"], webapp_id)
+    def look(webapp: Reference) -> Part:
+        wanted = Wanted.of(name, params["type"], webapp)
         others = same_scans(client, wanted)
         return Part(wanted, others, adoptable(client, wanted, others, resume_within, timing))
 
     return every(_webapps(params, client, references), look, workers=client.workers)
 
 
-def _webapps(params: Written, client: QualysClient, references: References) -> list[int]:
-    """Ids of the applications, each once. Tags are resolved here, so that each of their applications is looked at."""
+def _webapps(params: Written, client: QualysClient, references: References) -> list[Reference]:
+    """The applications, each once. Tags are resolved here, so that each of their applications is looked at."""
     if params.get("webapps"):
         found = (references.resolve("webapp", "webapps", str(item).strip(), ()) for item in params["webapps"])
-        return list(dict.fromkeys(int(reference.id or 0) for reference in found))
+        return list({reference_key(reference): reference for reference in found}.values())
     if not params.get("tags"):
         raise OptionError("webapps and tags must not be empty.", hint="Give the applications, or tags that they have.")
-    ids = _tagged(client, references, params, "tags", params.get("tags_match") or "ALL")
+    ids = _tagged(client, references, params, "tags", params.get("tags_match") or UNSAID["tags_match"])
     if params.get("excluded_tags"):
         # What "not equal" means for an application with several tags is not documented, so it is worked out here.
-        others = _tagged(client, references, params, "excluded_tags", params.get("excluded_tags_match") or "ANY")
+        match = params.get("excluded_tags_match") or UNSAID["excluded_tags_match"]
+        others = _tagged(client, references, params, "excluded_tags", match)
         ids = [webapp_id for webapp_id in ids if webapp_id not in set(others)]
-    if not ids:
+    # Nobody knows which applications will have a tag that check mode did not find.
+    if not ids and not references.unresolved:
         which = "one of them" if params.get("tags_match") == "ANY" else "them all"
         but = " without having excluded_tags" if params.get("excluded_tags") else ""
         raise OptionError(
             f"tags: no web application has {which}{but}.", hint="Check the tags, and what the account may see."
         )
-    return ids
+    return [Reference(webapp_id, None) for webapp_id in ids]
 
 
 def _tagged(client: QualysClient, references: References, params: Written, option: str, match: str) -> list[int]:
     """Ids of the applications that have all of the tags, or one of them."""
-    tags = [str(references.resolve("tag", option, str(item).strip(), ()).id) for item in params[option]]
+    found = [references.resolve("tag", option, str(item).strip(), ()).id for item in params[option]]
+    tags = [str(tag_id) for tag_id in found if tag_id is not None]
+    if not tags or (match == "ALL" and None in found):
+        return []
     criteria: list[Criterion] = [{"field": "tags.id", "operator": "EQUALS", "value": tag} for tag in tags]
     if match == "ANY":
         criteria = [{"field": "tags.id", "operator": "IN", "value": ",".join(tags)}]
@@ -221,17 +225,18 @@ def _unlaunched(prepared: Launch, error: PerimeterError, login: bool) -> Ended:
     scan = _record(prepared.outline(), login)
     scan["end_reason"] = "error" if isinstance(error, AmbiguousWrite) else "not_launched"
     scan["conclusive"] = False
-    return scan, error
+    return Ended(scan, error)
 
 
 def _result(parts: t.Sequence[Part], ended: t.Sequence[Ended]) -> Result:
-    errors = [error for _scan, error in ended if error is not None]
+    errors = [item.error for item in ended if item.error is not None]
     values = {
         "scan": None,
-        "scans": [scan for scan, _error in ended],
-        "adopted": all(part.adopted is not None for part in parts),
+        "scans": [item.scan for item in ended],
+        "adopted": bool(parts) and all(part.adopted is not None for part in parts),
     }
-    result = Result(changed=any(part.adopted is None for part in parts), values=values)
+    result = Result(changed=not values["adopted"], values=values)
+    result.warnings += [warning for item in ended for warning in item.warnings]
     if errors:
         result.error = PartialFailure(
             f"{len(errors)} of {len(parts)} scans have no result that counts; the first: {errors[0].message}",
@@ -246,11 +251,4 @@ def _record(raw: Raw, login: bool) -> Scan:
 
 
 def _waited(client: QualysClient, raw: Raw, budget: Budget, login: bool) -> Ended:
-    """Wait for one; the others go on meanwhile, so that all of them share the budget."""
-    waited = wait_for(client, raw, budget)
-    scan = _record(waited.raw, login)
-    if waited.error is not None:
-        scan["end_reason"] = "error" if isinstance(waited.error, ScanGone) else "still_running"
-        scan["conclusive"] = False
-        return scan, waited.error
-    return scan, judged(scan)
+    return await_end(client, raw, budget, login=True if login else None)

@@ -23,6 +23,9 @@ NO_AUTH = "none"
 MATCHES = ("ALL", "ANY")
 """Whether an application needs all of several tags, or one of them."""
 
+UNSAID = {"tags_match": "ALL", "excluded_tags_match": "ANY"}
+"""Which of the two it is where neither is given."""
+
 SCANNER_TYPES = ("EXTERNAL", "INTERNAL", "scannerTags")
 SCANNER_OPTIONS: dict[str, dict[str, t.Any]] = {
     "type": {"type": "str", "choices": list(SCANNER_TYPES)},

@@ -15,7 +15,7 @@ from ..._records.model import EndReason, Scan
 from ..api.client import QualysClient
 from ..api.shapes import Raw
 from ..api.waiting import Budget, look_until
-from .scan_fields import RESOURCE, Standing, standing_of
+from .scan_fields import RESOURCE, Standing, scan_record, standing_of
 
 _MISSES = 3
 """Looks in a row that may find no such scan. A scan that was just launched may take a moment to be visible."""
@@ -73,6 +73,32 @@ class Waited:
     failures: int = 0
     error: PerimeterError | None = None
     unknown: set[str] = dataclasses.field(default_factory=set)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should see, whatever the end was."""
+        found, scan_id = [], self.raw.get("id")
+        if self.unknown:
+            words = ", ".join(sorted(self.unknown))
+            found.append(f"Qualys said something about scan {scan_id} that this version does not know: {words}.")
+        if self.failures:
+            found.append(f"{self.failures} looks at scan {scan_id} failed and were repeated.")
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What a task has to say about a scan: one that ended, or one that is not waited for any more.
+
+    Attributes:
+        scan: the scan, in the form that all sources share.
+        error: why it has no result that counts; None for one that has.
+        warnings: what the user should see beside it.
+    """
+
+    scan: Scan
+    error: PerimeterError | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class _Watch:
@@ -157,6 +183,27 @@ def _timeout(scan_id: int, budget: Budget, last: PerimeterError | None) -> ScanT
         message,
         hint=f"It goes on at Qualys. Run the task again, or with id: {scan_id}, to wait on; or raise wait_timeout.",
     )
+
+
+def await_end(client: QualysClient, raw: Raw, budget: Budget, *, login: bool | None) -> Ended:
+    """Wait for a scan, and judge it. Never raises: the scan must not get lost with an error.
+
+    Args:
+        client: the account.
+        raw: what is known of the scan; its id at least.
+        budget: how long; scans that are waited for side by side share it.
+        login: whether the scan was to log in; None goes by what the scan itself says.
+    """
+    waited = wait_for(client, raw, budget)
+    scan, warnings = scan_record(waited.raw, authenticated=login), waited.warnings
+    if waited.error is not None:
+        scan["end_reason"] = "error" if isinstance(waited.error, ScanGone) else "still_running"
+        scan["conclusive"] = False
+        return Ended(scan, waited.error, tuple(warnings))
+    error = judged(scan)
+    if error is None and scan["links_crawled"] == 0:
+        warnings.append(f"Scan {scan['id']} finished, but crawled no link: look whether it saw anything.")
+    return Ended(scan, error, tuple(warnings))
 
 
 def judged(scan: Scan) -> ScanInconclusive | None:

@@ -27,7 +27,7 @@ from ..resource.references import Reference, References
 from ..resource.resource import Prepared, Resource, Written
 from . import schedule_notification as notification
 from .scan_fields import part
-from .scan_target import Auth, Scanner, auth_of, proxy_of, scanner_of
+from .scan_target import UNSAID, Auth, Scanner, auth_of, proxy_of, scanner_of
 from .schedule_fields import FIELDS, SCHEDULING, ScheduleField, from_raw
 from .schedule_write import LIMITS, write_data
 
@@ -56,10 +56,6 @@ def _check(options: Written) -> None:
         raise OptionError("cancel_after and cancel_time exclude each other.", hint="A scan has one limit.")
 
 
-_MATCHES = {"tags": "ALL", "excluded_tags": "ANY"}
-"""How several tags are combined in a new schedule, unless it is said."""
-
-
 def _prepare(prepared: Record, before: Record | None) -> Prepared:
     """What a new schedule needs, and what a target of the other kind replaces."""
     if prepared.get("cancel_time"):
@@ -71,7 +67,7 @@ def _prepare(prepared: Record, before: Record | None) -> Prepared:
             raise OptionError("webapp or tags is needed to create a schedule.", hint="Say what is to be scanned.")
         if not prepared.get("recurrence"):
             raise OptionError("recurrence is needed to create a schedule.", hint="{type: ONCE} launches one scan.")
-        matches = {f"{name}_match": match for name, match in _MATCHES.items() if prepared.get(name)}
+        matches = {name: match for name, match in UNSAID.items() if prepared.get(name.removesuffix("_match"))}
         return Prepared({"type": "VULNERABILITY", "time_zone": "UTC", **matches, **prepared}, None)
     if prepared.get("webapp"):
         prepared |= {"tags": [], "excluded_tags": [], "tags_match": "", "excluded_tags_match": ""}

@@ -21,7 +21,7 @@ from ..resource.field import Field, choice_field, flag_field, name_field, read_f
 from ..resource.references import Reference, reference_key, show_reference
 from . import schedule_notification as notification
 from .scan_fields import part
-from .scan_target import DEFAULT_AUTH, MATCHES, NO_AUTH, SCANNER_OPTIONS, TYPES, Auth, Scanner
+from .scan_target import DEFAULT_AUTH, MATCHES, NO_AUTH, SCANNER_OPTIONS, TYPES, UNSAID, Auth, Scanner
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 ORDERS = ("FIRST", "SECOND", "THIRD", "FOURTH", "LAST")
@@ -255,7 +255,11 @@ def _tag_list(name: str, side: str) -> ScheduleField:
 
 
 def _matches(name: str, side: str) -> ScheduleField:
-    return _member_field(name, {"type": "str", "choices": list(MATCHES)}, TARGET, "tags", side, "option")
+    def read(raw: Raw) -> str | None:
+        tags = named(part(raw, TARGET, "tags", side, "tagList"))
+        return word(part(raw, TARGET, "tags", side, "option")) or (UNSAID[name] if tags else None)
+
+    return _member_field(name, {"type": "str", "choices": list(MATCHES)}, TARGET, "tags", side, "option", reader=read)
 
 
 def _beside(name: str, element: str, refers: str, show: t.Callable[[Reference], str]) -> ScheduleField:
@@ -282,7 +286,7 @@ class _Notification(ScheduleField):
 FIELDS: tuple[Field, ...] = (
     name_field(),
     choice_field("type", "type", TYPES, read=SEARCH),
-    flag_field("active", "active", read=SEARCH),
+    flag_field("active", "active", read=SEARCH, default=None),
     _member_field(
         "webapp",
         "str",
@@ -350,7 +354,9 @@ FIELDS: tuple[Field, ...] = (
         reader=lambda raw: word(_limit(raw, "cancelTime")),
         normalise=stripped,
     ),
-    _member_field("randomize", "bool", TARGET, reader=lambda raw: truth(part(raw, TARGET, "randomizeScan"))),
+    _member_field(
+        "randomize", "bool", TARGET, reader=lambda raw: truth(part(raw, TARGET, "randomizeScan")), default=False
+    ),
     _beside("scan_proxy", "proxy", "", _show_proxy),
     _beside("dns_override", "dnsOverride", "dnsoverride", show_reference),
     _Notification(

@@ -22,7 +22,7 @@ from ..resource.elements import named
 from ..resource.field import write_fields
 from ..resource.references import Reference
 from .scan_fields import part
-from .scan_target import Auth, Scanner, Target, target_node
+from .scan_target import UNSAID, Auth, Scanner, Target, target_node
 from .schedule_fields import FIELDS, SCHEDULING, TARGET, ScheduleField
 
 LIMITS = frozenset(field.name for field in FIELDS if isinstance(field, ScheduleField) and len(field.parts) > 1)
@@ -95,11 +95,12 @@ def _chosen(held: Raw) -> list[int]:
 def _tag_sides(after: Record) -> Node:
     """The tags that an application needs, and those that it must not have."""
     sides: dict[str, Node] = {}
-    for side, name, match in (("included", "tags", "ALL"), ("excluded", "excluded_tags", "ANY")):
+    for side, name in (("included", "tags"), ("excluded", "excluded_tags")):
         tags: list[Reference] = after.get(name) or []
         if tags:
             listed: Node = {"set": {"Tag": [{"id": tag.id} for tag in tags]}}
-            sides[side] = {"option": after.get(f"{name}_match") or match, "tagList": listed}
+            match = f"{name}_match"
+            sides[side] = {"option": after.get(match) or UNSAID[match], "tagList": listed}
     return sides
 
 

@@ -24,18 +24,62 @@ try:
 except ImportError:
     HAS_DUCKDB = False
     DUCKDB_IMPORT_ERROR = traceback.format_exc()
+    # Nothing is run without it: open_duck checks first.
+    _ERRORS: tuple[type[Exception], ...] = ()
 else:
     HAS_DUCKDB = True
     DUCKDB_IMPORT_ERROR = ""
+    _ERRORS = (duckdb.Error,)
 
 DUCKDB_SINCE = (1, 5)
 LIBRARY = "duckdb >= 1.5"
 MEMORY = "256MiB"
 """What DuckDB may hold before it uses the temporary folder. The process itself needs about 100 MiB beside it."""
 _MOST_THREADS = 4
+_PART = 10_000
+"""Rows that are fetched at once."""
 
 Connection = t.Any
 """A ``duckdb.DuckDBPyConnection``: the package is optional, so its types are not known everywhere."""
+Row = tuple[t.Any, ...]
+
+
+class Refused(Exception):
+    """DuckDB did not run a statement. The text is only the kind of its error, whose own words may quote a record."""
+
+
+class Engine:
+    """Runs statements on a connection. Want of memory is raised by :func:`open_duck`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def run(self, statement: str, parameters: t.Sequence[t.Any] = ()) -> list[Row]:
+        """Run a statement, and return all its rows.
+
+        Raises:
+            Refused: DuckDB did not run it to its end, for example because a file is damaged.
+        """
+        with _refused():
+            found: list[Row] = self._connection.execute(statement, list(parameters)).fetchall()
+            return found
+
+    def stream(self, statement: str, parameters: t.Sequence[t.Any] = ()) -> t.Iterator[list[Row]]:
+        """Run a statement, and yield its rows in parts; no other may run in between. Raises as :meth:`run`."""
+        with _refused():
+            cursor = self._connection.execute(statement, list(parameters))
+            while rows := cursor.fetchmany(_PART):
+                yield rows
+
+
+@contextlib.contextmanager
+def _refused() -> t.Iterator[None]:
+    try:
+        yield
+    except _ERRORS as error:
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise
+        raise Refused(type(error).__name__) from None
 
 
 def check_library() -> None:

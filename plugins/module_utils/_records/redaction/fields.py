@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 from .markup import element, opens_element
-from .names import Secrecy, secrecy_of
+from .names import SEVERAL, Secrecy, secrecy_of
 from .pairs import member_values, named_values, value_attribute
 from .search import FINDERS, FIRST, LONGEST_WORD, holds_word, is_plain
 from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken, is_strong
@@ -26,7 +26,10 @@ Span = tuple[int, int, str]
 _BACKWARDS = re.compile(r"(?:[0-9a-fA-F]{2}(?:52)?%|[\w.$\[\]-])*+")
 _IN_TAG = (">", "&", " ", "\t", "\r", "\n")
 _OPENED = re.compile(r"[\"'`][^\W_][\w '-]*\Z")
-_TYPED = re.compile(r"[A-Za-z_][\w.|\[\] ]{0,40}= {0,2}(?=[rbf]?[\"'])")
+_TYPED = re.compile(
+    r"&?(?:'static )?[A-Za-z_][\w.|\[\] ]{0,40}= {0,2}"
+    r"(?=[rbf]?[\"']|(?:new )?[A-Za-z]{1,20}(?:::from|\.of|\.valueOf)\()"
+)
 _LABEL = re.compile(r"[^\W\d_]+(?:[ '\u2019\-][^\W\d_]+){1,3}")
 _SHORT_NAME = 40
 _NAME_CHARACTERS = 300
@@ -184,7 +187,7 @@ def _spans(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> l
             if secrecy is Secrecy.SECRET
             else _made_only(value, folded, begin, end)
         )
-    if secrecy is Secrecy.SECRET and value[mark.end() : mark.end() + 1] == "{":
+    if value[mark.end() : mark.end() + 1] == "{" and (secrecy is Secrecy.SECRET or folded[:end].endswith(SEVERAL)):
         return member_values(value, mark.end(), value[begin:end])
     span = _span(value, begin, mark, secrecy)
     if span is None:
@@ -313,7 +316,8 @@ def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
         return special
     typed = _TYPED.match(value, at)
     if typed is not None:
-        return _literal(value, typed.end(), quoted=False)
+        literal = _literal(value, typed.end(), quoted=False)
+        return literal if literal is not None and literal[1] > literal[0] else None
     word = _WORD.match(value, at, at + _JUDGED)
     if word is None:
         return None

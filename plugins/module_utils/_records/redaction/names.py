@@ -43,6 +43,8 @@ _WORDS = frozenset(
     }
     | {
         "passw",
+        "bindpw",
+        "rootpw",
         "pwdhash",
         "zugangscode",
         "sicherheitscode",
@@ -174,8 +176,11 @@ _CARRIERS = frozenset(
 """Words after the name of a secret with which it still names one."""
 _MAYBE = frozenset(
     {"key", "keys", "code", "sig", "hmac", "ticket", "chave", "chiave", "klucz", "sleutel"}
+    | {"tokens", "secrets", "cookies"}
     | {"cle", "schlussel", "schluessel", "anahtar", "bearer", "sessions", "otc", "sas", "saml"}
 )
+SEVERAL = ("tokens", "credentials", "secrets", "passwords", "cookies")
+"""Ends of the names of groups, whose members are secrets whatever they are called."""
 _NOT_BEFORE = frozenset(
     {
         "public",
@@ -421,26 +426,20 @@ STEMS: tuple[str, ...] = (
 )
 """What each name of a secret holds, in lower-case letters: the first thing that is looked for."""
 
-FOREIGN_STEMS: tuple[str, ...] = (
-    *("contraseña", "passe", "clé", "schlüssel", "hasło", "jelszó", "lösenord", "şifre", "parolă", "парол", "секрет"),
-    *("токен", "κωδικ", "συνθηματικ", "كلمة المرور", "كلمة السر", "סיסמ", "पासवर्ड", "รหัสผ่าน", "khẩu", "パスワード"),
-    *(
-        "暗証番号",
-        "秘密鍵",
-        "トークン",
-        "シークレット",
-        "合言葉",
-        "マイナンバー",
-        "密码",
-        "密碼",
-        "口令",
-        "密钥",
-        "密鑰",
-        "秘钥",
-        "令牌",
-    ),
-    *("비밀번호", "암호", "패스워드", "토큰", "비밀키", "クッキー", "salasõna"),
-)
+_STEM_OF = {
+    "mot de passe": "passe",
+    "clé secrète": "clé",
+    "clé api": "clé",
+    "пароль": "парол",
+    "κωδικός": "κωδικ",
+    "συνθηματικό": "συνθηματικ",
+    "סיסמה": "סיסמ",
+    "סיסמא": "סיסמ",
+    "mật khẩu": "khẩu",
+}
+"""Words of which a part is enough to be found, because they have several forms or stand in several names."""
+
+FOREIGN_STEMS: tuple[str, ...] = tuple(dict.fromkeys(_STEM_OF.get(word, word) for word in _FOREIGN))
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LETTERS = re.compile(r"[a-z]+")

@@ -8,8 +8,9 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import re
+import typing as t
 
-from .names import secrecy_of
+from .names import SEVERAL, names_secret, secrecy_of
 from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken, is_strong
 
 Span = tuple[int, int, str]
@@ -76,13 +77,17 @@ _NAMING_MEMBER = re.compile(
     re.IGNORECASE,
 )
 _VALUE_MEMBER = re.compile(
-    r"[\"'\s,{](?:\w{0,20}value|val|contents?|v|s|data|secret|text|answer|input|entry|response|current|default|plaintext|"
+    r"[\"'\s,{](?:\w{0,20}values?|val|contents?|v|s|data|secret|text|answer|input|entry|response|current|default|plaintext|"
     r"old|new|before|after)\\*[\"']?\s{0,8}(?::|=>)\s{0,8}",
     re.IGNORECASE,
 )
 _FORWARD = 250
 """Characters behind a name in which the member with its value is looked for."""
 _BRACE = re.compile(r"[{}]")
+_BETWEEN = re.compile(r"(?:\[|\\*+[\"'])\s{0,8}+(?:,\s{0,8}+)?")
+"""What opens a list, or ends a text in it, up to the next text."""
+_MOST_ITEMS = 50
+"""Texts of a list that are looked at."""
 _TEXT = re.compile(r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)|'([^'\\]*+(?:\\.[^'\\]*+)*+)|\\++\"([^\"\\]*+)", re.DOTALL)
 _YAML_NAMING = re.compile(r"(?:\A|[\s{,-])(?:name|key|header):\s{0,4}[\"']?\Z", re.IGNORECASE)
 _FLOW_VALUE = re.compile(r"[\"']?,\s{1,8}(?:value|default|content):\s{1,8}([^\s,{}\[\]\"'][^,{}\r\n]{0,400}+)")
@@ -105,6 +110,9 @@ _DIRECTIVE = re.compile(
     r"proxy_set_header|add_header|requestheader|header|alter|define|password)\b.*\s\Z",
     re.IGNORECASE,
 )
+_YAML_KEY = re.compile(r"(?:\A|[\r\n])[ \t-]*\?[ \t]+[\"']?\Z")
+"""What is before a key of YAML that has a line of its own; its value is on the next one."""
+_YAML_ANSWER = re.compile(r"[\"']?[ \t]*\r?\n[ \t]*:[ \t]+(?:\"([^\"\r\n]*)|'([^'\r\n]*)|([^\s\"'{\[|>&*][^\r\n]*))")
 _YAML_VALUE = re.compile(
     r"[\"']?[ \t]*\r?\n[ \t-]*(?:value|default|content):[ \t]+(?:\"([^\"\r\n]*)|'([^'\r\n]*)|([^\s\"'{\[|>&*][^\r\n]*))"
 )
@@ -143,8 +151,8 @@ def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
         members = _in_object(value, begin, end)
         if members:
             return members
-    if found is None and sign == ":" and after in ("", "\r", "\n", '"', "'", ",") and _YAML_NAMING.search(before):
-        found = _group(_YAML_VALUE.match(value, end) or _FLOW_VALUE.match(value, end))
+    if found is None and sign and sign in ":?" and after in ("", "\r", "\n", '"', "'", ","):
+        found = _in_yaml(value, before, end)
     if found is None and sign and sign in "([" and after and after in "\"'`\\" and _CALL.search(before):
         found = _group(_ARGUMENT.match(value, end))
     if found is None and after == "<" and before.endswith(">"):
@@ -156,6 +164,13 @@ def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
     return [] if found is None else [found]
 
 
+def _in_yaml(value: str, before: str, end: int) -> Span | None:
+    """The value of a name that is the value of another one, or a key with a line of its own."""
+    if _YAML_NAMING.search(before):
+        return _group(_YAML_VALUE.match(value, end) or _FLOW_VALUE.match(value, end))
+    return _group(_YAML_ANSWER.match(value, end)) if _YAML_KEY.search(before) else None
+
+
 def value_attribute(value: str, end: int) -> Span | None:
     """The value of an element whose name ends at a place, as in ``<password value="secret"/>``."""
     return _group(_VALUE_ATTRIBUTE.match(value, end))
@@ -165,7 +180,7 @@ def member_values(value: str, at: int, name: str) -> list[Span]:
     """The secrets in the object that begins at a place and belongs to a name before it: its ``value``, for instance."""
     brace = _BRACE.search(value, at + 1, at + _AROUND)
     stop = brace.start() if brace else min(len(value), at + _AROUND)
-    several = name.lower().endswith(("tokens", "credentials", "secrets", "passwords", "cookies"))
+    known, several = names_secret(name), name.lower().endswith(SEVERAL)
     spans: list[Span] = []
     for member in _MEMBER.finditer(value, at, stop):
         if spans and member.start() < spans[-1][1]:
@@ -174,10 +189,16 @@ def member_values(value: str, at: int, name: str) -> list[Span]:
         if span is None or span[1] <= span[0]:
             continue
         held = value[span[0] : span[1]]
-        if member[1].lower() in _VALUE_NAMES or (several and (held == MARKER or is_strong(held) or is_made(held))):
+        name_of = member[1].lower()
+        if (known and name_of in _VALUE_NAMES) or (
+            several and name_of not in _DESCRIBING and (held == MARKER or is_strong(held) or is_made(held))
+        ):
             spans.append(span)
     return spans
 
+
+_DESCRIBING = frozenset({"model", "type", "version", "name", "id", "unit", "encoding", "tokenizer", "provider"})
+"""Members that describe a group of secrets and are none."""
 
 _VALUE_NAMES = frozenset(
     {"value", "val", "content", "data", "secret", "text", "s", "plaintext", "current", "default", "_value", "$"}
@@ -233,14 +254,28 @@ def _values_between(value: str, first: int, last: int, limit: int | None) -> lis
     spans: list[Span] = []
     taken = first
     for member in _VALUE_MEMBER.finditer(value, first, last):
-        text = _TEXT.match(value, member.end()) if limit is None else _TEXT.match(value, member.end(), limit)
-        if member.start() < taken or text is None or (limit is not None and text.end() >= limit):
+        if member.start() < taken:
             continue
-        span = _group(text)
-        taken = text.end()
-        if span is not None:
-            spans.append(span)
+        for text in _texts_at(value, member.end(), len(value) if limit is None else limit):
+            if limit is not None and text.end() >= limit:
+                break
+            span = _group(text)
+            taken = text.end()
+            if span is not None:
+                spans.append(span)
     return spans
+
+
+def _texts_at(value: str, at: int, limit: int) -> t.Iterator[re.Match[str]]:
+    """The text at a place, or the texts of the list there."""
+    listed = value[at : at + 1] == "["
+    for _item in range(_MOST_ITEMS if listed else 1):
+        between = _BETWEEN.match(value, at, limit) if listed else None
+        text = _TEXT.match(value, between.end() if between else at, limit)
+        if text is None:
+            return
+        yield text
+        at = text.end()
 
 
 def _spoken_of(value: str, begin: int, end: int) -> Span | None:
@@ -255,6 +290,11 @@ def _spoken_of(value: str, begin: int, end: int) -> Span | None:
         return _group(found) if quoted else None
     if held == MARKER:
         return None
+    if value[begin:end].lower() in _DIRECTIVES and not holds_nothing(held) and not is_spoken(held):
+        # No language has such a word, so that whatever follows it is the password.
+        return (
+            (found.start(index), found.start(index) + len(held), MARKER) if _fills_line(value, begin, found) else None
+        )
     strong = is_strong(held) and (found[1] or _is_directive(value, begin, found.end()))
     if not strong and not (is_made(held) and not is_spoken(held) and not held.startswith("/")):
         return None
@@ -262,6 +302,13 @@ def _spoken_of(value: str, begin: int, end: int) -> Span | None:
 
 
 _SHORT = 4
+_DIRECTIVES = frozenset({"bindpw", "rootpw"})
+"""Names of the configuration of LDAP, behind which a password stands without a sign."""
+
+
+def _fills_line(value: str, begin: int, found: re.Match[str]) -> bool:
+    line = value.rfind("\n", max(0, begin - _AROUND_LINE), begin) + 1
+    return not value[line:begin].strip() and value[found.end() : found.end() + 1] in ("", "\r", "\n")
 
 
 def _is_directive(value: str, begin: int, end: int) -> bool:

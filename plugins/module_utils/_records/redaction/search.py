@@ -50,7 +50,7 @@ _ENDINGS = (
     # A call, a sentence, and a directive such as that of netrc, whose value holds a digit.
     r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:(?:set|reset|changed|now)\s)?+(?:is|was|to|by|lautet|ist|war|est):?\s|"
     r"[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
-    r"[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
+    r"(?<=bindpw)[\ \t]|(?<=rootpw)[\ \t]|[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
 )
 _LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}(?=[\ \t\r\"'`\\]*+(?:\n|\Z)))"
 # The end of a line ends a name as well: its value may be on the next one.

@@ -19,6 +19,7 @@ from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import changes as shared
 from ..._records.changes import Keys, state_of
+from ..._records.identity import identity_of
 from ..._records.model import Finding
 from ..inputs import model
 from ..inputs.read import as_finding
@@ -132,7 +133,7 @@ def _remember(findings: t.Iterable[t.Any]) -> tuple[dict[str, Before], bytes]:
     keys = Keys()
     for item in findings:
         finding = as_finding({name: item[name] for name in _REMEMBERED})
-        known[keys.key(model.identity_of(finding))] = _before(finding)
+        known[keys.key(identity_of(finding))] = _before(finding)
         change = item.get("change")
         marks.append(model.CHANGES.index(change) + 1 if change in model.CHANGES else 0)
     return known, bytes(marks)
@@ -200,7 +201,7 @@ def _mark(
 ) -> bytes:
     marks = bytearray()
     gone: list[Before] = []
-    seen = ((model.identity_of(finding), _before(finding)) for finding in findings)
+    seen = ((identity_of(finding), _before(finding)) for finding in findings)
     for change, before, now in shared.compare(left, seen):
         if now is not None:
             marks.append(model.CHANGES.index(change) + 1 if change else 0)

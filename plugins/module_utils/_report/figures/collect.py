@@ -12,10 +12,11 @@ import hashlib
 import json
 import typing as t
 
+from ..._records.files.knowledge import Entries
 from .. import text
 from ..inputs import model
 from ..inputs.gate_view import GateView
-from ..inputs.knowledge import Entries, RuleTally
+from ..inputs.knowledge import RuleTally
 from ..inputs.model import Place, ReportInput, ScanRow, SourceFile, WebApp
 from ..inputs.services import ServiceRow
 from . import changes

@@ -4,41 +4,22 @@
 
 This module is private to the collection and may change at any time.
 
-The vendor's texts are HTML, and data like everything else: they are reduced to plain words here, and every writer
-escapes those as it escapes a title. No markup of the vendor ever reaches an output.
+The vendor's texts are data like everything else: every writer escapes them as it escapes a title.
 """
 
 from __future__ import annotations
 
-import pathlib
-import re
 import typing as t
 
-from ..._base.errors import FileError
-from ..._records.coerce import items
-from ..._records.files.ndjson import Unreadable, read_documents
+from ..._records.files.knowledge import TEXTS, Entries, Key, cves_of, words_of
 from ..._records.model import SEVERITIES, Finding
-from ..._records.plain import plain_text
 from .. import text
 from . import model
 
 TEXT_CHARACTERS = 20_000
 """How much of each text any format keeps."""
-_MARKUP_LIMIT = 200_000
-_CVES = 100
-_CVE = re.compile(r"CVE-\d{4}-\d{4,10}", re.IGNORECASE)
-_SOURCE = "qualys"
-_HINT = "Give a file that qualys_kb_info wrote to its dest, or a JSON list of its entries."
-FIELDS: tuple[tuple[str, str], ...] = (
-    ("diagnosis", "Diagnosis"),
-    ("consequence", "Consequence"),
-    ("solution", "Solution"),
-)
+FIELDS: tuple[tuple[str, str], ...] = tuple((name, name.capitalize()) for name in TEXTS)
 """The texts of an entry and their headings, in the order in which they are shown."""
-
-Key = tuple[str, str]
-"""Source and rule id."""
-Entries = dict[Key, dict[str, t.Any]]
 
 
 class RuleTally:
@@ -92,57 +73,13 @@ def _joined(rule: model.RuleKnowledge, entry: dict[str, t.Any]) -> model.RuleKno
     title = entry.get("title")
     if isinstance(title, str) and title.strip():
         found["title"] = text.clip(title.strip(), model.FIELD_CHARACTERS)
-    found["diagnosis"] = words_of(entry, "diagnosis")
-    found["consequence"] = words_of(entry, "consequence")
-    found["solution"] = words_of(entry, "solution")
-    found["cves"] = _cves(entry.get("cves"))
+    found["diagnosis"] = _clipped(entry, "diagnosis")
+    found["consequence"] = _clipped(entry, "consequence")
+    found["solution"] = _clipped(entry, "solution")
+    found["cves"] = cves_of(entry)
     return found
 
 
-def words_of(entry: t.Mapping[str, t.Any], name: str) -> str | None:
-    """One text of an entry in plain words: the one that is plain already, else the vendor's HTML without its markup."""
-    plain, markup = entry.get(f"{name}_text"), entry.get(name)
-    if not isinstance(plain, str) or not plain.strip():
-        # What is longer is no text for people, and a parser need not be fed with it.
-        plain = plain_text(markup[:_MARKUP_LIMIT]) if isinstance(markup, str) else None
-    return text.clip(plain.strip(), TEXT_CHARACTERS) if plain else None
-
-
-def _cves(value: t.Any) -> list[str]:
-    found = (item.strip().upper() for item in items(value)[:1000] if isinstance(item, str))
-    return sorted({item for item in found if _CVE.fullmatch(item)})[:_CVES]
-
-
-def read_knowledge(path: pathlib.Path) -> Entries:
-    """The entries of a file: a JSON list of them, an object with ``entries``, or one entry in each line (NDJSON).
-
-    Raises:
-        FileError: the file cannot be read, or is none of these.
-    """
-    try:
-        return dict(_keyed(_sourced(read_documents(path))))
-    except Unreadable as error:
-        if not error.damaged:
-            raise FileError(f"knowledge: cannot read {path}: {error}.", hint=_HINT) from error
-        raise FileError(f"knowledge: {path} holds no entries of a knowledge base: {error}.", hint=_HINT) from error
-    except ValueError as error:
-        raise FileError(f"knowledge: {path} holds no entries of a knowledge base.", hint=_HINT) from error
-
-
-def _sourced(documents: list[t.Any]) -> list[tuple[str, t.Any]]:
-    """Each entry with its source."""
-    whole = documents[0] if len(documents) == 1 else None
-    if isinstance(whole, dict) and "qid" not in whole:
-        listed, source = whole.get("entries"), whole.get("source")
-        if whole.get("schema", 1) != 1 or not isinstance(listed, list):
-            raise ValueError("not a list of entries")
-        return [(source if isinstance(source, str) else _SOURCE, item) for item in listed]
-    return [(_SOURCE, item) for item in documents]
-
-
-def _keyed(documents: t.Iterable[tuple[str, t.Any]]) -> t.Iterator[tuple[Key, dict[str, t.Any]]]:
-    for source, entry in documents:
-        qid = entry.get("qid") if isinstance(entry, dict) else None
-        if isinstance(qid, bool) or not isinstance(qid, (int, str)) or not str(qid).strip():
-            raise ValueError("not an entry")
-        yield (source, str(qid).strip()), entry
+def _clipped(entry: dict[str, t.Any], name: str) -> str | None:
+    words = words_of(entry, name)
+    return text.clip(words, TEXT_CHARACTERS) if words else None

@@ -15,7 +15,6 @@ import typing as t
 from urllib.parse import quote
 
 from ..._records import changes
-from ..._records.identity import run_key
 from ..._records.model import SEVERITIES, STATUSES, Finding, Manifest
 from .attack_figures import AttackFigures
 from .gate_view import GateView
@@ -393,8 +392,3 @@ def application_label(finding: Finding) -> str:
 def title_label(finding: Finding) -> str:
     """The title, or the rule's id."""
     return finding["title"] or (f"Rule {finding['rule_id']}" if finding["rule_id"] else "(no title)")
-
-
-def identity_of(finding: Finding) -> str:
-    """What makes it the same finding in the next run: the vendor's unique id, else the fingerprint."""
-    return f"{finding['source']}\0{run_key(finding['unique_id'], finding['fingerprint'], finding['id'])}"

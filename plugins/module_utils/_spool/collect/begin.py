@@ -28,12 +28,11 @@ from ..disk.kept import Kept, not_before
 from ..disk.options import Options
 from ..disk.position import Position
 from ..disk.source import Identity
-from ..disk.stream import Stream, check_same, describe, identity_hash, new_owner, read_stream
+from ..disk.stream import Stream, check_directory, check_owner, describe, identity_hash, new_owner, read_stream
 from .adopt import upper
 from .job import Job
 from .plan import SECOND, floor, horizon, oldest
 
-_OTHER = "Give the directory of before, or give this stream a state_dir of its own."
 _LOST = "If it is gone for good, say with first_run where to begin: lookback writes nothing twice."
 
 
@@ -110,15 +109,9 @@ def check(job: Job, found: Found) -> None:
             ``first_run`` is ``fail``.
     """
     dest, path = job.options.dest, job.place.path
-    if found.held is not None:
-        check_same(dest, found.held, job.source.identity)
-    elif found.segments:
-        raise StateError(
-            f"dest: {dest} holds segments, but its file .stream.json is missing; nothing was touched.",
-            hint="Restore that file, or give each stream a directory of its own.",
-        )
+    check_directory(dest, found.held, job.source.identity, has_segments=bool(found.segments))
     if found.position is not None:
-        _check_owner(job, found, found.position)
+        check_owner(dest, found.held, found.position.owner, known_as=f"the position {path}", fresh=found.fresh)
     elif job.options.first_run == "fail" and job.options.backfill is None:
         if (last := found.collected_until) is not None:
             raise StateError(
@@ -129,20 +122,6 @@ def check(job: Job, found: Found) -> None:
             f"There is no position {path}, and first_run is fail.",
             hint="For the first run of a stream, set first_run to lookback or now. If it is not the first, check that"
             " state_dir and dest are the ones of before.",
-        )
-
-
-def _check_owner(job: Job, found: Found, position: Position) -> None:
-    dest, path = job.options.dest, job.place.path
-    if found.held is None and not found.fresh:
-        raise StateError(
-            f"dest: {dest} is not the directory that the position {path} belongs to; nothing was touched.",
-            hint=_OTHER,
-        )
-    if found.held is not None and found.held.owner != position.owner:
-        raise StateError(
-            f"dest: {dest} has another owner than the position {path}; nothing was touched.",
-            hint=_OTHER,
         )
 
 

@@ -17,7 +17,7 @@ from ..._records.times import utc_now
 from ..._state.directory import state_directory, warn_of_group
 from ..disk.files import TEMPORARY, check_dest, make_dest, remove_leftovers
 from ..disk.kept import KEPT_FILE, KeptFile
-from ..disk.lock import locked
+from ..disk.lock import LOCK_FILE, locked
 from ..disk.options import read_options
 from ..disk.position import PositionFile
 from ..disk.source import Source
@@ -27,8 +27,6 @@ from .job import Job
 from .live import Live
 from .report import RunReport
 from .sweep import backfill
-
-LOCK_FILE = ".lock"
 
 
 def collect(

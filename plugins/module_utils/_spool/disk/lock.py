@@ -18,6 +18,9 @@ import typing as t
 from ..._base.errors import StateError
 from ..._base.files import PRIVATE, reason
 
+LOCK_FILE = ".lock"
+"""The lock of a stream's directory, in it."""
+
 
 @contextlib.contextmanager
 def locked(path: pathlib.Path, doing: str, *, create: bool = True) -> t.Iterator[None]:

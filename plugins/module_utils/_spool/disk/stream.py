@@ -111,6 +111,43 @@ def check_same(dest: pathlib.Path, held: Stream, identity: Identity) -> None:
     )
 
 
+def check_directory(dest: pathlib.Path, held: Stream | None, identity: Identity, *, has_segments: bool) -> None:
+    """Refuse a directory that cannot be this stream's.
+
+    Raises:
+        StateError: it belongs to another stream, or has segments and does not say whose they are.
+    """
+    if held is not None:
+        check_same(dest, held, identity)
+    elif has_segments:
+        raise StateError(
+            f"dest: {dest} holds segments, but its file {STREAM_FILE} is missing; nothing was touched.",
+            hint="Restore that file, or give each stream a directory of its own.",
+        )
+
+
+def check_owner(dest: pathlib.Path, held: Stream | None, owner: str, *, known_as: str, fresh: bool) -> None:
+    """Refuse a directory that does not belong to what is stored about the stream elsewhere.
+
+    Args:
+        dest: the directory.
+        held: the content of its hidden file.
+        owner: the owner that is stored.
+        known_as: where it is stored, for messages, such as ``the position <path>``.
+        fresh: whether nothing was ever committed, so that the directory may still be missing.
+
+    Raises:
+        StateError: the directory is another one.
+    """
+    hint = "Give the directory of before, or give this stream a state_dir of its own."
+    if held is None and not fresh:
+        raise StateError(
+            f"dest: {dest} is not the directory that {known_as} belongs to; nothing was touched.", hint=hint
+        )
+    if held is not None and held.owner != owner:
+        raise StateError(f"dest: {dest} has another owner than {known_as}; nothing was touched.", hint=hint)
+
+
 def stream_id(dest: pathlib.Path) -> str | None:
     """Return the identity of the stream in a directory, for its readers; None if there is none.
 

@@ -335,6 +335,34 @@ NUMBERS = [
     "id ⟦11010519491231002X⟧ found",
 ]  # fmt: skip
 
+# Each with a harmless twin, which is the entry of the same place in PLURAL_TWINS.
+PLURAL = [
+    '{"name":"password","values":["⟦Kq7pzLm2⟧"]}',
+    '{"name": "api_key", "values": ["⟦a1b2c3d4e5f6a7b8⟧", "⟦second9value⟧"]}',
+    r"{\"name\":\"password\",\"values\":[\"⟦Kq7pzLm2⟧\"]}",
+    '{"tokens":{"github":"⟦abc-Def-1234⟧","slack":"⟦hunter2hunter⟧"}}',
+    '{"secrets": {"db": "⟦Sup3rS3cret!⟧"}}',
+    "bindpw ⟦s3cr3tPw⟧\nuri ldap://ldap.test\n",
+    "binddn cn=reader\nbindpw ⟦hunter⟧",
+    'let db_password = String::from("⟦hunter2pass⟧");',
+    'const API_KEY: String = String::from("⟦abcd1234efgh5678⟧");',
+    "? password\n: ⟦hunter2x⟧\n",
+    '? user\n: bob\n? "api_token"\n: "⟦abc123def456⟧"\n',
+]
+PLURAL_TWINS = [
+    '{"name":"colour","values":["red","blue"]}',
+    '{"name":"password","values":["required","min:8"]}',
+    r"{\"name\":\"size\",\"values\":[\"Kq7pzLm2\"]}",
+    '{"tokens":{"input":120,"output":55,"default":"4096","model":"small-3"}}',
+    '{"secrets": {"count": 3, "backend": "vault"}}',
+    "bindpw is required\nuri ldap://ldap.test\n",
+    "the bindpw directive sets it; bindpw ${LDAP_PW}",
+    'let label = String::from("hunter2pass");',
+    'let password: String = String::from("");',
+    "? username\n: hunter2x\n",
+    "? password_policy\n: strong-9\n",
+]
+
 SECRETS = [
     *AROUND_NAMES,
     *HEADERS,
@@ -347,10 +375,12 @@ SECRETS = [
     *LOGINS,
     *FORMS,
     *NUMBERS,
+    *PLURAL,
 ]
 
 HARMLESS = [
     *NAMES_ALONE,
+    *PLURAL_TWINS,
     # Addresses, ids, hashes, times, versions.
     "https://a.test/catalog/shoes?size=42&color=red&page=2#top",
     "https://a.test/login?next=/account&lang=en",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,20 @@ def scan_options(**options: Any) -> Options:
         "wait_timeout": "6h",
         "poll_interval": "60s",
         "resume_within": "0s",
+    }
+    assert not set(options) - set(blank), options
+    return {**blank, **options}
+
+
+def report_options(dest: Path, **options: Any) -> Options:
+    """The options of ``qualys_was_report``, the defaults filled in."""
+    blank: Options = {
+        **dict.fromkeys(("name", "targets", "template", "file_password", "recipients", "id", "keep")),
+        "type": "WAS_WEBAPP_REPORT",
+        "format": "PDF",
+        "dest": str(dest),
+        "wait_timeout": "15m",
+        "poll_interval": "10s",
     }
     assert not set(options) - set(blank), options
     return {**blank, **options}

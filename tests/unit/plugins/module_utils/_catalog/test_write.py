@@ -49,7 +49,7 @@ def test_records_are_ordered_and_options_are_in_the_order_of_the_module() -> Non
 
 def test_empty_lists_are_written_when_asked_for() -> None:
     record = {"id": 1, "name": "a", "tags": [], "attributes": {}, "scope": None}
-    assert entries_of([record], WEBAPPS, empty=True) == [{"name": "a", "tags": [], "attributes": {}}]
+    assert entries_of([record], WEBAPPS, empty=True) == [{"name": "a", "scope": "ALL", "tags": [], "attributes": {}}]
 
 
 def test_names_that_do_not_tell_a_record_have_an_id() -> None:

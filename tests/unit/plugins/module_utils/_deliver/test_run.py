@@ -101,7 +101,7 @@ def test_everything_once_and_then_nothing(spool: Spool) -> None:
     assert (counts(first), first.changed) == ((3, 3, 0, 0), True)
     assert (counts(second), second.changed) == ((0, 0, 0, 0), False)
     assert second.values["stats"]["batches"] == 0
-    assert second.values["totals"] == {"delivered": 3, "duplicate": 0, "dropped": 0, "quarantined": 0}
+    assert second.values["totals"] == {"delivered": 3, "duplicate": 0, "dropped": 0, "quarantined": 0, "filtered": 0}
     assert spool.keys() == ["id-1", "id-2", "id-3"]
 
 
@@ -345,13 +345,13 @@ def test_what_the_receiver_drops_is_counted_and_told(spool: Spool, monkeypatch: 
     spool.deliver()
     (path,) = (spool.state / "deliver").glob("sql-*.json")
     older = json.loads(path.read_text())
-    del older["dropped"]
+    del older["dropped"], older["filtered"]
     path.write_text(json.dumps(older))
     spool.segment(1, event(3), event(4))
     monkeypatch.setattr(Sql, "send", lambda _self, _batch: Outcome(delivered=1, dropped=1))
     result = spool.deliver()
     assert (counts(result), result.values["dropped"]) == ((2, 1, 0, 0), 1)
-    assert result.values["totals"] == {"delivered": 3, "duplicate": 0, "dropped": 1, "quarantined": 0}
+    assert result.values["totals"] == {"delivered": 3, "duplicate": 0, "dropped": 1, "quarantined": 0, "filtered": 0}
     assert result.warnings == ["1 records were dropped by the receiver, by a rule of its own such as a pipeline."]
 
 

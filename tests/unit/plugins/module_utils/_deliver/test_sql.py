@@ -21,6 +21,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     TransportError,
     VendorError,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._database import engine
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import sql
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Sink
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, records, sink
@@ -252,7 +253,7 @@ def test_a_postgresql_elsewhere_must_show_its_certificate(
     url: str, connection: dict[str, t.Any], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PGHOST", raising=False)
-    found = sql._tls_of(sqlalchemy.make_url(url), connection)
+    found = engine.tls_of(sqlalchemy.make_url(url), connection, "database_url")
     assert found.get("sslmode") == expected
 
 
@@ -296,7 +297,7 @@ def test_the_address_that_counts_is_the_one_that_libpq_goes_to(
     made = sink("sql", {"database_url": url})
     made.close()
     assert made.target == f"postgresql+psycopg://{address}#perimeter_records"
-    added = sql._tls_of(sqlalchemy.make_url(url), {})
+    added = engine.tls_of(sqlalchemy.make_url(url), {}, "database_url")
     assert added.get("sslmode") == mode
     # What was judged is handed over, so that nothing can lead elsewhere afterwards.
     hosts, addresses = added.get("host", ""), added.get("hostaddr", "")
@@ -321,8 +322,8 @@ def test_an_address_that_libpq_does_not_understand_is_refused_without_its_passwo
 def test_the_ca_of_the_task_is_the_one_for_postgresql(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url, ca = sqlalchemy.make_url("postgresql://db.example.com/waf"), tmp_path / "ca.pem"
     with pytest.raises(OptionError, match="ca_path cannot be read"):
-        sql._tls_of(url, {"ca_path": str(ca)})
+        engine.tls_of(url, {"ca_path": str(ca)}, "database_url")
     ca.touch()
-    assert sql._tls_of(url, {"ca_path": str(ca)})["sslrootcert"] == str(ca)
+    assert engine.tls_of(url, {"ca_path": str(ca)}, "database_url")["sslrootcert"] == str(ca)
     monkeypatch.setenv("PGSSLROOTCERT", "/its/own.pem")
-    assert "sslrootcert" not in sql._tls_of(url, {})
+    assert "sslrootcert" not in engine.tls_of(url, {}, "database_url")

@@ -1,17 +1,19 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The order of findings, files and scans never decides."""
+"""The order of findings, files and scans never decides, and neither does a variable that is set and empty."""
 
 from __future__ import annotations
 
 import itertools
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
+from tests.conftest import ROOT
 from tests.unit.plugins.module_utils._gate.gate_kit import DROP, Folder, Record, ago, finding, policy, scan
 from tests.unit.plugins.module_utils._gate.situation_kit import SHARED, Situation
 from tests.unit.plugins.module_utils._gate.test_situations import SITUATIONS
@@ -47,6 +49,40 @@ def test_a_situation_has_its_verdict_in_another_order(
     name: str, verdict: str, situation: Situation, tmp_path: Path
 ) -> None:
     assert situation(Shuffled(tmp_path)).values["verdict"] == verdict
+
+
+EVERY_VARIABLE = sorted(
+    {
+        name
+        for path in (ROOT / "plugins").rglob("*.py")
+        for name in re.findall(
+            r"\"((?:PERIMETER|QUALYS|CBC|CSP|SCUTUM|EDGECAST|INDUSFACE|XDG)_[A-Z_]+)\"", path.read_text("utf-8")
+        )
+    }
+    | {
+        name
+        for folder in ("roles", "playbooks")
+        for path in (ROOT / folder).rglob("*.yml")
+        for name in re.findall(r"env', *'([A-Z_]+)'", path.read_text("utf-8"))
+    }
+)
+
+
+def test_every_situation_has_its_verdict_with_every_variable_of_the_environment_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CI systems turn a missing variable into empty text, which must not move a verdict."""
+    assert len(EVERY_VARIABLE) > 60
+    for name in EVERY_VARIABLE:
+        monkeypatch.setenv(name, "")
+    wrong = {}
+    for number, (name, verdict, situation) in enumerate(SITUATIONS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = situation(Folder(folder)).values["verdict"]
+        if found != verdict:
+            wrong[name] = found
+    assert wrong == {}
 
 
 def _twin(number: int, severity: str, **changes: Any) -> Record:

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PolicyError
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.inputs.facts import RANKS, facts_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.policy import WaiverRules
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.selectors import Globs, Numbers
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.selectors import Numbers
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.waivers import Waivers, day
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import PolicyError
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.policy.patterns import Globs
 from tests.unit.plugins.module_utils._gate.gate_kit import finding, waiver
 
 TODAY = dt.date(2026, 11, 20)

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import MissingLibrary
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy import load as documents
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.policy import documents
 from tests.unit.plugins.module_utils._gate.gate_kit import (
     Folder,
     ago,

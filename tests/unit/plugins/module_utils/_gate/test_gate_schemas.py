@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PolicyError
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.schema_verdict import (
     PUBLISHED as ALL_SCHEMAS,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.load import read_document
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.policy import load_policy
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.schemas import SCHEMAS
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.validate import validate
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import PolicyError
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.policy.documents import read_document
 from tests.unit.plugins.module_utils._gate.gate_kit import Folder, finding, waiver, waivers
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -71,6 +71,8 @@ FULL_POLICY: dict[str, Any] = {
             "detection_score_min": 50,
             "without_score": "skip",
             "older_than": "1.5d",
+            "attacks": ["attacked_not_blocked", "blocked"],
+            "waivable": True,
             "limit": 3,
             "count_per": "run",
             "action": "warn",

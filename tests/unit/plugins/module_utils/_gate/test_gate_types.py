@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.inputs.types import FINDING, MANIFEST, SCAN
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PolicyError
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.schemas import SCHEMAS
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.validate import validate
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.verdict import PolicyError
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files.types import FINDING, MANIFEST, SCAN
 from tests.unit.plugins.module_utils._gate.gate_kit import DROP, Folder, finding, image, policy, scan
 
 WRONG: list[Any] = [True, 5.9, -1, "x\n", ["finished"], {"finished": 1}]

@@ -7,6 +7,7 @@ After an import nothing differs and nothing is written; each change by hand is s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,17 +123,24 @@ SCHEDULE_CHANGES: dict[str, tuple[str, Any]] = {
 }
 
 
-def change_by_hand(box: Sandbox) -> set[tuple[str, int, str]]:
-    """Change one field of each of thirty records, and say which."""
-    state, changed = box.qualys, set()
-    words = {
+def words_of(box: Sandbox) -> dict[str, Any]:
+    """What the words in capitals above stand for: the newest record of each kind."""
+    state = box.qualys
+    return {
         "TAG": [state.tags.ids[-1]],
         "AUTH": [state.auth_records.ids[-1]],
+        "AUTHREF": {"id": state.auth_records.ids[-1]},
         "PROFILE": {"id": state.option_profiles.ids[-1]},
         "DNS": [state.dns_overrides.ids[-1]],
         "DNSREF": {"id": state.dns_overrides.ids[-1]},
         "PROXY": {"id": state.proxies.ids[-1]},
     }
+
+
+def change_by_hand(box: Sandbox) -> set[tuple[str, int, str]]:
+    """Change one field of each of thirty records, and say which."""
+    state, changed = box.qualys, set()
+    words = words_of(box)
     kinds = (
         ("webapps", state.webapps, APP_CHANGES),
         ("schedules", state.schedules, SCHEDULE_CHANGES),
@@ -183,3 +191,98 @@ def test_the_changes_by_hand_cover_every_field_that_an_import_writes() -> None:
         field.name for field in webapp_fields.FIELDS
     } - {"comments"}
     assert {*RECORD_CHANGES, "name", "oauth2"} >= {field.name for field in auth_record_fields.FIELDS} - {"comments"}
+
+
+# Fields that a record cannot be without, or that Qualys always returns: nothing is added to them by hand.
+ALWAYS = {
+    "webapps": {"name", "url", "owner"},
+    "schedules": {"name", "type", "active", "webapp", "start", "time_zone", "recurrence", "profile"},
+}
+# What an import leaves out, as the guide says.
+UNSEEN = {"comments"}
+SCHEDULE_MORE: dict[str, tuple[str, Any]] = {
+    "scanner": ("target.scannerAppliance", {"type": "INTERNAL", "friendlyName": "added"}),
+    "auth_record": ("target.webAppAuthRecord", "AUTHREF"),
+    "randomize": ("target.randomizeScan", True),
+    "cancel_after": ("scheduling.cancelAfterNHours", 7),
+    "cancel_time": ("scheduling.cancelTime", "05:00"),
+    "send_mail": ("sendMail", True),
+    "send_one_mail": ("sendOneMail", True),
+}
+
+
+def holder(record: Any, element: str) -> tuple[Any, str]:
+    """The part of a record that holds an element, and the element's own name."""
+    *owners, member = element.split(".")
+    for name in owners:
+        record = record[name]
+    return record, member
+
+
+SCRIPT = {"id": 1, "name": "added", "data": "<x/>", "regex": "x", "requiresAuthentication": False}
+FIRST_ADDED = {
+    **{("webapps", name): change for name, change in APP_CHANGES.items()},
+    ("webapps", "crawling_scripts"): ("crawlingScripts", [SCRIPT]),
+    **{
+        ("schedules", name): (element, True if value is None else value)
+        for name, (element, value) in (SCHEDULE_CHANGES | SCHEDULE_MORE).items()
+        if name not in ALWAYS["schedules"]
+    },
+}
+
+
+@pytest.fixture
+def emptied() -> Iterator[Sandbox]:
+    """One application and one schedule that have nothing but what they need, of which replies show no defaults."""
+    with Sandbox(webapps=3, findings=0) as running:
+        running.switches["defaults_read"] = "absent"
+        for (kind, _field), (element, _value) in FIRST_ADDED.items():
+            held, member = holder(the_one(running, kind), element)
+            if isinstance(held.get(member), list):
+                held[member] = []
+            else:
+                held.pop(member, None)
+        yield running
+
+
+def the_one(box: Sandbox, kind: str) -> Any:
+    state = box.qualys
+    return next(iter(state.webapps.in_order() if kind == "webapps" else state.schedules.in_order()))
+
+
+def add_by_hand(box: Sandbox, kind: str, field: str) -> tuple[str, int, str]:
+    """Give an empty field a value, and say which."""
+    element, value = FIRST_ADDED[kind, field]
+    record = the_one(box, kind)
+    held, member = holder(record, element)
+    if field.startswith("cancel_") and kind == "schedules":
+        # Else the limit of the application comes first. One that was taken away is hidden by that, and not gone.
+        held.pop("cancelAfterNHours", None)
+        record["target"]["cancelOption"] = "SPECIFIC"
+    held[member] = words_of(box).get(value, value) if isinstance(value, str) else value
+    record.touch()
+    return kind, record["id"], field
+
+
+def test_what_is_added_by_hand_to_an_empty_field_is_drift_and_is_mended(emptied: Sandbox) -> None:
+    fields = [[name for kind, name in FIRST_ADDED if kind == wanted] for wanted in ("webapps", "schedules")]
+    with client_of(emptied) as client:
+        whole = imported(client)
+        names = {kind: the_one(emptied, kind)["name"] for kind in ("webapps", "schedules")}
+        catalog: Catalog = {"auth_records": []}
+        catalog |= {kind: [item for item in whole[kind] if item["name"] == name] for kind, name in names.items()}
+        emptied.reset_counters()
+        assert applied(client, catalog, check=False) == []
+        assert emptied.counters.writes == 0
+        for pair in itertools.zip_longest(*fields):
+            added = {add_by_hand(emptied, kind, name) for kind, name in zip(names, pair, strict=True) if name}
+            assert set(applied(client, catalog, check=True)) == added
+            assert set(applied(client, catalog, check=False)) == added
+        assert applied(client, catalog, check=True) == []
+
+
+def test_every_field_of_an_application_and_a_schedule_is_added_to_once() -> None:
+    for kind, fields in (("webapps", webapp_fields.FIELDS), ("schedules", schedule_fields.FIELDS)):
+        added = {name for other, name in FIRST_ADDED if other == kind}
+        tags = {"tags", "tags_match", "excluded_tags", "excluded_tags_match"} if kind == "schedules" else set()
+        assert {field.name for field in fields} - added - ALWAYS[kind] - UNSEEN == tags

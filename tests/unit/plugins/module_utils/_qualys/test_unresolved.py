@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate im
     webapp,
     webapps,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.library import reports
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.resource import Resource
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
@@ -24,6 +26,7 @@ from tests.sandbox import Sandbox
 
 from ..auth_record_kit import record_options, records_options
 from ..qualys_kit import client_of, entry, webapp_options, webapps_options
+from ..scan_kit import Scans, report_options
 
 Run = Callable[[QualysClient, bool], Result]
 NEW_APP = {"name": "new shop", "url": "https://new.example.com/"}
@@ -139,6 +142,85 @@ def test_of_many_each_has_its_own_names(sandbox: Sandbox) -> None:
     told = [[row["name"] for row in item.get("unresolved", [])] for item in done.values["results"]]
     assert told == [["a"], ["b"], []]
     assert [row["name"] for row in done.values["unresolved"]] == ["a", "b"]
+
+
+SCAN: dict[str, Any] = {"webapp": "410001", "name": "ci", "profile": "CI quick"}
+SCANS = {name: value for name, value in SCAN.items() if name != "webapp"}
+OF_SCANS = [
+    ({**SCAN, "webapp": NOWHERE}, "webapp", "web application"),
+    ({**SCAN, "webapp": NOWHERE, "state": "launched"}, "webapp", "web application"),
+    ({**SCAN, "profile": NOWHERE}, "profile", "option profile"),
+    ({**SCAN, "auth_record": NOWHERE}, "auth_record", "authentication record"),
+    ({**SCAN, "dns_override": NOWHERE}, "dns_override", "DNS override"),
+    ({**SCAN, "scanner": {"type": "scannerTags", "tags": [NOWHERE]}}, "scanner.tags", "tag"),
+    ({**SCANS, "webapps": ["410001", NOWHERE]}, "webapps", "web application"),
+    ({**SCANS, "tags": [NOWHERE]}, "tags", "tag"),
+    ({**SCANS, "tags": ["prod", NOWHERE], "tags_match": "ANY"}, "tags", "tag"),
+    ({**SCANS, "tags": ["prod"], "excluded_tags": [NOWHERE]}, "excluded_tags", "tag"),
+]
+REPORT = {"name": "x", "type": "WAS_WEBAPP_REPORT", "format": "PDF"}
+OF_REPORTS = [
+    ({"targets": {"webapps": ["410001", NOWHERE]}}, "targets.webapps", "web application"),
+    ({"targets": {"tags": [NOWHERE]}}, "targets.tags", "tag"),
+    ({"targets": {"webapps": ["410001"]}, "template": NOWHERE}, "template", "report template"),
+]
+
+
+def replaced(value: Any) -> Any:
+    """The same options, with an id that does not exist in the place of the name."""
+    if isinstance(value, dict):
+        return {key: replaced(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [replaced(item) for item in value]
+    return "99999999" if value == NOWHERE else value
+
+
+@pytest.mark.parametrize(("options", "option", "word"), OF_SCANS)
+def test_a_scan_by_names_that_do_not_exist_yet_is_planned(
+    sandbox: Sandbox, options: dict[str, Any], option: str, word: str
+) -> None:
+    scans = Scans(sandbox)
+    done = scans(check=True, **options)
+    assert (done.changed, done.error, done.values["adopted"]) == (True, None, False)
+    assert done.values["unresolved"] == [{"option": option, "kind": word, "name": NOWHERE}]
+    assert [text for text in done.warnings if NOWHERE in text]
+    with pytest.raises(OptionError, match=f"there is no {word} 99999999"):
+        scans(check=True, **replaced(options))
+    with pytest.raises(OptionError, match=f"there is no {word} named '{NOWHERE}'"):
+        scans(**options)
+    assert scans.launches == 0
+
+
+@pytest.mark.parametrize("state", ["absent", "canceled"])
+def test_no_scan_of_an_application_that_does_not_exist_yet_is_deleted_or_cancelled(
+    sandbox: Sandbox, state: str
+) -> None:
+    done = Scans(sandbox)(check=True, webapp=NOWHERE, name="ci", state=state)
+    assert (done.changed, done.values["scan"]) == (False, None)
+    assert [row["option"] for row in done.values["unresolved"]] == ["webapp"]
+
+
+def test_the_outline_of_a_planned_scan_has_the_name_of_its_application(sandbox: Sandbox) -> None:
+    done = Scans(sandbox)(check=True, **{**SCAN, "webapp": NOWHERE})
+    assert done.values["scan"]["asset"]["name"] == NOWHERE
+
+
+@pytest.mark.parametrize(("options", "option", "word"), OF_REPORTS)
+def test_a_report_on_names_that_do_not_exist_yet_is_planned(
+    sandbox: Sandbox, tmp_path: Path, options: dict[str, Any], option: str, word: str
+) -> None:
+    def run(given: dict[str, Any], *, check: bool) -> Result:
+        return reports.run(report_options(tmp_path / "x.pdf", **REPORT, **given), client, check)
+
+    with client_of(sandbox) as client:
+        done = run(options, check=True)
+        assert (done.changed, done.values["report"]["id"]) == (True, None)
+        assert done.values["unresolved"] == [{"option": option, "kind": word, "name": NOWHERE}]
+        with pytest.raises(OptionError, match=f"there is no {word} 99999999"):
+            run(replaced(options), check=True)
+        with pytest.raises(OptionError, match=f"there is no {word} named '{NOWHERE}'"):
+            run(options, check=False)
+    assert sandbox.counters.writes == 0
 
 
 def test_a_real_run_tells_of_no_names(sandbox: Sandbox) -> None:

@@ -30,7 +30,9 @@ def test_an_expression_selects() -> None:
     assert Query("[?severity=='high'].id")(RECORDS) == ["1"]
 
 
-@pytest.mark.parametrize("expression", ["[?", "a b", "foo(", "@@", "[::x]"])
+@pytest.mark.parametrize(
+    "expression", ["[?", "a b", "foo(", "@@", "[::x]", "no_such_function(@)", "a && [?not_one(@)][1:2]"]
+)
 def test_a_wrong_expression_is_refused_when_it_is_made(expression: str) -> None:
     with pytest.raises(OptionError, match=r"^query: .+\.$") as caught:
         Query(expression)
@@ -38,7 +40,7 @@ def test_a_wrong_expression_is_refused_when_it_is_made(expression: str) -> None:
     assert "jmespath.org" in caught.value.hint
 
 
-@pytest.mark.parametrize("expression", ["sort_by(@, &score)", "length(`1`)", "no_such_function(@)", "[::0]"])
+@pytest.mark.parametrize("expression", ["sort_by(@, &score)", "length(`1`)", "length(@, @)", "[::0]"])
 def test_an_expression_that_does_not_fit_the_data_is_refused_when_it_is_used(expression: str) -> None:
     with pytest.raises(OptionError, match=r"^query: "):
         Query(expression)(RECORDS)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, OptionError
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import knowledge
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs import knowledge
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import ReportInput
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run

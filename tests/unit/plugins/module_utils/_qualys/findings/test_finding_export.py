@@ -67,7 +67,11 @@ def test_every_finding_is_a_line_and_the_manifest_is_true(
     data = dest.read_bytes()
     told = manifest(dest)
     assert set(told) == set(Manifest.__annotations__)
-    assert told | {"started": "", "finished": ""} == {
+    # Whose findings they are, without the name of the user.
+    assert told["account"].startswith(f"{estate.url} ")
+    assert estate.username not in told["account"]
+    assert told | {"started": "", "finished": "", "account": ""} == {
+        "account": "",
         "record": "manifest",
         "schema": 1,
         "source": "qualys",

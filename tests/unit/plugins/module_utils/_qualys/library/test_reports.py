@@ -30,7 +30,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.result i
 from tests.sandbox import Sandbox
 
 from ...qualys_kit import client_of, run_module
-from ...scan_kit import APP, Clock
+from ...scan_kit import APP, Clock, report_options
 
 SECRET = "canary-p&<w>"
 
@@ -50,27 +50,12 @@ class Reports:
         self.clock = Clock(sandbox)
 
     def __call__(self, *, check: bool = False, **options: Any) -> Result:
-        blank = {
-            "name": None,
-            "type": "WAS_WEBAPP_REPORT",
-            "targets": None,
-            "format": "PDF",
-            "template": None,
-            "file_password": None,
-            "recipients": None,
-            "id": None,
-            "dest": str(self.dest),
-            "keep": None,
-            "wait_timeout": "15m",
-            "poll_interval": "10s",
-        }
         if options.get("id") is None:
             options = {"name": "r & <1>", "targets": {"webapps": [str(APP)]}, **options}
-        assert not set(options) - set(blank)
         self.sandbox.reset_counters()
         self.clock.slept.clear()
         with client_of(self.sandbox) as client:
-            result = run({**blank, **options}, client, check, timing=self.clock.timing())
+            result = run(report_options(self.dest, **options), client, check, timing=self.clock.timing())
         assert self.sandbox.counters.snapshot()["internal_errors"] == 0
         assert "canary" not in repr(result)
         if check:
@@ -114,8 +99,8 @@ def test_check_mode_resolves_and_creates_nothing(make: Reports) -> None:
         result = make(check=True)
         assert result.changed
         assert (result.values["report"]["id"], result.values["report"]["name"]) == (None, "r & <1>")
-    with pytest.raises(OptionError, match="no web application named"):
-        make(check=True, targets={"webapps": ["nope"]})
+    with pytest.raises(OptionError, match="no web application 99999999"):
+        make(check=True, targets={"webapps": ["99999999"]})
 
 
 def test_each_run_creates_a_new_report(make: Reports) -> None:

@@ -382,7 +382,7 @@ def test_looks_that_fail_are_repeated_and_told(scans: Scans) -> None:
     scans.fault("status/was/wasscan", "response_code", code="JMS_SERVER_DOWN")
     result = scans(connection={"retries": 1})
     assert (result.error, result.values["scan"]["end_reason"]) == (None, "finished")
-    assert "looks at the scan failed" in result.warnings[0]
+    assert "failed and were repeated" in result.warnings[0]
 
 
 def test_looks_that_all_fail_are_a_timeout_and_no_success(scans: Scans) -> None:

@@ -75,6 +75,19 @@ def test_one_refused_launch_does_not_hide_the_others(scans: Scans) -> None:
     assert "1 of 3 scans have no result" in result.error.message
 
 
+@pytest.mark.parametrize("ceiling", [None, 1])
+def test_many_scans_warn_of_what_one_scan_warns_of(scans: Scans, ceiling: int | None) -> None:
+    scans.sandbox.switches["scan_outcome"] = "no_links"
+    one = scans(webapp=SEVERAL[0], name="alone")
+    assert [warning.partition(", ")[2] for warning in one.warnings] == [
+        "but crawled no link: look whether it saw anything."
+    ]
+    many = scans(webapps=SEVERAL, name="weekly", max_running=ceiling)
+    assert [warning.split()[1] for warning in many.warnings] == [scan["id"] for scan in many.values["scans"]]
+    assert {warning.partition(", ")[2] for warning in many.warnings} == {one.warnings[0].partition(", ")[2]}
+    assert len(many.warnings) == len(SEVERAL)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [({"max_running": 0}, "not a number of scans"), ({"max_running": 2, "state": "launched"}, "state finished only")],

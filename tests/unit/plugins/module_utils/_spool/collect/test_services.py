@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ import pytest
 from tests.perf import requests_table
 from tests.unit.plugins.module_utils.log_services_kit import SERVICES, log_stream
 
-GUIDE = Path(__file__).resolve().parents[6] / "docs" / "docsite" / "rst" / "collecting_logs.rst"
+ROOT = Path(__file__).resolve().parents[6]
+GUIDE = ROOT / "docs" / "docsite" / "rst" / "collecting_logs.rst"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -73,6 +76,20 @@ def test_the_table_of_the_guide_is_what_the_command_counts() -> None:
     for name, numbers in found.items():
         for records, cells in zip(requests_table.RECORDS, (numbers[2:4], numbers[4:6], numbers[6:8]), strict=True):
             assert all(cell <= (31 if name == "Indusface" else 2 * records / 1000 + 4) for cell in cells)
+
+
+def test_the_command_runs_by_itself_with_and_without_worker_processes() -> None:
+    code = (
+        "import sys; from tests.perf import requests_table as table; from tests.conftest import make_import_tree;"
+        "sys.path.insert(0, str(make_import_tree()));"
+        "cores = table.room('_vendor.crew'); cores.usable_cores = lambda: int(sys.argv[1]);"
+        "print(table.requests('Edgecast', 300, 1))"
+    )
+    costs = {
+        subprocess.run([sys.executable, "-c", code, cores], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+        for cores in ("1", "2")
+    }
+    assert len(costs) == 1
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The types that the gate's inputs must have where another one would be taken for nothing.
+"""The types that values of records must have where another one would be taken for nothing.
 
 This module is private to the collection and may change at any time.
 
@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .facts import Record
-
+Record = t.Mapping[str, t.Any]
 Fits = t.Callable[[t.Any], bool]
 
 

@@ -19,9 +19,8 @@ import re
 import traceback
 import typing as t
 
-from ..._base.errors import MissingLibrary
+from ..._base.errors import MissingLibrary, PolicyError
 from ..._base.files import reason
-from ..verdict import PolicyError
 
 try:
     import yaml

@@ -56,13 +56,14 @@ class Connection:
 
     Args:
         given: the parameters, as the driver would hand them to libpq.
+        option: the option that they are from, for messages.
 
     Raises:
         OptionError: libpq does not understand them.
         MissingLibrary: psycopg is not installed.
     """
 
-    def __init__(self, given: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, given: t.Mapping[str, t.Any], option: str) -> None:
         if not HAS_PSYCOPG:
             raise MissingLibrary("psycopg", PSYCOPG_IMPORT_ERROR)
         try:
@@ -70,7 +71,7 @@ class Connection:
         except (ProgrammingError, ValueError, TypeError):
             # Its text may quote what was given, the password among it.
             raise OptionError(
-                "sink_options.database_url has a parameter that PostgreSQL does not know, or a value that is invalid.",
+                f"{option} has a parameter that PostgreSQL does not know, or a value that is invalid.",
                 hint="See the connection parameters of libpq.",
             ) from None
         told = {name: str(value) for name, value in explicit.items() if value is not None}

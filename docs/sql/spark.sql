@@ -1,0 +1,44 @@
+-- The views that the queries in this folder read, for Spark.
+--
+--   spark-sql -d lake=/srv/lake -i spark.sql
+--
+-- In a program: spark.sql("SET lake=/srv/lake") first. The path may be one of S3 or HDFS.
+-- Leave out the views of records that the lake does not have yet.
+
+CREATE OR REPLACE TEMPORARY VIEW lake_events USING parquet OPTIONS (path '${lake}/record=event', mergeSchema 'true');
+CREATE OR REPLACE TEMPORARY VIEW lake_findings USING parquet OPTIONS (path '${lake}/record=finding', mergeSchema 'true');
+CREATE OR REPLACE TEMPORARY VIEW lake_matches USING parquet OPTIONS (path '${lake}/record=match', mergeSchema 'true');
+CREATE OR REPLACE TEMPORARY VIEW lake_snapshots USING parquet OPTIONS (path '${lake}/record=snapshot', mergeSchema 'true');
+
+-- One row for each event and rule.
+CREATE OR REPLACE TEMPORARY VIEW event_rules AS
+SELECT source, dt, time, action, client_ip, host, explode(rule_ids) AS rule_id FROM lake_events;
+
+-- From here on, this file and the one for DuckDB are the same.
+
+CREATE OR REPLACE TEMPORARY VIEW events AS
+SELECT * FROM lake_events;
+
+-- Of each snapshot the newest day.
+CREATE OR REPLACE TEMPORARY VIEW newest_snapshots AS
+SELECT lake_stream, MAX(dt) AS dt FROM lake_snapshots GROUP BY lake_stream;
+
+-- Findings as they are now: those of the newest snapshots, and of each key of a stream the newest row.
+CREATE OR REPLACE TEMPORARY VIEW findings AS
+SELECT f.*
+FROM lake_findings f
+JOIN newest_snapshots n ON f.lake_stream = n.lake_stream AND f.dt = n.dt
+WHERE f.lake_origin = 'snapshot'
+UNION ALL
+SELECT f.*
+FROM lake_findings f
+JOIN (
+    SELECT lake_stream, key, MAX(dt) AS dt FROM lake_findings WHERE lake_origin = 'stream' GROUP BY lake_stream, key
+) n ON f.lake_stream = n.lake_stream AND f.key = n.key AND f.dt = n.dt
+WHERE f.lake_origin = 'stream';
+
+-- Matches as they are now.
+CREATE OR REPLACE TEMPORARY VIEW matches AS
+SELECT m.*
+FROM lake_matches m
+JOIN newest_snapshots n ON m.lake_stream = n.lake_stream AND m.dt = n.dt;

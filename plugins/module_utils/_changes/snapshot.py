@@ -1,0 +1,144 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The snapshot of findings that a run compares: what it covers, when it was made, and its findings one by one.
+
+This module is private to the collection and may change at any time.
+
+A finding that is missing from a snapshot counts as gone. So only a snapshot that is whole is compared: a fault of the
+file or its manifest ends the run, and nothing was written by then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import pathlib
+import typing as t
+
+from .._base.errors import FileError
+from .._records.coerce import bounded, items, text
+from .._records.files.claims import content_faults, manifest_faults, time_faults
+from .._records.files.ndjson import Unreadable
+from .._records.files.snapshot_reader import BadLine, BadManifest, Record, SnapshotLines, read_manifest, record_of
+from .._records.model import SCHEMA
+from .._records.times import parse_time, utc_text
+from .._spool.disk.source import Identity
+
+STREAM = "finding_changes"
+_AGAIN = "Nothing was written. Export the snapshot again, without since, and check that it is complete."
+_MANIFESTS = {
+    "missing": "there is no manifest beside it",
+    "unreadable": "its manifest cannot be read: ",
+    "damaged": "its manifest is not JSON",
+    "foreign": "what is beside it is not the manifest of a snapshot",
+    "version": f"its manifest has a schema other than {SCHEMA}",
+}
+_LINES = {
+    "json": "is not JSON",
+    "record": "is not a record of this collection",
+    "version": f"has a schema other than {SCHEMA}",
+}
+_TEXTS = ("source", "kind", "severity", "status")
+_IDS = ("id", "unique_id", "fingerprint")
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A snapshot whose manifest was checked. The file itself is checked by :meth:`findings`, while it is read.
+
+    Attributes:
+        path: the file.
+        manifest: what its manifest states.
+        finished: when it was made, UTC.
+        identity: of the stream of its changes: another source, account, scope or level of detail is another stream.
+    """
+
+    path: pathlib.Path
+    manifest: Record
+    finished: dt.datetime
+    identity: Identity
+
+    @property
+    def at(self) -> str:
+        """When it was made, as text."""
+        return utc_text(self.finished)
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, as its manifest states."""
+        return str(self.manifest.get("sha256"))
+
+    def findings(self) -> t.Iterator[Record]:
+        """Yield the findings in the order of the file.
+
+        Raises:
+            FileError: the file cannot be read, is not what its manifest states, or holds something else than findings.
+                It may be raised after the last finding.
+        """
+        lines = SnapshotLines(self.path)
+        try:
+            for number, line in lines:
+                yield self._finding(number, line)
+        except Unreadable as error:
+            raise _refused(self.path, f"it cannot be read: {error}") from error
+        for _code, words in content_faults(self.manifest, lines):
+            raise _refused(self.path, words)
+
+    def _finding(self, number: int, line: bytes) -> Record:
+        try:
+            record = record_of(line)
+        except BadLine as error:
+            raise _refused(self.path, f"line {number} {_LINES[error.kind]}") from error
+        if record["record"] == "gap":
+            raise _refused(self.path, "it holds gap records: data is missing")
+        if record["record"] != "finding":
+            raise _refused(self.path, f"line {number} is not a finding")
+        wrong = _mistyped(record)
+        if wrong is not None:
+            raise _refused(self.path, f"line {number} has no usable {wrong}")
+        return record
+
+
+def open_snapshot(path: pathlib.Path) -> Snapshot:
+    """Return a snapshot, its findings still unread.
+
+    Raises:
+        FileError: its manifest is missing or damaged, or says that the snapshot does not stand for all findings.
+    """
+    try:
+        manifest = read_manifest(path)
+    except BadManifest as error:
+        missing = error.kind == "missing" and not path.exists()
+        raise _refused(path, "there is no such file" if missing else _MANIFESTS[error.kind] + str(error)) from error
+    for _code, words in (*manifest_faults(manifest), *time_faults(manifest)):
+        raise _refused(path, words)
+    return Snapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))
+
+
+def _identity(manifest: Record) -> Identity:
+    filters = sorted(json.dumps(item, sort_keys=True, default=str) for item in items(manifest["filters"]))
+    parameters = {"filters": [json.loads(item) for item in filters], "detail": text(manifest.get("detail"))}
+    return Identity(
+        source=bounded(manifest["source"]) or "",
+        account=bounded(manifest.get("account")) or "",
+        stream=STREAM,
+        parameters=parameters,
+    )
+
+
+def _mistyped(record: Record) -> str | None:
+    """The first member of a finding without which it cannot be compared; None when it is whole."""
+    for name in _TEXTS:
+        if not isinstance(record.get(name), str):
+            return name
+    for name in _IDS:
+        if name not in record or not isinstance(record[name], (str, int, type(None))):
+            return name
+    if not isinstance(record.get("asset"), dict):
+        return "asset"
+    return None if isinstance(record.get("ignored", 0), (dict, type(None))) else "ignored"
+
+
+def _refused(path: pathlib.Path, words: str) -> FileError:
+    return FileError(f"findings: {path} cannot be compared: {words}.", hint=_AGAIN)

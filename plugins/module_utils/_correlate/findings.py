@@ -1,0 +1,171 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The open findings of complete snapshots, with what they are joined on, as a file for DuckDB.
+
+This module is private to the collection and may change at any time.
+
+A finding that is missing would look as if nobody attacked it. So a snapshot that does not prove that it is whole is
+refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import pathlib
+import typing as t
+
+from .._base.errors import FileError
+from .._base.log_text import short
+from .._records.attack_families import finding_columns
+from .._records.codec import dump_line
+from .._records.coerce import bounded, mapping
+from .._records.files.ndjson import Unreadable
+from .._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
+from .._records.identity import finding_digest
+from .._records.model import SEVERITIES
+from .._records.times import read_time
+
+Record = dict[str, t.Any]
+
+COLUMNS: dict[str, str] = {
+    "n": "BIGINT",
+    **dict.fromkeys(
+        ("source", "id", "unique_id", "severity", "host", "path_template", "parameter", "family"), "VARCHAR"
+    ),
+}
+"""Columns of the file that :func:`write_findings` writes, with their types in DuckDB."""
+
+_AGAIN = "Export the findings again, completely."
+_MANIFEST = {
+    "missing": "has no manifest beside it, so nobody can tell whether it is complete",
+    "unreadable": "has a manifest that cannot be read",
+    "damaged": "has a manifest that is not JSON",
+    "foreign": "has something else in the place of its manifest",
+    "version": "has a manifest of another version of this collection",
+}
+_LINES = {
+    "json": "is not JSON",
+    "record": "is not a record of this collection",
+    "version": "is a record of another version of this collection",
+}
+
+
+@dataclasses.dataclass
+class Counts:
+    """What became of the findings that were read.
+
+    Attributes:
+        read: lines of the snapshots.
+        fixed: findings that are fixed, and have no match.
+        repeated: findings that a newer snapshot had already.
+        without_place: open findings without a host or a path, which no event can speak for.
+        without_family: open findings whose attack is not told.
+    """
+
+    read: int = 0
+    fixed: int = 0
+    repeated: int = 0
+    open: int = 0
+    without_place: int = 0
+    without_family: int = 0
+
+
+def write_findings(paths: t.Iterable[pathlib.Path], target: t.BinaryIO) -> Counts:
+    """Write the open findings of snapshots, one on a line.
+
+    Raises:
+        FileError: a snapshot cannot be read, is not complete, or is not what its manifest states.
+        OSError: the target cannot be written.
+    """
+    manifests = [(path, _manifest(path)) for path in paths]
+    earliest = dt.datetime.min.replace(tzinfo=dt.UTC)
+    # The newest first: what a later export says about a finding holds.
+    manifests.sort(key=lambda item: (read_time(item[1].get("finished")) or earliest, str(item[0])), reverse=True)
+    counts = Counts()
+    seen: dict[bytes, int] = {}
+    for number, (path, manifest) in enumerate(manifests):
+        for finding in _read(path, manifest):
+            counts.read += 1
+            identified = finding.get("id") or finding.get("unique_id")
+            # Twice in one file is two findings: nothing may hide behind the identity of another one.
+            if identified and seen.setdefault(finding_digest(_named(finding)), number) != number:
+                counts.repeated += 1
+            elif _is_fixed(finding):
+                counts.fixed += 1
+            else:
+                target.write(dump_line(_line(finding, counts)))
+    return counts
+
+
+def _named(finding: Record) -> Record:
+    return {name: finding.get(name) for name in ("source", "id", "unique_id", "fingerprint", "asset")}
+
+
+def _line(finding: Record, counts: Counts) -> Record:
+    columns = finding_columns(finding)
+    severity = finding.get("severity")
+    counts.open += 1
+    counts.without_place += not (columns.host and columns.path_template)
+    counts.without_family += not columns.attack_family
+    return {
+        "n": counts.open,
+        "source": bounded(finding.get("source")) or "unknown",
+        "id": bounded(finding.get("id")),
+        "unique_id": bounded(finding.get("unique_id")),
+        "severity": severity if severity in SEVERITIES else "unknown",
+        "host": columns.host,
+        "path_template": columns.path_template,
+        "parameter": columns.parameter,
+        "family": columns.attack_family,
+    }
+
+
+def _is_fixed(finding: Record) -> bool:
+    """Whether a finding is gone. One that was seen after it was fixed is not, and neither is one of unknown status."""
+    if finding.get("status") != "fixed":
+        return False
+    seen, fixed = read_time(finding.get("last_seen")), read_time(finding.get("fixed_at"))
+    return seen is None or fixed is None or seen <= fixed
+
+
+def _manifest(path: pathlib.Path) -> Record:
+    try:
+        manifest = read_manifest(path)
+    except BadManifest as error:
+        missing = error.kind == "missing" and not path.exists()
+        why = "does not exist" if missing else _MANIFEST[error.kind]
+        raise FileError(f"findings: {path} {why}.", hint=_AGAIN) from error
+    if manifest.get("stream") != "findings":
+        raise FileError(f"findings: {path} is no snapshot of findings, by its manifest.", hint=_AGAIN)
+    if manifest.get("complete") is not True:
+        raise FileError(f"findings: {path} is not complete, by its manifest.", hint=_AGAIN)
+    if manifest.get("since") is not None:
+        raise FileError(f"findings: {path} holds only what changed since a time.", hint=_AGAIN)
+    return manifest
+
+
+def _read(path: pathlib.Path, manifest: Record) -> t.Iterator[Record]:
+    lines = SnapshotLines(path)
+    try:
+        for number, line in lines:
+            yield _finding(path, number, line)
+    except Unreadable as error:
+        raise FileError(f"findings: {path} cannot be read: {error}.", hint=_AGAIN) from error
+    same_bytes, same_number = lines.fits(manifest)
+    if not (same_bytes and same_number):
+        raise FileError(f"findings: {path} is not the file that its manifest describes.", hint=_AGAIN)
+
+
+def _finding(path: pathlib.Path, number: int, line: bytes) -> Record:
+    try:
+        record = record_of(line)
+    except BadLine as error:
+        raise FileError(f"findings: line {number} of {path} {_LINES[error.kind]}.", hint=_AGAIN) from error
+    if record["record"] == "gap":
+        raise FileError(f"findings: {path} has a gap, so it is not complete.", hint=_AGAIN)
+    if record["record"] != "finding":
+        kind = short(str(record["record"]), 40)
+        raise FileError(f"findings: line {number} of {path} is no finding, but a record of kind {kind}.", hint=_AGAIN)
+    record["asset"] = mapping(record.get("asset"))
+    return record

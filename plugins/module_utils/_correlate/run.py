@@ -1,0 +1,136 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ``correlate`` module without Ansible: findings and events in, a file of matches out.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import pathlib
+import tempfile
+import typing as t
+
+from .._base.errors import FileError
+from .._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, working_folder
+from .._records.codec import dump_line
+from .._records.files.duck import Engine, Refused, check_library, open_duck
+from .._records.result import Result
+from .._records.times import utc_now
+from .findings import Counts, write_findings
+from .inputs import Inputs, find_inputs
+from .job import Job, Params, job_from
+from .join import join_events, load_findings, open_private, rows
+from .records import match_of
+from .stage import PATTERNS, Stage
+from .summary import Tally, event_figures, gaps_of, problems_of, summary_of
+
+Clock = t.Callable[[], dt.datetime]
+
+
+def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
+    """Correlate findings with events.
+
+    Args:
+        params: the options of the module.
+        check_mode: correlate, and write nothing beside temporary data.
+        clock: tells the present, UTC.
+
+    Raises:
+        OptionError: an option is invalid.
+        FileError: a snapshot is not complete, a file is damaged, or ``dest`` cannot be written.
+        MissingLibrary: DuckDB is not installed, or too old.
+    """
+    job = job_from(params, clock())
+    check_library()
+    check_target(job.dest, "dest")
+    inputs = find_inputs(job)
+    try:
+        with _folder(job.dest, check_mode) as work:
+            return _correlate(job, inputs, work, check_mode)
+    except Refused as refused:
+        # What is damaged was found before, so that this is about room on the disk.
+        raise FileError(
+            f"Correlating failed inside DuckDB, with {refused}.",
+            hint=f"Check the room on the disk of {job.dest.parent}; dest was left as it was.",
+        ) from refused
+    except OSError as error:
+        raise FileError(
+            f"dest: writing in {job.dest.parent} failed: {reason(error)}.", hint="dest was left as it was."
+        ) from error
+
+
+def _folder(dest: pathlib.Path, check_mode: bool) -> contextlib.AbstractContextManager[pathlib.Path]:
+    if check_mode or any(sign in str(dest) for sign in PATTERNS):
+        return _elsewhere()
+    remove_leftovers(dest)
+    return working_folder(dest)
+
+
+@contextlib.contextmanager
+def _elsewhere() -> t.Iterator[pathlib.Path]:
+    with tempfile.TemporaryDirectory(prefix="correlate-") as folder:
+        yield pathlib.Path(folder)
+
+
+def _correlate(job: Job, inputs: Inputs, work: pathlib.Path, check_mode: bool) -> Result:
+    findings = work / "findings.ndjson"
+    with open_private(findings) as file:
+        counts = write_findings(job.findings, file)
+    files = [item.path for item in (*inputs.files, *inputs.gaps)]
+    with open_duck(work, files=files) as connection:
+        engine = Engine(connection)
+        load_findings(engine, findings)
+        Stage(engine, job, work).read(inputs)
+        join_events(engine, job.scanners, work)
+        tally, changed = _write(engine, job.dest, None if check_mode else job.dest)
+        return _result(engine, job, inputs, counts, tally, changed)
+
+
+def _write(engine: Engine, dest: pathlib.Path, target: pathlib.Path | None) -> tuple[Tally, bool]:
+    """Write the matches, and return their figures, and whether they differ from those that are there."""
+    tally, digest = Tally(), hashlib.sha256()
+    staged = Staged(target) if target else None
+    try:
+        for part in rows(engine):
+            for row in part:
+                match = match_of(row)
+                tally.add(match, row[3])
+                line = dump_line(match)
+                digest.update(line)
+                if staged:
+                    staged.file.write(line)
+        changed = _differs(dest, digest.hexdigest())
+        if staged and changed:
+            staged.commit()
+    finally:
+        if staged:
+            staged.discard()
+    return tally, changed
+
+
+def _differs(dest: pathlib.Path, sha256: str) -> bool:
+    try:
+        return sha256_of(dest) != sha256
+    except OSError:
+        return True
+
+
+def _result(engine: Engine, job: Job, inputs: Inputs, counts: Counts, tally: Tally, changed: bool) -> Result:
+    events = event_figures(engine)
+    gaps = gaps_of(engine, job)
+    problems = problems_of(inputs.problems, gaps, events)
+    warnings = [f"Events are missing, so unobserved proves nothing: {'; '.join(problems[:5])}."] if problems else []
+    return Result(
+        changed=changed,
+        values={
+            "matches": tally.matches,
+            "sample": tally.shown(),
+            "summary": summary_of(job, counts, tally, events, gaps, problems),
+            "dest": str(job.dest),
+        },
+        warnings=warnings,
+    )

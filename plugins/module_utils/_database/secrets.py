@@ -1,0 +1,34 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which parts of the URL of a database are secret.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_plus
+
+from .._base.masking import MIN_LENGTH
+
+HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:/@?#\[\]]*)(?::\d+)?(?:/[^@?#]*)?"
+"""Host, port and path of a URL, as the inside of an expression."""
+_DATABASE_URL = re.compile(rf"[a-z0-9+]+://(?:[^:/@?#]*(?::(?P<password>[^:/@?#]*))?@)?{HOST}(?:\?(?P<query>[^@#]*))?")
+"""A URL that every reader takes apart in the same way. Any other one is secret as a whole."""
+_HARMLESS = frozenset({
+    "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "service", "sslmode", "sslrootcert",
+    "uri", "user",
+})  # fmt: skip
+"""Parameters of a database URL that are no secrets; of any other one the value is masked."""
+
+
+def secrets_in(url: str) -> list[str] | None:
+    """The secrets in the URL of a database; None when that is not clear."""
+    match = _DATABASE_URL.fullmatch(url)
+    if match is None:
+        return None
+    pairs = [pair.partition("=") for pair in (match["query"] or "").split("&")]
+    values = [match["password"] or "", *(value for name, _equals, value in pairs if name not in _HARMLESS)]
+    found = [form for value in values if value for form in (value, unquote_plus(value))]
+    return None if any(len(form) < MIN_LENGTH for form in found) else found

@@ -1,0 +1,136 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which findings the rule engine knows, and how it knows them, under ``state_dir``.
+
+This module is private to the collection and may change at any time.
+
+There are two files: the findings, and a journal of what changed in them since. The journal is small and is replaced
+each time; the findings are written anew when the journal has grown. Each journal says to which findings it belongs, so
+that one which is older than they are changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import typing as t
+
+from .._records.changes import STATES
+from .._records.model import SEVERITIES
+from .._records.times import now_text
+from .._spool.disk.source import Identity
+from .._spool.disk.stream import describe
+from .log_position import document_of, place_of
+
+_JOURNAL_LEAST = 500
+_HINT = "The changes after the position on the disk are repeated after a restart."
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A finding as the engine knows it.
+
+    Attributes:
+        state: one of the states of ``_records/changes.py``.
+        severity: one of the severities of the model.
+        revision: how many changes of it the engine got; so the same change, coming again later, is another event.
+    """
+
+    state: str
+    severity: str
+    revision: int = 0
+    content: str = ""
+
+    def text(self) -> str:
+        """As it is stored."""
+        return f"{self.state} {self.severity} {self.revision}"
+
+    @classmethod
+    def parsed(cls, text: str) -> Known:
+        """Raises ValueError for anything but what :meth:`text` returns."""
+        state, severity, revision = text.split(" ")
+        if state not in STATES or severity not in SEVERITIES:
+            raise ValueError("neither a state nor a severity")
+        return cls(state, severity, int(revision))
+
+
+class Baseline:
+    """The findings that the engine knows, in memory and on the disk.
+
+    Args:
+        state: the state directory.
+        identity: the stream.
+        consumer: which of several readers of the stream this is.
+
+    Attributes:
+        known: the findings by their keys.
+        complete: whether the first look came to its end.
+    """
+
+    def __init__(self, state: pathlib.Path, identity: Identity, consumer: str) -> None:
+        self.path = place_of(state, identity, consumer)
+        self._about = describe(identity)
+        self._journal_file = document_of(self.path, identity, consumer)
+        self._findings_file = document_of(
+            self.path.with_suffix(".findings.json"), identity, consumer, "The file of known findings"
+        )
+        self.known: dict[str, Known] = {}
+        self.complete = False
+        self._journal: dict[str, Known | None] = {}
+        self._generation = 0
+
+    def read(self) -> None:
+        """Read both files; nothing is known when there are none.
+
+        Raises:
+            StateError: a file cannot be read, is damaged, or belongs to another stream or a newer release.
+        """
+        self._generation, self.known = self._findings_file.read(_parsed) or (0, {})
+        journal = self._journal_file.read(_Journal.parsed)
+        if journal is None:
+            return
+        self.complete = journal.complete
+        if journal.generation == self._generation:
+            for key, known in journal.changes.items():
+                self.change(key, known)
+
+    def change(self, key: str, known: Known | None) -> None:
+        """Note how the engine knows a finding now; None when it is gone."""
+        self._journal[key] = known
+        if known is None:
+            self.known.pop(key, None)
+        else:
+            self.known[key] = known
+
+    def write(self) -> None:
+        """Make everything durable.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        if not self._generation or len(self._journal) > max(_JOURNAL_LEAST, len(self.known) // 4):
+            generation = self._generation + 1
+            findings = {key: known.text() for key, known in self.known.items()}
+            self._findings_file.write({"generation": generation, "findings": findings}, hint=_HINT)
+            self._generation, self._journal = generation, {}
+        journal = {key: None if known is None else known.text() for key, known in self._journal.items()}
+        content = {"identity": self._about, "generation": self._generation, "complete": self.complete}
+        self._journal_file.write({**content, "updated_at": now_text(), "changes": journal}, hint=_HINT)
+
+
+def _parsed(content: dict[str, t.Any]) -> tuple[int, dict[str, Known]]:
+    return int(content["generation"]), {str(key): Known.parsed(text) for key, text in content["findings"].items()}
+
+
+class _Journal(t.NamedTuple):
+    """The journal as it is stored."""
+
+    generation: int
+    complete: bool
+    changes: dict[str, Known | None]
+
+    @classmethod
+    def parsed(cls, content: dict[str, t.Any]) -> _Journal:
+        """Raises ValueError, LookupError, TypeError or AttributeError for anything else."""
+        changes = {str(key): None if text is None else Known.parsed(text) for key, text in content["changes"].items()}
+        return cls(int(content["generation"]), content["complete"] is True, changes)

@@ -1,0 +1,207 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What changed in the findings since the last look, for the rule engine.
+
+This module is private to the collection and may change at any time.
+
+Each look is a full snapshot, as the export makes it: a finding that is fixed or gone shows only in one. What is not
+complete is not compared.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import typing as t
+
+from .._base.errors import FileError, IncompleteRead, PerimeterError
+from .._records.changes import CHANGES, Keys, state_of, what_changed
+from .._records.files.ndjson import Unreadable
+from .._records.files.snapshot_reader import BadLine, SnapshotLines, record_of
+from .._records.identity import run_key
+from .._records.model import SCHEMA, Finding
+from .._records.query import Query
+from .._records.result import Result
+from .._records.times import now_text, read_time, utc_now
+from .._spool.disk.source import Identity
+from .._spool.disk.stream import identity_hash
+from .finding_baseline import Baseline, Known
+from .log_feed import since
+from .steps import Step, event_step, event_uuid
+
+Export = t.Callable[[pathlib.Path], Result]
+"""Writes a snapshot of the findings to a path, and returns what the export module returns."""
+OFFERED = tuple(change for change in CHANGES if change != "changed")
+"""The changes that a rulebook may ask for."""
+BATCH = 500
+
+
+class FindingFeed:
+    """The changes after the last look, as steps.
+
+    Args:
+        identity: the stream.
+        arguments: checked arguments.
+        state: the state directory.
+        clock: the present.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        arguments: t.Mapping[str, t.Any],
+        state: pathlib.Path,
+        clock: t.Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._baseline = Baseline(state, identity, arguments["consumer"])
+        self._stream = identity_hash(identity)
+        self._arguments = arguments
+        self._wanted = frozenset(arguments["changes"])
+        self._severities = frozenset(arguments["severities"] or ())
+        self._where = Query(arguments["where"])
+        self._clock = clock
+        self._snapshot = self._baseline.path.with_suffix(".snapshot.ndjson")
+        self._first = False
+        # What was given to the engine, which may be ahead of what it confirmed.
+        self._given: dict[str, Known] = {}
+        # How a finding was given before this look, where no event says that it changed.
+        self._before: dict[str, Known | None] = {}
+        self.lock = self._baseline.path.with_suffix(".lock")
+
+    def begin(self) -> None:
+        """Read what the engine knows.
+
+        Raises:
+            StateError: a file cannot be used.
+            OptionError: ``since`` is missing or no time.
+        """
+        self._baseline.read()
+        self._first = not self._baseline.complete
+        self._given = dict(self._baseline.known)
+        initial = self._arguments["initial"]
+        self._since = since(self._arguments, self._clock()) if initial == "since" else None
+
+    def write(self) -> None:
+        """Make durable what the engine knows.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        self._baseline.write()
+
+    def poll(self, export: Export) -> t.Iterator[list[Step]]:
+        """Yield what changed since the last look, in batches. To be called by one thread at a time.
+
+        Raises:
+            PerimeterError: the service failed, or the snapshot is not complete.
+        """
+        result = export(self._snapshot)
+        if result.error is not None:
+            raise result.error
+        if not result.values["complete"]:
+            raise IncompleteRead(
+                "The findings changed while they were read, twice, so they are not compared this time.",
+                hint="Look less often, or at times without scans.",
+            )
+        self._before.clear()
+        batch: list[Step] = []
+        quiet: dict[str, Known | None] = {}
+        left = dict.fromkeys(self._given)
+        try:
+            for key, finding in self._findings():
+                left.pop(key, None)
+                self._compare(key, finding, batch, quiet)
+                if len(batch) >= BATCH:
+                    yield batch
+                    batch = []
+        except PerimeterError:
+            # The next look finds again what no step was made for.
+            for key, known in self._before.items():
+                if key in quiet:
+                    self._note(key, known)
+            yield batch
+            raise
+        for key in left:
+            self._compare_gone(key, batch, quiet)
+        if quiet or self._first:
+            batch.append(self._quiet(quiet))
+        self._first = False
+        yield batch
+
+    def _note(self, key: str, known: Known | None) -> None:
+        if known is None:
+            self._given.pop(key, None)
+        else:
+            self._given[key] = known
+
+    def _findings(self) -> t.Iterator[tuple[str, Finding]]:
+        keys = Keys()
+        try:
+            for _number, line in SnapshotLines(self._snapshot):
+                record = record_of(line)
+                if record["record"] != "finding":
+                    continue
+                finding = t.cast("Finding", record)
+                who = run_key(finding["unique_id"], finding["fingerprint"], finding["id"])
+                yield keys.key(f"{finding['source']}\0{who}"), finding
+        except (Unreadable, BadLine, OSError) as error:
+            raise FileError(f"The snapshot {self._snapshot} cannot be read back.") from error
+
+    def _compare(self, key: str, finding: Finding, batch: list[Step], quiet: dict[str, Known | None]) -> None:
+        before = self._given.get(key)
+        now = Known(state_of(finding), finding["severity"], before.revision if before else 0)
+        change = what_changed(before, now)
+        if before == now:
+            return
+        if not self._is_wanted(change, finding):
+            self._before[key] = before
+            self._given[key] = now
+            quiet[key] = now
+            return
+        now = Known(now.state, now.severity, now.revision + 1)
+        self._given[key] = now
+        batch.append(self._step(key, change, finding, before, now))
+
+    def _compare_gone(self, key: str, batch: list[Step], quiet: dict[str, Known | None]) -> None:
+        before = self._given.pop(key)
+        change = what_changed(before, None)
+        if change not in self._wanted or (self._severities and before.severity not in self._severities):
+            quiet[key] = None
+            return
+        batch.append(self._step(key, change, None, before, None))
+
+    def _is_wanted(self, change: str, finding: Finding) -> bool:
+        if change not in self._wanted or (self._severities and finding["severity"] not in self._severities):
+            return False
+        if self._arguments["where"] and not self._where(finding):
+            return False
+        if not self._first or self._arguments["initial"] == "all":
+            return True
+        seen = read_time(finding["first_seen"])
+        return self._since is not None and seen is not None and seen >= self._since
+
+    def _step(self, key: str, change: str, finding: Finding | None, before: Known | None, now: Known | None) -> Step:
+        source, _zero, identity = key.partition("\0")
+        record: dict[str, t.Any] = {
+            "record": "change",
+            "schema": SCHEMA,
+            "change": change,
+            "at": now_text(),
+            "identity": f"{source}/{identity}",
+            "before": None if before is None else {"state": before.state, "severity": before.severity},
+            "finding": finding,
+        }
+        revision = now.revision if now is not None else (before.revision + 1 if before else 1)
+        stated = now or before
+        words = (key, change, str(revision), stated.state if stated else "", stated.severity if stated else "")
+        return event_step(record, event_uuid(self._stream, "\0".join(words)), lambda: self._baseline.change(key, now))
+
+    def _quiet(self, changes: dict[str, Known | None]) -> Step:
+        """What changed without an event, and the end of the first look."""
+
+        def done() -> None:
+            self._baseline.complete = True
+            for key, known in changes.items():
+                self._baseline.change(key, known)
+
+        return Step(done)

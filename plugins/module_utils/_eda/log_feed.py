@@ -1,0 +1,247 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The events of a log of a WAF, for the rule engine: read with the sources of the exports, and by their rules.
+
+This module is private to the collection and may change at any time.
+
+What is the same as in a collection: the lag, the overlap, windows that are cut where they are dense, the limits of the
+service, and redaction. What differs: an event is identified by its key alone, and is given once, whatever the service
+changes in it afterwards; and the work is done in place, since a process with a Java machine in it must not be forked.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import logging
+import pathlib
+import typing as t
+
+from .._base.errors import OptionError
+from .._records.model import SCHEMA
+from .._records.query import Query
+from .._records.times import parse_duration, parse_time, utc_now, utc_text
+from .._spool.collect.plan import cut, floor, horizon, oldest, parts, reread_from, windows
+from .._spool.disk.source import Dense, Enriching, Entry, Source, Timing, Window
+from .._spool.disk.stream import identity_hash
+from .log_position import LogPosition, LogPositionFile
+from .steps import Step, event_step, event_uuid
+
+log = logging.getLogger("appsec.perimeter.eda")
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FUTURE = dt.timedelta(seconds=60)
+_SECOND = dt.timedelta(seconds=1)
+_KEPT_FOR_ALL = "older than what the service keeps"
+
+
+class LogFeed:
+    """The events after the position, as steps.
+
+    Args:
+        source: the stream; used for its identity and its timing. Each poll has one of its own.
+        arguments: checked arguments.
+        state: the state directory.
+        clock: the present.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        arguments: t.Mapping[str, t.Any],
+        state: pathlib.Path,
+        clock: t.Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._timing = _timing(source.timing, arguments)
+        self._stream = identity_hash(source.identity)
+        self._about = f"{source.identity.source}/{source.identity.stream}"
+        self._file = LogPositionFile(state, source.identity, arguments["consumer"])
+        self._clock = clock
+        self._arguments = arguments
+        self._where = Query(arguments["where"])
+        self._ahead = False
+        self.lock = self._file.path.with_suffix(".lock")
+
+    def begin(self) -> None:
+        """Read the position; a first run writes one at once, so that a kill does not move the start.
+
+        Raises:
+            StateError: the position cannot be used or written.
+            OptionError: ``since`` is missing or no time.
+        """
+        found = self._file.read()
+        if found is None:
+            start = self._start()
+            found = LogPosition(start, start)
+            self._file.write(found)
+        self._position = found
+        # What was given to the engine, which may be ahead of what it confirmed.
+        self._given = found.copy()
+
+    def write(self) -> None:
+        """Make the position durable.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        self._file.write(self._position)
+
+    def poll(self, source: Source) -> t.Iterator[list[Step]]:
+        """Yield what came since the last poll, in batches. To be called by one thread at a time.
+
+        Raises:
+            PerimeterError: the service failed. What was yielded before is valid.
+        """
+        now, timing, given = self._clock(), self._timing, self._given
+        if given.until > now + _FUTURE:
+            self._say_ahead()
+            return
+        edge = oldest(now, timing)
+        # The service keeps what is younger than that for the margin still, while looks fail one after the other.
+        if edge is not None and given.until < edge - timing.margin:
+            yield [self._gap(given.until, edge), self._mark(edge)]
+        start = reread_from(given.until, given.origin, timing)
+        if edge is not None:
+            start = max(start, min(edge, given.until))
+        end = horizon(now, timing)
+        left = collections.deque(cut(windows(start, given.until, end, timing), end, timing))
+        while left:
+            window = left.popleft()
+            try:
+                yield from self._window(source, window)
+            except Dense as dense:
+                left.extendleft(reversed(parts(dense.rest(window), dense.parts, timing)))
+
+    def _window(self, source: Source, window: Window) -> t.Iterator[list[Step]]:
+        """One window. Of a service whose pages are in the order of time, each page can be given at once."""
+        held: list[Entry] = []
+        newest, ordered = window.start, True
+        for page in source.pages(window):
+            entries = [entry for entry in page if window.start <= entry.time < window.end]
+            if not source.timing.ascending:
+                held += entries
+                continue
+            steps = self._fresh(source, entries)
+            # Where a page is out of order, nothing is certain about the rest, and the position waits for the end.
+            ordered = ordered and all(entry.time >= newest for entry in entries)
+            if ordered and entries:
+                newest = max(entry.time for entry in entries).replace(microsecond=0)
+                steps.append(self._mark(min(newest, self._safe_end(source, window))))
+            yield steps
+        held.sort(key=lambda entry: (entry.time, entry.key))
+        yield [*self._fresh(source, held), self._mark(self._safe_end(source, window))]
+
+    def _safe_end(self, source: Source, window: Window) -> dt.datetime:
+        """Up to where a window that was read is complete: our clock may be ahead of the service's."""
+        own, theirs = self._clock(), source.server_time()
+        return min(window.end, horizon(min(own, theirs or own), self._timing))
+
+    def _fresh(self, source: Source, entries: list[Entry]) -> list[Step]:
+        """The steps of the entries that were not given yet and that the rulebook wants.
+
+        A key counts as given only when nothing can fail any more.
+        """
+        new: dict[str, Entry] = {}
+        for entry in entries:
+            if self._given.knows(entry.key):
+                self._given.take(entry.key, entry.time)
+            else:
+                new.setdefault(entry.key, entry)
+        wanted = [entry for entry in new.values() if not self._arguments["where"] or self._where(entry.record)]
+        if isinstance(source, Enriching) and wanted:
+            wanted = source.enrich(wanted)
+        steps = []
+        for entry in wanted:
+            key = event_uuid(self._stream, entry.key)
+            steps.append(event_step(entry.record, key, _Taken(self, entry.key, entry.time)))
+        for entry in new.values():
+            self._given.take(entry.key, entry.time)
+        return steps
+
+    def _mark(self, until: dt.datetime) -> Step:
+        """Everything before a time is in the steps before this one."""
+        self._given.move(until, self._remember_from(until))
+        return Step(lambda: self._position.move(until, self._remember_from(until)), is_mark=True)
+
+    def _remember_from(self, until: dt.datetime) -> dt.datetime:
+        return reread_from(until, self._given.origin, self._timing)
+
+    def _gap(self, start: dt.datetime, end: dt.datetime) -> Step:
+        """What cannot be read any more is an event too."""
+        record = {
+            "record": "gap",
+            "schema": SCHEMA,
+            "stream": self._about,
+            "from": utc_text(start),
+            "to": utc_text(end),
+            "reason": _KEPT_FOR_ALL,
+        }
+        log.error(
+            "%s: the events from %s to %s are gone: %s.", self._about, record["from"], record["to"], _KEPT_FOR_ALL
+        )
+        return event_step(record, event_uuid(self._stream, f"gap:{record['from']}"), lambda: None)
+
+    def taken(self, key: str, time: dt.datetime) -> None:
+        """The engine has an event."""
+        self._position.take(key, time)
+
+    def _say_ahead(self) -> None:
+        if not self._ahead:
+            self._ahead = True
+            log.error(
+                "%s: the position %s is in the future: the clock is or was wrong. Nothing is read until then.",
+                self._about,
+                utc_text(self._given.until),
+            )
+
+    def _start(self) -> dt.datetime:
+        now = self._clock()
+        newest, edge = horizon(now, self._timing), oldest(now, self._timing) or _EPOCH
+        initial = self._arguments["initial"]
+        if initial == "now":
+            return newest
+        if initial == "all":
+            return edge
+        return floor(min(max(since(self._arguments, now), edge), newest), _SECOND)
+
+
+@dataclasses.dataclass(slots=True)
+class _Taken:
+    """What a confirmed event means: small, since there is one for each event on its way."""
+
+    feed: LogFeed
+    key: str
+    time: dt.datetime
+
+    def __call__(self) -> None:
+        self.feed.taken(self.key, self.time)
+
+
+def since(arguments: t.Mapping[str, t.Any], now: dt.datetime) -> dt.datetime:
+    """Return the start that ``initial: since`` asks for.
+
+    Raises:
+        OptionError: ``since`` is missing, or neither a time nor a duration.
+    """
+    text = arguments["since"]
+    hint = "Give a UTC time such as 2026-01-31T08:00:00Z, or a duration such as 7d."
+    if not text:
+        raise OptionError("initial is since, and since is missing.", hint=hint)
+    try:
+        return now - dt.timedelta(seconds=parse_duration(text))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise OptionError("since is neither a time nor a duration.", hint=hint) from None
+
+
+def _timing(timing: Timing, arguments: t.Mapping[str, t.Any]) -> Timing:
+    lag, overlap = arguments["lag"], arguments["overlap"]
+    return dataclasses.replace(
+        timing,
+        lag=timing.lag if lag is None else dt.timedelta(seconds=lag),
+        overlap=timing.overlap if overlap is None else dt.timedelta(seconds=overlap),
+    )

@@ -1,0 +1,121 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a snapshot or a stream belongs to this store: of the same account, and not older than what is there.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._base.errors import FileError, StateError
+from .._base.log_text import short
+from .._records.times import parse_time
+from .inputs import Source
+from .rows import hashed, storable
+from .schema import Tables, upsert
+
+try:
+    import sqlalchemy
+except ImportError:
+    # The engine says that it is missing.
+    pass
+
+Row = t.Mapping[str, t.Any]
+_FUTURE = 300.0
+"""Seconds by which a snapshot may be newer than the clock."""
+_ANOTHER = (
+    "Give each account a database of its own, with database_url; begin a new one when all applications were replaced."
+)
+
+
+class Origins:
+    """What the store remembers of the snapshots and streams that it was fed with.
+
+    Args:
+        connection: to the database, in the transaction of the run.
+        tables: its tables.
+    """
+
+    def __init__(self, connection: t.Any, tables: Tables) -> None:
+        self._connection = connection
+        self._tables = tables
+
+    def check(self, sources: t.Iterable[Source], at: str) -> None:
+        """Refuse what does not belong here.
+
+        Args:
+            sources: they were read.
+            at: the time of the run.
+
+        Raises:
+            StateError: one is of another account.
+            FileError: one is older than what is recorded, or from the future.
+        """
+        table = self._tables.sources
+        for source in sources:
+            query = sqlalchemy.select(table).where(table.c.source == source.source)
+            known = [dict(row) for row in self._connection.execute(query).mappings()]
+            _check_account(source, known)
+            if source.manifest is not None and source.present:
+                self._check_applications(source)
+            if source.finished is not None:
+                _check_age(source, source.finished, known, at)
+
+    def _check_applications(self, source: Source) -> None:
+        table = self._tables.findings
+        query = sqlalchemy.select(table.c.app_id, table.c.app_name).distinct()
+        told = query.where(table.c.source == source.source, table.c.app_id.is_not(None))
+        held = {(source.source, app_id): name for app_id, name in self._connection.execute(told)}
+        # An application that this snapshot leaves out by its filters says nothing.
+        shown = [app for app, name in held.items() if source.would_show(app, name, source.view)]
+        if held and len(shown) == len(held) and not held.keys() & source.present.keys():
+            raise StateError(
+                f"findings: {source.path} has none of the applications that the store knows of"
+                f" {short(source.source, 40)} ({len(held)}), and {len(source.present)} others: it is of another"
+                " account. Nothing was recorded.",
+                hint=_ANOTHER,
+            )
+
+    def remember(self, sources: t.Iterable[Source], number: int) -> None:
+        """Remember what was recorded in a run."""
+        rows = {
+            _key(source): {
+                "key": _key(source),
+                "source": storable(source.source),
+                "account": None if source.account is None else storable(source.account),
+                "filters": storable(source.filters),
+                "finished": source.finished,
+                "run": number,
+            }
+            for source in sources
+        }
+        if rows:
+            self._connection.execute(upsert(self._connection, self._tables.sources), list(rows.values()))
+
+
+def _check_account(source: Source, known: t.Iterable[Row]) -> None:
+    accounts = {row["account"] for row in known if row["account"]}
+    if source.account and accounts and storable(source.account) not in accounts:
+        raise StateError(
+            f"findings: {source.path} is of the account {short(source.account, 80)}, and the store holds"
+            f" {short(min(accounts), 80)}. Nothing was recorded.",
+            hint=_ANOTHER,
+        )
+
+
+def _check_age(source: Source, finished: str, known: t.Iterable[Row], at: str) -> None:
+    made = f"findings: {source.path} was made at {finished}"
+    if (parse_time(finished) - parse_time(at)).total_seconds() > _FUTURE:
+        raise FileError(f"{made}, which is in the future: a clock is wrong.", hint="Nothing was recorded.")
+    newest = next((row["finished"] for row in known if row["key"] == _key(source)), None)
+    if newest and parse_time(newest) > parse_time(finished):
+        raise FileError(
+            f"{made}, and a newer one, made at {newest}, is recorded already.",
+            hint="Export the snapshot again. Nothing was recorded.",
+        )
+
+
+def _key(source: Source) -> str:
+    return hashed(source.source, source.filters)

@@ -1,0 +1,134 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The database: opened without doubt about whose it is, and held by one run at a time.
+
+This module is private to the collection and may change at any time.
+
+All that a run writes is one transaction, so a run that is killed leaves the store as it was. Another run waits until
+it is over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import typing as t
+
+from .._base.errors import TransportError
+from .._database.engine import file_of, make_engine, make_private, need_sqlalchemy
+from .._database.errors import words_for
+from .._state.directory import state_directory
+from .schema import Tables, migrate, version_of
+
+try:
+    import sqlalchemy
+except ImportError:
+    # The engine says that it is missing.
+    pass
+
+OPTION = "database_url"
+VARIABLE = "PERIMETER_DATABASE_URL"
+FILE = "history.db"
+"""The store under the state directory, where no URL is given."""
+_LOCK = 0x7065_7269_6D65_7472
+"""The advisory lock of PostgreSQL: the letters of its name."""
+_WAIT = 60
+"""Seconds to wait for another run where the task says nothing about time."""
+Options = t.Mapping[str, t.Any]
+
+
+def url_of(params: Options, environ: t.Mapping[str, str]) -> str | None:
+    """The URL that the task or the environment gives; empty is unset."""
+    return params.get(OPTION) or environ.get(VARIABLE) or None
+
+
+class Store:
+    """One database. A context manager, which closes its connections.
+
+    Args:
+        params: the options of the task.
+        check_mode: nothing is created; what does not exist yet is played in memory.
+
+    Raises:
+        OptionError: the URL cannot be used.
+        StateError: the state directory cannot be used.
+        MissingLibrary: a package is not installed.
+    """
+
+    def __init__(self, params: Options, *, check_mode: bool) -> None:
+        need_sqlalchemy()
+        self.check_mode = check_mode
+        self._wait = int(params.get("timeout") or _WAIT)
+        url = url_of(params, os.environ) or self._default(params)
+        self._engine, self.address = self._open(url, params)
+        self._path = file_of(self._engine.url)
+        if check_mode and self._path is not None and not os.path.lexists(self._path):
+            self._engine.dispose()
+            self._engine, _memory = self._open("sqlite://", params)
+            self._path = None
+        if self._engine.dialect.name == "sqlite":
+            # The driver would begin a transaction only before the first change, and so read what another one replaces.
+            sqlalchemy.event.listen(self._engine, "connect", _leave_transactions_to_us)
+            sqlalchemy.event.listen(self._engine, "begin", _begin)
+
+    def _default(self, params: Options) -> str:
+        folder = state_directory(params.get("state_dir"), os.environ, create=not self.check_mode)
+        return str(sqlalchemy.URL.create("sqlite", database=str(pathlib.Path(folder).absolute() / FILE)))
+
+    def _open(self, url: str, params: Options) -> tuple[t.Any, str]:
+        return make_engine(url, params, OPTION, sqlite={"timeout": self._wait})
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def connected(self) -> t.Iterator[t.Any]:
+        """A connection for the whole run: what arrives is staged in a table that only this connection sees.
+
+        Raises:
+            TransportError: the database failed. Nothing of the run was recorded.
+            StateError: the store is of a newer version, or something else's.
+        """
+        make_private(self._path, OPTION)
+        try:
+            with self._engine.connect() as connection:
+                with connection.begin():
+                    version_of(connection, self.address)
+                yield connection
+        except sqlalchemy.exc.DBAPIError as error:
+            raise self._failed(error) from None
+
+    @contextlib.contextmanager
+    def transaction(self, connection: t.Any) -> t.Iterator[Tables]:
+        """The transaction of a run, which no other run shares. In check mode it is rolled back.
+
+        Raises:
+            StateError: as :meth:`connected`.
+        """
+        with connection.execution_options(perimeter_lock=True).begin() as transaction:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{self._wait}s'")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            migrate(connection, version_of(connection, self.address))
+            yield Tables()
+            if self.check_mode:
+                transaction.rollback()
+
+    def _failed(self, error: Exception) -> TransportError:
+        return TransportError(
+            f"{OPTION}: {self.address} failed ({words_for(error)}).",
+            hint="Nothing of this run was recorded. Check the database, and the rights of its user.",
+        )
+
+
+def _leave_transactions_to_us(driver: t.Any, _record: t.Any) -> None:
+    driver.isolation_level = None
+
+
+def _begin(connection: t.Any) -> None:
+    locked = connection.get_execution_options().get("perimeter_lock")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if locked else "BEGIN")

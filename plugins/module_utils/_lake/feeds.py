@@ -1,0 +1,230 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes into the lake: the closed days of streams, and snapshots, each as the files that hold it.
+
+This module is private to the collection and may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import os
+import pathlib
+import typing as t
+
+from .._base.errors import FileError, OptionError
+from .._base.files import reason, sha256_of
+from .._records.codec import dumps_sorted
+from .._records.files.ndjson import Unreadable, read_lines
+from .._records.files.snapshot_reader import BadLine, BadManifest, read_manifest, record_of
+from .._records.model import SCHEMA
+from .._records.times import read_time, utc_text
+from .._spool.disk.files import list_segments
+from .._spool.disk.kept import read_kept
+from .._spool.disk.stream import read_stream, stream_id
+
+STREAM, SNAPSHOT = "stream", "snapshot"
+MATCHES = "correlate"
+"""The source under which the snapshots of matches are listed."""
+
+
+@dataclasses.dataclass
+class Piece:
+    """A file with records: a segment, or a snapshot.
+
+    Attributes:
+        path: where it is.
+        name: its name within its stream.
+        bytes: its size.
+        mtime_ns: when it was written, in nanoseconds since 1970.
+        expected: the SHA-256 that its manifest states; None if nothing states one.
+    """
+
+    path: pathlib.Path
+    name: str
+    bytes: int
+    mtime_ns: int
+    expected: str | None = None
+    _sha256: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file, which is read for it once.
+
+        Raises:
+            FileError: it cannot be read, or is not what its manifest states.
+        """
+        if self._sha256 is None:
+            try:
+                self._sha256 = sha256_of(self.path)
+            except OSError as error:
+                raise _unreadable(self.path, reason(error)) from error
+            if self.expected not in (None, self._sha256):
+                raise FileError(
+                    f"snapshots: {self.path} is not the file that its manifest describes.",
+                    hint="It was changed or damaged after it was written: export it once more.",
+                )
+        return self._sha256
+
+    def described(self) -> dict[str, t.Any]:
+        """The file as a manifest of the lake lists it."""
+        return {"name": self.name, "bytes": self.bytes, "mtime_ns": self.mtime_ns, "sha256": self.sha256}
+
+
+@dataclasses.dataclass
+class Feed:
+    """A stream or a snapshot.
+
+    Attributes:
+        id: 16 hexadecimal digits, the same for the same stream in every run; part of the names of its files.
+        origin: ``stream`` or ``snapshot``.
+        label: its path, for results and messages.
+        about: the identity in words.
+        days: its files by day, in the order in which they were written.
+        removed_before: segments of days before this one were removed from the stream; None if none were.
+        as_of: when a snapshot was taken, UTC; None for a stream.
+        record: a record that describes a snapshot; None for a stream.
+    """
+
+    id: str
+    origin: str
+    label: str
+    about: dict[str, t.Any]
+    days: dict[dt.date, list[Piece]] = dataclasses.field(default_factory=dict)
+    removed_before: dt.date | None = None
+    as_of: str | None = None
+    record: dict[str, t.Any] | None = None
+
+
+def feeds_of(streams: t.Sequence[str], snapshots: t.Sequence[str]) -> tuple[list[Feed], list[FileError]]:
+    """All feeds that the options name. Directories of one and the same stream are one feed.
+
+    Returns:
+        The feeds, and what is wrong with snapshots that are none, which keeps no other feed from the lake.
+
+    Raises:
+        OptionError: a path is not what the option asks for.
+        FileError: a stream cannot be read.
+        StateError: what says which stream a directory holds is damaged.
+    """
+    failed: list[FileError] = []
+    found: dict[str, Feed] = {}
+    for path in dict.fromkeys(map(_absolute, streams)):
+        feed = _stream(path)
+        held = found.setdefault(feed.id, feed)
+        if held is not feed:
+            _join(held, feed)
+    for path in dict.fromkeys(map(_absolute, snapshots)):
+        try:
+            feed = _snapshot(path)
+        except FileError as error:
+            failed.append(error)
+            continue
+        if feed.id in found:
+            raise OptionError(
+                f"snapshots: {path} and {found[feed.id].label} have the same name, source and filters.",
+                hint="Each would replace the other in the lake: give one of the files another name.",
+            )
+        found[feed.id] = feed
+    return list(found.values()), failed
+
+
+def _absolute(path: str) -> pathlib.Path:
+    return pathlib.Path(os.path.expanduser(path)).absolute()
+
+
+def _id(*identity: t.Any) -> str:
+    return hashlib.sha256(dumps_sorted(list(identity))).hexdigest()[:16]
+
+
+def _stream(path: pathlib.Path) -> Feed:
+    if not path.is_dir():
+        raise OptionError(f"streams: {path} is not a directory.", hint="Give the dest of an export module.")
+    identity, held, kept = stream_id(path), read_stream(path), read_kept(path)
+    if identity is None or held is None:
+        raise OptionError(
+            f"streams: nothing was ever collected in {path}.", hint="Give the dest of an export module that has run."
+        )
+    about = {name: held.about.get(name) for name in ("source", "stream", "account")}
+    feed = Feed(_id(STREAM, identity), STREAM, str(path), about, removed_before=kept.removed_before if kept else None)
+    for segment in list_segments(path):
+        day = dt.date.fromisoformat(segment.name[3:13])
+        try:
+            size = (path / segment.name).stat().st_size
+        except OSError as error:
+            raise _unreadable(path / segment.name, reason(error)) from error
+        feed.days.setdefault(day, []).append(Piece(path / segment.name, segment.name, size, segment.written))
+    return feed
+
+
+def _join(feed: Feed, other: Feed) -> None:
+    """Add the files of another directory of the same stream."""
+    for day, pieces in other.days.items():
+        feed.days[day] = sorted([*feed.days.get(day, []), *pieces], key=lambda piece: piece.mtime_ns)
+    removed = [day for day in (feed.removed_before, other.removed_before) if day]
+    feed.removed_before = max(removed, default=None)
+
+
+def _snapshot(path: pathlib.Path) -> Feed:
+    try:
+        told = path.stat()
+    except OSError as error:
+        raise FileError(f"snapshots: {path} cannot be read: {reason(error)}.", hint="Export it first.") from error
+    try:
+        manifest = read_manifest(path)
+    except BadManifest as error:
+        if error.kind != "missing" or _first_record(path) not in ("match", ""):
+            raise FileError(
+                f"snapshots: the manifest of {path} is {_WORDS[error.kind]}.",
+                hint="Give a file of an export module with the manifest beside it, or one of the correlate module.",
+            ) from error
+        manifest = _of_matches(path, told)
+    taken = read_time(manifest.get("finished"))
+    source = manifest.get("source")
+    if taken is None or not isinstance(source, str) or not manifest.get("complete"):
+        raise FileError(
+            f"snapshots: {path} is no complete snapshot, by its manifest.",
+            hint="A snapshot that lacks findings would make them look fixed: export it once more, without since.",
+        )
+    identity = [manifest.get(name) for name in ("source", "stream", "filters", "detail")]
+    record = {name: manifest.get(name) for name in ("stream", "started", "finished", "records", "assets", "filters")}
+    about = {"source": source, "stream": manifest.get("stream"), "file": path.name}
+    feed = Feed(_id(SNAPSHOT, *identity, path.name), SNAPSHOT, str(path), about, as_of=utc_text(taken))
+    feed.record = {"record": "snapshot", "schema": SCHEMA, "source": source, "file": path.name, **record}
+    feed.days[taken.date()] = [Piece(path, path.name, told.st_size, told.st_mtime_ns, manifest.get("sha256"))]
+    return feed
+
+
+_WORDS = {
+    "missing": "missing",
+    "unreadable": "unreadable",
+    "damaged": "damaged",
+    "foreign": "something else",
+    "version": "of another release",
+}
+
+
+def _first_record(path: pathlib.Path) -> str:
+    """The kind of the first record of a file; empty for an empty file.
+
+    Raises:
+        FileError: the file cannot be read.
+    """
+    try:
+        for _number, line in read_lines(path):
+            return str(record_of(line)["record"])
+    except (Unreadable, BadLine) as error:
+        raise _unreadable(path, str(error)) from error
+    return ""
+
+
+def _of_matches(path: pathlib.Path, told: os.stat_result) -> dict[str, t.Any]:
+    """What a manifest would say of a file of matches, which has none: it is as old as its last change."""
+    moment = dt.datetime.fromtimestamp(told.st_mtime_ns // 1_000_000_000, dt.UTC)
+    return {"source": MATCHES, "stream": "matches", "finished": utc_text(moment), "complete": True}
+
+
+def _unreadable(path: pathlib.Path, words: str) -> FileError:
+    return FileError(f"{path} cannot be read: {words}.", hint="Restore the file. All other days were dealt with.")

@@ -1,0 +1,139 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done with one day of a feed: nothing, write it, or add to what is in the lake.
+
+This module is private to the collection and may change at any time.
+
+A day is written from its NDJSON, which is the truth. Once segments of it were removed from the stream, it is never
+written from what is left of them: late records are then added to the rows that the lake has.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+from .._base.errors import FileError
+from .._records.times import read_time
+from .feeds import SNAPSHOT, Feed, Piece
+from .folder import WHOLE, Content, Held
+
+NEW, LATE, REBUILD, REPAIR = "new", "late", "rebuild", "damaged"
+UNCHANGED, OPEN, EXPIRED, KEPT, OLDER = "unchanged", "open", "expired", "kept", "older"
+
+
+@dataclasses.dataclass
+class Plan:
+    """What to do.
+
+    Attributes:
+        reason: why it is written, or why not.
+        pieces: the files to read; none if nothing is to be done.
+        segments: the descriptions of all segments that the day consists of then.
+        merge: whether the rows in the lake stay, and those of the files are added.
+    """
+
+    reason: str
+    pieces: list[Piece] = dataclasses.field(default_factory=list)
+    segments: list[Content] = dataclasses.field(default_factory=list)
+    merge: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.pieces)
+
+
+def plan_day(feed: Feed, day: dt.date, held: t.Sequence[Held], *, rebuild: bool) -> Plan:
+    """Decide about a day.
+
+    Args:
+        feed: the feed.
+        day: the day.
+        held: its files in the lake, examined.
+        rebuild: whether to write it although nothing has changed.
+
+    Raises:
+        FileError: a file is damaged and cannot be written again; or a segment cannot be read.
+    """
+    pieces = feed.days.get(day, [])
+    harmed = [item for item in held if item.state != WHOLE]
+    if feed.origin == SNAPSHOT and _is_older(feed, held):
+        return Plan(OLDER)
+    names = _Names(held)
+    here = [(piece, names.describe(piece)) for piece in pieces]
+    present = {_key(told) for _piece, told in here}
+    everywhere, anywhere = names.in_all(), names.in_any()
+    gone = set() if feed.origin == SNAPSHOT else anywhere - present
+    if harmed:
+        _check_repair(feed, day, harmed, gone)
+        return Plan(REPAIR, pieces, [told for _piece, told in here])
+    fresh = [(piece, told) for piece, told in here if _key(told) not in everywhere]
+    if gone:
+        added = [piece for piece, _told in fresh]
+        kept = [told for told in names.recorded() if _key(told) not in present]
+        return Plan(LATE if added else KEPT if rebuild else UNCHANGED, added, kept + [told for _p, told in here], True)
+    if not pieces:
+        return Plan(KEPT if rebuild else UNCHANGED)
+    if fresh or rebuild:
+        return Plan(LATE if held and fresh else REBUILD if held else NEW, pieces, [told for _piece, told in here])
+    return Plan(UNCHANGED)
+
+
+def _is_older(feed: Feed, held: t.Sequence[Held]) -> bool:
+    """Whether the lake has a later snapshot of the same day."""
+    ours = read_time(feed.as_of)
+    theirs = [read_time(item.entry.get("as_of")) for item in held if item.state == WHOLE]
+    return ours is not None and any(ours < moment for moment in theirs if moment)
+
+
+def _check_repair(feed: Feed, day: dt.date, harmed: t.Sequence[Held], gone: t.Collection[tuple[str, str]]) -> None:
+    """Refuse to write a damaged file again from less than it was made of."""
+    unknown = any(not item.entry for item in harmed) and feed.removed_before and day < feed.removed_before
+    if gone or unknown or not feed.days.get(day):
+        raise FileError(
+            f"dest: {harmed[0].path} is {harmed[0].state}, and {feed.label} no longer holds all that it was made of.",
+            hint="Restore the file from a backup. All other days were dealt with.",
+        )
+
+
+def _key(told: Content) -> tuple[str, str]:
+    return str(told["name"]), str(told["sha256"])
+
+
+class _Names:
+    """The segments of which the files in the lake were made.
+
+    Args:
+        held: those files. Each names all files of its day, so a missing one counts as one without segments.
+    """
+
+    def __init__(self, held: t.Sequence[Held]) -> None:
+        self._lists = [item.segments for item in held]
+        pairs = {tuple(pair) for item in held for pair in item.entry.get("pairs", ())}
+        if pairs - {item.pair for item in held}:
+            self._lists.append([])
+        self._by_name: dict[str, list[Content]] = {}
+        for told in self.recorded():
+            self._by_name.setdefault(str(told["name"]), []).append(told)
+
+    def recorded(self) -> list[Content]:
+        """Each segment once, in order."""
+        return list({_key(told): told for listed in self._lists for told in listed}.values())
+
+    def in_any(self) -> set[tuple[str, str]]:
+        """The segments of any file."""
+        return {_key(told) for listed in self._lists for told in listed}
+
+    def in_all(self) -> set[tuple[str, str]]:
+        """The segments that every file was made of."""
+        sets = [{_key(told) for told in listed} for listed in self._lists]
+        return set.intersection(*sets) if sets else set()
+
+    def describe(self, piece: Piece) -> Content:
+        """A file on the disk as a manifest lists it. It is read only if no manifest knows its size and time."""
+        for told in self._by_name.get(piece.name, ()):
+            if (told.get("bytes"), told.get("mtime_ns")) == (piece.bytes, piece.mtime_ns):
+                return told
+        return piece.described()

@@ -1,0 +1,78 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a snapshot of findings must claim and hold, so that it stands for all findings of its scope.
+
+This module is private to the collection and may change at any time.
+
+Each fault is a pair of a code and the end of a sentence. A gate takes note of them, and others refuse the file.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._base.log_text import short
+from ..coerce import bounded
+from ..times import read_time
+from .snapshot_reader import SnapshotLines
+from .types import MANIFEST, mistyped
+
+Fault = tuple[str, str]
+
+_OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
+MANIFEST_PROBLEMS = {
+    "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
+    "unreadable": ("manifest_missing", "its manifest cannot be read: "),
+    "damaged": ("manifest_damaged", "its manifest is not JSON"),
+    "foreign": _OTHER_VERSION,
+    "version": _OTHER_VERSION,
+}
+"""Why there is no manifest that can be used, by the kind of :class:`BadManifest`: a code and a sentence."""
+UNCOUNTED_SOURCES = ("indusface",)
+"""Sources whose announced totals never match their lists, so that a comparison would prove nothing."""
+
+
+def manifest_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield why a manifest proves nothing."""
+    if manifest.get("stream") != "findings":
+        yield "manifest_damaged", f"it holds {short(str(manifest.get('stream')), 40)}, not findings"
+    if manifest.get("complete") is not True:
+        yield "incomplete", "its manifest says that it is not complete"
+    if manifest.get("since") is not None:
+        yield "incomplete", "it holds only what changed since a time, not everything"
+    if bounded(manifest.get("source")) is None:
+        yield "manifest_damaged", "its manifest names no source"
+    if not isinstance(manifest.get("filters"), list):
+        yield "manifest_damaged", "its manifest does not say which filters were used"
+
+
+def time_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield why a manifest does not say when its snapshot was made."""
+    started, finished = read_time(manifest.get("started")), read_time(manifest.get("finished"))
+    if started is None or finished is None:
+        yield "manifest_damaged", "its manifest does not say when it was made"
+    elif started > finished:
+        yield "manifest_damaged", "its manifest says that it was finished before it was begun"
+
+
+def claim_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield everything that is wrong with a manifest by itself: what it claims, its types, and its times."""
+    yield from manifest_faults(manifest)
+    wrong = mistyped(manifest, MANIFEST)
+    if wrong is not None:
+        yield "manifest_damaged", f"its manifest has a value of a wrong type as {wrong}"
+    yield from time_faults(manifest)
+
+
+def content_faults(manifest: t.Mapping[str, t.Any], lines: SnapshotLines) -> t.Iterator[Fault]:
+    """Yield why a snapshot that was read to its end is not what its manifest states."""
+    same_bytes, same_number = lines.fits(manifest)
+    if not same_bytes:
+        yield "findings_changed", "its SHA-256 is not the one that its manifest states"
+    if not same_number:
+        stated = short(str(manifest.get("records")), 20)
+        yield "count_mismatch", f"it holds {lines.records} records, and its manifest states {stated}"
+    counted = not (bounded(manifest.get("source")) or "").startswith(UNCOUNTED_SOURCES)
+    if counted and manifest.get("announced_after") != lines.records:
+        announced = short(str(manifest.get("announced_after")), 20)
+        yield "count_mismatch", f"{announced} findings were announced and {lines.records} are in it"

@@ -1,0 +1,220 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say which findings are under attack."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: correlate
+short_description: Say which findings are under attack
+version_added: 1.0.0
+description:
+  - Holds the open findings of a scanner against the events of the web firewalls in front, and writes one match for each
+    finding, which says whether attacks on it were seen and whether all of them were blocked.
+  - An event speaks for a finding when the host and the path agree, the attack is of the kind that the finding invites,
+    or of a kind that the firewall does not tell, and the parameter is the same where both tell one. The query, the
+    method, ids in the path and percent encoding make no difference.
+  - The file is what M(appsec.perimeter.gate) and M(appsec.perimeter.report) take as C(matches).
+  - The guide R(Attacks on findings,ansible_collections.appsec.perimeter.docsite.attacks_on_findings) says what agrees
+    and what does not, and how a policy uses it.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+requirements:
+  - duckdb >= 1.5
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Everything is correlated, and nothing is written.
+  diff_mode:
+    support: none
+    details:
+      - The file is too large to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - The same findings and events give the same bytes. With O(window), events leave it as time goes by.
+options:
+  findings:
+    description:
+      - Snapshots that were written by a C(_finding_export) module, each with its manifest beside it.
+      - One that is not complete is refused, since a finding that is missing would look as if nobody attacked it.
+      - Each finding that is not fixed gets a match, be it ignored or protected at its source.
+    type: list
+    elements: path
+    required: true
+  events:
+    description:
+      - Where the events are, as directories of streams that M(appsec.perimeter.edgecast_waf_event_export) or
+        M(appsec.perimeter.scutum_alert_export) wrote, as NDJSON files of such events, or as folders of a lake of
+        Parquet files.
+      - A path at which there is nothing yet is no error. The summary and a warning then say that events are missing.
+    type: list
+    elements: path
+    required: true
+  window:
+    description:
+      - How far back events count, as a number with C(s), C(m), C(h), C(d) or C(w), such as V(30d).
+      - All events count by default. An event without a time always does.
+    type: str
+  scanner_sources:
+    description:
+      - Where requests of your own scanners come from. Their events never count beside those of others.
+    type: dict
+    suboptions:
+      addresses:
+        description:
+          - Addresses, of IPv4 or IPv6.
+        type: list
+        elements: str
+      networks:
+        description:
+          - Networks, such as V(64.39.96.0/20).
+        type: list
+        elements: str
+      user_agents:
+        description:
+          - Patterns of the whole user agent, in which C(*) stands for anything and case does not count, such as
+            V(*Qualys*). Anybody can send such a header, so prefer addresses.
+        type: list
+        elements: str
+  dest:
+    description:
+      - Where to write the matches, as NDJSON, readable for its owner only. The file is replaced as a whole.
+      - Temporary data goes to a hidden folder beside it, which needs about as much room as the events that are read.
+    type: path
+    required: true
+seealso:
+  - module: appsec.perimeter.gate
+  - module: appsec.perimeter.qualys_was_finding_export
+  - module: appsec.perimeter.edgecast_waf_event_export
+  - module: appsec.perimeter.scutum_alert_export
+"""
+
+EXAMPLES = r"""
+- name: Say which findings are under attack
+  appsec.perimeter.correlate:
+    findings:
+      - /var/lib/perimeter/findings.ndjson.gz
+    events:
+      - /var/spool/perimeter/edgecast
+      - /var/spool/perimeter/scutum
+    window: 30d
+    scanner_sources:
+      networks:
+        - 64.39.96.0/20
+    dest: /var/lib/perimeter/matches.ndjson
+  register: correlated
+
+- name: Let no finding pass that is attacked and not blocked
+  appsec.perimeter.gate:
+    findings:
+      - /var/lib/perimeter/findings.ndjson.gz
+    scans: "{{ scans }}"
+    matches:
+      - "{{ correlated.dest }}"
+    policy: security/gate.yml
+    dest: gate.json
+"""
+
+RETURN = r"""
+matches:
+  description:
+    - How many matches O(dest) holds, which is one for each finding that is not fixed.
+  type: int
+  returned: success
+  sample: 42
+sample:
+  description:
+    - At most 20 matches, what matters most first. The file has all of them.
+    - C(class) is V(attacked_not_blocked) when any attack was not blocked, V(blocked) when all were, V(scanner_only) if
+      only your scanners were seen, and V(unobserved) when nothing was. The sample has none of the last class.
+    - C(outcome) is what M(appsec.perimeter.gate) reads, V(blocked), V(allowed) or V(mixed); null where no attack was
+      seen. C(strength) says whether the parameter agreed as well, or only the path.
+    - C(events.ids) are at most 20 and C(sources) at most 10, those that were not blocked first, then the newest.
+      C(host_events) counts other events on the same host.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - record: match
+      schema: 1
+      finding: {source: qualys, id: "200001", unique_id: 5f1a9a3e-0c6f-4f4c-9d63-0d2f0b6a7c11}
+      class: attacked_not_blocked
+      outcome: mixed
+      strength: parameter
+      family: sqli
+      events: {count: 17, first: "2026-11-01T03:12:00Z", last: "2026-11-28T21:40:11Z", ids: [AAECAw==]}
+      sources: [198.51.100.7]
+      host_events: 3120
+summary:
+  description:
+    - How many matches there are of each class, and how many of V(attacked_not_blocked) of each severity.
+    - C(events) has the number and the span of the events that were read, and C(silent_hosts) at most 20 hosts of
+      findings on which there was no event at all, which may be hosts that no firewall protects.
+    - C(complete) is false when events are known to be missing; C(problems) and C(gaps) say which, at most 20 of each.
+      A finding without an event may then have been attacked all the same.
+  type: dict
+  returned: success
+  sample:
+    findings: {read: 60, fixed: 18, repeated: 0, without_place: 1, without_family: 9}
+    classes: {attacked_not_blocked: 2, blocked: 7, scanner_only: 12, unobserved: 21}
+    attacked_by_severity: {critical: 1, high: 1, medium: 0, low: 0, info: 0, unknown: 0}
+    events:
+      read: 120400
+      stopped: 119002
+      without_time: 0
+      of_scanners: 3055
+      by_source: {edgecast: 100400, scutum: 20000}
+      first: "2026-10-30T00:00:04Z"
+      last: "2026-11-29T11:58:13Z"
+      hosts: 4
+      hosts_without_events: 1
+      silent_hosts: [intranet.example.com]
+    window: {from: "2026-10-30T12:00:00Z", to: "2026-11-29T12:00:00Z"}
+    complete: true
+    problems: []
+    gaps: []
+dest:
+  description: Where the matches are.
+  type: str
+  returned: success
+  sample: /var/lib/perimeter/matches.ndjson
+error:
+  description:
+    - The error as data, with C(kind), C(message), C(hint) and C(code).
+  type: dict
+  returned: failure
+  sample:
+    kind: file
+    message: "findings: /var/lib/perimeter/findings.ndjson.gz is not complete, by its manifest."
+    hint: Export the findings again, completely.
+    code: null
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._correlate.run import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
+
+
+def main() -> None:
+    """Entry point."""
+    scanners = {name: {"type": "list", "elements": "str"} for name in ("addresses", "networks", "user_agents")}
+    own = Spec(
+        options={
+            "findings": {"type": "list", "elements": "path", "required": True},
+            "events": {"type": "list", "elements": "path", "required": True},
+            "window": {"type": "str"},
+            "scanner_sources": {"type": "dict", "options": scanners},
+            "dest": {"type": "path", "required": True},
+        },
+    )
+    run_local_module(own, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+#!/usr/bin/python
+# Copyright: appsec.perimeter contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep collected logs and findings as Parquet, for SQL."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lake
+short_description: Keep collected logs and findings as Parquet, for SQL
+version_added: 1.0.0
+description:
+  - Writes the closed days of streams, and snapshots of findings, as Parquet files that DuckDB, Spark, Trino, Athena and
+    others query. The folders are C(record=<record>/source=<source>/dt=<day>), with one file for each stream or
+    snapshot.
+  - The NDJSON stays the truth, and Parquet is derived from it. A day that has not changed is skipped, and late records
+    rewrite their day. Of each key, the newest content counts. Once the segments of a day were removed from their
+    stream, late records are added to the rows of the lake, and nothing is replaced by less.
+  - A file is replaced by one rename, so that a query never sees half of a day, whenever a run is killed.
+  - Events get the columns C(host), C(path_template), C(parameter) and C(attack_family), by which they are compared with
+    findings.
+author:
+  - appsec.perimeter contributors (@appsec-perimeter)
+extends_documentation_fragment:
+  - appsec.perimeter._attributes
+requirements:
+  - duckdb >= 1.5
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Everything is compared and nothing is written. RV(written) then has no number of rows.
+  diff_mode:
+    support: none
+    details:
+      - The files are too large to be shown as a difference.
+  idempotent:
+    support: full
+    details:
+      - A run with nothing new writes nothing, unless O(rebuild) is set.
+options:
+  streams:
+    description:
+      - Stream directories, such as O(appsec.perimeter.edgecast_waf_event_export#module:dest) of a module that collects.
+      - A day is closed when it is over in UTC. Today is not written.
+    type: list
+    elements: path
+    default: []
+  snapshots:
+    description:
+      - Files of findings that were written by a C(_finding_export) module, each complete and with its manifest beside
+        it, or files of matches that C(correlate) has written.
+      - A snapshot belongs to the day on which it was taken. The last one of a day replaces those before it.
+      - A snapshot is known by its source, its filters and the name of its file. Give those of two accounts different
+        names.
+    type: list
+    elements: path
+    default: []
+  dest:
+    description:
+      - The directory of the lake. It is made when it is missing. All streams and snapshots can share one.
+    type: path
+    required: true
+  rebuild:
+    description:
+      - Whether to write all days again whose NDJSON is there as a whole, for example after an update of this collection
+        has changed what it derives.
+    type: bool
+    default: false
+  retain_days:
+    description:
+      - Remove the days of the lake that ended more than this many days ago, of all streams and snapshots in O(dest),
+        and do not write such days. At least 1 and at most 36500. If not set, all days are kept.
+    type: int
+notes:
+  - Records contain attack payloads. They are data everywhere, also in the names of files.
+  - DuckDB runs inside the module, with a limit on its memory and without files outside of O(dest).
+seealso:
+  - ref: ansible_collections.appsec.perimeter.docsite.lake
+    description: Folders, columns, queries, and what to do when one machine is not enough.
+  - module: appsec.perimeter.deliver
+"""
+
+EXAMPLES = r"""
+- name: The events of the firewall and the findings become one lake
+  appsec.perimeter.lake:
+    streams:
+      - /srv/logs/edgecast
+      - /srv/logs/scutum
+    snapshots:
+      - /srv/findings/findings.ndjson.gz
+    dest: /srv/lake
+    retain_days: 400
+
+- name: What is derived from the events is derived again
+  appsec.perimeter.lake:
+    streams: [/srv/logs/edgecast]
+    dest: /srv/lake
+    rebuild: true
+"""
+
+RETURN = r"""
+written:
+  description: The files that were written, or would be in check mode.
+  type: list
+  elements: dict
+  returned: success, or when a day fails
+  contains:
+    path:
+      description: The Parquet file, relative to O(dest).
+      type: str
+    record:
+      description: The kind of its records.
+      type: str
+    source:
+      description: The service that they come from.
+      type: str
+    day:
+      description: The day, in UTC.
+      type: str
+    from:
+      description: The stream directory or snapshot.
+      type: str
+    reason:
+      description:
+        - V(new) when the day was not in the lake, V(late) when there were new records, V(damaged) when the file was
+          damaged or missing, V(rebuild) when O(rebuild) asked for it.
+      type: str
+    segments:
+      description: How many files of NDJSON it was made of.
+      type: int
+    rows:
+      description: How many records it has; null in check mode.
+      type: int
+  sample:
+    - path: record=event/source=edgecast/dt=2026-11-16/data-1011f22af0bfd90f.parquet
+      record: event
+      source: edgecast
+      day: "2026-11-16"
+      from: /srv/logs/edgecast
+      reason: new
+      segments: 616
+      rows: 1525216
+skipped:
+  description: The days that were left alone.
+  type: list
+  elements: dict
+  returned: success, or when a day fails
+  contains:
+    from:
+      description: The stream directory or snapshot.
+      type: str
+    day:
+      description: The day, in UTC.
+      type: str
+    reason:
+      description:
+        - V(unchanged) when the lake has all of it, V(open) when the day is not over, V(expired) when O(retain_days)
+          does not keep it, V(older) when the lake has a later snapshot of that day, and V(kept) when it could not be
+          rebuilt because its NDJSON was removed.
+      type: str
+  sample:
+    - from: /srv/logs/edgecast
+      day: "2026-11-20"
+      reason: open
+removed:
+  description: The folders of days that O(retain_days) removed, relative to O(dest).
+  type: list
+  elements: str
+  returned: success, or when a day fails
+  sample: ["record=event/source=edgecast/dt=2025-10-12"]
+error:
+  description: The error as data, with C(kind), C(message) and C(hint).
+  type: dict
+  returned: failure
+  sample:
+    kind: file
+    message: "dest: the compressed data of a segment is damaged."
+    hint: "Restore the file, or move it away and collect its span once more."
+    code: null
+"""
+
+from ansible_collections.appsec.perimeter.plugins.module_utils._lake.run import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import Spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
+
+
+def main() -> None:
+    """Entry point."""
+    own = Spec(
+        options={
+            "streams": {"type": "list", "elements": "path", "default": []},
+            "snapshots": {"type": "list", "elements": "path", "default": []},
+            "dest": {"type": "path", "required": True},
+            "rebuild": {"type": "bool", "default": False},
+            "retain_days": {"type": "int"},
+        },
+    )
+    run_local_module(own, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters of the roles doctor, scan, audit and awx_setup."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.appsec.perimeter.plugins.filter import awx, doctor, slices
+
+DOCTOR = doctor.FilterModule().filters()
+AWX = awx.FilterModule().filters()
+FIELDS = [
+    {"id": "scutum_id", "label": "Id", "env": "SCUTUM_ID"},
+    {"id": "api_key", "label": "API key", "env": "SCUTUM_API_KEY", "secret": True},
+]
+
+
+def test_a_service_is_judged_and_told() -> None:
+    probes = [{"part": "logs", "result": {"stats": {}}}, {"part": "more", "result": {"skipped": True}}]
+    checks = DOCTOR["doctor_checks"](probes, "scutum", True)
+    assert [check["check"] for check in checks] == ["connection", "credentials", "read logs"]
+    assert DOCTOR["doctor_lines"](checks)[0] == "OK      scutum: connection: The service answers."
+
+
+def test_a_slice_is_a_part() -> None:
+    part = slices.FilterModule().filters()["slice_part"]
+    assert part(["4", 1, 2, 3], "1", 2) == [2, 4]
+    with pytest.raises(AnsibleFilterError, match="There is no slice 3 of 2"):
+        part([1], 3, 2)
+
+
+def test_a_credential_type_has_what_its_fields_say() -> None:
+    assert AWX["awx_inputs"](FIELDS)["fields"][1] == {
+        "id": "api_key", "label": "API key", "type": "string", "secret": True,
+    }  # fmt: skip
+    assert AWX["awx_injectors"](FIELDS) == {
+        "env": {"SCUTUM_ID": "{{ scutum_id | default('') }}", "SCUTUM_API_KEY": "{{ api_key | default('') }}"}
+    }
+
+
+def test_credentials_are_those_that_are_set() -> None:
+    services = {"scutum": {"fields": FIELDS}, "other": {"fields": [{"id": "x", "label": "X", "env": "X"}]}}
+    found = AWX["awx_credentials"](services, {"SCUTUM_ID": "ABC", "SCUTUM_API_KEY": "", "X": ""}, {})
+    assert found == {"scutum": {"scutum_id": "ABC"}}
+    assert AWX["awx_credentials"](services, {}, {"other": {"x": "1"}}) == {"other": {"x": "1"}}

@@ -331,7 +331,8 @@ def test_playbooks_end_well_and_leave_their_files(playbooks: Done) -> None:
     assert json.loads((folder / "drift.json").read_bytes())["objects"] == []
     assert json.loads((folder / "audit" / "report.json").read_bytes())["summary"]["total"] == 40
     report = json.loads((folder / "report" / "report.json").read_bytes())
-    assert (report["summary"]["total"], report["attacks"]["total"]) == (40, report["attacks"]["total"] or None)
+    assert report["summary"]["total"] == 40
+    assert report["attacks"]["total"] > 0
     assert all(list((folder / "logs" / service).glob("dt=*/*.ndjson*")) for service in VARIABLES)
     assert (folder / "logs.db").stat().st_size > 0
     gate = json.loads((folder / "gate" / "gate.json").read_bytes())

@@ -132,7 +132,7 @@ def test_two_slices_do_each_application_once(name: str, tmp_path: Path, installe
             # A scan of each application that none had before, in one file for each slice.
             files = [tmp_path / f"scans-{number}-of-2.ndjson" for number in (1, 2)]
             lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-            assert sorted(line["asset"]["id"] for line in lines) == sorted(own.qualys.webapps)
+            assert sorted(int(line["asset"]["id"]) for line in lines) == sorted(own.qualys.webapps)
             assert own.counters.writes == APPS
         else:
             reports = [

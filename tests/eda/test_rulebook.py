@@ -35,7 +35,15 @@ def login(sandbox: Sandbox) -> dict[str, str]:
 
 def attacks(**arguments: Any) -> list[dict[str, Any]]:
     """A rulebook that shows every event of Edgecast."""
-    given = {"vendor": "edgecast", "initial": "all", "interval": 1, "lag": 0, "queue_size": QUEUE, **arguments}
+    given = {
+        "vendor": "edgecast",
+        "initial": "since",
+        "since": "3d",
+        "interval": 1,
+        "lag": 0,
+        "queue_size": QUEUE,
+        **arguments,
+    }
     return rules_for([{"name": "attacks", "appsec.perimeter.waf_events": given}])
 
 

@@ -32,6 +32,7 @@ log = logging.getLogger("appsec.perimeter.eda")
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FUTURE = dt.timedelta(seconds=60)
+_BETWEEN_MARKS = 200
 _SECOND = dt.timedelta(seconds=1)
 _KEPT_FOR_ALL = "older than what the service keeps"
 
@@ -130,7 +131,12 @@ class LogFeed:
                 steps.append(self._mark(min(newest, self._safe_end(source, window))))
             yield steps
         held.sort(key=lambda entry: (entry.time, entry.key))
-        yield [*self._fresh(source, held), self._mark(self._safe_end(source, window))]
+        end = self._safe_end(source, window)
+        # The whole window was read, so the position can follow the events through it.
+        for start in range(0, len(held), _BETWEEN_MARKS):
+            part = held[start : start + _BETWEEN_MARKS]
+            yield [*self._fresh(source, part), self._mark(min(part[-1].time.replace(microsecond=0), end))]
+        yield [self._mark(end)]
 
     def _safe_end(self, source: Source, window: Window) -> dt.datetime:
         """Up to where a window that was read is complete: our clock may be ahead of the service's."""

@@ -158,7 +158,9 @@ class References:
         words = {str(item).strip() for item in written}
         self._expected[resource] = sum(not _is_id(word) for word in words if word)
 
-    def resolve(self, resource: str, option: str, written: t.Any, present: t.Sequence[Reference]) -> Reference:
+    def resolve(
+        self, resource: str, option: str, written: t.Any, present: t.Sequence[Reference], *, verify: bool = True
+    ) -> Reference:
         """The reference that a text stands for: digits are an id, everything else is a name.
 
         Args:
@@ -166,6 +168,7 @@ class References:
             option: the option, for messages.
             written: what the user wrote.
             present: references that the record holds already.
+            verify: whether check mode asks if an id exists; not where the caller reads the record itself.
 
         Raises:
             OptionError: no record has that name.
@@ -176,7 +179,7 @@ class References:
             if word == str(reference.id) or (word == reference.name and not _is_id(word)):
                 return reference
         if _is_id(word):
-            return self._by_id(resource, option, int(word))
+            return self._by_id(resource, option, int(word)) if verify else Reference(int(word), None)
         if resource == "user":
             return Reference(None, word)
         found = self.named(resource, word)

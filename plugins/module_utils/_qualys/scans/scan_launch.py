@@ -74,7 +74,7 @@ def wanted_of(params: Written, references: References) -> Wanted:
     written = str(params.get("webapp") or "").strip()
     if not name or not written:
         raise OptionError("webapp and name are needed without id.", hint="They say which scan is meant.")
-    webapp = references.resolve("webapp", "webapp", written, ())
+    webapp = references.resolve("webapp", "webapp", written, (), verify=False)
     return Wanted.of(name, params["type"], webapp)
 
 

@@ -116,7 +116,9 @@ def _parts(
 def _webapps(params: Written, client: QualysClient, references: References) -> list[Reference]:
     """The applications, each once. Tags are resolved here, so that each of their applications is looked at."""
     if params.get("webapps"):
-        found = (references.resolve("webapp", "webapps", str(item).strip(), ()) for item in params["webapps"])
+        found = (
+            references.resolve("webapp", "webapps", str(item).strip(), (), verify=False) for item in params["webapps"]
+        )
         return list({reference_key(reference): reference for reference in found}.values())
     if not params.get("tags"):
         raise OptionError("webapps and tags must not be empty.", hint="Give the applications, or tags that they have.")

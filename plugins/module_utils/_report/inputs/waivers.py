@@ -9,23 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 import pathlib
-import traceback
 import typing as t
 
-from ..._base.errors import FileError, MissingLibrary
-from ..._records import codec
+from ..._base.errors import FileError, PolicyError
 from ..._records.coerce import items, mapping
-from ..._records.files.ndjson import Unreadable, read_bytes
+from ..._records.policy.documents import read_document
 from .. import text
-
-try:
-    import yaml
-except ImportError:
-    HAS_YAML = False
-    YAML_IMPORT_ERROR = traceback.format_exc()
-else:
-    HAS_YAML = True
-    YAML_IMPORT_ERROR = ""
 
 _LIMIT = 8 << 20
 _LISTED = 2000
@@ -64,29 +53,15 @@ def read_waivers(path: pathlib.Path, now: str) -> tuple[WaiverRow, ...]:
         MissingLibrary: it is YAML, and PyYAML is not installed.
     """
     try:
-        data = read_bytes(path, _LIMIT)
-    except Unreadable as error:
-        raise FileError(f"waivers: {path} cannot be read: {error}.", hint=_HINT) from error
-    document = _parsed(data, path)
+        document = read_document(path, "waivers", limit=_LIMIT).data
+    except PolicyError as error:
+        raise FileError(error.message, hint=_HINT) from error
     if not isinstance(document, dict) or not isinstance(document.get("waivers"), list):
         raise FileError(f"waivers: {path} has no list of waivers.", hint=_HINT)
     moment = text.parse_time(now)
     today = moment.date() if moment else None
     rows = [_row(mapping(item), today) for item in items(document["waivers"])[:_LISTED]]
     return tuple(sorted(rows, key=lambda row: (row.days_left is None, row.days_left or 0, row.id)))
-
-
-def _parsed(data: bytes, path: pathlib.Path) -> t.Any:
-    try:
-        return codec.loads(data)
-    except (ValueError, RecursionError):
-        pass
-    if not HAS_YAML:
-        raise MissingLibrary("PyYAML", YAML_IMPORT_ERROR)
-    try:
-        return yaml.safe_load(data)
-    except (yaml.YAMLError, RecursionError, UnicodeError, ValueError) as error:
-        raise FileError(f"waivers: {path} is neither JSON nor YAML.", hint=_HINT) from error
 
 
 def _row(item: dict[str, t.Any], today: dt.date | None) -> WaiverRow:
@@ -100,7 +75,5 @@ def _row(item: dict[str, t.Any], today: dt.date | None) -> WaiverRow:
 
 
 def _words(value: t.Any) -> str:
-    # YAML reads a day as one. A list or an object may refer to itself, and is no word.
-    if isinstance(value, (dt.date, dt.datetime)):
-        return value.isoformat()[:10]
+    # A list or an object is no word.
     return "" if value is None or isinstance(value, (dict, list)) else text.clip(str(value), 500)

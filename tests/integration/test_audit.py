@@ -544,12 +544,18 @@ def test_the_role_works_in_a_play_of_ones_own(plays: Plays) -> None:
 
 
 def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ansible) -> None:
-    services = {"audit_services": "qualys, edgecast,scutum", "audit_logs_directory": str(ansible.folder / "logs")}
+    services = {
+        "audit_services": "qualys, edgecast,scutum", "audit_logs_directory": str(ansible.folder / "logs"),
+        "audit_correlate": True, "audit_history": True, "audit_changes": str(ansible.folder / "changes"),
+    }  # fmt: skip
     with log_sandbox(webapps=4, findings=30, switches={"clock": "real"}) as sandbox:
         audit = Auditor(ansible, sandbox)
         right = environment(sandbox, ansible.folder / "state")
         failed = audit(environment=right | {"SCUTUM_API_KEY": CANARY}, audit_lookback="1d", **services)
         whole = audit(environment=right, audit_lookback="1d", **services)
+        again = audit(environment=right, audit_lookback="1d", **services)
+        nowhere = right | {"PERIMETER_DATABASE_URL": "nosuch://database/x"}
+        lacking = audit(environment=nowhere, audit_lookback="1d", **services)
     assert failed.run.status == 2, failed.run.output
     message = str(task(failed.run, "Fail when the audit is not complete")["msg"])
     assert message.startswith("The audit is not complete: Scutum WAF failed: ")
@@ -567,6 +573,19 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert [item["source"] for item in whole.report["attacks"]["services"]] == ["edgecast", "scutum"]
     assert [item["state"] for item in whole.report["services"]] == ["complete"] * 3
     assert whole.report["summary"]["total"] == 30
+    matches = [json.loads(line) for line in whole.text("matches.ndjson").splitlines()]
+    assert {match["record"] for match in matches} == {"match"}
+    assert sum(whole.report["summary"]["attacked"].values()) == len(matches) > 0
+    assert len(whole.report["history"]["trend"]) == 1
+    assert list((ansible.folder / "changes").glob("dt=*/*.ndjson"))
+    # The same data once more: neither the history nor the stream grows.
+    assert len(again.report["history"]["trend"]) == 1
+    assert not task(again.run, "Write what changed about the findings")["changed"]
+    assert lacking.run.status == 2
+    assert "The findings were not recorded in their history: " in str(
+        task(lacking.run, "Fail when something that was wanted beside the report failed")["msg"]
+    )
+    assert "The findings were not recorded in their history" in lacking.text("report.html")
 
 
 def test_a_service_that_there_is_not_is_refused_before_any_request(audit: Auditor, sandbox: Sandbox) -> None:

@@ -139,10 +139,23 @@ def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) 
     session.run("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected, env=test_environment(session))
 
 
-def run_controller_tests(session: nox.Session, *arguments: str) -> None:
-    """Plugins of the controller, in a process of their own: beside it, modules behave as if they ran inside it."""
-    if not session.posargs:
-        session.run("python", "-m", "pytest", *arguments, "tests/controller", env=test_environment(session))
+def run_controller_tests(session: nox.Session, *arguments: str) -> bool:
+    """Plugins of the controller, in a process of their own: beside it, modules behave as if they ran inside it.
+
+    Returns whether they passed, so that the other tests still run, and one run shows everything.
+    """
+    if session.posargs:
+        return True
+    # Not that of the session: there is one report for each session, and the tests that follow write it.
+    results = workbench.NOX / "results" / f"{session.name}-controller.xml"
+    try:
+        session.run(
+            "python", "-m", "pytest", f"--junitxml={results}", *arguments, "tests/controller",
+            env=test_environment(session),
+        )  # fmt: skip
+    except nox.command.CommandFailed:
+        return False
+    return True
 
 
 def show_versions(session: nox.Session) -> None:
@@ -189,8 +202,10 @@ def unit(session: nox.Session) -> None:
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     show_versions(session)
     shutil.rmtree(workbench.NOX / "coverage" / session.name, ignore_errors=True)
-    run_controller_tests(session, *COVER, "--cov-report=")
+    controller_passed = run_controller_tests(session, *COVER, "--cov-report=")
     run_pytest(session, *(() if session.posargs else ALL_COVER), folders=UNIT_TESTS)
+    if not controller_passed:
+        session.error("tests/controller failed")
 
 
 @nox.session(python=BASE_PYTHON)
@@ -204,8 +219,10 @@ def integration(session: nox.Session) -> None:
 def _each_core(session: nox.Session, core: str, *others: str) -> None:
     install(session, need_core(session, core), "-r", str(TEST_REQUIREMENTS))
     show_versions(session)
-    run_controller_tests(session)
+    controller_passed = run_controller_tests(session)
     run_pytest(session, folders=(*EACH_CORE, *others))
+    if not controller_passed:
+        session.error("tests/controller failed")
 
 
 @nox.session(name="core-2.16", python=CORES["2.16"][1])

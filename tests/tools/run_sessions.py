@@ -121,7 +121,8 @@ def environment() -> dict[str, str]:
 
 def start(name: str) -> Run:
     """Start one session."""
-    (RESULTS / f"{name}.xml").unlink(missing_ok=True)
+    for report in (RESULTS / f"{name}.xml", RESULTS / f"{name}-controller.xml"):
+        report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "nox", "--no-color", "--session", name]
     with (LOGS / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
@@ -136,60 +137,59 @@ def start(name: str) -> Run:
     return Run(name, process, time.monotonic())
 
 
-def pytest_count(report: Path) -> Count | None:
-    """What pytest counted, from its report; None when the session ran no pytest."""
-    if not report.exists():
-        return None
+def reports(name: str) -> list[ET.Element]:
+    """What pytest reported in a session: of its tests, and of those of the controller's plugins, if it has any."""
+    files = (RESULTS / f"{name}-controller.xml", RESULTS / f"{name}.xml")
+    return [ET.parse(file).getroot() for file in files if file.exists()]
+
+
+def pytest_count(name: str) -> Count | None:
+    """What pytest counted in a session; None when it ran no pytest."""
+    roots = reports(name)
     count = Count()
-    for suite in ET.parse(report).getroot().iter("testsuite"):
+    for suite in (suite for root in roots for suite in root.iter("testsuite")):
         tests, failures, errors, skipped = (
             int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
         )
         count.add(Count(tests - failures - errors - skipped, failures + errors, skipped))
-    return count
+    return count if roots else None
 
 
-def left_out(report: Path) -> list[str]:
+def left_out(name: str) -> list[str]:
     """Which tests were skipped or are expected to fail, and why: one line each. Both count as skipped."""
-    if not report.exists():
-        return []
     lines = []
-    for case in ET.parse(report).getroot().iter("testcase"):
+    for case in (case for root in reports(name) for case in root.iter("testcase")):
         for mark in case.iter("skipped"):
             what = "expected to fail" if mark.get("type") == "pytest.xfail" else "skipped"
             lines.append(f"{what}: {case.get('name')}: {' '.join((mark.get('message') or '').split())}")
     return lines
 
 
-def failures(report: Path) -> list[str]:
+def failures(name: str) -> list[str]:
     """Which tests failed, and with what: one line each."""
-    if not report.exists():
-        return []
     lines = []
-    for case in ET.parse(report).getroot().iter("testcase"):
+    for case in (case for root in reports(name) for case in root.iter("testcase")):
         for mark in (*case.iter("failure"), *case.iter("error")):
             what = " ".join((mark.get("message") or "").split())[:FAILURE_LENGTH]
             lines.append(f"failed: {case.get('classname')}::{case.get('name')}: {what}")
     return lines
 
 
-def seconds_by_file(report: Path) -> dict[str, float]:
+def seconds_by_file(name: str) -> dict[str, float]:
     """How long the tests of each file took, in seconds, the longest first."""
-    if not report.exists():
-        return {}
     times: dict[str, float] = {}
-    for case in ET.parse(report).getroot().iter("testcase"):
+    for case in (case for root in reports(name) for case in root.iter("testcase")):
         # pytest names the file as a module, with the class behind it where there is one.
         parts = (case.get("classname") or "").split(".")
-        name = "/".join(part for part in parts if not part[:1].isupper())
-        times[name] = times.get(name, 0.0) + float(case.get("time", 0))
+        file = "/".join(part for part in parts if not part[:1].isupper())
+        times[file] = times.get(file, 0.0) + float(case.get("time", 0))
     return dict(sorted(times.items(), key=lambda item: -item[1]))
 
 
 def finish(run: Run) -> None:
     """Note how a session ended."""
     run.seconds = time.monotonic() - run.started
-    counted = pytest_count(RESULTS / f"{run.name}.xml")
+    counted = pytest_count(run.name)
     if counted is None:
         run.count = Count(passed=1) if run.ok else Count(failed=1)
     else:
@@ -263,15 +263,15 @@ def show_table(runs: list[Run], since: float) -> bool:
         total.add(run.count)
         print(f"{run.name:<14} {'ok' if run.ok else 'FAILED':<7} {run.seconds:>8.1f}  {run.detail}".rstrip())
     for run in runs:
-        for line in left_out(RESULTS / f"{run.name}.xml"):
+        for line in left_out(run.name):
             print(f"  {run.name}: {line}")
     for run in runs:
-        for file, seconds in seconds_by_file(RESULTS / f"{run.name}.xml").items():
+        for file, seconds in seconds_by_file(run.name).items():
             if seconds >= SLOW_FILE_S:
                 print(f"  {seconds:6.1f} s  {run.name}: {file}.py")
     # Last, since a reader of a long log looks at its end first.
     for run in runs:
-        for line in failures(RESULTS / f"{run.name}.xml"):
+        for line in failures(run.name):
             print(f"  {run.name}: {line}")
     tested = sum(1 for run in runs if "tests passed" in run.detail)
     elapsed = time.monotonic() - since

@@ -98,7 +98,8 @@ def secrets_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
 def shown_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     """The URL, where only parts of it are secret."""
     url = url_of(params, environ)
-    return (url,) if url and url not in secrets_of(params, environ) else ()
+    whole = secrets_of(params, environ)
+    return (url,) if url and url not in whole else ()
 
 
 def document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -81,6 +81,7 @@ def variables_of(folder: Path) -> dict[str, dict[str, Any]]:
         "apply": catalog,
         "drift": catalog,
         "audit": {"audit_directory": str(folder / "audit")},
+        "report": {"report_source": str(folder / "audit"), "report_directory": str(folder / "report")},
         "scan": {"scan_webapps": ["410001"], "scan_profile": "CI quick", "scan_dest": str(folder / "one.ndjson")},
         "collect": {
             "collect_logs_directory": str(folder / "logs"), "collect_logs_sources": ["edgecast"],

@@ -213,7 +213,14 @@ def integration(session: nox.Session) -> None:
     """All playbooks, roles and modules through ansible-playbook, with the main ansible-core and orjson."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     show_versions(session)
-    run_pytest(session, folders=("tests/integration",))
+    run_pytest(session, "--ignore=tests/integration/test_demo.py", folders=("tests/integration",))
+
+
+@nox.session(python=BASE_PYTHON)
+def demo(session: nox.Session) -> None:
+    """``make demo`` in a copy of the repository; beside the other playbooks it would keep one core to the end."""
+    install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
+    run_pytest(session, folders=("tests/integration/test_demo.py",))
 
 
 def _each_core(session: nox.Session, core: str, *others: str) -> None:

@@ -1,6 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make demo``: audits the sandbox with the installed collection, and says where the report is.
+"""``make demo``: the product against the sandbox, with the installed collection; it ends with the path of one page.
+
+Five services are audited twice, a week of findings apart, with what is attacked and the trend; then a gate closes on a
+scan, and opens after the fix.
 
 Needs Python 3.11 with its venv module, and a package index that pip reaches. Everything is made in ``.demo``.
 """
@@ -8,6 +11,7 @@ Needs Python 3.11 with its venv module, and a package index that pip reaches. Ev
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import os
@@ -19,29 +23,65 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / ".demo"
 VENV = DEMO / "venv"
 COLLECTIONS = DEMO / "collections"
 REPORTS = DEMO / "audit"
+GATE = DEMO / "gate"
+STATE = DEMO / "state"
 LOGS = DEMO / "logs"
 CONFIG = DEMO / "ansible.cfg"
-PACKAGES = ("ansible-core>=2.18", "requests>=2.32", "jmespath>=1.0")
+PACKAGES = ("ansible-core>=2.18", "requests>=2.32", "jmespath>=1.0", "sqlalchemy>=2.0", "duckdb>=1.5")
 USERNAME = "demo"
-TITLE = "Northwind: audit of the web applications"
+TITLE = "Northwind: audit of the perimeter"
 FINDINGS_BEFORE, FINDINGS_NOW = 4800, 5000
-STEPS = 6
+STEPS = 9
+SERVICES = "qualys, edgecast, scutum, indusface, carbon_black"
+LOG_SERVICES = {
+    "edgecast": {"records": 4000, "days": 7},
+    "scutum": {"records": 400, "days": 7},
+    "indusface": {"records": 40, "days": 7},
+    "carbon_black": {"records": 400, "days": 7},
+}
+"""What the sandbox has of each log."""
+LOG_LOGINS = {
+    "EDGECAST_ACCOUNT_NUMBER": "0001",
+    "EDGECAST_TOKEN": "11111111-2222-3333-4444-555555555555",
+    "SCUTUM_API_KEY": "sandbox-scutum-key-0001",
+    "SCUTUM_HOST": "www.example.jp",
+    "SCUTUM_ID": "ABC1234",
+    "INDUSFACE_WAS_ACCESS_KEY": "AKSANDBOX0001",
+    "INDUSFACE_WAS_SECRET_KEY": "sk-sandbox-indusface-0001",
+    "CBC_ORG_KEY": "ABCD1234",
+    "CBC_API_ID": "APIID00001",
+    "CBC_API_SECRET_KEY": "SECRETSECRETSECRET000001",
+}
+"""What the sandbox accepts for the logs unless it is told otherwise. It listens on this machine only."""
+LOG_ADDRESSES = ("EDGECAST_URL", "SCUTUM_URL", "INDUSFACE_WAS_URL", "CBC_URL")
+POLICY = {"schema": 1, "name": "Release gate", "limits": {"all": {"vulnerability": {"critical": 0, "high": 0}}}}
+ATTACKS = {79: "xss", 89: "sqli"}
+"""CWE numbers of findings, and the attack that goes with them."""
+TARGETS = 12
+RECENT_S = 150
+"""The firewall shows what is older than two minutes; the first audit has read up to there."""
 OLDEST_PYTHON = (3, 11)
 TAIL = 25
 READY_SECONDS = 60.0
-PRIVATE = ("ANSIBLE_", "QUALYS_", "PERIMETER_", "PYTHONPATH", "PYTHONHOME")
+PRIVATE = (
+    "ANSIBLE_", "QUALYS_", "EDGECAST_", "SCUTUM_", "INDUSFACE_", "CBC_", "CSP_", "PERIMETER_",
+    "PYTHONPATH", "PYTHONHOME",
+)  # fmt: skip
 """Variables of the caller's that would change what the demo does."""
 
-TASK = re.compile(r"TASK \[(?:appsec\.perimeter\.audit : )?(.+)\] \*")
+TASK = re.compile(r"TASK \[(?:appsec\.perimeter\.\w+ : )?(.+)\] \*")
 RESULT = re.compile(r"(ok|changed|skipping|included|fatal|failed): ")
 WORDS = {"skipping": "not needed", "fatal": "failed", "included": "ok"}
 
@@ -83,8 +123,19 @@ def environment(url: str = "", password: str = "") -> dict[str, str]:
     # The sandbox is on this machine, whatever proxy leads out of it.
     proxy = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost") if url else {}
     qualys = {"QUALYS_WAS_URL": url, "QUALYS_WAS_USERNAME": USERNAME, "QUALYS_WAS_PASSWORD": password} if url else {}
-    audit = {"PERIMETER_AUDIT_DIRECTORY": str(REPORTS), "PERIMETER_AUDIT_TITLE": TITLE}
-    return kept | own | proxy | qualys | audit
+    logs = {**LOG_LOGINS, **dict.fromkeys(LOG_ADDRESSES, url)} if url else {}
+    audit = {
+        "PERIMETER_STATE_DIR": str(STATE),
+        "PERIMETER_AUDIT_DIRECTORY": str(REPORTS),
+        "PERIMETER_AUDIT_TITLE": TITLE,
+        "PERIMETER_AUDIT_SERVICES": SERVICES,
+        "PERIMETER_AUDIT_HISTORY": "true",
+        "PERIMETER_AUDIT_CORRELATE": "true",
+        "PERIMETER_AUDIT_POLICY": str(DEMO / "sla.json"),
+        "PERIMETER_GATE_DIRECTORY": str(GATE),
+        "PERIMETER_GATE_POLICY": str(DEMO / "gate.json"),
+    }
+    return kept | own | proxy | qualys | logs | audit
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -195,10 +246,18 @@ def install_collection() -> None:
 
 
 @contextlib.contextmanager
-def sandbox(findings: int) -> Iterator[dict[str, str]]:
-    """A running sandbox, as the environment of the commands that talk to it; stopped when the block is left."""
+def sandbox(findings: int, port: int = 0) -> Iterator[dict[str, str]]:
+    """A running sandbox, as the environment of the commands that talk to it; stopped when the block is left.
+
+    Args:
+        findings: how many it has.
+        port: where it listens; 0 picks a free one.
+    """
     password = secrets.token_urlsafe(18)
     command = [sys.executable, "-m", "tests.sandbox", "--findings", str(findings), "--username", USERNAME]
+    command += ["--port", str(port), "--switch", "clock=real", "--switch", "scan_polls=0"]
+    for name, settings in LOG_SERVICES.items():
+        command += [f"--{name.replace('_', '-')}", json.dumps(settings)]
     log = LOGS / "sandbox.log"
     with (
         log.open("w", encoding="utf-8") as errors,
@@ -267,6 +326,70 @@ def play(name: str, playbook: str, env: dict[str, str]) -> None:
         story.end()
 
 
+def gate(name: str, env: dict[str, str], expected: str) -> None:
+    """Run the gate, and show its verdict.
+
+    Raises:
+        DemoError: the verdict is another one than expected.
+    """
+    say("      $ ansible-playbook appsec.perimeter.gate")
+    output: list[str] = []
+    # A gate that is closed is a failed play.
+    with contextlib.suppress(DemoError):
+        output += lines_of(name, [program("ansible-playbook"), "appsec.perimeter.gate"], "", env)
+    try:
+        verdict = json.loads((GATE / "gate.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DemoError("The gate left no verdict.", "".join(output[-TAIL:])) from error
+    say(f"      verdict: {verdict['verdict']}, exit code {verdict['exit_code']}")
+    for reason in verdict["reasons"][:3]:
+        say(f"          {reason if isinstance(reason, str) else reason.get('message', '')}")
+    if verdict["verdict"] != expected:
+        raise DemoError(f"The verdict should be {expected}.", "".join(output[-TAIL:]))
+
+
+def control(env: dict[str, str], name: str, body: Any) -> None:
+    """Tell the sandbox what happens next."""
+    url = f"{env['QUALYS_WAS_URL']}/_sandbox/{name}"
+    # No proxy leads to this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")  # noqa: S310 (our own sandbox)
+    with opener.open(request, timeout=30):
+        pass
+
+
+def open_findings() -> list[dict[str, Any]]:
+    """What the last audit has read that is open."""
+    with gzip.open(REPORTS / "findings.ndjson.gz", "rt", encoding="utf-8") as lines:
+        found = [json.loads(line) for line in lines]
+    return [item for item in found if item["status"] in ("new", "open", "reopened") and item["ignored"] is None]
+
+
+def attack(env: dict[str, str]) -> None:
+    """Let somebody attack what the scanner has found: most of it is blocked, and some is not."""
+    aims = [
+        (item, ATTACKS[item["cwe"][0]])
+        for item in open_findings()
+        if item["parameter"] and item["url"] and (item["cwe"] or [0])[0] in ATTACKS and len(item["url"]) < 200
+    ]
+    for number, (item, kind) in enumerate(aims[:TARGETS]):
+        control(env, "edgecast/aim", [item["url"], item["parameter"], kind, 20, 20 if number % 3 else 13, RECENT_S])
+    say(f"      {min(len(aims), TARGETS)} findings are attacked; the firewall blocks most of it")
+
+
+def application_to_release() -> str:
+    """The id of an application with few findings, all of which a scan can judge."""
+    with gzip.open(REPORTS / "findings.ndjson.gz", "rt", encoding="utf-8") as lines:
+        found = [json.loads(line) for line in lines]
+    odd = {item["asset"]["id"] for item in found if item["status"] not in ("new", "open", "reopened", "fixed")}
+    odd |= {item["asset"]["id"] for item in found if item["ignored"] is not None}
+    counts: dict[str, int] = {}
+    for item in found:
+        if item["asset"]["id"] not in odd and item["kind"] == "vulnerability":
+            counts[item["asset"]["id"]] = counts.get(item["asset"]["id"], 0) + 1
+    return str(min(counts, key=lambda key: (counts[key], str(key))))
+
+
 def shown(path: Path) -> str:
     """A path as short as it can be said from here."""
     with contextlib.suppress(ValueError):
@@ -284,28 +407,45 @@ localhost_warning = False
 inventory_unparsed_warning = False
 """
     CONFIG.write_text(settings, encoding="utf-8")
+    (DEMO / "gate.json").write_text(json.dumps(POLICY), encoding="utf-8")
+    (DEMO / "sla.json").write_text(json.dumps({"critical": 7, "high": 30, "medium": 90}), encoding="utf-8")
 
 
 def demo() -> None:
     """All steps."""
     steps = Steps()
-    say("Demo of appsec.perimeter: it audits a stand-in for Qualys WAS that runs on this machine.")
+    say("Demo of appsec.perimeter, against stand-ins for five services that run on this machine.")
     LOGS.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(REPORTS, ignore_errors=True)
+    for old in (REPORTS, GATE, STATE):
+        shutil.rmtree(old, ignore_errors=True)
+    STATE.mkdir(mode=0o700)
     write_config()
     with steps.step(f"Make a virtual environment with ansible-core in {shown(VENV)}"):
         make_environment()
     with steps.step("Build the collection and install it"):
         install_collection()
-    with steps.step("Audit the estate of last week: 200 web applications"), sandbox(FINDINGS_BEFORE) as env:
+    with (
+        steps.step("Audit five services as they were last week: 200 web applications"),
+        sandbox(FINDINGS_BEFORE) as env,
+    ):
         play("audit-1", "appsec.perimeter.audit", env)
+        # The same services a week later: what is stored of them belongs to their address.
+        port = urlsplit(env["QUALYS_WAS_URL"]).port or 0
     with contextlib.ExitStack() as stack:
-        with steps.step("A week later the scanner has found more: start the sandbox anew"):
-            env = stack.enter_context(sandbox(FINDINGS_NOW))
+        with steps.step("A week later the scanner has found more, and somebody attacks"):
+            env = stack.enter_context(sandbox(FINDINGS_NOW, port))
+            attack(env)
         with steps.step("Manage the estate: onboard one application, retire another"):
             play("estate", "tests/demo/estate.yml", env)
-        with steps.step("Audit again, with what changed since last week"):
+        with steps.step("Audit again: what changed, the trend, and which findings are attacked"):
             play("audit-2", "appsec.perimeter.audit", env)
+        release = env | {"PERIMETER_GATE_WEBAPPS": json.dumps([application_to_release()])}
+        with steps.step("Scan a release: the gate closes"):
+            control(env, "qualys/next_scan_outcome", [{"outcome": "finished", "new": 9, "fixed": 0}])
+            gate("gate-1", release, "fail")
+        with steps.step("Fix what was found, and scan again: the gate opens"):
+            control(env, "qualys/next_scan_outcome", [{"outcome": "finished", "new": 0, "fixed": 999}])
+            gate("gate-2", release, "pass")
     farewell(time.monotonic() - steps.started)
 
 
@@ -313,7 +453,8 @@ def farewell(seconds: float) -> None:
     """Where everything is."""
     say(f"\nThe demo took {seconds:.0f} s, and the sandbox is stopped. Open the report in a browser:\n")
     say(f"  {REPORTS / 'report.html'}\n")
-    say(f"The same as JSON, CSV and Markdown, and the findings themselves, are in {shown(REPORTS)}.")
+    say(f"The same as JSON, CSV and Markdown, the findings, logs and matches are in {shown(REPORTS)}.")
+    say(f"The verdict of the gate and what explains it are in {shown(GATE)}.")
     say(f"What the commands printed is in {shown(LOGS)}. README.md shows how to audit a real subscription.")
 
 

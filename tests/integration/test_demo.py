@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ from tests.tools import workbench
 
 # The demo installs an ansible-core of its own, so that one session is enough.
 pytestmark = pytest.mark.skipif(
-    not importlib.metadata.version("ansible-core").startswith("2.19."), reason="runs in the session tests-2.19"
+    not importlib.metadata.version("ansible-core").startswith("2.19."), reason="runs with ansible-core 2.19 only"
 )
 MAKE = shutil.which("make") or "make"
 SECONDS = 900
@@ -88,8 +89,13 @@ def test_the_demo_ends_in_a_report_and_stops_the_sandbox(clone: Path) -> None:
     report = clone / ".demo" / "audit" / "report.html"
     assert str(report) in "".join(output.splitlines()[-5:])
     assert "Since the previous run" in report.read_text(encoding="utf-8")
-    assert re.search(r"Changes: \d+ new, \d+ gone\.", output)
-    assert "[6/6]" in output
+    assert re.search(r"Changes: \d+ new, \d+ gone", output)
+    assert "[9/9]" in output
+    assert output.index("verdict: fail, exit code 10") < output.index("verdict: pass, exit code 0")
+    figures = json.loads((clone / ".demo" / "audit" / "report.json").read_text(encoding="utf-8"))
+    assert len(figures["history"]["trend"]) == 2
+    assert figures["summary"]["attacked"]["attacked_not_blocked"] > 0
+    assert figures["summary"]["attacked"]["blocked"] > 0
     assert_gone(output)
     # What it left in the copy is ignored by git, and nowhere else.
     assert {path.name for path in clone.iterdir()} - {file.parts[0] for file in workbench.repository_files()} <= {

@@ -26,6 +26,7 @@ HEARTBEAT = 30.0
 LONGEST_FIRST = (
     "integration",
     "unit",
+    "demo",
     "core-newest",
     "core-2.16",
     "core-2.18",

@@ -10,8 +10,10 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000
@@ -237,6 +239,33 @@ def event_text(number: int, at_us: int, kind: int, account: str) -> str:
         "epoch": _epoch_text(at_us, number),
         "ip": f"203.0.113.{number % 254 + 1}" if number % 11 else f"2001:db8::{number % 9999:x}",
     }
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What an added event asks for: an address, the parameter that is attacked, how, and whether it was blocked."""
+
+    url: str
+    parameter: str
+    attack: str
+    blocked: bool
+
+
+ATTACKS = {"sqli": 0, "xss": 1}
+"""The kind whose rules an attack sets off."""
+
+
+def aimed_text(number: int, at_us: int, aim: Aim, account: str) -> str:
+    """An event as :func:`event_text` makes it, that asks for the address that is aimed at."""
+    fields = json.loads(event_text(number, at_us, ATTACKS[aim.attack], account))
+    rules = [
+        rule | {"Matched On": f"ARGS:{aim.parameter}"} if rule["Matched On"].startswith("ARGS:") else rule
+        for rule in fields["Sub Events"]
+    ]
+    host = urlsplit(aim.url).hostname or ""
+    action = "BLOCK_REQUEST" if aim.blocked else "ALERT"
+    fields |= {"Host": host, "URL": aim.url, "Action Type": action, "Sub Events": rules}
+    return json.dumps(fields, ensure_ascii=False)
 
 
 class Seed:

@@ -16,7 +16,7 @@ from typing import Any
 from ..faults import Fault
 from ..log_room import LogRoom, json_reply
 from ..wire import Reply, Request
-from .events import DAY_US, Seed, moment_us
+from .events import DAY_US, Aim, Seed, moment_us
 from .store import Filters, Store, Window
 
 RETENTION_US = 30 * DAY_US
@@ -76,6 +76,7 @@ class Edgecast(LogRoom[EdgecastSettings]):
         return {
             "edgecast/add": self.add_events,
             "edgecast/add_twins": self.add_twins,
+            "edgecast/aim": self.aim,
             "edgecast/delete_newest": self.delete_newest,
         }
 
@@ -84,6 +85,16 @@ class Edgecast(LogRoom[EdgecastSettings]):
         now_us = moment_us(self.clock.now())
         with self.lock:
             self.store.add([now_us - int((seconds_ago + step_s * place) * 1_000_000) for place in range(count)])
+
+    def aim(
+        self, url: str, parameter: str, attack: str, count: int = 1, blocked: int = 0, seconds_ago: float = 3600.0
+    ) -> None:
+        """Attacks on a parameter of an address, a second apart; the first ``blocked`` of them are blocked."""
+        latest_us = moment_us(self.clock.now()) - int(seconds_ago * 1_000_000)
+        with self.lock:
+            for number in range(count):
+                aimed = Aim(url, parameter, attack, number < blocked)
+                self.store.add_aimed(latest_us - number * 1_000_000, aimed)
 
     def add_twins(self, count: int = 1) -> None:
         """For each of the newest events another one with the same id and time, and other fields."""

@@ -9,7 +9,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .events import FIRST_EVENT_ID, KINDS, VARYING, Seed, event_text, kinds_that_match, matches
+from .events import (
+    FIRST_EVENT_ID,
+    KINDS,
+    VARYING,
+    Aim,
+    Seed,
+    aimed_text,
+    event_text,
+    kinds_that_match,
+    matches,
+)
 
 Filters = dict[str, Sequence[str]]
 REMEMBERED = 64
@@ -35,12 +45,18 @@ class Store:
         self._added: list[int] = []
         self._deleted: set[int] = set()
         self._twins: dict[int, int] = {}
+        self._aimed: dict[int, Aim] = {}
         self._lists: dict[Window, Sequence[int]] = {}
 
     def add(self, times_us: Sequence[int]) -> None:
         """More events, that happened then."""
         self._added.extend(times_us)
         self._lists.clear()
+
+    def add_aimed(self, at_us: int, aim: Aim) -> None:
+        """An event that happened then and asks for this address."""
+        self._aimed[self.seed.records + len(self._added)] = aim
+        self.add([at_us])
 
     def add_twins(self, numbers: Sequence[int]) -> None:
         """Another event with the id and the time of each of these."""
@@ -64,6 +80,9 @@ class Store:
         """One event as JSON."""
         ids = self._twins.get(number, number)
         kind = (ids + (ids != number)) % len(KINDS)
+        aim = self._aimed.get(number)
+        if aim is not None:
+            return aimed_text(ids, self.time_us(number), aim, self.account)
         return event_text(ids, self.time_us(number), kind, self.account)
 
     def numbers(self, window: Window) -> Sequence[int]:

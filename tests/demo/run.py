@@ -66,7 +66,11 @@ LOG_LOGINS = {
 }
 """What the sandbox accepts for the logs unless it is told otherwise. It listens on this machine only."""
 LOG_ADDRESSES = ("EDGECAST_URL", "SCUTUM_URL", "INDUSFACE_WAS_URL", "CBC_URL")
-POLICY = {"schema": 1, "name": "Release gate", "limits": {"all": {"vulnerability": {"critical": 0, "high": 0}}}}
+POLICY = {
+    "schema": 1,
+    "name": "Release gate",
+    "limits": {"all": {"vulnerability": {"critical": 0, "high": 0, "medium": 0}}},
+}
 ATTACKS = {79: "xss", 89: "sqli"}
 """CWE numbers of findings, and the attack that goes with them."""
 TARGETS = 12

@@ -575,7 +575,8 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert whole.report["summary"]["total"] == 30
     matches = [json.loads(line) for line in whole.text("matches.ndjson").splitlines()]
     assert {match["record"] for match in matches} == {"match"}
-    assert sum(whole.report["summary"]["attacked"].values()) == len(matches) > 0
+    # A finding that is ignored has a match too; the report counts those that are open.
+    assert 0 < sum(whole.report["summary"]["attacked"].values()) <= len(matches)
     assert len(whole.report["history"]["trend"]) == 1
     assert list((ansible.folder / "changes").glob("dt=*/*.ndjson"))
     # The same data once more: neither the history nor the stream grows.

@@ -81,6 +81,7 @@ MANIFEST = {
     "record": "Always ``manifest``.",
     "schema": "Version of this layout, ``1``.",
     "source": "Which scanner, here ``qualys``.",
+    "account": "The address of the API, and a hash of the user or client that read it.",
     "stream": "Always ``findings``.",
     "file": "Name of the file that it describes.",
     "compressed": "Whether the file is compressed with gzip.",

@@ -291,6 +291,8 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
         variables: Mapping[str, Any] = {
             "catalog_path": str(folder / "catalog"), "catalog_drift_report": str(folder / "drift.json"),
             "audit_directory": str(folder / "audit"), "audit_services": ["qualys", "edgecast"], "audit_lookback": "1d",
+            # A stream has one directory, whoever reads it.
+            "audit_logs_directory": str(folder / "logs"),
             "report_source": str(folder / "audit"), "report_directory": str(folder / "report"),
             "collect_logs_directory": str(folder / "logs"), "collect_logs_sources": list(VARIABLES),
             "collect_logs_first_run": "lookback", "collect_logs_lookback": "1d",

@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was as inventory
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.criteria import TABLES, build
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_fields
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_fields, severity_counts
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import scan_fields
 from tests.tools import house_rules
 
@@ -82,7 +81,10 @@ def choices(options: dict[str, Any], above: str = "") -> Iterator[tuple[str, lis
 def offered() -> list[tuple[str, str, list[str]]]:
     """Module, option and choices, wherever the choices are in capitals or digits and thus the vendor's."""
     found = []
-    for path in [*sorted((ROOT / "plugins" / "modules").glob("qualys_*.py")), Path(str(inventory.__file__))]:
+    for path in [
+        *sorted((ROOT / "plugins" / "modules").glob("qualys_*.py")),
+        ROOT / "plugins" / "inventory" / "qualys_was.py",
+    ]:
         for option, words in choices(house_rules.documented(ROOT, path, "options")):
             if any(word.isupper() or word.isdigit() for word in words):
                 found.append((path.stem, option, words))
@@ -150,5 +152,5 @@ def test_every_criterion_that_the_code_makes_is_one_that_qualys_takes() -> None:
 
 
 def test_the_inventory_asks_for_findings_in_words_that_a_search_takes() -> None:
-    asked = [dict(criterion) for criterion in inventory._OPEN_CRITERIA]
+    asked = [dict(criterion) for criterion in severity_counts._OPEN_CRITERIA]
     assert build(asked, "finding") == asked

@@ -142,7 +142,7 @@ written:
       reason: new
       segments: 616
       rows: 1525216
-skipped:
+skipped_days:
   description: The days that were left alone.
   type: list
   elements: dict

@@ -294,6 +294,7 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) 
             # A stream has one directory, whoever reads it.
             "audit_logs_directory": str(folder / "logs"),
             "report_source": str(folder / "audit"), "report_directory": str(folder / "report"),
+            "report_events": [str(folder / "logs" / "edgecast")],
             "collect_logs_directory": str(folder / "logs"), "collect_logs_sources": list(VARIABLES),
             "collect_logs_first_run": "lookback", "collect_logs_lookback": "1d",
             "collect_logs_receivers": [{"sink": "sql"}],

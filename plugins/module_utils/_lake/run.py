@@ -151,7 +151,8 @@ class _Run:
         removed = [str(folder.relative_to(job.dest)) for folder in old]
         return Result(
             changed=bool(self._written or removed),
-            values={"written": self._written, "skipped": self._skipped, "removed": removed},
+            # Not "skipped": Ansible takes a task with that in its result for one that did not run.
+            values={"written": self._written, "skipped_days": self._skipped, "removed": removed},
             warnings=self._warnings,
             error=_summed(self._failed),
         )

@@ -203,7 +203,7 @@ def test_check_mode_foretells_and_writes_nothing(tmp_path: Path, stream: StreamF
     assert not dest.exists()
     done = lake(dest, [stream.root])
     assert [item | {"rows": None} for item in done.values["written"]] == foretold.values["written"]
-    assert done.values["skipped"] == foretold.values["skipped"]
+    assert done.values["skipped_days"] == foretold.values["skipped"]
     before = files_of(dest)
     stream.add([event(300, MONDAY)], MONDAY)
     late = lake(dest, [stream.root], check=True)
@@ -247,7 +247,7 @@ def test_a_damaged_file_is_named_and_written_again_while_the_ndjson_is_there(
     lost = lake(dest, [stream.root])
     assert isinstance(lost.error, FileError)
     assert str(path) in lost.error.message
-    assert {item["day"] for item in lost.values["skipped"]} == {"2026-11-17", "2026-11-20"}
+    assert {item["day"] for item in lost.values["skipped_days"]} == {"2026-11-17", "2026-11-20"}
 
 
 def test_a_file_that_was_only_copied_is_not_damaged(tmp_path: Path, stream: StreamFolder) -> None:

@@ -114,3 +114,10 @@ def test_no_option_of_a_module_has_the_name_of_a_connection_option(module: str) 
     own = house_rules.module_section(path(module), "DOCUMENTATION").get("options") or {}
     # state_dir is no matter of the connection, and modules without one have it too.
     assert not CONNECTION_OPTIONS & set(own) - {"state_dir"}
+
+
+@pytest.mark.parametrize("module", sorted(file.stem for file in (ROOT / "plugins" / "modules").glob("*.py")))
+def test_no_return_value_has_a_name_to_which_ansible_gives_a_meaning(module: str) -> None:
+    """A result with ``skipped`` is shown as a task that did not run, whatever was written."""
+    names = house_rules.documented(ROOT, path(module), "return")
+    assert not {"skipped", "failed", "unreachable", "rc", "ansible_facts", "exception", "deprecations"} & set(names)

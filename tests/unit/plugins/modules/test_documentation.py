@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import (
     CARBON_BLACK,
@@ -121,12 +119,6 @@ def test_no_option_of_a_module_has_the_name_of_a_connection_option(module: str) 
 @pytest.mark.parametrize("module", sorted(file.stem for file in (ROOT / "plugins" / "modules").glob("*.py")))
 def test_no_return_value_has_a_name_to_which_ansible_gives_a_meaning(module: str) -> None:
     """A result with ``skipped`` is shown as a task that did not run, whatever was written."""
-    tree = ast.parse(path(module).read_text(encoding="utf-8"))
-    (text,) = (
-        node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.targets[0].id == "RETURN"
-    )
-    names = yaml.safe_load(text)
+    names = house_rules.module_section(path(module), "RETURN")
     assert names
     assert not {"skipped", "failed", "unreachable", "rc", "ansible_facts", "exception", "deprecations"} & set(names)

@@ -134,6 +134,8 @@ def test_each_end_of_a_scan_gives_the_verdict_of_its_application(gate: Gate) -> 
         gate_webapps=gate.names(len(apps)),
         gate_policy={**STRICT, "waivers": {"strict": True}},
         gate_waivers={"schema": 1, "waivers": [waiver]},
+        # One after the other, since the ends are told in the order of the launches.
+        perimeter_max_connections=1,
     )
     document = gate.document()
     assert (document["verdict"], document["exit_code"], exit_code(gate)) == ("inconclusive", 11, 11), run.output

@@ -134,7 +134,7 @@ def test_two_slices_do_each_application_once(name: str, tmp_path: Path, installe
             files = [tmp_path / f"scans-{number}-of-2.ndjson" for number in (1, 2)]
             lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
             assert sorted(int(line["asset"]["id"]) for line in lines) == sorted(own.qualys.webapps)
-            assert own.counters.writes == APPS
+            assert own.counters.writes == 2, "one launch for each slice"
         else:
             reports = [
                 json.loads((tmp_path / "audit" / f"slice-{n}-of-2" / "report.json").read_bytes()) for n in (1, 2)

@@ -332,7 +332,9 @@ def _tasks(content: Any) -> Iterator[dict[str, Any]]:
 
 def test_each_example_that_prints_a_result_cleans_it() -> None:
     """A figure, an id or a word of this collection needs no cleaning."""
-    harmless = re.compile(r"\.(?:id|ids|new|total|\w+_total|finding_status|end_reason)\b|attribute='(?:id|retest\.finding_status)'")
+    harmless = re.compile(
+        r"\.(?:id|ids|new|total|\w+_total|finding_status|end_reason)\b|attribute='(?:id|retest\.finding_status)'"
+    )
     found = dict(printed(ROOT / "docs" / "examples"))
     assert found
     assert {name for name, text in found.items() if "to_log_safe" not in text and not harmless.search(text)} == set()

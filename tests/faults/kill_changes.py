@@ -81,10 +81,12 @@ class ChangesCampaign:
         self.move()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and close both pipes."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def move(self) -> None:
         """The next snapshot: about a fifth of the findings are other than before."""

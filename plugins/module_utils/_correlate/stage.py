@@ -47,6 +47,8 @@ _NUMBER = "regexp_replace({}, '/[0-9]+(/|$)', '/0\\1', 'g')"
 _PATH = _NUMBER.format(_NUMBER.format("path"))
 """The path with each number in it as 0, which changes nothing in its template and makes one path of a thousand. Twice,
 as two numbers that follow each other share a slash."""
+_LACKS = "coalesce(host, '') = '' OR coalesce(path, '') = ''"
+"""When the URL says where a request went; there are far more of them than of hosts and paths."""
 _ROWS = 20_000
 """Rows of a row group: DuckDB holds one for each thread."""
 _LAKE = ("id", "time", "action", "client_ip", "user_agent", "host", "path_template", "parameter", "attack_family")
@@ -167,7 +169,7 @@ class Stage:
         path = self._target(f"""
             SELECT files.position AS "order", record, schema, {_text("source")} AS source, {_text("id")} AS id,
                 {_time('"time"')} AS time, {_STOPPED} AS stopped, client_ip, user_agent,
-                to_json([host, {_PATH}, CASE WHEN host IS NULL OR path IS NULL THEN url END])::VARCHAR AS place,
+                to_json([host, {_PATH}, CASE WHEN {_LACKS} THEN url END])::VARCHAR AS place,
                 to_json(struct_pack(categories := categories, rule_ids := rule_ids, message := message,
                     sub_events := sub_events))::VARCHAR AS kind,
                 stream, "from" AS start, "to" AS until, reason

@@ -21,6 +21,8 @@ def test_a_lake_and_its_stream_give_the_same_matches(tmp_path: Path) -> None:
         {"url": url.format(8), "path": "/orders/8/items", "host": "Shop.Example.com:443"},
         {"url": url.format(9), "path": None, "host": None},
         {"url": None, "path": "/orders/10/items/"},
+        {"url": url.format(11), "path": "/orders/11/items", "host": ""},
+        {"url": url.format(12), "path": ""},
         {"url": None, "path": None},
         {"rule_ids": [], "categories": [], "sub_events": [], "message": None},
         {"action": "alerted"},
@@ -45,4 +47,4 @@ def test_a_lake_and_its_stream_give_the_same_matches(tmp_path: Path) -> None:
         lines = [json.loads(text) for text in (folder / "matches.ndjson").read_bytes().splitlines()]
         found[name] = summary.get("gaps"), lines
     assert found["lake"] == found["stream"]
-    assert found["lake"][1][0]["events"]["count"] == 4
+    assert found["lake"][1][0]["events"]["count"] == 6

@@ -163,7 +163,7 @@ def query(dest: Path, statement: str, record: str = "event") -> list[tuple[Any, 
 def reasons(result: Result) -> dict[str, str]:
     """Why each day was written or not."""
     assert result.error is None, result.error
-    return {item["day"]: item["reason"] for item in (*result.values["written"], *result.values["skipped"])}
+    return {item["day"]: item["reason"] for item in (*result.values["written"], *result.values["skipped_days"])}
 
 
 def parquet_files(dest: Path) -> list[Path]:

@@ -203,7 +203,7 @@ def test_check_mode_foretells_and_writes_nothing(tmp_path: Path, stream: StreamF
     assert not dest.exists()
     done = lake(dest, [stream.root])
     assert [item | {"rows": None} for item in done.values["written"]] == foretold.values["written"]
-    assert done.values["skipped_days"] == foretold.values["skipped"]
+    assert done.values["skipped_days"] == foretold.values["skipped_days"]
     before = files_of(dest)
     stream.add([event(300, MONDAY)], MONDAY)
     late = lake(dest, [stream.root], check=True)

@@ -12,14 +12,13 @@ keeps the figures of its events with the best of their ids and sources, and find
 
 from __future__ import annotations
 
-import os
 import pathlib
 import typing as t
 
 from .._records.attack_families import event_place, family_of_event, parameter_of_event
 from .._records.codec import dump_line, loads
 from .._records.coerce import mapping
-from .._records.files.duck import Engine, Row, quoted
+from .._records.files.duck import Engine, Row, derive_table, lines_of, open_private, quoted
 from .findings import COLUMNS
 from .job import Scanners
 
@@ -34,12 +33,10 @@ _RANK = """CASE WHEN stopped THEN 0 ELSE 4000000000000000000 END
     + coalesce(epoch_us("time"), -100000000000000000)"""
 """One number by which events are ordered: what was not stopped first, then the newest; without a time last."""
 
-Derive = t.Callable[[str], tuple[str, str]]
-
 
 def load_findings(engine: Engine, path: pathlib.Path) -> None:
     """Make the tables of findings from the file that ``write_findings`` wrote."""
-    engine.run(f"CREATE TABLE findings AS SELECT * FROM {_read(path, COLUMNS)}")
+    engine.run(f"CREATE TABLE findings AS SELECT * FROM {lines_of(path, COLUMNS)}")
     engine.run("""
         CREATE TABLE keys AS SELECT row_number() OVER () AS k, * FROM
             (SELECT DISTINCT host, path_template, parameter, family FROM findings WHERE host <> '')
@@ -56,7 +53,10 @@ def load_findings(engine: Engine, path: pathlib.Path) -> None:
 
 def join_events(engine: Engine, scanners: Scanners, work: pathlib.Path) -> None:
     """Make the table ``answers`` of what the staged events say about each key, and ``host_totals``."""
-    _derive(engine, work, "event_places", "place", ("host", "path_template"), _place, "staged WHERE place IS NOT NULL")
+    derive_table(
+        engine, work / "event_places.ndjson", "event_places", {"place": ("place", "VARCHAR")},
+        ("host", "path_template"), _place, "staged WHERE place IS NOT NULL",
+    )  # fmt: skip
     _scanner_addresses(engine, scanners, work)
     engine.run(f"""
         CREATE VIEW located AS SELECT staged.* EXCLUDE (host, path_template),
@@ -70,7 +70,10 @@ def join_events(engine: Engine, scanners: Scanners, work: pathlib.Path) -> None:
         FROM located SEMI JOIN hosts USING (host) WHERE NOT scanner GROUP BY host
     """)
     there = "located JOIN places USING (host, path_template)"
-    _derive(engine, work, "kinds", "kind", ("parameter", "attack_family"), _attack, f"{there} WHERE kind IS NOT NULL")
+    derive_table(
+        engine, work / "kinds.ndjson", "kinds", {"kind": ("kind", "VARCHAR")}, ("parameter", "attack_family"), _attack,
+        f"{there} WHERE kind IS NOT NULL",
+    )  # fmt: skip
     engine.run(f"""
         CREATE TABLE hits AS SELECT id, "time", stopped, client_ip, scanner, p,
             coalesce(located.parameter, kinds.parameter) AS parameter,
@@ -206,40 +209,14 @@ def _scanner_addresses(engine: Engine, scanners: Scanners, work: pathlib.Path) -
         if scanners.networks:
             for part in engine.stream("SELECT DISTINCT client_ip FROM staged WHERE client_ip <> ''"):
                 file.writelines(dump_line({"address": address}) for (address,) in part if scanners.has(address))
-    engine.run(f"CREATE TABLE scanner_addresses AS SELECT * FROM {_read(path, {'address': 'VARCHAR'})}")
+    engine.run(f"CREATE TABLE scanner_addresses AS SELECT * FROM {lines_of(path, {'address': 'VARCHAR'})}")
 
 
-def _derive(
-    engine: Engine, work: pathlib.Path, table: str, given: str, found: tuple[str, str], derive: Derive, rows_of: str
-) -> None:
-    """Make a table of the distinct values of a column and what Python derives from each.
-
-    They go through a file, as DuckDB takes single rows slowly.
-    """
-    path = work / f"{table}.ndjson"
-    names = (given, *found)
-    with open_private(path) as file:
-        for part in engine.stream(f"SELECT DISTINCT {given} FROM {rows_of}"):
-            file.writelines(dump_line(dict(zip(names, (value, *derive(value)), strict=True))) for (value,) in part)
-    engine.run(f"CREATE TABLE {table} AS SELECT * FROM {_read(path, dict.fromkeys(names, 'VARCHAR'))}")
-    path.unlink()
-
-
-def _place(value: str) -> tuple[str, str]:
-    host, path, url = loads(value.encode())
+def _place(row: Row) -> tuple[str, str]:
+    host, path, url = loads(row[0].encode())
     return event_place({"host": host, "path": path, "url": url})
 
 
-def _attack(value: str) -> tuple[str, str]:
-    event = mapping(loads(value.encode()))
+def _attack(row: Row) -> tuple[str, str]:
+    event = mapping(loads(row[0].encode()))
     return parameter_of_event(event), family_of_event(event)
-
-
-def open_private(path: pathlib.Path) -> t.BinaryIO:
-    """A new file in the working folder, for its owner only."""
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
-
-
-def _read(path: pathlib.Path, columns: t.Mapping[str, str]) -> str:
-    types = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
-    return f"read_json({quoted(path)}, format = 'newline_delimited', compression = 'none', columns = {{{types}}})"

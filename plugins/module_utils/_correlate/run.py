@@ -17,13 +17,13 @@ import typing as t
 from .._base.errors import FileError
 from .._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, working_folder
 from .._records.codec import dump_line
-from .._records.files.duck import Engine, Refused, check_library, open_duck
+from .._records.files.duck import Engine, Refused, check_library, open_duck, open_private
 from .._records.result import Result
 from .._records.times import utc_now
 from .findings import Counts, write_findings
 from .inputs import Inputs, find_inputs
 from .job import Job, Params, job_from
-from .join import join_events, load_findings, open_private, rows
+from .join import join_events, load_findings, rows
 from .records import match_of
 from .stage import PATTERNS, Stage
 from .summary import Tally, event_figures, gaps_of, problems_of, summary_of

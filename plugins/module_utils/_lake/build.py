@@ -15,19 +15,19 @@ import typing as t
 
 from .._base.errors import FileError
 from .._records.codec import dump_line, loads
+from .._records.files.duck import LONGEST_LINE, Engine, Refused, Row
 from .._records.files.ndjson import Unreadable, read_lines
 from .._records.model import SCHEMA
 from .columns import ADDED, KINDS, Kind, members
 from .derive import add_event_columns
-from .engine import Engine, Refused, Rows
 from .feeds import STREAM, Feed, Piece
 from .folder import METADATA, Content, Pair
 
 ROW_GROUP = 40_960
 """Rows that a thread holds before it compresses them; few, as a row of events is a kilobyte and more."""
 _SOURCE = "coalesce(source, finding ->> '$.source')"
-USUAL_LINE, LONGEST_LINE = 1 << 20, 16 << 20
-"""Bytes of a line: DuckDB has buffers of twice that for each thread, so the larger one is for a second attempt only."""
+USUAL_LINE = 1 << 20
+"""Bytes of a line: DuckDB has buffers of twice that for each thread, so LONGEST_LINE is for a second attempt only."""
 
 
 class Day:
@@ -72,7 +72,7 @@ class Day:
         self.unknown = sorted({str(record) for record, _source, _schema in found if record not in KINDS})
         return [(record, source or "unknown") for record, source, _schema in found if record in KINDS]
 
-    def _kinds(self) -> Rows:
+    def _kinds(self) -> list[Row]:
         read = {"record": "VARCHAR", "source": "VARCHAR", "schema": "VARCHAR", "finding": "JSON"}
         statement = f"SELECT DISTINCT record, {_SOURCE}, schema FROM {self._reading(read)} ORDER BY ALL"
         return self._engine.run(statement, [self._names()])

@@ -7,15 +7,12 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
-import os
 import pathlib
-import typing as t
 
 from .._records.attack_families import event_place, family_of_event, parameter_of_event
-from .._records.codec import dump_line, loads
-from .engine import Engine
+from .._records.codec import loads
+from .._records.files.duck import Engine, Row, derive_table
 
-Row = tuple[t.Any, ...]
 Inputs = dict[str, tuple[str, str]]
 """What Python computes from: the name, the expression in SQL, and its type."""
 
@@ -32,7 +29,6 @@ _ATTACK: Inputs = {
     "told_message": ("message", "VARCHAR"),
     "told_sub_events": ("sub_events", "VARCHAR"),
 }
-_LONGEST = 16 << 20
 
 
 def add_event_columns(engine: Engine, table: str, work: pathlib.Path) -> str:
@@ -46,8 +42,8 @@ def add_event_columns(engine: Engine, table: str, work: pathlib.Path) -> str:
     Returns:
         What stands for the table in a FROM clause, with the derived columns, and with its rowid as ``place``.
     """
-    _derive(engine, table, work, "places", _PLACE, ("host", "path_template"), _place)
-    _derive(engine, table, work, "attacks", _ATTACK, ("parameter", "attack_family"), _attack)
+    derive_table(engine, work / "places.ndjson", "places", _PLACE, ("host", "path_template"), _place, table)
+    derive_table(engine, work / "attacks.ndjson", "attacks", _ATTACK, ("parameter", "attack_family"), _attack, table)
     joins = [
         f"LEFT JOIN {name} ON "
         + " AND ".join(f"({value}) IS NOT DISTINCT FROM {name}.{column}" for column, (value, _type) in inputs.items())
@@ -55,32 +51,6 @@ def add_event_columns(engine: Engine, table: str, work: pathlib.Path) -> str:
     ]
     chosen = f"{table}.*, places.host, places.path_template, attacks.parameter, attacks.attack_family"
     return f"(SELECT {chosen}, {table}.rowid AS place FROM {table} {' '.join(joins)})"
-
-
-def _derive(
-    engine: Engine,
-    table: str,
-    work: pathlib.Path,
-    name: str,
-    inputs: Inputs,
-    outputs: t.Sequence[str],
-    compute: t.Callable[[Row], Row],
-) -> None:
-    """Make a table of distinct inputs with their outputs. They go through a file, as inserting rows is slow."""
-    path = work / f"{name}.ndjson"
-    names = (*inputs, *outputs)
-    values = ", ".join(f"{value} AS {column}" for column, (value, _type) in inputs.items())
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for rows in engine.stream(f"SELECT DISTINCT {values} FROM {table}"):
-            file.writelines(dump_line(dict(zip(names, (*row, *compute(row)), strict=True))) for row in rows)
-    types = {column: type_ for column, (_value, type_) in inputs.items()} | dict.fromkeys(outputs, "VARCHAR")
-    columns = ", ".join(f"{column}: '{type_}'" for column, type_ in types.items())
-    engine.run(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM read_json(?, columns = {{{columns}}},"
-        f" format = 'newline_delimited', maximum_object_size = {_LONGEST})",
-        [str(path)],
-    )
-    path.unlink()
 
 
 def _place(row: Row) -> Row:

@@ -23,8 +23,8 @@ import typing as t
 from .._base.errors import FileError
 from .._base.files import read_unlinked, reason, sha256_of, sync_directory
 from .._records.codec import loads
+from .._records.files.duck import Engine, Refused
 from .._spool.disk.files import day_folder, day_of
-from .engine import Engine, Refused
 
 MANIFEST = "_manifest.json"
 METADATA = "perimeter_lake"

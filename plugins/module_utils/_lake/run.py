@@ -19,13 +19,13 @@ import typing as t
 
 from .._base.errors import FileError, PartialFailure, PerimeterError
 from .._base.files import reason
-from .._records.files.duck import check_library
+from .._records.files.duck import Engine, Refused, check_library
 from .._records.result import Result
 from .._records.times import utc_now
 from .._spool.disk.files import check_dest
 from .._spool.disk.lock import locked
 from .build import Day, emptied
-from .engine import Engine, Refused, engine
+from .engine import engine
 from .feeds import STREAM, Feed, feeds_of
 from .folder import (
     HIDDEN,

@@ -18,6 +18,7 @@ import traceback
 import typing as t
 
 from ..._base.errors import FileError, MissingLibrary, PerimeterError
+from ..codec import dump_line
 
 try:
     import duckdb
@@ -38,6 +39,8 @@ MEMORY = "256MiB"
 _MOST_THREADS = 4
 _PART = 10_000
 """Rows that are fetched at once."""
+LONGEST_LINE = 16 << 20
+"""Bytes of a line of NDJSON at most."""
 
 Connection = t.Any
 """A ``duckdb.DuckDBPyConnection``: the package is optional, so its types are not known everywhere."""
@@ -48,38 +51,105 @@ class Refused(Exception):
     """DuckDB did not run a statement. The text is only the kind of its error, whose own words may quote a record."""
 
 
-class Engine:
-    """Runs statements on a connection. Want of memory is raised by :func:`open_duck`."""
+Told = t.Mapping[str, tuple[str, str]]
+"""Kinds of DuckDB's errors, such as ``IOException``, each with a sentence and a hint for the user."""
 
-    def __init__(self, connection: Connection) -> None:
+
+class Engine:
+    """Runs statements on a connection.
+
+    Args:
+        connection: from :func:`open_duck`.
+        told: what the caller says about kinds of errors that are not the data's fault. Want of memory that is not
+            among them is raised by :func:`open_duck`.
+    """
+
+    def __init__(self, connection: Connection, told: Told | None = None) -> None:
         self._connection = connection
+        self._told = told or {}
 
     def run(self, statement: str, parameters: t.Sequence[t.Any] = ()) -> list[Row]:
         """Run a statement, and return all its rows.
 
         Raises:
             Refused: DuckDB did not run it to its end, for example because a file is damaged.
+            FileError: it ended for a reason of which the caller has a sentence.
         """
-        with _refused():
+        with _refused(self._told):
             found: list[Row] = self._connection.execute(statement, list(parameters)).fetchall()
             return found
 
     def stream(self, statement: str, parameters: t.Sequence[t.Any] = ()) -> t.Iterator[list[Row]]:
         """Run a statement, and yield its rows in parts; no other may run in between. Raises as :meth:`run`."""
-        with _refused():
+        with _refused(self._told):
             cursor = self._connection.execute(statement, list(parameters))
             while rows := cursor.fetchmany(_PART):
                 yield rows
 
 
 @contextlib.contextmanager
-def _refused() -> t.Iterator[None]:
+def _refused(told: Told) -> t.Iterator[None]:
     try:
         yield
     except _ERRORS as error:
+        kind = type(error).__name__
+        if kind in told:
+            sentence, hint = told[kind]
+            raise FileError(sentence, hint=hint) from None
         if isinstance(error, duckdb.OutOfMemoryException):
             raise
-        raise Refused(type(error).__name__) from None
+        raise Refused(kind) from None
+
+
+def open_private(path: pathlib.Path) -> t.BinaryIO:
+    """A new file in a working folder, for its owner only."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+
+
+def lines_of(path: pathlib.Path, columns: t.Mapping[str, str]) -> str:
+    """NDJSON of our own as what stands in a FROM clause.
+
+    Args:
+        path: the file.
+        columns: the type of each column.
+    """
+    types = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
+    return (
+        f"read_json({quoted(path)}, format = 'newline_delimited', compression = 'none', columns = {{{types}}},"
+        f" maximum_object_size = {LONGEST_LINE})"
+    )
+
+
+def derive_table(
+    engine: Engine,
+    path: pathlib.Path,
+    table: str,
+    given: t.Mapping[str, tuple[str, str]],
+    found: t.Sequence[str],
+    derive: t.Callable[[Row], t.Sequence[str | None]],
+    rows_of: str,
+) -> None:
+    """Make a temporary table of distinct values, and of what Python derives from each of them.
+
+    They go through a file, as DuckDB takes single rows slowly.
+
+    Args:
+        engine: the database.
+        path: a file in a working folder, which is there only meanwhile.
+        table: the name of the table.
+        given: the columns that Python derives from, each with its expression and its type.
+        found: the columns that it derives, which are texts.
+        derive: from a row of ``given`` to one of ``found``.
+        rows_of: where ``given`` comes from, as it stands in a FROM clause.
+    """
+    names = (*given, *found)
+    values = ", ".join(f"{value} AS {column}" for column, (value, _type) in given.items())
+    with open_private(path) as file:
+        for rows in engine.stream(f"SELECT DISTINCT {values} FROM {rows_of}"):
+            file.writelines(dump_line(dict(zip(names, (*row, *derive(row)), strict=True))) for row in rows)
+    types = {column: kind for column, (_value, kind) in given.items()} | dict.fromkeys(found, "VARCHAR")
+    engine.run(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {lines_of(path, types)}")
+    path.unlink()
 
 
 def check_library() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import pathlib
 import re
 import typing as t
@@ -454,9 +453,6 @@ PATIENCE = 5
 AXE = workbench.axe_core()
 
 
-@pytest.mark.skipif(
-    not AXE.exists() and not os.environ.get("CI"), reason=f"{AXE} is missing: nox -s browser installs it"
-)
 def test_axe_finds_nothing_serious(whole: pathlib.Path) -> None:
     with Page() as page:
         page.viewport(1300, 900)

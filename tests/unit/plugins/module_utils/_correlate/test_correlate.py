@@ -33,7 +33,6 @@ from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils.correl
     stream,
 )
 
-pytest.importorskip("duckdb")
 PLACE = {"host": "shop.example.com", "path_template": "/search", "parameter": "q", "attack_family": "sqli"}
 
 

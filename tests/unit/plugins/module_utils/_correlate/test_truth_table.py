@@ -21,8 +21,6 @@ from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils.correl
     snapshot,
 )
 
-duckdb = pytest.importorskip("duckdb")
-
 ROWS: list[truth_table.Row] = [
     *truth_table.TABLE,
     *((name, ours, [theirs], truth_table.UNOBSERVED) for name, ours, theirs in truth_table.LOOKALIKES),

@@ -114,7 +114,6 @@ def test_seen_by_nobody_is_not_seen_to_pass(folder: Folder) -> None:
 
 
 def test_the_file_of_correlate_decides(folder: Folder, tmp_path: Path) -> None:
-    pytest.importorskip("duckdb")
     url = "https://shop.example.com/search?q=1"
     found = [
         finding(severity="high", url=url, parameter="q", cwe=[89]),

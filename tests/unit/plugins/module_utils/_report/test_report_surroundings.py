@@ -136,7 +136,6 @@ def test_a_history_of_nonsense_breaks_nothing(tmp_path: Path) -> None:
 
 
 def test_waivers_are_listed_with_the_days_that_are_left(tmp_path: Path) -> None:
-    pytest.importorskip("yaml")
     path = tmp_path / "waivers.yml"
     path.write_text(
         "schema: 1\nwaivers:\n"
@@ -153,7 +152,6 @@ def test_waivers_are_listed_with_the_days_that_are_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["a: [", "!!python/object/apply:os.system ['id']", "[]", "waivers: 5"])
 def test_a_file_without_waivers_is_refused_and_no_tag_is_carried_out(tmp_path: Path, content: str) -> None:
-    pytest.importorskip("yaml")
     path = tmp_path / "waivers.yml"
     path.write_text(content)
     with pytest.raises(FileError, match="waivers: "):

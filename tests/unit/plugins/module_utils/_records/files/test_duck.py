@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, MissingLibrary
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import duck
-
-duckdb = pytest.importorskip("duckdb")
 
 
 @pytest.fixture

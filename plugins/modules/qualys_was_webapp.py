@@ -43,7 +43,7 @@ options:
   name:
     description:
       - Name of the web application. Without O(id) it says which application is meant; names are not unique at
-        Qualys, so that one which several applications have is refused unless O(url) tells them apart.
+        Qualys. A name that several applications have is refused, unless O(url) tells them apart.
       - With O(id) it is the name that the application shall have.
     type: str
   url:

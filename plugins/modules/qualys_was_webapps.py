@@ -51,8 +51,8 @@ options:
       name:
         description:
           - Name of the web application. Without O(webapps[].id) it says which application is meant; names are not
-            unique at Qualys, so that one which several applications have is refused unless O(webapps[].url) tells
-            them apart.
+            unique at Qualys. A name that several applications have is refused, unless O(webapps[].url) tells them
+            apart.
           - With O(webapps[].id) it is the name that the application shall have.
         type: str
       url:

@@ -46,7 +46,7 @@ def check_ceiling(count: int, params: Options, ceiling: str, what: str) -> None:
     """Refuse to go on when more would change than the task allows.
 
     Raises:
-        OptionError: as said; nothing was changed yet.
+        OptionError: more records match than the option allows; nothing was changed.
     """
     most = params.get(ceiling)
     if most is not None and count > most:

@@ -477,7 +477,7 @@ def check_parts(options: Options) -> None:
     """Refuse what no record could make good, before anything is sent.
 
     Raises:
-        OptionError: as said.
+        OptionError: the parts contradict each other, or one lacks something.
     """
     form, server, oauth2 = (options.get(name) for name in ("form", "server", "oauth2"))
     if form is not None and oauth2 is not None and not is_empty(form) and not is_empty(oauth2):

@@ -68,7 +68,7 @@ def _check_company(params: Written) -> None:
     """Refuse options that would say nothing, because what they are about is not there.
 
     Raises:
-        OptionError: as said.
+        OptionError: an option needs another one that is missing.
     """
     for name, other in _COMPANY.items():
         if params.get(name) is not None and params.get(other) is None:

@@ -56,7 +56,7 @@ def _take(descriptor: int, path: pathlib.Path, doing: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise StateError(
-            f"Another run {doing} at this moment.", hint="Wait until it has ended; nothing was touched."
+            f"Another run {doing} now.", hint="Wait until it has ended. Nothing was changed."
         ) from None
     except OSError as error:
         raise StateError(

@@ -139,7 +139,7 @@ def check_owner(dest: pathlib.Path, held: Stream | None, owner: str, *, known_as
     Raises:
         StateError: the directory is another one.
     """
-    hint = "Give the directory of before, or give this stream a state_dir of its own."
+    hint = "Give the previous directory, or give this stream a state_dir of its own."
     if held is None and not fresh:
         raise StateError(
             f"dest: {dest} is not the directory that {known_as} belongs to; nothing was touched.", hint=hint

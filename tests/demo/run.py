@@ -43,7 +43,7 @@ PACKAGES = ("ansible-core>=2.18", "requests>=2.32", "jmespath>=1.0", "sqlalchemy
 USERNAME = "demo"
 TITLE = "Northwind: audit of the perimeter"
 FINDINGS_BEFORE, FINDINGS_NOW = 4800, 5000
-STEPS = 9
+STEPS = 8
 SERVICES = "qualys, edgecast, scutum, indusface, carbon_black"
 LOG_SERVICES = {
     "edgecast": {"records": 4000, "days": 7},

@@ -90,7 +90,8 @@ def test_the_demo_ends_in_a_report_and_stops_the_sandbox(clone: Path) -> None:
     assert str(report) in "".join(output.splitlines()[-5:])
     assert "Since the previous run" in report.read_text(encoding="utf-8")
     assert re.search(r"Changes: \d+ new, \d+ gone", output)
-    assert "[9/9]" in output
+    steps = re.findall(r"^\[(\d+)/(\d+)\]", output, re.MULTILINE)
+    assert steps == [(str(number), str(len(steps))) for number in range(1, len(steps) + 1)], "each step, numbered"
     assert output.index("verdict: fail, exit code 10") < output.index("verdict: pass, exit code 0")
     figures = json.loads((clone / ".demo" / "audit" / "report.json").read_text(encoding="utf-8"))
     assert len(figures["history"]["trend"]) == 2

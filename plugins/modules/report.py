@@ -99,9 +99,9 @@ options:
         description:
           - How many records were read.
         type: int
-      message:
+      reason:
         description:
-          - What was said about it.
+          - Why it could not be read, or not to its end.
         type: str
   outputs:
     description:
@@ -355,7 +355,7 @@ def main() -> None:
                     "failed": {"type": "bool", "default": False},
                     "complete": {"type": "bool", "default": False},
                     "records": {"type": "int"},
-                    "message": {"type": "str"},
+                    "reason": {"type": "str"},
                 },
             },
             "outputs": {

@@ -354,7 +354,9 @@ class Awx:
             self.surveys[place] = body
         return 200, self.surveys.get(place, {})
 
-    def _handler(awx) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - self is the handler's
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        awx = self
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 

@@ -88,7 +88,7 @@ class Rulebook:
 
     def received(self) -> list[tuple[str, str]]:
         """The uuid and the id of each event that reached the rule, in order."""
-        return [(uuid, name) for uuid, name in _RECEIVED.findall(self.output)]
+        return list(_RECEIVED.findall(self.output))
 
     @property
     def output(self) -> str:

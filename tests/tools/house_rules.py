@@ -55,6 +55,7 @@ VENDOR_PREFIXES = ("qualys_", "indusface_", "edgecast_", "scutum_", "carbon_blac
 CONNECTION_FRAGMENT = "appsec.perimeter._connection"
 """What documents the connection options; a module that has it and no vendor belongs to the group ``all`` only."""
 BAD_NAMES = frozenset({"_", "bar", "baz", "foo", "tata", "toto", "tutu"})
+KEPT_BY_ANSIBLE = frozenset({"message", "syslog_facility"})
 DOCUMENTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 
 
@@ -520,6 +521,41 @@ def names_suit_sanity(root: Path) -> list[str]:
     return problems
 
 
+def options_suit_sanity(root: Path) -> list[str]:
+    """No option, at any depth, has a name that Ansible keeps for itself."""
+    return [
+        f"{_where(root, path)}: Ansible keeps the name of the option {name} for itself"
+        for path in python_files(root / "plugins" / "modules")
+        for name in _option_names(documented(root, path, "options"))
+        if name in KEPT_BY_ANSIBLE
+    ]
+
+
+def _option_names(options: dict[str, Any]) -> Iterator[str]:
+    for name, option in options.items():
+        yield name
+        yield from _option_names(option.get("suboptions") or {})
+
+
+def types_suit_sanity(root: Path) -> list[str]:
+    """What the pylint and the pep8 of older versions refuse in code that travels: unions in aliases, stubs in a line."""
+    problems = []
+    for path in python_files(root / "plugins"):
+        for node in parse(path).body:
+            union = isinstance(node, ast.Assign) and any(_is_union(part) for part in ast.walk(node.value))
+            if union:
+                problems.append(f"{_where(root, path, node.lineno)}: ansible-test refuses | in an alias of types")
+            if isinstance(node, ast.FunctionDef) and node.body[0].lineno == node.lineno:
+                problems.append(f"{_where(root, path, node.lineno)}: ansible-test refuses a function in one line")
+    return problems
+
+
+def _is_union(node: ast.AST) -> bool:
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.BitOr):
+        return False
+    return "None" in (ast.unparse(node.left), ast.unparse(node.right))
+
+
 def no_sanity_ignores(root: Path) -> list[str]:
     """``ansible-test sanity`` runs without a single exception."""
     return [
@@ -545,5 +581,7 @@ RULES = (
     modules_are_documented,
     action_groups_are_complete,
     names_suit_sanity,
+    options_suit_sanity,
+    types_suit_sanity,
     no_sanity_ignores,
 )

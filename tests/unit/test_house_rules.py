@@ -183,6 +183,14 @@ BREACHES: list[tuple[Rule, str, str, str]] = [
     (house_rules.action_groups_are_complete, "meta/runtime.yml", "action_groups: {qualys: [b]}", "lists b"),
     (house_rules.names_suit_sanity, "tests/a.py", "for _ in ():\n    pass", "refuses the name _"),
     (house_rules.names_suit_sanity, "plugins/filter/a.py", "f = lambda _: 0", "refuses the name _"),
+    (
+        house_rules.options_suit_sanity,
+        "plugins/modules/a.py",
+        'DOCUMENTATION = """\noptions:\n  rows:\n    suboptions:\n      message: {}\n"""',
+        "the option message",
+    ),
+    (house_rules.types_suit_sanity, f"{UTILS}/_gate/a.py", "App = tuple[str, str | None]", "in an alias"),
+    (house_rules.types_suit_sanity, f"{UTILS}/_gate/a.py", "def f() -> str: ...", "in one line"),
     (house_rules.no_sanity_ignores, "tests/sanity/ignore-2.19.txt", "plugins/a.py import\n", "without ignore"),
 ]
 

@@ -29,9 +29,9 @@ TREND = 400
 """Runs in the trend, the newest ones."""
 ROWS = 1000
 """Rows about the time to fix, those with the most fixes."""
-App = tuple[str, str | None, str | None]
+App = tuple[str, t.Optional[str], t.Optional[str]]
 """Source, id, and the name where there is no id: an application that was renamed is still one."""
-Group = tuple[str | None, App | None]
+Group = tuple[t.Optional[str], t.Optional[App]]
 _FETCH = 5000
 
 

@@ -50,20 +50,13 @@ _FLAG = re.compile(r"-(?<![^\s]-)")
 _ENCODED_SIGN = re.compile(_ENCODED_LETTER.pattern + r"|%(?:25)?40")
 """A letter or the sign of user information, percent-encoded."""
 _PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
+_Text = t.TypeVar("_Text", str, t.Optional[str])
 _MOST_PASSES = 4
 _DEEPEST = 2
 """Layers of base64 that are looked into."""
 
 
-@t.overload
-def redact_text(value: str) -> str: ...
-
-
-@t.overload
-def redact_text(value: str | None) -> str | None: ...
-
-
-def redact_text(value: str | None) -> str | None:
+def redact_text(value: _Text) -> _Text:
     """Recorded traffic without credentials and without numbers of cards and people.
 
     Never fails, whatever the text; in linear time; and to redact twice changes nothing more.
@@ -77,15 +70,7 @@ def redact_text(value: str | None) -> str | None:
     return _remembered_page(value) if size <= _PAGE else _redacted(value)
 
 
-@t.overload
-def redact_url(value: str) -> str: ...
-
-
-@t.overload
-def redact_url(value: str | None) -> str | None: ...
-
-
-def redact_url(value: str | None) -> str | None:
+def redact_url(value: _Text) -> _Text:
     """A URL without the credentials in it. A recorded URL may be any text, so it is redacted as one."""
     return redact_text(value)
 

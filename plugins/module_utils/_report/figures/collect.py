@@ -178,7 +178,7 @@ def _anything(report: ReportInput) -> bool:
 
 
 def _service_warning(service: ServiceRow) -> tuple[str, str]:
-    name, why = text.line(service.name, 100), text.line(service.message, 500)
+    name, why = text.line(service.name, 100), text.line(service.reason, 500)
     said = "could not be read, so what it knows is missing" if service.state == "failed" else "was not read to its end"
     return "Incomplete data", f"{name} {said}{': ' + why if why else '.'}"
 

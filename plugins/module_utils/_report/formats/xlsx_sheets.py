@@ -184,7 +184,7 @@ def _quality(report: ReportInput) -> t.Iterator[Row]:
             _cell_number(service.records),
             "",
             "",
-            safe_cell(service.message),
+            safe_cell(service.reason),
         ]
     for gap in report.gaps:
         yield ["Gap", *map(safe_cell, (gap.source,)), None, *map(safe_cell, (gap.start, gap.end, gap.reason))]

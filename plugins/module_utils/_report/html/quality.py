@@ -49,7 +49,7 @@ def _services(report: ReportInput) -> Markup:
             h("th", {"scope": "row"}, text.line(service.name, 100)),
             h("td", None, h("span", {"class": f"tag v-{kinds.get(service.state, 'open')}"}, service.state)),
             number_cell(service.records),
-            h("td", None, text.line(service.message, 600)),
+            h("td", None, text.line(service.reason, 600)),
         )
         for service in report.services
     )

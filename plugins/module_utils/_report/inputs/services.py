@@ -22,7 +22,7 @@ class ServiceRow(t.NamedTuple):
     name: str
     state: str
     records: int | None
-    message: str
+    reason: str
 
 
 def read_services(given: t.Iterable[t.Any]) -> tuple[ServiceRow, ...]:
@@ -42,7 +42,7 @@ def read_services(given: t.Iterable[t.Any]) -> tuple[ServiceRow, ...]:
                 text.clip(name, 100),
                 "failed" if failed is True else "complete" if complete is True else "incomplete",
                 whole(item.get("records")),
-                text.clip(bounded(item.get("message")) or "", 1000),
+                text.clip(bounded(item.get("reason")) or "", 1000),
             )
         )
     return tuple(rows[:_LISTED])

@@ -37,7 +37,8 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def changed_by_hand(desk: Desk, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(desk.file)) as connection, connection:
+    connection = sqlite3.connect(desk.file)
+    with contextlib.closing(connection), connection:
         for statement in statements:
             connection.execute(statement)
 

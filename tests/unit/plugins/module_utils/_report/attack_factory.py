@@ -262,6 +262,6 @@ def everything(folder: pathlib.Path, findings: t.Sequence[Record], count: int = 
         "services": [
             {"name": "Qualys WAS", "complete": True, "records": len(findings)},
             {"name": "Edgecast WAF", "complete": True, "records": count},
-            {"name": "Scutum WAF", "failed": True, "message": "HTTP 401: the key is not accepted."},
+            {"name": "Scutum WAF", "failed": True, "reason": "HTTP 401: the key is not accepted."},
         ],
     }

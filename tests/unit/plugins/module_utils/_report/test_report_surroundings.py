@@ -200,7 +200,7 @@ def test_hostile_text_in_every_input_stays_text_in_every_format(tmp_path: Path, 
     """No writer fails, and the page holds no payload as markup."""
     findings = factory.hostile_findings()[:20]
     payloads = factory.PAYLOADS[:12]
-    named = [{"name": payload, "message": payload} for payload in payloads if payload]
+    named = [{"name": payload, "reason": payload} for payload in payloads if payload]
     due = {"title": payloads[0], "asset": {"id": payloads[1], "name": payloads[0]}, "severity": payloads[0]}
     history = attacks.history(ESTATE) | {"time_to_fix": [{"application": {"name": payloads[3]}, "severity": "high"}]}
     history["sla"] |= {"breached": [due], "horizon": payloads[0]}

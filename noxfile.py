@@ -30,6 +30,8 @@ nox.options.error_on_missing_interpreters = True
 BASE_PYTHON = workbench.oldest_python()
 """For everything that is not about the newest: Python 3.11, the oldest that is supported, where it is at hand."""
 NEWEST_PYTHON = workbench.newest_python()
+COVERAGE_PYTHON = workbench.monitored_python() or BASE_PYTHON
+"""Coverage costs next to nothing where Python itself counts lines, and as much as the tests where it does not."""
 CORES = {
     "2.16": ("ansible-core>=2.16,<2.17", BASE_PYTHON),
     "2.18": ("ansible-core>=2.18,<2.19", BASE_PYTHON),
@@ -63,11 +65,12 @@ inventory and one run of each module and role. Everything else runs with the mai
 Ansible."""
 WITHOUT_ORJSON = (
     "tests/unit/plugins/module_utils/_records",
-    "tests/unit/plugins/module_utils/_spool",
+    "tests/unit/plugins/module_utils/_spool/disk",
+    "tests/unit/plugins/module_utils/_spool/collect/test_collect.py",
     "tests/unit/plugins/module_utils/_edgecast",
     "tests/unit/plugins/module_utils/_vendor",
 )
-"""What the newest Python, which warns of forks beside threads, and JSON without orjson can make a difference to."""
+"""What JSON without orjson, on the oldest Python, can make a difference to."""
 CI_FILES = (
     ("github-workflows", "docs/ci/github/.github/workflows/security-gate.yml"),
     ("gitlab-ci", "--data-transform", "gitlab-ci", "docs/ci/gitlab/.gitlab-ci.yml"),
@@ -196,9 +199,10 @@ COVER = ("--cov", "--cov-config=.coveragerc")
 ALL_COVER = (*COVER, "--cov-append", "--cov-report=term", f"--cov-fail-under={COVERAGE_MINIMUM}")
 
 
-@nox.session(python=BASE_PYTHON)
+@nox.session(python=COVERAGE_PYTHON)
 def unit(session: nox.Session) -> None:
     """All unit tests and the recording, with the main ansible-core, orjson, and line coverage."""
+    session.env["COVERAGE_CORE"] = "sysmon" if COVERAGE_PYTHON != BASE_PYTHON else "ctrace"
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     show_versions(session)
     shutil.rmtree(workbench.NOX / "coverage" / session.name, ignore_errors=True)
@@ -240,14 +244,14 @@ def core_2_16(session: nox.Session) -> None:
 
 @nox.session(name="core-2.18", python=CORES["2.18"][1])
 def core_2_18(session: nox.Session) -> None:
-    """What ansible-core 2.18 can make a difference to."""
-    _each_core(session, "2.18")
+    """What ansible-core 2.18 on the oldest Python can make a difference to, and JSON without orjson."""
+    _each_core(session, "2.18", *WITHOUT_ORJSON)
 
 
 @nox.session(name="core-newest", python=CORES["newest"][1])
 def core_newest(session: nox.Session) -> None:
-    """What the newest ansible-core on the newest Python at hand can make a difference to, and JSON without orjson."""
-    _each_core(session, "newest", *WITHOUT_ORJSON)
+    """What the newest ansible-core on the newest Python at hand can make a difference to."""
+    _each_core(session, "newest")
 
 
 @nox.session(python=BASE_PYTHON)

@@ -5,27 +5,16 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible_collections.appsec.perimeter.plugins.module_utils._doctor import judge
-from ansible_collections.appsec.perimeter.plugins.plugin_utils._vendor_text import data_from
-
-
-def doctor_checks(probes: t.Sequence[t.Mapping[str, t.Any]], service: str, configured: bool) -> list[dict[str, str]]:
-    """What the results of info modules say of one service."""
-    asked = [judge.Probe(item["part"], item["result"], bool(item.get("optional"))) for item in probes]
-    return [check.to_dict() for check in judge.judge(judge.Service(service, asked, bool(configured)))]
-
-
-def doctor_lines(checks: t.Sequence[t.Mapping[str, str]]) -> list[str]:
-    """The checks as lines for people."""
-    return judge.lines(checks)
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._filters_on_demand import Filter, filters_in
 
 
 class FilterModule:
     """The filters by name."""
 
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, Filter]:
         """What Ansible asks for."""
-        filters: dict[str, t.Callable[..., t.Any]] = {"doctor_checks": doctor_checks, "doctor_lines": doctor_lines}
-        return {name: data_from(function) for name, function in filters.items()}
+        return filters_in(
+            "_doctor_filters",
+            "doctor_checks",
+            "doctor_lines",
+        )

@@ -5,25 +5,15 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
-from ansible_collections.appsec.perimeter.plugins.module_utils._records import slices
-
-
-def slice_part(ids: t.Iterable[t.Any], number: t.Any, count: t.Any) -> list[int]:
-    """The ids of one slice."""
-    try:
-        return slices.part_of(ids, int(number), int(count))
-    except PerimeterError as error:
-        raise AnsibleFilterError(str(error)) from error
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._filters_on_demand import Filter, filters_in
 
 
 class FilterModule:
     """The filters by name."""
 
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, Filter]:
         """What Ansible asks for."""
-        return {"slice_part": slice_part}
+        return filters_in(
+            "_slice_filters",
+            "slice_part",
+        )

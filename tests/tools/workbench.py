@@ -87,6 +87,11 @@ def newest_python() -> str | None:
     return next((path for version in NEWEST_FIRST if (path := find_python(version))), None)
 
 
+def monitored_python() -> str | None:
+    """A Python that counts lines for coverage by itself (3.12 and newer) and that the main ansible-core runs on."""
+    return next((path for version in reversed(OLDEST_FIRST[1:]) if (path := find_python(version))), None)
+
+
 def find_chromium() -> str | None:
     """The path of a Chromium, or None."""
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)

@@ -538,7 +538,7 @@ def _option_names(options: dict[str, Any]) -> Iterator[str]:
 
 
 def types_suit_sanity(root: Path) -> list[str]:
-    """What the pylint and the pep8 of older versions refuse in code that travels: unions in aliases, stubs in a line."""
+    """What older pylint and pep8 refuse in code that travels: a union in an alias of types, a function in one line."""
     problems = []
     for path in python_files(root / "plugins"):
         for node in parse(path).body:

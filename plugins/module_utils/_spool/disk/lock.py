@@ -55,9 +55,7 @@ def _take(descriptor: int, path: pathlib.Path, doing: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StateError(
-            f"Another run {doing} now.", hint="Wait until it has ended. Nothing was changed."
-        ) from None
+        raise StateError(f"Another run {doing} now.", hint="Wait until it has ended. Nothing was changed.") from None
     except OSError as error:
         raise StateError(
             f"The lock {path} cannot be held: {reason(error)}.",

@@ -13,7 +13,8 @@ version_added: 1.0.0
 description:
   - Records exported findings in SQLite or PostgreSQL, and returns what changed since the last run, the trend, how long
     fixes took, and which findings are late by the SLA.
-  - What is stored grows with changes only. A run whose data is as before adds one row to the trend.
+  - What is stored grows with changes only. Data that is as it was in the last run adds nothing, unless O(run_id) says
+    that it is another run, which is a point of the trend.
   - What is missing in a complete snapshot of findings is gone. An incomplete snapshot, one of another account and one
     that is older than what is recorded are refused.
   - A run is one transaction. A run that is killed leaves the store as it was, and two runs at once wait for each other.
@@ -47,7 +48,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - The same O(run_id) with the same data changes nothing.
+      - The same O(run_id) with the same data changes nothing. Without O(run_id), the data of the last run changes nothing.
 options:
   database_url:
     description:
@@ -92,7 +93,8 @@ options:
   run_id:
     description:
       - What tells this run from others, such as the number of a pipeline. The same id with other data is refused.
-      - The default is a hash of the data and of the times at which the snapshots were made.
+      - The default is a hash of the data and of the times at which the snapshots were made; where the data is that of
+        the last run, it is that run.
     type: str
   policy:
     description:

@@ -154,7 +154,7 @@ class _Work:
 
     def record(self, digest: str) -> tuple[dict[str, t.Any], bool]:
         """Record the run, unless it is there already; returns the values, and whether it is new."""
-        # Without an id, the same files are the same run, and a new export of the same data is another one.
+        # Without an id, the same files are the same run, and so is a new export of what the last run had.
         run_id = self._order.run_id or hashed(digest, *sorted(str(source.finished) for source in self._sources))
         runs = self._tables.runs
         known = self._one(sqlalchemy.select(runs).where(runs.c.run_id == run_id))
@@ -168,6 +168,9 @@ class _Work:
             return self._values(known, dict.fromkeys(OPTIONS, 0)), False
         last = self._last()
         at = self._time(last)
+        if self._order.run_id is None and last is not None and last["digest"] == digest:
+            # A night on which nothing changed leaves no trace, but its deadlines came nearer.
+            return self._values(last, dict.fromkeys(OPTIONS, 0), at), False
         origins = Origins(self._connection, self._tables)
         origins.check(self._sources, at)
         number = 1 if last is None else int(last["number"]) + 1
@@ -216,7 +219,10 @@ class _Work:
             )
         return utc_text(now if before is None else max(now, before))
 
-    def _values(self, row: t.Mapping[str, t.Any], recorded: dict[str, int]) -> dict[str, t.Any]:
+    def _values(
+        self, row: t.Mapping[str, t.Any], recorded: dict[str, int], present: str | None = None
+    ) -> dict[str, t.Any]:
+        """What is told of a run: as it was then, or with the SLA at present."""
         changes = figures.changes_of(row)
         connection, tables, order = self._connection, self._tables, self._order
         return {
@@ -228,7 +234,7 @@ class _Work:
             "open": figures.open_counts(connection, tables),
             "trend": figures.trend(connection, tables),
             "time_to_fix": figures.time_to_fix(connection, tables),
-            "sla": figures.standing(connection, tables, order.policy, row["at"], order.horizon),
+            "sla": figures.standing(connection, tables, order.policy, present or row["at"], order.horizon),
         }
 
 

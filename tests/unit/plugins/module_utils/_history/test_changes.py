@@ -68,7 +68,7 @@ def test_what_changed_is_what_the_shared_rules_say(
         # A severity that nobody knows is no change of its own; the new one is stored all the same.
         expected = {} if "severity" in now else {"changed": 1}
     assert counts(result) == expected
-    again = desk.run([finding(1, **now), finding(2)], day=3)
+    again = desk.run([finding(1, **now), finding(2)], day=3, run_id="again")
     assert (counts(again), again.values["recorded"]["findings"]) == ({}, 0)
 
 
@@ -77,7 +77,7 @@ def test_what_is_missing_in_a_complete_snapshot_is_gone_and_new_when_it_is_back(
     gone = desk.run([finding(2)], day=2)
     assert counts(gone) == {"gone": 1}
     assert sum(gone.values["open"].values()) == 1
-    assert counts(desk.run([finding(2)], day=3)) == {}
+    assert counts(desk.run([finding(2)], day=3, run_id="again")) == {}
     # The store knows that it was fixed once, which the snapshot before does not.
     assert counts(desk.run([finding(1), finding(2), finding(3, status="reopened")], day=4)) == {"new": 1, "reopened": 1}
 
@@ -130,13 +130,20 @@ def test_the_same_run_changes_nothing_and_other_data_under_its_id_is_refused(des
     assert desk.everything() == before
 
 
-def test_without_an_id_the_same_files_are_one_run_and_a_new_export_is_another(desk: Desk) -> None:
+def test_without_an_id_the_same_files_are_one_run_and_so_is_a_new_export_of_the_same_data(desk: Desk) -> None:
     path = desk.snapshot([finding(1)], 1)
     assert _with(desk, 1, path).changed
+    before = desk.everything()
     assert not _with(desk, 2, path).changed
-    assert desk.run([finding(1)], day=3).changed
-    assert [entry["at"] for entry in desk.run([finding(1)], day=4).values["trend"]] == [
-        time_of(1), time_of(3), time_of(4),
+    again = desk.run([finding(1)], day=9, policy={"high": 5})
+    assert (again.changed, again.values["at"], again.values["sla"]["breached_total"]) == (False, time_of(1), 1)
+    assert desk.everything() == before
+    # Data that comes back after other data is another run, and so is the same data under an id.
+    assert desk.run([finding(2)], day=10).changed
+    assert desk.run([finding(1)], day=11).changed
+    assert desk.run([finding(1)], day=12, run_id="12").changed
+    assert [entry["at"] for entry in desk.run([finding(1)], day=13).values["trend"]] == [
+        time_of(1), time_of(10), time_of(11), time_of(12),
     ]  # fmt: skip
 
 

@@ -270,4 +270,4 @@ def test_a_run_that_waits_too_long_for_another_says_so(desk: Desk) -> None:
         other.execute("begin immediate")
         with pytest.raises(TransportError, match="SQLITE_BUSY: another program holds it"):
             desk.run([finding(1)], day=2, timeout=1)
-    assert desk.run([finding(1)], day=2).changed
+    assert desk.run([finding(2)], day=2).changed

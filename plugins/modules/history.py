@@ -48,7 +48,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - The same O(run_id) with the same data changes nothing. Without O(run_id), the data of the last run changes nothing.
+      - The same O(run_id) with the same data changes nothing. Without it, the data of the last run changes nothing.
 options:
   database_url:
     description:

@@ -177,6 +177,7 @@ ECHO = " ".join(
 FAULTS: dict[str, dict[str, Any]] = {
     "echo": {"kind": "response_code", "code": "INVALID_REQUEST", "message": ECHO, "resolution": ECHO},
     "wrong": {},
+    "down": {},
 }
 
 
@@ -187,6 +188,7 @@ def qualys_cases(ansible: Ansible) -> dict[str, tuple[str, str, Variables]]:
     (catalog / "estate.yml").write_text(json.dumps({"webapps": [{"name": "new", "url": "https://n.example.com/"}]}))
     place: Variables = {"catalog_path": str(catalog), "catalog_drift_report": str(ansible.folder / "drift.json")}
     return {
+        "doctor": ("doctor", "main", {"doctor_services": ["qualys"]}),
         "audit": ("audit", "main", {"audit_directory": str(ansible.folder / "audit")}),
         "scan": ("scan", "main", {"scan_webapps": ["Checkout (prod)"], "scan_dest": str(ansible.folder / "scans")}),
         "gate": ("gate", "main", {
@@ -200,11 +202,12 @@ def qualys_cases(ansible: Ansible) -> dict[str, tuple[str, str, Variables]]:
 
 @pytest.mark.parametrize("way", FAULTS)
 def test_no_role_shows_the_credentials_of_qualys(ansible: Ansible, way: str) -> None:
-    """Servers that repeat the password, and that refuse it."""
+    """Servers that repeat the password, that refuse it, and that do not answer."""
     with Sandbox(webapps=24, findings=60, username=USER, password="another" if way == "wrong" else PASSWORD) as sandbox:
         if FAULTS[way]:
             sandbox.faults.add(FAULTS[way] | {"times": 10_000})
-        run = run_roles(ansible, qualys_cases(ansible), LOGIN | {"QUALYS_WAS_URL": sandbox.url})
+        url = "http://127.0.0.1:1" if way == "down" else sandbox.url
+        run = run_roles(ansible, qualys_cases(ansible), LOGIN | {"QUALYS_WAS_URL": url})
     assert run.status == 0, run.output
-    assert failed(run) == {"audit", "scan", "gate", "apply", "drift", "import"}
+    assert failed(run) == {"doctor", "audit", "scan", "gate", "apply", "drift", "import"}
     test_secrets.assert_silent(run)

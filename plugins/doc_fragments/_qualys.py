@@ -45,6 +45,25 @@ options:
       - Address of the gateway that gives tokens for O(client_id). Only needed together with O(api_url).
       - If not set, the environment variable E(QUALYS_WAS_GATEWAY_URL) is used.
     type: str
+  shared_limit:
+    description:
+      - Directory in which all jobs of one account share its limits, for subscriptions that allow few requests at once.
+      - With it, O(max_connections) is the number of requests of all jobs that have the same directory, and a pause
+        that Qualys asks one of them for holds for all. Give all jobs the same O(max_connections).
+      - It is on this machine, or on a volume that all machines mount and that knows advisory locks. A job that is
+        killed holds nothing. Check mode uses it too, as it sends requests.
+      - If not set, the environment variable E(PERIMETER_SHARED_LIMIT) is used. Without both, jobs do not know of each
+        other.
+    type: path
+    version_added: 1.0.0
+"""
+
+    # What differs for plugins: modules take it from the environment by their argument specification.
+    PLUGIN = r"""
+options:
+  shared_limit:
+    env:
+      - name: PERIMETER_SHARED_LIMIT
 """
 
     FILTERS = r"""

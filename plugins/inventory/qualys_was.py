@@ -20,6 +20,7 @@ author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
   - appsec.perimeter._connection.plugin
+  - appsec.perimeter._qualys.plugin
   - appsec.perimeter._qualys.filters
   - appsec.perimeter._connection
   - appsec.perimeter._qualys
@@ -150,7 +151,7 @@ def _forget_empty_variables() -> None:
             del os.environ[name]
 
 
-_VARIABLES = ("PERIMETER_CA_PATH", "PERIMETER_PROXY", "PERIMETER_STATE_DIR")
+_VARIABLES = ("PERIMETER_CA_PATH", "PERIMETER_PROXY", "PERIMETER_STATE_DIR", "PERIMETER_SHARED_LIMIT")
 """What the documentation of the options names with ``env``."""
 
 CONNECTION = (
@@ -164,6 +165,7 @@ CONNECTION = (
     "client_key",
     "proxy",
     "allow_http",
+    "shared_limit",
 )
 SELECTION = ("filters", "filters_strict", "detail", "severities", "fields")
 SUFFIXES = ("qualys_was.yml", "qualys_was.yaml")

@@ -25,7 +25,7 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.appsec.perimeter.plugins.doc_fragments import _connection
+from ansible_collections.appsec.perimeter.plugins.doc_fragments import _connection, _qualys
 from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.environment import with_environment
 from ansible_collections.appsec.perimeter.plugins.module_utils._module import argspec
@@ -114,7 +114,7 @@ def specs() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_options_of_modules_ignore_an_empty_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     found = dict(specs())
-    assert {name.split(".")[1] for name in found} == {"ca_path", "proxy", "state_dir"}
+    assert {name.split(".")[1] for name in found} == {"ca_path", "proxy", "state_dir", "shared_limit"}
     for name, described in found.items():
         read, variables = described["fallback"]
         for variable in variables:
@@ -154,8 +154,9 @@ def test_credentials_ignore_an_empty_variable() -> None:
 
 
 def test_the_inventory_plugin_forgets_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    described = yaml.safe_load(_connection.ModuleDocFragment.PLUGIN)["options"]
-    names = {entry["name"] for option in described.values() for entry in option["env"]}
+    fragments = (_connection.ModuleDocFragment.PLUGIN, _qualys.ModuleDocFragment.PLUGIN)
+    described = [option for text in fragments for option in yaml.safe_load(text)["options"].values()]
+    names = {entry["name"] for option in described for entry in option["env"]}
     own = yaml.safe_load(qualys_was.DOCUMENTATION)["options"]
     names |= {entry["name"] for option in own.values() for entry in option.get("env", ())}
     assert names == set(qualys_was._VARIABLES)

@@ -36,6 +36,7 @@ TABLE: Table = {
     "client_id": Argument(),
     "client_secret": Argument(),
     "gateway_url": Argument(),
+    "shared_limit": Argument(type="path", env="PERIMETER_SHARED_LIMIT"),
 }
 """Every argument."""
 

@@ -92,6 +92,16 @@ class WaitBudget:
             self._leave()
         self.check()
 
+    def idle(self, seconds: float) -> None:
+        """Wait for others of this account, which uses nothing of the budget.
+
+        Raises:
+            PerimeterError: what the run was stopped with, before or during the wait.
+        """
+        self.check()
+        self._sleep(seconds)
+        self.check()
+
     def _enter(self, seconds: float, reason: str) -> None:
         with self._lock:
             used = self._used()
@@ -146,6 +156,16 @@ class WaitBudget:
             self._listeners.append(listener)
 
 
+class SharedPlaces(t.Protocol):
+    """What several runs have in common: places for requests, and pauses."""
+
+    def place(self, budget: WaitBudget) -> t.ContextManager[None]:
+        """Hold a place; wait for one, and for the end of a pause."""
+
+    def pause(self, seconds: float) -> None:
+        """Let no run start a request for so long."""
+
+
 class Governor:
     """Admission of requests: a limit of concurrency that adapts to the service, an optional rate, and pauses.
 
@@ -155,6 +175,7 @@ class Governor:
         per_seconds: length of that window in seconds; it slides.
         budget: the waiting budget of the run. A session gives its own to a governor that has none.
         draw: random number in [0, 1) for jitter.
+        shared: what this run has in common with others, or None.
     """
 
     def __init__(
@@ -165,6 +186,7 @@ class Governor:
         per_seconds: float | None = None,
         budget: WaitBudget | None = None,
         draw: t.Callable[[], float] = random.random,
+        shared: SharedPlaces | None = None,
     ) -> None:
         if max_concurrency < 1 or (calls is None) != (per_seconds is None) or (calls is not None and calls < 1):
             raise ValueError("max_concurrency and calls must be at least 1; calls and per_seconds go together")
@@ -180,6 +202,7 @@ class Governor:
         self._strikes = 0
         self._paused_until = -float("inf")
         self._reason = ""
+        self._shared = shared
         self.budget = budget
         if budget is not None:
             budget.on_stop(self._wake)
@@ -226,15 +249,16 @@ class Governor:
             RateLimited: the budget does not cover the wait.
             PerimeterError: what the run was stopped with.
         """
-        self._acquire()
+        budget = self._acquire()
         try:
-            yield
+            with contextlib.nullcontext() if self._shared is None else self._shared.place(budget):
+                yield
         finally:
             with self._condition:
                 self._in_flight -= 1
                 self._condition.notify()
 
-    def _acquire(self) -> None:
+    def _acquire(self) -> WaitBudget:
         budget = self.budget
         if budget is None:
             raise ValueError("a governor needs a budget before its first slot")
@@ -242,7 +266,7 @@ class Governor:
             with self._condition:
                 due = self._admit(budget)
             if due is None:
-                return
+                return budget
             budget.wait(due[0], reason=due[1])
 
     def _admit(self, budget: WaitBudget) -> tuple[float, str] | None:
@@ -294,6 +318,8 @@ class Governor:
             self._calm = 0
             self._paused_until = max(self._paused_until, now + pause)
             self._reason = reason
+        if self._shared is not None:
+            self._shared.pause(pause)
 
     def _pause(self, wait: float | None) -> float:
         # A service that asks for 0 seconds would be called in a loop, so there is always a pause of our own.

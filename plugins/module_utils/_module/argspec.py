@@ -89,6 +89,7 @@ QUALYS = CONNECTION.merge(
             "client_id": {"type": "str"},
             "client_secret": {"type": "str", "no_log": True},
             "gateway_url": {"type": "str"},
+            "shared_limit": {"type": "path", "fallback": (from_environment, ["PERIMETER_SHARED_LIMIT"])},
         },
         mutually_exclusive=[("platform", "api_url"), ("username", "client_id"), ("password", "client_secret")],
     )

@@ -88,6 +88,11 @@ options:
     description:
       - Address of the gateway for O(client_id). If not set, E(QUALYS_WAS_GATEWAY_URL) is used.
     type: str
+  shared_limit:
+    description:
+      - Directory in which all jobs of the account share O(max_connections), and the pauses that Qualys asks for. If not
+        set, E(PERIMETER_SHARED_LIMIT) is used.
+    type: path
   initial:
     description:
       - Where a stream begins of which no position is stored yet. V(now) gives what comes from now on, V(since) what

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import pathlib
 import typing as t
 
 from ..._base.errors import AuthenticationFailed, BadResponse, NotFound, VendorError
+from ..._http.governor import Governor, SharedPlaces
 from ..._http.response import Response
 from ..._http.retry import ACCEPT, Verdict
 from ..._http.session import HttpSession
@@ -21,6 +23,7 @@ from .connection import Connection, resolve
 from .criteria import Criterion
 from .envelope import Parse, envelope_of, judge
 from .shapes import Raw, number, truth
+from .shared_limit import LockDirectory
 from .token import TokenSource
 from .xml import Node, service_request
 
@@ -50,12 +53,13 @@ class QualysClient:
     Every call raises the errors of ``_http``, and of ``envelope.judge``.
     """
 
-    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+    def __init__(self, connection: Connection, settings: HttpSettings, *, shared: SharedPlaces | None = None) -> None:
         self.connection = connection
         self.workers = settings.max_connections
         self._basic = _basic_value(connection)
         self._token: TokenSource | None = None
-        self.http = HttpSession(settings, secrets=self.secrets())
+        governor = Governor(settings.max_connections, shared=shared)
+        self.http = HttpSession(settings, governor=governor, secrets=self.secrets())
         if connection.client_id:
             self._token = TokenSource(connection, self.http)
 
@@ -340,5 +344,12 @@ def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Qual
 
     Raises:
         OptionError: an option is missing, malformed or contradicts another.
+        StateError: the directory for the shared limit cannot be used.
     """
-    return QualysClient(resolve(params, environ), settings_from(params))
+    connection, settings = resolve(params, environ), settings_from(params)
+    folder = params.get("shared_limit")
+    shared = None
+    if folder:
+        place = pathlib.Path(folder).expanduser()
+        shared = LockDirectory(place, connection.account(), settings.max_connections)
+    return QualysClient(connection, settings, shared=shared)

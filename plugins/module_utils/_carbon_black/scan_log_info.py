@@ -137,13 +137,22 @@ def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> No
     else:
         span = None
     offset = 0
-    while offset < min(found.num_found, MAX_ROWS):
+    while offset < MAX_ROWS:
         rows = min(search.rows, MAX_ROWS - offset)
         page = client.search(dataclasses.replace(search, rows=rows).body(offset, span))
         found.num_found = page.num_found
         if not page.rows or not found.take(page.rows):
             break
         offset += len(page.rows)
+        # A full page may be followed by others, whatever the service announces.
+        if len(page.rows) < rows and offset >= page.num_found:
+            break
+    if offset > found.num_found:
+        found.warnings.append(
+            f"Carbon Black Cloud announced {found.num_found} rows, and sent {offset}: it was read on until a page was"
+            " short."
+        )
+        found.num_found = offset
     if (found.num_found > offset or offset >= MAX_ROWS) and not found.more:
         found.more = True
         found.warnings.append(

@@ -65,7 +65,7 @@ class Live:
         try:
             self._read_up_to_a_limit(was)
             if job.options.sweep is not None and not report.paused:
-                sweep.sweep(job, report, self._position, was, self._now)
+                self._sweep_up_to_a_limit(was)
         except PerimeterError as error:
             report.error = error
         else:
@@ -117,6 +117,14 @@ class Live:
                 f"{error.message} The stream is read up to {utc_text(self._position.committed_until)}, and the next run"
                 " goes on from there."
             )
+
+    def _sweep_up_to_a_limit(self, was: dt.datetime) -> None:
+        """Look at older times again; what is new is read by then, so a limit ends the run well."""
+        try:
+            sweep.sweep(self._job, self._report, self._position, was, self._now)
+        except RateLimited as error:
+            self._report.paused = True
+            self._report.warn(f"{error.message} Not all of the older times were looked at again.")
 
     def _read(self) -> None:
         plan = self._plan(self._now)

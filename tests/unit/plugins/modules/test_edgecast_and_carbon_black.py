@@ -75,6 +75,19 @@ READING: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.parametrize("limit", [None, 700])
+def test_rows_in_an_order_of_ones_own_are_read_whatever_is_announced(sandbox: Sandbox, limit: int | None) -> None:
+    """A service that says 500 where there are 1,700 rows."""
+    with Sandbox(carbon_black={"records": 1700, "days": 2}) as large:
+        large.faults.add({"kind": "wrong_count", "n": -1200, "times": -1})
+        order = {"sort": [{"field": "scan_time", "order": "DESC"}], "rows": 300, "limit": limit}
+        found = run("carbon_black_scan_log_info", large, **order).result
+    assert len(found["scan_logs"]) == (limit or 1700)
+    assert found["truncated"] is (limit is not None)
+    if limit is None:
+        assert "announced 500 rows, and sent 1700" in str(found["warnings"])
+
+
 @pytest.mark.parametrize(("module", "options", "key"), READING, ids=lambda value: str(value)[:50])
 @pytest.mark.parametrize("check", [False, True])
 def test_what_only_reads(sandbox: Sandbox, module: str, options: dict[str, Any], key: str, check: bool) -> None:

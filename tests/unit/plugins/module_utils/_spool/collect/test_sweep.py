@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import StateError
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import RateLimited, StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.position import PositionFile
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
 from tests.unit.plugins.module_utils.spool_kit import (
     DAY,
     TIMING,
@@ -50,6 +53,25 @@ def test_sweep_finds_rows_that_came_very_late(stream: Collector, source: MemoryS
     assert source.asked[1].start == at("9:00")
     stream.holds_once(source.rows)
     assert stream.ok("12:08", sweep="1d")["changed"] is False
+
+
+def test_a_limit_in_a_sweep_ends_the_run_well(stream: Collector, source: MemorySource) -> None:
+    stream.ok()
+    real, asked = source.pages, itertools.count()
+
+    def limited(window: Window) -> Iterator[list[Entry]]:
+        if next(asked):
+            raise RateLimited("No more than so many calls.")
+        yield from real(window)
+
+    source.pages = limited  # type: ignore[method-assign]
+    source.add("12:03")
+    result = stream.run("12:10", sweep="2h")
+    assert result.error is None
+    assert (result.values["records"], result.values["complete"]) == (1, False)
+    assert "Not all of the older times were looked at again" in result.warnings[-1]
+    del source.pages  # type: ignore[method-assign]
+    assert stream.run("12:11", sweep="2h").values["complete"] is True
 
 
 def test_backfill_reads_a_span_and_leaves_the_position_alone(stream: Collector, source: MemorySource) -> None:

@@ -17,7 +17,8 @@ description:
     batch.
   - Delivery to SQL is exactly once, by key and content. Delivery to Elasticsearch is exactly once within one backing
     index. Delivery to Splunk, syslog and webhooks is at least once. Every message carries C(delivery_id), which is the
-    same for the same record for ever, so that a receiver can drop what came twice.
+    same for the same record for ever. Where it also has C(content), a receiver can drop what came twice with both the
+    same; two records of a service may share the first alone.
   - A record that a receiver will never take goes to a quarantine file with the reason, and does not hold up the
     others. When a receiver refuses every record of a batch of several, or at least ten and half of a batch for one and
     the same reason, that is an error instead, and nothing is set aside.

@@ -36,6 +36,15 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+def tables_of(desk: Desk) -> list[str]:
+    """What is in the database."""
+    engine = sqlalchemy.create_engine(desk.url)
+    try:
+        return sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
 def changed_by_hand(desk: Desk, *statements: str) -> None:
     connection = sqlite3.connect(desk.file)
     with contextlib.closing(connection), connection:
@@ -77,7 +86,7 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(desk: Desk, monkeypatch: p
         desk.run([finding(2)], day=2)
     monkeypatch.undo()
     assert desk.rows("runs", "number") == [1]
-    assert not sqlalchemy.inspect(sqlalchemy.create_engine(desk.url)).has_table("perimeter_half")
+    assert "perimeter_half" not in tables_of(desk)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +194,7 @@ def test_a_snapshot_that_proves_nothing_is_refused(desk: Desk, manifest: dict[st
     path = desk.snapshot([finding(1)], 1, **manifest)
     with pytest.raises(FileError, match=words):
         run({"database_url": desk.url, "findings": [path]}, False, clock=lambda: on_day(2))
-    inside = sqlalchemy.inspect(sqlalchemy.create_engine(desk.url)).get_table_names()
-    assert inside == []
+    assert tables_of(desk) == []
 
 
 LINES: list[tuple[Any, str]] = [

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+from tests.conftest import ROOT
 from tests.ee.conftest import run_tool
 from tests.tools import workbench
 
@@ -35,3 +37,19 @@ def test_the_importer_reads_the_artifact_without_an_error(artifact: Path, tmp_pa
     result = json.JSONDecoder().raw_decode("{" + rest)[0]
     found = {item["name"] for item in result["contents"] if item["content_type"] == "module"}
     assert {f"appsec.perimeter.{name}" for name in found} == set(workbench.module_names())
+    check_patterns(log, result)
+
+
+def check_patterns(log: str, result: dict[str, Any]) -> None:
+    """All of each pattern was read. What is wrong with one is a warning, and then all of them are left out."""
+    folder = ROOT / "extensions" / "patterns"
+    assert [line for line in log.splitlines() if line.startswith("WARNING") and "patterns" in line] == []
+    names = sorted(path.name for path in folder.iterdir())
+    assert sorted(item["name"] for item in result["patterns"]) == names
+    for item in result["patterns"]:
+        assert item == json.loads((folder / item["name"] / "meta" / "pattern.json").read_bytes())
+    listed = {item["name"] for item in result["contents"] if item["content_type"] == "patterns"}
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    # It lists these, and no other folder of a pattern.
+    parts = ("README.md", "meta", "playbooks", "templates")
+    assert listed == {".".join(("patterns", *path.parts)) for path in files if path.parts[1] in parts}

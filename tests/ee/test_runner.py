@@ -37,17 +37,20 @@ class Job:
     stats: dict[str, Any]
 
 
-def run_job(folder: Path, installed: Path, sandbox: Sandbox, playbook: str, **variables: Any) -> Job:
-    """Run one playbook of the project.
+def run_job(
+    folder: Path, installed: Path, sandbox: Sandbox, playbook: str, *, project: Path = PROJECT, **variables: Any
+) -> Job:
+    """Run one playbook of a project.
 
     Args:
         folder: the private data directory, which is made.
         installed: where the collection is installed.
         sandbox: all five services.
         playbook: of the project, without its ending.
+        project: what the project has; the skeleton unless told otherwise.
         variables: extra variables, as a survey gives them.
     """
-    shutil.copytree(PROJECT, folder / "project")
+    shutil.copytree(project, folder / "project")
     (folder / "env").mkdir()
     credentials = environment(sandbox, folder.parent / "state") | login_to(sandbox)
     given = base_environment(folder / "of-the-job", installed) | credentials
@@ -108,6 +111,29 @@ def test_each_playbook_runs_as_a_job_and_leaves_small_artifacts(
         assert len(json.dumps(job.stats)) < SMALL, name
         for secret in (sandbox.password, sandbox.edgecast.settings.token):
             assert secret not in job.output + json.dumps(job.stats)
+
+
+def test_jobs_of_patterns_run_with_what_their_surveys_offer(tmp_path: Path, installed: Path, sandbox: Sandbox) -> None:
+    """The project of a pattern is the collection itself. Only the volume is elsewhere, and an application is named."""
+    project = installed / "ansible_collections" / "appsec" / "perimeter"
+    given = {"gate_webapps": "410001", "gate_report_only": "true"}
+    stats: dict[str, Any] = {}
+    for name in ("nightly_audit", "release_gate"):
+        folder = project / "extensions" / "patterns" / name
+        resources = json.loads((folder / "meta" / "pattern.json").read_bytes())["aap_resources"]
+        for template in resources["controller_job_templates"]:
+            answers = {question["variable"]: question.get("default") for question in template["survey"]["spec"]} | given
+            volume = ("/var/lib/appsec.perimeter", str(tmp_path))
+            variables = {key: str(value).replace(*volume) for key, value in answers.items()}
+            playbook = f"extensions/patterns/{name}/playbooks/{Path(template['playbook']).stem}"
+            private = tmp_path / f"{name}-{Path(playbook).name}"
+            job = run_job(private, installed, sandbox, playbook, project=project, **variables, scan_profile="CI quick")
+            assert job.status == "successful", f"{name}\n{job.output[-3000:]}"
+            stats |= job.stats
+    assert stats["gate_result"]["verdict"] in ("pass", "fail"), "judged by the policy of the pattern"
+    assert (tmp_path / "audit" / "report.html").stat().st_size
+    assert (tmp_path / "report" / "report.html").stat().st_size
+    assert (tmp_path / "gate" / "gate.json").stat().st_size
 
 
 SLICED: dict[str, dict[str, Any]] = {

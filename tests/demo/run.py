@@ -44,14 +44,15 @@ USERNAME = "demo"
 TITLE = "Northwind: audit of the perimeter"
 FINDINGS_BEFORE, FINDINGS_NOW = 4800, 5000
 STEPS = 8
-SERVICES = "qualys, edgecast, scutum, indusface, carbon_black"
+SERVICES = "qualys, scutum, indusface, carbon_black, edgecast"
 LOG_SERVICES = {
-    "edgecast": {"records": 4000, "days": 7},
     "scutum": {"records": 400, "days": 7},
     "indusface": {"records": 40, "days": 7},
     "carbon_black": {"records": 400, "days": 7},
+    "edgecast": {"records": 4000, "days": 7},
 }
-"""What the sandbox has of each log."""
+"""What the sandbox has of each log. Last is the one whose vendor ended its service; attacks are aimed through it, since
+its events name parameters."""
 LOG_LOGINS = {
     "EDGECAST_ACCOUNT_NUMBER": "0001",
     "EDGECAST_TOKEN": "11111111-2222-3333-4444-555555555555",

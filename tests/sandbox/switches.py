@@ -44,7 +44,9 @@ SWITCHES: dict[str, Switch] = {
     ),
     "missing_list_entry": Switch(("ignored", "reject"), "ignored", "remove of a list item that is not there"),
     "duplicate_in_set": Switch(("collapse", "reject"), "collapse", "the same key twice in one list operation"),
-    "text_case_sensitive": Switch(_BOOL, "true", "text criteria"),
+    "text_case_sensitive": Switch(
+        (*_BOOL, "loose"), "true", "text criteria; loose: accents, widths and inner blanks make no difference either"
+    ),
     "not_equals_missing": Switch(("match", "exclude"), "match", "NOT EQUALS on a record without the field"),
     "uncertain_criteria": Switch(("accept", "reject"), "accept", "finding isIgnored, findingType and fixedDate"),
     "start_from_id": Switch(("inclusive", "exclusive"), "inclusive", "the preference startFromId"),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
+    AmbiguousWrite,
     AuthenticationFailed,
     PerimeterError,
     VendorError,
@@ -202,6 +204,35 @@ def test_one_throttled_write_of_many_loses_no_result(shared_box: Sandbox) -> Non
     assert [result["changed"] for result in done.values["results"]] == [True] * 8
     held = [shared_box.qualys.webapps[APP + number]["config"]["cancelScansAfterNHours"] for number in range(8)]
     assert held == [77] * 8
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize("status", [200, 409, 429, 500])
+def test_a_create_that_is_answered_as_a_success_is_sent_once(shared_box: Sandbox, status: int, form: str) -> None:
+    shared_box.reset()
+    new = max(shared_box.qualys.webapps.ids) + 1
+    answer = {"responseCode": "SUCCESS", "count": 1, "data": [{"WebApp": {"id": new}}]}
+    body = json.dumps({"ServiceResponse": answer})
+    if form == "xml":
+        body = f"<ServiceResponse><responseCode>SUCCESS</responseCode><data><WebApp><id>{new}</id></WebApp></data>"
+        body += "</ServiceResponse>"
+    headers = {"X-RateLimit-ToWait-Sec": "0"}
+    shared_box.faults.add(
+        kind="apply_then_status", status=status, body=body, headers=headers, match={"route": "/create/"}
+    )
+    with client_of(shared_box) as client:
+        done = webapp.run(webapp_options(name="two", url="https://two.test/"), client, False)
+    assert [record["id"] for record in shared_box.qualys.webapps.in_order() if record["name"] == "two"] == [new]
+    assert (done.changed, done.error, done.values["webapp"]["id"]) == (True, None, new)
+
+
+def test_a_limit_and_a_success_at_once_leave_a_write_in_doubt(shared_box: Sandbox) -> None:
+    shared_box.reset()
+    body = '{"ServiceResponse": {"responseCode": "SUCCESS"}}'
+    shared_box.faults.add(kind="status", status=409, body=body, match={"route": "/delete/"})
+    with client_of(shared_box) as client, pytest.raises(AmbiguousWrite, match="HTTP 409 and SUCCESS"):
+        webapp.run(webapp_options(id=APP, state="absent"), client, False)
+    assert len(routes(shared_box, "/delete/")) == 1
 
 
 @pytest.mark.parametrize("status", [200, 409, 500])

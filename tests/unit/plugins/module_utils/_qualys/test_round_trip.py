@@ -297,6 +297,17 @@ def test_what_is_imported_is_accepted_and_changes_nothing(found: tuple[str, Raw]
     assert writes(kind, raw, {**entry, "id": record["id"]}) == []
 
 
+def test_an_import_covers_values_in_blanks_and_sees_what_is_added_to_them() -> None:
+    hosts = [{"Domain": {"value": "x.test "}}, {"Domain": {"value": "y.test"}}]
+    raw = {"id": 1, "name": "a", "url": "https://a.test/", "subDomain": " s.test"}
+    raw["domains"] = {"count": 2, "list": hosts}
+    (entry,) = write.entries_of([shown("webapp", raw)], CATALOG["webapp"], empty=True)
+    assert writes("webapp", raw, {**entry, "id": 1}) == []
+    grown = raw | {"domains": {"count": 3, "list": [*hosts, {"Domain": {"value": "z.test"}}]}, "subDomain": "t.test"}
+    fields = [change.partition(":")[0] for change in writes("webapp", grown, {**entry, "id": 1})]
+    assert fields == ["sub_domain", "domains"]
+
+
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_an_import_covers_every_field_that_has_no_value(kind: str) -> None:
     record = shown(kind, {"id": 1, "name": "x"})

@@ -16,6 +16,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     AmbiguousWrite,
     AuthenticationFailed,
     PerimeterError,
+    ServerFault,
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
@@ -248,3 +249,41 @@ def test_a_success_in_xml_is_a_success_of_a_write(shared_box: Sandbox, status: i
     with client_of(shared_box) as client:
         done = webapp.run(webapp_options(id=APP, cancel_after=77), client, False)
     assert (done.changed, done.values["webapp"]["cancel_after"]) == (True, 77)
+
+
+REFUSED: dict[str, Write] = {
+    "update": lambda client, _box, _folder: webapp.run(webapp_options(id=APP, cancel_after=77), client, False),
+    "delete": lambda client, _box, _folder: webapp.run(webapp_options(id=APP, state="absent"), client, False),
+    "purge": lambda client, _box, _folder: _purge(client),
+    "delete of a scan": lambda client, box, _folder: _scan(client, box, id=_scan_that(box, "FINISHED"), state="absent"),
+    "cancel": lambda client, box, _folder: _scan(client, box, id=_scan_that(box, "RUNNING"), state="canceled"),
+    "retest": lambda client, box, _folder: _finding(client, box, retest=True),
+}
+
+
+def _scan_that(box: Sandbox, status: str) -> int:
+    key = int(box.qualys.scans.ids[0])
+    box.qualys.scans[key]["status"] = status
+    return key
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_vendors_words_outlive_a_look_that_fails(
+    name: str, shared_box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared_box.reset()
+    sent: list[str] = []
+
+    def broken(*_args: Any, **_options: Any) -> Any:
+        raise ServerFault("The look failed.", status=503, body=b"")
+
+    def refuse(_client: QualysClient, operation: str, *_args: Any) -> Any:
+        sent.append(operation)
+        for read in ("get", "ask"):
+            monkeypatch.setattr(QualysClient, read, broken)
+        raise VendorError(SAID, code="INVALID_PARAM")
+
+    monkeypatch.setattr(QualysClient, "write", refuse)
+    _result, error = outcome(REFUSED[name], shared_box, tmp_path)
+    assert len(sent) == 1
+    assert SAID in str(error)

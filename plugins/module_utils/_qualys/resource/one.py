@@ -18,7 +18,7 @@ from ..api.shapes import Raw
 from .elements import GET
 from .find import check_identity, find
 from .planning import plan_record
-from .proof import Proof, prove, unread
+from .proof import Proof, gone, prove, unread
 from .references import References
 from .resource import Resource, Written
 from .write import delete, write
@@ -65,7 +65,7 @@ def _carried_out(
     except PerimeterError as error:
         return unread(plan, error), plan.after
     if present is None:
-        return Proof(plan), plan.after
+        return gone(plan), plan.after if plan.action == "create" else None
     after = resource.from_raw(present, GET)
     return prove(resource, plan, after), after
 

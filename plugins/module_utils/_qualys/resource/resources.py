@@ -25,7 +25,7 @@ from ..api.targets import look_up, read_complete, read_exact
 from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
 from .planning import plan_record
-from .proof import Proof, prove, unread
+from .proof import Proof, gone, prove, unread
 from .references import References, Unresolved
 from .resource import Resource, Written
 from .write import Sent, delete, write
@@ -130,8 +130,7 @@ class _Task:
             except PerimeterError as error:
                 return unread(item.plan, error)
             try:
-                # One that vanished right after the write has nothing that could be compared.
-                return Proof(item.plan) if raw is None else self._proof(item, raw, level)
+                return gone(item.plan) if raw is None else self._proof(item, raw, level)
             except PerimeterError as lost:
                 return Proof(item.plan, error=lost)
 

@@ -460,10 +460,12 @@ def test_a_write_that_was_not_carried_out_is_ambiguous(records: Records, options
     assert records(name=NEW, **options).changed
 
 
-def test_a_record_that_vanishes_while_it_is_looked_at_is_shown_as_it_was_to_be(records: Records) -> None:
+def test_a_record_that_vanishes_while_it_is_looked_at_is_an_error(records: Records) -> None:
     records(name=NEW, **RECORDS["form standard"])
     records.sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"}, skip=1)
-    assert records(name=NEW, form={"ssl_only": False}).values["auth_record"]["form"]["ssl_only"] is False
+    done = records(name=NEW, form={"ssl_only": False})
+    assert (done.changed, done.values["auth_record"]) == (False, None)
+    assert "does not have it any more" in str(done.error)
 
 
 # Delete

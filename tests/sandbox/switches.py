@@ -141,6 +141,7 @@ SWITCHES: dict[str, Switch] = {
     "concurrency_limit": Switch((), "0", "requests in flight on /qps before blocking; 0 is unlimited"),
     "kb_rate_limit": Switch((), "0", "requests per window on the knowledge base before 409; 0 is unlimited"),
     "kb_concurrency_limit": Switch((), "0", "requests in flight on the knowledge base before 409; 0 is unlimited"),
+    "tag_permission": Switch(("granted", "denied"), "granted", "the right to read tags; denied is UNAUTHORIZED"),
     "kb_permission": Switch(("granted", "denied"), "granted", "the right to use the knowledge base"),
     "kb_bearer": Switch(("accept", "reject"), "accept", "tokens on the knowledge base"),
     "kb_doctype": Switch(("on", "off"), "off", "a document type declaration with a system identifier in its replies"),

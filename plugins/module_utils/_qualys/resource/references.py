@@ -88,6 +88,11 @@ _KINDS = {
 }
 
 
+def kind_word(resource: str) -> str:
+    """What messages call a kind of record that is referred to."""
+    return _KINDS.get(resource, resource)
+
+
 _FEW = 10
 """Names that are looked up one by one. For more, all records of the kind are read once: names take no ``IN``."""
 

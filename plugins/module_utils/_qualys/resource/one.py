@@ -17,9 +17,8 @@ from ..api.client import QualysClient
 from ..api.shapes import Raw
 from .elements import GET
 from .find import check_identity, find
-from .planning import plan_record
+from .planning import plan_record, references_for
 from .proof import Proof, gone, prove, unread
-from .references import References
 from .resource import Resource, Written
 from .write import delete, write
 
@@ -41,7 +40,7 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
         if gone.changed and not check_mode:
             delete(resource, client, int(t.cast(Record, before)["id"]), params)
         return _result(resource, gone, before, {})
-    references = References(client, predicting=check_mode)
+    references = references_for(resource, client, [params], predicting=check_mode)
     plan, values, warnings = plan_record(resource, params, before, references)
     if not plan.changed:
         return references.tell(_result(resource, plan, before, values, warnings))

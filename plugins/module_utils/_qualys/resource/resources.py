@@ -24,9 +24,9 @@ from ..api.shapes import Raw, number, text
 from ..api.targets import look_up, read_complete, read_exact
 from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
-from .planning import plan_record
+from .planning import plan_record, references_for
 from .proof import Proof, gone, prove, unread
-from .references import References, Unresolved
+from .references import Unresolved
 from .resource import Resource, Written
 from .write import Sent, delete, write
 
@@ -189,7 +189,7 @@ class _Task:
         by_name: dict[str | None, list[Raw]] = collections.defaultdict(list)
         for raw in estate:
             by_name[text(raw.get("name"))].append(raw)
-        references = self._references(wanted)
+        references = references_for(self.resource, self.client, wanted, predicting=self.check_mode)
 
         def plan(options: Written) -> Item:
             found: list[Raw | None] = [None]
@@ -226,18 +226,6 @@ class _Task:
             if outcome.error is not None:
                 raise outcome.error
         return outcomes
-
-    def _references(self, wanted: t.Sequence[Written]) -> References:
-        references = References(self.client, predicting=self.check_mode)
-        words: dict[str, set[str]] = collections.defaultdict(set)
-        for field in self.resource.referring():
-            for options in wanted:
-                for key in (field.name, f"{field.name}_add"):
-                    value = options.get(key)
-                    words[field.refers].update(map(str, value if isinstance(value, list) else [value or ""]))
-        for referred, written in words.items():
-            references.expect(referred, written)
-        return references
 
     def _naming(self, options: Written, work: t.Callable[[], T]) -> T:
         """Do something with one entry, whose error then names the entry."""

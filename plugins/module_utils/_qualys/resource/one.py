@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._base.errors import PerimeterError
+from ..._reconcile.desired import check_edits
 from ..._reconcile.plan import Plan, diff_of, plan_absent, shown_record
 from ..._reconcile.spec import Record
 from ..._records.result import Result
@@ -32,7 +33,7 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
     check_identity(resource, params)
     absent = params["state"] == "absent"
     if not absent:
-        resource.check_present(params)
+        check_edits(resource.fields, params)
     raw = find(resource, client, params)
     before = resource.from_raw(raw, GET) if raw is not None else None
     if absent:

@@ -50,6 +50,7 @@ def plan_record(resource: Resource, options: Written, before: Record | None, ref
     Raises:
         OptionError, AmbiguousMatch: an option cannot be acted on.
     """
+    resource.check(options, before)
     if before is None:
         _check_creatable(resource, options)
     prepared = _given(resource, resource.resolve(options, before, references))

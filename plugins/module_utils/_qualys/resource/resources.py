@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import typing as t
 
 from ..._base.errors import AmbiguousMatch, OptionError, PartialFailure, PerimeterError
 from ..._reconcile.apply import Outcome, each
-from ..._reconcile.desired import given_fields
+from ..._reconcile.desired import check_edits, given_fields
 from ..._reconcile.plan import Plan, diff_of
 from ..._reconcile.spec import Record
 from ..._records.result import Result
@@ -148,8 +147,6 @@ class _Task:
         for index, options in enumerate(wanted):
             check_identity(self.resource, options, f"{self.option}[{index}]: ")
         self._refuse_repeated(self.resource.label(options) for options in wanted)
-        for options in wanted:
-            self._naming(options, functools.partial(self.resource.check_present, options))
 
     def _refuse_repeated(self, labels: t.Iterable[str]) -> None:
         twice = [label for label, count in collections.Counter(labels).items() if count > 1]
@@ -195,6 +192,7 @@ class _Task:
             found: list[Raw | None] = [None]
 
             def planned() -> Item:
+                check_edits(self.resource.fields, options)
                 if options.get("id") is not None:
                     raw = by_id.get(int(options["id"]))
                 else:

@@ -89,7 +89,7 @@ def catalog_to_check(entries: t.Sequence[Entry], records: Records) -> list[dict[
 
 
 def catalog_created(result: t.Mapping[str, t.Any], entries: t.Sequence[Entry]) -> list[str]:
-    """The names of the entries that a module for many creates, as the catalog has them."""
+    """The names of the entries that a module for many creates or renames, as the catalog has them."""
     return compare.created(entries, result)
 
 

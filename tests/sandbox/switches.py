@@ -44,7 +44,9 @@ SWITCHES: dict[str, Switch] = {
     ),
     "missing_list_entry": Switch(("ignored", "reject"), "ignored", "remove of a list item that is not there"),
     "duplicate_in_set": Switch(("collapse", "reject"), "collapse", "the same key twice in one list operation"),
-    "text_case_sensitive": Switch(_BOOL, "true", "text criteria"),
+    "text_case_sensitive": Switch(
+        (*_BOOL, "loose"), "true", "text criteria; loose: accents, widths and inner blanks make no difference either"
+    ),
     "not_equals_missing": Switch(("match", "exclude"), "match", "NOT EQUALS on a record without the field"),
     "uncertain_criteria": Switch(("accept", "reject"), "accept", "finding isIgnored, findingType and fixedDate"),
     "start_from_id": Switch(("inclusive", "exclusive"), "inclusive", "the preference startFromId"),
@@ -139,6 +141,7 @@ SWITCHES: dict[str, Switch] = {
     "concurrency_limit": Switch((), "0", "requests in flight on /qps before blocking; 0 is unlimited"),
     "kb_rate_limit": Switch((), "0", "requests per window on the knowledge base before 409; 0 is unlimited"),
     "kb_concurrency_limit": Switch((), "0", "requests in flight on the knowledge base before 409; 0 is unlimited"),
+    "tag_permission": Switch(("granted", "denied"), "granted", "the right to read tags; denied is UNAUTHORIZED"),
     "kb_permission": Switch(("granted", "denied"), "granted", "the right to use the knowledge base"),
     "kb_bearer": Switch(("accept", "reject"), "accept", "tokens on the knowledge base"),
     "kb_doctype": Switch(("on", "off"), "off", "a document type declaration with a system identifier in its replies"),

@@ -34,7 +34,7 @@ def orphans(records: t.Iterable[Record], entries: t.Iterable[Entry]) -> list[dic
 
 
 def created(entries: t.Sequence[Entry], result: Record) -> list[str]:
-    """The names of the entries that a run creates, as the catalog has them.
+    """The names that a run brings into being, as the catalog has them: of records that it creates or renames.
 
     A result is only asked which entries they are: Ansible masks whatever in it looks like a secret, names too.
 
@@ -46,8 +46,12 @@ def created(entries: t.Sequence[Entry], result: Record) -> list[str]:
     return [
         str(entry["name"]).strip()
         for entry, item in zip(entries, results, strict=False)
-        if item["action"] == "create" and not item["failed"] and entry.get("name")
+        if not item["failed"] and entry.get("name") and _is_new_name(item)
     ]
+
+
+def _is_new_name(item: Record) -> bool:
+    return item["action"] == "create" or (item["action"] == "update" and "name" in (item.get("fields") or ()))
 
 
 def split_pending(

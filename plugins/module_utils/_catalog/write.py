@@ -63,8 +63,8 @@ def _entry(record: t.Mapping[str, t.Any], kind: Kind, shared: bool, empty: bool)
             value = kind.defaults.get(option, _empty(kind.options[option])) if empty else None
         if value is None:
             continue
-        if _has_outer_space(value):
-            # Written out, it would be compared without the space, and would differ for ever.
+        if option == "name" and value != value.strip():
+            # Modules strip the names that they are given; the id says which record is meant.
             continue
         entry[option] = value
     return entry
@@ -92,11 +92,6 @@ def _plain(value: t.Any) -> t.Any:
         # Neither a text that Ansible has marked nor one that knows where it came from.
         return "".join(value)
     return value
-
-
-def _has_outer_space(value: t.Any) -> bool:
-    items = value if isinstance(value, list) else [value]
-    return any(isinstance(item, str) and item != item.strip() for item in items)
 
 
 def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:

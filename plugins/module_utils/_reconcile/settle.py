@@ -64,6 +64,22 @@ def settle(
     ) from cause
 
 
+def after_refusal(refused: VendorError, look: t.Callable[[], T]) -> T:
+    """What a look at the state finds after the vendor refused a write: what was asked for may be there all the same.
+
+    Args:
+        refused: the vendor's answer to the write.
+        look: reads the state.
+
+    Raises:
+        VendorError: ``refused``, where the look fails too: it says what is wrong with the write.
+    """
+    try:
+        return look()
+    except PerimeterError:
+        raise refused from None
+
+
 def _paused(sleep: t.Callable[[float], None], seconds: float) -> PerimeterError | None:
     """Sleep, and return the error if the run has no time left or was stopped."""
     try:

@@ -8,6 +8,7 @@ See docs/vendors/qualys_was.md 7.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -157,10 +158,19 @@ class Engine:
         contains = criterion.operator == "CONTAINS"
         if self._switches.on("text_case_sensitive"):
             return (lambda value: wanted in value) if contains else (lambda value: bool(value == wanted))
-        folded = wanted.casefold()
+        fold = _loose if self._switches["text_case_sensitive"] == "loose" else str.casefold
+        folded = fold(wanted)
         if contains:
-            return lambda value: folded in value.casefold()
-        return lambda value: bool(value.casefold() == folded)
+            return lambda value: folded in fold(value)
+        return lambda value: bool(fold(value) == folded)
+
+
+def _loose(value: str) -> str:
+    """As a database compares texts whose collation minds nothing but the letters."""
+    letters = unicodedata.normalize("NFKD", value)
+    return "".join(
+        letter for letter in letters if not letter.isspace() and not unicodedata.combining(letter)
+    ).casefold()
 
 
 def _all_of(tests: list[Predicate]) -> Predicate:

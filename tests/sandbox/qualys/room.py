@@ -146,6 +146,8 @@ class Qualys:
         if request.path.rstrip("/") == "/qps/rest/portal/version" and request.method == "GET":
             return self._portal.version(request)
         resource, operation, path_id = self._route(request)
+        if resource.module == "am" and self._world.switches["tag_permission"] == "denied":
+            raise Refusal("UNAUTHORIZED", "The user has no permission for tags.", "Ask the administrator.")
         self._moments.tick()
         body = parse_request(request) if operation.reads_body else ServiceRequest()
         return operation.handle(resource, Call(request, body, path_id, faults))

@@ -66,11 +66,15 @@ def judge(response: Response, path: str, *, idempotent: bool, parse: Parse = env
     Raises:
         AuthenticationFailed, NotFound, VendorError: the vendor's refusal.
         BadResponse: a refusal that is not Qualys' own, such as the 404 page of another server.
+        TransportError: a write was answered with a limit and a success at once, so that it is in doubt.
     """
     envelope = parse(response.body) or _parse_xml(response.body, idempotent=idempotent)
     code = None if envelope is None else text(envelope.get("responseCode"))
+    if response.status in (409, 429) and code == "SUCCESS" and not idempotent:
+        # Whether it was carried out is for the caller to look at: sent again, a create could make a second record.
+        raise TransportError(f"Qualys answered {path} with HTTP {response.status} and SUCCESS.")
     if response.status == 429 or (response.status == 409 and (code is None or code in _SAYS_NOTHING)):
-        # The limit of calls, or of calls at the same time: whatever the body is, the request was not carried out.
+        # The limit of calls, or of calls at the same time: the request was not carried out.
         return THROTTLED()
     if envelope is None:
         return _unreadable(response, path, idempotent=idempotent)

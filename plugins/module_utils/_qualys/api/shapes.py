@@ -31,6 +31,8 @@ _DOUBLE = re.compile(r"\s*([+-]?[0-9]+)\.0+\s*")
 
 def number(value: t.Any) -> int | None:
     """A whole number, which Qualys writes as a number, also a double, or as text."""
+    if isinstance(value, float) and not value.is_integer():
+        return None
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):

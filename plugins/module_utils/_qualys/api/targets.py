@@ -116,7 +116,7 @@ def _by_tag_ids(
 
 
 def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: str, warnings: list[str]) -> list[Raw]:
-    """The records that match as they are written: Qualys' comparison of texts may fold upper and lower case.
+    """The records that match as they are written: Qualys' comparison of texts may mind neither case nor accents.
 
     Args:
         records: what a search has found.
@@ -134,42 +134,57 @@ def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: 
     if strange:
         more = f" and {len(strange) - _QUOTED} more" if len(strange) > _QUOTED else ""
         warnings.append(
-            f"filters: Qualys lists {len(strange)} {what} that differ from the filter in upper and lower case, and were"
-            f" left alone: {', '.join(strange[:_QUOTED])}{more}."
+            f"filters: Qualys lists {len(strange)} {what} that differ from the filter, and were left alone:"
+            f" {', '.join(strange[:_QUOTED])}{more}."
         )
     return exact
 
 
 _QUOTED = 10
 _COMPARED = ("EQUALS", "CONTAINS")
-_FOLDED = frozenset({"name", "url", "externalRef", "reference", "attributes"})
+_COMPARED_TEXTS = frozenset({"name", "url", "externalRef", "reference", "attributes"})
 """Last parts of the fields that are texts of people's own."""
 
 
 def _matches(raw: Raw, criterion: Criterion) -> bool:
-    """Whether a text of the record is as the criterion says; true as well where the record does not have it."""
+    """Whether a text of the record is as the criterion says; true as well where the record does not show it."""
     path = criterion["field"].split(".")
-    if criterion["operator"] not in _COMPARED or path[-1] not in _FOLDED:
+    if criterion["operator"] not in _COMPARED or path[-1] not in _COMPARED_TEXTS:
         return True
-    # A scan has its application inside of its target.
-    found, wanted = _texts_at(raw, path) or _texts_at(raw, ["target", *path]), criterion["value"].strip()
-    if criterion["field"] == "attributes":
-        held = (item for item in items(raw.get("attributes")) if isinstance(item, dict))
-        found = [text(item.get("value")) or "" for item in held if text(item.get("name")) == criterion["name"]]
-    folded = [value for value in found if wanted.casefold() in value.casefold()]
-    if not folded:
+    found, wanted = _texts_of(raw, criterion, path), criterion["value"].strip()
+    if found is None:
         return True
     if criterion["operator"] == "CONTAINS":
-        return any(wanted in value for value in folded)
-    return any(wanted == value.strip() for value in folded)
+        return any(wanted in value for value in found)
+    return any(wanted == value.strip() for value in found)
 
 
-def _texts_at(raw: Raw, path: t.Sequence[str]) -> list[str]:
+def _texts_of(raw: Raw, criterion: Criterion, path: t.Sequence[str]) -> list[str] | None:
+    """The texts that a criterion is about; None where the record does not show them."""
+    if criterion["field"] != "attributes":
+        # A scan has its application inside of its target.
+        found = _texts_at(raw, path)
+        return _texts_at(raw, ["target", *path]) if found is None else found
+    if not _shows_items(raw.get("attributes")):
+        return None
+    held = (item for item in items(raw["attributes"]) if isinstance(item, dict))
+    return [text(item.get("value")) or "" for item in held if text(item.get("name")) == criterion["name"]]
+
+
+def _texts_at(raw: Raw, path: t.Sequence[str]) -> list[str] | None:
     values: list[t.Any] = [raw]
+    shown = False
     for name in path:
         inner = [value.get(name) for value in values if isinstance(value, dict)]
+        shown = shown or any(_is_list(value) and _shows_items(value) for value in inner)
         values = [item for value in inner for item in (items(value) if _is_list(value) else [value])]
-    return [value for value in values if isinstance(value, str)]
+    found = [word for value in values if (word := text(value)) is not None]
+    # An empty list shows that there is none; one that has a count only shows nothing.
+    return found if found or (shown and not values) else None
+
+
+def _shows_items(value: t.Any) -> bool:
+    return isinstance(value, dict) and (bool(items(value)) or number(value.get("count")) == 0)
 
 
 def _is_list(value: t.Any) -> bool:

@@ -19,7 +19,7 @@ from ..api.shapes import Raw
 from ..resource import one
 from ..resource.elements import GET
 from ..resource.resource import Prepared, Resource, Written
-from .auth_record_desired import Secrets, check_parts, desired_form, desired_oauth2, desired_server
+from .auth_record_desired import Secrets, check_parts, desired_form, desired_oauth2, desired_server, given_part
 from .auth_record_fields import FIELDS, PARTS, from_raw
 from .auth_record_parts import Part, agree, held_secrets, is_secret, returned_secrets, written_secrets
 
@@ -46,9 +46,10 @@ class AuthRecord(Resource):
         """See :func:`.auth_record_fields.from_raw`."""
         return from_raw(raw, level)
 
-    def check(self, options: Written) -> None:
+    def check(self, options: Written, before: Record | None) -> None:
         """See :func:`.auth_record_desired.check_parts`."""
-        check_parts(options)
+        kept = set() if options.get("update_secret") == "always" else self.as_shown(options, before)
+        check_parts(options, before or {}, kept)
 
     def prepare(self, options: Written, prepared: Record, before: Record | None) -> Prepared:
         """The parts as they shall be, each a whole; an empty text for one that shall not be."""
@@ -62,7 +63,7 @@ class AuthRecord(Resource):
                 continue
             prepared[name] = _DESIRED[name](given, held.get(name), secrets) or ""
             rival = _RIVALS.get(name)
-            if prepared[name] and rival is not None and held.get(rival) is not None:
+            if prepared[name] and rival is not None and held.get(rival) is not None and not given_part(options, rival):
                 # OAuth2 takes the place of a form, and the other way round.
                 prepared[rival] = ""
         if before is None and not any(prepared.get(name) for name in PARTS):

@@ -470,23 +470,34 @@ def _refuse_repeated_logins(fields: t.Sequence[Options]) -> None:
     _refuse_repeated("server", [" ".join(login).strip() for login in logins])
 
 
-# Before the record is read
+# Before a part is looked at by itself
 
 
-def check_parts(options: Options) -> None:
-    """Refuse what no record could make good, before anything is sent.
+def given_part(options: Options, name: str) -> Options | None:
+    """A part that is given and not empty."""
+    part: Options | None = options.get(name)
+    return None if part is None or is_empty(part) else part
+
+
+def check_parts(options: Options, held: Options, kept: t.Collection[str]) -> None:
+    """Refuse parts that contradict each other or themselves.
+
+    Args:
+        options: as the user wrote them.
+        held: the present record. Some have both a form and OAuth2, and may keep both.
+        kept: the parts that are given just as they are shown, and stay as they are.
 
     Raises:
         OptionError: the parts contradict each other, or one lacks something.
     """
-    form, server, oauth2 = (options.get(name) for name in ("form", "server", "oauth2"))
-    if form is not None and oauth2 is not None and not is_empty(form) and not is_empty(oauth2):
+    form, server, oauth2 = (given_part(options, name) for name in ("form", "server", "oauth2"))
+    if form is not None and oauth2 is not None and (held.get("form") is None or held.get("oauth2") is None):
         raise OptionError(
             "form and oauth2 exclude each other: OAuth2 takes the place of a form.",
             hint="Give one of them; server goes with either.",
         )
-    if form is not None and not is_empty(form):
+    if form is not None and "form" not in kept:
         _refuse_repeated("form", [str(field["name"]) for field in form.get("fields") or ()])
-    if server is not None and not is_empty(server):
+    if server is not None and "server" not in kept:
         _refuse_repeated_logins(server.get("fields") or ())
         check_pem((server.get("certificate") or {}).get("contents"))

@@ -15,7 +15,7 @@ import typing as t
 
 from ..._base.errors import NotFound, PartialFailure, PerimeterError, TransportError, VendorError
 from ..._reconcile.apply import Outcome, each, every
-from ..._reconcile.settle import settle
+from ..._reconcile.settle import after_refusal, settle
 from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number, text
@@ -113,7 +113,7 @@ def _purge(client: QualysClient, webapp_id: int) -> None:
         what = f"purge of web application {webapp_id}"
         settle(what, lambda: _if_clean(client, webapp_id), error, sleep=client.http.wait)
     except VendorError as error:
-        if client.get(RESOURCE, webapp_id) is None:
+        if after_refusal(error, lambda: client.get(RESOURCE, webapp_id)) is None:
             raise NotFound(
                 f"Web application {webapp_id} vanished before it was purged.",
                 hint="Somebody deleted it; there is nothing left to purge.",

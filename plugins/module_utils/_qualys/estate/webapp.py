@@ -54,9 +54,9 @@ class WebApp(Resource):
         wanted = same_url(str(options["url"]))
         return [raw for raw in candidates if same_url(text(raw.get("url")) or "") == wanted]
 
-    def check(self, options: Written) -> None:
+    def check(self, options: Written, before: Record | None) -> None:
         """A scanner with a name needs a type."""
-        if options.get("default_scanner") is not None:
+        if options.get("default_scanner") is not None and "default_scanner" not in self.as_shown(options, before):
             scanner(options["default_scanner"])
 
     def prepare(self, options: Written, prepared: Record, before: Record | None) -> Prepared:

@@ -44,7 +44,7 @@ class Item:
         raw: as it was read before; then as it is, or in check mode will be.
         steps: what has to be sent.
         before: how its retest stood, when one is asked for.
-        done: the operations that were carried out.
+        done: the operations that were carried out, as far as the finding shows them.
         retest: how its retest stands.
         error: why it failed.
     """
@@ -213,6 +213,8 @@ def _read_back(client: QualysClient, wish: Wish, items: t.Sequence[Item]) -> lis
         hidden = [step.operation for step in item.steps if step.operation in item.done]
         hidden = [operation for operation in hidden if _lacks(wish, raw, operation)]
         if hidden:
+            # It would be sent at every run, so that it is no change.
+            item.done = [operation for operation in item.done if operation not in hidden]
             warnings.append(f"Qualys accepted {', '.join(hidden)} of finding {item.id}, but does not show it.")
     return warnings
 

@@ -15,7 +15,7 @@ import typing as t
 
 from ..._base.errors import BadResponse, PerimeterError, TransportError, VendorError
 from ..._reconcile.apply import Outcome, each
-from ..._reconcile.settle import settle
+from ..._reconcile.settle import after_refusal, settle
 from ..._records.times import canonical_time
 from ..api.client import QualysClient
 from ..api.shapes import Raw, text
@@ -105,8 +105,8 @@ def start(client: QualysClient, finding_id: int, before: Retest) -> bool:
         if not error.sent:
             raise
         return settle(f"retest of finding {finding_id}", seen, error, sleep=client.http.wait)
-    except VendorError:
-        if look(client, finding_id).running:
+    except VendorError as refused:
+        if after_refusal(refused, lambda: look(client, finding_id)).running:
             return False
         raise
     return True

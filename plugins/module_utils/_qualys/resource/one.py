@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._base.errors import PerimeterError
+from ..._reconcile.desired import check_edits
 from ..._reconcile.plan import Plan, diff_of, plan_absent, shown_record
 from ..._reconcile.spec import Record
 from ..._records.result import Result
@@ -17,9 +18,8 @@ from ..api.client import QualysClient
 from ..api.shapes import Raw
 from .elements import GET
 from .find import check_identity, find
-from .planning import plan_record
-from .proof import Proof, prove, unread
-from .references import References
+from .planning import plan_record, references_for
+from .proof import Proof, gone, prove, unread
 from .resource import Resource, Written
 from .write import delete, write
 
@@ -33,7 +33,7 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
     check_identity(resource, params)
     absent = params["state"] == "absent"
     if not absent:
-        resource.check_present(params)
+        check_edits(resource.fields, params)
     raw = find(resource, client, params)
     before = resource.from_raw(raw, GET) if raw is not None else None
     if absent:
@@ -41,7 +41,7 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
         if gone.changed and not check_mode:
             delete(resource, client, int(t.cast(Record, before)["id"]), params)
         return _result(resource, gone, before, {})
-    references = References(client, predicting=check_mode)
+    references = references_for(resource, client, [params], predicting=check_mode)
     plan, values, warnings = plan_record(resource, params, before, references)
     if not plan.changed:
         return references.tell(_result(resource, plan, before, values, warnings))
@@ -65,7 +65,7 @@ def _carried_out(
     except PerimeterError as error:
         return unread(plan, error), plan.after
     if present is None:
-        return Proof(plan), plan.after
+        return gone(plan), plan.after if plan.action == "create" else None
     after = resource.from_raw(present, GET)
     return prove(resource, plan, after), after
 

@@ -7,11 +7,13 @@ This module is private to the collection and may change at any time.
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
 from ..._base.errors import OptionError
 from ..._reconcile.plan import Plan, plan_present
 from ..._reconcile.spec import Record
+from ..api.client import QualysClient
 from ..api.shapes import text
 from .field import Field
 from .references import Reference, References
@@ -26,12 +28,29 @@ class Planned(t.NamedTuple):
     warnings: tuple[str, ...]
 
 
+def references_for(
+    resource: Resource, client: QualysClient, wanted: t.Iterable[Written], *, predicting: bool
+) -> References:
+    """What resolves the references in these options, with as few requests as possible."""
+    references = References(client, predicting=predicting)
+    words: dict[str, set[str]] = collections.defaultdict(set)
+    for options in wanted:
+        for field in resource.referring():
+            for key in (field.name, f"{field.name}_add"):
+                value = options.get(key)
+                words[field.refers].update(map(str, value if isinstance(value, list) else [value or ""]))
+    for referred, written in words.items():
+        references.expect(referred, written)
+    return references
+
+
 def plan_record(resource: Resource, options: Written, before: Record | None, references: References) -> Planned:
     """What has to be written so that the record is as the options say.
 
     Raises:
         OptionError, AmbiguousMatch: an option cannot be acted on.
     """
+    resource.check(options, before)
     if before is None:
         _check_creatable(resource, options)
     prepared = _given(resource, resource.resolve(options, before, references))

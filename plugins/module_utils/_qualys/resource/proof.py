@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..._base.errors import PerimeterError, VendorError
+from ..._base.errors import NotFound, PerimeterError, VendorError
 from ..._reconcile.plan import Plan
 from ..._reconcile.spec import Record
 from .resource import Resource
@@ -69,6 +69,15 @@ def prove(resource: Resource, plan: Plan, present: Record) -> Proof:
             " out.",
         )
     return Proof(taken, changed, error, warnings)
+
+
+def gone(plan: Plan) -> Proof:
+    """The proof of a write after which Qualys has no such record: an update is lost, a create may show later."""
+    said = f"Qualys reported the {plan.action} of the {plan.label} as done, but does not have it"
+    if plan.action == "create":
+        return Proof(plan, warnings=(f"{said}; the result shows what was written. Run again to make sure.",))
+    error = NotFound(f"{said} any more.", hint="Somebody deleted it; run again to create it.")
+    return Proof(dataclasses.replace(plan, changes=()), False, error)
 
 
 def unread(plan: Plan, error: PerimeterError) -> Proof:

@@ -10,6 +10,7 @@ once for a run. In check mode a name that does not exist is no error: what has i
 
 from __future__ import annotations
 
+import collections
 import copy
 import dataclasses
 import threading
@@ -20,6 +21,7 @@ from ..._records.result import Result
 from ..api.client import MAX_PAGE, QualysClient
 from ..api.listing import Listing
 from ..api.shapes import Raw, number, text
+from ..api.targets import look_up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +90,14 @@ _KINDS = {
 }
 
 
+def kind_word(resource: str) -> str:
+    """What messages call a kind of record that is referred to."""
+    return _KINDS.get(resource, resource)
+
+
 _FEW = 10
 """Names that are looked up one by one. For more, all records of the kind are read once: names take no ``IN``."""
+_LARGEST_ID = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +140,10 @@ class References:
         self.unresolved: list[Unresolved] = []
         self._found: dict[tuple[str, str], list[Reference]] = {}
         self._expected: dict[str, int] = {}
+        self._expected_ids: dict[str, set[int]] = {}
+        self._ids: dict[str, dict[int, bool]] = collections.defaultdict(dict)
         self._index: dict[str, dict[str, list[Reference]]] = {}
+        self._whole: dict[str, bool] = {}
         self._lock = threading.Lock()
 
     def for_one(self) -> References:
@@ -156,7 +167,9 @@ class References:
             written: what the user wrote, ids included.
         """
         words = {str(item).strip() for item in written}
-        self._expected[resource] = sum(not _is_id(word) for word in words if word)
+        ids = {word for word in words if _is_id(word)}
+        self._expected[resource] = len(words - ids - {""})
+        self._expected_ids[resource] = {int(word) for word in ids if int(word) <= _LARGEST_ID}
 
     def resolve(
         self, resource: str, option: str, written: t.Any, present: t.Sequence[Reference], *, verify: bool = True
@@ -209,22 +222,20 @@ class References:
 
     def _exists(self, resource: str, record_id: int) -> bool:
         with self._lock:
-            key = (resource, str(record_id))
-            if key not in self._found:
-                criteria = [{"field": "id", "operator": "EQUALS", "value": str(record_id)}]
-                page = self._client.page(resource, criteria, limit=1)
-                self._found[key] = [Reference.of(raw) for raw in page.records]
-            return bool(self._found[key])
+            if record_id not in self._ids[resource]:
+                # All that may be asked for at once; one beyond 64 bits would spoil the search for the others.
+                wanted = {record_id, *(self._expected_ids.pop(resource, ()) if record_id <= _LARGEST_ID else ())}
+                found = look_up(self._client, resource, sorted(wanted))
+                self._ids[resource] |= {wanted_id: wanted_id in found for wanted_id in wanted}
+            return self._ids[resource][record_id]
 
     def named(self, resource: str, name: str) -> list[Reference]:
         """Every record of a kind that has exactly this name."""
         with self._lock:
-            if self._expected.get(resource, 0) > self._few and resource not in self._index:
-                self._index[resource] = self._read_all(resource)
-            found = self._index.get(resource, {}).get(name)
-            if found:
-                return found
-            # Also where the whole listing lacks the name: it may have come into being meanwhile.
+            if self._expected.get(resource, 0) > self._few:
+                listed = self._listed(resource, name)
+                if listed is not None:
+                    return listed
             key = (resource, name)
             if key not in self._found:
                 criteria = [{"field": "name", "operator": "EQUALS", "value": name}]
@@ -232,9 +243,22 @@ class References:
                 self._found[key] = [Reference.of(raw) for raw in page.records if text(raw.get("name")) == name]
             return self._found[key]
 
-    def _read_all(self, resource: str) -> dict[str, list[Reference]]:
-        """All records of a kind by name."""
-        index: dict[str, list[Reference]] = {}
-        for raw in Listing(self._client, resource, [], MAX_PAGE).stream():
-            index.setdefault(text(raw.get("name")) or "", []).append(Reference.of(raw))
-        return index
+    def _listed(self, resource: str, name: str) -> list[Reference] | None:
+        """The same by the whole listing, which is read again once, for what has come into being meanwhile.
+
+        Returns None where the listing lacks the name and Qualys did not send all that it announced.
+        """
+        if resource not in self._index:
+            self._index[resource] = _by_name(Listing(self._client, resource, [], MAX_PAGE).stream())
+        if name not in self._index[resource] and resource not in self._whole:
+            records, tally = Listing(self._client, resource, [], MAX_PAGE).read()
+            self._index[resource] = _by_name(records)
+            self._whole[resource] = tally.complete
+        return self._index[resource].get(name, [] if self._whole.get(resource) else None)
+
+
+def _by_name(records: t.Iterable[Raw]) -> dict[str, list[Reference]]:
+    index: dict[str, list[Reference]] = {}
+    for raw in records:
+        index.setdefault(text(raw.get("name")) or "", []).append(Reference.of(raw))
+    return index

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._reconcile.desired import check_edits
 from ..._reconcile.plan import Change, Plan, holds
 from ..._reconcile.spec import Record
 from ..api.client import QualysClient
@@ -117,21 +116,21 @@ class Resource:
         """Of several records of one name, those that the options mean."""
         return candidates
 
-    def check(self, _options: Written) -> None:
-        """Refuse options that no record could make good, before anything is sent.
+    def check(self, _options: Written, _before: Record | None) -> None:
+        """Refuse options that do not go together, but for what is given just as the record shows it.
+
+        Args:
+            _options: as the user wrote them.
+            _before: the present record.
 
         Raises:
             OptionError: options contradict each other, or are malformed.
         """
 
-    def check_present(self, options: Written) -> None:
-        """Everything that is known to be wrong before anything is sent.
-
-        Raises:
-            OptionError: options contradict each other, or are malformed.
-        """
-        check_edits(self.fields, options)
-        self.check(options)
+    def as_shown(self, options: Written, before: Record | None) -> set[str]:
+        """The names of the options that are given just as the record shows them."""
+        held = before or {}
+        return {field.name for field in self.fields if field.is_shown(held.get(field.name), options.get(field.name))}
 
     def resolve(self, options: Written, _before: Record | None, _references: References) -> Written:
         """The options with references resolved that are none of ``fields``, such as those within a mapping."""

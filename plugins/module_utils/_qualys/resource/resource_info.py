@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._base.errors import BadResponse, PerimeterError, VendorError
 from ..._reconcile.plan import shown_record
 from ..._reconcile.spec import Record
 from ..._records.query import Query
@@ -17,7 +18,7 @@ from ..api.client import MAX_PAGE, QualysClient
 from ..api.criteria import build
 from ..api.listing import Listing, read_excerpt
 from .elements import GET, SEARCH, VERBOSE
-from .references import References, references_in, without_names
+from .references import References, kind_word, references_in, without_names
 from .resource import Resource
 
 LEVELS = {"summary": SEARCH, "verbose": VERBOSE, "full": GET}
@@ -40,10 +41,9 @@ def run(resource: Resource, params: t.Mapping[str, t.Any], client: QualysClient)
     listing = Listing(client, resource.object, criteria, MAX_PAGE, level == VERBOSE)
     excerpt = read_excerpt(listing, params.get("limit"), in_full=level == GET)
     found = [resource.from_raw(raw, level) for raw in excerpt.records]
-    if level == GET:
-        _by_id_where_needed(resource, client, found)
+    warnings = _by_id_where_needed(resource, client, found) if level == GET else []
     result = _result(resource, found, excerpt.total, query)
-    result.warnings += excerpt.warnings
+    result.warnings += [*excerpt.warnings, *warnings]
     return result
 
 
@@ -53,18 +53,27 @@ def _result(resource: Resource, found: list[Record], total: int, query: Query) -
     return Result(values={key: query(records), "total": total, "truncated": len(found) < total})
 
 
-def _by_id_where_needed(resource: Resource, client: QualysClient, records: list[Record]) -> None:
+def _by_id_where_needed(resource: Resource, client: QualysClient, records: list[Record]) -> list[str]:
     """Show references by id where several records have their name, so that what is read can be written.
 
-    A name alone would be refused, or mean the other record, once the one that is held is taken away.
+    A name alone would be refused, or mean the other record, once the one that is held is taken away. Where the account
+    may not look a kind up, every name of it may be such a name. Returns what the user should know.
     """
     references = References(client, few=2)
     fields = [field for field in resource.fields if field.refers and field.refers != "user"]
+    refused: dict[str, PerimeterError] = {}
     for kind in sorted({field.refers for field in fields}):
         mine = [field.name for field in fields if field.refers == kind]
         held = (references_in(record.get(name)) for record in records for name in mine)
         names = {reference.name for found in held for reference in found if reference.name and reference.id is not None}
         references.expect(kind, names)
-        shared = {name for name in names if len(references.named(kind, name)) > 1}
+        try:
+            shared = {name for name in names if len(references.named(kind, name)) > 1}
+        except (VendorError, BadResponse) as error:
+            shared, refused[kind] = names, error
         for record in records if shared else ():
             record |= {name: without_names(record[name], shared) for name in mine if name in record}
+    if not refused:
+        return []
+    kinds = " and ".join(f"{kind_word(kind)}s" for kind in refused)
+    return [f"The names of {kinds} could not be looked up, so that ids are shown: {next(iter(refused.values()))}"]

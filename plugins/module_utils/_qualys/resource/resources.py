@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import typing as t
 
 from ..._base.errors import AmbiguousMatch, OptionError, PartialFailure, PerimeterError
 from ..._reconcile.apply import Outcome, each
-from ..._reconcile.desired import given_fields
+from ..._reconcile.desired import check_edits, given_fields
 from ..._reconcile.plan import Plan, diff_of
 from ..._reconcile.spec import Record
 from ..._records.result import Result
@@ -24,9 +23,9 @@ from ..api.shapes import Raw, number, text
 from ..api.targets import look_up, read_complete, read_exact
 from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
-from .planning import plan_record
-from .proof import Proof, prove, unread
-from .references import References, Unresolved
+from .planning import plan_record, references_for
+from .proof import Proof, gone, prove, unread
+from .references import Unresolved
 from .resource import Resource, Written
 from .write import Sent, delete, write
 
@@ -130,8 +129,7 @@ class _Task:
             except PerimeterError as error:
                 return unread(item.plan, error)
             try:
-                # One that vanished right after the write has nothing that could be compared.
-                return Proof(item.plan) if raw is None else self._proof(item, raw, level)
+                return gone(item.plan) if raw is None else self._proof(item, raw, level)
             except PerimeterError as lost:
                 return Proof(item.plan, error=lost)
 
@@ -149,8 +147,6 @@ class _Task:
         for index, options in enumerate(wanted):
             check_identity(self.resource, options, f"{self.option}[{index}]: ")
         self._refuse_repeated(self.resource.label(options) for options in wanted)
-        for options in wanted:
-            self._naming(options, functools.partial(self.resource.check_present, options))
 
     def _refuse_repeated(self, labels: t.Iterable[str]) -> None:
         twice = [label for label, count in collections.Counter(labels).items() if count > 1]
@@ -190,12 +186,13 @@ class _Task:
         by_name: dict[str | None, list[Raw]] = collections.defaultdict(list)
         for raw in estate:
             by_name[text(raw.get("name"))].append(raw)
-        references = self._references(wanted)
+        references = references_for(self.resource, self.client, wanted, predicting=self.check_mode)
 
         def plan(options: Written) -> Item:
             found: list[Raw | None] = [None]
 
             def planned() -> Item:
+                check_edits(self.resource.fields, options)
                 if options.get("id") is not None:
                     raw = by_id.get(int(options["id"]))
                 else:
@@ -227,18 +224,6 @@ class _Task:
             if outcome.error is not None:
                 raise outcome.error
         return outcomes
-
-    def _references(self, wanted: t.Sequence[Written]) -> References:
-        references = References(self.client, predicting=self.check_mode)
-        words: dict[str, set[str]] = collections.defaultdict(set)
-        for field in self.resource.referring():
-            for options in wanted:
-                for key in (field.name, f"{field.name}_add"):
-                    value = options.get(key)
-                    words[field.refers].update(map(str, value if isinstance(value, list) else [value or ""]))
-        for referred, written in words.items():
-            references.expect(referred, written)
-        return references
 
     def _naming(self, options: Written, work: t.Callable[[], T]) -> T:
         """Do something with one entry, whose error then names the entry."""

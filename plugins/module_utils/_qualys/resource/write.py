@@ -12,7 +12,7 @@ import typing as t
 
 from ..._base.errors import NotFound, PerimeterError, TransportError, VendorError
 from ..._reconcile.plan import Plan
-from ..._reconcile.settle import settle
+from ..._reconcile.settle import after_refusal, settle
 from ..._reconcile.spec import Record
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number
@@ -79,9 +79,9 @@ def _update(resource: Resource, client: QualysClient, plan: Plan, data: dict[str
             sleep=client.http.wait,
         )
     except VendorError as error:
-        if client.get(resource.object, record_id) is None:
-            raise _vanished(plan, error.code) from error
         _name_cleared(error, plan)
+        if after_refusal(error, lambda: client.get(resource.object, record_id)) is None:
+            raise _vanished(plan, error.code) from error
         raise
     else:
         # A success that names no record is one of the answers for a missing one (docs/vendors/qualys_was.md 4.3).
@@ -155,8 +155,8 @@ def delete(resource: Resource, client: QualysClient, record_id: int, options: Wr
             error,
             sleep=client.http.wait,
         )
-    except VendorError:
-        if _if_gone(resource, client, record_id) is None:
+    except VendorError as refused:
+        if after_refusal(refused, lambda: _if_gone(resource, client, record_id)) is None:
             raise
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._base.errors import AmbiguousMatch, NotFound, OptionError, TransportError, VendorError
-from ..._reconcile.settle import settle
+from ..._reconcile.settle import after_refusal, settle
 from ..._records.model import Scan
 from ..._records.result import Result
 from ..api.client import QualysClient
@@ -212,9 +212,9 @@ class _Task:
             if not error.sent:
                 raise
             return settle(f"cancel of scan {scan_id}", look, error, sleep=self.budget.sleep)
-        except VendorError:
+        except VendorError as refused:
             # It ended, or somebody else cancelled it, between the look and the request.
-            if look() is None:
+            if after_refusal(refused, look) is None:
                 raise
             return False
         return True

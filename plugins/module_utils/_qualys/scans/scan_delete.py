@@ -13,7 +13,7 @@ import typing as t
 
 from ..._base.errors import OptionError, PartialFailure, PerimeterError, TransportError, VendorError
 from ..._reconcile.apply import each
-from ..._reconcile.settle import settle
+from ..._reconcile.settle import after_refusal, settle
 from ..._records.model import Scan
 from ..._records.result import Result
 from ..api.client import QualysClient
@@ -48,8 +48,8 @@ def send_delete(client: QualysClient, scan_id: int, sleep: t.Callable[[float], N
         if not error.sent:
             raise
         settle(f"delete of scan {scan_id}", look, error, sleep=sleep)
-    except VendorError:
-        if look() is None:
+    except VendorError as refused:
+        if after_refusal(refused, look) is None:
             raise
 
 

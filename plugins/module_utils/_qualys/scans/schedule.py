@@ -47,20 +47,24 @@ def _names(webapp: t.Any) -> tuple[str | None, ...]:
     return text(found.get("id")), text(found.get("name"))
 
 
-def _check(options: Written) -> None:
-    if options.get("webapp") and any(options.get(f"tags{suffix}") for suffix in ("", "_add")):
-        raise OptionError("webapp and tags exclude each other.", hint="A schedule is for one of them.")
-    if options.get("webapp") and any(options.get(f"excluded_tags{suffix}") for suffix in ("", "_add")):
-        raise OptionError("webapp and excluded_tags exclude each other.", hint="excluded_tags goes with tags.")
-    if options.get("cancel_after") and options.get("cancel_time"):
+def _check(options: Written, kept: t.Collection[str]) -> None:
+    """Refuse two targets, or two limits, unless the schedule has both and keeps them."""
+    hints = {"tags": "A schedule is for one of them.", "excluded_tags": "excluded_tags goes with tags."}
+    for name, hint in hints.items():
+        added = options.get(f"{name}_add")
+        both = {"webapp", name} <= set(kept) and not added
+        if options.get("webapp") and (options.get(name) or added) and not both:
+            raise OptionError(f"webapp and {name} exclude each other.", hint=hint)
+    limits = {"cancel_after", "cancel_time"}
+    if all(options.get(name) for name in limits) and not limits <= set(kept):
         raise OptionError("cancel_after and cancel_time exclude each other.", hint="A scan has one limit.")
 
 
-def _prepare(prepared: Record, before: Record | None) -> Prepared:
-    """What a new schedule needs, and what a target of the other kind replaces."""
-    if prepared.get("cancel_time"):
+def _prepare(prepared: Record, before: Record | None, kept: t.Collection[str]) -> Prepared:
+    """What a new schedule needs, and what a target or a limit of the other kind replaces; what stays replaces none."""
+    if prepared.get("cancel_time") and "cancel_time" not in kept:
         prepared["cancel_after"] = 0
-    elif prepared.get("cancel_after"):
+    elif prepared.get("cancel_after") and "cancel_after" not in kept:
         prepared["cancel_time"] = ""
     if before is None:
         if not prepared.get("webapp") and not prepared.get("tags") and not prepared.get("tags_add"):
@@ -69,9 +73,9 @@ def _prepare(prepared: Record, before: Record | None) -> Prepared:
             raise OptionError("recurrence is needed to create a schedule.", hint="{type: ONCE} launches one scan.")
         matches = {name: match for name, match in UNSAID.items() if prepared.get(name.removesuffix("_match"))}
         return Prepared({"type": "VULNERABILITY", "time_zone": "UTC", **matches, **prepared}, None)
-    if prepared.get("webapp"):
+    if prepared.get("webapp") and "webapp" not in kept:
         prepared |= {"tags": [], "excluded_tags": [], "tags_match": "", "excluded_tags_match": ""}
-    elif prepared.get("tags") or prepared.get("tags_add"):
+    elif (prepared.get("tags") and "tags" not in kept) or prepared.get("tags_add"):
         prepared["webapp"] = ""
     return Prepared(prepared, before)
 
@@ -198,17 +202,17 @@ class Schedule(Resource):
         """Those of the given application."""
         return _narrow(candidates, options)
 
-    def check(self, options: Written) -> None:
+    def check(self, options: Written, before: Record | None) -> None:
         """Refuse two targets, or two limits."""
-        _check(options)
+        _check(options, self.as_shown(options, before))
 
     def resolve(self, options: Written, before: Record | None, references: References) -> Written:
         """The login, the scanner and the proxy, which are references only in part."""
         return _resolved(options, before or {}, references)
 
-    def prepare(self, _options: Written, prepared: Record, before: Record | None) -> Prepared:
+    def prepare(self, options: Written, prepared: Record, before: Record | None) -> Prepared:
         """What a new schedule needs, and what a target of the other kind replaces."""
-        return _prepare(prepared, before)
+        return _prepare(prepared, before, self.as_shown(options, before))
 
     def check_plan(self, plan: Plan) -> None:
         """Refuse a schedule that would launch nothing, or at no time."""

@@ -162,6 +162,13 @@ def test_the_summary_has_a_row_for_each_difference() -> None:
 MASKED = "********"
 
 
+def test_a_name_that_a_record_is_about_to_get_has_to_be_waited_for_too() -> None:
+    entries = [{"id": 7, "name": " new login "}, {"id": 8, "name": "kept", "tags": []}, {"id": 9, "name": "broken"}]
+    fields = [["tags", "name"], ["tags"], ["name"]]
+    results = [{"action": "update", "failed": index == 2, "fields": names} for index, names in enumerate(fields)]
+    assert created(entries, {"results": results}) == ["new login"]
+
+
 def test_names_come_from_the_catalog_and_never_from_a_result_that_is_masked() -> None:
     entries = [{"name": " shop login ", "tags": []}, {"id": 7, "tags": []}, {"name": "old"}, {"name": "broken"}]
     actions = [("create", False), ("update", False), ("none", False), ("create", True)]

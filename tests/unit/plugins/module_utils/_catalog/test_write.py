@@ -58,6 +58,11 @@ def test_names_that_do_not_tell_a_record_have_an_id() -> None:
     assert entries == [{"id": 2}, {"name": "alone"}, {"id": 0, "name": "same"}, {"id": 1}]
 
 
+def test_a_value_in_blanks_hides_no_field() -> None:
+    record = {"id": 1, "name": "a", "domains": ["x.test ", "y.test"], "sub_domain": " s.test"}
+    assert entries_of([record], WEBAPPS) == [{name: record[name] for name in ("name", "domains", "sub_domain")}]
+
+
 def test_members_that_are_not_set_are_left_out() -> None:
     record = {"id": 1, "name": "a", "default_scanner": {"type": "EXTERNAL", "friendly_name": None}}
     assert entries_of([record], WEBAPPS)[0]["default_scanner"] == {"type": "EXTERNAL"}

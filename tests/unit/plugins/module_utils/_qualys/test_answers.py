@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import (
+    AmbiguousWrite,
     AuthenticationFailed,
     PerimeterError,
+    ServerFault,
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
@@ -204,6 +207,35 @@ def test_one_throttled_write_of_many_loses_no_result(shared_box: Sandbox) -> Non
     assert held == [77] * 8
 
 
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize("status", [200, 409, 429, 500])
+def test_a_create_that_is_answered_as_a_success_is_sent_once(shared_box: Sandbox, status: int, form: str) -> None:
+    shared_box.reset()
+    new = max(shared_box.qualys.webapps.ids) + 1
+    answer = {"responseCode": "SUCCESS", "count": 1, "data": [{"WebApp": {"id": new}}]}
+    body = json.dumps({"ServiceResponse": answer})
+    if form == "xml":
+        body = f"<ServiceResponse><responseCode>SUCCESS</responseCode><data><WebApp><id>{new}</id></WebApp></data>"
+        body += "</ServiceResponse>"
+    headers = {"X-RateLimit-ToWait-Sec": "0"}
+    shared_box.faults.add(
+        kind="apply_then_status", status=status, body=body, headers=headers, match={"route": "/create/"}
+    )
+    with client_of(shared_box) as client:
+        done = webapp.run(webapp_options(name="two", url="https://two.test/"), client, False)
+    assert [record["id"] for record in shared_box.qualys.webapps.in_order() if record["name"] == "two"] == [new]
+    assert (done.changed, done.error, done.values["webapp"]["id"]) == (True, None, new)
+
+
+def test_a_limit_and_a_success_at_once_leave_a_write_in_doubt(shared_box: Sandbox) -> None:
+    shared_box.reset()
+    body = '{"ServiceResponse": {"responseCode": "SUCCESS"}}'
+    shared_box.faults.add(kind="status", status=409, body=body, match={"route": "/delete/"})
+    with client_of(shared_box) as client, pytest.raises(AmbiguousWrite, match="HTTP 409 and SUCCESS"):
+        webapp.run(webapp_options(id=APP, state="absent"), client, False)
+    assert len(routes(shared_box, "/delete/")) == 1
+
+
 @pytest.mark.parametrize("status", [200, 409, 500])
 def test_a_success_in_xml_is_a_success_of_a_write(shared_box: Sandbox, status: int) -> None:
     shared_box.reset()
@@ -217,3 +249,41 @@ def test_a_success_in_xml_is_a_success_of_a_write(shared_box: Sandbox, status: i
     with client_of(shared_box) as client:
         done = webapp.run(webapp_options(id=APP, cancel_after=77), client, False)
     assert (done.changed, done.values["webapp"]["cancel_after"]) == (True, 77)
+
+
+REFUSED: dict[str, Write] = {
+    "update": lambda client, _box, _folder: webapp.run(webapp_options(id=APP, cancel_after=77), client, False),
+    "delete": lambda client, _box, _folder: webapp.run(webapp_options(id=APP, state="absent"), client, False),
+    "purge": lambda client, _box, _folder: _purge(client),
+    "delete of a scan": lambda client, box, _folder: _scan(client, box, id=_scan_that(box, "FINISHED"), state="absent"),
+    "cancel": lambda client, box, _folder: _scan(client, box, id=_scan_that(box, "RUNNING"), state="canceled"),
+    "retest": lambda client, box, _folder: _finding(client, box, retest=True),
+}
+
+
+def _scan_that(box: Sandbox, status: str) -> int:
+    key = int(box.qualys.scans.ids[0])
+    box.qualys.scans[key]["status"] = status
+    return key
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_vendors_words_outlive_a_look_that_fails(
+    name: str, shared_box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared_box.reset()
+    sent: list[str] = []
+
+    def broken(*_args: Any, **_options: Any) -> Any:
+        raise ServerFault("The look failed.", status=503, body=b"")
+
+    def refuse(_client: QualysClient, operation: str, *_args: Any) -> Any:
+        sent.append(operation)
+        for read in ("get", "ask"):
+            monkeypatch.setattr(QualysClient, read, broken)
+        raise VendorError(SAID, code="INVALID_PARAM")
+
+    monkeypatch.setattr(QualysClient, "write", refuse)
+    _result, error = outcome(REFUSED[name], shared_box, tmp_path)
+    assert len(sent) == 1
+    assert SAID in str(error)

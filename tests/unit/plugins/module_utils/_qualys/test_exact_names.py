@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Qualys may fold upper and lower case. Whatever looks a name up, or acts on what a text of a filter matches, does not.
+"""Qualys may fold case, accents and blanks. Whatever looks a name up, or acts on what a filter matches, does not.
 
 The walk is over every option that names a record, and over every module that deletes, purges or changes by filters.
 """
@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.criteria import TABLES, TEXT
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import _FOLDED
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import _COMPARED_TEXTS, only_exact
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
     auth_records,
@@ -32,26 +32,29 @@ from tests.sandbox import Sandbox
 
 from ..auth_record_kit import record_options, records_options
 from ..qualys_kit import client_of, info_options, webapp_options, webapps_options
-from ..scan_kit import APP, Clock, scan_options
+from ..scan_kit import Clock, scan_options
 from .life import finding_options
+
+NAMES = ("owned", "OWNED", "öwned", "ｏｗｎｅｄ", "ow ned")
+"""One name, and what a loose comparison takes for the same: by case, accent, width and an inner blank."""
 
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """A tenant that folds case, in which two records of each kind differ in the case of their names only."""
+    """A tenant that folds all that it can, in which records of each kind have names that it takes for equal."""
     with Sandbox(webapps=12, findings=60) as running:
-        running.switches["text_case_sensitive"] = "false"
+        running.switches["text_case_sensitive"] = "loose"
         state = running.qualys
         for table in (state.webapps, state.tags, state.auth_records, state.option_profiles, state.dns_overrides):
-            for key, name in zip(table.ids, ("owned", "OWNED"), strict=False):
+            for key, name in zip(table.ids, NAMES, strict=False):
                 table[key]["name"] = name
-        small, capital = state.tags.ids[:2]
         for record in (*state.webapps.in_order(), *state.auth_records.in_order()):
             record["tags"] = []
             record["attributes"] = []
         for table in (state.webapps, state.auth_records):
-            table[table.ids[0]]["tags"], table[table.ids[1]]["tags"] = [small], [capital]
-        for key, value in ((APP, "owned"), (APP + 1, "OWNED")):
+            for key, tag in zip(table.ids[: len(NAMES)], state.tags.ids, strict=False):
+                table[key]["tags"] = [tag]
+        for key, value in zip(state.webapps.ids, NAMES, strict=False):
             state.webapps[key]["attributes"] = [{"name": "owner", "value": value}]
             state.webapps[key]["url"] = f"https://{value}.test/"
         yield running
@@ -157,7 +160,7 @@ def test_what_a_filter_reaches_is_compared_exactly(
     with client_of(box) as client:
         reached, done = module(client, filters, box)
     assert reached == [first(box, table)]
-    assert any("differ from the filter in upper and lower case" in text for text in done.warnings)
+    assert any("differ from the filter, and were left alone" in text for text in done.warnings)
     assert box.counters.writes == 0
 
 
@@ -169,9 +172,40 @@ def test_a_tag_of_another_case_alone_reaches_nothing(box: Sandbox) -> None:
         assert _findings(client, [{"field": "webApp.tags.name", "value": "Owned"}], box)[0] == []
 
 
+def _tags(*names: str) -> dict[str, Any]:
+    return {"count": len(names), "list": [{"Tag": {"name": name}} for name in names]}
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, str], bool]] = {
+    "no name": ({}, {"field": "name"}, True),
+    "a name that is empty": ({"name": ""}, {"field": "name"}, False),
+    "a name in blanks": ({"name": " shop "}, {"field": "name"}, True),
+    "tags without the name": ({"tags": _tags("shop2", "shóp")}, {"field": "tags.name"}, False),
+    "tags with the name": ({"tags": _tags("shóp", "shop")}, {"field": "tags.name"}, True),
+    "no tags": ({"tags": {"count": 0}}, {"field": "tags.name"}, False),
+    "tags that are only counted": ({"tags": {"count": 2}}, {"field": "tags.name"}, True),
+    "attributes that are not shown": ({}, {"field": "attributes", "name": "owner"}, True),
+    "no attributes": ({"attributes": {"count": 0}}, {"field": "attributes", "name": "owner"}, False),
+    "another attribute": (
+        {"attributes": {"count": 1, "list": [{"Attribute": {"name": "Owner", "value": "shop"}}]}},
+        {"field": "attributes", "name": "owner"},
+        False,
+    ),
+    "another application of a scan": ({"target": {"webApp": {"name": "shóp"}}}, {"field": "webApp.name"}, False),
+    "the application of a scan": ({"target": {"webApp": {"name": "shop"}}}, {"field": "webApp.name"}, True),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_a_record_that_lacks_the_field_is_taken_at_the_vendors_word(case: str) -> None:
+    raw, criterion, taken = CASES[case]
+    found = only_exact([{"id": 1, **raw}], [{"operator": "EQUALS", "value": "shop", **criterion}], "records", [])
+    assert bool(found) is taken
+
+
 def test_every_text_that_can_be_filtered_by_is_compared_or_is_the_vendors_own() -> None:
     objects = ("webapp", "webappauthrecord", "finding", "wasscan")
     texts = {field for name in objects for field, kind in TABLES[name].items() if kind.name == TEXT.name}
-    left = {field for field in texts if field.split(".")[-1] not in _FOLDED}
+    left = {field for field in texts if field.split(".")[-1] not in _COMPARED_TEXTS}
     assert left == {"uniqueId", "tags"}
     assert {"owasp.name", "wasc.name"} <= texts

@@ -15,6 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Kind
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import auth_record_fields, webapp_fields
@@ -25,6 +26,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.resource import Resource
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule import SCHEDULE
+from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.desired import check_edits
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import shown_record
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
@@ -265,7 +267,7 @@ def writes(kind: str, raw: Raw, options: Raw) -> list[str]:
     """The fields that the module would write for these options."""
     resource = RESOURCES[kind]
     given = validated(kind, options)
-    resource.check_present(given)
+    check_edits(resource.fields, given)
     plan = plan_record(resource, given, resource.from_raw(raw), References(Silent())).plan  # type: ignore[arg-type]
     return [f"{change.field.name}: {change.before!r} -> {change.after!r}" for change in plan.changes]
 
@@ -295,6 +297,78 @@ def test_what_is_imported_is_accepted_and_changes_nothing(found: tuple[str, Raw]
     assert catalog.problems == []
     (entry,) = catalog.entries[catalog_kind.name]
     assert writes(kind, raw, {**entry, "id": record["id"]}) == []
+
+
+def test_an_import_covers_values_in_blanks_and_sees_what_is_added_to_them() -> None:
+    hosts = [{"Domain": {"value": "x.test "}}, {"Domain": {"value": "y.test"}}]
+    raw = {"id": 1, "name": "a", "url": "https://a.test/", "subDomain": " s.test"}
+    raw["domains"] = {"count": 2, "list": hosts}
+    (entry,) = write.entries_of([shown("webapp", raw)], CATALOG["webapp"], empty=True)
+    assert writes("webapp", raw, {**entry, "id": 1}) == []
+    grown = raw | {"domains": {"count": 3, "list": [*hosts, {"Domain": {"value": "z.test"}}]}, "subDomain": "t.test"}
+    fields = [change.partition(":")[0] for change in writes("webapp", grown, {**entry, "id": 1})]
+    assert fields == ["sub_domain", "domains"]
+
+
+def of(item: str, *held: Raw) -> Raw:
+    return {"count": len(held), "list": [{item: one} for one in held]}
+
+
+LOGINS = [{"id": number, "type": "NTLM", "domain": "D", "username": "********"} for number in (1, 2)]
+FIELDS_OF_ONE_NAME = [{"id": number, "name": "f", "value": value} for number, value in ((1, "a"), (2, "b"))]
+FORM_AND_OAUTH2 = {
+    "formRecord": {"type": "CUSTOM", "fields": of("WebAppAuthFormRecordField", {"id": 1, "name": "f", "value": "a"})},
+    "oauth2Record": {"grantType": "CLIENT_CREDS", "accessTokenUrl": "https://x.test", "scope": "s"},
+}
+ONCE = {"startDate": "2027-01-01T10:00:00Z", "timeZone": {"code": "UTC"}, "occurrenceType": "ONCE"}
+TAGGED = {"option": "ALL", "tagList": of("Tag", {"id": 1, "name": "t"})}
+AIMED_TWICE = {"webApp": {"id": 5, "name": "app"}, "tags": {"included": TAGGED, "excluded": TAGGED}}
+BOTH_LIMITS = {"target": {"webApp": {"id": 5, "name": "app"}, "cancelOption": "SPECIFIC"}}
+HELD: dict[str, tuple[str, Raw]] = {
+    "two masked logins": ("auth_record", {"serverRecord": {"fields": of("WebAppAuthServerRecordField", *LOGINS)}}),
+    "two fields of a name": (
+        "auth_record",
+        {"formRecord": {"type": "CUSTOM", "fields": of("WebAppAuthFormRecordField", *FIELDS_OF_ONE_NAME)}},
+    ),
+    "a form and OAuth2": ("auth_record", FORM_AND_OAUTH2),
+    "an application and tags": ("schedule", {"target": AIMED_TWICE, "scheduling": ONCE}),
+    "both limits": ("schedule", {**BOTH_LIMITS, "scheduling": {**ONCE, "cancelAfterNHours": 3, "cancelTime": "05:00"}}),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_what_nobody_could_have_written_is_accepted_and_each_option_alone_changes_nothing(case: str) -> None:
+    kind, raw = HELD[case][0], {"id": 1, "name": "x", **HELD[case][1]}
+    record = shown(kind, raw)
+    given = {name: record[name] for name in OPTIONS[kind] if record.get(name)}
+    assert writes(kind, raw, {**given, "id": 1}) == []
+    for name, value in given.items():
+        assert writes(kind, raw, {name: value, "id": 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("case", "changed"),
+    [
+        ("two masked logins", {"server": {"fields": [{"type": "NTLM"}, {"type": "NTLM"}]}}),
+        ("an application and tags", {"tags": ["t", "5"]}),
+        ("an application and tags", {"excluded_tags": ["5"]}),
+        ("both limits", {"cancel_after": 4}),
+    ],
+)
+def test_what_differs_from_it_is_still_refused(case: str, changed: Raw) -> None:
+    kind, raw = HELD[case][0], {"id": 1, "name": "x", **HELD[case][1]}
+    record = shown(kind, raw)
+    given = {name: record[name] for name in OPTIONS[kind] if record.get(name)}
+    with pytest.raises(OptionError, match=r"exclude each other|listed more than once"):
+        writes(kind, raw, {**given, **changed, "id": 1})
+
+
+def test_of_a_form_and_oauth2_that_are_both_held_one_can_be_changed() -> None:
+    raw = {"id": 1, "name": "x", **FORM_AND_OAUTH2}
+    record = shown("auth_record", raw)
+    given = {"id": 1, "form": record["form"], "oauth2": {"scope": "other"}}
+    (change,) = writes("auth_record", raw, given)
+    assert change.startswith("oauth2: ")
 
 
 @pytest.mark.parametrize("kind", OPTIONS)

@@ -19,14 +19,15 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate im
     webapps,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.library import reports
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.references import References
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.resource import Resource
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 
 from ..auth_record_kit import record_options, records_options
-from ..qualys_kit import client_of, entry, webapp_options, webapps_options
-from ..scan_kit import Scans, report_options
+from ..qualys_kit import client_of, entry, routes, webapp_options, webapps_options
+from ..scan_kit import APP, Scans, report_options
 
 Run = Callable[[QualysClient, bool], Result]
 NEW_APP = {"name": "new shop", "url": "https://new.example.com/"}
@@ -142,6 +143,60 @@ def test_of_many_each_has_its_own_names(sandbox: Sandbox) -> None:
     told = [[row["name"] for row in item.get("unresolved", [])] for item in done.values["results"]]
     assert told == [["a"], ["b"], []]
     assert [row["name"] for row in done.values["unresolved"]] == ["a", "b"]
+
+
+def test_many_missing_names_cost_one_more_listing(sandbox: Sandbox) -> None:
+    wanted = [entry(id=APP + number, tags=[f"missing {number} {each}" for each in range(10)]) for number in range(10)]
+    with client_of(sandbox) as client:
+        done = webapps.run(webapps_options(*wanted), client, True)
+    assert len(done.values["unresolved"]) == 100
+    assert len(routes(sandbox, "/am/tag")) <= 4
+
+
+def test_a_name_that_comes_into_being_after_the_listing_is_found(sandbox: Sandbox) -> None:
+    tags = sandbox.qualys.tags
+    names = [record["name"] for record in tags.in_order()]
+    with client_of(sandbox) as client:
+        references = References(client, few=1)
+        references.expect("tag", [*names, "late", "never", "nor this"])
+        assert references.named("tag", names[0])
+        tags[tags.ids[-1]]["name"] = "late"
+        sandbox.reset_counters()
+        assert [found.id for found in references.named("tag", "late")] == [tags.ids[-1]]
+        asked = len(routes(sandbox))
+        assert references.named("tag", "never") == references.named("tag", "nor this") == []
+        assert len(routes(sandbox)) == asked
+
+
+def test_a_listing_that_is_not_complete_is_not_trusted(sandbox: Sandbox) -> None:
+    names = [record["name"] for record in sandbox.qualys.tags.in_order()]
+    sandbox.faults.add(kind="half_page", match={"route": "/search/am/tag"}, times=3)
+    with client_of(sandbox) as client:
+        references = References(client, few=1)
+        references.expect("tag", names)
+        assert [len(references.named("tag", name)) for name in names] == [1] * len(names)
+
+
+@pytest.mark.parametrize("module", ["one", "many"])
+def test_ids_are_looked_at_together_in_check_mode(sandbox: Sandbox, module: str) -> None:
+    tags = [str(key) for key in sandbox.qualys.tags.ids]
+    with client_of(sandbox) as client:
+        if module == "one":
+            done = webapp.run(webapp_options(id=APP, tags=tags), client, True)
+        else:
+            done = webapps.run(
+                webapps_options(*(entry(id=APP + number, tags=tags) for number in range(4))), client, True
+            )
+    assert (done.changed, done.error) == (True, None)
+    assert len(routes(sandbox, "/am/tag")) == 1
+
+
+def test_an_id_that_does_not_exist_spoils_its_own_entry_only(sandbox: Sandbox) -> None:
+    good, *bad = str(sandbox.qualys.tags.ids[-1]), "99999999", "9" * 40
+    wanted = [entry(id=APP + number, tags=[tag]) for number, tag in enumerate((*bad, good))]
+    with client_of(sandbox) as client:
+        done = webapps.run(webapps_options(*wanted), client, True)
+    assert [item["failed"] for item in done.values["results"]] == [True, True, False]
 
 
 SCAN: dict[str, Any] = {"webapp": "410001", "name": "ci", "profile": "CI quick"}

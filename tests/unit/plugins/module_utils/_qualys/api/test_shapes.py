@@ -49,6 +49,8 @@ def test_a_boolean_is_read_from_text_and_false_is_false(value: Any, found: bool 
         ("5", 5),
         (5.0, 5),
         (12345670.0, 12345670),
+        (12345670.9, None),
+        (-0.5, None),
         ("12345670.0", 12345670),
         ("1.5", None),
         ("x", None),

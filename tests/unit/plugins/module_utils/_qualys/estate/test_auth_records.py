@@ -53,6 +53,9 @@ def many(empty: Sandbox) -> Many:
     return Many(empty)
 
 
+LOGIN_OF_SERVER = {"type": "NTLM", "domain": "D", "username": "u", "password": "canary"}
+
+
 def wanted() -> list[dict[str, Any]]:
     return [{"name": kind, "tags": ["uat"], **options} for kind, options in RECORDS.items()]
 
@@ -91,17 +94,26 @@ def test_a_secret_that_is_gone_after_an_update_fails_that_record(many: Many) -> 
     assert "dropped secrets" in done.values["results"][0]["msg"]
 
 
-def test_a_mistake_in_one_is_told_before_anything_is_sent(many: Many) -> None:
-    bad = {"name": "bad", **RECORDS["form standard"], **RECORDS["oauth2 client"]}
-    with pytest.raises(OptionError, match="auth_records, authentication record 'bad': form and oauth2 exclude"):
-        many(*wanted(), bad)
-    assert routes(many.sandbox) == []
-    assert len(many.names()) == SEEDED
+def test_an_entry_that_contradicts_itself_does_not_stop_the_others(many: Many) -> None:
+    both = {"name": "both", **RECORDS["form standard"], **RECORDS["oauth2 client"]}
+    twice = {"name": "twice", "server": {"fields": [dict(LOGIN_OF_SERVER), dict(LOGIN_OF_SERVER)]}}
+    edits = {"name": "edits", **RECORDS["form standard"], "tags": ["prod"], "tags_add": ["uat"]}
+    done = many(both, *wanted(), twice, edits)
+    failed = [result for result in done.values["results"] if result["failed"]]
+    assert [result["name"] for result in failed] == ["both", "twice", "edits"]
+    assert failed[0]["msg"].startswith("auth_records, authentication record 'both': form and oauth2 exclude")
+    assert "listed more than once" in failed[1]["msg"]
+    assert "set cannot be combined" in failed[2]["msg"]
+    assert len(many.names()) == SEEDED + len(RECORDS)
+
+
+def test_who_is_meant_has_to_be_clear_before_anything_is_sent(many: Many) -> None:
     with pytest.raises(OptionError, match=r"auth_records\[0\]: id or name is needed"):
         many({"name": " "})
     with pytest.raises(OptionError, match="listed more than once") as caught:
         many({"name": "x"}, {"name": " x "})
     assert caught.value.hint == "Each record belongs in the list once."
+    assert routes(many.sandbox) == []
 
 
 def test_prune_deletes_what_the_task_owns_and_does_not_list(many: Many) -> None:

@@ -15,12 +15,13 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor, session
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapps
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile import settle
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 
-from ...qualys_kit import client_of, routes, webapp_options
+from ...qualys_kit import client_of, entry, routes, webapp_options, webapps_options
 
 APP = 410001
 LOST = ["apply_then_reset", "apply_then_status", "reset_mid_body", "truncated_json"]
@@ -151,10 +152,30 @@ def _vanish_after_read(sandbox: Sandbox) -> None:
     room.answer = answer  # type: ignore[method-assign]
 
 
-def test_an_application_that_vanishes_after_its_update_is_shown_as_it_was_to_be(sandbox: Sandbox) -> None:
+def test_an_application_that_vanishes_after_its_update_is_an_error(sandbox: Sandbox) -> None:
     sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"}, skip=1)
     done = manage(sandbox, id=APP, use_sitemap=True)
-    assert (done.changed, done.values["webapp"]["use_sitemap"]) == (True, True)
+    assert isinstance(done.error, NotFound)
+    assert f"update of the web application {APP} as done, but does not have it any more" in done.error.message
+    assert (done.changed, done.values["webapp"]) == (False, None)
+
+
+def test_an_application_that_does_not_show_after_its_create_is_told(sandbox: Sandbox) -> None:
+    sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"})
+    done = manage(sandbox, name="new", url="https://new.test/")
+    assert (done.changed, done.error, done.values["webapp"]["url"]) == (True, None, "https://new.test/")
+    assert "create of the web application 'new' as done, but does not have it" in done.warnings[0]
+
+
+def test_many_tell_which_are_gone_after_their_write(sandbox: Sandbox) -> None:
+    sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"}, skip=1, times=-1)
+    wanted = [entry(id=APP, use_sitemap=True), entry(name="new", url="https://new.test/")]
+    with client_of(sandbox, retries=0) as client:
+        done = webapps.run(webapps_options(*wanted), client, False)
+    gone, new = done.values["results"]
+    assert (gone["changed"], gone["failed"], gone["fields"]) == (False, True, [])
+    assert "does not have it any more" in gone["msg"]
+    assert (new["changed"], new["failed"]) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -348,6 +348,16 @@ def test_what_is_accepted_but_does_not_show_is_told(living: Sandbox) -> None:
     living.faults.add({"match": {"route": "ignore/was"}, "kind": "status", "status": 200, "body": SUCCESS})
     result = go(living, ids=[record["id"]], **IGNORE)
     assert result.warnings == [f"Qualys accepted ignore of finding {record['id']}, but does not show it."]
+    assert (result.changed, result.diff) == (False, [])
+    assert [(item["changed"], item["actions"]) for item in result.values["results"]] == [(False, [])]
+
+
+def test_what_shows_beside_it_is_a_change(living: Sandbox) -> None:
+    record = next(item for item in plain_findings(living, 20) if item["severity"] != 1)
+    living.faults.add({"match": {"route": "ignore/was"}, "kind": "status", "status": 200, "body": SUCCESS})
+    result = go(living, ids=[record["id"]], severity=1, **IGNORE)
+    assert result.changed
+    assert [item["actions"] for item in result.values["results"]] == [["editSeverity"]]
 
 
 def test_a_finding_that_vanishes_is_told(living: Sandbox) -> None:

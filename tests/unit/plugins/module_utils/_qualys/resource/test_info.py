@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp_info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp, webapp_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 
-from ...qualys_kit import client_of, info_options, routes
+from ...qualys_kit import client_of, info_options, routes, webapp_options
 
 APP, FINDING = 410001, 5100001
 HIGH = [{"field": "severity", "operator": "GREATER", "value": 3}]
@@ -49,6 +49,23 @@ def test_one_web_application_comes_in_full(estate: Sandbox) -> None:
     assert "screenshot" not in done.values["webapps"][0]
     missing = webapps(estate, id=1)
     assert (missing.values["webapps"], missing.values["total"]) == ([], 0)
+
+
+def test_without_the_right_to_read_tags_they_come_by_id_and_can_be_written(estate: Sandbox) -> None:
+    named = webapps(estate, detail="full").values["webapps"]
+    estate.switches["tag_permission"] = "denied"
+    done = webapps(estate, detail="full")
+    (warning,) = done.warnings
+    assert "names of tags could not be looked up, so that ids are shown" in warning
+    assert "permission for tags" in warning
+    by_id = {record["name"]: str(key) for key, record in estate.qualys.tags.items()}
+    for app, before in zip(done.values["webapps"], named, strict=True):
+        assert app["tags"] == [by_id.get(tag, tag) for tag in before["tags"]]
+        assert app["auth_records"] == before["auth_records"]
+    tagged = next(app for app in done.values["webapps"] if app["tags"])
+    with client_of(estate) as client:
+        kept = {"id": tagged["id"], "tags": tagged["tags"]}
+        assert not webapp.run(webapp_options(**kept), client, False).changed
 
 
 @pytest.mark.parametrize("run", [webapps, findings])

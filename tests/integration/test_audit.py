@@ -591,6 +591,33 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert "The findings were not recorded in their history" in lacking.text("report.html")
 
 
+def test_the_history_has_what_is_complete(ansible: Ansible) -> None:
+    services = {"audit_logs_directory": str(ansible.folder / "logs"), "audit_history": True, "audit_lookback": "3d"}
+    with log_sandbox(webapps=4, findings=30, switches={"clock": "real"}) as sandbox:
+        audit = Auditor(ansible, sandbox)
+        known = environment(sandbox, ansible.folder / "state")
+        announce_too_many(sandbox)
+        partly = audit(
+            environment=known, audit_services="qualys,indusface", audit_require_complete=False, **services
+        )  # fmt: skip
+        alone = audit(
+            environment=known, audit_services="indusface", audit_require_complete=False,
+            audit_changes=str(ansible.folder / "changes"), **services,
+        )  # fmt: skip
+    assert partly.run.status == 0, partly.run.output
+    recorded = task(partly.run, "Record the findings in their history")["recorded"]
+    assert recorded["findings"] > 0
+    assert recorded["webapps"] == 4
+    assert "so that their history was kept without them" in partly.text("report.html")
+
+    assert alone.run.status == 0, alone.run.output
+    assert task(alone.run, "Record the findings in their history")["trend"]
+    assert [note for note in alone.report["notes"] if "history" in note] == []
+    assert [note.split(": ")[1] for note in alone.report["notes"] if note.startswith("What changed")] == [
+        "it takes the findings of Qualys, which audit_services does not name."
+    ]
+
+
 def test_a_service_that_there_is_not_is_refused_before_any_request(audit: Auditor, sandbox: Sandbox) -> None:
     audited = audit(audit_services=["qualys", "cloudflare"])
     assert "audit_services: name at least one of qualys, edgecast" in error(audited)

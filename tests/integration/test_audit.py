@@ -579,6 +579,14 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert 0 < sum(whole.report["summary"]["attacked"].values()) <= len(matches)
     # The same data as that of the run that failed for another service.
     assert len(whole.report["history"]["trend"]) == 1
+    # What logs in is recorded by its name and its type, one search and one look at each.
+    first = task(failed.run, "Record the findings in their history")["recorded"]
+    assert first["auth_records"] == len(sandbox.qualys.auth_records.ids) > 0
+    assert failed.asked["GET /qps/rest/3.0/get/was/webappauthrecord/<id>"] == first["auth_records"]
+    parts = {"form": {"type"}, "server": {"ssl_only"}, "oauth2": {"grant_type"}}
+    for item in task(failed.run, "Read what logs in where")["auth_records"]:
+        assert set(item) == {"id", "name", *parts}
+        assert all(set(item[part] or ()) <= left for part, left in parts.items())
     assert list((ansible.folder / "changes").glob("dt=*/*.ndjson"))
     # The same data once more: neither the history nor the stream grows.
     assert len(again.report["history"]["trend"]) == 1
@@ -591,12 +599,20 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert "The findings were not recorded in their history" in lacking.text("report.html")
 
 
+def _notes(audited: Audited) -> list[str]:
+    """The notes of a report, of which an incomplete one has no JSON."""
+    return [line.removeprefix("- ") for line in audited.text("report.md").splitlines() if line.startswith("- ")]
+
+
 def test_the_history_has_what_is_complete(ansible: Ansible) -> None:
     services = {"audit_logs_directory": str(ansible.folder / "logs"), "audit_history": True, "audit_lookback": "3d"}
     with log_sandbox(webapps=4, findings=30, switches={"clock": "real"}) as sandbox:
         audit = Auditor(ansible, sandbox)
         known = environment(sandbox, ansible.folder / "state")
         announce_too_many(sandbox)
+        sandbox.faults.add(
+            kind="response_code", match={"route": "/search/was/webappauthrecord"}, code="UNAUTHORIZED", times=-1
+        )  # fmt: skip
         partly = audit(
             environment=known, audit_services="qualys,indusface", audit_require_complete=False, **services
         )  # fmt: skip
@@ -607,8 +623,9 @@ def test_the_history_has_what_is_complete(ansible: Ansible) -> None:
     assert partly.run.status == 0, partly.run.output
     recorded = task(partly.run, "Record the findings in their history")["recorded"]
     assert recorded["findings"] > 0
-    assert recorded["webapps"] == 4
-    assert "so that their history was kept without them" in partly.text("report.html")
+    assert (recorded["webapps"], recorded["auth_records"]) == (4, 0)
+    assert any(note.startswith("The authentication records could not be read") for note in _notes(partly))
+    assert any("so that their history was kept without them" in note for note in _notes(partly))
 
     assert alone.run.status == 0, alone.run.output
     assert task(alone.run, "Record the findings in their history")["trend"]

@@ -64,6 +64,7 @@ options:
   scanner_sources:
     description:
       - Where requests of your own scanners come from. Their events never count beside those of others.
+      - Without any, the requests of your own scans count as attacks, and a warning says so.
     type: dict
     suboptions:
       addresses:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import ansible.template
 import pytest
 import yaml
+from ansible.errors import AnsibleUndefinedVariable
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
@@ -34,10 +34,17 @@ from tests.conftest import ROOT
 LOOKUP = re.compile(r"lookup\('(?:ansible\.builtin\.)?env', *'([A-Za-z_]+)'([^)]*)\)")
 FILES = [
     path
-    for folder in ("roles", "playbooks")
+    for folder in ("roles", "playbooks", "docs")
     for path in sorted((ROOT / folder).rglob("*.yml"))
     if LOOKUP.search(path.read_text(encoding="utf-8"))
 ]
+TRACKS_TRUST = hasattr(ansible.template, "trust_as_template")
+GUIDES = [
+    path
+    for path in sorted([ROOT / "README.md", *(ROOT / "roles").rglob("*.md"), *(ROOT / "docs").rglob("*.[rm][sd]*")])
+    if LOOKUP.search(path.read_text(encoding="utf-8"))
+]
+"""Examples that a reader copies from a text."""
 NAMES = sorted({name for path in FILES for name, _rest in LOOKUP.findall(path.read_text(encoding="utf-8"))})
 
 
@@ -56,28 +63,30 @@ def flat(data: Any, where: str = "") -> Iterator[tuple[str, Any]]:
 def values(path: Path) -> dict[str, str]:
     """What the values of a file that ask the environment come to, with everything random or timed taken out."""
     loader = DataLoader()
-    data = loader.load_from_file(str(path))
-    variables = {"omit": "<omit>", "ansible_check_mode": False}
+    data, variables = _loaded(loader, path), {"omit": "<omit>", "ansible_check_mode": False}
     for kind in ("defaults", "vars"):
         beside = path.parent.parent / kind / "main.yml"
         if beside.exists():
-            variables |= loader.load_from_file(str(beside)) or {}
-    # Full names of plugins need the finder of collections, which programs of Ansible install.
-    short = json.dumps([data, variables], default=str).replace("ansible.builtin.env", "env")
-    data, variables = trusted(json.loads(short))
+            variables |= _loaded(loader, beside) or {}
     templar = Templar(loader, variables=variables)
     asked = {where: value for where, value in flat(data) if isinstance(value, str) and LOOKUP.search(value)}
-    return {where: re.sub(r"\d+", "0", repr(templar.template(value))) for where, value in asked.items()}
+    return {where: re.sub(r"\d+", "0", _result(templar, value)) for where, value in asked.items()}
 
 
-def trusted(value: Any) -> Any:
-    """The value, whose texts are templates; without trust, ansible-core 2.19 would leave them as they are."""
-    if isinstance(value, dict):
-        return {key: trusted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [trusted(item) for item in value]
-    trust = getattr(ansible.template, "trust_as_template", None)
-    return trust(value) if trust is not None and isinstance(value, str) else value
+def _loaded(loader: DataLoader, path: Path) -> Any:
+    """A file of templates, which 2.19 and newer evaluate only where they are told to trust it."""
+    # Full names of plugins need the finder of collections, which programs of Ansible install.
+    text = path.read_text(encoding="utf-8").replace("ansible.builtin.env", "env")
+    return loader.load(ansible.template.trust_as_template(text) if TRACKS_TRUST else text)
+
+
+def _result(templar: Templar, value: str) -> str:
+    """What a value comes to; of one that must be given, the error where it is not."""
+    try:
+        return repr(templar.template(value))
+    except AnsibleUndefinedVariable as error:
+        assert "undef(" in value
+        return f"error: {error}"
 
 
 @pytest.fixture
@@ -104,13 +113,24 @@ def test_roles_and_playbooks_come_to_the_same_with_every_variable_empty(
         environment.setenv(name, "")
     assert values(path) == unset
     assert unset
-    assert not any("lookup(" in value for value in unset.values()), "each template is evaluated"
+    assert not any("{{" in text for text in unset.values())
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*FILES, *GUIDES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_lookup_has_a_default_that_an_empty_variable_would_miss(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert [name for name, rest in LOOKUP.findall(text) if rest.strip()] == []
+
+
+@pytest.mark.parametrize("name", ["form", "oauth2", "server"])
+def test_an_example_with_a_password_stops_where_it_is_empty(name: str, environment: pytest.MonkeyPatch) -> None:
+    path = ROOT / "docs" / "examples" / "qualys_was" / f"auth_record_create_{name}.yml"
+    for variable in NAMES:
+        environment.setenv(variable, "")
+    found = values(path)
+    assert found
+    for text in found.values():
+        assert re.search(r"error: .*Set EXAMPLE_[A-Z_]+", text), text
 
 
 def specs() -> Iterator[tuple[str, dict[str, Any]]]:

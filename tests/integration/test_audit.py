@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import login_to
-from tests.integration.log_kit import environment, log_sandbox
 from tests.integration.runner import Ansible, Run, Task, TaskResult
 from tests.sandbox import Sandbox
 
@@ -541,54 +540,6 @@ def test_the_role_works_in_a_play_of_ones_own(plays: Plays) -> None:
     assert plays.run.status == 0, plays.run.output
     assert not [result for result in plays.parts[OWN] if result.failed]
     assert (plays.run.folder / "own" / "report.html").is_file()
-
-
-def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ansible) -> None:
-    services = {
-        "audit_services": "qualys, edgecast,scutum", "audit_logs_directory": str(ansible.folder / "logs"),
-        "audit_correlate": True, "audit_history": True, "audit_changes": str(ansible.folder / "changes"),
-    }  # fmt: skip
-    with log_sandbox(webapps=4, findings=30, switches={"clock": "real"}) as sandbox:
-        audit = Auditor(ansible, sandbox)
-        right = environment(sandbox, ansible.folder / "state")
-        failed = audit(environment=right | {"SCUTUM_API_KEY": CANARY}, audit_lookback="1d", **services)
-        whole = audit(environment=right, audit_lookback="1d", **services)
-        again = audit(environment=right, audit_lookback="1d", **services)
-        nowhere = right | {"PERIMETER_DATABASE_URL": "nosuch://database/x"}
-        lacking = audit(environment=nowhere, audit_lookback="1d", **services)
-    assert failed.run.status == 2, failed.run.output
-    message = str(task(failed.run, "Fail when the audit is not complete")["msg"])
-    assert message.startswith("The audit is not complete: Scutum WAF failed: ")
-    assert CANARY not in failed.run.output
-    # The next run compares with the last complete one, so that this one leaves no JSON report.
-    assert {"report.html", "report.md", "report.csv"} <= set(failed.contents)
-    assert "report.json" not in failed.contents
-    assert "Scutum WAF could not be read" in failed.text("report.html")
-    assert "Edgecast WAF: " in summary(failed)
-    assert "Scutum WAF: FAILED; the report says why." in summary(failed)
-    assert figures(failed)["failed"] == ["scutum"]
-    assert figures(failed)["events"]["total"] > 0
-
-    assert whole.run.status == 0, whole.run.output
-    assert [item["source"] for item in whole.report["attacks"]["services"]] == ["edgecast", "scutum"]
-    assert [item["state"] for item in whole.report["services"]] == ["complete"] * 3
-    assert whole.report["summary"]["total"] == 30
-    matches = [json.loads(line) for line in whole.text("matches.ndjson").splitlines()]
-    assert {match["record"] for match in matches} == {"match"}
-    # A finding that is ignored has a match too; the report counts those that are open.
-    assert 0 < sum(whole.report["summary"]["attacked"].values()) <= len(matches)
-    # The same data as that of the run that failed for another service.
-    assert len(whole.report["history"]["trend"]) == 1
-    assert list((ansible.folder / "changes").glob("dt=*/*.ndjson"))
-    # The same data once more: neither the history nor the stream grows.
-    assert len(again.report["history"]["trend"]) == 1
-    assert not task(again.run, "Record the findings in their history")["changed"]
-    assert not task(again.run, "Write what changed about the findings")["changed"]
-    assert lacking.run.status == 2
-    assert "The findings were not recorded in their history: " in str(
-        task(lacking.run, "Fail when something that was wanted beside the report failed")["msg"]
-    )
-    assert "The findings were not recorded in their history" in lacking.text("report.html")
 
 
 def test_a_service_that_there_is_not_is_refused_before_any_request(audit: Auditor, sandbox: Sandbox) -> None:

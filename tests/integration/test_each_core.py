@@ -91,6 +91,7 @@ WRITES: dict[str, dict[str, Any]] = {
     "correlate": {
         "findings": [f"{HERE}/findings.ndjson.gz"], "dest": f"{HERE}/matches.ndjson",
         "events": [f"{HERE}/logs/{service}" for service in ("edgecast", "scutum")], "window": "30d",
+        "scanner_sources": {"networks": ["64.39.96.0/20"]},
     },
     "gate": {
         "findings": [f"{HERE}/findings.ndjson.gz"], "matches": [f"{HERE}/matches.ndjson"],

@@ -22,13 +22,17 @@ from .._records.result import Result
 from .._records.times import utc_now
 from .findings import Counts, write_findings
 from .inputs import Inputs, find_inputs
-from .job import Job, Params, job_from
+from .job import Job, Params, Scanners, job_from
 from .join import join_events, load_findings, rows
 from .records import match_of
 from .stage import PATTERNS, Stage
 from .summary import Tally, event_figures, gaps_of, problems_of, summary_of
 
 Clock = t.Callable[[], dt.datetime]
+UNNAMED = (
+    "scanner_sources is empty, so that the requests of your own scans count as attacks: name the addresses or networks"
+    " of your scanners."
+)
 
 
 def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
@@ -124,6 +128,8 @@ def _result(engine: Engine, job: Job, inputs: Inputs, counts: Counts, tally: Tal
     gaps = gaps_of(engine, job)
     problems = problems_of(inputs.problems, gaps, events)
     warnings = [f"Events are missing, so unobserved proves nothing: {'; '.join(problems[:5])}."] if problems else []
+    if job.scanners == Scanners():
+        warnings.append(UNNAMED)
     return Result(
         changed=changed,
         values={

@@ -71,6 +71,8 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         PerimeterError: nothing was recorded.
     """
     order = _order(params, clock())
+    if order.dest is not None and not check_mode:
+        remove_leftovers(order.dest)
     sources = open_sources(order.given["findings"])
     with Store(params, check_mode=check_mode) as store, store.connected() as connection:
         findings.stage(connection, sources)
@@ -120,7 +122,6 @@ def _order(params: Params, now: dt.datetime) -> _Order:
     )
     if order.dest is not None:
         check_target(order.dest, "dest")
-        remove_leftovers(order.dest)
     return order
 
 

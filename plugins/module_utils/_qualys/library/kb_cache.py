@@ -53,7 +53,7 @@ class Cache:
     def open(cls, state_dir: str | None, environ: t.Mapping[str, str], account: str, *, write: bool) -> Cache:
         """The cache of an account under ``state_dir``. One that cannot be used is done without, with a warning."""
         try:
-            return cls(state_directory(state_dir, environ) / FOLDER / account, write=write)
+            return cls(state_directory(state_dir, environ, create=write) / FOLDER / account, write=write)
         except StateError as error:
             cache = cls(None, write=write)
             cache.warnings.append(f"The knowledge base is not cached: {error}")

@@ -201,6 +201,12 @@ def _file_warnings(file: SourceFile) -> t.Iterator[tuple[str, str]]:
         yield "Partial data", f"{name} holds only what changed since {since}; it is not the whole estate."
 
 
+NO_SCANNER = (
+    "No finding was attacked by a known scanner alone: unless scanner_sources of correlate named your scanners, the "
+    "requests of your own scans count as attacks."
+)
+
+
 def quality_notes(report: ReportInput) -> list[str]:
     """Sentences about the data: what is unknown, missing, doubled or redacted."""
     quality = report.summary["quality"]
@@ -243,8 +249,10 @@ _STREAM = (
 
 def _attack_notes(report: ReportInput) -> list[str]:
     attacks, notes = report.attacks, []
+    if report.matches is not None and report.matches.names_no_scanner:
+        notes.append(NO_SCANNER)
     if attacks is None:
-        return []
+        return notes
     if attacks["undated"]:
         notes.append(f"{text.plural(attacks['undated'], 'event')} without a time, in no timeline.")
     if attacks["other_records"]:

@@ -123,7 +123,9 @@ def _findings(report: ReportInput, attacked: t.Sequence[Markup]) -> Markup:
         for name in CLASSES
     )
     words = "Open findings by what the firewalls saw"
-    overview = card(words, table_of(words, head_of("Attacks", "Share", "Findings", numeric={2}), rows, "bars"))
+    table = table_of(words, head_of("Attacks", "Share", "Findings", numeric={2}), rows, "bars")
+    unnamed = report.matches is not None and report.matches.names_no_scanner
+    overview = card(words, table, h("p", {"class": "lead"}, collect.NO_SCANNER) if unnamed else None)
     if not attacked:
         return h("div", {"class": "spaced"}, overview)
     total = counts[NOT_BLOCKED]

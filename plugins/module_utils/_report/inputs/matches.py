@@ -76,6 +76,12 @@ class Matches:
         if known is None or CLASSES.index(view.kind) < CLASSES.index(known.kind):
             self._found[key] = view
 
+    @property
+    def names_no_scanner(self) -> bool:
+        """Whether something was attacked, and nothing by scanners alone: perhaps no scanner was named."""
+        attacked = self.counts[NOT_BLOCKED] + self.counts["blocked"]
+        return bool(attacked) and not self.counts["scanner_only"]
+
     def digest(self) -> str:
         """Identifies everything that the matches say."""
         return hashlib.sha256(repr(sorted(self._found.items())).encode("utf-8", "replace")).hexdigest()

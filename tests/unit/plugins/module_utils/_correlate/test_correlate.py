@@ -19,6 +19,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     OptionError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._correlate import join
+from ansible_collections.appsec.perimeter.plugins.module_utils._correlate.run import UNNAMED
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import duck
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils.correlate_kit import (
     NOW,
@@ -157,7 +158,16 @@ def test_a_gap_before_the_window_is_no_matter(tmp_path: Path, findings: Path) ->
     log = stream(tmp_path / "log", [gap("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z"), event(1)])
     result = correlate(tmp_path, findings=[findings], events=[log], window="30d")
     assert result.values["summary"]["complete"] is True
-    assert result.warnings == []
+    assert result.warnings == [UNNAMED]
+
+
+@pytest.mark.parametrize("sources", [None, {}, {"addresses": [], "networks": None}, {"user_agents": ["*Qualys*"]}])
+def test_without_scanners_a_warning_says_that_own_scans_count(
+    tmp_path: Path, findings: Path, sources: dict[str, Any] | None
+) -> None:
+    log = stream(tmp_path / "log", [event(1)])
+    result = correlate(tmp_path, findings=[findings], events=[log], scanner_sources=sources)
+    assert result.warnings == ([] if (sources or {}).get("user_agents") else [UNNAMED])
 
 
 def test_hosts_without_any_event_are_listed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures.attacks import AttackTally
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures.collect import NO_SCANNER
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures.counts import TopCounts
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.records import Gaps
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
@@ -229,3 +230,24 @@ def test_a_match_finds_its_finding_by_unique_id_else_by_id_and_only_at_its_sourc
     kinds = {item["id"]: item["match"]["kind"] for item in report["findings"]}
     assert kinds["9000001"] == kinds["9000002"] == "attacked_not_blocked"
     assert kinds["9000003"] == "unobserved"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "noted"),
+    [
+        (("attacked_not_blocked",), True),
+        (("blocked", "unobserved"), True),
+        (("attacked_not_blocked", "scanner_only"), False),
+        (("unobserved",), False),
+    ],
+)
+def test_attacks_without_a_known_scanner_are_noted_beside_them(
+    tmp_path: Path, kinds: tuple[str, ...], noted: bool
+) -> None:
+    findings = [factory.finding(number) for number, _kind in enumerate(kinds, 1)]
+    records = [
+        attacks.match({name: item[name] for name in ("source", "id", "unique_id")}) | {"class": kind}
+        for item, kind in zip(findings, kinds, strict=True)
+    ]
+    path = attacks.write_lines(tmp_path / "m.ndjson", records)
+    assert (NO_SCANNER in report_of(tmp_path, findings, matches=[path])["notes"]) is noted

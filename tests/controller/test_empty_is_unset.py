@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -21,8 +20,10 @@ from typing import Any
 import ansible.template
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.filter.core import to_bool
 from ansible.template import Templar
 
 from ansible_collections.appsec.perimeter.plugins.doc_fragments import _connection, _qualys
@@ -53,19 +54,30 @@ def flat(data: Any, where: str = "") -> Iterator[tuple[str, Any]]:
         yield where, data
 
 
+def trusted(data: Any) -> Any:
+    """The same as templates. Since ansible-core 2.19 any other text stays as it is, and only looks the same."""
+    if isinstance(data, dict):
+        return {key: trusted(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [trusted(item) for item in data]
+    trust = getattr(ansible.template, "trust_as_template", None)
+    return trust(data) if trust and isinstance(data, str) else data
+
+
+def read(path: Path) -> Any:
+    """A file of a role or a playbook. Full names of plugins need the finder of collections, which programs install."""
+    return trusted(yaml.safe_load(path.read_text(encoding="utf-8").replace("ansible.builtin.env", "env"))) or {}
+
+
 def values(path: Path) -> dict[str, str]:
     """What the values of a file that ask the environment come to, with everything random or timed taken out."""
     loader = DataLoader()
-    data = loader.load_from_file(str(path))
+    data = read(path)
     variables = {"omit": "<omit>", "ansible_check_mode": False}
     for kind in ("defaults", "vars"):
         beside = path.parent.parent / kind / "main.yml"
         if beside.exists():
-            variables |= loader.load_from_file(str(beside)) or {}
-    if not hasattr(ansible.template, "trust_as_template"):
-        # Before 2.19, full names of plugins need the finder of collections, which programs of Ansible install.
-        short = json.dumps([data, variables], default=str).replace("ansible.builtin.env", "env")
-        data, variables = json.loads(short)
+            variables |= read(beside)
     templar = Templar(loader, variables=variables)
     asked = {where: value for where, value in flat(data) if isinstance(value, str) and LOOKUP.search(value)}
     return {where: re.sub(r"\d+", "0", repr(templar.template(value))) for where, value in asked.items()}
@@ -77,6 +89,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
+
+
+def test_what_the_environment_says_is_what_is_compared(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PERIMETER_GATE_TITLE", "Shop")
+    assert values(ROOT / "roles/gate/defaults/main.yml")[".gate_title"] == "'Shop'"
 
 
 def test_there_are_as_many_places_as_there_seem_to_be() -> None:
@@ -101,6 +118,48 @@ def test_roles_and_playbooks_come_to_the_same_with_every_variable_empty(
 def test_no_lookup_has_a_default_that_an_empty_variable_would_miss(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert [name for name, rest in LOOKUP.findall(text) if rest.strip()] == []
+
+
+SWITCH_DEFAULTS = {
+    (role.name, option): LOOKUP.findall(str(given[option]))[0][0]
+    for role in sorted((ROOT / "roles").iterdir())
+    for spec in [yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))]
+    for given in [yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8"))]
+    for entry in spec["argument_specs"].values()
+    for option, described in entry["options"].items()
+    if described["type"] == "bool" and LOOKUP.search(str(given.get(option)))
+}
+"""The variables of the environment that switch something on or off, by role and by the variable of the role."""
+
+
+@pytest.mark.parametrize(("role", "option"), SWITCH_DEFAULTS)
+def test_a_switch_that_is_no_word_for_yes_or_no_is_refused(
+    role: str, option: str, environment: pytest.MonkeyPatch
+) -> None:
+    validator = ArgumentSpecValidator({option: {"type": "bool"}})
+
+    def judged(word: str) -> tuple[list[str], Any]:
+        environment.setenv(SWITCH_DEFAULTS[role, option], word)
+        (found,) = (
+            ast.literal_eval(value)
+            for where, value in values(ROOT / "roles" / role / "defaults" / "main.yml").items()
+            if where == f".{option}"
+        )
+        return validator.validate({option: found}).error_messages, found
+
+    for word in ("ture", "enabled", "-"):
+        errors, _found = judged(word)
+        assert [option in error for error in errors] == [True], word
+    for word in ("true", "True", "yes", "on", "y", "T"):
+        errors, found = judged(word)
+        assert (errors, to_bool(found)) == ([], True), word
+    for word in ("false", "no", "OFF"):
+        errors, found = judged(word)
+        assert (errors, to_bool(found)) == ([], False), word
+
+
+def test_there_are_as_many_switches_as_there_seem_to_be() -> None:
+    assert len(SWITCH_DEFAULTS) >= 13
 
 
 def specs() -> Iterator[tuple[str, dict[str, Any]]]:

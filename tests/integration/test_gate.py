@@ -215,7 +215,7 @@ def test_a_wrong_policy_is_told_before_anything_is_launched(gate: Gate) -> None:
 
 def test_a_baseline_that_cannot_be_written_is_told_before_anything_is_launched(gate: Gate) -> None:
     (gate.ansible.folder / "file").write_text("", encoding="utf-8")
-    baseline = str(gate.ansible.folder / "file" / "baseline.json")
+    baseline = str(gate.ansible.folder / "file" / "state" / "baseline.json")
     run = gate(gate_policy=LENIENT, gate_baseline=baseline, gate_baseline_update=True)
     assert (gate.document()["verdict"], exit_code(gate)) == ("platform_error", 20)
     assert "baseline: " in error(run)

@@ -21,8 +21,10 @@ import ansible.template
 import pytest
 import yaml
 from ansible.errors import AnsibleUndefinedVariable
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.filter.core import to_bool
 from ansible.template import Templar
 
 from ansible_collections.appsec.perimeter.plugins.doc_fragments import _connection, _qualys
@@ -38,7 +40,6 @@ FILES = [
     for path in sorted((ROOT / folder).rglob("*.yml"))
     if LOOKUP.search(path.read_text(encoding="utf-8"))
 ]
-TRACKS_TRUST = hasattr(ansible.template, "trust_as_template")
 GUIDES = [
     path
     for path in sorted([ROOT / "README.md", *(ROOT / "roles").rglob("*.md"), *(ROOT / "docs").rglob("*.[rm][sd]*")])
@@ -60,24 +61,33 @@ def flat(data: Any, where: str = "") -> Iterator[tuple[str, Any]]:
         yield where, data
 
 
+def trusted(data: Any) -> Any:
+    """The same as templates. Since ansible-core 2.19 any other text stays as it is, and only looks the same."""
+    if isinstance(data, dict):
+        return {key: trusted(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [trusted(item) for item in data]
+    trust = getattr(ansible.template, "trust_as_template", None)
+    return trust(data) if trust and isinstance(data, str) else data
+
+
+def read(path: Path) -> Any:
+    """A file of a role or a playbook. Full names of plugins need the finder of collections, which programs install."""
+    return trusted(yaml.safe_load(path.read_text(encoding="utf-8").replace("ansible.builtin.env", "env"))) or {}
+
+
 def values(path: Path) -> dict[str, str]:
     """What the values of a file that ask the environment come to, with everything random or timed taken out."""
     loader = DataLoader()
-    data, variables = _loaded(loader, path), {"omit": "<omit>", "ansible_check_mode": False}
+    data = read(path)
+    variables = {"omit": "<omit>", "ansible_check_mode": False}
     for kind in ("defaults", "vars"):
         beside = path.parent.parent / kind / "main.yml"
         if beside.exists():
-            variables |= _loaded(loader, beside) or {}
+            variables |= read(beside)
     templar = Templar(loader, variables=variables)
     asked = {where: value for where, value in flat(data) if isinstance(value, str) and LOOKUP.search(value)}
     return {where: re.sub(r"\d+", "0", _result(templar, value)) for where, value in asked.items()}
-
-
-def _loaded(loader: DataLoader, path: Path) -> Any:
-    """A file of templates, which 2.19 and newer evaluate only where they are told to trust it."""
-    # Full names of plugins need the finder of collections, which programs of Ansible install.
-    text = path.read_text(encoding="utf-8").replace("ansible.builtin.env", "env")
-    return loader.load(ansible.template.trust_as_template(text) if TRACKS_TRUST else text)
 
 
 def _result(templar: Templar, value: str) -> str:
@@ -95,6 +105,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
+
+
+def test_what_the_environment_says_is_what_is_compared(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PERIMETER_GATE_TITLE", "Shop")
+    assert values(ROOT / "roles/gate/defaults/main.yml")[".gate_title"] == "'Shop'"
 
 
 def test_there_are_as_many_places_as_there_seem_to_be() -> None:
@@ -131,6 +146,48 @@ def test_an_example_with_a_password_stops_where_it_is_empty(name: str, environme
     assert found
     for text in found.values():
         assert re.search(r"error: .*Set EXAMPLE_[A-Z_]+", text), text
+
+
+SWITCH_DEFAULTS = {
+    (role.name, option): LOOKUP.findall(str(given[option]))[0][0]
+    for role in sorted((ROOT / "roles").iterdir())
+    for spec in [yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))]
+    for given in [yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8"))]
+    for entry in spec["argument_specs"].values()
+    for option, described in entry["options"].items()
+    if described["type"] == "bool" and LOOKUP.search(str(given.get(option)))
+}
+"""The variables of the environment that switch something on or off, by role and by the variable of the role."""
+
+
+@pytest.mark.parametrize(("role", "option"), SWITCH_DEFAULTS)
+def test_a_switch_that_is_no_word_for_yes_or_no_is_refused(
+    role: str, option: str, environment: pytest.MonkeyPatch
+) -> None:
+    validator = ArgumentSpecValidator({option: {"type": "bool"}})
+
+    def judged(word: str) -> tuple[list[str], Any]:
+        environment.setenv(SWITCH_DEFAULTS[role, option], word)
+        (found,) = (
+            ast.literal_eval(value)
+            for where, value in values(ROOT / "roles" / role / "defaults" / "main.yml").items()
+            if where == f".{option}"
+        )
+        return validator.validate({option: found}).error_messages, found
+
+    for word in ("ture", "enabled", "-"):
+        errors, _found = judged(word)
+        assert [option in error for error in errors] == [True], word
+    for word in ("true", "True", "yes", "on", "y", "T"):
+        errors, found = judged(word)
+        assert (errors, to_bool(found)) == ([], True), word
+    for word in ("false", "no", "OFF"):
+        errors, found = judged(word)
+        assert (errors, to_bool(found)) == ([], False), word
+
+
+def test_there_are_as_many_switches_as_there_seem_to_be() -> None:
+    assert len(SWITCH_DEFAULTS) >= 13
 
 
 def specs() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filters of the roles doctor, scan, audit and awx_setup."""
+"""The filters of the roles doctor, scan, audit, gate and awx_setup."""
 
 from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.appsec.perimeter.plugins.filter import awx, doctor, slices
+from ansible_collections.appsec.perimeter.plugins.filter import awx, doctor, slices, variables
 
 DOCTOR = doctor.FilterModule().filters()
 AWX = awx.FilterModule().filters()
@@ -45,3 +45,22 @@ def test_credentials_are_those_that_are_set() -> None:
     found = AWX["awx_credentials"](services, {"SCUTUM_ID": "ABC", "SCUTUM_API_KEY": "", "X": ""}, {})
     assert found == {"scutum": {"scutum_id": "ABC"}}
     assert AWX["awx_credentials"](services, {}, {"other": {"x": "1"}}) == {"other": {"x": "1"}}
+
+
+def test_texts_of_the_environment_are_read_and_what_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = variables.FilterModule().filters()["from_environment"]
+    good = {"a": '["shop"]', "b": "[shop, portal]", "c": "- {field: id}", "d": "shop", "e": "5", "f": "null"}
+    bad = {"g": "[shop", "h": '{"a": 1, "a": 2}', "i": "[!python/name:os.system x]", "j": "[" * 5000, "k": "\udcff"}
+    for name, text in (good | bad).items():
+        monkeypatch.setenv(f"PERIMETER_{name.upper()}", text)
+    monkeypatch.setenv("PERIMETER_L", "")
+    # What a user gives stays what it is, whatever the environment has.
+    own = {"l": "", "m": "Policy: 4", "n": ["x"], "o": {"y": 1}}
+    monkeypatch.setenv("PERIMETER_M", "[x")
+    found = read(good | bad | own)
+    lists = {"a": ["shop"], "b": ["shop", "portal"], "c": [{"field": "id"}], "d": "shop", "e": 5, "f": None}
+    assert found["given"] == lists | bad | own
+    assert [problem[:13] for problem in found["problems"]] == [f"PERIMETER_{name.upper()}: " for name in bad]
+    assert found["problems"][0].startswith("PERIMETER_G: the text is not YAML: ")
+    assert all(problem.endswith('. Give a list as JSON, such as ["first", "second"].') for problem in found["problems"])
+    assert "\n" not in "".join(found["problems"])

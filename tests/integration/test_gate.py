@@ -54,9 +54,10 @@ class Gate:
         self._serial = 0
 
     def __call__(self, *arguments: str, environment: dict[str, str] | None = None, **variables: Any) -> Run:
-        """One run; variables become extra vars."""
+        """One run; variables become extra vars, those that are None are left to the environment."""
         self._serial += 1
-        extra = {"gate_webapps": self.names(1), "gate_run_id": "run-7", "gate_formats": []} | variables
+        usual = {"gate_webapps": self.names(1), "gate_run_id": "run-7", "gate_formats": []}
+        extra = {name: value for name, value in (usual | variables).items() if value is not None}
         return self.ansible.program(
             "ansible-playbook", PLAYBOOK, "--extra-vars", json.dumps(extra), *arguments,
             environment=self.environment | (environment or {}),
@@ -214,27 +215,49 @@ def test_a_wrong_policy_is_told_before_anything_is_launched(gate: Gate) -> None:
 
 def test_a_baseline_that_cannot_be_written_is_told_before_anything_is_launched(gate: Gate) -> None:
     (gate.ansible.folder / "file").write_text("", encoding="utf-8")
-    baseline = str(gate.ansible.folder / "file" / "baseline.json")
+    baseline = str(gate.ansible.folder / "file" / "state" / "baseline.json")
     run = gate(gate_policy=LENIENT, gate_baseline=baseline, gate_baseline_update=True)
     assert (gate.document()["verdict"], exit_code(gate)) == ("platform_error", 20)
     assert "baseline: " in error(run)
     assert gate.sandbox.counters.requests == 0
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"gate_scan": "perhaps"}, {"gate_webapp_filters": [{"value": 1}], "gate_formats": {"html": 1}}]
-)
-def test_a_variable_of_a_wrong_type_removes_the_old_verdict_and_is_told(gate: Gate, wrong: dict[str, Any]) -> None:
+LISTS = ("webapps", "webapp_filters", "finding_filters", "findings", "scans", "matches", "notes", "formats", "catalog")
+SWITCHES = ("scan", "baseline_update", "report_only", "knowledge")
+MISTAKES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
+    "a word": ({"gate_scan": "perhaps"}, {}, ["gate_scan"]),
+    "a mapping": (
+        {"gate_webapp_filters": [{"value": 1}], "gate_formats": {"html": 1}}, {},
+        ["gate_webapp_filters", "gate_formats"],
+    ),
+    "texts that are not YAML": (
+        dict.fromkeys(("gate_webapps", "gate_formats")),
+        {f"PERIMETER_GATE_{name.upper()}": "[shop" for name in LISTS},
+        [f"PERIMETER_GATE_{name.upper()}: the text is not YAML" for name in LISTS],
+    ),
+    "typos in switches": (
+        {}, {f"PERIMETER_GATE_{name.upper()}": "ture" for name in SWITCHES}, [f"gate_{name}" for name in SWITCHES],
+    ),
+    "a number": ({"gate_formats": None}, {"PERIMETER_GATE_FORMATS": "5"}, ["gate_formats: 5 is no format"]),
+    "a duration of the scan": ({}, {"PERIMETER_SCAN_POLL_INTERVAL": "5 minutes"}, ["poll_interval"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_a_variable_removes_the_old_verdict_and_is_told(gate: Gate, mistake: str) -> None:
+    variables, environment, told = MISTAKES[mistake]
     gate.directory.mkdir()
     (gate.directory / "gate.json").write_text('{"record": "gate", "verdict": "pass", "exit_code": 0}', encoding="utf-8")
-    run = gate(gate_policy=STRICT, **wrong)
+    run = gate(gate_policy=STRICT, environment=environment, **variables)
     document = gate.document()
     assert (document["verdict"], document["run_id"], exit_code(gate)) == ("policy_error", "run-7", 12)
     message = document["reasons"][0]["message"]
-    assert all(name.removeprefix("gate_formats") in message for name in wrong)
+    # A long message is cut in the file, and not where it was said first.
+    said = next(str(result["msg"]) for result in run.results if result.failed)
+    assert [words for words in told if words not in said] == []
     assert "\n" not in message
     assert message in error(run)
-    assert gate.sandbox.counters.requests == 0
+    assert gate.sandbox.counters.writes == 0
 
 
 def test_the_role_checks_each_type_that_its_specification_leaves_to_it() -> None:
@@ -244,6 +267,7 @@ def test_the_role_checks_each_type_that_its_specification_leaves_to_it() -> None
     # A policy and waivers are a path or a mapping, which the module checks.
     assert {name for name, item in options.items() if item["type"] == "raw"} == {*types, "gate_policy", "gate_waivers"}
     assert {item["type"] for item in options.values()} == {"raw", "str", "path"}
+    assert {name for name, item in types.items() if item != {"type": "bool"}} == {f"gate_{name}" for name in LISTS}
 
 
 def test_check_mode_launches_and_writes_nothing(gate: Gate) -> None:

@@ -101,6 +101,15 @@ def check_target(path: pathlib.Path, option: str) -> None:
         raise FileError(f"{option}: the directory {directory} does not exist.", hint="Create it first.")
     if there is not None and not stat.S_ISREG(there):
         raise FileError(f"{option}: {path} is not a regular file.", hint="Give the path of a file.")
+    check_writable(directory, option)
+
+
+def check_writable(directory: pathlib.Path, option: str) -> None:
+    """Refuse a directory in which no file can be created. The one that is tried has no name, and is gone at once.
+
+    Raises:
+        FileError: names ``option``.
+    """
     try:
         with tempfile.TemporaryFile(dir=directory):
             pass

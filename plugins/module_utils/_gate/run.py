@@ -59,7 +59,7 @@ Clock = t.Callable[[], dt.datetime]
 
 @dataclasses.dataclass
 class _Inputs:
-    """Everything that was read before the first finding."""
+    """Everything that was read before the first finding. ``unwritable`` says why the baseline cannot be stored."""
 
     policy: Policy
     waivers: Waivers
@@ -69,6 +69,7 @@ class _Inputs:
     matches: Matches
     reasons: list[Reason]
     snapshots: list[Snapshot]
+    unwritable: PerimeterError | None = None
 
 
 def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
@@ -186,8 +187,10 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     policy = load_policy(params["policy"], duration(age, "max_scan_age") if age else None)
     waivers = load_waivers(params.get("waivers"), policy.waivers, _day(now))
     baseline = load_baseline(params.get("baseline"))
-    if params.get("baseline_update"):
-        check_baseline(pathlib.Path(params["baseline"]).expanduser(), create=not check_mode)
+    unwritable = _unwritable(params, check_mode=check_mode)
+    if unwritable and (check_mode or not (params.get("findings") or params.get("scans"))):
+        # Nothing was spent yet.
+        raise unwritable
     scans, scan_trouble = read_records(params.get("scans") or (), "scans", "scan")
     matches, match_trouble = read_records(params.get("matches") or (), "matches", "match")
     snapshots = [open_snapshot(pathlib.Path(path).expanduser()) for path in params.get("findings") or ()]
@@ -203,7 +206,18 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
         matches=Matches(matches),
         reasons=[reason(code, "inconclusive", message) for code, message in scan_trouble + match_trouble],
         snapshots=snapshots,
+        unwritable=unwritable,
     )
+
+
+def _unwritable(params: Params, *, check_mode: bool) -> PerimeterError | None:
+    """Why the baseline that is asked for cannot be written, if it cannot."""
+    if params.get("baseline_update"):
+        try:
+            check_baseline(pathlib.Path(params["baseline"]).expanduser(), create=not check_mode)
+        except PerimeterError as error:
+            return error
+    return None
 
 
 def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
@@ -432,6 +446,8 @@ def _remember(
     """
     if order.check_mode:
         return False
+    if given.unwritable is not None:
+        raise given.unwritable
     if params.get("baseline_update") and passed and not order.report_only:
         sections = [_section(app, outcome, order, now) for app in outcome.applications]
         policy = {"name": outcome.policy.name, "sha256": outcome.policy.sha256}

@@ -14,11 +14,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import os
 import pathlib
 import typing as t
 
 from ..._base.errors import FileError, PolicyError
-from ..._base.files import PRIVATE, check_target, reason, replace_file, sha256_of
+from ..._base.files import PRIVATE, check_target, check_writable, reason, replace_file, sha256_of
 from ..._records import codec
 from ..._records.changes import Sighting, what_changed
 from ..._records.identity import AppKey
@@ -262,22 +263,34 @@ def check_baseline(path: pathlib.Path, *, create: bool) -> None:
 
     Args:
         path: of the baseline.
-        create: whether a missing directory is created; otherwise nothing is said about one that is missing.
+        create: whether a missing directory is created; otherwise it is only checked that it could be.
 
     Raises:
         FileError: it cannot be written there.
     """
     path = path.resolve() if path.is_symlink() else path
-    if not path.parent.exists():
-        if not create:
-            return
+    if os.path.exists(path.parent):
+        check_target(path, "baseline")
+    elif not create:
+        _check_ancestor(path.parent)
+    else:
         try:
             path.parent.mkdir(mode=0o700, parents=True)
         except OSError as error:
-            raise FileError(
-                f"baseline: cannot create the directory {path.parent}: {reason(error)}.", hint="Choose another path."
-            ) from error
-    check_target(path, "baseline")
+            raise _cannot_create(path.parent, reason(error)) from error
+        check_target(path, "baseline")
+
+
+def _check_ancestor(directory: pathlib.Path) -> None:
+    """Refuse a missing directory that could not be created in what there is above it."""
+    above = next(parent for parent in directory.absolute().parents if os.path.lexists(parent))
+    if not above.is_dir():
+        raise _cannot_create(directory, f"{above} is not a directory")
+    check_writable(above, "baseline")
+
+
+def _cannot_create(directory: pathlib.Path, why: str) -> FileError:
+    return FileError(f"baseline: cannot create the directory {directory}: {why}.", hint="Choose another path.")
 
 
 def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:

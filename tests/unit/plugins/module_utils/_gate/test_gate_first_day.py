@@ -35,19 +35,37 @@ def test_the_directory_of_the_baseline_is_made_by_the_run_that_writes_it(folder:
     assert baseline.parent.stat().st_mode & 0o077 == 0
 
 
-def test_a_baseline_that_cannot_be_written_is_told_before_the_findings_are_read(folder: Folder) -> None:
+@pytest.mark.parametrize("below", ["file", "file/a/b", "/proc/a", "/proc/a/b"])
+def test_a_baseline_that_cannot_be_written_is_told_before_anything_is_read(folder: Folder, below: str) -> None:
     folder.write("file", "")
-    baseline = str(folder.path / "file" / "baseline.json")
-    for check in (False, True):
-        options = {"policy": ADOPT, "baseline": baseline, "baseline_update": True}
-        result = folder.gate(files=["/nowhere"], check=check, **options)
+    options = {"policy": ADOPT, "baseline": str(folder.path / below / "baseline.json"), "baseline_update": True}
+    # The probe of the role has nothing to read, and runs in check mode.
+    for check, files in ((True, []), (True, ["/nowhere"]), (False, [])):
+        result = folder.gate(files=files, scans=[], check=check, **options)
         assert result.values["verdict"] == "platform_error"
-        assert "baseline: " in str(result.error)
-    # Check mode creates nothing, and so does a run that only reads it.
-    missing = folder.path / "missing" / "baseline.json"
-    folder.gate([finding()], check=True, policy=ADOPT, baseline=str(missing), baseline_update=True)
+        assert [item["code"] for item in result.values["reasons"]] == ["platform_error"]
+        assert str(result.error).startswith("baseline: ")
+
+
+def test_check_mode_and_a_run_that_reads_create_no_directory(folder: Folder) -> None:
+    missing = folder.path / "missing" / "deep" / "baseline.json"
+    probed = folder.gate([finding()], check=True, policy=ADOPT, baseline=str(missing), baseline_update=True)
+    assert probed.values["verdict"] == "inconclusive"
     folder.gate([finding()], policy=ADOPT, baseline=str(missing))
-    assert not missing.parent.exists()
+    assert not (folder.path / "missing").exists()
+
+
+def test_findings_are_judged_though_the_baseline_cannot_be_written_any_more(folder: Folder) -> None:
+    folder.write("file", "")
+    baseline = str(folder.path / "file" / "a" / "baseline.json")
+    result = folder.gate([finding()], policy=ADOPT, baseline=baseline, baseline_update=True)
+    verdict = folder.verdict()
+    assert (verdict["verdict"], verdict["exit_code"]) == ("platform_error", 20)
+    assert str(result.error).startswith("baseline: cannot create the directory ")
+    assert verdict["reasons"][0]["message"] == str(result.error)
+    assert [app["verdict"] for app in verdict["applications"]] == ["pass"]
+    assert verdict["explain_file"]["records"] == 1
+    assert verdict["baseline"]["updated"] is False
 
 
 def test_what_was_judged_is_kept_when_only_the_baseline_could_not_be_stored(

@@ -45,7 +45,7 @@ def test_mistakes_with_logins(tmp_path: Path, sandbox: Sandbox, login: dict[str,
         {"name": "not PEM", RECORD: {"name": "x", "server": {"certificate": not_pem}}},
         {"name": "half PEM", RECORD: {"name": "x", "server": {"certificate": {**not_pem, "contents": half_pem}}}},
         {"name": "not PEM in a list", RECORDS: {
-            "auth_records": [good, {"name": "bad", "server": {"certificate": not_pem}}]}},
+            "auth_records": [{**good, "name": "fine"}, {"name": "bad", "server": {"certificate": not_pem}}]}},
         {"name": "two of the name", RECORD: {"name": "Storefront login", "form": {"ssl_only": True}}},
         {"name": "delete two of the name", RECORD: {"name": "Storefront login", "state": "absent"}},
         {"name": "attach two of the name", WEBAPP: {**SHOP, "auth_records": ["Storefront login"]}},
@@ -70,7 +70,9 @@ def test_mistakes_with_logins(tmp_path: Path, sandbox: Sandbox, login: dict[str,
     assert_clear(run["form and oauth2"], "form", "oauth2")
     assert_clear(run["lost secret"], "password")
     assert_clear(run["too many"], "max_deletes", "(1)")
-    assert sandbox.counters.writes == 0
+    # One entry that is wrong does not stop the others.
+    assert [item["changed"] for item in run["not PEM in a list"]["results"]] == [True, False]
+    assert sandbox.counters.writes == 1
     silent(run)
 
 

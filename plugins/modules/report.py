@@ -206,6 +206,8 @@ options:
       - With it every format shows the verdict and what was decided about each finding. What is waived, ignored or
         protected is marked as such, or left out where a format has no word for it. SARIF and JUnit mark what the policy
         excludes, too.
+      - The output V(markdown) alone needs nothing else. It then has the verdict and its reasons, as when nothing was
+        judged.
     type: path
   scans:
     description:

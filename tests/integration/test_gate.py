@@ -108,6 +108,15 @@ def error(run: Run) -> str:
     return str([result for result in run.results if result.failed][-1]["msg"])
 
 
+def assert_short_summary(gate: Gate, code: int) -> None:
+    """Nothing was judged, and the page of the pipeline says so."""
+    content = (gate.directory / "summary.md").read_text(encoding="utf-8")
+    assert f"(code {code})**" in content
+    assert "### Next steps" in content
+    assert "finding" not in content.partition("### Next steps")[2]
+    assert not (gate.directory / "report.html").exists()
+
+
 def exit_code(gate: Gate, run_id: str = "run-7") -> int:
     """What the shared script makes of the file."""
     job = ROOT / "roles/gate/files/gate_job"
@@ -191,7 +200,8 @@ def test_the_time_is_up(gate: Gate) -> None:
 def test_without_credentials_the_file_says_so(gate: Gate) -> None:
     gate.directory.mkdir()
     (gate.directory / "gate.json").write_text('{"record": "gate", "verdict": "pass", "exit_code": 0}', encoding="utf-8")
-    run = gate("-vvv", environment={"QUALYS_WAS_PASSWORD": "wrong-" + CANARY}, gate_policy=STRICT)
+    wrong = {"QUALYS_WAS_PASSWORD": "wrong-" + CANARY}
+    run = gate("-vvv", environment=wrong, gate_policy=STRICT, gate_formats=["html", "markdown"])
     document = gate.document()
     assert (document["verdict"], document["run_id"], exit_code(gate)) == ("platform_error", "run-7", 20)
     # The same keys as the module writes, in their types.
@@ -204,13 +214,17 @@ def test_without_credentials_the_file_says_so(gate: Gate) -> None:
     assert "INVALID_CREDENTIALS" in error(run)
     assert gate.sandbox.counters.writes == 0
     assert CANARY not in run.output + json.dumps(document)
+    assert_short_summary(gate, 20)
 
 
 def test_a_wrong_policy_is_told_before_anything_is_launched(gate: Gate) -> None:
-    run = gate(gate_policy={**STRICT, "limit": {}})
+    gate.directory.mkdir()
+    (gate.directory / "summary.md").write_text("pass", encoding="utf-8")
+    run = gate(gate_policy={**STRICT, "limit": {}}, gate_formats=["html", "markdown"])
     assert (gate.document()["verdict"], exit_code(gate)) == ("policy_error", 12)
     assert error(run).startswith("The gate is closed: policy_error (code 12). policy: ")
     assert gate.sandbox.counters.requests == 0
+    assert_short_summary(gate, 12)
 
 
 def test_a_baseline_that_cannot_be_written_is_told_before_anything_is_launched(gate: Gate) -> None:

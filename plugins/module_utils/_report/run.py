@@ -111,7 +111,11 @@ def _inputs(params: t.Mapping[str, t.Any]) -> list[pathlib.Path]:
     given = params.get("findings")
     if isinstance(given, (str, os.PathLike)):
         given = [given]
-    if not given and not any(params.get(name) for name in ("events", "scans", "history", "services")):
+    # A verdict without anything that was judged is a page of its own in Markdown; other formats are about findings.
+    alone = params.get("gate") and {name for name, path in (params.get("outputs") or {}).items() if path} == {
+        "markdown"
+    }
+    if not given and not alone and not any(params.get(name) for name in ("events", "scans", "history", "services")):
         raise OptionError(
             "`findings` is empty.",
             hint="Give the paths of snapshots written by a finding_export module, or `events`, `scans` or `history`.",

@@ -162,6 +162,8 @@ def input_digests(files: t.Iterable[SourceFile]) -> list[str]:
 def warnings_of(report: ReportInput) -> list[tuple[str, str]]:
     """What nobody may overlook: pairs of a headline and a sentence, for the top of every format."""
     found: list[tuple[str, str]] = []
+    if only_verdict(report):
+        return []
     if not report.files and (report.summary["total"] or not _anything(report)):
         found.append(("Scope unknown", "The findings came without a snapshot file, so their scope is not on record."))
     for file in report.files:
@@ -170,6 +172,11 @@ def warnings_of(report: ReportInput) -> list[tuple[str, str]]:
     if gaps:
         found.append(("Incomplete data", f"The inputs hold {text.plural(gaps, 'gap record')}: data is missing."))
     return found + [_service_warning(service) for service in report.services if service.state != "complete"]
+
+
+def only_verdict(report: ReportInput) -> bool:
+    """Whether there is a verdict and nothing that was judged, so that nothing can be said about findings."""
+    return bool(report.gate) and not report.files and not report.summary["total"] and not _anything(report)
 
 
 def _anything(report: ReportInput) -> bool:

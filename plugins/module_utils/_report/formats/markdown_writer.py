@@ -21,6 +21,7 @@ from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import VERDICT_LABELS, decision_label
 from ..inputs import model, owasp
 from ..inputs.attack_figures import ACTION_LABELS
+from ..inputs.gate_view import GateView
 from ..inputs.knowledge import FIELDS
 from ..inputs.model import ReportInput
 
@@ -32,7 +33,11 @@ _RULES = 25
 _REASONS = 20
 _NOTES = 5
 _VERDICTS = 50
+_EXCLUSIONS = 20
+_STEPS = 20
+_NAMED = 5
 _GATE_COUNTS = ("counted", "new", "waived")
+_TOOK = "exclusion_took"
 _WORDS = 1500
 _NEVER_SCANNED = 20
 _CELL = 240
@@ -41,6 +46,8 @@ _RESERVE = 400
 # Safe in a code span of a table cell: no pipe, no backtick, nothing that HTML or a mention needs.
 _PLAIN = re.compile(r"[A-Za-z0-9 ._~:/?=%+,;()\-]+")
 _BACKSLASHED = re.compile(r"([\\`*_\[\]{}()!#~^$|])")
+# Safe in a fenced block: the lines of a waiver, that somebody copies.
+_COPIED = re.compile(r"(?!.*(?:::|##|//)) [A-Za-z0-9 ._:/,;()\[\]\"#\\|\-]*")
 _BREAK = "&#8203;"
 # Mentions, issue and merge request numbers, labels and other references of the platforms; each needs a word behind it.
 _REFERENCE = re.compile(r"(@|\\#|\\!|\\~|\\\$|%|&amp;)(?=[\w\"'])")
@@ -81,8 +88,12 @@ _SEVERITY_HEAD = [model.SEVERITY_LABELS[severity] for severity in SEVERITIES]
 _FIGURES = frozenset(range(1, 20))
 
 
+def _title(report: ReportInput) -> list[str]:
+    return [f"# {escape(report.title)}", ""]
+
+
 def _top(report: ReportInput) -> list[str]:
-    lines = [f"# {escape(report.title)}", ""]
+    lines = _title(report)
     for headline, words in collect.warnings_of(report):
         lines += [f"> **{headline}.** {escape(words, 600)}", ""]
     lines += [f"- {label}: {escape(words, 1200)}" for label, words in collect.scope_facts(report)]
@@ -102,10 +113,11 @@ def _verdict(report: ReportInput) -> list[str]:
         return []
     label = VERDICT_LABELS.get(gate.verdict, gate.verdict)
     lines = ["## Verdict of the gate", "", f"**{label} (code {gate.exit_code})**", ""]
-    against = gate.against()
-    notes = [item for item in gate.reasons() if item.get("verdict") == "pass"]
+    against = _grouped(gate.against())
+    # What an exclusion took is in their table.
+    notes = _grouped(item for item in gate.reasons() if item.get("verdict") == "pass" and item.get("code") != _TOOK)
     shown = against[:_REASONS] + notes[:_NOTES]
-    lines += [f"- {_reason(item)}" for item in shown]
+    lines += [f"- {_reason(message, applications, note)}" for (message, note), applications in shown]
     if len(against) + len(notes) > len(shown):
         lines.append(f"- and {len(against) + len(notes) - len(shown):,} more reasons and notes")
     applications = gate.applications()
@@ -118,13 +130,50 @@ def _verdict(report: ReportInput) -> list[str]:
     if flagged:
         words = (f"{item.get('id')} ({', '.join(map(str, item['flags']))})" for item in flagged[:_VERDICTS])
         lines += ["", f"Waivers to look at: {escape(', '.join(words), 2000)}."]
-    return [*lines, ""]
+    return [*lines, "", *_exclusions(gate), *_next_steps(gate)]
 
 
-def _reason(item: dict[str, t.Any]) -> str:
-    application, message = item.get("application"), str(item.get("message"))
-    words = f"{application}: {message}" if application else message
-    return escape(words, 600) + (" (note)" if item.get("verdict") == "pass" else "")
+def _grouped(reasons: t.Iterable[dict[str, t.Any]]) -> list[tuple[tuple[str, bool], list[str]]]:
+    """Each message once, and whether it is a note, with the applications that it is about."""
+    found: dict[tuple[str, bool], list[str]] = {}
+    for item in reasons:
+        named = found.setdefault((str(item.get("message")), item.get("verdict") == "pass"), [])
+        if item.get("application"):
+            named.append(str(item["application"]))
+    return list(found.items())
+
+
+def _reason(message: str, applications: list[str], note: bool) -> str:
+    words = escape(f"{applications[0]}: {message}" if len(applications) == 1 else message, 600)
+    if len(applications) > 1:
+        more = f" and {len(applications) - _NAMED:,} more" if len(applications) > _NAMED else ""
+        words += f" ({', '.join(escape(name, 80) for name in applications[:_NAMED])}{more})"
+    return words + (" (note)" if note else "")
+
+
+def _exclusions(gate: GateView) -> list[str]:
+    found = gate.exclusions()
+    if not found:
+        return []
+    rows = [
+        [escape(str(item.get("name")), 80), escape(str(item["findings"]), 20), escape(str(item.get("reason")))]
+        for item in found[:_EXCLUSIONS]
+    ]
+    more = [f"The first {_EXCLUSIONS} of {len(found):,} exclusions.", ""] if len(found) > _EXCLUSIONS else []
+    return ["### Exclusions", "", *_table(["Exclusion", "Findings", "Reason"], rows, {1}), *more]
+
+
+def _next_steps(gate: GateView) -> list[str]:
+    steps = gate.next_steps()
+    if not steps:
+        return []
+    shown = steps[:_STEPS]
+    copied = [line for line in shown if line.startswith(" ")]
+    if not all(_COPIED.fullmatch(line) for line in copied):
+        copied = []
+    lines = [f"- {escape(line.strip(), 600)}" for line in shown if line not in copied]
+    block = ["", "```yaml", *copied, "```"] if copied else []
+    return ["### Next steps", "", *lines, *block, ""]
 
 
 def _application_verdict(item: dict[str, t.Any]) -> list[str]:
@@ -423,6 +472,10 @@ _SECTIONS: tuple[t.Callable[[ReportInput], list[str]], ...] = (
 )
 
 
+_VERDICT_SECTIONS = (_title, _verdict)
+"""What can be said when nothing was judged."""
+
+
 class MarkdownWriter(FormatWriter):
     """Writes the figures, then the open risks worst first, until ``max_bytes`` are full.
 
@@ -439,7 +492,7 @@ class MarkdownWriter(FormatWriter):
 
     def begin(self) -> None:
         """Write the figures and the head of the table."""
-        for section in _SECTIONS:
+        for section in _VERDICT_SECTIONS if collect.only_verdict(self._report) else _SECTIONS:
             self._dropped += not self._out.write(section(self._report), reserve=_RESERVE)
         head = ["Severity", "Status", "Application", "Finding", "URL", "Parameter", "Age (days)", "Id"]
         head += ["Gate"] if self._gated else []

@@ -83,6 +83,15 @@ class GateView:
         worst = {"fail": 0, "pass": 2}
         return sorted(self._listed("applications"), key=lambda item: worst.get(str(item.get("verdict")), 1))
 
+    def exclusions(self) -> list[dict[str, t.Any]]:
+        """The exclusions of the policy that took findings."""
+        return [item for item in self._listed("exclusions") if item.get("findings")]
+
+    def next_steps(self) -> list[str]:
+        """What a person can do about the verdict; lines of a waiver begin with a space."""
+        found = self.document.get("next_steps")
+        return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
+
     def waivers(self) -> list[dict[str, t.Any]]:
         """The waivers with what has to be said about them."""
         return self._listed("waivers")

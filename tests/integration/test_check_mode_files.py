@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode leaves every file of this machine as it is, those of a killed run too.
+"""Check mode leaves every file of this machine as it is, those of a killed run too; a real run removes those.
 
 The uses are those of test_each_core.py, where a module that is missing is an error. They run in this process.
 """
@@ -56,8 +56,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> dict[st
     base_environment(folder, folder)
     found: dict[str, dict[str, Tree]] = {}
     for name, options in USES.items():
-        for file in BESIDE.get(name, ()):
-            _plant(folder, file)
+        planted = [_plant(folder, file) for file in BESIDE.get(name, ())]
         around = {"before": _tree(folder)}
         for word in ("check", "real", "check again"):
             if word == "check again":
@@ -67,6 +66,8 @@ def trees(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> dict[st
             run = run_tasks(folder, [task], given, sandbox)
             assert not run[word].failed, (name, word, run[word].result)
             around[word] = _tree(folder)
+            if word == "real":
+                around["left"] = {path: None for path in planted if (folder / path).exists()}
         found[name] = around
         _sweep(folder)
     return found
@@ -79,11 +80,17 @@ def test_check_mode_writes_and_deletes_nothing(trees: dict[str, dict[str, Tree]]
     assert around["check again"] == around["then"]
 
 
-def _plant(folder: Path, name: str) -> None:
-    """A temporary file that a killed run left beside ``name`` an hour ago."""
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_run_removes_what_a_killed_one_left_beside_its_files(trees: dict[str, dict[str, Tree]], name: str) -> None:
+    assert trees[name]["left"] == {}
+
+
+def _plant(folder: Path, name: str) -> str:
+    """A temporary file that a killed run left beside ``name`` an hour ago; returns its name."""
     path = folder / f".{name}.k1ll3d_0.tmp"
     path.write_bytes(b"half")
     os.utime(path, (time.time() - 3600,) * 2)
+    return path.name
 
 
 def _plant_all(folder: Path) -> None:

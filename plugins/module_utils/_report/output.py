@@ -8,15 +8,17 @@ This module is private to the collection and may change at any time.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import io
 import os
 import pathlib
 import secrets
+import time
 import typing as t
 
 from .._base.errors import FileError
-from .._base.files import Staged, check_target, reason, sha256_of, sync_directory
+from .._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, sync_directory
 from .figures.rows import Unwritable
 from .inputs.model import ReportInput
 from .writers import write_all
@@ -88,6 +90,8 @@ class Outputs:
     def _sink(self, name: str, path: pathlib.Path, check_mode: bool) -> _OutputFile:
         if check_mode:
             return _OutputFile(None)
+        remove_leftovers(path)
+        _remove_backups(path)
         try:
             staged = Staged(path)
         except OSError as error:
@@ -135,6 +139,18 @@ def _written(name: str, path: pathlib.Path, sink: _OutputFile) -> Written:
 
 
 _RUN = secrets.token_hex(6)
+_KEPT = 60.0
+"""Seconds that a second name may belong to a run which replaces its files now."""
+
+
+def _remove_backups(target: pathlib.Path) -> None:
+    """Remove second names that a killed run left; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        for path in target.parent.glob(f".{glob.escape(target.name[:100])}.{'[0-9a-f]' * 12}.old"):
+            # A link changes no time of the content, but that of the inode.
+            with contextlib.suppress(OSError):
+                if time.time() - path.lstat().st_ctime >= _KEPT:
+                    path.unlink()
 
 
 class _Replaced:

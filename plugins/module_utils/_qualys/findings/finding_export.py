@@ -154,6 +154,8 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
     dest = pathlib.Path(os.path.expanduser(params["dest"]))
     compress = dest.name.endswith(".gz") if params.get("compress") is None else bool(params["compress"])
     with _crew(params) as crew, SnapshotWriter(dest, compress=compress) as snapshot:
+        if not check_mode:
+            snapshot.tidy()
         started = now_text()
         export = _Export(params, client, criteria, snapshot, crew)
         tally = export.read()

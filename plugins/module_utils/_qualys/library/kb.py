@@ -20,7 +20,7 @@ import urllib.parse
 import xml.etree.ElementTree as ET
 
 from ..._base.errors import AuthenticationFailed, BadResponse, FileError, IncompleteRead, OptionError, VendorError
-from ..._base.files import check_target, reason, replace_file
+from ..._base.files import check_target, reason, remove_leftovers, replace_file
 from ..._http.response import Response
 from ..._http.retry import OK, RETRY_AS, THROTTLED, Verdict
 from ..._reconcile.apply import every
@@ -50,6 +50,8 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
     dest = pathlib.Path(params["dest"]).expanduser() if params.get("dest") else None
     if dest is not None:
         check_target(dest, "dest")
+        if not check_mode:
+            remove_leftovers(dest)
     cache = Cache.open(params.get("state_dir"), os.environ, account_of(client), write=not check_mode)
     found, fetched = read_entries(client, wanted, cache, max_age)
     entries = [found[qid] for qid in wanted if found.get(qid)]

@@ -17,7 +17,7 @@ import pathlib
 import typing as t
 
 from ..._base.errors import StateError
-from ..._base.files import PRIVATE, read_unlinked, reason, replace_file
+from ..._base.files import PRIVATE, read_unlinked, reason, remove_leftovers, replace_file
 from ..._records.codec import dumps, loads
 from ..._records.times import parse_time, utc_text
 from ..._state.directory import state_directory
@@ -79,6 +79,7 @@ class Cache:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for shard, members in _by_shard(entries).items():
                 kept = self._load(shard) | {str(qid): {"fetched": fetched, "entry": entries[qid]} for qid in members}
+                remove_leftovers(self._path(self._folder, shard))
                 with replace_file(self._path(self._folder, shard), mode=PRIVATE) as file:
                     file.write(dumps({"schema": SCHEMA, "entries": kept}))
         except OSError as error:

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ..._base.errors import BadResponse, FileError, NotFound, OptionError, PerimeterError, TransportError, VendorError
-from ..._base.files import PRIVATE, check_target, reason, replace_file
+from ..._base.files import PRIVATE, check_target, reason, remove_leftovers, replace_file
 from ..._http.response import Response
 from ..._http.retry import OK, RETRY_AS, Verdict
 from ..._reconcile.settle import settle
@@ -72,6 +72,8 @@ def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timi
     """
     dest = pathlib.Path(params["dest"]).expanduser()
     check_target(dest, "dest")
+    if not check_mode:
+        remove_leftovers(dest)
     budget = Budget(
         seconds_of("wait_timeout", params["wait_timeout"]),
         seconds_of("poll_interval", params["poll_interval"], positive=True),

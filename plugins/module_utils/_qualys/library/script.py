@@ -18,7 +18,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ..._base.errors import BadResponse, FileError, NotFound, VendorError
-from ..._base.files import PRIVATE, check_target, reason, replace_file
+from ..._base.files import PRIVATE, check_target, reason, remove_leftovers, replace_file
 from ..._http.response import Response
 from ..._http.retry import OK, RETRY_AS, Verdict
 from ..._records.result import Result
@@ -43,6 +43,8 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
     dest = pathlib.Path(params["dest"]).expanduser() if params.get("dest") else None
     if dest is not None:
         check_target(dest, "dest")
+        if not check_mode:
+            remove_leftovers(dest)
     name, content = download(client, params["webapp_id"], params["script_id"])
     script: dict[str, t.Any] = {
         "id": params["script_id"],

@@ -22,7 +22,7 @@ import typing as t
 import zlib
 
 from ..._base.errors import FileError
-from ..._base.files import Staged, check_target, reason, sha256_of, sync_directory
+from ..._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, sync_directory
 from ..model import Manifest
 
 MANIFEST_SUFFIX = ".manifest.json"
@@ -95,6 +95,11 @@ class SnapshotWriter:
         self._parts: dict[int, SnapshotPart] = {}
         self._lock = threading.Lock()
         self._joined: Staged | None = None
+
+    def tidy(self) -> None:
+        """Remove what a killed run left beside both files; not for check mode."""
+        for path in (self.dest, manifest_path(self.dest)):
+            remove_leftovers(path)
 
     def __enter__(self) -> SnapshotWriter:
         return self

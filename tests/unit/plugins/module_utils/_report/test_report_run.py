@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 
 import pytest
@@ -287,6 +288,23 @@ def test_an_unwritable_target_is_named_with_a_way_out(tmp_path: pathlib.Path, sn
 
 def _leftovers(folder: pathlib.Path) -> list[str]:
     return [name for name in os.listdir(folder) if name.endswith((".tmp", ".old"))]
+
+
+def test_what_a_killed_run_left_is_removed_once_it_is_old_and_never_in_check_mode(
+    tmp_path: pathlib.Path, snapshot: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {".r.csv.k1ll3d_0.tmp", ".r.csv.0123456789ab.old"}
+    for name in (*left, ".r.csv.notes.old"):
+        (tmp_path / name).write_text("half")
+    options = {"findings": [snapshot], "outputs": {"csv": tmp_path / "r.csv"}}
+    run(options, False)
+    assert left < set(_leftovers(tmp_path))
+    now = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: now)
+    run(options, True)
+    assert left < set(_leftovers(tmp_path))
+    run(options, False)
+    assert _leftovers(tmp_path) == [".r.csv.notes.old"]
 
 
 def test_a_writer_that_fails_leaves_every_output_as_it_was(

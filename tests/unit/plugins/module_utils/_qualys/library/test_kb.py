@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,16 @@ def test_check_mode_reads_what_is_kept_and_keeps_nothing(living: Sandbox, state:
     living.reset_counters()
     assert go(living, state, QIDS[0], check=True).values["cached"] == 1
     assert living.counters.requests == 0
+
+
+def test_what_a_killed_run_left_among_what_is_kept_is_removed(living: Sandbox, state: Path) -> None:
+    go(living, state, QIDS[0])
+    [shard] = files(state)
+    left = shard.with_name(f".{shard.name}.k1ll3d_0.tmp")
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    go(living, state, QIDS[1])
+    assert files(state) == [shard]
 
 
 def test_accounts_do_not_share(living: Sandbox, state: Path) -> None:

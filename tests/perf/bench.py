@@ -33,6 +33,7 @@ from tests.perf.part_export import measure_export  # noqa: E402
 from tests.perf.part_gate import measure_gate  # noqa: E402
 from tests.perf.part_history import measure_history  # noqa: E402
 from tests.perf.part_lake import measure_lake  # noqa: E402
+from tests.perf.part_page import measure_page  # noqa: E402
 from tests.perf.part_reconcile import measure_reconcile  # noqa: E402
 from tests.perf.part_webapps import measure_webapps  # noqa: E402
 
@@ -44,6 +45,7 @@ PARTS: dict[str, Callable[[Bench, Certificates, Path], None]] = {
     "details": measure_details,
     "collect": measure_collect,
     "gate": measure_gate,
+    "page": measure_page,
     "history": measure_history,
     "lake": measure_lake,
     "correlate": measure_correlate,

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measured process: findings of an estate through the gate, and then through every writer of the report.
 
-Usage: ``python work_gate.py IMPORT_TREE STEP FINDINGS FOLDER``, with ``prepare``, ``gate`` or ``report`` for the step,
-in this order in the same folder; prints one JSON object: what the step cost.
+Usage: ``python work_gate.py IMPORT_TREE STEP FINDINGS FOLDER``, with ``prepare``, then ``gate``, ``report`` or ``page``
+for the step, in the same folder (``report`` shows the verdict of ``gate``); prints one JSON object: what the step cost.
 """
 
 from __future__ import annotations
@@ -93,12 +93,23 @@ def report(_findings: int, folder: pathlib.Path) -> None:
         raise SystemExit("Not every format was written.")
 
 
+def page(_findings: int, folder: pathlib.Path) -> None:
+    """The page alone."""
+    run = import_module(f"{PACKAGE}.plugins.module_utils._report.run").run
+    options = {
+        "findings": [str(folder / "findings.ndjson")],
+        "scans": [str(folder / "scans.ndjson")],
+        "outputs": {"html": str(folder / "report.html")},
+    }
+    run(options, False)
+
+
 def main() -> None:
     """Do the step, and say what it cost."""
     tree, step, findings, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), pathlib.Path(sys.argv[4])
     sys.path.insert(0, tree)
     started = time.monotonic()
-    {"prepare": prepare, "gate": gate, "report": report}[step](findings, folder)
+    {"prepare": prepare, "gate": gate, "report": report, "page": page}[step](findings, folder)
     used = resource.getrusage(resource.RUSAGE_SELF)
     cost = {"wall_s": time.monotonic() - started, "cpu_s": used.ru_utime + used.ru_stime}
     print(json.dumps({**cost, "peak_mb": used.ru_maxrss / 1024}))

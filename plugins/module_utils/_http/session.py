@@ -29,7 +29,7 @@ from .deadline import Deadline
 from .exchange import Call, Classify, complete_headers, exchange, failure_of
 from .failures import Failure
 from .first_request import Gate
-from .governor import Governor, WaitBudget
+from .governor import Governor, SharedPlaces, WaitBudget
 from .pools import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Pools
 from .response import Headers, Response, time_of
 from .retry import (
@@ -81,6 +81,7 @@ class HttpSession:
         settings: the connection options.
         governor: admission rules of the vendor; by default only ``max_connections``. Sessions of one run may share a
             governor, and then share its waiting budget and stop switch.
+        shared: what this run has in common with other runs, for the default admission rules.
         secrets: texts that are masked wherever they appear in a message.
         auth_statuses: statuses that mean "credentials refused".
         retry_statuses: statuses that mean "temporary fault" for a read.
@@ -97,6 +98,7 @@ class HttpSession:
         settings: HttpSettings,
         *,
         governor: Governor | None = None,
+        shared: SharedPlaces | None = None,
         secrets: t.Iterable[str] = (),
         auth_statuses: t.Iterable[int] = AUTH_STATUSES,
         retry_statuses: t.Iterable[int] = RETRY_STATUSES,
@@ -106,7 +108,7 @@ class HttpSession:
         self._settings = settings
         self._pools = Pools(settings)
         self._rules = Rules(frozenset(retry_statuses), frozenset(auth_statuses))
-        self._governor = governor or Governor(settings.max_connections)
+        self._governor = governor or Governor(settings.max_connections, shared=shared)
         budget = WaitBudget(settings.max_wait, clock=clock, sleep=sleep)
         self._budget = self._governor.attach(budget, settings.max_connections)
         self._gate = Gate(self._budget)

@@ -13,7 +13,7 @@ import pathlib
 import typing as t
 
 from ..._base.errors import AuthenticationFailed, BadResponse, NotFound, VendorError
-from ..._http.governor import Governor, SharedPlaces
+from ..._http.governor import SharedPlaces
 from ..._http.response import Response
 from ..._http.retry import ACCEPT, Verdict
 from ..._http.session import HttpSession
@@ -58,8 +58,7 @@ class QualysClient:
         self.workers = settings.max_connections
         self._basic = _basic_value(connection)
         self._token: TokenSource | None = None
-        governor = Governor(settings.max_connections, shared=shared)
-        self.http = HttpSession(settings, governor=governor, secrets=self.secrets())
+        self.http = HttpSession(settings, shared=shared, secrets=self.secrets())
         if connection.client_id:
             self._token = TokenSource(connection, self.http)
 

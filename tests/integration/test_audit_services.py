@@ -33,6 +33,13 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert {"report.html", "report.md", "report.csv"} <= set(failed.contents)
     assert "report.json" not in failed.contents
     assert "Scutum WAF could not be read" in failed.text("report.html")
+    # Both were begun before Qualys was read.
+    order = [result.task for result in whole.run.results]
+    begun, read, ended = (
+        next(place for place, name in enumerate(order) if name.endswith(words))
+        for words in ("Collect from Scutum WAF", "Read the applications that were scanned", "Wait for Scutum WAF")
+    )
+    assert begun < read < ended
     assert "Edgecast WAF: " in summary(failed)
     assert "Scutum WAF: FAILED; the report says why." in summary(failed)
     assert figures(failed)["failed"] == ["scutum"]

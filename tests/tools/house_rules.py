@@ -56,6 +56,8 @@ CONNECTION_FRAGMENT = "appsec.perimeter._connection"
 """What documents the connection options; a module that has it and no vendor belongs to the group ``all`` only."""
 BAD_NAMES = frozenset({"_", "bar", "baz", "foo", "tata", "toto", "tutu"})
 KEPT_BY_ANSIBLE = frozenset({"message", "syslog_facility"})
+MODULE_SIDE = ("ansible.module_utils", "ansible.release")
+"""What of Ansible a module may import where it runs."""
 DOCUMENTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 
 
@@ -269,6 +271,16 @@ def only_the_glue_imports_ansible(root: Path) -> list[str]:
         for room, path in room_files(root)
         for item in file_imports(root, path)
         if item.top == "ansible" and room != GLUE
+    ]
+
+
+def unit_tests_import_no_controller(root: Path) -> list[str]:
+    """Beside the controller's code, modules behave as if they ran inside it; such tests are in ``tests/controller``."""
+    return [
+        f"{_where(root, path, item.line)}: imports {item.name}, which belongs into tests/controller"
+        for path in python_files(root / "tests" / "unit")
+        for item in imports(parse(path), [])
+        if item.top == "ansible" and not item.name.startswith(MODULE_SIDE)
     ]
 
 
@@ -571,6 +583,7 @@ RULES = (
     folders_form_no_circle,
     folders_are_small,
     only_the_glue_imports_ansible,
+    unit_tests_import_no_controller,
     modules_import_glue_and_one_room,
     modules_hold_no_logic,
     only_python_travels,

@@ -189,6 +189,12 @@ BREACHES: list[tuple[Rule, str, str, str]] = [
         'DOCUMENTATION = """\noptions:\n  rows:\n    suboptions:\n      message: {}\n"""',
         "the option message",
     ),
+    (
+        house_rules.unit_tests_import_no_controller,
+        "tests/unit/a.py",
+        "from ansible.template import Templar",
+        "belongs into tests/controller",
+    ),
     (house_rules.types_suit_sanity, f"{UTILS}/_gate/a.py", "App = tuple[str, str | None]", "in an alias"),
     (house_rules.types_suit_sanity, f"{UTILS}/_gate/a.py", "def f() -> str: ...", "in one line"),
     (house_rules.no_sanity_ignores, "tests/sanity/ignore-2.19.txt", "plugins/a.py import\n", "without ignore"),

@@ -81,7 +81,7 @@ def test_a_run_that_waits_too_long_for_another_says_so(desk: Desk, history_url: 
         other.execute("select pg_advisory_xact_lock(%s)", [0x7065_7269_6D65_7472])
         with pytest.raises(TransportError, match="LockNotAvailable"):
             desk.run([finding(1)], day=2, timeout=1)
-    assert desk.run([finding(1)], day=2).changed
+    assert desk.run([finding(2)], day=2).changed
 
 
 def test_a_newer_store_is_refused(desk: Desk, history_url: str) -> None:

@@ -22,7 +22,8 @@ sys.path.insert(0, str(ROOT))
 from tests.tools import changed_tests, workbench  # noqa: E402
 
 nox.needs_version = ">=2025.5.1"
-nox.options.default_venv_backend = "virtualenv"
+# uv makes an environment in a second where pip needs twenty; it comes with tests/requirements.txt.
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = True
@@ -101,11 +102,29 @@ def install(session: nox.Session, *specifiers: str) -> None:
     stamp = Path(session.virtualenv.location) / "installed.sha256"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
+    if not _installed_by_uv(session, *specifiers):
+        _install_with_pip(session, *specifiers)
+    stamp.write_text(digest, encoding="utf-8")
+
+
+def _installed_by_uv(session: nox.Session, *specifiers: str) -> bool:
+    """Whether uv is there and could install; it does not read pip's settings, such as the address of a mirror."""
+    if session.venv_backend != "uv":
+        return False
     try:
-        session.install("--quiet", *specifiers)
+        session.install("--quiet", *specifiers, env=workbench.uv_settings())
+    except nox.command.CommandFailed:
+        session.log("NOTE: uv could not install the packages, pip is used instead, which takes longer.")
+        return False
+    return True
+
+
+def _install_with_pip(session: nox.Session, *specifiers: str) -> None:
+    try:
+        session.run("python", "-m", "ensurepip", silent=True)
+        session.run("python", "-m", "pip", "install", "--quiet", *specifiers)
     except nox.command.CommandFailed:
         session.error(f"pip could not install {' '.join(specifiers)}: this step needs a package index that pip reaches")
-    stamp.write_text(digest, encoding="utf-8")
 
 
 def run_each(session: nox.Session, *commands: tuple[str, ...]) -> None:

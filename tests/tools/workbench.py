@@ -167,8 +167,8 @@ def collections_path(tree: Path) -> str:
     return str(tree.parents[2])
 
 
-def _pip_settings() -> str:
-    """The pip settings in force, from the environment and every file, as one configuration file."""
+def _pip_options() -> dict[str, dict[str, str]]:
+    """The pip settings in force, from the environment and every file: for each section, its options."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     sections: dict[str, dict[str, str]] = {"global": {}}
@@ -177,6 +177,12 @@ def _pip_settings() -> str:
         section, option = key.rsplit(".", maxsplit=1)
         name = "global" if section == ":env:" else section
         sections.setdefault(name, {})[option] = str(ast.literal_eval(value))
+    return sections
+
+
+def _pip_settings() -> str:
+    """The pip settings in force as one configuration file."""
+    sections = _pip_options()
     cache = subprocess.run([sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True, check=False)
     if cache.returncode == 0:
         sections["global"].setdefault("cache-dir", cache.stdout.strip())
@@ -186,6 +192,16 @@ def _pip_settings() -> str:
         lines.append(f"[{name}]")
         lines += [f"{option} = " + value.replace("\n", "\n    ") for option, value in options.items()]
     return "\n".join(lines) + "\n"
+
+
+UV_NAMES = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
+"""Options of pip, and the variables through which uv takes the same."""
+
+
+def uv_settings() -> dict[str, str]:
+    """The variables that lead uv to the package index that pip is configured for; the caller's own come first."""
+    options = _pip_options()["global"]
+    return {name: options[key] for key, name in UV_NAMES.items() if key in options and name not in os.environ}
 
 
 def _bootstrap_source(site_packages: Path) -> tuple[str, str]:

@@ -52,19 +52,22 @@ EE_REQUIREMENTS = ROOT / "tests" / "requirements-ee.txt"
 AWX_REQUIREMENTS = ROOT / "tests" / "requirements-awx.txt"
 ORJSON = "orjson>=3.9.15"
 UNIT_TESTS = ("tests/unit", "tests/recording")
-EACH_CORE = (
+MIDDLE_CORE = (
     "tests/unit/plugins/modules/test_documentation.py",
     "tests/unit/plugins/modules/test_modules.py",
     "tests/unit/plugins/module_utils/_module",
     "tests/integration/test_each_core.py",
     "tests/integration/test_hostile_text.py",
+)
+"""What every version of ansible-core can make a difference to: argument specs, results, hostile texts, and one run of
+each module, role and playbook. Everything else runs with the main one; below `_module` nothing imports Ansible."""
+OUTER_CORE = (
+    *MIDDLE_CORE,
     "tests/integration/test_inventory.py",
     "tests/integration/test_module_defaults.py",
     "tests/integration/test_secrets_roles.py",
 )
-"""What a version of ansible-core can make a difference to: argument specs, results, hostile texts, secrets, the
-inventory and one run of each module and role. Everything else runs with the main one; below `_module` nothing imports
-Ansible."""
+"""With more for the oldest and the newest: what both have in common, those between them have as well."""
 WITHOUT_ORJSON = (
     "tests/unit/plugins/module_utils/_records/files",
     "tests/unit/plugins/module_utils/_records/test_codec.py",
@@ -246,6 +249,8 @@ def integration(session: nox.Session) -> None:
     """All playbooks, roles and modules through ansible-playbook, with the main ansible-core and orjson."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     show_versions(session)
+    # Most of the time of a play is the start of Python for each module. The other sessions start it each time.
+    session.env["TEST_WARM"] = "1"
     run_pytest(session, "--ignore=tests/integration/test_demo.py", folders=("tests/integration",))
 
 
@@ -256,11 +261,11 @@ def demo(session: nox.Session) -> None:
     run_pytest(session, folders=("tests/integration/test_demo.py",))
 
 
-def _each_core(session: nox.Session, core: str, *others: str) -> None:
+def _outer_core(session: nox.Session, core: str) -> None:
     install(session, need_core(session, core), "-r", str(TEST_REQUIREMENTS))
     show_versions(session)
     controller_passed = run_controller_tests(session)
-    run_pytest(session, folders=(*EACH_CORE, *others))
+    run_pytest(session, folders=OUTER_CORE)
     if not controller_passed:
         session.error("tests/controller failed")
 
@@ -268,19 +273,21 @@ def _each_core(session: nox.Session, core: str, *others: str) -> None:
 @nox.session(name="core-2.16", python=CORES["2.16"][1])
 def core_2_16(session: nox.Session) -> None:
     """What ansible-core 2.16 can make a difference to."""
-    _each_core(session, "2.16")
+    _outer_core(session, "2.16")
 
 
 @nox.session(name="core-2.18", python=CORES["2.18"][1])
 def core_2_18(session: nox.Session) -> None:
     """What ansible-core 2.18 on the oldest Python can make a difference to, and JSON without orjson."""
-    _each_core(session, "2.18", *WITHOUT_ORJSON)
+    install(session, need_core(session, "2.18"), "-r", str(TEST_REQUIREMENTS))
+    show_versions(session)
+    run_pytest(session, folders=(*MIDDLE_CORE, *WITHOUT_ORJSON))
 
 
 @nox.session(name="core-newest", python=CORES["newest"][1])
 def core_newest(session: nox.Session) -> None:
     """What the newest ansible-core on the newest Python at hand can make a difference to."""
-    _each_core(session, "newest")
+    _outer_core(session, "newest")
 
 
 @nox.session(python=BASE_PYTHON)
@@ -331,6 +338,7 @@ def ee(session: nox.Session) -> None:
 def awx(session: nox.Session) -> None:
     """The role awx_setup with the modules of awx.awx, which come with the package ansible, and a stand-in."""
     install(session, "-r", str(AWX_REQUIREMENTS))
+    session.env["TEST_WARM"] = "1"
     run_pytest(session, folders=("tests/awx",))
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import IMPORT_TREE
+from tests.integration import warm
 
 BIN = Path(sys.executable).parent
 HERE = Path(__file__).resolve().parent
@@ -35,7 +36,7 @@ TIMEOUT_S = 300
 Task = dict[str, Any]
 
 # coverage's own, so that modules are measured when the tests are; the root is what .coveragerc asks for.
-_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH")
+_KEPT = ("PATH", "TZ", "PYTHONPATH")
 _KEPT_PREFIXES = ("COVERAGE_", "COV_", "PERIMETER_ROOT")
 
 
@@ -125,11 +126,16 @@ def kept_environment(collections_path: Path, python_path: str = "") -> dict[str,
         python_path: what ``PYTHONPATH`` is without.
     """
     name = hashlib.sha256(str(collections_path).encode()).hexdigest()[:16]
-    return {
+    kept = {
         "TEST_PAYLOADS": str(_made(Path(_payloads.name) / name)),
         "TEST_BYTECODE": str(_made(BYTECODE)),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(COMPILED), python_path))),
     }
+    if os.environ.get("TEST_WARM"):
+        start = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"} | kept
+        program = warm.interpreter(tuple(sorted(start.items())))
+        kept |= {"ANSIBLE_PYTHON_INTERPRETER": program, "TEST_INTERPRETER": program}
+    return kept
 
 
 def _made(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps the bytecode of what modules import from AnsiballZ's zip file; else each process compiles it again.
+"""Keeps bytecode that Python compiles again in each process: of modules in AnsiballZ's zip file, and of a collection.
 
 Python loads this file by itself when its folder is on ``PYTHONPATH``. A module then runs as ever, in half the time.
 Code is found by its source's hash, as in Python's own hash-based ``.pyc`` files: it is never that of another source.
@@ -13,22 +13,25 @@ import marshal
 import os
 import sys
 import types
+import typing
 import zipimport
 from importlib.util import MAGIC_NUMBER
 
 FOLDER = os.environ.get("TEST_BYTECODE", "")
+CONTROLLER = ("ansible-playbook", "ansible-inventory")
+"""The programs that import a collection by Ansible's own loader, once in the process of each task."""
 _compile = zipimport._compile_source  # type: ignore[attr-defined]
 _key = int.from_bytes(MAGIC_NUMBER, "little")
 
 
-def _cached(path: str, source: bytes) -> types.CodeType:
-    """The code of this source, which is named after the zip file at hand."""
+def _kept(path: str, source: bytes, make: typing.Callable[[], types.CodeType]) -> types.CodeType:
+    """The code of this source, which is named after the file at hand."""
     name = os.path.join(FOLDER, f"{sys.implementation.cache_tag}-{_imp.source_hash(_key, source).hex()}")
     try:
         with open(name, "rb") as file:
             found: types.CodeType = marshal.loads(file.read())
     except OSError:
-        made: types.CodeType = _compile(path, source)
+        made = make()
         _keep(name, made)
         return made
     _imp._fix_co_filename(found, path)
@@ -43,5 +46,20 @@ def _keep(name: str, code: types.CodeType) -> None:
     os.replace(own, name)
 
 
+def _from_zip(path: str, source: bytes) -> types.CodeType:
+    return _kept(path, source, lambda: _compile(path, source))
+
+
+def _from_collection(source: bytes | str, filename: str, **rest: typing.Any) -> types.CodeType:
+    text = source.encode() if isinstance(source, str) else source
+    return _kept(filename, text, lambda: compile(source=source, filename=filename, **rest))
+
+
 if FOLDER:
-    zipimport._compile_source = _cached  # type: ignore[attr-defined]
+    zipimport._compile_source = _from_zip  # type: ignore[attr-defined]
+    if any(os.path.basename(word) in CONTROLLER for word in sys.orig_argv[:3]):
+        from ansible.utils.collection_loader import _collection_finder
+
+        _collection_finder.compile = _from_collection  # type: ignore[attr-defined]
+        # What Ansible calls the Python of the playbook, with which it runs modules on this machine.
+        sys.executable = os.environ.get("TEST_INTERPRETER") or sys.executable

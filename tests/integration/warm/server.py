@@ -1,0 +1,165 @@
+# Copyright: appsec.perimeter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Python that has started already: it forks for each module that Ansible runs.
+
+Most of the time of a module goes into starting Python and importing what every module imports. This program has done
+both: the standard library, requests, and Ansible's own ``module_utils``. What belongs to the collection still comes
+from the payload of each module, so that a file which Ansible leaves out of a payload is missed here too. Ansible starts
+``launcher.py`` in the place of Python.
+
+A request has the arguments, the environment, the folder and the umask, with the three standard streams as file
+descriptors; the answer is the exit status. Both sides are the same Python, so that ``marshal`` is their format.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import gc
+import importlib
+import marshal
+import os
+import select
+import socket
+import sys
+import threading
+import time
+import traceback
+import types
+from typing import Any
+
+IMPORTED = (
+    "ansible.module_utils.basic",
+    "ansible.module_utils.common.arg_spec",
+    "ansible.module_utils.urls",
+    "asyncio",
+    "concurrent.futures.thread",
+    "csv",
+    "difflib",
+    "email.message",
+    "gzip",
+    "jmespath",
+    "orjson",
+    "requests",
+    "runpy",
+    "shlex",
+    "sqlite3",
+    "ssl",
+    "urllib3",
+    "xml.etree.ElementTree",
+    "zipfile",
+)
+"""What modules import, of everything that is not in the collection."""
+
+
+def main(address: str) -> None:
+    """Serve until standard input ends, which it does when the process that started this one has ended."""
+    for name in IMPORTED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(address)
+        listener.listen(64)
+        gc.collect()
+        gc.freeze()
+        print("ready", flush=True)
+        _serve(listener)
+
+
+def _serve(listener: socket.socket) -> None:
+    """Fork for each request; the fork waits for its module, so that this process never waits for one."""
+    while True:
+        ready = select.select([listener, sys.stdin], [], [], 1.0)[0]
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if sys.stdin in ready:
+            return
+        if listener in ready:
+            connection = listener.accept()[0]
+            if os.fork() == 0:
+                listener.close()
+                _answer(connection)
+            connection.close()
+
+
+def _answer(connection: socket.socket) -> None:
+    """Run what is asked for in a process of its own, and send its exit status. Never returns."""
+    request, streams = _receive(connection)
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        _become(request, streams)
+    for stream in streams:
+        os.close(stream)
+    status = os.waitpid(child, 0)[1]
+    with contextlib.suppress(OSError):
+        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """One request, which ends where the launcher stops sending, and the three streams that came with it."""
+    streams = array.array("i")
+    text, ancillary = connection.recvmsg(1 << 16, socket.CMSG_LEN(3 * streams.itemsize))[:2]
+    for message in ancillary:
+        streams.frombytes(message[2])
+    while more := connection.recv(1 << 16):
+        text += more
+    return marshal.loads(text), list(streams)
+
+
+def _become(request: dict[str, Any], streams: list[int]) -> None:
+    """Turn this process into the one that the launcher was asked for. Never returns."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = os.fdopen(0, closefd=False)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    os.umask(request["umask"])
+    time.tzset()
+    os._exit(_run(request["arguments"]))
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the script that the arguments name, or that standard input holds, to its end, as Python does."""
+    sys.argv = arguments or [""]
+    path = sys.argv[0]
+    sys.path[0] = os.path.dirname(os.path.abspath(path)) if path else ""
+    script = types.ModuleType("__main__")
+    sys.modules["__main__"] = script
+    status = 0
+    try:
+        if path:
+            script.__dict__["__file__"] = path
+        with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as source:
+            code = compile(source.read(), path or "<stdin>", "exec", dont_inherit=True)
+        exec(code, script.__dict__)
+    except SystemExit as end:
+        status = _exit_status(end.code)
+    except BaseException:  # noqa: BLE001  (as Python itself does)
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    return status
+
+
+def _exit_status(code: object) -> int:
+    """What Python makes of the argument of ``sys.exit``."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

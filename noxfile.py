@@ -162,7 +162,8 @@ def test_environment(session: nox.Session) -> dict[str, str]:
     """Where this session's tests find the tree, and leave their coverage."""
     data = workbench.NOX / "coverage" / session.name
     data.mkdir(parents=True, exist_ok=True)
-    return {"PERIMETER_ROOT": str(ROOT), "COVERAGE_FILE": str(data / "data")}
+    # Most of the time of a play is the start of Python for each module: it is done once (tests/integration/warm).
+    return {"PERIMETER_ROOT": str(ROOT), "COVERAGE_FILE": str(data / "data"), "TEST_WARM": "1"}
 
 
 def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) -> None:
@@ -249,8 +250,6 @@ def integration(session: nox.Session) -> None:
     """All playbooks, roles and modules through ansible-playbook, with the main ansible-core and orjson."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     show_versions(session)
-    # Most of the time of a play is the start of Python for each module. The other sessions start it each time.
-    session.env["TEST_WARM"] = "1"
     run_pytest(session, "--ignore=tests/integration/test_demo.py", folders=("tests/integration",))
 
 
@@ -338,7 +337,6 @@ def ee(session: nox.Session) -> None:
 def awx(session: nox.Session) -> None:
     """The role awx_setup with the modules of awx.awx, which come with the package ansible, and a stand-in."""
     install(session, "-r", str(AWX_REQUIREMENTS))
-    session.env["TEST_WARM"] = "1"
     run_pytest(session, folders=("tests/awx",))
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.integration.runner import BYTECODE, COMPILED
 from tests.tools import ci_definitions
 
 PIP = """
@@ -44,12 +45,15 @@ target.mkdir(parents=True)
 (target / "perimeter").symlink_to({root!r})
 """
 PLAYBOOK = """
-import json, os, pathlib, sys
+import json, os, pathlib, runpy, sys
 folder = pathlib.Path({notes!r})
 with open(folder / "playbook.jsonl", "a") as file:
     file.write(json.dumps([sys.argv[1:], os.getcwd(), sorted(os.listdir()), dict(os.environ)]) + "\\n")
 os.environ.pop("QUALYS_WAS_PLATFORM")
 os.environ.update(json.loads((folder / "sandbox.json").read_text()))
+# What every run compiles is kept, as in runner.py.
+os.environ.update(TEST_BYTECODE={bytecode!r}, PYTHONPATH={compiled!r})
+runpy.run_path(os.path.join({compiled!r}, "sitecustomize.py"))
 from ansible.cli.playbook import main
 sys.argv[0] = "ansible-playbook"
 main(sys.argv)
@@ -116,12 +120,15 @@ class Machine:
     def _tools(self) -> None:
         tools = self.folder / "tools"
         tools.mkdir()
+        BYTECODE.mkdir(parents=True, exist_ok=True)
         values = {
             "notes": str(self.notes),
             "tools": str(tools),
             "root": str(ROOT),
             "python": sys.executable,
             "lent": sysconfig.get_path("purelib") + "\n",
+            "bytecode": str(BYTECODE),
+            "compiled": str(COMPILED),
         }
         for name, text in (("pip", PIP), ("ansible-galaxy", GALAXY), ("ansible-playbook", PLAYBOOK), ("venv", VENV)):
             (tools / f"{name}.py").write_text(text.format(**values), encoding="utf-8")

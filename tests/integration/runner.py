@@ -126,16 +126,22 @@ def kept_environment(collections_path: Path, python_path: str = "") -> dict[str,
         python_path: what ``PYTHONPATH`` is without.
     """
     name = hashlib.sha256(str(collections_path).encode()).hexdigest()[:16]
-    kept = {
+    return {
         "TEST_PAYLOADS": str(_made(Path(_payloads.name) / name)),
         "TEST_BYTECODE": str(_made(BYTECODE)),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(COMPILED), python_path))),
     }
-    if os.environ.get("TEST_WARM"):
-        start = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"} | kept
-        program = warm.interpreter(tuple(sorted(start.items())))
-        kept |= {"ANSIBLE_PYTHON_INTERPRETER": program, "TEST_INTERPRETER": program}
-    return kept
+
+
+def warm_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """What lets the modules of a run share a Python that has started already.
+
+    Args:
+        variables: of the run.
+    """
+    start = {name: variables[name] for name in ("PATH", "LC_ALL", "PYTHONPATH", "TEST_BYTECODE")}
+    program = warm.interpreter(tuple(sorted(start.items())))
+    return {"ANSIBLE_PYTHON_INTERPRETER": program, "TEST_INTERPRETER": program}
 
 
 def _made(folder: Path) -> Path:
@@ -150,12 +156,14 @@ class Ansible:
         folder: for playbooks, results and everything temporary.
         collections_path: folder that holds ``ansible_collections``.
         fresh: whether each run makes payloads and bytecode anew, as a user's does; for what is measured.
+        warm: whether modules may run in a Python that has started already.
     """
 
-    def __init__(self, folder: Path, collections_path: Path, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, collections_path: Path, *, fresh: bool = False, warm: bool = True) -> None:
         self.folder = folder
         self.collections_path = collections_path
         self._fresh = fresh
+        self._warm = warm and bool(os.environ.get("TEST_WARM"))
         self._serial = 0
 
     def program(
@@ -171,6 +179,8 @@ class Ansible:
         variables = base_environment(self.folder, self.collections_path)
         if not self._fresh:
             variables |= kept_environment(self.collections_path, variables.get("PYTHONPATH", ""))
+        if self._warm and not self._fresh:
+            variables |= warm_environment(variables)
         variables |= dict(environment or {})
         variables |= {"TEST_RESULTS": str(results or os.devnull)}
         name, *rest = arguments

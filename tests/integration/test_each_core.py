@@ -168,7 +168,8 @@ def modules(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) ->
         app = sandbox.qualys.webapps[410002]
         app["crawlingScripts"] = [{"id": 55999, "name": "login.html", "data": SCRIPT}]
         folder = tmp_path_factory.mktemp("modules")
-        run = Ansible(folder, collections_path).play(
+        # Each module in a new Python, as a user's.
+        run = Ansible(folder, collections_path, warm=False).play(
             _tasks(), arguments=["-vvvv", "--diff"], counters=sandbox.url, module_defaults=_groups(sandbox),
             environment={"PERIMETER_STATE_DIR": str(folder / "state")},
         )  # fmt: skip

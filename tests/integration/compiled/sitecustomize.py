@@ -57,7 +57,7 @@ def _from_collection(source: bytes | str, filename: str, **rest: typing.Any) -> 
 
 if FOLDER:
     zipimport._compile_source = _from_zip  # type: ignore[attr-defined]
-    if any(os.path.basename(word) in CONTROLLER for word in sys.orig_argv[:3]):
+    if any(os.path.basename(word).removesuffix(".py") in CONTROLLER for word in sys.orig_argv[:3]):
         from ansible.utils.collection_loader import _collection_finder
 
         _collection_finder.compile = _from_collection  # type: ignore[attr-defined]

@@ -7,11 +7,13 @@ Plain nox and not antsibull-nox: that one starts ansible-test in containers, and
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -158,12 +160,19 @@ def need_file(session: nox.Session, name: str) -> Path:
     return path
 
 
-def test_environment(session: nox.Session) -> dict[str, str]:
-    """Where this session's tests find the tree, and leave their coverage."""
+@contextlib.contextmanager
+def test_environment(session: nox.Session) -> Iterator[dict[str, str]]:
+    """Where this session's tests find the tree, and leave their coverage and everything temporary."""
     data = workbench.NOX / "coverage" / session.name
     data.mkdir(parents=True, exist_ok=True)
     # Most of the time of a play is the start of Python for each module: it is done once (tests/integration/warm).
-    return {"PERIMETER_ROOT": str(ROOT), "COVERAGE_FILE": str(data / "data"), "TEST_WARM": "1"}
+    with workbench.temporary_folder() as temporary:
+        yield {
+            "PERIMETER_ROOT": str(ROOT),
+            "COVERAGE_FILE": str(data / "data"),
+            "TMPDIR": str(temporary),
+            "TEST_WARM": "1",
+        }
 
 
 def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) -> None:
@@ -172,7 +181,9 @@ def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) 
         need_file(session, folder)
     results = workbench.NOX / "results" / f"{session.name}.xml"
     selected = session.posargs or folders
-    session.run("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected, env=test_environment(session))
+    command = ("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected)
+    with test_environment(session) as environment:
+        session.run(*command, env=environment)
 
 
 def run_controller_tests(session: nox.Session, *arguments: str) -> bool:
@@ -185,10 +196,10 @@ def run_controller_tests(session: nox.Session, *arguments: str) -> bool:
     # Not that of the session: there is one report for each session, and the tests that follow write it.
     results = workbench.NOX / "results" / f"{session.name}-controller.xml"
     try:
-        session.run(
-            "python", "-m", "pytest", f"--junitxml={results}", *arguments, "tests/controller",
-            env=test_environment(session),
-        )  # fmt: skip
+        with test_environment(session) as environment:
+            session.run(
+                "python", "-m", "pytest", f"--junitxml={results}", *arguments, "tests/controller", env=environment
+            )
     except nox.command.CommandFailed:
         return False
     return True

@@ -52,6 +52,8 @@ LONGEST_FIRST = (
     "assets",
 )
 """Every session, in the order in which they start; the long ones first keep both cores at work to the end."""
+JOBS = min(2, os.cpu_count() or 1) + 1
+"""One more than cores, as many tests wait for time to pass."""
 ON_REQUEST = ("quick",)
 """Sessions that run only when they are named."""
 SLOW_FILE_S = 5.0
@@ -286,7 +288,7 @@ def main() -> int:
     """Command line: the names of the sessions, or nothing for all of them."""
     parser = argparse.ArgumentParser(description="Run nox sessions side by side.")
     parser.add_argument("sessions", nargs="*", help="names of nox sessions; all of them when left out")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="how many at a time")
     arguments = parser.parse_args()
     known = (*LONGEST_FIRST, *ON_REQUEST)
     unknown = [name for name in arguments.sessions if name not in known]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -12,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +131,34 @@ def find_program(name: str) -> str | None:
     """The path of a program of the system, where Debian puts those that are not for every user too."""
     places = [*map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin", os.environ.get("PATH", os.defpath)]
     return shutil.which(name, path=os.pathsep.join(places))
+
+
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 4 * 1024**3
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for everything temporary, in memory where there is enough, and gone afterwards.
+
+    Most of what the tests write is flushed to the disk, file by file, as the product must; in memory that is free.
+    """
+    with tempfile.TemporaryDirectory(prefix="perimeter-", dir=MEMORY if _memory_suits() else None) as folder:
+        yield Path(folder)
+
+
+def _memory_suits() -> bool:
+    """Whether there is room, and programs may be started from it, as the tests do."""
+    try:
+        if shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+            return False
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            program = Path(folder) / "program"
+            program.write_text("#!/bin/sh\n", encoding="utf-8")
+            program.chmod(0o700)
+            return subprocess.run([str(program)], check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def repository_files() -> list[Path]:

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
 from ..faults import Fault
 from ..log_room import LogRoom, json_reply
 from ..wire import Reply, Request
-from .rows import CLUSTERS, HOSTS, NAMESPACES, make_row, seeded
+from .rows import CLUSTERS, HOSTS, NAMESPACES, Row, make_row, seeded
 from .search import Refused, facets, ordered, row_test, window
 
 _PATH = re.compile(r"/containers/v1beta/orgs/([^/]+)/inventory/scan_logs/(metadata|_search|_facet)")
@@ -52,14 +53,20 @@ class CarbonBlack(LogRoom[CarbonBlackSettings]):
 
     def reset(self) -> None:
         """State back to the seed."""
-        chosen = self.settings
         with self.lock:
-            self.rows = seeded(chosen.records, chosen.days, chosen.burst, self.clock.anchor)
-            self._number = len(self.rows)
+            self._anchor = self.clock.anchor
+            # Made anew when somebody asks: most tests are about another service.
+            self.__dict__.pop("rows", None)
+            self._number = self.settings.records + self.settings.burst
             self._arrivals: deque[float] = deque()
             self._blocked_until = 0.0
             self._tokens: set[str] = set()
             self._token_number = 0
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """All rows, in the order in which they came to be."""
+        return seeded(self.settings.records, self.settings.days, self.settings.burst, self._anchor)
 
     def controls(self) -> dict[str, Callable[..., None]]:
         """Rows can be added and removed, and tokens withdrawn, while clients read."""

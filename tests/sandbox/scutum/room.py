@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from ..faults import Fault
@@ -55,14 +56,20 @@ class Scutum(LogRoom[ScutumSettings]):
 
     def reset(self) -> None:
         """State back to the seed."""
-        chosen = self.settings
         with self.lock:
-            anchor = self.clock.anchor
-            made = alerts(chosen.records, chosen.days, anchor, self.seed, chosen.late_every, chosen.late_s)
-            self.alerts = sorted(made, key=lambda item: item.order)
-            self._next = chosen.records
+            self._anchor = self.clock.anchor
+            # Made anew when somebody asks: most tests are about another service.
+            self.__dict__.pop("alerts", None)
+            self._next = self.settings.records
             self._expire = 0
             self._calls: dict[str, deque[datetime]] = {}
+
+    @cached_property
+    def alerts(self) -> list[Alert]:
+        """All records, in the order of the vendor."""
+        chosen = self.settings
+        made = alerts(chosen.records, chosen.days, self._anchor, self.seed, chosen.late_every, chosen.late_s)
+        return sorted(made, key=lambda item: item.order)
 
     # Controls
 

@@ -168,7 +168,7 @@ def failure_of(error: Exception, call: Call, trace: Trace, *, answered: bool) ->
         answered: whether the host has answered in this session before.
 
     Raises:
-        BadResponse: the exception is not about the connection, but a mistake here.
+        BadResponse: the exception is a defect of this code, not a failure of the connection.
     """
     if not isinstance(error, (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, Truncated)):
         # The exception's text could quote a header, so only its type is reported.

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a failed connection means: from the exceptions of urllib3, ssl and the operating system to our errors.
+"""What a failed connection means: translates exceptions of urllib3, ssl and the operating system to our errors.
 
 This module is private to the collection and may change at any time.
 
 Texts of other libraries' exceptions are never passed on, because they can contain URLs and header values. Messages are
-made of error numbers, OpenSSL's reasons and what we know ourselves.
+made of error numbers, OpenSSL's reasons and facts that this code knows.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def translate(error: BaseException, seen: Circumstances) -> Failure:
 
     Args:
         error: what urllib3, ssl or a socket raised, or ``Truncated``.
-        seen: what is known about the try.
+        seen: what is known about the attempt.
     """
     if isinstance(error, Truncated):
         return _broken("sent an incomplete answer", seen)

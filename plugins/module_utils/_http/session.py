@@ -81,7 +81,7 @@ class HttpSession:
         settings: the connection options.
         governor: admission rules of the vendor; by default only ``max_connections``. Sessions of one run may share a
             governor, and then share its waiting budget and stop switch.
-        shared: what this run has in common with other runs, for the default admission rules.
+        shared: state that this run shares with other runs, for the default admission rules.
         secrets: texts that are masked wherever they appear in a message.
         auth_statuses: statuses that mean "credentials refused".
         retry_statuses: statuses that mean "temporary fault" for a read.
@@ -280,7 +280,7 @@ class HttpSession:
             self.stats.compare_clocks(time_of(response.headers.get("date")))
             self._answered.add(call.route.origin)
             if call.classify is None and response.status in self._rules.auth:
-                # Before the slot is released, or another thread would send the same credentials.
+                # Before the slot is released; otherwise another thread would send the same credentials.
                 self.fail_all(self._refused(call, response.status))
             return response
 

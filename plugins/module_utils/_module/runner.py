@@ -66,7 +66,7 @@ def run_vendor_module(
         run: the logic.
         shown: returns the values of ``no_log`` options that are no secrets, such as the user name in a login form.
     """
-    # Only here: loading it takes as long as all else that a module without a vendor needs, such as report and gate.
+    # Imported here only: loading it takes as long as everything else that a module such as report or gate needs.
     from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
 
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
@@ -82,7 +82,7 @@ def run_vendor_module(
             try:
                 result = run(module.params, client, module.check_mode)
             finally:
-                # By now there may be a token, which the vendor may have repeated in a message.
+                # The client may have a token by now, which the vendor may have repeated in a message.
                 module.no_log_values.update(client.secrets())
             result.values["stats"] = client.http.stats.to_dict() | result.values.get("stats", {})
             return result
@@ -101,8 +101,8 @@ def run_local_module(
     Args:
         spec: the module's options.
         run: the logic.
-        secrets: returns the values of options and environment that must never be shown and that Ansible does not know.
-        shown: returns the values of ``no_log`` options of which only a part is secret; ``secrets`` returns that part.
+        secrets: returns the secret values of options and environment that Ansible does not know.
+        shown: returns the values of ``no_log`` options that are secret only in part; ``secrets`` returns that part.
     """
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
     if shown is not None:

@@ -24,7 +24,7 @@ from .options import Options
 from .source import Window
 
 TEMPORARY = ".segment-"
-"""Prefix of temporary names. No query engine reads such files, and none has to be kept."""
+"""Prefix of temporary names. Query engines do not read such files, and they can always be deleted."""
 
 _COMPACT = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)(?:-([1-9]\d*))?\.ndjson(?:\.gz)?")
@@ -36,7 +36,7 @@ class Segment:
     """A segment on the disk.
 
     Attributes:
-        written: time of the commit, in nanoseconds since 1970.
+        written: when it was committed, in nanoseconds since 1970.
         name: path relative to the stream's directory.
         window: the span in its name.
         number: its number among the segments of its window, from one.
@@ -70,7 +70,7 @@ def day_of(name: str) -> dt.date | None:
 
 
 def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt.date | None = None) -> list[Segment]:
-    """Return all segments of these days (both inclusive), in the order in which they were written.
+    """Return all segments of the given days (both inclusive), in the order in which they were written.
 
     Raises:
         FileError: the directory cannot be read.
@@ -92,7 +92,7 @@ def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt
 
 
 def _in_order(found: list[Segment]) -> list[Segment]:
-    """Sort by time of commit, and within a window by number, which a copy of the directory preserves."""
+    """Sort by commit time, and within a window by number, which a copy of the directory preserves."""
     ordered = sorted(found, key=lambda item: (item.written, item.window.end, item.window.start, item.number, item.name))
     places: dict[Window, list[int]] = collections.defaultdict(list)
     for place, segment in enumerate(ordered):
@@ -203,7 +203,7 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
     if folder.is_dir():
         return
     folder.mkdir()
-    # The permissions must not depend on the umask. Set the group first: changing it may clear bits.
+    # The permissions must not depend on the umask. Set the group first, because changing it may clear mode bits.
     if options.group is not None:
         os.chown(folder, -1, options.group)
     folder.chmod(options.folder_mode)
@@ -211,7 +211,7 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
 
 
 def remove_leftovers(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
-    """Remove temporary files of killed runs, which begin with these prefixes; returns their number.
+    """Remove temporary files of killed runs, whose names begin with these prefixes; returns their number.
 
     Raises:
         FileError: a file cannot be removed.

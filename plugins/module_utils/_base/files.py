@@ -93,7 +93,7 @@ def check_target(path: pathlib.Path, option: str) -> None:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
     if link:
-        # A link would be replaced by a file; following it would let whoever made it choose where we write.
+        # A link would be replaced by a file; following it would let its creator choose where we write.
         raise FileError(f"{option}: {path} is a symbolic link.", hint="Give the path of the file itself.")
     if there is not None and stat.S_ISDIR(there):
         raise FileError(f"{option}: {path} is a directory.", hint="Give the path of a file.")
@@ -116,7 +116,7 @@ def check_writable(directory: pathlib.Path, option: str) -> None:
     except OSError as error:
         raise FileError(
             f"{option}: cannot write in {directory}: {reason(error)}.",
-            hint="Choose another path, or give this user the right to write there.",
+            hint="Choose another path, or give this user write permission there.",
         ) from error
 
 

@@ -66,7 +66,7 @@ def _check_owner(folder: pathlib.Path) -> None:
     if told.st_mode & stat.S_IWOTH:
         raise StateError(
             f"state_dir: everybody can write {folder}.",
-            hint="Give a folder that only this user can write, or take the right to write from all others (chmod o-w).",
+            hint="Give a folder that only this user can write, or remove the write permission of others (chmod o-w).",
         )
     if told.st_uid not in (os.geteuid(), 0) and told.st_gid not in {os.getegid(), *os.getgroups()}:
         raise StateError(

@@ -24,7 +24,7 @@ T = t.TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class StateDocument:
-    """Where a document is, and what is known about it.
+    """The location of a document, and its expected version and owner.
 
     Attributes:
         path: the file.
@@ -64,18 +64,18 @@ class StateDocument:
             self._check(content)
             return parse(content)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise StateError(f"{self._name} is damaged; nothing was touched.", hint=self.restore) from error
+            raise StateError(f"{self._name} is damaged; nothing was changed.", hint=self.restore) from error
 
     def _check(self, content: t.Any) -> None:
         version = content["version"]
         if version != self.version:
             newer = version > self.version
             raise StateError(
-                f"{self._name} has version {int(version)}, and this release knows {self.version}; nothing was touched.",
+                f"{self._name} has version {int(version)}, and this release knows {self.version}; nothing was changed.",
                 hint="Use the release that wrote it, or a newer one." if newer else self.restore,
             )
         if any(content[name] != value for name, value in self.same.items()):
-            raise StateError(f"{self._name} belongs to another stream or target; nothing was touched.")
+            raise StateError(f"{self._name} belongs to another stream or target; nothing was changed.")
 
     def replace(self, content: Content, *, mode: int = PRIVATE) -> None:
         """Replace the document durably.

@@ -64,7 +64,7 @@ def run_vendor_module(
         spec: the module's options.
         connect: makes the client from the options and the environment; sends nothing.
         run: the logic.
-        shown: returns the values of ``no_log`` options that are no secrets, such as the user name in a login form.
+        shown: returns the values of ``no_log`` options that are not secret, such as the user name in a login form.
     """
     # Imported here only: loading it takes as long as everything else that a module such as report or gate needs.
     from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
@@ -159,7 +159,7 @@ def _without_none(value: t.Any) -> t.Any:
 def _unexpected(error: Exception) -> PerimeterError:
     # The text of an unexpected error may quote anything, so only its type is shown.
     return PerimeterError(
-        f"This module failed inside, with {type(error).__name__}.",
+        f"This module failed with an internal error, {type(error).__name__}.",
         # ansible-core 2.19 and newer show no traceback unless it is requested.
         hint="That is a defect of appsec.perimeter: please report it with the output of -vvv, and with"
         " ANSIBLE_DISPLAY_TRACEBACK=error in the environment.",

@@ -19,9 +19,9 @@ from .types import MANIFEST, mistyped
 
 Fault = tuple[str, str]
 
-_OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
+_OTHER_VERSION = ("manifest_damaged", "the file beside it is not a manifest of this version")
 MANIFEST_PROBLEMS = {
-    "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
+    "missing": ("manifest_missing", "there is no manifest beside it, so its scope is unknown"),
     "unreadable": ("manifest_missing", "its manifest cannot be read: "),
     "damaged": ("manifest_damaged", "its manifest is not JSON"),
     "foreign": _OTHER_VERSION,

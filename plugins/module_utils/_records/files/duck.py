@@ -230,12 +230,12 @@ def _house_errors() -> t.Iterator[None]:
     except duckdb.IOException as error:
         raise FileError(
             "DuckDB cannot read or write a file that it needs.",
-            hint="Check the room on the disk, and that each file is whole and may be read.",
+            hint="Check the free space on the disk, and that each file is whole and may be read.",
         ) from error
 
 
 def _no_room() -> PerimeterError:
     return FileError(
-        "DuckDB has too little room in memory and in its temporary folder.",
+        "DuckDB has too little memory, and too little space in its temporary folder.",
         hint="Free some space on the disk, or give less data at once.",
     )

@@ -198,7 +198,7 @@ def _write_failed(dest: pathlib.Path, error: OSError) -> FileError:
     free = shutil.disk_usage(dest.parent).free if dest.parent.is_dir() else 0
     return FileError(
         f"dest: writing {dest} failed: {reason(error)}.",
-        hint=f"There are {free // (1 << 20)} MiB free in {dest.parent}. An existing file was left as it was.",
+        hint=f"There are {free // (1 << 20)} MiB free in {dest.parent}. An existing file is unchanged.",
     )
 
 

@@ -165,7 +165,7 @@ def _loader() -> t.Any:
                     )
                 if key in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key[:40]!r} stands twice in one mapping", key_node.start_mark
+                        None, None, f"the key {key[:40]!r} occurs twice in one mapping", key_node.start_mark
                     )
                 seen.add(key)
             return super().construct_mapping(node, deep=deep)

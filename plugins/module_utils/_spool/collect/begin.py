@@ -33,7 +33,7 @@ from .adopt import upper
 from .job import Job
 from .plan import SECOND, floor, horizon, oldest
 
-_LOST = "If it is gone for good, say with first_run where to begin: lookback writes nothing twice."
+_LOST = "If it is lost, choose with first_run where to begin: lookback writes nothing twice."
 
 
 @dataclasses.dataclass
@@ -115,13 +115,13 @@ def check(job: Job, found: Found) -> None:
     elif job.options.first_run == "fail" and job.options.backfill is None:
         if (last := found.collected_until) is not None:
             raise StateError(
-                f"The position {path} is missing although {_described(dest, found, last)}; nothing was touched.",
-                hint=f"Check that state_dir is the one of before, on a volume that outlives each run. {_LOST}",
+                f"The position {path} is missing although {_described(dest, found, last)}; nothing was changed.",
+                hint=f"Check that state_dir is the same as before, on a volume that outlives each run. {_LOST}",
             )
         raise StateError(
             f"There is no position {path}, and first_run is fail.",
             hint="For the first run of a stream, set first_run to lookback or now. If it is not the first, check that"
-            " state_dir and dest are the ones of before.",
+            " state_dir and dest are the same as before.",
         )
 
 
@@ -141,7 +141,7 @@ def begin(job: Job, found: Found, now: dt.datetime) -> Beginning:
 
     Args:
         job: the run.
-        found: what is on the disk.
+        found: the files of the stream.
         now: the current time, UTC.
     """
     position, held = found.position, found.held
@@ -187,7 +187,7 @@ def _lost(job: Job, found: Found, stream: Stream, last: dt.datetime, now: dt.dat
         tail=[segment.name for segment in found.segments],
     )
     warning = (
-        f"The position {job.place.path} was missing although {_described(options.dest, found, last)}. It was begun"
-        f" anew at {utc_text(committed)}, as first_run is {options.first_run}."
+        f"The position {job.place.path} was missing although {_described(options.dest, found, last)}. The stream was"
+        f" restarted at {utc_text(committed)}, because first_run is {options.first_run}."
     )
     return Beginning(position, stream, False, False, warning, skip=skip)

@@ -84,7 +84,7 @@ class Live:
         report.adopted = len(adopted)
         if gone:
             report.warn(
-                f"{len(gone)} files of {dest} are gone that were written lately, {gone[0]} among them."
+                f"{len(gone)} recently written files of {dest} are missing, {gone[0]} among them."
                 " Their records are not read again: use backfill if they are needed."
             )
         ahead = position.committed_until
@@ -92,8 +92,8 @@ class Live:
             set_back(position, dest, self._now, job.timing)
             report.warn(
                 f"The position {utc_text(ahead)} is in the future: the clock is or was wrong. It was set back to"
-                f" {utc_text(position.committed_until)}, as far as the segments prove, and what follows is read again;"
-                " nothing is written twice."
+                f" {utc_text(position.committed_until)}, the time that the segments prove, and later times are read"
+                " again; nothing is written twice."
             )
         if job.check_mode:
             return
@@ -115,7 +115,7 @@ class Live:
             self._report.paused = True
             self._report.warn(
                 f"{error.message} The stream is read up to {utc_text(self._position.committed_until)}, and the next run"
-                " goes on from there."
+                " continues from there."
             )
 
     def _sweep_up_to_a_limit(self, was: dt.datetime) -> None:
@@ -124,7 +124,7 @@ class Live:
             sweep.sweep(self._job, self._report, self._position, was, self._now)
         except RateLimited as error:
             self._report.paused = True
-            self._report.warn(f"{error.message} Not all of the older times were looked at again.")
+            self._report.warn(f"{error.message} Not all of the older times were read again.")
 
     def _read(self) -> None:
         plan = self._plan(self._now)
@@ -214,6 +214,6 @@ class Live:
             report.warn(found.problem)
         if found.waiting:
             report.warn(
-                f"retain_days: {len(found.waiting)} old files stay, as they are not delivered yet to"
+                f"retain_days: {len(found.waiting)} old files stay, because they are not yet delivered to"
                 f" {', '.join(found.lagging)}."
             )

@@ -63,8 +63,8 @@ class RunReport:
         self.tally.add(staged.tally)
         if staged.disordered:
             self.warn(
-                "The service sent records out of the order of their times, although it was asked for it. They were"
-                " written; a run that is interrupted may miss others until a sweep."
+                "The service sent records out of time order, although that order was requested. They were written, but"
+                " an interrupted run may miss others until a sweep."
             )
         return names
 

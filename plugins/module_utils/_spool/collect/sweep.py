@@ -122,7 +122,7 @@ def _backfill(job: Job, report: RunReport, span: Window, position: Position | No
         reading.read(planned, head, keeper)
     except PerimeterError:
         if keeper.reached is not None:
-            report.warn(f"backfill came up to {utc_text(keeper.reached)}: give that as from to go on from there.")
+            report.warn(f"backfill came up to {utc_text(keeper.reached)}: set from to this time to continue.")
         raise
 
 
@@ -130,7 +130,7 @@ def _end(job: Job, report: RunReport, end: dt.datetime, position: Position | Non
     """Return the end of a backfill: times after the position, or younger than the lag, are left to ordinary runs."""
     limit, why = horizon(now, job.timing), "records still arrive there"
     if position is not None and position.generation and position.committed_until < limit:
-        limit, why = position.committed_until, "what is after the position belongs to the ordinary run"
+        limit, why = position.committed_until, "later times are left to ordinary runs"
     if end <= limit:
         return end
     report.warn(f"backfill ends at {utc_text(limit)}, not at {utc_text(end)}: {why}.")

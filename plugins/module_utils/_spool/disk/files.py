@@ -147,7 +147,7 @@ def check_dest(dest: pathlib.Path) -> None:
     """
     there = _mode_of(dest)
     if there is None and dest.is_symlink():
-        raise FileError(f"dest: {dest} is a symbolic link to nothing.", hint="Create what it leads to, or remove it.")
+        raise FileError(f"dest: {dest} is a dangling symbolic link.", hint="Create what it leads to, or remove it.")
     if there is not None and not stat.S_ISDIR(there):
         raise FileError(f"dest: {dest} is not a directory.", hint="Give a directory for this stream alone.")
     nearest = dest
@@ -158,7 +158,7 @@ def check_dest(dest: pathlib.Path) -> None:
     if why := unwritable(nearest):
         raise FileError(
             f"dest: cannot write in {nearest}: {why}.",
-            hint="Choose another path, or give this user the right to write there.",
+            hint="Choose another path, or give this user write permission there.",
         )
 
 
@@ -198,7 +198,7 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FileError(
-            f"dest: {folder} is not a directory of its own.", hint="Move it away: the collector makes a new one."
+            f"dest: {folder} is a link, or not a directory.", hint="Move it away: the collector makes a new one."
         )
     if folder.is_dir():
         return
@@ -235,5 +235,5 @@ def write_failed(path: pathlib.Path, error: OSError) -> FileError:
         room = f"There are {shutil.disk_usage(folder).free // (1 << 20)} MiB free in {folder}. "
     return FileError(
         f"dest: writing {path} failed: {reason(error)}.",
-        hint=f"{room}What was written before is whole, and the next run goes on from there.",
+        hint=f"{room}Everything written before is complete, and the next run continues from there.",
     )

@@ -59,5 +59,5 @@ def _take(descriptor: int, path: pathlib.Path, doing: str) -> None:
     except OSError as error:
         raise StateError(
             f"The lock {path} cannot be held: {reason(error)}.",
-            hint="Put state_dir and dest on file systems that know advisory locks.",
+            hint="Put state_dir and dest on file systems that support advisory locks.",
         ) from error

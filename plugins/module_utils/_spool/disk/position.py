@@ -80,7 +80,7 @@ class PositionFile:
         self._document = StateDocument(
             self.path,
             VERSION,
-            restore="Restore it from a backup. If there is none, remove it, and say with first_run where to begin.",
+            restore="Restore it from a backup. If there is none, remove it, and choose with first_run where to begin.",
             called="The position",
             same={"identity_hash": hashed},
         )
@@ -121,7 +121,7 @@ class PositionFile:
             "seen": position.seen.pack(),
         }
         self._document.write(
-            content, hint="The records are safe: the next run finds them in dest and goes on after them."
+            content, hint="The records are safe: the next run finds them in dest and continues after them."
         )
 
 

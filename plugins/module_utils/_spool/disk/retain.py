@@ -79,9 +79,9 @@ def delivered(dest: pathlib.Path, state: pathlib.Path, stream: str) -> dict[str,
     for mark in sorted(dest.glob(f"{DELIVERED_MARK}*")):
         if mark.name.removeprefix(DELIVERED_MARK) not in known:
             raise ValueError(
-                f"the mark {mark} says that a sink was delivered to, and {state / DELIVER_FOLDER} holds no position of"
-                " it. Restore the state_dir of the delivery, or deliver once more; when the sink is gone for good,"
-                " remove the mark"
+                f"the mark {mark} shows that a sink has received records, but {state / DELIVER_FOLDER} has no position"
+                " for it. Restore the state_dir of the delivery, or deliver again; if the sink no longer exists, remove"
+                " the mark"
             )
     return done
 
@@ -116,7 +116,7 @@ def remove_old(
             found.removed.append(name)
         _remove_empty(dest, found.removed)
     except ValueError as error:
-        found.problem = f"retain_days: no file was removed, as {error}."
+        found.problem = f"retain_days: no file was removed, because {error}."
     except FileError as error:
         found.problem = f"retain_days: {error.message}"
     except OSError as error:

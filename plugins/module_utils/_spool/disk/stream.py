@@ -121,7 +121,7 @@ def check_directory(dest: pathlib.Path, held: Stream | None, identity: Identity,
         check_same(dest, held, identity)
     elif has_segments:
         raise StateError(
-            f"dest: {dest} holds segments, but its file {STREAM_FILE} is missing; nothing was touched.",
+            f"dest: {dest} holds segments, but its file {STREAM_FILE} is missing; nothing was changed.",
             hint="Restore that file, or give each stream a directory of its own.",
         )
 
@@ -142,10 +142,10 @@ def check_owner(dest: pathlib.Path, held: Stream | None, owner: str, *, known_as
     hint = "Give the previous directory, or give this stream a state_dir of its own."
     if held is None and not fresh:
         raise StateError(
-            f"dest: {dest} is not the directory that {known_as} belongs to; nothing was touched.", hint=hint
+            f"dest: {dest} is not the directory that {known_as} belongs to; nothing was changed.", hint=hint
         )
     if held is not None and held.owner != owner:
-        raise StateError(f"dest: {dest} has another owner than {known_as}; nothing was touched.", hint=hint)
+        raise StateError(f"dest: {dest} has another owner than {known_as}; nothing was changed.", hint=hint)
 
 
 def stream_id(dest: pathlib.Path) -> str | None:

@@ -114,8 +114,8 @@ def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Gen
     if once.understated and once.steady:
         # There were more pages after the announced end, up to a short one: no page shifted, and none is missing.
         return (
-            f"Edgecast announced {once.page_of} pages of {size} for {span}, and sent {once.events} events: it was read"
-            " on until a page was short."
+            f"Edgecast announced {once.page_of} pages of {size} for {span}, and sent {once.events} events: reading"
+            " continued until a page was not full."
         )
     again = yield from _one_pass(client, question, None)
     same = again.ids == once.ids and again.events == once.events > len(once.ids)

@@ -173,7 +173,8 @@ def run(
     result = export(params, source, check_mode, clock)
     result.values["details"] = {state: source.counts[state] for state in ("read", "skipped", "not_found", "failed")}
     if source.counts["failed"]:
-        result.warnings.append(f"{source.counts['failed']} details could not be read; the alerts were written without.")
+        failed = source.counts["failed"]
+        result.warnings.append(f"{failed} details could not be read; the alerts were written without them.")
     if source.refused:
-        result.warnings.append(f"Details were given up for this run: {source.refused}")
+        result.warnings.append(f"No more details were read in this run: {source.refused}")
     return result

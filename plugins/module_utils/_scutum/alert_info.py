@@ -83,18 +83,18 @@ def _listing(params: Options, now: dt.datetime, warnings: list[str]) -> Listing:
     if start is not None and end <= oldest:
         raise OptionError(
             f"to ({utc_text(end)}) is more than a year ago, and Scutum keeps the logs of the past year.",
-            hint=f"What is kept begins at {utc_text(oldest)}.",
+            hint=f"The kept logs begin at {utc_text(oldest)}.",
         )
     if start is not None and start < oldest:
         warnings.append(
             "from is more than a year ago. Scutum keeps the logs of the past year,"
-            f" so what is read begins at {utc_text(oldest)}."
+            f" so reading begins at {utc_text(oldest)}."
         )
         start = oldest
     if start is not None and start >= end:
         raise OptionError(
             f"from ({utc_text(start)}) is not before to ({utc_text(end)}).",
-            hint="from is inclusive and to is exclusive; times without an offset are Japan's.",
+            hint="from is inclusive and to is exclusive; times without an offset are Japan time.",
         )
     return Listing(order=params["time_order"], start=start, end=end, ip=checked_address(params.get("ip")))
 

@@ -54,7 +54,7 @@ def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
             return
         if marker in seen:
             raise BadResponse(
-                "Scutum gave the same next_marker twice, so that the listing would not end.",
+                "Scutum gave the same next_marker twice, so the listing would not end.",
                 hint="Nothing of this window was kept. Try again later.",
             )
         seen.add(marker)

@@ -29,7 +29,7 @@ KEY_HINT = (
     " may have been replaced in the portal."
 )
 _PAGE_HINT = f"Check api_url: a login page, a proxy or another service may answer there. {KEY_HINT}"
-_AGENT_HINT = "The protection in front of the service may dislike the agent string: try another one in user_agent."
+_AGENT_HINT = "The protection in front of the service may reject the user agent: try another one in user_agent."
 _REFUSED = re.compile(r"unauthori[sz]ed|(?:access|secret|api)\s*key|forbidden|credential", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 

@@ -265,7 +265,8 @@ class CarbonBlackClient(VendorClient[Connection]):
 
 
 def _fault(deep: bool) -> VendorError:
-    hint = "start and rows reach beyond 10,000, which the service may refuse so." if deep else "Try again later."
+    beyond = "start and rows reach beyond 10,000, which the service may refuse with this answer."
+    hint = beyond if deep else "Try again later."
     return VendorError("Carbon Black Cloud answered with a fault (HTTP 500), again.", hint=hint, code="500")
 
 

@@ -36,7 +36,7 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
         criteria, warnings = check_criteria(params.get("criteria"))
         if SCAN_TIME in criteria:
             raise OptionError(
-                "criteria: scan_time is the collector's own.", hint="Use lookback, backfill or the _info module."
+                "criteria: scan_time is set by the collector.", hint="Use lookback, backfill or the _info module."
             )
         self._search = Search(criteria, params.get("search") or None)
         self._malware = params["malware_findings"]

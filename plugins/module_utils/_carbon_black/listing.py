@@ -227,8 +227,8 @@ def _read_pages(
 def _understated(span: tuple[dt.datetime, dt.datetime], found: _Pass) -> str:
     start, end = map(utc_text, span)
     return (
-        f"Carbon Black Cloud announced {found.num_found} rows for {start} to {end}, and sent {found.rows}: it was read"
-        " on until a page was short."
+        f"Carbon Black Cloud announced {found.num_found} rows for {start} to {end}, and sent {found.rows}:"
+        " reading continued until a page was not full."
     )
 
 

@@ -149,8 +149,8 @@ def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> No
             break
     if offset > found.num_found:
         found.warnings.append(
-            f"Carbon Black Cloud announced {found.num_found} rows, and sent {offset}: it was read on until a page was"
-            " short."
+            f"Carbon Black Cloud announced {found.num_found} rows, and sent {offset}:"
+            " reading continued until a page was not full."
         )
         found.num_found = offset
     if (found.num_found > offset or offset >= MAX_ROWS) and not found.more:

@@ -19,7 +19,7 @@ from .._records.files.snapshot_reader import Record
 from .._spool.disk.options import Options, read_options
 from .._spool.disk.source import Timing
 
-_WEBAPPS = "Give what qualys_was_webapp_info returns as webapps, or the path of a JSON file of it."
+_WEBAPPS = "Give the webapps that qualys_was_webapp_info returned, or the path of a JSON file of it."
 _NO_TIME = dt.timedelta(0)
 _SNAPSHOTS = Timing(lag=_NO_TIME, overlap=_NO_TIME, window=_NO_TIME)
 """A snapshot is not read by windows of time."""

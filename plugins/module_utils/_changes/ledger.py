@@ -92,7 +92,7 @@ class Ledger(t.NamedTuple):
 
     def _damaged(self, error: Exception) -> StateError:
         why = f"cannot be read: {error}" if isinstance(error, Unreadable) else "is damaged"
-        return StateError(f"The state {self.path} {why}; nothing was touched.", hint=RESTORE)
+        return StateError(f"The state {self.path} {why}; nothing was changed.", hint=RESTORE)
 
 
 class LedgerWriter:
@@ -158,5 +158,5 @@ class LedgerWriter:
     def _failed(self, error: OSError) -> StateError:
         return StateError(
             f"The state {self._path} cannot be written: {reason(error)}.",
-            hint="Nothing was written to dest. Give a folder with room that this user can write, with state_dir.",
+            hint="Nothing was written to dest. Give a state_dir with free space that this user can write to.",
         )

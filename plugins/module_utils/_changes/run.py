@@ -134,7 +134,7 @@ class _Job:
             if state.finished is not None and snapshot.finished < state.finished:
                 raise StateError(
                     f"findings: {snapshot.path} was finished at {snapshot.at}, before the snapshot that was compared"
-                    f" last ({utc_text(state.finished)}); nothing was touched.",
+                    f" last ({utc_text(state.finished)}); nothing was changed.",
                     hint="Give a newer snapshot, and check the clock of the machine that exports.",
                 )
         return _Found(state, held, announced)
@@ -175,9 +175,10 @@ class _Job:
     def _warnings(self, found: _Found, initial: bool) -> list[str]:
         if found.state is not None or found.held is None:
             return []
-        what = "each open finding is new, as initial is all" if initial else "nothing is new, as initial is none"
+        start = "each open finding is new, because initial is all"
+        what = start if initial else "nothing is new, because initial is none"
         missing = f"The state {self._files.path} was missing although {self._options.dest} holds this stream already."
-        return [f"{missing} It was begun anew: {what}, and what became of other findings is lost."]
+        return [f"{missing} The stream was restarted: {what}, and other changes since then are lost."]
 
     def _written(self, records: t.Iterator[Record], state: State, ledger: LedgerWriter) -> list[str]:
         """Write the records as one segment, then the state; returns the names of the segments."""
@@ -235,6 +236,6 @@ def _retain(options: Options, root: pathlib.Path, now: dt.datetime, reached: dt.
         result.warnings.append(found.problem)
     if found.waiting:
         result.warnings.append(
-            f"retain_days: {len(found.waiting)} old files stay, as they are not delivered yet to"
+            f"retain_days: {len(found.waiting)} old files stay, because they are not yet delivered to"
             f" {', '.join(found.lagging)}."
         )

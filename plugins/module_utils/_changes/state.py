@@ -29,7 +29,7 @@ from .ledger import RESTORE, Ledger
 
 VERSION = 1
 FOLDER = "changes"
-_HINT = "What was written to dest is whole; the next run goes on from there."
+_HINT = "Everything written to dest is complete; the next run continues from there."
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Day:
                 )
                 raise FileError(
                     f"{path} cannot be read: {words}.",
-                    hint="Restore the file, or move it away and collect its span once more.",
+                    hint="Restore the file, or move it away and collect its span again.",
                 ) from error
             self._paths[number] = copy
 

@@ -15,12 +15,12 @@ from .._records.files.duck import MEMORY, Engine, Told, open_duck
 
 _TOLD: Told = {
     "OutOfMemoryException": (
-        f"dest: a day needs more than {MEMORY} of memory, or more room on the disk of dest.",
-        "Free some room. What the lake had before is whole, and the next run goes on.",
+        f"dest: a day needs more than {MEMORY} of memory, or more space on the disk of dest.",
+        "Free some space. The previous content of the lake is intact, and the next run continues.",
     ),
     "IOException": (
         "dest: DuckDB cannot read or write a file of a day.",
-        "Check the room on the disk of dest, and that nothing removes segments at the same time.",
+        "Check the free space on the disk of dest, and that nothing removes segments at the same time.",
     ),
 }
 

@@ -64,7 +64,7 @@ class Piece:
             if self.expected not in (None, self._sha256):
                 raise FileError(
                     f"snapshots: {self.path} is not the file that its manifest describes.",
-                    hint="It was changed or damaged after it was written: export it once more.",
+                    hint="It was changed or damaged after it was written: export it again.",
                 )
         return self._sha256
 
@@ -185,8 +185,8 @@ def _snapshot(path: pathlib.Path) -> Feed:
     source = manifest.get("source")
     if taken is None or not isinstance(source, str) or not manifest.get("complete"):
         raise FileError(
-            f"snapshots: {path} is no complete snapshot, by its manifest.",
-            hint="A snapshot that lacks findings would make them look fixed: export it once more, without since.",
+            f"snapshots: {path} is not a complete snapshot, according to its manifest.",
+            hint="A snapshot that lacks findings would make them look fixed: export it again, without since.",
         )
     identity = [manifest.get(name) for name in ("source", "stream", "filters", "detail")]
     record = {name: manifest.get(name) for name in ("stream", "started", "finished", "records", "assets", "filters")}
@@ -227,4 +227,4 @@ def _of_matches(path: pathlib.Path, told: os.stat_result) -> dict[str, t.Any]:
 
 
 def _unreadable(path: pathlib.Path, words: str) -> FileError:
-    return FileError(f"{path} cannot be read: {words}.", hint="Restore the file. All other days were dealt with.")
+    return FileError(f"{path} cannot be read: {words}.", hint="Restore the file. All other days were processed.")

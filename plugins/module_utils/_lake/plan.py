@@ -93,8 +93,9 @@ def _check_repair(feed: Feed, day: dt.date, harmed: t.Sequence[Held], gone: t.Co
     unknown = any(not item.entry for item in harmed) and feed.removed_before and day < feed.removed_before
     if gone or unknown or not feed.days.get(day):
         raise FileError(
-            f"dest: {harmed[0].path} is {harmed[0].state}, and {feed.label} no longer holds all that it was made of.",
-            hint="Restore the file from a backup. All other days were dealt with.",
+            f"dest: {harmed[0].path} is {harmed[0].state}, and {feed.label} no longer has everything that it was built"
+            " from.",
+            hint="Restore the file from a backup. All other days were processed.",
         )
 
 

@@ -170,7 +170,7 @@ class _Run:
         except OSError as error:
             words = reason(error)
             self._failed.append(
-                FileError(f"dest: writing {day} of {feed.label} failed: {words}.", hint="Free some room.")
+                FileError(f"dest: writing {day} of {feed.label} failed: {words}.", hint="Free some space.")
             )
         except Refused as error:
             self._failed.append(FileError(f"DuckDB cannot read {day} of {feed.label} ({error})."))
@@ -247,4 +247,4 @@ def _summed(failed: list[PerimeterError]) -> PerimeterError | None:
     if len(failed) < 2:
         return failed[0] if failed else None
     shown = " ".join(error.message for error in failed[:_SHOWN])
-    return PartialFailure(f"{len(failed)} parts of the lake could not be dealt with. {shown}", hint=failed[0].hint)
+    return PartialFailure(f"{len(failed)} parts of the lake could not be processed. {shown}", hint=failed[0].hint)

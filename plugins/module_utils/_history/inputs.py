@@ -199,7 +199,7 @@ def _record(line: bytes, number: int, path: pathlib.Path) -> dict[str, t.Any]:
 def _row(source: Source, record: Record, number: int, path: pathlib.Path) -> Row:
     if record["record"] != "finding":
         kind = short(str(record["record"]), 40)
-        raise FileError(f"findings: line {number} of {path} is no finding, but a record of kind {kind}.", hint=_AGAIN)
+        raise FileError(f"findings: line {number} of {path} is not a finding but a record of kind {kind}.", hint=_AGAIN)
     if bounded(record.get("source")) != source.source:
         raise FileError(
             f"findings: line {number} of {path} is a finding of {short(str(record.get('source')), 40)}, and the others"

@@ -244,7 +244,7 @@ def _warnings(order: _Order, sources: t.Iterable[Source]) -> t.Iterator[str]:
         if source.gaps:
             yield f"findings: {source.path} has {source.gaps} gaps: data of the stream is missing."
     if order.policy.told and not order.policy.base and not order.policy.overrides:
-        yield "policy: it says nothing about an SLA, so nothing is due."
+        yield "policy: it does not define an SLA, so nothing is due."
     if order.horizon is not None and not order.policy.told:
         yield "horizon: without a policy nothing is due."
 

@@ -78,7 +78,7 @@ def load_policy(value: t.Any) -> Policy:
         return Policy(told=False)
     data = read_document(value, "policy").data
     if not isinstance(data, dict) or not data:
-        raise PolicyError("policy: this is no mapping.", hint="Give a policy of the gate, or days by severity.")
+        raise PolicyError("policy: this is not a mapping.", hint="Give a policy of the gate, or days by severity.")
     if "schema" not in data and "sla" not in data:
         return Policy({severity: _days(days, f"policy: {severity}") for severity, days in _checked(data, "policy")})
     overrides = []
@@ -87,7 +87,7 @@ def load_policy(value: t.Any) -> Policy:
         own = _ages(mapping(item).get("sla"), f"{where}.sla")
         match = mapping(item).get("match")
         if not isinstance(match, list) or not all(isinstance(word, str) for word in match):
-            raise PolicyError(f"{where}.match is no list of names.", hint="See the reference of the policy.")
+            raise PolicyError(f"{where}.match is not a list of names.", hint="See the reference of the policy.")
         if own:
             overrides.append((application_test(match), own))
     base = _ages(data.get("sla"), "policy: sla")
@@ -110,7 +110,7 @@ def _checked(data: dict[str, t.Any], where: str) -> t.Iterator[tuple[str, t.Any]
 def _days(value: t.Any, where: str) -> float:
     days = number(value)
     if days is None or not 0 < days * DAY <= _LONGEST:
-        raise PolicyError(f"{where} is {value!r}, which is no number of days.", hint="Give days, such as 7.")
+        raise PolicyError(f"{where} is {value!r}, which is not a number of days.", hint="Give days, such as 7.")
     return days * DAY
 
 
@@ -118,7 +118,7 @@ def _ages(value: t.Any, where: str) -> dict[str, float | None]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise PolicyError(f"{where} is no mapping.", hint="Give durations by severity, such as {critical: 7d}.")
+        raise PolicyError(f"{where} is not a mapping.", hint="Give durations by severity, such as {critical: 7d}.")
     return {severity: _age(age, f"{where}.{severity}") for severity, age in _checked(value, where)}
 
 
@@ -130,7 +130,7 @@ def _age(value: t.Any, where: str) -> float | None:
     except ValueError as error:
         raise PolicyError(f"{where}: {error}.") from error
     if not 0 < seconds <= _LONGEST:
-        raise PolicyError(f"{where}: {value} is no time that a fix may take.", hint="Give a duration such as 7d.")
+        raise PolicyError(f"{where}: {value} is not a valid time to fix.", hint="Give a duration such as 7d.")
     return seconds
 
 

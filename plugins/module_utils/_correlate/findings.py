@@ -38,7 +38,7 @@ COLUMNS: dict[str, str] = {
 
 _AGAIN = "Export the findings again, completely."
 _MANIFEST = {
-    "missing": "has no manifest beside it, so nobody can tell whether it is complete",
+    "missing": "has no manifest beside it, so it may be incomplete",
     "unreadable": "has a manifest that cannot be read",
     "damaged": "has a manifest that is not JSON",
     "foreign": "has something else in the place of its manifest",
@@ -137,9 +137,9 @@ def _manifest(path: pathlib.Path) -> Record:
         why = "does not exist" if missing else _MANIFEST[error.kind]
         raise FileError(f"findings: {path} {why}.", hint=_AGAIN) from error
     if manifest.get("stream") != "findings":
-        raise FileError(f"findings: {path} is no snapshot of findings, by its manifest.", hint=_AGAIN)
+        raise FileError(f"findings: {path} is not a snapshot of findings, according to its manifest.", hint=_AGAIN)
     if manifest.get("complete") is not True:
-        raise FileError(f"findings: {path} is not complete, by its manifest.", hint=_AGAIN)
+        raise FileError(f"findings: {path} is not complete, according to its manifest.", hint=_AGAIN)
     if manifest.get("since") is not None:
         raise FileError(f"findings: {path} holds only what changed since a time.", hint=_AGAIN)
     return manifest
@@ -166,6 +166,6 @@ def _finding(path: pathlib.Path, number: int, line: bytes) -> Record:
         raise FileError(f"findings: {path} has a gap, so it is not complete.", hint=_AGAIN)
     if record["record"] != "finding":
         kind = short(str(record["record"]), 40)
-        raise FileError(f"findings: line {number} of {path} is no finding, but a record of kind {kind}.", hint=_AGAIN)
+        raise FileError(f"findings: line {number} of {path} is not a finding but a record of kind {kind}.", hint=_AGAIN)
     record["asset"] = mapping(record.get("asset"))
     return record

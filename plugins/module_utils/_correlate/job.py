@@ -98,7 +98,7 @@ def _since(window: str | None, now: dt.datetime) -> dt.datetime | None:
     except ValueError as error:
         raise OptionError(f"window: {error}.") from error
     if not 0 < seconds <= _LONGEST:
-        raise OptionError(f"window: {window} is no span of time to look at.", hint="Give more than 0, such as 30d.")
+        raise OptionError(f"window: {window} is not a valid span of time.", hint="Give more than 0, such as 30d.")
     return (now - dt.timedelta(seconds=seconds)).replace(microsecond=0)
 
 

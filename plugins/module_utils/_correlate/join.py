@@ -123,7 +123,7 @@ def _group(engine: Engine) -> None:
             wanted AS (SELECT DISTINCT p, parameter FROM placed WHERE parameter <> ''),
             known AS (SELECT s, string_agg(parameter, '&' ORDER BY parameter) AS names
                 FROM named JOIN wanted USING (p, parameter) GROUP BY s)
-        -- A sign that is in no name stands for parameters that no finding has.
+        -- A character that occurs in no name represents parameters that no finding has.
         SELECT said.*, CASE WHEN parameter = '' THEN '' ELSE coalesce(names, '&') END AS parameters
         FROM said LEFT JOIN known USING (s)
     """)
@@ -160,7 +160,7 @@ def _answer(engine: Engine) -> None:
             AND (parameters = '' OR parameter = '' OR list_contains(string_split(parameters, '&'), parameter))
     """)
     engine.run("""
-        -- Events of scanners never count beside others.
+        -- Events of scanners do not count if there are others.
         CREATE TABLE used AS SELECT pairs.* FROM pairs JOIN
             (SELECT k, bool_and(scanner) AS scanner FROM pairs GROUP BY k) USING (k, scanner)
     """)

@@ -30,7 +30,7 @@ from .summary import Tally, event_figures, gaps_of, problems_of, summary_of
 
 Clock = t.Callable[[], dt.datetime]
 UNNAMED = (
-    "scanner_sources is empty, so that the requests of your own scans count as attacks: name the addresses or networks"
+    "scanner_sources is empty, so the requests of your own scans count as attacks: name the addresses or networks"
     " of your scanners."
 )
 
@@ -58,12 +58,12 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     except Refused as refused:
         # Damaged files were refused before, so this is about space on the disk.
         raise FileError(
-            f"Correlating failed inside DuckDB, with {refused}.",
-            hint=f"Check the room on the disk of {job.dest.parent}; dest was left as it was.",
+            f"Correlating failed with an internal error of DuckDB, {refused}.",
+            hint=f"Check the free space on the disk of {job.dest.parent}; dest is unchanged.",
         ) from refused
     except OSError as error:
         raise FileError(
-            f"dest: writing in {job.dest.parent} failed: {reason(error)}.", hint="dest was left as it was."
+            f"dest: writing in {job.dest.parent} failed: {reason(error)}.", hint="dest is unchanged."
         ) from error
 
 

@@ -52,7 +52,7 @@ _LACKS = "coalesce(host, '') = '' OR coalesce(path, '') = ''"
 _ROWS = 20_000
 """Rows of a row group; DuckDB holds one for each thread."""
 _LAKE = ("id", "time", "action", "client_ip", "user_agent", "host", "path_template", "parameter", "attack_family")
-_AGAIN = "Collect its span once more, or restore the file."
+_AGAIN = "Collect its span again, or restore the file."
 _LINES = {
     "json": "is not JSON",
     "record": "is not a record of this collection",
@@ -121,7 +121,8 @@ class Stage:
     def _second_look(self, file: File, error: Refused, read: t.Callable[[list[File]], None]) -> None:
         if file.kind == "parquet":
             raise FileError(
-                f"events: {file.path} is no whole Parquet file of the lake.", hint="Build that day of the lake again."
+                f"events: {file.path} is not an intact Parquet file of the lake.",
+                hint="Build that day of the lake again.",
             ) from error
         clean = self._work / f"clean-{file.order}.ndjson"
         _copy(file.path, clean)

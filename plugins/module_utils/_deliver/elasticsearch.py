@@ -88,8 +88,9 @@ class Elasticsearch(HttpSink):
             if not waiting:
                 return outcome
         raise RateLimited(
-            f"Elasticsearch took {outcome.total} of {len(batch)} records and was too busy for the rest.",
-            hint="Nothing is lost: the next run sends the batch again, and what is there already is a duplicate.",
+            f"Elasticsearch accepted {outcome.total} of {len(batch)} records and was too busy for the rest.",
+            hint="Nothing is lost: the next run sends the batch again, and records that are already there count as"
+            " duplicates.",
         )
 
     def _bulk(self, batch: t.Sequence[Record], outcome: Outcome) -> list[Record]:
@@ -139,7 +140,7 @@ class Elasticsearch(HttpSink):
         if item.get("failure_store") == "used":
             if self._strict:
                 return item
-            outcome.rejected.append(rejected(record, f"Elasticsearch took it, but {_STORED}"))
+            outcome.rejected.append(rejected(record, f"Elasticsearch accepted it, but {_STORED}"))
         elif item.get("result") == "noop":
             outcome.dropped += 1
         else:
@@ -149,8 +150,8 @@ class Elasticsearch(HttpSink):
     def _item_refused(self, item: t.Mapping[str, t.Any]) -> VendorError:
         if item.get("failure_store") == "used":
             return VendorError(
-                f"elasticsearch: {self.target} took an entry, but {_STORED}.",
-                hint="Mend the mapping or the pipeline, and remove what is in the failure store: the next run sends the"
+                f"elasticsearch: {self.target} accepted an entry, but {_STORED}.",
+                hint="Fix the mapping or the pipeline, and remove what is in the failure store: the next run sends the"
                 " batch again.",
             )
         return VendorError(
@@ -187,7 +188,7 @@ def _items(body: bytes) -> list[dict[str, t.Any]]:
         return [next(iter(item.values())) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         raise BadResponse(
-            "Elasticsearch answered a bulk request with something else than its items.",
+            "Elasticsearch answered a bulk request with something other than its items.",
             hint="Check sink_options.url: another service may answer there.",
         ) from None
 

@@ -76,7 +76,7 @@ class PositionFile:
         self._document = StateDocument(
             self.path,
             VERSION,
-            restore="Restore it, or remove it to deliver everything again: receivers know records by their id.",
+            restore="Restore it, or remove it to deliver everything again: receivers identify records by their id.",
             called="The position",
             same={"stream": stream, "sink": sink, "target": target, **told},
         )
@@ -131,7 +131,7 @@ class PositionFile:
         except OSError as error:
             return (
                 f"The mark {path} cannot be written: {reason(error)}. Without it, retain_days of a collection that does"
-                " not see this state_dir takes no notice of this sink."
+                " not see this state_dir ignores this sink."
             )
         return None
 

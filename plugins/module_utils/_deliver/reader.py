@@ -136,7 +136,7 @@ def stamps_of(root: pathlib.Path, names: t.Iterable[str]) -> dict[str, str]:
     try:
         found = {name: (root / name).stat() for name in names}
     except OSError as error:
-        raise FileError(f"spool: {root} cannot be read: {reason(error)}.", hint="The next run goes on.") from error
+        raise FileError(f"spool: {root} cannot be read: {reason(error)}.", hint="The next run continues.") from error
     return {name: f"{told.st_size}/{told.st_mtime_ns}" for name, told in found.items()}
 
 
@@ -148,5 +148,5 @@ def _lines(path: pathlib.Path, skip: int) -> t.Iterator[tuple[int, bytes]]:
     except Unreadable as error:
         raise FileError(
             f"spool: {path} cannot be read: {error}.",
-            hint="Everything else was delivered. Restore the file, or move it away and collect its span once more.",
+            hint="Everything else was delivered. Restore the file, or move it away and collect its span again.",
         ) from error

@@ -234,7 +234,7 @@ def _result(
         )
     if tally.quarantined:
         result.warnings.append(
-            f"{tally.quarantined} records were refused for good and stand in {place.quarantine}, each with the reason."
+            f"{tally.quarantined} records were refused permanently and are in {place.quarantine}, each with the reason."
         )
     return result
 

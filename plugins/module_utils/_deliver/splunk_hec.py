@@ -139,7 +139,7 @@ class SplunkHec(HttpSink):
                 return
             self.pause(min(0.2 * 1.5**attempt, 5.0))
         raise RateLimited(
-            "Splunk did not say in time that the events are indexed.", hint="The next run sends the batch again."
+            "Splunk did not confirm in time that the events are indexed.", hint="The next run sends the batch again."
         )
 
 

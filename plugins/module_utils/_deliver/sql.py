@@ -99,7 +99,7 @@ class Sql:
             if missing := sorted(set(table.c.keys()) - present):
                 raise VendorError(
                     f"sql: the table of {self.target} has no column {', '.join(missing)}.",
-                    hint="Name another table in sink_options.table; it is made when it is missing.",
+                    hint="Name another table in sink_options.table; it is created if it is missing.",
                 )
         table.create(connection, checkfirst=True)
         name = table.name + NEWEST
@@ -140,7 +140,7 @@ class Sql:
     def _failed(self, error: Exception) -> PerimeterError:
         return TransportError(
             f"sql: {self.target} failed ({words_for(error)}).",
-            hint="Check sink_options.database_url and the rights of its user. Nothing is lost: the next run goes on.",
+            hint="Check sink_options.database_url and the rights of its user. Nothing is lost: the next run continues.",
         )
 
     def stats(self) -> dict[str, t.Any]:

@@ -76,7 +76,7 @@ def judge(service: Service) -> list[Check]:
         return _unusable(service.name, error)
     reached = [
         Check(service.name, "connection", "ok", "The service answers."),
-        Check(service.name, "credentials", "ok", "The service knows the credentials."),
+        Check(service.name, "credentials", "ok", "The service accepts the credentials."),
         *_clock(service.name, first.result),
     ]
     return [*reached, *(_permission(service.name, probe) for probe in (first, *others) if probe.ran)]
@@ -109,7 +109,7 @@ def _clock(name: str, result: t.Mapping[str, t.Any]) -> list[Check]:
     if abs(offset) <= CLOCK_TOLERANCE:
         return [Check(name, "clock", "ok", "The clock of this machine agrees with that of the service.")]
     text = f"The clock of this machine is {abs(offset)} seconds {'behind' if offset > 0 else 'ahead of'} the service's."
-    hint = "Set the clock (NTP): windows of logs, the age of scans and tokens go by it."
+    hint = "Set the clock (NTP): windows of logs, the age of scans and tokens depend on it."
     return [Check(name, "clock", "failed", text, hint)]
 
 
@@ -119,7 +119,7 @@ def _permission(name: str, probe: Probe) -> Check:
     if not error:
         return Check(name, what, "ok", f"The account may read {probe.part}.")
     if error["kind"] == "rate_limit":
-        text = f"Whether the account may read {probe.part} was not found out: {error['message']}"
+        text = f"Whether the account may read {probe.part} could not be determined: {error['message']}"
         return Check(name, what, "warning", text, error["hint"] or "Try again later.")
     hint = error["hint"] or f"Give the account the permission to read {probe.part}."
     return Check(name, what, "warning" if probe.optional else "failed", error["message"], hint)

@@ -72,7 +72,7 @@ def _state_directory(option: str | None, environ: t.Mapping[str, str]) -> list[C
     if (free := shutil.disk_usage(place).free) < LITTLE_SPACE:
         text = f"state_dir: only {free // (1024 * 1024)} MiB are free in {place}."
         found.append(Check(MACHINE, "space", "warning", text, "Free some space, or give another state_dir."))
-    hint = "Take the right to write from the group (chmod g-w), unless the volume needs it."
+    hint = "Remove the write permission of the group (chmod g-w), unless the volume needs it."
     found += [Check(MACHINE, name, "warning", text, hint) for text in warn_of_group(folder)]
     return found
 
@@ -92,7 +92,7 @@ def _network(params: Params, environ: t.Mapping[str, str]) -> list[Check]:
         return [Check(MACHINE, "network settings", "failed", error.message, error.hint)]
     found = [_proxy(params.get("proxy"), environ)]
     if not params.get("validate_certs", True):
-        text = "validate_certs is false: whoever is on the way can read and change everything, credentials included."
+        text = "validate_certs is false: anybody on the network can read and change everything, credentials included."
         found.append(Check(MACHINE, "tls", "warning", text, "Set validate_certs to true, and give the CA by ca_path."))
     return found
 

@@ -90,7 +90,7 @@ def checked(given: t.Mapping[str, t.Any], table: Table, environ: t.Mapping[str, 
         if name not in table and name != QUEUE:
             near = difflib.get_close_matches(str(name), table, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(table))}."
-            raise OptionError(f"{name} is no argument of this event source.", hint=hint)
+            raise OptionError(f"{name} is not an argument of this event source.", hint=hint)
     found: Arguments = {}
     for name, argument in table.items():
         value = given.get(name)

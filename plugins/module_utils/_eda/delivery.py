@@ -246,7 +246,7 @@ class Delivery:
                 continue
             earlier.confirmed = True
             log.error(
-                "The rule engine refused the event %s %d times and took later ones; it is passed over.",
+                "The rule engine refused the event %s %d times and accepted later ones; it is skipped.",
                 earlier.key,
                 earlier.attempts,
             )

@@ -101,7 +101,7 @@ class FindingFeed:
         if not result.values["complete"]:
             raise IncompleteRead(
                 "The findings changed while they were read, twice, so they are not compared this time.",
-                hint="Look less often, or at times without scans.",
+                hint="Poll less often, or at times without scans.",
             )
         self._before.clear()
         batch: list[Step] = []

@@ -23,7 +23,7 @@ from .._state.document import StateDocument
 
 FOLDER = "eda"
 VERSION = 1
-_RESTORE = "Restore it from a backup. If there is none, remove it, and say with initial where to begin."
+_RESTORE = "Restore it from a backup. If there is none, remove it, and choose with initial where to begin."
 _HINT = "The events after the position on the disk are repeated after a restart."
 
 

@@ -42,7 +42,7 @@ class Pace:
         """Record a successful poll, and return the pause after it."""
         if self._failures:
             log.warning(
-                "%s: works again after %d failed attempts, and goes on where it was.", self._name, self._failures
+                "%s: works again after %d failed attempts, and continues where it was.", self._name, self._failures
             )
         self._failures = 0
         self._said.clear()
@@ -57,7 +57,7 @@ class Pace:
         if error.kind not in self._said:
             self._said.add(error.kind)
             log.error(
-                "%s: %s Nothing is lost; it is tried again, at first in %.0f s, and this is not repeated.",
+                "%s: %s Nothing is lost; it is tried again, at first in %.0f s, and this message is not repeated.",
                 self._name,
                 Mask(secrets).text(str(error)),
                 pause,

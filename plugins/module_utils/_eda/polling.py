@@ -73,7 +73,7 @@ def guarded() -> t.Iterator[None]:
         raise
     except Exception as error:
         raise PerimeterError(
-            f"This event source failed inside, with {type(error).__name__}.",
+            f"This event source failed with an internal error, {type(error).__name__}.",
             hint="That is a defect of appsec.perimeter, or of a filter of the rulebook.",
         ) from error
 
@@ -99,7 +99,7 @@ async def run(
     feedback = given.get(QUEUE)
     if arguments["feedback"] and feedback is None:
         raise OptionError(
-            "feedback is true, and ansible-rulebook hands over no queue for it.",
+            "feedback is true, and ansible-rulebook passes no queue for it.",
             hint="ansible-rulebook 1.3 and newer have it, with --persistence-id; without it, remove feedback.",
         )
     make_folder(feed.lock.parent)

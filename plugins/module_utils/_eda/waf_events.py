@@ -69,7 +69,7 @@ async def main(queue: Queue, given: t.Mapping[str, t.Any], vendors: t.Mapping[st
             raise OptionError("vendor is missing.", hint="Give edgecast or scutum.")
         foreign = sorted(set(given) & {option for other, table in _OF.items() if other != name for option in table})
         if foreign:
-            raise OptionError(f"{foreign[0]} is no argument of {name}.")
+            raise OptionError(f"{foreign[0]} is not an argument of {name}.")
         vendor = vendors[name]
 
         def connect() -> Client:

@@ -193,7 +193,7 @@ error:
   returned: failure
   sample:
     kind: file
-    message: "findings: /var/lib/perimeter/findings.ndjson.gz is not complete, by its manifest."
+    message: "findings: /var/lib/perimeter/findings.ndjson.gz is not complete, according to its manifest."
     hint: Export the findings again, completely.
     code: null
 """

@@ -316,7 +316,7 @@ error:
     message: >-
       sql: postgresql+psycopg://db.example.com/waf#perimeter_records failed (OperationalError: nothing listens at that
       address and port).
-    hint: "Check sink_options.database_url and the rights of its user. Nothing is lost: the next run goes on."
+    hint: "Check sink_options.database_url and the rights of its user. Nothing is lost: the next run continues."
     code: null
 """
 

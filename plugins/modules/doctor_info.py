@@ -73,14 +73,14 @@ checks:
       check: state directory
       state: failed
       message: "state_dir: everybody can write /tmp/state."
-      hint: Give a folder that only this user can write, or take the right to write from all others (chmod o-w).
+      hint: Give a folder that only this user can write, or remove the write permission of others (chmod o-w).
 error:
   description: The error as data, with C(kind), C(message), C(hint) and C(code).
   type: dict
   returned: failure
   sample:
     kind: error
-    message: This module failed inside, with OSError.
+    message: This module failed with an internal error, OSError.
     hint: That is a defect of appsec.perimeter.
     code: null
 """

@@ -177,7 +177,7 @@ error:
   sample:
     kind: file
     message: "dest: the compressed data of a segment is damaged."
-    hint: "Restore the file, or move it away and collect its span once more."
+    hint: "Restore the file, or move it away and collect its span again."
     code: null
 """
 

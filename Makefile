@@ -11,7 +11,7 @@ KILLS ?= 200
 SEED ?= random
 REQUIREMENTS := tests/requirements.txt tests/requirements-tests.txt
 
-# pip's own advice is noise in the output of the checks.
+# pip's advice is noise in the output of the checks.
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 export PIP_ROOT_USER_ACTION=ignore
 
@@ -20,15 +20,15 @@ export PIP_ROOT_USER_ACTION=ignore
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-demo: ## audit the sandbox with the installed collection, and say where the report is
+demo: ## audit the sandbox with the installed collection, and print the path of the report
 	@$(PYTHON) tests/demo/run.py
 
-test: ## install what is missing, and run every check and test (SESSIONS="lint typing" for some of them)
+test: ## install missing packages, and run every check and test (SESSIONS="lint typing" for some of them)
 	@sh tests/tools/system_packages.sh
 	@$(MAKE) --no-print-directory $(VENV)/installed
 	@$(RUN) $(SESSIONS)
 
-quick: $(VENV)/installed ## lint, types, and the unit tests of what differs from the last commit (SINCE=main: from main)
+quick: $(VENV)/installed ## lint, types, and the unit tests of files that differ from the last commit (SINCE=main: from main)
 	@SINCE=$(SINCE) $(RUN) lint typing quick
 
 bench: $(VENV)/installed ## measure speed and memory against the sandbox
@@ -41,23 +41,23 @@ faults: $(VENV)/installed ## kill collectors and deliveries at 200 random instan
 lint: $(VENV)/installed ## ruff, mypy, ansible-lint, documentation and changelog
 	@$(RUN) lint typing ansible-lint docs
 
-format: $(VENV)/installed ## rewrite the Python files in the house style
+format: $(VENV)/installed ## format the Python files
 	@$(VENV)/bin/python -m nox --session format
 
-sanity: $(VENV)/installed ## ansible-test sanity of every ansible-core that is supported
+sanity: $(VENV)/installed ## ansible-test sanity with every supported ansible-core
 	@$(RUN) sanity-2.16 sanity-2.18 sanity-2.19 sanity-newest
 
-assets: ## build the generated assets of the report anew
+assets: ## rebuild the generated assets of the report
 	@$(PYTHON) docs/report-assets/build.py
 
-clean: ## remove everything that the targets made
+clean: ## remove everything that the targets created
 	rm -rf .build .demo .nox $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* tests/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: $(REQUIREMENTS)
-	@echo "Making $(VENV) with what the checks need ..."
+	@echo "Creating $(VENV) with the requirements of the checks ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3.11."; exit 1; }
+		|| { echo "Python 3.11 or newer is needed: install it, or run make PYTHON=/path/to/python3.11."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "Python's venv module is needed: install it (Debian: apt-get install python3-venv)."; exit 1; }
 	@# uv takes a second where pip takes twenty; pip knows more about mirrors and proxies.

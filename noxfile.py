@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All checks of the collection. ``make test`` runs them; ``nox -l`` lists them; ``nox -s NAME`` runs one.
 
-Plain nox and not antsibull-nox: that one starts ansible-test in containers, and not every machine has an engine.
+Plain nox is used instead of antsibull-nox, which starts ansible-test in containers: not every machine has an engine.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = True
 
 BASE_PYTHON = workbench.oldest_python()
-"""For everything that is not about the newest: Python 3.11, the oldest that is supported, where it is at hand."""
+"""For everything except the newest versions: Python 3.11, the oldest that is supported, if it is installed."""
 NEWEST_PYTHON = workbench.newest_python()
 MONITORED_PYTHON = workbench.monitored_python()
 COVERAGE_PYTHON = MONITORED_PYTHON or BASE_PYTHON
-"""Coverage costs next to nothing where Python itself counts lines, and as much as the tests where it does not."""
+"""Coverage is cheap if Python itself counts lines, and otherwise takes as long as the tests."""
 CORES = {
     "2.16": ("ansible-core>=2.16,<2.17", BASE_PYTHON),
     "2.18": ("ansible-core>=2.18,<2.19", BASE_PYTHON),
@@ -44,7 +44,7 @@ CORES = {
 }
 """The ansible-core versions that are tested, and the interpreter for each."""
 MAIN_CORE = "2.19"
-"""The one for checks that need ansible-core, but not each version of it; coverage is measured with it."""
+"""The version for checks that need ansible-core but not every version of it; coverage is measured with it."""
 COVERAGE_MINIMUM = 95
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements-tests.txt"
 ENGINES_REQUIREMENTS = ROOT / "tests" / "requirements-engines.txt"
@@ -79,27 +79,27 @@ WITHOUT_ORJSON = (
     "tests/unit/plugins/module_utils/_edgecast",
     "tests/unit/plugins/module_utils/_vendor",
 )
-"""What JSON without orjson, on the oldest Python, can make a difference to."""
+"""Tests whose result may depend on the oldest Python, and on JSON without orjson."""
 CI_FILES = (
     ("github-workflows", "docs/ci/github/.github/workflows/security-gate.yml"),
     ("gitlab-ci", "--data-transform", "gitlab-ci", "docs/ci/gitlab/.gitlab-ci.yml"),
-    # Its patterns are of the older kind.
+    # Its patterns use the older syntax.
     ("azure-pipelines", "--data-transform", "azure-pipelines", "--regex-variant", "nonunicode",
      "docs/ci/azure/azure-pipelines.yml", "docs/ci/azure/template/security-gate.yml"),
 )  # fmt: skip
-"""The ready CI files, each with its schema and how that wants to be read."""
+"""The ready CI files, each with its schema and the options for checking it."""
 SANITY: dict[str, tuple[str, ...]] = {
     "2.16": (),
     "2.18": ("--skip-test", "pylint"),
     "2.19": ("--skip-test", "pylint"),
     "newest": (),
 }
-"""What ``ansible-test`` leaves out: pylint in the middle of the range, since both ends run it."""
+"""Tests that ``ansible-test`` skips: pylint in the middle of the range, because both ends run it."""
 CODE = ("plugins", "roles", "extensions", "tests", "docs", "noxfile.py")
 
 
 def install(session: nox.Session, *specifiers: str) -> None:
-    """Install into the session's environment, unless it already holds exactly what is asked for."""
+    """Install into the session's environment, unless it already has exactly the requested packages."""
     if BASE_PYTHON is None:
         session.error(f"None of Python {', '.join(workbench.OLDEST_FIRST)} was found: install one, or put it on PATH")
     files = "".join(Path(item).read_text(encoding="utf-8") for item in specifiers if item.endswith(".txt"))
@@ -133,7 +133,7 @@ def _install_with_pip(session: nox.Session, *specifiers: str) -> None:
 
 
 def run_each(session: nox.Session, *commands: tuple[str, ...]) -> None:
-    """Run all commands, also after one that failed, so that one run shows everything."""
+    """Run all commands, even after one has failed, so that one run shows everything."""
     failed = []
     for command in commands:
         try:
@@ -145,7 +145,7 @@ def run_each(session: nox.Session, *commands: tuple[str, ...]) -> None:
 
 
 def need_core(session: nox.Session, core: str) -> str:
-    """The specifier of an ansible-core version; ends the session when its interpreter is missing."""
+    """The specifier of an ansible-core version; ends the session if its interpreter is missing."""
     specifier = CORES[core][0]
     if core == "newest" and NEWEST_PYTHON is None:
         session.log("NOTE: no Python 3.12, 3.13 or 3.14 was found, so the newest ansible-core is that for Python 3.11.")
@@ -153,7 +153,7 @@ def need_core(session: nox.Session, core: str) -> str:
 
 
 def need_file(session: nox.Session, name: str) -> Path:
-    """A file that the session runs; ends the session when it is missing."""
+    """A file that the session runs; ends the session if it is missing."""
     path = ROOT / name
     if not path.exists():
         session.error(f"{name} is missing")
@@ -187,13 +187,14 @@ def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) 
 
 
 def run_controller_tests(session: nox.Session, *arguments: str) -> bool:
-    """Plugins of the controller, in a process of their own: beside it, modules behave as if they ran inside it.
+    """Run the tests of controller plugins in a separate process: beside controller code, modules behave as if inside
+    it.
 
-    Returns whether they passed, so that the other tests still run, and one run shows everything.
+    Returns whether they passed, so that the other tests still run and one run shows everything.
     """
     if session.posargs:
         return True
-    # Not that of the session: there is one report for each session, and the tests that follow write it.
+    # Not the session's own file: there is one report for each session, and the following tests write it.
     results = workbench.NOX / "results" / f"{session.name}-controller.xml"
     try:
         with test_environment(session) as environment:
@@ -206,7 +207,7 @@ def run_controller_tests(session: nox.Session, *arguments: str) -> bool:
 
 
 def show_versions(session: nox.Session) -> None:
-    """Print which Python and which ansible-core are tested."""
+    """Print the tested versions of Python and ansible-core."""
     code = (
         "import platform, ansible.release as r; print('ansible-core', r.__version__, 'on', platform.python_version())"
     )
@@ -266,7 +267,7 @@ def integration(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def demo(session: nox.Session) -> None:
-    """``make demo`` in a copy of the repository; beside the other playbooks it would keep one core to the end."""
+    """``make demo`` in a copy of the repository; with the other playbooks it would occupy one core to the end."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, folders=("tests/integration/test_demo.py",))
 
@@ -316,7 +317,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def formats(session: nox.Session) -> None:
-    """Reports in front of programs of others that read them; the validators of schemas are part of the unit tests."""
+    """Reports read by programs of other projects; the schema validators are part of the unit tests."""
     if shutil.which("npm") is None:
         session.error("npm was not found: install it (Debian: apt-get install npm)")
     install(session, need_core(session, MAIN_CORE), "-r", str(FORMATS_REQUIREMENTS))
@@ -346,14 +347,14 @@ def ee(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def awx(session: nox.Session) -> None:
-    """The role awx_setup with the modules of awx.awx, which come with the package ansible, and a stand-in."""
+    """The role awx_setup with the modules of awx.awx, from the package ansible, and a stand-in."""
     install(session, "-r", str(AWX_REQUIREMENTS))
     run_pytest(session, folders=("tests/awx",))
 
 
 @nox.session(python=BASE_PYTHON)
 def engines(session: nox.Session) -> None:
-    """The queries in docs/sql on DuckDB and on Spark. No other session needs Spark, which is large."""
+    """The queries in docs/sql on DuckDB and on Spark. Only this session needs Spark, which is large."""
     if not workbench.has_java():
         session.error(f"Java 17 was not found. {workbench.JAVA_HINT}")
     install(session, need_core(session, MAIN_CORE), "-r", str(ENGINES_REQUIREMENTS))
@@ -362,7 +363,7 @@ def engines(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def eda(session: nox.Session) -> None:
-    """Rulebooks in a real ansible-rulebook, with the installed artifact and a PostgreSQL; ``make faults`` has more."""
+    """Rulebooks in a real ansible-rulebook, with the installed artifact and a PostgreSQL; ``make faults`` runs more."""
     missing = [name for name in ("java", "initdb") if workbench.find_program(name) is None]
     if missing:
         session.error(f"{', '.join(missing)}: not found (Debian: apt-get install openjdk-17-jre-headless postgresql)")
@@ -372,7 +373,7 @@ def eda(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def faults(session: nox.Session) -> None:
-    """What goes wrong around a collector, kills at random instants included; ``make faults`` kills more often."""
+    """Failures around a collector, including kills at random instants; ``make faults`` kills more often."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS))
     run_pytest(session, "-rP", folders=("tests/faults",))
 
@@ -384,11 +385,11 @@ def _sanity(session: nox.Session, core: str) -> None:
     packages = str(session.run("python", "-c", code, silent=True)).strip()
     home, note = workbench.ansible_test_home(session.name, Path(packages))
     session.log(note)
-    # The tests travel to no user: the newest rules for them are enough, and are the strictest.
+    # The tests are not part of the artifact, so only the newest rules, which are the strictest, apply to them.
     tree = workbench.copy_tree(
         session.name, without=workbench.RECORDED if core == "newest" else workbench.NOT_FOR_USERS
     )
-    # The newest one imports and compiles with every Python at hand, the older ones with that of this session.
+    # The newest version imports and compiles with every installed Python, the older ones with the session's Python.
     version = str(session.run("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])", silent=True)).strip()
     own = () if core == "newest" else ("--python", version)
     environment = {"HOME": str(home), "PATH": workbench.path_with_interpreters(("3.11", *workbench.NEWEST_FIRST))}
@@ -441,7 +442,7 @@ def ansible_lint(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def docs(session: nox.Session) -> None:
-    """Every plugin's documentation, changelog fragments, CI files by their schemas, and the workflow's security."""
+    """The documentation of every plugin, changelog fragments, CI files against their schemas, and workflow security."""
     install(
         session, need_core(session, MAIN_CORE), "antsibull-docs>=2.20", "antsibull-changelog>=0.34",
         "check-jsonschema>=0.30", "zizmor>=1.20",
@@ -484,14 +485,14 @@ def build(session: nox.Session) -> None:
 
 @nox.session(python=BASE_PYTHON)
 def assets(session: nox.Session) -> None:
-    """The generated assets of the report are what their sources give."""
+    """The generated assets of the report are up to date with their sources."""
     script = need_file(session, "docs/report-assets/build.py")
     session.run("python", str(script), "--check", *session.posargs)
 
 
 @nox.session(name="sdk-proof", python=BASE_PYTHON)
 def sdk_proof(session: nox.Session) -> None:
-    """A client that no one here wrote (qualysdk 0.3.17) works against the sandbox."""
+    """An independent client (qualysdk 0.3.17) works against the sandbox."""
     need_file(session, "tests/sandbox/prove_qualysdk.py")
     install(session, "qualysdk==0.3.17", "trustme>=1.1")
     session.run("python", "tests/tools/sdk_proof.py", *session.posargs)
@@ -499,13 +500,13 @@ def sdk_proof(session: nox.Session) -> None:
 
 @nox.session(name="bench-quick", venv_backend="none")
 def bench_quick(session: nox.Session) -> None:
-    """A small run of the benchmarks: they work, and the request counts hold. Times are judged by make bench only."""
+    """A small run of the benchmarks: they work, and the request counts are right. Only make bench judges the times."""
     session.run(sys.executable, "tests/perf/bench.py", "--quick", *session.posargs, external=True)
 
 
 @nox.session(python=BASE_PYTHON, default=False)
 def quick(session: nox.Session) -> None:
-    """The unit tests of what differs from the commit that SINCE names (the last one unless set)."""
+    """The unit tests of files that differ from the commit in SINCE (by default the last one)."""
     install(session, need_core(session, MAIN_CORE), "-r", str(TEST_REQUIREMENTS), ORJSON)
     tests = changed_tests.select(changed_tests.changed_files(os.environ.get("SINCE") or "HEAD"))
     session.log(f"tests of what changed: {', '.join(tests)}")

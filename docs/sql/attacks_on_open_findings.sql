@@ -1,4 +1,4 @@
--- Open findings that were attacked, those whose attacks were not blocked first, then the worst.
+-- Open findings that were attacked: those whose attacks were not blocked first, then the most severe.
 SELECT
     f.source,
     f.id,

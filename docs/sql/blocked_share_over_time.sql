@@ -1,4 +1,4 @@
--- How much of the attacks was stopped on each day, in per cent, for each service.
+-- The share of attacks that was stopped on each day, in per cent, for each service.
 SELECT
     source,
     dt AS day,

@@ -2,7 +2,7 @@
 --
 --   duckdb -cmd "SET VARIABLE lake = '/srv/lake'" -init duckdb.sql
 --
--- Leave out the views of records that the lake does not have yet.
+-- Leave out views of records that are not in the lake yet.
 
 CREATE OR REPLACE TEMPORARY VIEW lake_events AS
 SELECT * FROM read_parquet(getvariable('lake') || '/record=event/*/*/*.parquet', hive_partitioning = true, union_by_name = true);
@@ -22,11 +22,11 @@ SELECT source, dt, time, action, client_ip, host, unnest(rule_ids) AS rule_id FR
 CREATE OR REPLACE TEMPORARY VIEW events AS
 SELECT * FROM lake_events;
 
--- Of each snapshot the newest day.
+-- The newest day of each snapshot.
 CREATE OR REPLACE TEMPORARY VIEW newest_snapshots AS
 SELECT lake_stream, MAX(dt) AS dt FROM lake_snapshots GROUP BY lake_stream;
 
--- Findings as they are now: those of the newest snapshots, and of each key of a stream the newest row.
+-- The current findings: those of the newest snapshots, and the newest row for each key of a stream.
 CREATE OR REPLACE TEMPORARY VIEW findings AS
 SELECT f.*
 FROM lake_findings f
@@ -40,7 +40,7 @@ JOIN (
 ) n ON f.lake_stream = n.lake_stream AND f.key = n.key AND f.dt = n.dt
 WHERE f.lake_origin = 'stream';
 
--- Matches as they are now.
+-- The current matches.
 CREATE OR REPLACE TEMPORARY VIEW matches AS
 SELECT m.*
 FROM lake_matches m

@@ -1,4 +1,4 @@
--- How old open findings are, by severity: since they were first seen, at the end of the newest day that the lake has.
+-- The age of open findings by severity: from when they were first seen to the end of the newest day in the lake.
 SELECT
     age,
     SUM(CASE WHEN severity = 'critical' THEN 1 ELSE 0 END) AS critical,

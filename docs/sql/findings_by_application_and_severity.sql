@@ -1,4 +1,4 @@
--- Open findings of each application by severity, those with the most severe ones first. Equal ones are ordered by name.
+-- Open findings of each application by severity; applications with the most severe ones first, then by name.
 SELECT
     source,
     asset_id,

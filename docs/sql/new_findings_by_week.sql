@@ -1,4 +1,4 @@
--- How many findings were seen first in each week, which begins on Monday. Findings without a date are the last row.
+-- The number of findings that were first seen in each week, from Monday. Findings without a date are the last row.
 SELECT
     CAST(DATE_TRUNC('week', first_seen) AS DATE) AS week,
     SUM(CASE WHEN severity IN ('critical', 'high') THEN 1 ELSE 0 END) AS severe,

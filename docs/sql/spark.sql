@@ -3,7 +3,7 @@
 --   spark-sql -d lake=/srv/lake -i spark.sql
 --
 -- In a program: spark.sql("SET lake=/srv/lake") first. The path may be one of S3 or HDFS.
--- Leave out the views of records that the lake does not have yet.
+-- Leave out views of records that are not in the lake yet.
 
 CREATE OR REPLACE TEMPORARY VIEW lake_events
 USING parquet OPTIONS (path '${lake}/record=event', basePath '${lake}', mergeSchema 'true');
@@ -23,11 +23,11 @@ SELECT source, dt, time, action, client_ip, host, explode(rule_ids) AS rule_id F
 CREATE OR REPLACE TEMPORARY VIEW events AS
 SELECT * FROM lake_events;
 
--- Of each snapshot the newest day.
+-- The newest day of each snapshot.
 CREATE OR REPLACE TEMPORARY VIEW newest_snapshots AS
 SELECT lake_stream, MAX(dt) AS dt FROM lake_snapshots GROUP BY lake_stream;
 
--- Findings as they are now: those of the newest snapshots, and of each key of a stream the newest row.
+-- The current findings: those of the newest snapshots, and the newest row for each key of a stream.
 CREATE OR REPLACE TEMPORARY VIEW findings AS
 SELECT f.*
 FROM lake_findings f
@@ -41,7 +41,7 @@ JOIN (
 ) n ON f.lake_stream = n.lake_stream AND f.key = n.key AND f.dt = n.dt
 WHERE f.lake_origin = 'stream';
 
--- Matches as they are now.
+-- The current matches.
 CREATE OR REPLACE TEMPORARY VIEW matches AS
 SELECT m.*
 FROM lake_matches m

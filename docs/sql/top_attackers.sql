@@ -1,4 +1,4 @@
--- Which addresses attack most, how much of it was stopped, and since when. Equal counts are ordered by address.
+-- The addresses that attack most, how many attacks were stopped, and since when. Equal counts are ordered by address.
 SELECT
     client_ip,
     COUNT(*) AS events,

@@ -1,4 +1,4 @@
--- Which hosts are attacked most. Events without a host are one row, whose host is NULL. Equal counts are ordered by host.
+-- The hosts that are attacked most. Events without a host are one row with a NULL host. Equal counts are ordered by host.
 SELECT
     host,
     COUNT(*) AS events,

@@ -1,4 +1,4 @@
--- Which rules are broken most. An event that breaks several rules counts for each. Equal counts are ordered by rule.
+-- The rules that are violated most. An event that violates several rules counts for each. Equal counts are ordered by rule.
 SELECT
     source,
     rule_id,

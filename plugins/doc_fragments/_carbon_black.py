@@ -1,7 +1,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connection options of Carbon Black Cloud, and what its modules share. Private to the collection."""
+"""Connection options of Carbon Black Cloud, and other options that its modules share. Private to the collection."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ options:
     type: str
   csp_url:
     description:
-      - Address that gives tokens of VMware Cloud. The default is C(https://console.cloud.vmware.com).
+      - Address that issues tokens of VMware Cloud. The default is C(https://console.cloud.vmware.com).
       - If not set, the environment variable E(CSP_URL) is used.
     type: str
   csp_client_id:
@@ -52,26 +52,25 @@ options:
       - If neither this nor O(api_id) nor O(csp_client_id) is set, the environment variable E(CSP_API_TOKEN) is used.
     type: str
 notes:
-  - The service counts calls by source address, and calls while it blocks an address make that longer. Requests
-    therefore go one after the other, whatever O(max_connections) says. Do not run these modules from many hosts
-    behind one address.
+  - The service counts calls by source address, and calls during a block prolong the block. So requests are sent one
+    after the other, whatever O(max_connections) is. Do not run these modules from many hosts behind one address.
 """
 
     CRITERIA = r"""
 options:
   criteria:
     description:
-      - What must hold, as the service's own object. All members must match; of a list one value must. One text stands
-        for a list of one. Unknown members are refused before anything is sent.
+      - The conditions, as an object in the service's format. All members must match; of a list, one value must match.
+        A single text counts as a list of one. Unknown members are refused before anything is sent.
       - C(full_tags) are images with registry, repository, and tag or digest; C(repositories); C(registries);
         C(digests), such as C(sha256:...), which only scanned images have.
-      - C(sources) is what started the scan, such as V(CLI), V(CLUSTER_SCAN) or V(FEED_UPDATE); C(vulnerabilities) are
-        severities that the image has, such as V(CRITICAL) or V(HIGH).
-      - C(clusters), C(namespaces) and C(hostnames) run the image.
+      - C(sources) is what triggered the scan, such as V(CLI), V(CLUSTER_SCAN) or V(FEED_UPDATE); C(vulnerabilities) are
+        severities that occur in the image, such as V(CRITICAL) or V(HIGH).
+      - C(clusters), C(namespaces) and C(hostnames) are where the image runs.
         M(appsec.perimeter.carbon_black_scan_log_metadata_info) lists them.
     type: dict
   search:
     description:
-      - Text to look for, which the service calls C(query).
+      - Text to search for, which the service calls C(query).
     type: str
 """

@@ -13,24 +13,24 @@ requirements:
 options:
   timeout:
     description:
-      - Seconds without a sign of life after which a request is given up. Connecting may take at most 15 seconds of it.
-        A whole answer may take ten times as long.
+      - Seconds without any response after which a request is abandoned. Connecting may take at most 15 seconds. A whole
+        answer may take ten times as long.
     type: float
     default: 60
   retries:
     description:
-      - How often a request that only reads is repeated after a passing fault.
+      - How often a request that only reads is repeated after a temporary fault.
       - A write is never repeated when the service may have acted on it.
     type: int
     default: 5
   max_wait:
     description:
-      - Seconds that this task may spend waiting in all, because the service asks to slow down or before a repetition.
+      - Total seconds that this task may spend waiting, because the service asks to slow down or before a retry.
     type: float
     default: 900
   max_connections:
     description:
-      - How many requests may be under way at the same time. The default is V(4).
+      - Maximum number of concurrent requests. The default is V(4).
       - When the service asks to slow down, fewer are used for a while.
     type: int
   validate_certs:
@@ -54,19 +54,20 @@ options:
   proxy:
     description:
       - URL of the proxy. It takes precedence over the usual environment variables; E(NO_PROXY) is honoured.
-      - The usual environment variables do not apply to this machine itself (C(localhost)), this option does.
+      - The usual environment variables do not apply to this machine itself (C(localhost)), but this option does.
       - If not set, the environment variable E(PERIMETER_PROXY) is used.
     type: str
   state_dir:
     description:
-      - Folder for what outlives a task, such as positions and caches. The default is the user's XDG state folder.
-      - A folder that everybody can write, or that belongs to neither this user nor root nor a group of this user, is
-        refused. One that its group can write gives a warning.
+      - Folder for data that is kept between tasks, such as positions and caches. The default is the user's XDG state
+        folder.
+      - A folder that everybody can write to, or that belongs to neither this user nor root nor a group of this user, is
+        refused. A folder that its group can write to causes a warning.
       - If not set, the environment variable E(PERIMETER_STATE_DIR) is used.
     type: path
   allow_http:
     description:
-      - Whether plain http may be used for another host than this one. Credentials then travel unprotected.
+      - Whether plain http may be used for hosts other than this one. Credentials are then sent unprotected.
     type: bool
     default: false
 """

@@ -1,7 +1,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connection options of Edgecast, and what its modules share. Private to the collection."""
+"""Connection options of Edgecast, and other options that its modules share. Private to the collection."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ options:
 options:
   event_filters:
     description:
-      - Which events are meant, as the service's own object - names of fields as O(ignore:fields=true) lists them,
+      - The events to return, as an object in the service's format - names of fields as listed by O(ignore:fields=true),
         each with one value or a list of values.
-      - All names must match; of a list one value must.
-      - What is no such object is refused before anything is sent. The service answers wrong names with HTTP 500,
-        which this module reports as a mistake in the filters.
+      - All fields must match; of a list, one value must match.
+      - Anything else is refused before a request is sent. The service answers wrong names with HTTP 500, which this
+        module reports as a mistake in the filters.
     type: dict
   sensitive:
     description:
-      - V(redact) leaves out the values that rules matched, which may be passwords or card numbers, and the passwords
-        and tokens in URLs; V(keep) keeps them.
+      - V(redact) removes the values that rules matched, which may be passwords or card numbers, and the passwords and
+        tokens in URLs; V(keep) keeps them.
     type: str
     choices: [redact, keep]
     default: redact

@@ -16,7 +16,7 @@ attributes:
   diff_mode:
     support: none
     details:
-      - What is written is too large to be shown as a difference.
+      - The records are too large to be shown as a difference.
   idempotent:
     support: full
     details:
@@ -24,19 +24,19 @@ attributes:
 options:
   dest:
     description:
-      - Directory of the stream, created when it is missing. One stream has one directory, and nothing else is in it.
+      - Directory of the stream, created if it is missing. A stream has its own directory, which contains nothing else.
       - Records are written to files C(dt=YYYY-MM-DD/<from>-<to>.ndjson), one JSON object in each line. A file appears
-        as a whole or not at all, and is never changed afterwards.
-      - Names that begin with a dot are the collector's own.
+        completely or not at all, and never changes afterwards.
+      - Names that begin with a dot are reserved for the collector.
     type: path
     required: true
   first_run:
     description:
-      - What to do when there is no position, so that it is not known up to when the stream was collected.
-      - V(fail) refuses, so that a position that was lost does not pass unnoticed.
-      - V(lookback) begins O(lookback) before now. When O(dest) holds records already, it begins no later than where
-        those end, and writes nothing again that stands there.
-      - V(now) begins now. When O(dest) holds records already, the time from their end until now is told as a gap.
+      - What to do without a position, when it is unknown up to which time the stream was collected.
+      - V(fail) refuses to run, so that a lost position is noticed.
+      - V(lookback) begins O(lookback) before now. If O(dest) already contains records, it begins no later than their
+        end, and does not write those records again.
+      - V(now) begins now. If O(dest) already contains records, the time from their end until now is reported as a gap.
     type: str
     choices: [fail, lookback, now]
     default: fail
@@ -47,25 +47,25 @@ options:
     default: 7d
   lag:
     description:
-      - Records younger than this are left to the next run, because more may still arrive beside them. A duration as
-        for O(lookback). The default suits the service.
+      - Records younger than this are left to the next run, because others of the same time may still arrive. A duration
+        as for O(lookback). The default suits the service.
     type: str
   overlap:
     description:
-      - How far before the position each run begins to read, for records that arrived late. What was written before is
-        recognised and left out. A duration as for O(lookback). The default suits the service.
+      - How far before the position each run begins to read, for records that arrived late. Records that were already
+        written are recognised and skipped. A duration as for O(lookback). The default suits the service.
     type: str
   sweep:
     description:
-      - Also read the time from this long before the position up to O(overlap) before it, and write what is not in the
-        files yet, for records that arrived very late. A duration as for O(lookback).
-      - It never reads back to before the stream began, nor to what O(retain_days) removes.
+      - Also read the time from this long before the position up to O(overlap) before it, and write records that are not
+        in the files yet, for records that arrived very late. A duration as for O(lookback).
+      - It never reads times before the stream began, or times that O(retain_days) removes.
     type: str
   backfill:
     description:
-      - Read this span of time instead of what is new, and write what is not in the files yet. The position does not
+      - Read this span of time instead of new records, and write what is not in the files yet. The position does not
         move.
-      - It is the only way to read again what O(retain_days) removed.
+      - This is the only way to read records again that O(retain_days) removed.
     type: dict
     suboptions:
       from:
@@ -81,9 +81,9 @@ options:
   on_failed_window:
     description:
       - What to do with a span of time that the service cannot return, for example because it fails on one record.
-      - With V(stop), the run fails there, and the next run begins there again.
-      - With V(gap), the run continues behind it, and writes a gap record with the reason in its place. That happens
-        only when a later span can be read, so an outage leaves no gaps. O(backfill) reads the span later.
+      - With V(stop), the run fails there, and the next run starts there again.
+      - With V(gap), the run continues after it, and writes a gap record with the reason in its place. This happens only
+        if a later span can be read, so an outage leaves no gaps. O(backfill) can read the span later.
       - Refused credentials, limits and failed connections always end the run.
     type: str
     choices: [stop, gap]
@@ -91,14 +91,14 @@ options:
   sensitive:
     description:
       - V(redact) removes cookies, credentials, tokens and matched values from records before they are stored; V(keep)
-        leaves them. Another value is another stream, which needs a O(dest) of its own.
+        keeps them. A different value makes it a different stream, which needs its own O(dest).
     type: str
     choices: [redact, keep]
     default: redact
   include_raw:
     description:
       - Whether each record also has the object of the service, untouched and not redacted, as JSON text in C(raw).
-        Another value is another stream, which needs a O(dest) of its own.
+        A different value makes it a different stream, which needs its own O(dest).
     type: bool
     default: false
 notes:
@@ -117,11 +117,12 @@ options:
   retain_days:
     description:
       - Remove files of days that ended more than this many days ago. Files that M(appsec.perimeter.deliver) has begun
-        to deliver from O(dest), and has not delivered to the end everywhere, stay. The default is to remove nothing.
+        to deliver from O(dest), and has not delivered completely to every receiver, stay. The default is to remove
+        nothing.
     type: int
   segment_mode:
     description:
-      - Permissions of new files, in octal, as text. New directories can be searched by who can read the files.
+      - Permissions of new files, in octal, as text. Whoever can read the files can also enter new directories.
     type: str
     default: "0600"
   segment_group:

@@ -27,15 +27,14 @@ options:
     type: str
   user_agent:
     description:
-      - Agent string to send instead of the collection's own, should the service answer 406 to that.
+      - User agent to send instead of the collection's own, in case the service answers 406 to that.
     type: str
   chunk_days:
     description:
-      - How many days one call asks for. An answer has no pages, so that days of large accounts are best asked for one
-        by one.
+      - Number of days that one call requests. Answers have no pages, so request the days of large accounts one by one.
     type: int
     default: 1
 notes:
-  - Calls are made one after the other, about one in a second, whatever O(max_connections) says.
+  - Calls are made one after the other, about one per second, whatever O(max_connections) is.
   - The time zone of the vendor's days is not known. They are shown as midnight UTC, with C(time_precision=day).
 """

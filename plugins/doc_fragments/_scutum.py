@@ -30,6 +30,6 @@ options:
       - If not set, the environment variable E(SCUTUM_ID) is used.
     type: str
 notes:
-  - Scutum allows 25 calls in five minutes for each key. This collection keeps to that by itself, and waits for up to
-    O(max_wait) seconds in all; calls are made one after the other, whatever O(max_connections) says.
+  - Scutum allows 25 calls in five minutes for each key. This collection keeps to that limit by itself, and waits up to
+    O(max_wait) seconds in total; calls are made one after the other, whatever O(max_connections) is.
 """

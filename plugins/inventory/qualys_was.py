@@ -200,7 +200,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise
         except Exception as error:  # noqa: BLE001 - the text of an unforeseen error may quote anything
             raise AnsibleParserError(
-                f"The inventory plugin failed inside, with {type(error).__name__}. "
+                f"The inventory plugin failed with an internal error, {type(error).__name__}. "
                 "That is a defect of appsec.perimeter: please report it."
             ) from None
 

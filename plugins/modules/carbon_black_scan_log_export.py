@@ -11,12 +11,12 @@ module: carbon_black_scan_log_export
 short_description: Collect the container scan logs of Carbon Black Cloud
 version_added: 1.0.0
 description:
-  - Collects when container images were scanned, and what was found, into a directory of NDJSON files, run after run,
-    without losing or repeating a scan, in the form that all sources of this collection share.
-  - A span with 10,000 rows or more is read in parts, down to one second. A single second with that many cannot be read,
-    and fails.
-  - Rows have no id. Two with the same tag, digest, time and source have the same C(key); when they differ in what was
-    found, each is written once.
+  - Collects scans of container images and their results into a directory of NDJSON files, run after run, without losing
+    or repeating a scan, in the record format that all sources of this collection share.
+  - A span with 10,000 rows or more is read in parts, down to one second. A single second with that many rows cannot be
+    read, and the run fails.
+  - Rows have no id. Two rows with the same tag, digest, time and source have the same C(key); if their results differ,
+    each is written once.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -30,27 +30,27 @@ extends_documentation_fragment:
 options:
   malware_findings:
     description:
-      - Whether each row with malware is also written as a finding, in a line of its own.
-      - Another value is another stream, which needs a O(dest) of its own.
+      - Whether each row with malware is also written as a finding, on a separate line.
+      - A different value makes it a different stream, which needs its own O(dest).
     type: bool
     default: false
 notes:
   - The default of O(lag) is one minute, and that of O(overlap) is ten. How long the service keeps scan logs is not
     documented.
-  - O(criteria) must not name a span of time, which is the collector's own.
-  - Names and tags of images are what others chose. Never use them as templates, commands or unescaped text.
+  - O(criteria) must not contain a span of time, which the collector sets itself.
+  - Other people choose the names and tags of images. Never use them as templates, commands or unescaped text.
 seealso:
   - module: appsec.perimeter.carbon_black_scan_log_info
 """
 
 EXAMPLES = r"""
-- name: Collect what is new, at first the last week
+- name: Collect new records; the first run reads the last week
   appsec.perimeter.carbon_black_scan_log_export:
     dest: /var/spool/perimeter/carbon-black
     first_run: lookback
     lookback: 7d
 
-- name: Collect what a cluster scan saw in production, with a finding for each image with malware
+- name: Collect the cluster scans of production, with a finding for each image with malware
   appsec.perimeter.carbon_black_scan_log_export:
     dest: /var/spool/perimeter/carbon-black-production
     criteria:
@@ -62,22 +62,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 records:
-  description: How many records were written, or in check mode would be.
+  description: Number of records that were written, or would be in check mode.
   type: int
   returned: success, or when the service fails midway
   sample: 1200
 duplicates:
-  description: How many records came again, unchanged, and were left out.
+  description: Number of records that were returned again without a change, and skipped.
   type: int
   returned: success, or when the service fails midway
   sample: 17
 changed_rows:
-  description: How many of the written records are new content of a record that was written before.
+  description: Number of written records that are new content of an earlier record.
   type: int
   returned: success, or when the service fails midway
   sample: 0
 gaps:
-  description: Spans of time that were not read and will not be, with C(from), C(to) and C(reason).
+  description: Spans of time that were not read and never will be, with C(from), C(to) and C(reason).
   type: list
   elements: dict
   returned: success, or when the service fails midway
@@ -89,26 +89,27 @@ segments:
   returned: success, or when the service fails midway
   sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
-  description: Up to when the stream is collected now, UTC.
+  description: The time up to which the stream has been collected, UTC.
   type: str
   returned: success, or when the service fails midway
   sample: "2026-01-31T09:00:00Z"
 complete:
   description:
-    - Whether everything up to the lag was read. V(false) after an error, and when the run ended at a limit of calls or
-      at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
+    - Whether everything up to the lag was read. V(false) after an error, and when the run stopped at a limit of calls
+      or at O(max_wait) after some progress. In that case the module does not fail, and the next run continues from
+      RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true
 unknown_values:
   description:
-    - Words and fields of the service that this version does not know, with how often they occurred. A severity that
+    - Values and fields of the service that this version does not know, with their counts. A severity that
       is not known counts as V(unknown).
   type: dict
   returned: success, or when the service fails midway
   sample: {severity=NEGLIGIBLE: 2}
 stats:
-  description: What the task cost, and what was seen. Times are seconds.
+  description: Statistics of the task and of the records. Times are in seconds.
   type: dict
   returned: success, or when the service fails midway
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}

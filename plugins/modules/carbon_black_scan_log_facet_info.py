@@ -11,8 +11,8 @@ module: carbon_black_scan_log_facet_info
 short_description: Count container scan logs of Carbon Black Cloud by field
 version_added: 1.0.0
 description:
-  - Returns the most frequent values of fields of the container scan logs, with how often each occurs, which guides
-    M(appsec.perimeter.carbon_black_scan_log_info).
+  - Returns the most frequent values of fields in the container scan logs, with their counts. They help to choose
+    criteria for M(appsec.perimeter.carbon_black_scan_log_info).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -25,25 +25,25 @@ extends_documentation_fragment:
 options:
   fields:
     description:
-      - What to count. The service documents V(sources), V(repositories) and V(registries), and its sample also has
-        V(clusters) and V(scan_status). Others give a warning, and the service may leave them out.
+      - The fields to count. The service documents V(sources), V(repositories) and V(registries), and its sample also
+        has V(clusters) and V(scan_status). Others cause a warning, and the service may leave them out.
     type: list
     elements: str
     default: [sources, repositories, registries]
   rows:
     description:
-      - How many of the most frequent values to return for each field.
+      - Number of the most frequent values to return for each field.
     type: int
     default: 50
 notes:
   - O(criteria) also takes C(scan_time), as in M(appsec.perimeter.carbon_black_scan_log_info).
-  - Names of images are what others chose. Never use them as templates, commands or unescaped text.
+  - Other people choose the names of images. Never use them as templates, commands or unescaped text.
 seealso:
   - module: appsec.perimeter.carbon_black_scan_log_info
 """
 
 EXAMPLES = r"""
-- name: What started the scans of the last week, and which are still to be done
+- name: Count what triggered the scans of the last week, and which are still pending
   appsec.perimeter.carbon_black_scan_log_facet_info:
     criteria:
       scan_time: {range: -1w}
@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 facets:
-  description: One entry for each of O(fields), in that order. One that the service left out has no buckets.
+  description: One entry for each of O(fields), in that order. A field that the service left out has no buckets.
   type: list
   elements: dict
   returned: success
@@ -65,7 +65,7 @@ facets:
       returned: success
       sample: sources
     buckets:
-      description: Its values with how often each occurs, the most frequent first.
+      description: Its values with their counts, the most frequent first.
       type: list
       elements: dict
       returned: success
@@ -74,7 +74,7 @@ facets:
     - field: sources
       buckets: [{name: CLUSTER_SCAN, total: 45}, {name: CLI, total: 7}]
 stats:
-  description: What the task cost. Times are seconds.
+  description: Statistics of the task. Times are in seconds.
   type: dict
   returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}

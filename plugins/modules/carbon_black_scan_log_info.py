@@ -11,9 +11,9 @@ module: carbon_black_scan_log_info
 short_description: Query the container scan logs of Carbon Black Cloud
 version_added: 1.0.0
 description:
-  - Returns when container images were scanned, what started the scan, and what was found - counts for each severity and
-    whether there is malware - in the form that all sources of this collection share.
-  - It needs the product Container Security.
+  - Returns scans of container images - when they ran, what triggered them, the number of vulnerabilities for each
+    severity, and whether there is malware - in the record format that all sources of this collection share.
+  - It requires the product Container Security.
   - To collect scan logs for months without losing or repeating one, use
     M(appsec.perimeter.carbon_black_scan_log_export).
 author:
@@ -30,28 +30,28 @@ requirements:
 options:
   criteria:
     description:
-      - What must hold, as the service's own object. All members must match; of a list one value must. One text stands
-        for a list of one. Unknown members are refused before anything is sent.
-      - C(scan_time), or C(time_range), which means the same, is when the image was scanned. It has either C(range),
-        which goes back from now, such as V(-2w) or V(-3h) with the units V(M) month, V(w) week, V(d) day, V(h) hour,
-        V(m) minute and V(s) second; or both C(start) and C(end), UTC.
+      - The conditions, as an object in the service's format. All members must match; of a list, one value must match.
+        A single text counts as a list of one. Unknown members are refused before anything is sent.
+      - C(scan_time), or its synonym C(time_range), is when the image was scanned. It has either C(range), which counts
+        back from now, such as V(-2w) or V(-3h), with the units V(M) month, V(w) week, V(d) day, V(h) hour, V(m) minute
+        and V(s) second; or both C(start) and C(end), UTC.
       - C(full_tags) are images with registry, repository, and tag or digest; C(repositories); C(registries);
         C(digests), such as C(sha256:...), which only scanned images have.
-      - C(sources) is what started the scan, such as V(CLI), V(CLUSTER_SCAN) or V(FEED_UPDATE); C(vulnerabilities) are
-        severities that the image has, such as V(CRITICAL) or V(HIGH).
-      - C(clusters), C(namespaces) and C(hostnames) run the image.
+      - C(sources) is what triggered the scan, such as V(CLI), V(CLUSTER_SCAN) or V(FEED_UPDATE); C(vulnerabilities) are
+        severities that occur in the image, such as V(CRITICAL) or V(HIGH).
+      - C(clusters), C(namespaces) and C(hostnames) are where the image runs.
         M(appsec.perimeter.carbon_black_scan_log_metadata_info) lists them.
     type: dict
   sort:
     description:
-      - Order of the rows. The default is oldest first, by V(scan_time), and then any number of rows can be read.
-      - In another order the service gives out no more than 10,000 rows; RV(truncated) says when there are more.
+      - Order of the rows. The default is oldest first, by V(scan_time), in which any number of rows can be read.
+      - In another order the service returns at most 10,000 rows; RV(truncated) says whether there are more.
     type: list
     elements: dict
     suboptions:
       field:
         description:
-          - Name of the field. The service does not document which it takes; V(scan_time) is one.
+          - Name of the field. The service does not document which fields it accepts; V(scan_time) is one of them.
         type: str
         required: true
       order:
@@ -63,7 +63,7 @@ options:
   start:
     description:
       - Only one page, from this row, counted from V(0). Without it, everything is read.
-      - O(start) and O(rows) together may reach V(10000).
+      - The sum of O(start) and O(rows) must not exceed V(10000).
     type: int
   rows:
     description:
@@ -71,14 +71,14 @@ options:
     type: int
   limit:
     description:
-      - How many rows to return at most. The default is all.
+      - Maximum number of rows to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(scan_logs).
+      - The result is returned in RV(scan_logs).
     type: str
   include_raw:
     description:
@@ -86,7 +86,7 @@ options:
     type: bool
     default: false
 notes:
-  - Names and tags of images are what others chose. Never use them as templates, commands or unescaped text.
+  - Other people choose the names and tags of images. Never use them as templates, commands or unescaped text.
 seealso:
   - module: appsec.perimeter.carbon_black_scan_log_export
   - module: appsec.perimeter.carbon_black_scan_log_facet_info
@@ -94,7 +94,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Images with critical or high vulnerabilities that a cluster scan saw in the last two weeks
+- name: List images with critical or high vulnerabilities in cluster scans of the last two weeks
   appsec.perimeter.carbon_black_scan_log_info:
     criteria:
       scan_time: {range: -2w}
@@ -103,14 +103,14 @@ EXAMPLES = r"""
     query: "sort_by([], &counts.critical)[].{image: name, counts: counts}"
   register: risky
 
-- name: Malware in images that were scanned in January
+- name: List images with malware that were scanned in January
   appsec.perimeter.carbon_black_scan_log_info:
     criteria:
       scan_time: {start: "2026-01-01T00:00:00Z", end: "2026-02-01T00:00:00Z"}
     query: "[?malware > `0`].name"
   register: malware
 
-- name: The newest twenty scans of one repository
+- name: List the newest twenty scans of one repository
   appsec.perimeter.carbon_black_scan_log_info:
     criteria:
       repositories: [shop/cart]
@@ -124,8 +124,7 @@ EXAMPLES = r"""
 RETURN = r"""
 scan_logs:
   description:
-    - The scans, or what O(query) makes of them. Times are UTC. C(details) holds what only this service
-      says.
+    - The scans, or the result of O(query). Times are UTC. C(details) has the fields that only this service supplies.
     - A row without a digest was not scanned, so RV(scan_logs[].conclusive) is false.
   type: list
   elements: dict
@@ -137,7 +136,7 @@ scan_logs:
       returned: success
       sample: true
     malware:
-      description: V(1) when the image holds malware, V(0) when not, and null when the service does not say.
+      description: V(1) if the image contains malware, V(0) if not, and null if the service does not say.
       type: int
       returned: success
       sample: 0
@@ -175,18 +174,18 @@ scan_logs:
         highest: critical
         has_malware: false
 findings:
-  description: One finding, as all sources of this collection share it, for each row with malware.
+  description: One finding, in the record format that all sources of this collection share, for each row with malware.
   type: list
   elements: dict
   returned: success
   sample: []
 num_found:
-  description: How many rows match, by the service's own count.
+  description: Number of matching rows, by the service's own count.
   type: int
   returned: success
   sample: 52
 total:
-  description: The same as RV(num_found), by the name that all modules share.
+  description: The same as RV(num_found), under the name that all modules share.
   type: int
   returned: success
   sample: 52
@@ -197,20 +196,20 @@ truncated:
   sample: false
 duplicates:
   description:
-    - How many rows were left out because another one has the same tag, digest, time and source. Rows have no id that
-      could tell them apart.
+    - Number of rows that were left out because another row has the same tag, digest, time and source. Rows have no id
+      that would distinguish them.
   type: int
   returned: success
   sample: 0
 unknown_values:
   description:
-    - Words and fields of the service that this version does not know, with how often they occurred. A severity that
+    - Values and fields of the service that this version does not know, with their counts. A severity that
       is not known counts as V(unknown).
   type: dict
   returned: success
   sample: {severity=NEGLIGIBLE: 2}
 stats:
-  description: What the task cost. Times are seconds.
+  description: Statistics of the task. Times are in seconds.
   type: dict
   returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}

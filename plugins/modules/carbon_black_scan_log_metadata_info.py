@@ -2,13 +2,13 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""List what criteria of container scan logs may name."""
+"""List the values that criteria of container scan logs may name."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: carbon_black_scan_log_metadata_info
-short_description: List what criteria of container scan logs may name
+short_description: List the values that criteria of container scan logs may name
 version_added: 1.0.0
 description:
   - Returns the clusters, namespaces and hosts that C(criteria) of M(appsec.perimeter.carbon_black_scan_log_info) may
@@ -26,7 +26,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Which clusters are scanned
+- name: List the clusters that are scanned
   appsec.perimeter.carbon_black_scan_log_metadata_info:
   register: known
 """
@@ -51,7 +51,7 @@ hostnames:
   returned: success
   sample: [node-1]
 stats:
-  description: What the task cost. Times are seconds.
+  description: Statistics of the task. Times are in seconds.
   type: dict
   returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}

@@ -2,23 +2,23 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say which findings are under attack."""
+"""Find out which findings are under attack."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: correlate
-short_description: Say which findings are under attack
+short_description: Find out which findings are under attack
 version_added: 1.0.0
 description:
-  - Holds the open findings of a scanner against the events of the web firewalls in front, and writes one match for each
-    finding, which says whether attacks on it were seen and whether all of them were blocked.
-  - An event speaks for a finding when the host and the path agree, the attack is of the kind that the finding invites,
-    or of a kind that the firewall does not tell, and the parameter is the same where both tell one. The query, the
-    method, ids in the path and percent encoding make no difference.
-  - The file is what M(appsec.perimeter.gate) and M(appsec.perimeter.report) take as C(matches).
-  - The guide R(Attacks on findings,ansible_collections.appsec.perimeter.docsite.attacks_on_findings) says what agrees
-    and what does not, and how a policy uses it.
+  - Compares the open findings of a scanner with the events of the web firewalls in front of the applications, and
+    writes one match for each finding, which says whether attacks on it were seen and whether all of them were blocked.
+  - An event matches a finding if host and path agree, the attack is of the finding's kind or of a kind that the
+    firewall does not state, and the parameter is the same if both state one. The query, the method, ids in the path and
+    percent-encoding are ignored.
+  - M(appsec.perimeter.gate) and M(appsec.perimeter.report) accept the file as C(matches).
+  - The guide R(Attacks on findings,ansible_collections.appsec.perimeter.docsite.attacks_on_findings) describes the
+    comparison in detail, and how a policy uses the result.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -37,22 +37,22 @@ attributes:
   idempotent:
     support: full
     details:
-      - The same findings and events give the same bytes. With O(window), events leave it as time goes by.
+      - The same findings and events give the same bytes. With O(window), old events drop out over time.
 options:
   findings:
     description:
-      - Snapshots that were written by a C(_finding_export) module, each with its manifest beside it.
-      - One that is not complete is refused, since a finding that is missing would look as if nobody attacked it.
-      - Each finding that is not fixed gets a match, be it ignored or protected at its source.
+      - Snapshots written by a C(_finding_export) module, each with its manifest beside it.
+      - An incomplete snapshot is refused, because a missing finding would look as if nobody had attacked it.
+      - Each finding that is not fixed gets a match, even if it is ignored or protected at its source.
     type: list
     elements: path
     required: true
   events:
     description:
-      - Where the events are, as directories of streams that M(appsec.perimeter.edgecast_waf_event_export) or
-        M(appsec.perimeter.scutum_alert_export) wrote, as NDJSON files of such events, or as folders of a lake of
-        Parquet files.
-      - A path at which there is nothing yet is no error. The summary and a warning then say that events are missing.
+      - The events, as stream directories written by M(appsec.perimeter.edgecast_waf_event_export) or
+        M(appsec.perimeter.scutum_alert_export), as NDJSON files of such events, or as folders of a lake of Parquet
+        files.
+      - A path that does not exist yet is not an error. The summary and a warning then say that events are missing.
     type: list
     elements: path
     required: true
@@ -63,13 +63,13 @@ options:
     type: str
   scanner_sources:
     description:
-      - Where requests of your own scanners come from. Their events never count beside those of others.
-      - Without any, the requests of your own scans count as attacks, and a warning says so.
+      - The sources of your own scanners' requests. Their events do not count if there are events of others.
+      - If it is empty, the requests of your own scans count as attacks, and a warning says so.
     type: dict
     suboptions:
       addresses:
         description:
-          - Addresses, of IPv4 or IPv6.
+          - IPv4 or IPv6 addresses.
         type: list
         elements: str
       networks:
@@ -79,14 +79,14 @@ options:
         elements: str
       user_agents:
         description:
-          - Patterns of the whole user agent, in which C(*) stands for anything and case does not count, such as
-            V(*Qualys*). Anybody can send such a header, so prefer addresses.
+          - Patterns for the whole user agent, in which C(*) matches anything and case is ignored, such as V(*Qualys*).
+            Anybody can send such a header, so prefer addresses.
         type: list
         elements: str
   dest:
     description:
-      - Where to write the matches, as NDJSON, readable for its owner only. The file is replaced as a whole.
-      - Temporary data goes to a hidden folder beside it, which needs about as much room as the events that are read.
+      - The NDJSON file for the matches, which only its owner can read. The file is replaced as a whole.
+      - Temporary data goes to a hidden folder beside it, which needs about as much space as the events that are read.
     type: path
     required: true
 seealso:
@@ -97,7 +97,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say which findings are under attack
+- name: Find out which findings are under attack
   appsec.perimeter.correlate:
     findings:
       - /var/lib/perimeter/findings.ndjson.gz
@@ -111,7 +111,7 @@ EXAMPLES = r"""
     dest: /var/lib/perimeter/matches.ndjson
   register: correlated
 
-- name: Let no finding pass that is attacked and not blocked
+- name: Fail the gate for findings whose attacks are not blocked
   appsec.perimeter.gate:
     findings:
       - /var/lib/perimeter/findings.ndjson.gz
@@ -125,18 +125,19 @@ EXAMPLES = r"""
 RETURN = r"""
 matches:
   description:
-    - How many matches O(dest) holds, which is one for each finding that is not fixed.
+    - Number of matches in O(dest), one for each finding that is not fixed.
   type: int
   returned: success
   sample: 42
 sample:
   description:
-    - At most 20 matches, what matters most first. The file has all of them.
-    - C(class) is V(attacked_not_blocked) when any attack was not blocked, V(blocked) when all were, V(scanner_only) if
-      only your scanners were seen, and V(unobserved) when nothing was. The sample has none of the last class.
-    - C(outcome) is what M(appsec.perimeter.gate) reads, V(blocked), V(allowed) or V(mixed); null where no attack was
-      seen. C(strength) says whether the parameter agreed as well, or only the path.
-    - C(events.ids) are at most 20 and C(sources) at most 10, those that were not blocked first, then the newest.
+    - At most 20 matches, most important first. The file has all of them.
+    - C(class) is V(attacked_not_blocked) if any attack was not blocked, V(blocked) if all were blocked,
+      V(scanner_only) if only your scanners were seen, and V(unobserved) if nothing was seen. The sample has none of the
+      last class.
+    - C(outcome) is the value that M(appsec.perimeter.gate) reads, V(blocked), V(allowed) or V(mixed); null if no attack
+      was seen. C(strength) says whether the parameter agreed as well, or only the path.
+    - C(events.ids) has at most 20 ids and C(sources) at most 10, those that were not blocked first, then the newest.
       C(host_events) counts other events on the same host.
   type: list
   elements: dict
@@ -154,11 +155,11 @@ sample:
       host_events: 3120
 summary:
   description:
-    - How many matches there are of each class, and how many of V(attacked_not_blocked) of each severity.
+    - Number of matches of each class, and of V(attacked_not_blocked) by severity.
     - C(events) has the number and the span of the events that were read, and C(silent_hosts) at most 20 hosts of
-      findings on which there was no event at all, which may be hosts that no firewall protects.
-    - C(complete) is false when events are known to be missing; C(problems) and C(gaps) say which, at most 20 of each.
-      A finding without an event may then have been attacked all the same.
+      findings without any event, which may be hosts that no firewall protects.
+    - C(complete) is false if events are known to be missing; C(problems) and C(gaps) say which, at most 20 of each. A
+      finding without an event may have been attacked nevertheless.
   type: dict
   returned: success
   sample:
@@ -181,7 +182,7 @@ summary:
     problems: []
     gaps: []
 dest:
-  description: Where the matches are.
+  description: Path of the file of matches.
   type: str
   returned: success
   sample: /var/lib/perimeter/matches.ndjson
@@ -192,7 +193,7 @@ error:
   returned: failure
   sample:
     kind: file
-    message: "findings: /var/lib/perimeter/findings.ndjson.gz is not complete, by its manifest."
+    message: "findings: /var/lib/perimeter/findings.ndjson.gz is not complete, according to its manifest."
     hint: Export the findings again, completely.
     code: null
 """

@@ -11,16 +11,16 @@ module: deliver
 short_description: Deliver collected logs to a SIEM or a database
 version_added: 1.0.0
 description:
-  - Sends what a C(_export) module has collected in a stream directory, or what M(appsec.perimeter.finding_changes) has
-    written to one, to a receiver, from where the last run stopped.
-  - Each receiver has a position of its own under O(state_dir). It moves only after the receiver has acknowledged a
+  - Sends the records in a stream directory, written by a C(_export) module or by M(appsec.perimeter.finding_changes),
+    to a receiver, continuing where the last run stopped.
+  - Each receiver has its own position under O(state_dir). It moves only after the receiver has acknowledged a
     batch.
   - Delivery to SQL is exactly once, by key and content. Delivery to Elasticsearch is exactly once within one backing
-    index. Delivery to Splunk, syslog and webhooks is at least once. Every message carries C(delivery_id), which is the
-    same for the same record for ever. Where it also has C(content), a receiver can drop what came twice with both the
-    same; two records of a service may share the first alone.
-  - A record that a receiver will never take goes to a quarantine file with the reason, and does not hold up the
-    others. When a receiver refuses every record of a batch of several, or at least ten and half of a batch for one and
+    index. Delivery to Splunk, syslog and webhooks is at least once. Every message carries C(delivery_id), which is
+    always the same for the same record. If it also carries C(content), a receiver can drop messages that are equal in
+    both; C(delivery_id) alone may be the same for two records of a service.
+  - A record that a receiver will never accept goes to a quarantine file with the reason, and does not hold up the
+    others. If a receiver refuses every record of a batch of several, or at least ten records and half of a batch for
     the same reason, that is an error instead, and nothing is set aside.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
@@ -36,7 +36,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The spool is read and counted, and nothing is sent. What the receiver would call a duplicate counts as
+      - The spool is read and counted, and nothing is sent. Records that would be duplicates count as
         delivered.
   diff_mode:
     support: none
@@ -57,37 +57,36 @@ options:
     description:
       - JMESPath expression that is applied to each record. A record for which it is false, null or empty is not sent;
         it counts in RV(filtered), and the position moves past it. The default is to send all records.
-      - An expression that is invalid is an error before anything is sent. When a function cannot be applied to a
-        record, the task fails there, and the position stays before it. A stream may have records of several kinds, so
-        ask for C(record) first.
-      - Each expression has a position of its own. With another one, the spool is delivered from its beginning; the
-        records that come again have the same C(delivery_id). The file of the position of an expression that is no
-        longer used, and its mark in the spool, keep files from being removed by age until both are removed.
+      - An invalid expression is an error before anything is sent. If a function cannot be applied to a record, the task
+        fails there, and the position stays before it. A stream may have records of several kinds, so test C(record)
+        first.
+      - Each expression has its own position. With another expression, the spool is delivered from its beginning;
+        records that are sent again have the same C(delivery_id). The position file of an expression that is no longer
+        used, and its mark in the spool, prevent the removal of old files until both are deleted.
     type: str
   sink:
     description:
-      - What kind of receiver it is.
+      - The kind of receiver.
       - V(splunk_hec) is the HTTP event collector of Splunk.
       - V(elasticsearch) is the bulk API of Elasticsearch and OpenSearch.
       - V(syslog) is RFC 5424 over TCP or TLS, with octet counting.
-      - V(webhook) is any address that takes a POST.
+      - V(webhook) is any address that accepts a POST.
       - V(sql) is a table in SQLite or PostgreSQL.
     type: str
     choices: [splunk_hec, elasticsearch, syslog, webhook, sql]
     required: true
   sink_options:
     description:
-      - Where the receiver is, and how it wants the records.
+      - The address of the receiver, its credentials, and the form of the records.
     type: dict
     default: {}
     suboptions:
       url:
         description:
-          - Address of the receiver, for V(splunk_hec), V(elasticsearch) and V(webhook). A query is sent along, and is
-            never shown; V(splunk_hec) takes none.
-          - The address of a V(webhook) is a credential, as it is for Slack, Teams and most others. Nothing but its host
-            is shown, with a short hash of the rest. If not set, the environment variable E(PERIMETER_WEBHOOK_URL) is
-            used.
+          - Address of the receiver, for V(splunk_hec), V(elasticsearch) and V(webhook). A query string is sent, but
+            never shown; V(splunk_hec) accepts none.
+          - The address of a V(webhook) is a credential, as it is for Slack, Teams and most others. Only its host is
+            shown, with a short hash of the rest. If not set, the environment variable E(PERIMETER_WEBHOOK_URL) is used.
         type: str
       token:
         description:
@@ -119,7 +118,7 @@ options:
         type: str
       failure_store:
         description:
-          - What becomes of a record that V(elasticsearch) takes and puts into the failure store of the data stream,
+          - What to do with a record that V(elasticsearch) accepts but stores in the failure store of the data stream,
             where no search of the index finds it.
           - With V(quarantine), it goes to the quarantine file as well. With V(fail), the task fails and the position
             stays.
@@ -166,8 +165,8 @@ options:
         default: 32473
       max_message:
         description:
-          - Bytes of the longest V(syslog) message, at least 480; longer ones go to quarantine. Set it to what the
-            receiver takes. rsyslog cuts at 8 KiB unless it is told otherwise.
+          - Maximum bytes of a V(syslog) message, at least 480; longer ones go to quarantine. Set it to what the
+            receiver accepts. rsyslog truncates at 8 KiB unless it is configured otherwise.
         type: int
         default: 65536
       format:
@@ -178,7 +177,7 @@ options:
         choices: [json, ndjson, cef]
       signature_secret:
         description:
-          - Secret by which the body for a V(webhook) is signed, with HMAC-SHA-256 in the header
+          - Secret with which the body for a V(webhook) is signed, with HMAC-SHA-256 in the header
             C(X-Perimeter-Signature).
           - If not set, the environment variable E(PERIMETER_WEBHOOK_SIGNATURE_SECRET) is used.
         type: str
@@ -186,17 +185,17 @@ options:
         description:
           - Database of V(sql), such as V(sqlite:////srv/perimeter.db) or V(postgresql://user@host/database).
           - If not set, the environment variable E(PERIMETER_SQL_DATABASE_URL) is used.
-          - Only the password in it is secret, and what its query holds beside well known parameters.
-          - A PostgreSQL on another machine must show a certificate that is trusted and names it, as with
-            C(sslmode=verify-full), unless the URL says another C(sslmode) or O(allow_http) is true. The CAs are those
+          - Only the password in it is secret, and parameters of its query that are not well known.
+          - A PostgreSQL on another machine must present a trusted certificate with its name, as with
+            C(sslmode=verify-full), unless the URL sets another C(sslmode) or O(allow_http) is true. The CAs are those
             of O(ca_path), else those of C(PGSSLROOTCERT), else those of the system.
-          - Where a PostgreSQL is, is what libpq makes of the URL together with C(host), C(hostaddr) and C(service) in
-            its query, a service file, and the variables of libpq such as C(PGHOST) and C(PGSERVICE).
+          - The server of a PostgreSQL URL is determined by libpq, from the URL with C(host), C(hostaddr) and C(service)
+            in its query, a service file, and environment variables of libpq such as C(PGHOST) and C(PGSERVICE).
         type: str
       table:
         description:
-          - Table of V(sql). It is made when it is missing, and so is a view with C(_newest) after its name. The table
-            has each content of each record once; the view has of each record the content that came last.
+          - Table of V(sql). It is created if it is missing, and so is a view with the suffix C(_newest). The table has
+            each content of each record once; the view has the latest content of each record.
         type: str
         default: perimeter_records
       schema:
@@ -205,10 +204,10 @@ options:
         type: str
       batch_records:
         description:
-          - How many records go into one batch at most, at least 1. The default depends on the sink.
+          - Maximum number of records in a batch, at least 1. The default depends on the sink.
         type: int
 notes:
-  - Records contain attack payloads. They are data everywhere, and are escaped for each receiver.
+  - Records contain attack payloads. They are always treated as data, and escaped for each receiver.
   - V(sql) needs the Python package C(sqlalchemy), and C(psycopg) for PostgreSQL.
 seealso:
   - ref: ansible_collections.appsec.perimeter.docsite.delivering_logs
@@ -217,14 +216,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Events of the firewall go to PostgreSQL
+- name: Deliver events of the firewall to PostgreSQL
   appsec.perimeter.deliver:
     spool: /srv/waf/edgecast
     sink: sql
     sink_options:
       database_url: "{{ lookup('ansible.builtin.env', 'WAF_DATABASE_URL') }}"
 
-- name: Events of the firewall go to Splunk, whose token is in the environment
+- name: Deliver events of the firewall to Splunk, with the token from the environment
   appsec.perimeter.deliver:
     spool: /srv/waf/edgecast
     sink: splunk_hec
@@ -232,7 +231,7 @@ EXAMPLES = r"""
       url: https://splunk.example.com:8088
       index: waf
 
-- name: Events that the firewall did not block go to Splunk, too, into an index of their own
+- name: Deliver events that the firewall did not block to a separate index of Splunk as well
   appsec.perimeter.deliver:
     spool: /srv/waf/edgecast
     where: record == 'event' && action != 'blocked'
@@ -241,7 +240,7 @@ EXAMPLES = r"""
       url: https://splunk.example.com:8088
       index: waf_passed
 
-- name: Events of the firewall go to a syslog receiver over TLS
+- name: Deliver events of the firewall to a syslog receiver over TLS
   appsec.perimeter.deliver:
     spool: /srv/waf/edgecast
     sink: syslog
@@ -253,58 +252,58 @@ EXAMPLES = r"""
 RETURN = r"""
 collected:
   description:
-    - How many lines of the spool this run dealt with. It is RV(delivered) + RV(duplicate) + RV(dropped) +
+    - Number of lines of the spool that this run processed. It is RV(delivered) + RV(duplicate) + RV(dropped) +
       RV(quarantined) + RV(filtered).
   type: int
   returned: success, or when the receiver fails
   sample: 1200
 delivered:
-  description: How many records the receiver took.
+  description: Number of records that the receiver accepted.
   type: int
   returned: success, or when the receiver fails
   sample: 1190
 duplicate:
-  description: How many records the receiver had already.
+  description: Number of records that the receiver already had.
   type: int
   returned: success, or when the receiver fails
   sample: 8
 dropped:
-  description: How many records the receiver took and threw away by a rule of its own, such as an ingest pipeline.
+  description: Number of records that the receiver accepted but dropped by its own rules, such as an ingest pipeline.
   type: int
   returned: success, or when the receiver fails
   sample: 0
 quarantined:
-  description: How many records were refused for good.
+  description: Number of records that were refused permanently.
   type: int
   returned: success, or when the receiver fails
   sample: 2
 filtered:
-  description: How many records were not sent, as O(where) is not true for them.
+  description: Number of records that were not sent, because O(where) is not true for them.
   type: int
   returned: success, or when the receiver fails
   sample: 0
 quarantine:
-  description: File with the refused records; null when there never were any.
+  description: File with the refused records; null if there never were any.
   type: str
   returned: success, or when the receiver fails
   sample: /var/lib/perimeter/deliver/sql-0011223344556677.quarantine.ndjson
 complete:
-  description: Whether everything in the spool is delivered.
+  description: Whether everything in the spool has been delivered.
   type: bool
   returned: success, or when the receiver fails
   sample: true
 target:
-  description: The receiver, without credentials. Of a webhook it is the host, and a short hash of the rest.
+  description: The receiver, without credentials. For a webhook, it is the host and a short hash of the rest.
   type: str
   returned: success, or when the receiver fails
   sample: postgresql+psycopg://db.example.com/waf#perimeter_records
 totals:
-  description: The same counters since the position exists.
+  description: The same counters since the position was created.
   type: dict
   returned: success, or when the receiver fails
   sample: {delivered: 812345, duplicate: 8, dropped: 0, quarantined: 2, filtered: 0}
 stats:
-  description: What the task cost; the counters depend on the sink.
+  description: Statistics of the task; the counters depend on the sink.
   type: dict
   returned: success, or when the receiver fails
   sample: {batches: 2, transactions: 2}
@@ -317,7 +316,7 @@ error:
     message: >-
       sql: postgresql+psycopg://db.example.com/waf#perimeter_records failed (OperationalError: nothing listens at that
       address and port).
-    hint: "Check sink_options.database_url and the rights of its user. Nothing is lost: the next run goes on."
+    hint: "Check sink_options.database_url and the rights of its user. Nothing is lost: the next run continues."
     code: null
 """
 

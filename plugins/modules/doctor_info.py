@@ -2,18 +2,18 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say what the machine where modules run has, and lacks."""
+"""Check the machine on which modules run."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: doctor_info
-short_description: Say what the machine where modules run has, and lacks
+short_description: Check the machine on which modules run
 version_added: 1.0.0
 description:
-  - Looks at the versions of Python and of the packages, at the state directory, the proxy, the certificates and the
-    other settings of connections, and says for each what to mend.
-  - It sends nothing and writes nothing. The role P(appsec.perimeter.doctor#role) uses it, and asks the services too.
+  - Checks the versions of Python and of the packages, the state directory, the proxy, the certificates and the other
+    connection settings, and says for each problem how to fix it.
+  - It sends nothing and writes nothing. The role P(appsec.perimeter.doctor#role) uses it, and tests the services too.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -29,27 +29,27 @@ attributes:
 options:
   required_libraries:
     description:
-      - Optional packages without which your jobs do not work. One that is missing or too old counts as failed; others
-        that are missing are only listed.
+      - Optional packages that your jobs need. One that is missing or too old counts as failed; other missing packages
+        are only listed.
     type: list
     elements: str
     choices: [orjson, sqlalchemy, psycopg, xlsxwriter, duckdb]
     default: []
   core_version:
     description:
-      - The version of ansible-core to check, which a module does not know by itself. It is not checked unless it is
+      - The version of ansible-core to check, which a module cannot determine itself. It is not checked unless it is
         given.
     type: str
 """
 
 EXAMPLES = r"""
-- name: What this machine lacks for delivery to PostgreSQL
+- name: Check what this machine lacks for delivery to PostgreSQL
   appsec.perimeter.doctor_info:
     required_libraries: [sqlalchemy, psycopg]
     core_version: "{{ ansible_version.full }}"
   register: machine
 
-- name: Stop when something has to be mended
+- name: Stop if something has to be fixed
   ansible.builtin.assert:
     that: machine.checks | selectattr('state', 'equalto', 'failed') | length == 0
     fail_msg: "{{ machine.checks | selectattr('state', 'equalto', 'failed') }}"
@@ -58,8 +58,8 @@ EXAMPLES = r"""
 RETURN = r"""
 checks:
   description:
-    - What was looked at. C(state) is V(ok), V(warning), V(failed), or V(skipped) for an optional package that is
-      not there. C(hint) says what to do, and is empty where nothing has to be done.
+    - The checks. C(state) is V(ok), V(warning), V(failed), or V(skipped) for an optional package that is not installed.
+      C(hint) says what to do, and is empty if nothing has to be done.
   type: list
   elements: dict
   returned: success
@@ -73,14 +73,14 @@ checks:
       check: state directory
       state: failed
       message: "state_dir: everybody can write /tmp/state."
-      hint: Give a folder that only this user can write, or take the right to write from all others (chmod o-w).
+      hint: Give a folder that only this user can write, or remove the write permission of others (chmod o-w).
 error:
   description: The error as data, with C(kind), C(message), C(hint) and C(code).
   type: dict
   returned: failure
   sample:
     kind: error
-    message: This module failed inside, with OSError.
+    message: This module failed with an internal error, OSError.
     hint: That is a defect of appsec.perimeter.
     code: null
 """

@@ -11,11 +11,11 @@ module: edgecast_waf_event_export
 short_description: Collect the event log of Edgecast WAF
 version_added: 1.0.0
 description:
-  - Collects what Edgecast WAF blocked or saw into a directory of NDJSON files, run after run, without losing or
-    repeating an event, in the form that all sources of this collection share.
-  - Spans of time are read side by side, the pages of each one after the other. When pages shift meanwhile, which shows
-    in events that come again and in the number of pages, the span is read once more.
-  - The service keeps events for 30 days. What was not collected by then is told as a gap.
+  - Collects the events that Edgecast WAF blocked or saw into a directory of NDJSON files, run after run, without losing
+    or repeating one, in the record format that all sources of this collection share.
+  - Spans of time are read in parallel, and the pages of each span in sequence. If pages shift in the meantime, which
+    repeated events and the number of pages reveal, the span is read once more.
+  - The service keeps events for 30 days. Events that were not collected by then are reported as a gap.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -34,13 +34,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Collect what is new, at first the last week
+- name: Collect new records; the first run reads the last week
   appsec.perimeter.edgecast_waf_event_export:
     dest: /var/spool/perimeter/edgecast
     first_run: lookback
     lookback: 7d
 
-- name: Collect only what was blocked at two hosts, compressed, for ninety days
+- name: Collect only the blocked events of two hosts, compressed, for ninety days
   appsec.perimeter.edgecast_waf_event_export:
     dest: /var/spool/perimeter/edgecast-blocked
     event_filters:
@@ -53,22 +53,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 records:
-  description: How many records were written, or in check mode would be.
+  description: Number of records that were written, or would be in check mode.
   type: int
   returned: success, or when the service fails midway
   sample: 1200
 duplicates:
-  description: How many records came again, unchanged, and were left out.
+  description: Number of records that were returned again without a change, and skipped.
   type: int
   returned: success, or when the service fails midway
   sample: 17
 changed_rows:
-  description: How many of the written records are new content of a record that was written before.
+  description: Number of written records that are new content of an earlier record.
   type: int
   returned: success, or when the service fails midway
   sample: 0
 gaps:
-  description: Spans of time that were not read and will not be, with C(from), C(to) and C(reason).
+  description: Spans of time that were not read and never will be, with C(from), C(to) and C(reason).
   type: list
   elements: dict
   returned: success, or when the service fails midway
@@ -80,25 +80,26 @@ segments:
   returned: success, or when the service fails midway
   sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
-  description: Up to when the stream is collected now, UTC.
+  description: The time up to which the stream has been collected, UTC.
   type: str
   returned: success, or when the service fails midway
   sample: "2026-01-31T09:00:00Z"
 complete:
   description:
-    - Whether everything up to the lag was read. V(false) after an error, and when the run ended at a limit of calls or
-      at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
+    - Whether everything up to the lag was read. V(false) after an error, and when the run stopped at a limit of calls
+      or at O(max_wait) after some progress. In that case the module does not fail, and the next run continues from
+      RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true
 unknown_values:
   description:
-    - Words and fields of the service that this version does not know, with how often they occurred.
+    - Values and fields of the service that this version does not know, with their counts.
   type: dict
   returned: success, or when the service fails midway
   sample: {Action Type=QUANTUM_CHALLENGE: 2}
 stats:
-  description: What the task cost, and what was seen. Times are seconds.
+  description: Statistics of the task and of the records. Times are in seconds.
   type: dict
   returned: success, or when the service fails midway
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}

@@ -11,8 +11,8 @@ module: edgecast_waf_event_info
 short_description: Query the event log of Edgecast WAF
 version_added: 1.0.0
 description:
-  - Returns what Edgecast WAF blocked or saw - the events of a span of time, one page of them, or one event, in the form
-    that all sources of this collection share. It can also list the fields that filters may name.
+  - Returns events that Edgecast WAF blocked or saw - those of a span of time, one page of them, or a single one, in the
+    record format that all sources of this collection share. It can also list the fields that filters may name.
   - The service keeps events for 30 days.
   - To collect events for months without losing or repeating one, use M(appsec.perimeter.edgecast_waf_event_export).
 author:
@@ -31,7 +31,7 @@ options:
     description:
       - Events after this time, UTC, such as V(2026-01-31) or V(2026-01-31T08:00:00). At most 30 days ago.
       - Give both this and O(end_time), or neither for the last 24 hours.
-      - Whether an event at exactly this second is among them is up to the service.
+      - Whether an event at exactly this second is included depends on the service.
     type: str
   end_time:
     description:
@@ -40,8 +40,8 @@ options:
   page:
     description:
       - Only this page, from V(1), of O(page_size) events. Without it, all pages are read.
-      - Pages shift when events arrive meanwhile. Without this option the module sees that by events that come again
-        and by the number of pages, and reads once more.
+      - Pages shift when events arrive in the meantime. Without this option, the module detects this by repeated events
+        and by the number of pages, and reads everything once more.
     type: int
   page_size:
     description:
@@ -49,24 +49,24 @@ options:
     type: int
   event_id:
     description:
-      - One event, by C(details.event_id), by C(id), or by the id that a block page showed. One that
-        does not exist gives an empty list.
+      - One event, by C(details.event_id), by C(id), or by the id that a block page showed. The list is empty if it does
+        not exist.
     type: str
   fields:
     description:
-      - Whether to list the fields that O(event_filters) may name, and no events.
+      - Whether to list the fields that O(event_filters) may name, instead of events.
     type: bool
     default: false
   limit:
     description:
-      - How many events to return at most. The default is all.
+      - Maximum number of events to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(events).
+      - The result is returned in RV(events).
     type: str
   include_raw:
     description:
@@ -80,7 +80,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What was blocked at the shop on the last day of January
+- name: List the events blocked at the shop on the last day of January
   appsec.perimeter.edgecast_waf_event_info:
     start_time: "2026-01-31"
     end_time: "2026-02-01"
@@ -90,18 +90,18 @@ EXAMPLES = r"""
     query: "[].{time: time, from: client_ip, url: url, rules: rule_ids}"
   register: blocked
 
-- name: The newest twenty events of the last 24 hours
+- name: List the newest twenty events of the last 24 hours
   appsec.perimeter.edgecast_waf_event_info:
     page: 1
     page_size: 20
   register: newest
 
-- name: The event that a visitor's block page named
+- name: Return the event that a visitor's block page showed
   appsec.perimeter.edgecast_waf_event_info:
     event_id: "54973727612018659117005509529321564774"
   register: event
 
-- name: Which fields filters may name
+- name: List the fields that filters may name
   appsec.perimeter.edgecast_waf_event_info:
     fields: true
   register: known
@@ -110,28 +110,28 @@ EXAMPLES = r"""
 RETURN = r"""
 events:
   description:
-    - The events in the order of the service, or what O(query) makes of them. Times are UTC.
-    - C(details) holds what only this service says, under the names of the guide.
+    - The events in the order of the service, or the result of O(query). Times are UTC.
+    - C(details) has the fields that only this service supplies; the guide lists their names.
   type: list
   elements: dict
   returned: success
   contains:
     action:
       description:
-        - One of V(blocked), V(alerted), V(challenged), V(redirected) and V(unknown). What an audit profile saw is
+        - One of V(blocked), V(alerted), V(challenged), V(redirected) and V(unknown). An event of an audit profile is
           V(alerted), whatever the service would have done.
       type: str
       returned: success
       sample: blocked
     severity:
-      description: The worst severity of its sub events - V(critical), V(high), V(medium), V(low), V(info) or
+      description: The worst severity of its sub-events - V(critical), V(high), V(medium), V(low), V(info) or
         V(unknown).
       type: str
       returned: success
       sample: critical
     sub_events:
       description:
-        - One entry for each rule that was violated, in the order of the service. C(score) is what the rule added to
+        - One entry for each violated rule, in the order of the service. C(score) is what the rule added to
           C(total_score).
       type: list
       elements: dict
@@ -182,8 +182,8 @@ fields:
       description: Address of the client
 total:
   description:
-    - How many events the span of time has. It is null when only some were read and there are filters, as the service
-      does not count then.
+    - Number of events in the span of time. It is null if only some were read and there are filters, because the service
+      does not count filtered events.
   type: int
   returned: success
   sample: 1200
@@ -209,12 +209,12 @@ time_to:
   sample: "2026-02-01T00:00:00Z"
 unknown_values:
   description:
-    - Words and fields of the service that this version does not know, with how often they occurred.
+    - Values and fields of the service that this version does not know, with their counts.
   type: dict
   returned: success
   sample: {Action Type=QUANTUM_CHALLENGE: 2}
 stats:
-  description: What the task cost. Times are seconds.
+  description: Statistics of the task. Times are in seconds.
   type: dict
   returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}

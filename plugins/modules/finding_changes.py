@@ -2,27 +2,26 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what changed about findings as a stream."""
+"""Write the changes of findings as a stream."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: finding_changes
-short_description: Write what changed about findings as a stream
+short_description: Write the changes of findings as a stream
 version_added: 1.0.0
 description:
-  - Compares a snapshot of findings with the one that it compared before, and writes what changed to a stream directory,
-    one record for each change. M(appsec.perimeter.deliver) brings them to Splunk, Elasticsearch, syslog, webhooks and
-    SQL as it does with logs.
-  - Nothing is lost and nothing is written twice, whatever interrupts it. The same snapshot again writes nothing.
-  - Only a snapshot that is whole is compared. One that is incomplete, changed or older than the one before is refused,
-    and nothing is written, because a finding that is missing in it would count as gone.
-  - A stream belongs to one source, account, scope and level of detail, as the manifest of its first snapshot states
-    them. A snapshot with another one is refused.
-  - The words for changes are those of M(appsec.perimeter.report). V(new), V(reopened), V(escalated), V(reactivated),
-    V(lowered) and V(changed) are about findings that are open now; V(fixed), V(gone), V(protected) and V(ignored) about
-    findings that were open before. V(changed) means that something else than the times, counters and evidence that each
-    scan renews has changed, such as the detection score.
+  - Compares a snapshot of findings with the previous one, and writes a record for each change to a stream directory.
+    M(appsec.perimeter.deliver) sends them to Splunk, Elasticsearch, syslog, webhooks and SQL, as it does with logs.
+  - Nothing is lost or written twice, whatever interrupts it. The same snapshot again writes nothing.
+  - Only complete snapshots are compared. One that is incomplete, modified or older than the previous one is refused,
+    and nothing is written, because a finding that is missing from it would count as gone.
+  - A stream belongs to one source, account, scope and level of detail, as stated in the manifest of its first snapshot.
+    A snapshot that differs in one of these is refused.
+  - The changes have the same names as in M(appsec.perimeter.report). V(new), V(reopened), V(escalated),
+    V(reactivated), V(lowered) and V(changed) are for findings that are open now; V(fixed), V(gone), V(protected) and
+    V(ignored) for findings that were open before. V(changed) means that something other than the times, counters and
+    evidence that each scan renews has changed, such as the detection score.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -44,8 +43,8 @@ attributes:
 options:
   findings:
     description:
-      - A snapshot that was written by M(appsec.perimeter.qualys_was_finding_export), with its manifest beside it.
-      - Export with filters that stay the same, such as one for a tag. A filter for the ids of applications is another
+      - A snapshot written by M(appsec.perimeter.qualys_was_finding_export), with its manifest beside it.
+      - Export with filters that stay the same, such as one for a tag. A filter for application ids becomes another
         scope as soon as an application is added.
     type: path
     required: true
@@ -53,35 +52,35 @@ options:
     description:
       - The applications, as M(appsec.perimeter.qualys_was_webapp_info) returns them, or the path of a JSON file of
         them.
-      - With them the stream also has a record for each application that is new, gone or changed, such as in its risk
-        score or in its open findings; and the changes of findings have the risk score of their application.
-      - Without them, the applications that are known stay as they are.
+      - With this option, the stream also has a record for each application that is new, gone or changed, for example in
+        its risk score or its open findings; and changes of findings have the risk score of their application.
+      - Without it, the known applications stay unchanged.
     type: raw
   dest:
     description:
-      - Directory of the stream, created when it is missing. One stream has one directory, and nothing else is in it.
+      - Directory of the stream, created if it is missing. A stream has its own directory, which contains nothing else.
       - Records are written to files C(dt=YYYY-MM-DD/<from>-<to>.ndjson), one JSON object in each line. A file appears
-        as a whole or not at all, and is never changed afterwards. The day and the times are those of the snapshots.
-      - Names that begin with a dot are the module's own.
+        completely or not at all, and never changes afterwards. The day and the times are those of the snapshots.
+      - Names that begin with a dot are reserved for the module.
     type: path
     required: true
   knowledge:
     description:
       - File with the entries of a knowledge base, as M(appsec.perimeter.qualys_kb_info) writes it to its
-        O(ignore:dest). With it each change says what its rule means, how it is fixed, and which CVEs belong to it.
+        O(ignore:dest). With it, each change includes the meaning of its rule, how to fix it, and its CVEs.
     type: path
   initial:
     description:
-      - What to do with the first snapshot, and when the state of a stream was lost, which is also a warning.
-      - With V(all), each open finding is new, and so is each application. With V(none), the snapshot is remembered, and
-        nothing is written.
+      - What to do with the first snapshot, or after the state of a stream was lost, which also causes a warning.
+      - With V(all), each open finding and each application is new. With V(none), the snapshot is only stored for the
+        next comparison.
     type: str
     choices: [all, none]
     default: all
   state_dir:
     description:
-      - Folder for what outlives a task, which is here what the last snapshot held. The default is the user's XDG state
-        folder.
+      - Folder for data that is kept between tasks, here the content of the last snapshot. The default is the user's XDG
+        state folder.
       - If not set, the environment variable E(PERIMETER_STATE_DIR) is used.
     type: path
 notes:
@@ -100,12 +99,12 @@ EXAMPLES = r"""
   appsec.perimeter.qualys_was_finding_export:
     dest: /srv/perimeter/findings.ndjson.gz
 
-- name: Write what changed
+- name: Write the changes
   appsec.perimeter.finding_changes:
     findings: /srv/perimeter/findings.ndjson.gz
     dest: /srv/perimeter/changes
 
-- name: Send to Splunk what got worse
+- name: Send changes for the worse to Splunk
   appsec.perimeter.deliver:
     spool: /srv/perimeter/changes
     where: contains(['new', 'reopened', 'escalated'], change) && contains(['critical', 'high'], finding.severity)
@@ -116,12 +115,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 records:
-  description: How many records were written, or in check mode would be.
+  description: Number of records that were written, or would be in check mode.
   type: int
   returned: success
   sample: 14
 changes:
-  description: How many changes of findings there are of each kind.
+  description: Number of changes of findings of each kind.
   type: dict
   returned: success
   sample:
@@ -136,7 +135,7 @@ changes:
     lowered: 0
     changed: 0
 webapps:
-  description: How many of the records are about applications.
+  description: Number of records about applications.
   type: int
   returned: success
   sample: 1
@@ -147,19 +146,19 @@ segments:
   returned: success
   sample: [dt=2026-11-20/20261119T091200Z-20261120T091200Z.ndjson]
 position:
-  description: When the snapshot was made that was compared last. The next one must not be older.
+  description: When the last compared snapshot was made. The next one must not be older.
   type: str
   returned: success
   sample: "2026-11-20T09:12:00Z"
 complete:
-  description: Whether the whole snapshot was compared, which is so whenever the task succeeds.
+  description: Whether the whole snapshot was compared; always true if the task succeeds.
   type: bool
   returned: success
   sample: true
 stats:
   description:
-    - How many findings the snapshot holds; whether a file was adopted that a killed run had written; and how many old
-      files were removed.
+    - Number of findings in the snapshot; whether a file written by a killed run was adopted; and number of old files
+      that were removed.
   type: dict
   returned: success
   sample: {findings: 5000, adopted: 0, removed: 0}

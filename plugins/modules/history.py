@@ -2,7 +2,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep the history of findings in a database, and tell what changed."""
+"""Keep the history of findings in a database, and report what changed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ short_description: Keep the history of findings in a database
 version_added: 1.0.0
 description:
   - Records exported findings in SQLite or PostgreSQL, and returns what changed since the last run, the trend, how long
-    fixes took, and which findings are late by the SLA.
-  - What is stored grows with changes only. Data that is as it was in the last run adds nothing, unless O(run_id) says
-    that it is another run, which is a point of the trend.
-  - What is missing in a complete snapshot of findings is gone. An incomplete snapshot, one of another account and one
-    that is older than what is recorded are refused.
-  - A run is one transaction. A run that is killed leaves the store as it was, and two runs at once wait for each other.
-  - Names, ids, states and times are stored. Evidence, addresses of findings and what an authentication record logs in
-    with are not.
-  - The guide R(The history of findings,ansible_collections.appsec.perimeter.docsite.history) describes the store, and
-    what each figure is made of.
+    fixes took, and which findings are overdue by the SLA.
+  - The store grows only with changes. Data that is the same as in the last run adds nothing, unless O(run_id) makes it
+    another run, which becomes a point of the trend.
+  - A finding that is missing from a complete snapshot is gone. A snapshot that is incomplete, of another account, or
+    older than the recorded data is refused.
+  - A run is one transaction. A killed run leaves the store unchanged, and concurrent runs wait for each other.
+  - Names, ids, states and times are stored. Evidence, URLs of findings and login data of authentication records are
+    not.
+  - The guide R(The history of findings,ansible_collections.appsec.perimeter.docsite.history) describes the store and
+    the calculation of each figure.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 requirements:
@@ -39,8 +39,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Everything is read and compared, and what would be recorded is returned. Nothing is recorded or written, and no
-        database is created.
+      - Everything is read and compared, and the result that would be recorded is returned. Nothing is recorded or
+        written, and no database is created.
   diff_mode:
     support: none
     details:
@@ -56,59 +56,59 @@ options:
       - The default is a SQLite file in O(state_dir). An execution environment loses it unless O(state_dir) is a mounted
         volume.
       - If not set, the environment variable E(PERIMETER_DATABASE_URL) is used.
-      - Only the password in it is secret, and what its query holds beside well known parameters.
-      - A PostgreSQL on another machine must show a certificate that is trusted and names it, as with
-        C(sslmode=verify-full), unless the URL says another C(sslmode) or O(allow_http) is true.
-      - O(timeout) is for how long another run is waited for.
+      - Only the password in it is secret, and parameters of its query that are not well known.
+      - A PostgreSQL on another machine must present a trusted certificate with its name, as with
+        C(sslmode=verify-full), unless the URL sets another C(sslmode) or O(allow_http) is true.
+      - O(timeout) limits how long to wait for another run.
     type: str
   findings:
     description:
-      - Snapshots that M(appsec.perimeter.qualys_was_finding_export) wrote, each with its manifest beside it; and stream
+      - Snapshots written by M(appsec.perimeter.qualys_was_finding_export), each with its manifest beside it; and stream
         directories of the log exports, such as that of M(appsec.perimeter.indusface_scan_log_export).
-      - Of a stream the newest sighting of each finding counts, and nothing is gone because it is missing.
+      - In a stream, the newest sighting of each finding counts, and a missing finding does not count as gone.
     type: list
     elements: path
     default: []
   scans:
     description:
-      - Scans, as records that M(appsec.perimeter.qualys_was_scan_info) returned, paths of JSON or NDJSON files, or
-        stream directories.
+      - Scans, as records returned by M(appsec.perimeter.qualys_was_scan_info), paths of JSON or NDJSON files, or stream
+        directories.
     type: list
     elements: raw
     default: []
   webapps:
     description:
-      - Web applications, as records that M(appsec.perimeter.qualys_was_webapp_info) returned, or paths of JSON or
-        NDJSON files of them.
+      - Web applications, as records returned by M(appsec.perimeter.qualys_was_webapp_info), or paths of JSON or NDJSON
+        files of them.
     type: list
     elements: raw
     default: []
   auth_records:
     description:
-      - Authentication records, as records that M(appsec.perimeter.qualys_was_auth_record_info) returned, or paths of
-        JSON or NDJSON files of them. Their names, types and ids are stored.
+      - Authentication records, as returned by M(appsec.perimeter.qualys_was_auth_record_info), or paths of JSON or
+        NDJSON files of them. Their names, types and ids are stored.
     type: list
     elements: raw
     default: []
   run_id:
     description:
-      - What tells this run from others, such as the number of a pipeline. The same id with other data is refused.
-      - The default is a hash of the data and of the times at which the snapshots were made; where the data is that of
-        the last run, it is that run.
+      - Identifies this run, such as the number of a pipeline. The same id with other data is refused.
+      - The default is a hash of the data and of the times at which the snapshots were made. If the data is the same as
+        in the last run, it counts as that run.
     type: str
   policy:
     description:
-      - The SLA. Either a policy of the gate, of which C(sla) and C(sla) of each item of C(applications) count, or a
-        mapping of severities to days; as the mapping itself, or as the path of a YAML or JSON file.
+      - The SLA. Either a policy of the gate, of which only C(sla) and the C(sla) of each item of C(applications) are
+        used, or a mapping of severities to days; as the mapping itself, or as the path of a YAML or JSON file.
       - YAML needs PyYAML where the module runs; JSON needs nothing.
     type: raw
   horizon:
     description:
-      - How far to look ahead for findings that will be late, such as V(7d).
+      - How far to look ahead for findings that will be overdue, such as V(7d).
     type: str
   dest:
     description:
-      - A JSON file for what is returned, which M(appsec.perimeter.report) can show. It is readable for its owner only.
+      - A JSON file for the returned values, which M(appsec.perimeter.report) can show. Only its owner can read it.
     type: path
 seealso:
   - module: appsec.perimeter.qualys_was_finding_export
@@ -131,7 +131,7 @@ EXAMPLES = r"""
     dest: history.json
   register: recorded
 
-- name: Say what is late
+- name: Show what is overdue
   ansible.builtin.debug:
     msg: "{{ recorded.sla.breached_total }} findings are late, and {{ recorded.sla.due_total }} will be in a week."
 
@@ -148,28 +148,28 @@ EXAMPLES = r"""
 
 RETURN = r"""
 new:
-  description: How many findings are open and were not there before.
+  description: Number of open findings that did not exist before.
   type: int
   returned: success
   sample: 3
 fixed:
-  description: How many findings were open and are fixed.
+  description: Number of findings that were open and are now fixed.
   type: int
   returned: success
   sample: 5
 reopened:
-  description: How many findings were fixed or protected and are open again.
+  description: Number of findings that were fixed or protected and are open again.
   type: int
   returned: success
   sample: 1
 escalated:
-  description: How many open findings have a worse severity than before.
+  description: Number of open findings whose severity is worse than before.
   type: int
   returned: success
   sample: 0
 changes:
   description:
-    - How many findings changed, by what changed. C(gone) is what was open and is in no complete snapshot any more.
+    - Number of findings by kind of change. C(gone) are those that were open and are no longer in any complete snapshot.
   type: dict
   returned: success
   sample:
@@ -184,12 +184,12 @@ changes:
     lowered: 0
     changed: 2
 recorded:
-  description: How many records of each kind were stored because they are new or changed.
+  description: Number of records of each kind that were stored because they are new or changed.
   type: dict
   returned: success
   sample: {findings: 12, scans: 2, webapps: 0, auth_records: 0}
 open:
-  description: How many findings are open, by severity.
+  description: Number of open findings, by severity.
   type: dict
   returned: success
   sample: {critical: 1, high: 4, medium: 15, low: 10, info: 0, unknown: 0}
@@ -208,7 +208,7 @@ trend:
       escalated: 0
 time_to_fix:
   description:
-    - How many days fixes took, of all findings, by severity, by application, and by both. Null means all of them.
+    - Days that fixes took, for all findings, by severity, by application, and by both. Null means all of them.
     - At most 1000 entries, those with the most fixes.
   type: list
   elements: dict
@@ -226,8 +226,8 @@ time_to_fix:
       median_days: 18.0
 sla:
   description:
-    - Which open findings are late by the SLA, and which will be by the end of O(horizon). C(policy) is days by
-      severity.
+    - The open findings that are overdue by the SLA, and those that will be by the end of O(horizon). C(policy) is in
+      days by severity.
     - At most 100 findings of each are listed, the most urgent first.
   type: dict
   returned: success
@@ -254,7 +254,7 @@ sla:
         due_at: "2026-10-27T00:12:00Z"
     due: []
 run_id:
-  description: What tells this run from others.
+  description: Identifies this run.
   type: str
   returned: success
   sample: "812"

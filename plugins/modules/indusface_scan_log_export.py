@@ -11,11 +11,11 @@ module: indusface_scan_log_export
 short_description: Collect scan logs of Indusface WAS
 version_added: 1.0.0
 description:
-  - Writes the scan logs of one account that are new since the run before into segments of NDJSON, in the form that all
-    sources of this collection share. Nothing is lost and nothing is written twice, whatever interrupts it.
-  - Each scan log is one scan and one finding for each vulnerability in it. What changes at Indusface afterwards, such
-    as the status of a scan that was still under way, is written again as a new record with the same key.
-  - Each account is a stream of its own, with a O(dest) and an O(account) of its own.
+  - Writes the scan logs of one account that are new since the previous run into segments of NDJSON, in the record
+    format that all sources of this collection share. Nothing is lost or written twice, whatever interrupts it.
+  - Each scan log becomes one scan record, and one finding for each vulnerability in it. A later change at Indusface,
+    such as the status of a scan that was still running, is written again as a new record with the same key.
+  - Each account is a separate stream, with its own O(dest) and O(account).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -28,27 +28,27 @@ extends_documentation_fragment:
 options:
   account:
     description:
-      - What you call the account, when you collect several of them with one O(state_dir). Any text will do; it is part
-        of the stream's identity and is not sent. Indusface itself names an account by its keys only, which change.
-      - Another value is another stream.
+      - Your name for the account, needed to collect several accounts with one O(state_dir). It may be any text; it is
+        part of the stream's identity and is not sent. Indusface identifies an account only by its keys, which change.
+      - A different value makes it a different stream.
     type: str
     default: ""
 notes:
-  - The service knows days only, and which time zone they belong to is not documented. Each run so reads today, which is
-    provisional, and the two days before it again; O(overlap) changes that.
+  - The service returns whole days, and their time zone is not documented. So each run reads today, which is
+    provisional, and the two previous days again; O(overlap) changes that.
   - Findings contain attack payloads. Never use them as templates, commands or unescaped text.
 seealso:
   - module: appsec.perimeter.indusface_scan_log_info
 """
 
 EXAMPLES = r"""
-- name: Collect what is new, at first the last thirty days
+- name: Collect new scan logs; the first run reads the last thirty days
   appsec.perimeter.indusface_scan_log_export:
     dest: /var/spool/perimeter/indusface
     first_run: lookback
     lookback: 30d
 
-- name: Collect a second account beside it
+- name: Collect a second account as well
   appsec.perimeter.indusface_scan_log_export:
     account: subsidiary
     access_key: "{{ subsidiary_access_key }}"
@@ -61,28 +61,28 @@ EXAMPLES = r"""
 RETURN = r"""
 unknown_values:
   description:
-    - Fields and words of Indusface that this version does not know, with how often they occurred. Words are mapped to
+    - Fields and values of Indusface that this version does not know, with their counts. The values are mapped to
       V(unknown). Beyond a hundred of them, the rest is counted as C(others).
   type: dict
   returned: success, or when the service fails midway
   sample: {OpenStatus=Waiting: 2}
 records:
-  description: How many records were written, or in check mode would be.
+  description: Number of records that were written, or would be in check mode.
   type: int
   returned: success, or when the service fails midway
   sample: 120
 duplicates:
-  description: How many records were read that had been written before, and were left out.
+  description: Number of records that were read again after an earlier run wrote them, and skipped.
   type: int
   returned: success, or when the service fails midway
   sample: 14
 changed_rows:
-  description: How many of RV(records) were written before with other content.
+  description: Number of RV(records) that were written before with other content.
   type: int
   returned: success, or when the service fails midway
   sample: 0
 gaps:
-  description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
+  description: Spans of time that could not be read and never will be, each with C(from), C(to) and C(reason).
   type: list
   elements: dict
   returned: success, or when the service fails midway
@@ -94,19 +94,20 @@ segments:
   returned: success, or when the service fails midway
   sample: []
 position:
-  description: Up to when the stream has been read, UTC; the next run goes on from there.
+  description: The time up to which the stream has been read, UTC; the next run continues from there.
   type: str
   returned: success, or when the service fails midway
   sample: "2026-11-01T00:00:00Z"
 complete:
   description:
-    - Whether everything was read that there was to read. V(false) after an error, and when the run ended at a limit of
-      calls or at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
+    - Whether everything available was read. V(false) after an error, and when the run stopped at a limit of calls or at
+      O(max_wait) after some progress. In that case the module does not fail, and the next run continues from
+      RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true
 stats:
-  description: What the task cost, and what was seen. Times are seconds.
+  description: Statistics of the task and of the records. Times are in seconds.
   type: dict
   returned: success, or when the service fails midway
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}

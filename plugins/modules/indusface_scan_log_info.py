@@ -11,10 +11,10 @@ module: indusface_scan_log_info
 short_description: List scan logs of Indusface WAS
 version_added: 1.0.0
 description:
-  - Lists the scan logs of a day, or of a range of days, of Indusface WAS (AppTrana WAS), with the vulnerabilities that
-    each scan found, in the form that all sources of this collection share.
-  - A day without scan logs gives empty lists. That is no error.
-  - To collect them for months without losing or repeating one, use M(appsec.perimeter.indusface_scan_log_export).
+  - Lists the scan logs of Indusface WAS (AppTrana WAS) for a day or a range of days, with the vulnerabilities that each
+    scan found, in the record format that all sources of this collection share.
+  - For a day without scan logs, the lists are empty. That is not an error.
+  - To collect scan logs for months without losing or repeating one, use M(appsec.perimeter.indusface_scan_log_export).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -41,14 +41,14 @@ options:
     type: str
   limit:
     description:
-      - How many scan logs to return at most, with their findings. The default is all.
+      - Maximum number of scan logs to return, with their findings. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the findings, inside the module, so that large results never cross into
         the play.
-      - The result stands in RV(findings).
+      - The result is returned in RV(findings).
     type: str
   sensitive:
     description:
@@ -68,12 +68,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The scans of one day
+- name: List the scans of one day
   appsec.perimeter.indusface_scan_log_info:
     date: 2026-03-14
   register: scans
 
-- name: Open findings of the two worst severities in a week
+- name: List open findings of the two worst severities in a week
   appsec.perimeter.indusface_scan_log_info:
     from_date: 2026-03-08
     to_date: 2026-03-14
@@ -95,16 +95,16 @@ scan_logs:
       sample: finished
     conclusive:
       description:
-        - Whether the scan looked at the whole application. It did not with C(Partial Scan) and C(Scan Error), so that a
-          finding that is missing there may still exist.
+        - Whether the scan covered the whole application. With C(Partial Scan) and C(Scan Error) it did not, so a
+          finding that is missing may still exist.
       type: bool
       returned: success
       sample: true
     details:
       description:
-        - What only Indusface says. C(seal_status) is about the application and not about this scan alone.
-          C(reported_total) is the vendor's number of vulnerabilities, C(listed_total) how many it lists; they differ
-          often.
+        - Fields that only Indusface supplies. C(seal_status) describes the application and not only this scan.
+          C(reported_total) is the vendor's number of vulnerabilities, C(listed_total) how many it lists; they often
+          differ.
       type: dict
       returned: success
       sample: {service_type: AA, seal_status: pass, reported_total: 31, listed_total: 1, time_precision: day}
@@ -136,7 +136,7 @@ scan_logs:
       details: {service_type: AA, seal_status: pass, reported_total: 31, listed_total: 1, time_precision: day}
 findings:
   description:
-    - The vulnerabilities as each scan saw them, or what O(query) makes of them. C(unique_id) is the same in each scan
+    - The vulnerabilities as each scan saw them, or the result of O(query). C(unique_id) is the same in each scan
       of a service.
   type: list
   elements: dict
@@ -186,7 +186,7 @@ findings:
         found_date: "2026-03-14"
         time_precision: day
 total:
-  description: How many scan logs there are.
+  description: Number of scan logs.
   type: int
   returned: success
   sample: 1
@@ -196,20 +196,20 @@ truncated:
   returned: success
   sample: false
 messages:
-  description: What Indusface said of the days, in its own words.
+  description: The messages of Indusface about the days.
   type: list
   elements: str
   returned: success
   sample: [Data fetched successfully.]
 unknown_values:
   description:
-    - Fields and words of Indusface that this version does not know, with how often they occurred. Words are mapped to
+    - Fields and values of Indusface that this version does not know, with their counts. The values are mapped to
       V(unknown).
   type: dict
   returned: success
   sample: {OpenStatus=Waiting: 2}
 stats:
-  description: What the task cost. Times are seconds.
+  description: Statistics of the task. Times are in seconds.
   type: dict
   returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 2.5, elapsed: 3.1}

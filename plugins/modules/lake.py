@@ -14,11 +14,11 @@ description:
   - Writes the closed days of streams, and snapshots of findings, as Parquet files that DuckDB, Spark, Trino, Athena and
     others query. The folders are C(record=<record>/source=<source>/dt=<day>), with one file for each stream or
     snapshot.
-  - The NDJSON stays the truth, and Parquet is derived from it. A day that has not changed is skipped, and late records
-    rewrite their day. Of each key, the newest content counts. Once the segments of a day were removed from their
-    stream, late records are added to the rows of the lake, and nothing is replaced by less.
-  - A file is replaced by one rename, so that a query never sees half of a day, whenever a run is killed.
-  - Events get the columns C(host), C(path_template), C(parameter) and C(attack_family), by which they are compared with
+  - The NDJSON remains the source of truth, and Parquet is derived from it. A day that has not changed is skipped, and
+    late records cause their day to be rewritten. Of each key, the newest content counts. Once segments of a day were
+    removed from their stream, late records are added to the rows of the lake, and no rows are dropped.
+  - A file is replaced by one rename, so a query never sees half of a day, even if a run is killed.
+  - Events get the columns C(host), C(path_template), C(parameter) and C(attack_family), on which they are joined with
     findings.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
@@ -30,7 +30,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Everything is compared and nothing is written. RV(written) then has no number of rows.
+      - Everything is compared, and nothing is written. RV(written) then has no numbers of rows.
   diff_mode:
     support: none
     details:
@@ -49,23 +49,23 @@ options:
     default: []
   snapshots:
     description:
-      - Files of findings that were written by a C(_finding_export) module, each complete and with its manifest beside
-        it, or files of matches that C(correlate) has written.
-      - A snapshot belongs to the day on which it was taken. The last one of a day replaces those before it.
-      - A snapshot is known by its source, its filters and the name of its file. Give those of two accounts different
+      - Files of findings written by a C(_finding_export) module, each complete and with its manifest beside it, or
+        files of matches written by C(correlate).
+      - A snapshot belongs to the day on which it was taken. The last one of a day replaces earlier ones.
+      - A snapshot is identified by its source, its filters and its file name. Give those of two accounts different
         names.
     type: list
     elements: path
     default: []
   dest:
     description:
-      - The directory of the lake. It is made when it is missing. All streams and snapshots can share one.
+      - The directory of the lake. It is created if it is missing. All streams and snapshots can share one.
     type: path
     required: true
   rebuild:
     description:
-      - Whether to write all days again whose NDJSON is there as a whole, for example after an update of this collection
-        has changed what it derives.
+      - Whether to rewrite all days whose NDJSON is complete, for example after an update of this collection has changed
+        the derived columns.
     type: bool
     default: false
   retain_days:
@@ -74,8 +74,8 @@ options:
         and do not write such days. At least 1 and at most 36500. If not set, all days are kept.
     type: int
 notes:
-  - Records contain attack payloads. They are data everywhere, also in the names of files.
-  - DuckDB runs inside the module, with a limit on its memory and without files outside of O(dest).
+  - Records contain attack payloads. They are always treated as data, including in file names.
+  - DuckDB runs inside the module, with a memory limit and without files outside O(dest).
 seealso:
   - ref: ansible_collections.appsec.perimeter.docsite.lake
     description: Folders, columns, queries, and what to do when one machine is not enough.
@@ -83,7 +83,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The events of the firewall and the findings become one lake
+- name: Write the events of the firewall and the findings to one lake
   appsec.perimeter.lake:
     streams:
       - /srv/logs/edgecast
@@ -93,7 +93,7 @@ EXAMPLES = r"""
     dest: /srv/lake
     retain_days: 400
 
-- name: What is derived from the events is derived again
+- name: Derive the columns of the events again
   appsec.perimeter.lake:
     streams: [/srv/logs/edgecast]
     dest: /srv/lake
@@ -114,7 +114,7 @@ written:
       description: The kind of its records.
       type: str
     source:
-      description: The service that they come from.
+      description: The service that the records come from.
       type: str
     day:
       description: The day, in UTC.
@@ -124,14 +124,14 @@ written:
       type: str
     reason:
       description:
-        - V(new) when the day was not in the lake, V(late) when there were new records, V(damaged) when the file was
-          damaged or missing, V(rebuild) when O(rebuild) asked for it.
+        - V(new) if the day was not in the lake, V(late) if there were new records, V(damaged) if the file was damaged
+          or missing, V(rebuild) if O(rebuild) was set.
       type: str
     segments:
-      description: How many files of NDJSON it was made of.
+      description: Number of NDJSON files from which it was built.
       type: int
     rows:
-      description: How many records it has; null in check mode.
+      description: Number of records in it; null in check mode.
       type: int
   sample:
     - path: record=event/source=edgecast/dt=2026-11-16/data-1011f22af0bfd90f.parquet
@@ -143,7 +143,7 @@ written:
       segments: 616
       rows: 1525216
 skipped_days:
-  description: The days that were left alone.
+  description: The days that were not written.
   type: list
   elements: dict
   returned: success, or when a day fails
@@ -156,9 +156,9 @@ skipped_days:
       type: str
     reason:
       description:
-        - V(unchanged) when the lake has all of it, V(open) when the day is not over, V(expired) when O(retain_days)
-          does not keep it, V(older) when the lake has a later snapshot of that day, and V(kept) when it could not be
-          rebuilt because its NDJSON was removed.
+        - V(unchanged) if the lake has all of it, V(open) if the day is not over, V(expired) if O(retain_days) does not
+          keep it, V(older) if the lake has a later snapshot of that day, and V(kept) if it could not be rebuilt because
+          its NDJSON was removed.
       type: str
   sample:
     - from: /srv/logs/edgecast
@@ -177,7 +177,7 @@ error:
   sample:
     kind: file
     message: "dest: the compressed data of a segment is damaged."
-    hint: "Restore the file, or move it away and collect its span once more."
+    hint: "Restore the file, or move it away and collect its span again."
     code: null
 """
 

@@ -331,7 +331,7 @@ error:
   sample:
     kind: file
     message: "outputs.html: cannot write in /reports: permission denied."
-    hint: Choose another path, or give this user the right to write there.
+    hint: Choose another path, or give this user write permission there.
     code: null
 """
 

@@ -11,9 +11,9 @@ module: scutum_alert_export
 short_description: Collect defence logs of the Scutum WAF
 version_added: 1.0.0
 description:
-  - Writes the defence logs of one host that are new since the run before into segments of NDJSON, in the form that all
-    sources of events of this collection share. Nothing is lost and nothing is written twice, whatever interrupts it.
-  - Each host is a stream of its own, with a O(dest) of its own.
+  - Writes the defence logs of one host that are new since the previous run into segments of NDJSON, in the record
+    format that all event sources of this collection share. Nothing is lost or written twice, whatever interrupts it.
+  - Each host is a separate stream, with its own O(dest).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -30,18 +30,18 @@ options:
     type: str
   details:
     description:
-      - Of which new logs the recorded request and response are read too, at one call for each.
-      - V(none) reads none, V(blocked_only) those of blocked requests, V(first_n) those of the first
+      - The new logs for which the recorded request and response are read too, which takes one call each.
+      - V(none) reads no details, V(blocked_only) those of blocked requests, V(first_n) those of the first
         O(details_limit) new logs, V(all) those of all new logs.
-      - Details never make a run fail. When the calls that Scutum allows are needed for the logs themselves, the details
-        are left out. RV(details) and C(details.detail) of each record say so; they are not read later.
+      - Details never make a run fail. If the calls that Scutum allows are needed for the logs themselves, details are
+        left out, as RV(details) and C(details.detail) of each record show. They are not read later.
     type: str
     choices: [none, blocked_only, first_n, all]
     default: none
   details_limit:
     description:
-      - How many details a run reads at most. The default is V(20) for O(details=first_n), and otherwise as many as the
-        calls allow.
+      - Maximum number of details that a run reads. The default is V(20) for O(details=first_n), and otherwise as many
+        as the call limit allows.
     type: int
 notes:
   - The defaults are a O(lag) of one minute and an O(overlap) of five minutes. Scutum keeps the logs of the past year.
@@ -51,7 +51,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Collect what is new, with the requests that were blocked
+- name: Collect new logs, with the recorded requests of blocked ones
   appsec.perimeter.scutum_alert_export:
     dest: /var/spool/perimeter/scutum-www
     first_run: lookback
@@ -62,34 +62,34 @@ EXAMPLES = r"""
 RETURN = r"""
 details:
   description:
-    - How many details were C(read), C(skipped) for want of calls, C(not_found), or C(failed).
+    - Number of details that were C(read), C(skipped) because of the call limit, C(not_found), or C(failed).
   type: dict
   returned: success, or when the service fails midway
   sample: {read: 12, skipped: 0, not_found: 0, failed: 0}
 unknown_values:
   description:
-    - Fields and values of Scutum that this version does not know, with how often they occurred. Beyond a hundred of
-      them, the rest is counted as C(others).
+    - Fields and values of Scutum that this version does not know, with their counts. Beyond a hundred of them, the rest
+      is counted as C(others).
   type: dict
   returned: success, or when the service fails midway
   sample: {ts: 1}
 records:
-  description: How many records were written, or in check mode would be.
+  description: Number of records that were written, or would be in check mode.
   type: int
   returned: success, or when the service fails midway
   sample: 120
 duplicates:
-  description: How many records were read that had been written before, and were left out.
+  description: Number of records that were read again after an earlier run wrote them, and skipped.
   type: int
   returned: success, or when the service fails midway
   sample: 14
 changed_rows:
-  description: How many of RV(records) were written before with other content.
+  description: Number of RV(records) that were written before with other content.
   type: int
   returned: success, or when the service fails midway
   sample: 0
 gaps:
-  description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
+  description: Spans of time that could not be read and never will be, each with C(from), C(to) and C(reason).
   type: list
   elements: dict
   returned: success, or when the service fails midway
@@ -101,19 +101,20 @@ segments:
   returned: success, or when the service fails midway
   sample: []
 position:
-  description: Up to when the stream has been read, UTC; the next run goes on from there.
+  description: The time up to which the stream has been read, UTC; the next run continues from there.
   type: str
   returned: success, or when the service fails midway
   sample: "2026-11-01T11:59:00Z"
 complete:
   description:
-    - Whether everything was read that there was to read. V(false) after an error, and when the run ended at a limit of
-      calls or at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
+    - Whether everything available was read. V(false) after an error, and when the run stopped at a limit of calls or at
+      O(max_wait) after some progress. In that case the module does not fail, and the next run continues from
+      RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true
 stats:
-  description: What the task cost, and what was seen. Times are seconds.
+  description: Statistics of the task and of the records. Times are in seconds.
   type: dict
   returned: success, or when the service fails midway
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4, windows: 1, pages: 3}

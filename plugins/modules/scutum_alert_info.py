@@ -11,9 +11,9 @@ module: scutum_alert_info
 short_description: List defence logs of the Scutum WAF
 version_added: 1.0.0
 description:
-  - Lists the defence logs of one host, in the form that all sources of events of this collection share, or reads one of
-    them with its recorded request and response.
-  - To collect them for months without losing or repeating one, use M(appsec.perimeter.scutum_alert_export).
+  - Lists the defence logs of one host, in the record format that all event sources of this collection share, or reads
+    one of them with its recorded request and response.
+  - To collect logs for months without losing or repeating one, use M(appsec.perimeter.scutum_alert_export).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -27,39 +27,39 @@ requirements:
 options:
   from:
     description:
-      - Only logs of this time and later. The default is the oldest that Scutum keeps, which is a year ago.
+      - Only logs of this time and later. The default is the oldest log that Scutum keeps, which is a year old.
       - C(2026-03-01T08:00:00+09:00), C(2026-03-01T08:00:00), C(2026-03-01) or C(20260301), or another ISO 8601 form.
-      - A time without an offset is Japan time, as Scutum has it, and a date is midnight there. So V(2026-03-01) means
-        2026-02-28T15:00:00Z.
+      - A time without an offset is Japan time, as in Scutum itself, and a date is midnight there. So V(2026-03-01)
+        means 2026-02-28T15:00:00Z.
     type: str
   to:
     description:
-      - Only logs before this time, which itself is not included. The default is the present. Forms as for O(from).
+      - Only logs before this time, which is itself excluded. The default is now. The forms are those of O(from).
     type: str
   ip:
     description:
-      - Only logs with exactly this source address. Scutum takes neither masks nor wildcards.
+      - Only logs with exactly this source address. Scutum accepts neither masks nor wildcards.
     type: str
   time_order:
     description:
-      - V(desc) gives the newest first, V(asc) the oldest.
+      - V(desc) returns the newest first, V(asc) the oldest.
     type: str
     choices: [asc, desc]
     default: desc
   log_id:
     description:
-      - One log by its id, in detail. One that does not exist, or is older than a year, gives V(null) in RV(alert).
+      - One log by its id, in detail. RV(alert) is V(null) if it does not exist or is older than a year.
     type: str
   limit:
     description:
-      - How many logs to return at most. The default is all. Each call of Scutum gives up to 1000.
+      - Maximum number of logs to return. The default is all. Each call of Scutum returns up to 1000.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(alerts).
+      - The result is returned in RV(alerts).
     type: str
   sensitive:
     description:
@@ -79,7 +79,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What one address was blocked for on the first of March, Japan time
+- name: List why one address was blocked on the first of March, Japan time
   appsec.perimeter.scutum_alert_info:
     from: 2026-03-01
     to: 2026-03-02
@@ -87,12 +87,12 @@ EXAMPLES = r"""
     query: "[?action == 'blocked'].{time: time, what: message, where: path}"
   register: blocked
 
-- name: The newest hundred logs
+- name: List the newest hundred logs
   appsec.perimeter.scutum_alert_info:
     limit: 100
   register: newest
 
-- name: One of them with its request and response
+- name: Read one of them with its request and response
   appsec.perimeter.scutum_alert_info:
     log_id: "{{ newest.alerts[0].id }}"
   register: one
@@ -101,22 +101,23 @@ EXAMPLES = r"""
 RETURN = r"""
 alerts:
   description:
-    - The logs in the order that O(time_order) asks for, or what O(query) makes of them. Times are UTC.
-    - With O(log_id), the list of that one.
+    - The logs in the order that O(time_order) sets, or the result of O(query). Times are UTC.
+    - With O(log_id), a list with that log only.
   type: list
   elements: dict
   returned: success
   contains:
     action:
       description:
-        - V(blocked), or V(alerted) when the request was let pass, as with defence off or for a false positive.
+        - V(blocked), or V(alerted) if the request was let through, for example with defence off or as a false positive.
       type: str
       returned: success
       sample: blocked
     details:
       description:
-        - What only Scutum says. C(detail) is V(read) for O(log_id), else V(not_asked). C(request) and C(response) are
-          the recorded text, or null when nothing was recorded or asked for. C(category_labels) is English where known.
+        - Fields that only Scutum supplies. C(detail) is V(read) for O(log_id), else V(not_asked). C(request) and
+          C(response) are the recorded text, or null if nothing was recorded or requested. C(category_labels) is in
+          English where known.
       type: dict
       returned: success
       sample: {scutum_id: ABC1234, category_labels: [SQL injection], query: null, detail: not_asked, request: null,
@@ -152,12 +153,12 @@ alerts:
         request: null
         response: null
 alert:
-  description: The log that O(log_id) asks for, or null.
+  description: The log with the id O(log_id), or null.
   type: dict
   returned: success
   sample: null
 total:
-  description: How many logs match; null when RV(truncated) is true, as Scutum announces no total.
+  description: Number of matching logs; null if RV(truncated) is true, because Scutum announces no total.
   type: int
   returned: success
   sample: 5
@@ -167,12 +168,12 @@ truncated:
   returned: success
   sample: false
 unknown_values:
-  description: Fields and values of Scutum that this version does not know, with how often they occurred.
+  description: Fields and values of Scutum that this version does not know, with their counts.
   type: dict
   returned: success
   sample: {ts: 1}
 stats:
-  description: What the task cost. Times are seconds.
+  description: Statistics of the task. Times are in seconds.
   type: dict
   returned: success
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}

@@ -95,7 +95,7 @@ def test_a_limit_in_mid_run_ends_it_well_and_keeps_what_came_before(stream: Even
     assert result.error is None
     (warning,) = result.warnings
     assert "429" in warning
-    assert warning.endswith(f"is read up to {result.values['position']}, and the next run goes on from there.")
+    assert warning.endswith(f"is read up to {result.values['position']}, and the next run continues from there.")
     kept_what_came_before(stream, result)
 
 
@@ -135,7 +135,7 @@ def test_a_full_disk(stream: EventStream) -> None:
 def test_a_file_that_cannot_grow(stream: EventStream) -> None:
     first = stream.outcome(stream.start(largest=20_000))
     assert "file too large" in first["error"]
-    assert "the next run goes on from there" in first["error"]
+    assert "the next run continues from there" in first["error"]
     assert not first["complete"]
     assert not stream.records()
     assert not list(stream.dest.glob(".segment-*"))
@@ -222,7 +222,7 @@ def test_a_position_that_cannot_be_understood(stream: EventStream, damage: Any, 
     stream.sandbox.edgecast.add_events(20, 600, 60)
     with pytest.raises(StateError) as caught:
         stream.run()
-    is_clear(caught.value, words, str(path), "nothing was touched")
+    is_clear(caught.value, words, str(path), "nothing was changed")
     assert stream.sandbox.counters.snapshot()["requests"] == 0
     assert stream.files() == before
     if "damaged" in words:

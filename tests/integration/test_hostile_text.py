@@ -53,6 +53,7 @@ class Estate:
         )
         assert self.infection.ran() == [], run.output
         assert "failed inside" not in run.output, run.output
+        assert "internal error" not in run.output, run.output
         return run
 
 

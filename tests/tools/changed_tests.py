@@ -1,9 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names the unit tests of what differs from a commit, for ``make quick``.
+"""Selects the unit tests of files that differ from a commit, for ``make quick``.
 
-A changed file of a room selects the tests of that room, a changed test selects itself, and everything else selects
-the rules of the house.
+A changed file of a room selects the tests of that room, a changed test selects itself, and everything else selects the
+house rules.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ ROOMS = Path("plugins/module_utils")
 
 
 def changed_files(since: str) -> list[Path]:
-    """The files that differ from a commit, new ones included, relative to the root.
+    """The files that differ from a commit, including new ones, relative to the root.
 
     Args:
-        since: a commit as git names it.
+        since: a commit in git's notation.
 
     Raises:
-        subprocess.CalledProcessError: git does not know the commit.
+        subprocess.CalledProcessError: the commit does not exist.
     """
     commands = (["git", "diff", "--name-only", since, "--"], ["git", "ls-files", "--others", "--exclude-standard"])
     listed = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for command in commands]
@@ -46,7 +46,7 @@ def tests_of(file: Path) -> str | None:
 
 
 def _folder(folder: Path) -> str | None:
-    """The nearest folder that exists and holds tests, below ``tests/unit``."""
+    """The nearest existing folder with tests, below ``tests/unit``."""
     while folder != UNIT and folder.is_relative_to(UNIT):
         if (ROOT / folder).is_dir() and any((ROOT / folder).rglob("test_*.py")):
             return str(folder)
@@ -55,6 +55,6 @@ def _folder(folder: Path) -> str | None:
 
 
 def select(files: Iterable[Path]) -> list[str]:
-    """The tests for these changed files, without those that another entry holds already."""
+    """The tests for these changed files, without those that another entry already includes."""
     found = {*ALWAYS, *(name for file in files if (name := tests_of(file)))}
     return sorted(name for name in found if not any(name.startswith(f"{other}/") for other in found))

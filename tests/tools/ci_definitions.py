@@ -1,9 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ready files of ``docs/ci`` as their CI systems run them: which commands, in which shell, with which variables.
+"""Interprets the ready files of ``docs/ci`` like their CI systems: commands, shells and variables.
 
-What a CI system would put in for an expression is looked up in a table; an expression that is not in it is an error, so
-that a new one is noticed.
+The values that a CI system would insert for expressions are in a table; an expression that is not in it is an error, so
+that new expressions are noticed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILES = {
     "azure": "azure/template/security-gate.yml",
     "jenkins": "jenkins/Jenkinsfile",
 }
-"""The file of each system that holds the commands."""
+"""The file with the commands for each system."""
 CREDENTIALS = ("QUALYS_WAS_PLATFORM", "QUALYS_WAS_USERNAME", "QUALYS_WAS_PASSWORD")
 
 
@@ -35,9 +35,9 @@ class Context:
 
     Attributes:
         repository: address of the repository without ``.git``.
-        number: of the pull request; None for the job of the main branch.
+        number: number of the pull request; None for the job of the main branch.
         run: number of the run.
-        temp: folder that the CI system provides for temporary files.
+        temp: folder for temporary files that the CI system provides.
         workspace: folder in which the job starts.
         settings: values of secrets and variables by name.
     """
@@ -52,7 +52,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Step:
-    """Commands that run in one shell, and all variables that the definition gives them."""
+    """Commands that run in one shell, with all variables from the definition."""
 
     shell: tuple[str, ...]
     script: str
@@ -60,12 +60,12 @@ class Step:
 
 
 def text_of(system: str) -> str:
-    """The definition of a system as it is written."""
+    """The definition for a system, as text."""
     return (FOLDER / FILES[system]).read_text(encoding="utf-8")
 
 
 def steps_of(system: str, context: Context) -> list[Step]:
-    """What runs until there is a verdict: the installation, and the job itself."""
+    """The steps that run until there is a verdict: the installation, and the job itself."""
     readers: dict[str, Callable[[Context], list[Step]]] = {
         "github": _github,
         "gitlab": _gitlab,
@@ -76,7 +76,7 @@ def steps_of(system: str, context: Context) -> list[Step]:
 
 
 def report_of(system: str, context: Context) -> Path:
-    """The folder of the files that are uploaded."""
+    """The folder with the files to upload."""
     inside = context.temp / "security-gate" / "report"
     return inside if system in ("github", "azure") else context.workspace / "gate-report"
 
@@ -155,7 +155,7 @@ def _azure(context: Context) -> list[Step]:
     def fill(value: str) -> str:
         return re.sub(r"\$\(([\w.]+)\)", lambda found: table[found[1]], value)
 
-    # A variable of a group that is no secret reaches every step.
+    # A variable of a group that is not secret is visible in every step.
     common = {"PERIMETER_GATE_WEBAPPS": context.settings["PERIMETER_GATE_WEBAPPS"]}
     common |= {item["name"]: fill(item["value"]) for item in job["variables"] if "name" in item}
     chosen = [step for step in job["steps"] if step.get("displayName") in ("Install", "Scan, decide, report")]
@@ -179,13 +179,13 @@ def _jenkins(context: Context) -> list[Step]:
     for name, quote, value in re.findall(r"^ +([A-Z_]+) = (['\"])(.*)\2$", block, re.MULTILINE):
         filled = re.sub(r"\$\{(.*?)\}", lambda found: table[found[1]], value) if quote == '"' else value
         common[name] = filled
-    # These two lines are for whoever installs it.
+    # Whoever installs the file has to edit these two lines.
     common["REPOSITORY"] = context.repository + ".git"
     common["PERIMETER_GATE_WEBAPPS"] = context.settings["PERIMETER_GATE_WEBAPPS"]
     secrets = {name: context.settings[name] for name in CREDENTIALS[1:]} | {
         "PERIMETER_JOB_TOKEN": context.settings["token"]
     }
-    # Groovy takes a backslash at the end of a line away, together with the line's end.
+    # Groovy removes a backslash at the end of a line, together with the line break.
     install, job = (part.replace("\\\n", "") for part in re.findall(r"sh '''\n(.*?)'''", text, re.DOTALL))
     shell = ("sh", "-xe", "-c")
     return [Step(shell, install, common), Step(shell, job, common | secrets)]

@@ -1,9 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Citations of docs/vendors, as functions that return what is wrong with them.
+"""Checks of citations of docs/vendors, as functions that return the problems.
 
-Each takes the root of a repository and returns one sentence per fault, which names the file and the line.
-``tests/unit/test_citations.py`` runs them on this repository, and on small broken trees to show that they bite.
+Each takes the root of a repository and returns one sentence per problem, with the file and the line.
+``tests/unit/test_citations.py`` runs them on this repository, and on small broken trees to show that they work.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDERS = (".ci", "changelogs", "docs", "meta", "playbooks", "plugins", "roles",
 TEXTS = frozenset({"", ".cfg", ".ini", ".j2", ".json", ".md", ".py", ".rst", ".sh", ".toml", ".txt", ".yaml", ".yml"})
 """Suffixes of the files that are searched."""
 OWN = ("tests/tools/citations.py", "tests/unit/test_citations.py")
-"""Files that hold the forbidden forms in order to look for them."""
+"""Files that contain the forbidden forms in order to search for them."""
 
 _NUMBER = r"\d+(?:\.\d+)*"
 _CITATION = re.compile(rf"docs/vendors/(\w+)\.md(?: ({_NUMBER}(?:(?:, | and | to ){_NUMBER})*))?")
@@ -34,10 +34,10 @@ FORBIDDEN: dict[str, re.Pattern[str]] = {
     "a page that is not in the repository": re.compile(r"\bDESIGN\.md\b|\blog-collection-practice\b"),
     "a numbered quirk": re.compile(r"\bquirk \d", re.I),
 }
-"""What no file may cite: whoever reads it has only the repository."""
+"""Sources that no file may cite, because its reader only has the repository."""
 
 TABLES_OF_A_WORKBOOK = ("xlsx", "docs/docsite/rst/findings_and_reports.rst", "plugins/modules/report.py")
-"""Parts of the paths of files in which a sheet is one of a workbook."""
+"""Parts of the paths of files in which a sheet means one in a workbook."""
 NO_QUESTION = frozenset(
     {
         *("progress", "clock", "gzip", "qualysdk_readable"),
@@ -45,13 +45,13 @@ NO_QUESTION = frozenset(
         *("retest_polls", "retest_seconds", "retest_outcome", "report_polls", "report_seconds", "report_outcome"),
     }
 )
-"""Switches that choose what happens in a test, and answer no open question about a service."""
+"""Switches that control a test and do not answer an open question about a service."""
 
 Rule = Callable[[Path], list[str]]
 
 
 def texts(root: Path) -> Iterator[tuple[str, str]]:
-    """The text files of a repository: their paths from its root, and what they hold."""
+    """The text files of a repository: their paths from its root, and their content."""
     candidates = [path for path in root.iterdir() if path.is_file()]
     for folder in FOLDERS:
         candidates += (root / folder).rglob("*")
@@ -62,7 +62,7 @@ def texts(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def line_of(text: str, position: int) -> int:
-    """The number of the line in which a position is."""
+    """The number of the line that contains a position."""
     return text.count("\n", 0, position) + 1
 
 
@@ -73,7 +73,7 @@ def sections(root: Path) -> dict[str, set[str]]:
 
 
 def citations_name_sections_that_exist(root: Path) -> list[str]:
-    """Every ``docs/vendors/PAGE.md`` is a page, and the sections behind it are sections of that page."""
+    """Every ``docs/vendors/PAGE.md`` is a page, and the sections cited after it are sections of that page."""
     known = sections(root)
     faults = []
     for name, text in texts(root):
@@ -90,7 +90,7 @@ def citations_name_sections_that_exist(root: Path) -> list[str]:
 
 
 def pages_refer_to_their_own_sections(root: Path) -> list[str]:
-    """A number in parentheses on a page, such as ``(12.2)``, is a section of it; so is one in its tables."""
+    """A number in parentheses on a page, such as ``(12.2)``, or in its tables, is a section of the page."""
     faults = []
     for page, own in sections(root).items():
         text = (root / PAGES / f"{page}.md").read_text(encoding="utf-8")
@@ -101,7 +101,7 @@ def pages_refer_to_their_own_sections(root: Path) -> list[str]:
 
 
 def nothing_outside_is_cited(root: Path) -> list[str]:
-    """No file cites what its reader does not have."""
+    """No file cites a source that its reader does not have."""
     faults = []
     for name, text in texts(root):
         for what, pattern in FORBIDDEN.items():
@@ -112,7 +112,7 @@ def nothing_outside_is_cited(root: Path) -> list[str]:
 
 
 def open_questions_have_switches(root: Path) -> list[str]:
-    """The last section of a page names switches that the sandbox has, and sections that the page has."""
+    """The last section of a page only names switches that the sandbox has, and sections that the page has."""
     faults = []
     for page, own in sections(root).items():
         text = (root / PAGES / f"{page}.md").read_text(encoding="utf-8")

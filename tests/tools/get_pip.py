@@ -1,9 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-in for the get-pip script of ansible-test, for networks that reach a package index and nothing else.
+"""Stand-in for the get-pip script of ansible-test, for networks in which only a package index can be reached.
 
-``ansible-test sanity`` makes a virtual environment without pip for each test and fills it with a get-pip script, which
-it downloads into ``~/.ansible/test/cache``. The nox sessions put this file there under the expected name when that
+``ansible-test sanity`` makes a virtual environment without pip for each test, and installs pip with a get-pip script,
+which it downloads into ``~/.ansible/test/cache``. The nox sessions put this file there under the expected name if that
 download is not possible. ansible-test runs it with get-pip's own arguments: requirement specifiers, options of pip, and
 ``--no-setuptools`` / ``--no-wheel``, which the standard library's ensurepip makes needless.
 
@@ -27,10 +27,10 @@ GET_PIP_ONLY = frozenset({"--no-setuptools", "--no-wheel"})
 
 
 def main(arguments: list[str]) -> int:
-    """Put pip into the running interpreter's environment, in the version asked for.
+    """Install pip into the running interpreter's environment, in the requested version.
 
     Args:
-        arguments: command line as get-pip would see it, without the program name.
+        arguments: command line of get-pip, without the program name.
 
     Returns:
         Exit status of the last pip command.

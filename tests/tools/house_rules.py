@@ -1,9 +1,9 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of the house (CONTRIBUTING.md) as functions that return what breaks them.
+"""The house rules (CONTRIBUTING.md) as functions that return violations.
 
-Each takes the root of a collection and returns one sentence per violation, which names the file and the line.
-``tests/unit/test_house_rules.py`` runs them on this collection, and on small broken trees to show that they bite.
+Each takes the root of a collection and returns one sentence per violation, with the file and the line.
+``tests/unit/test_house_rules.py`` runs them on this collection, and on small broken trees to show that they work.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ NEIGHBOURS: dict[tuple[str, str], str] = {}
 """Imports between rooms of one level that are allowed: (importing room, imported room) and the reason."""
 MAX_LINES = 600
 MAX_FILES = 16
-"""A folder with more files than this is a list to search, and no longer a place to find something."""
+"""In a larger folder it takes too long to find a file."""
 MAX_MAIN_STATEMENTS = 15
 GENERATED = "do not edit"
-"""A file that says so in its first lines is an asset: its length is not held against it."""
+"""Text in the first lines of a generated file, whose length is not limited."""
 COPYRIGHT = "# Copyright: appsec.perimeter contributors"
 SPDX = "# SPDX-License-Identifier: GPL-3.0-or-later"
 GPL_SENTENCE = "GNU General Public License v3.0"
 """``ansible-test sanity`` looks for this in the first lines of a module."""
 VENDOR_PREFIXES = ("qualys_", "indusface_", "edgecast_", "scutum_", "carbon_black_")
 CONNECTION_FRAGMENT = "appsec.perimeter._connection"
-"""What documents the connection options; a module that has it and no vendor belongs to the group ``all`` only."""
+"""The fragment with the connection options; a module that has it but no vendor belongs to the group ``all`` only."""
 BAD_NAMES = frozenset({"_", "bar", "baz", "foo", "tata", "toto", "tutu"})
 KEPT_BY_ANSIBLE = frozenset({"message", "syslog_facility"})
 MODULE_SIDE = ("ansible.module_utils", "ansible.release")
-"""What of Ansible a module may import where it runs."""
+"""The parts of Ansible that a module may import."""
 DOCUMENTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 
 
@@ -90,7 +90,7 @@ class Import:
 
 
 def python_files(directory: Path) -> list[Path]:
-    """The Python files under a directory, sorted; an absent directory has none."""
+    """The Python files under a directory, sorted; a missing directory has none."""
     return sorted(path for path in directory.rglob("*.py") if "__pycache__" not in path.parts)
 
 
@@ -101,7 +101,7 @@ def parse(path: Path) -> ast.Module:
 
 
 def package_of(root: Path, path: Path) -> list[str]:
-    """The dotted package that holds a file of the collection, in parts."""
+    """The dotted package that contains a file of the collection, in parts."""
     return [*PACKAGE.split("."), *path.relative_to(root).parts[:-1]]
 
 
@@ -122,12 +122,12 @@ def _names(node: ast.Import | ast.ImportFrom, package: list[str]) -> list[str]:
     else:
         above = package[: len(package) - node.level + 1]
         base = ".".join([*above, node.module] if node.module else above)
-    # "from package import a" may import the module package.a, so each name counts.
+    # "from package import a" may import the module package.a, so each name is checked.
     return [f"{base}.{alias.name}" for alias in node.names]
 
 
 def imports(tree: ast.Module, package: list[str]) -> list[Import]:
-    """Every import of a file, inside functions too."""
+    """Every import of a file, including those inside functions."""
     found: list[Import] = []
 
     def visit(node: ast.AST, guarded: bool, typing_only: bool) -> None:
@@ -169,7 +169,7 @@ def room_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def rooms_are_private_and_known(root: Path) -> list[str]:
-    """Everything in ``module_utils`` is a room that these rules name, and so starts with an underscore."""
+    """Everything in ``module_utils`` is a room that these rules know, so its name starts with an underscore."""
     known = {*ROOMS, *BELOW, GLUE}
     return [
         f"{_where(root, path)}: {room} is not a room that the rules of the house name"
@@ -207,7 +207,7 @@ def imports_point_one_way(root: Path) -> list[str]:
 
 
 def _circle(graph: dict[str, set[str]]) -> str | None:
-    """The members of one circle of a graph, with arrows between them, or None when there is no circle."""
+    """The members of one cycle of a graph, with arrows between them, or None if there is no cycle."""
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
@@ -216,7 +216,7 @@ def _circle(graph: dict[str, set[str]]) -> str | None:
 
 
 def _imported_file(base: Path, name: str) -> Path | None:
-    """The file of ``module_utils`` that an import reads, for the full dotted name of a module or of a name in it."""
+    """The file of ``module_utils`` behind an import, given the full dotted name of a module or of a name in it."""
     parts = name.removeprefix(UTILS + ".").split(".")
     for length in range(len(parts), 1, -1):
         path = base.joinpath(*parts[:length]).with_suffix(".py")
@@ -226,15 +226,15 @@ def _imported_file(base: Path, name: str) -> Path | None:
 
 
 def _place(base: Path, path: Path) -> str:
-    """Where a file counts: at its folder below the room, or as itself when it is at the top of the room."""
+    """What represents a file in the check: its folder below the room, or the file itself at the top of the room."""
     inside = path.relative_to(base)
     return str(inside.parent if len(inside.parts) > 2 else inside)
 
 
 def folders_form_no_circle(root: Path) -> list[str]:
-    """Within a room, the imports between its folders and the files at its top form no circle.
+    """Within a room, the imports between its folders and the files at its top form no cycle.
 
-    A file at the top counts as itself: ``run.py`` is above the folders, and what they share may be below them.
+    Each file at the top is checked separately: ``run.py`` is above the folders, and shared files may be below them.
     """
     base = root / "plugins" / "module_utils"
     graphs: dict[str, dict[str, set[str]]] = {}
@@ -255,7 +255,7 @@ def folders_form_no_circle(root: Path) -> list[str]:
 
 
 def folders_are_small(root: Path) -> list[str]:
-    """A folder under ``module_utils`` holds at most 16 files."""
+    """A folder under ``module_utils`` has at most 16 files."""
     counts = collections.Counter(path.parent for room, path in room_files(root))
     return [
         f"{folder.relative_to(root)}: {count} files; at most {MAX_FILES} belong in a folder"
@@ -275,7 +275,7 @@ def only_the_glue_imports_ansible(root: Path) -> list[str]:
 
 
 def unit_tests_import_no_controller(root: Path) -> list[str]:
-    """Beside the controller's code, modules behave as if they ran inside it; such tests are in ``tests/controller``."""
+    """Unit tests do not import controller code, with which modules behave as if they ran inside it."""
     return [
         f"{_where(root, path, item.line)}: imports {item.name}, which belongs into tests/controller"
         for path in python_files(root / "tests" / "unit")
@@ -285,7 +285,7 @@ def unit_tests_import_no_controller(root: Path) -> list[str]:
 
 
 def modules_import_glue_and_one_room(root: Path) -> list[str]:
-    """A module imports ``_module`` and one room, so its payload carries one vendor."""
+    """A module imports ``_module`` and one room, so its payload contains one vendor only."""
     problems = []
     for path in python_files(root / "plugins" / "modules"):
         rooms: set[str] = set()
@@ -351,7 +351,7 @@ def only_python_travels(root: Path) -> list[str]:
 
 
 def third_party_imports_are_guarded(root: Path) -> list[str]:
-    """A library outside Python and ansible is imported in a ``try`` that catches its absence."""
+    """A library other than Python's and ansible is imported in a ``try`` that handles its absence."""
     own = {"ansible", "ansible_collections"} | sys.stdlib_module_names
     problems = []
     for path in [*python_files(root / "plugins"), *python_files(root / "extensions")]:
@@ -374,13 +374,13 @@ def third_party_imports_are_guarded(root: Path) -> list[str]:
 
 
 def _documentation_lines(tree: ast.Module) -> int:
-    """How many lines of a module are DOCUMENTATION, EXAMPLES and RETURN."""
+    """Number of lines of a module that are DOCUMENTATION, EXAMPLES and RETURN."""
     blocks = [node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in DOCUMENTS]
     return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in blocks)
 
 
 def files_are_short(root: Path) -> list[str]:
-    """No hand-written Python file has more than 600 lines, not counting the documentation of a module."""
+    """No hand-written Python file has more than 600 lines, excluding the documentation of a module."""
     problems = []
     for path in own_python_files(root):
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -399,7 +399,7 @@ def own_python_files(root: Path) -> list[Path]:
 
 
 def files_carry_the_header(root: Path) -> list[str]:
-    """Each Python file begins with copyright and licence, and a module with the sentence that sanity wants, too."""
+    """Each Python file begins with copyright and licence, and a module also with the sentence that sanity requires."""
     problems = []
     for path in own_python_files(root):
         head = path.read_text(encoding="utf-8").splitlines()[:8]
@@ -439,7 +439,7 @@ def module_documents(path: Path) -> dict[str, Any]:
 
 
 def _fragment(root: Path, name: str) -> dict[str, Any]:
-    """A documentation fragment of this collection; that of another collection counts as empty."""
+    """A documentation fragment of this collection; a fragment of another collection counts as empty."""
     file, dot, variant = name.removeprefix("appsec.perimeter.").partition(".")
     path = root / "plugins" / "doc_fragments" / f"{file}.py"
     if not name.startswith("appsec.perimeter.") or not path.exists():
@@ -452,7 +452,7 @@ def _fragment(root: Path, name: str) -> dict[str, Any]:
 
 
 def documented(root: Path, path: Path, section: str) -> dict[str, dict[str, Any]]:
-    """The ``options`` or ``attributes`` of a module: what its fragments say, and over that what it says itself."""
+    """The ``options`` or ``attributes`` of a module: those of its fragments, overridden by its own."""
     document = module_documents(path)
     fragments = document.get("extends_documentation_fragment") or []
     names = [fragments] if isinstance(fragments, str) else fragments
@@ -464,7 +464,7 @@ def documented(root: Path, path: Path, section: str) -> dict[str, dict[str, Any]
 
 
 def modules_are_documented(root: Path) -> list[str]:
-    """Every module says since when it exists, and what it supports (attributes)."""
+    """Every module documents the version that added it, and what it supports (attributes)."""
     problems = []
     for path in python_files(root / "plugins" / "modules"):
         document = module_documents(path)
@@ -480,7 +480,7 @@ def modules_are_documented(root: Path) -> list[str]:
 
 
 def expected_action_groups(root: Path) -> dict[str, set[str]]:
-    """What ``action_groups`` must hold: a group per vendor, and ``all`` for the modules with connection options."""
+    """The required ``action_groups``: a group per vendor, and ``all`` for the modules with connection options."""
     groups: dict[str, set[str]] = {"all": set()}
     for path in python_files(root / "plugins" / "modules"):
         vendor = next((prefix for prefix in VENDOR_PREFIXES if path.stem.startswith(prefix)), None)
@@ -518,7 +518,7 @@ def action_groups_are_complete(root: Path) -> list[str]:
 
 
 def names_suit_sanity(root: Path) -> list[str]:
-    """No name is one of those that ansible-test's pylint refuses, ``_`` above all."""
+    """No name is one that ansible-test's pylint refuses, such as ``_``."""
     problems = []
     for path in own_python_files(root):
         for node in ast.walk(parse(path)):
@@ -534,7 +534,7 @@ def names_suit_sanity(root: Path) -> list[str]:
 
 
 def options_suit_sanity(root: Path) -> list[str]:
-    """No option, at any depth, has a name that Ansible keeps for itself."""
+    """No option, at any depth, has a name that Ansible reserves."""
     return [
         f"{_where(root, path)}: Ansible keeps the name of the option {name} for itself"
         for path in python_files(root / "plugins" / "modules")
@@ -550,7 +550,7 @@ def _option_names(options: dict[str, Any]) -> Iterator[str]:
 
 
 def types_suit_sanity(root: Path) -> list[str]:
-    """What older pylint and pep8 refuse in code that travels: a union in an alias of types, a function in one line."""
+    """No code that is shipped has what older pylint and pep8 refuse: unions in type aliases, one-line functions."""
     problems = []
     for path in python_files(root / "plugins"):
         for node in parse(path).body:

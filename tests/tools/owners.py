@@ -1,8 +1,8 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several rooms need has one owner below them: rules that find a copy.
+"""Rules that find copies of code which several rooms need, and which must have one owner below them.
 
-Each takes the root of a collection and returns one sentence per violation, as in ``house_rules``.
+Each takes the root of a collection and returns one sentence per violation, like ``house_rules``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OWN_COERCIONS: dict[str, str] = {
     "_deliver/sql.py": "a column of text takes objects too, as JSON",
     "_eda/arguments.py": "an argument of a rulebook is refused where a record is read as far as possible",
 }
-"""Files and folders with a coercion of their own, and the reason."""
+"""Files and folders with their own coercion, and the reason."""
 INFLATING: dict[str, str] = {
     READER: "the owner",
     "_http/response.py": "an answer is inflated while it arrives, against the limit of the session",
@@ -71,7 +71,7 @@ def _words(nodes: list[ast.expr | None]) -> set[object]:
 
 
 def coercion_has_one_owner(root: Path) -> list[str]:
-    """Only ``_records/coerce.py`` makes a text or a number of any value; a listed exception says why it does too."""
+    """Only ``_records/coerce.py`` converts arbitrary values to texts or numbers; exceptions are listed with reasons."""
     problems = []
     for name, where, tree in _files(root):
         if name == COERCE or name.startswith(tuple(OWN_COERCIONS)):
@@ -105,7 +105,7 @@ def verdicts_have_one_owner(root: Path) -> list[str]:
 
 
 def inflating_has_one_owner(root: Path) -> list[str]:
-    """Only ``_records/files/ndjson.py`` inflates a file, as it alone keeps to a limit."""
+    """Only ``_records/files/ndjson.py`` inflates files, because it enforces a limit."""
     return [
         f"{where}:{node.lineno}: {ast.unparse(node)} inflates without a limit; use {READER}"
         for name, where, tree in _files(root)
@@ -116,7 +116,7 @@ def inflating_has_one_owner(root: Path) -> list[str]:
 
 
 def databases_have_one_owner(root: Path) -> list[str]:
-    """Only ``_database`` makes an engine of a URL, and asks libpq where it leads."""
+    """Only ``_database`` makes an engine from a URL, and asks libpq for its server."""
     return [
         f"{where}:{node.lineno}: {ast.unparse(node)} judges the URL of a database; that belongs in {DATABASE}"
         for name, where, tree in _files(root)
@@ -127,7 +127,7 @@ def databases_have_one_owner(root: Path) -> list[str]:
 
 
 def documents_have_one_owner(root: Path) -> list[str]:
-    """Only ``_records/policy/documents.py`` reads YAML, so that a policy means the same to all who go by it."""
+    """Only ``_records/policy/documents.py`` reads YAML, so that all readers of a policy interpret it alike."""
     return [
         f"{where}:{node.lineno}: {ast.unparse(node)} reads YAML; that belongs in {DOCUMENTS}"
         for name, where, tree in _files(root)
@@ -138,7 +138,7 @@ def documents_have_one_owner(root: Path) -> list[str]:
 
 
 def vendors_leave_the_process_alone(root: Path) -> list[str]:
-    """No vendor room changes what the whole process shares: a program may use several rooms, in many threads."""
+    """No vendor room changes process-wide settings: a program may use several rooms in many threads."""
     return [
         f"{where}:{node.lineno}: {ast.unparse(node)} is for the whole process, and not for a vendor"
         for name, where, tree in _files(root)

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs nox sessions side by side, and says what came of them.
+"""Runs nox sessions in parallel, and reports the results.
 
-One line is printed when a session starts and when it ends, one line every half minute while nothing ends, the whole
-output of a session that failed, and at the end a table and the sum. The sum counts tests where a session ran pytest,
-and one check for each other session.
+It prints one line when a session starts and when it ends, one line every half minute while none ends, the whole output
+of a failed session, and at the end a table and totals. The totals count tests for sessions that ran pytest, and one
+check for each other session.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ LONGEST_FIRST = (
 JOBS = min(2, os.cpu_count() or 1) + 1
 """One more than cores, as many tests wait for time to pass."""
 ON_REQUEST = ("quick",)
-"""Sessions that run only when they are named."""
+"""Sessions that run only if they are named."""
 SLOW_FILE_S = 5.0
-"""Files of tests that take longer are listed in the end."""
+"""Test files that take longer are listed at the end."""
 FAILURE_LENGTH = 500
-"""So many characters of a failure's message are repeated in the end, where a log that was cut still has them."""
+"""Characters of a failure's message that are repeated at the end, where a truncated log still has them."""
 PRIVATE = (
     "ANSIBLE_",
     "QUALYS_",
@@ -72,12 +72,12 @@ PRIVATE = (
     "COVERAGE_",
     "EDA_",
 )
-"""Variables of the caller's that would change what is tested."""
+"""Variables of the caller that would change what is tested."""
 
 
 @dataclass
 class Count:
-    """What a session counted."""
+    """The counts of a session."""
 
     passed: int = 0
     failed: int = 0
@@ -92,7 +92,7 @@ class Count:
 
 @dataclass
 class Run:
-    """One session at work, or done."""
+    """A session that is running or has ended."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -103,12 +103,12 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """Where the session's output is."""
+        """The file with the session's output."""
         return LOGS / f"{self.name}.log"
 
     @property
     def ok(self) -> bool:
-        """Whether the session ended well."""
+        """Whether the session succeeded."""
         return self.process.returncode == 0
 
 
@@ -118,7 +118,7 @@ def say(text: str, since: float) -> None:
 
 
 def environment() -> dict[str, str]:
-    """The caller's environment without what would change the tests."""
+    """The caller's environment without variables that would change the tests."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
 
 
@@ -141,13 +141,13 @@ def start(name: str) -> Run:
 
 
 def reports(name: str) -> list[ET.Element]:
-    """What pytest reported in a session: of its tests, and of those of the controller's plugins, if it has any."""
+    """The pytest reports of a session: of its tests, and of the controller plugins' tests, if it has any."""
     files = (RESULTS / f"{name}-controller.xml", RESULTS / f"{name}.xml")
     return [ET.parse(file).getroot() for file in files if file.exists()]
 
 
 def pytest_count(name: str) -> Count | None:
-    """What pytest counted in a session; None when it ran no pytest."""
+    """The counts of pytest in a session; None if it ran no pytest."""
     roots = reports(name)
     count = Count()
     for suite in (suite for root in roots for suite in root.iter("testsuite")):
@@ -159,7 +159,7 @@ def pytest_count(name: str) -> Count | None:
 
 
 def left_out(name: str) -> list[str]:
-    """Which tests were skipped or are expected to fail, and why: one line each. Both count as skipped."""
+    """The tests that were skipped or are expected to fail, with the reason, one line each. Both count as skipped."""
     lines = []
     for case in (case for root in reports(name) for case in root.iter("testcase")):
         for mark in case.iter("skipped"):
@@ -169,7 +169,7 @@ def left_out(name: str) -> list[str]:
 
 
 def failures(name: str) -> list[str]:
-    """Which tests failed, and with what: one line each."""
+    """The failed tests with their errors, one line each."""
     lines = []
     for case in (case for root in reports(name) for case in root.iter("testcase")):
         for mark in (*case.iter("failure"), *case.iter("error")):
@@ -179,10 +179,10 @@ def failures(name: str) -> list[str]:
 
 
 def seconds_by_file(name: str) -> dict[str, float]:
-    """How long the tests of each file took, in seconds, the longest first."""
+    """Seconds that the tests of each file took, the longest first."""
     times: dict[str, float] = {}
     for case in (case for root in reports(name) for case in root.iter("testcase")):
-        # pytest names the file as a module, with the class behind it where there is one.
+        # pytest names the file as a module, followed by the class if there is one.
         parts = (case.get("classname") or "").split(".")
         file = "/".join(part for part in parts if not part[:1].isupper())
         times[file] = times.get(file, 0.0) + float(case.get("time", 0))
@@ -190,7 +190,7 @@ def seconds_by_file(name: str) -> dict[str, float]:
 
 
 def finish(run: Run) -> None:
-    """Note how a session ended."""
+    """Record how a session ended."""
     run.seconds = time.monotonic() - run.started
     counted = pytest_count(run.name)
     if counted is None:
@@ -201,7 +201,7 @@ def finish(run: Run) -> None:
         run.detail += f", {counted.failed} failed" if counted.failed else ""
         run.detail += f", {counted.skipped} skipped" if counted.skipped else ""
         if not run.ok and not counted.failed:
-            # The tests passed and the session did not, as with too little coverage: that is a failure of its own.
+            # The tests passed but the session failed, for example because of low coverage: that counts as a failure.
             run.count.failed = 1
     notes = [line.partition("NOTE: ")[2] for line in log_lines(run) if "NOTE: " in line]
     run.detail = "; ".join(part for part in (run.detail, *notes) if part)
@@ -213,14 +213,14 @@ def log_lines(run: Run) -> list[str]:
 
 
 def show_failure(run: Run) -> None:
-    """Print the whole output of a session that failed."""
+    """Print the whole output of a failed session."""
     print(f"----- {run.name}: output -----")
     print("\n".join(log_lines(run)))
     print(f"----- {run.name}: end of output -----", flush=True)
 
 
 def stop(runs: list[Run]) -> None:
-    """End sessions that are still at work, with everything that they started."""
+    """End running sessions, with everything that they started."""
     for run in runs:
         if run.process.poll() is None:
             os.killpg(run.process.pid, signal.SIGTERM)
@@ -229,7 +229,7 @@ def stop(runs: list[Run]) -> None:
 
 
 def run_all(names: list[str], jobs: int, since: float) -> list[Run]:
-    """Run the sessions, so many at a time, and return them in the order in which they ended."""
+    """Run the sessions, at most ``jobs`` at a time, and return them in the order in which they ended."""
     waiting, running, done = list(names), list[Run](), list[Run]()
     spoken = time.monotonic()
     try:
@@ -258,7 +258,7 @@ def run_all(names: list[str], jobs: int, since: float) -> list[Run]:
 
 
 def show_table(runs: list[Run], since: float) -> bool:
-    """Print each session with its result and time, then the sum; return whether all ended well."""
+    """Print each session with its result and time, then the totals; return whether all succeeded."""
     total = Count()
     print()
     print(f"{'session':<14} {'result':<7} {'seconds':>8}  detail")
@@ -272,7 +272,7 @@ def show_table(runs: list[Run], since: float) -> bool:
         for file, seconds in seconds_by_file(run.name).items():
             if seconds >= SLOW_FILE_S:
                 print(f"  {seconds:6.1f} s  {run.name}: {file}.py")
-    # Last, since a reader of a long log looks at its end first.
+    # Last, because readers of a long log look at its end first.
     for run in runs:
         for line in failures(run.name):
             print(f"  {run.name}: {line}")

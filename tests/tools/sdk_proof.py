@@ -1,8 +1,8 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the sandbox over TLS and lets qualysdk, a client that no one here wrote, work against it.
+"""Starts the sandbox over TLS and runs qualysdk, an independent client, against it.
 
-Needs qualysdk and trustme in the environment; the nox session ``sdk-proof`` makes it.
+Needs qualysdk and trustme in the environment, which the nox session ``sdk-proof`` installs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
-    """Exit status of ``tests/sandbox/prove_qualysdk.py``."""
+    """Return the exit status of ``tests/sandbox/prove_qualysdk.py``."""
     with tempfile.TemporaryDirectory(prefix="sdk-proof-") as name:
         folder = Path(name)
         authority = trustme.CA()

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the nox sessions need beside nox: interpreters, copies of the tree, a home for ansible-test."""
+"""Helpers of the nox sessions: interpreters, copies of the tree, a home for ansible-test."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ ROOT = Path(__file__).resolve().parents[2]
 NOX = ROOT / ".nox"
 MULTITOOL = NOX / "multitool"
 MULTITOOL_PACKAGE = "@microsoft/sarif-multitool-linux@5.7.0"
-"""The SARIF multitool of npm: one program that needs nothing else, and no network when it runs."""
+"""The SARIF multitool from npm: one program without dependencies, which needs no network when it runs."""
 AXE = NOX / "axe"
 AXE_PACKAGE = "axe-core@4.14.1"
-"""What looks for barriers in the page of the report."""
+"""Checks the accessibility of the report's page."""
 OLDEST_FIRST = ("3.11", "3.12", "3.13")
-"""What ansible-core 2.18 and 2.19 run on."""
+"""Interpreters on which ansible-core 2.18 and 2.19 run."""
 NEWEST_FIRST = ("3.14", "3.13", "3.12")
-"""Interpreters that the newest ansible-core may run on."""
+"""Interpreters on which the newest ansible-core may run."""
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 SANITY_TESTS = ("ansible-doc", "compile", "import", "pep8", "pylint", "validate-modules", "yamllint")
-"""Sanity tests that ansible-test leaves out without failing when it cannot run them."""
+"""Sanity tests that ansible-test skips without failing if it cannot run them."""
 NEVER_IN_ARTIFACT = re.compile(
     r"^(\.build|\.ci|\.demo|\.git|\.nox|\.venv|\.coverage|\.mypy_cache|\.pytest_cache|\.ruff_cache|\.yamllint|tests/output)(/|$|\.)"
     r"|__pycache__|\.pyc$|\.tar\.gz$"
@@ -43,13 +43,13 @@ NOT_FOR_USERS = tuple(f"tests/{name}" for name in (
     "awx", "browser", "controller", "demo", "eda", "ee", "engines", "faults", "formats", "integration", "perf",
     "receivers", "recording", "sandbox", "tools", "unit",
 ))  # fmt: skip
-"""Folders that the sanity tests of an older ansible-core need not look at."""
+"""Folders that the sanity tests of older ansible-core versions skip."""
 RECORDED = ("tests/recording/expected",)
-"""What was recorded byte by byte, such as a CSV file that begins with a byte order mark."""
+"""Files that were recorded byte by byte, such as a CSV file that begins with a byte order mark."""
 
 
 def _works(candidate: str, version: str) -> bool:
-    """Whether a program is a Python of this version that runs (a pyenv shim may be on PATH and lead nowhere)."""
+    """Whether a program is a working Python of this version (a pyenv shim on PATH may lead nowhere)."""
     command = [candidate, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -71,7 +71,7 @@ def find_python(version: str) -> str | None:
         version: such as ``3.11``.
 
     Returns:
-        An absolute path, or None when there is no such interpreter.
+        An absolute path, or None if there is no such interpreter.
     """
     candidates = [sys.executable] if "{}.{}".format(*sys.version_info[:2]) == version else []
     candidates += [path for path in (shutil.which(f"python{version}"),) if path]
@@ -80,17 +80,17 @@ def find_python(version: str) -> str | None:
 
 
 def oldest_python() -> str | None:
-    """The oldest Python at hand that all supported versions of ansible-core run on, or None."""
+    """The oldest installed Python on which all supported versions of ansible-core run, or None."""
     return next((path for version in OLDEST_FIRST if (path := find_python(version))), None)
 
 
 def newest_python() -> str | None:
-    """The newest Python at hand that is newer than 3.11, or None."""
+    """The newest installed Python that is newer than 3.11, or None."""
     return next((path for version in NEWEST_FIRST if (path := find_python(version))), None)
 
 
 def monitored_python() -> str | None:
-    """A Python that counts lines for coverage by itself (3.12 and newer) and that the main ansible-core runs on."""
+    """A Python that counts lines for coverage itself (3.12 and newer) and runs the main ansible-core."""
     return next((path for version in reversed(OLDEST_FIRST[1:]) if (path := find_python(version))), None)
 
 
@@ -106,29 +106,29 @@ JAVA_HINT = "Install it (Debian: apt-get install openjdk-17-jre-headless)."
 
 
 def has_java() -> bool:
-    """Whether Java runs here, which Spark needs."""
+    """Whether Java runs here, which Spark requires."""
     if shutil.which("java") is None:
         return False
     return subprocess.run(["java", "-version"], capture_output=True, check=False).returncode == 0
 
 
 def sarif_multitool() -> Path:
-    """Where npm puts the program of the SARIF multitool below ``.nox``."""
+    """The path of the SARIF multitool that npm installs below ``.nox``."""
     return MULTITOOL / "node_modules" / "@microsoft" / "sarif-multitool-linux" / "Sarif.Multitool"
 
 
 def axe_core() -> Path:
-    """Where npm puts axe-core below ``.nox``."""
+    """The path of axe-core that npm installs below ``.nox``."""
     return AXE / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def missing_servers() -> list[str]:
-    """The receivers that the tests start and that this machine does not have."""
+    """The receivers that the tests start and that are not installed on this machine."""
     return [name for name in ("initdb", "postgres", "rsyslogd") if find_program(name) is None]
 
 
 def find_program(name: str) -> str | None:
-    """The path of a program of the system, where Debian puts those that are not for every user too."""
+    """The path of a system program, including folders where Debian puts programs for administrators."""
     places = [*map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin", os.environ.get("PATH", os.defpath)]
     return shutil.which(name, path=os.pathsep.join(places))
 
@@ -162,7 +162,7 @@ def _memory_suits() -> bool:
 
 
 def repository_files() -> list[Path]:
-    """The files of the repository as git sees them: tracked or new, not ignored; relative to the root."""
+    """The files of the repository according to git: tracked or new, not ignored; relative to the root."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = sorted({Path(name) for name in listed.split("\0") if name})
@@ -173,8 +173,8 @@ def copy_tree(name: str, without: tuple[str, ...] = ()) -> Path:
     """Copy the repository to where Ansible's tools look for a collection.
 
     Args:
-        name: tells the copies of several sessions apart.
-        without: folders that are left out.
+        name: distinguishes the copies of several sessions.
+        without: folders to leave out.
 
     Returns:
         The root of the copy, which ends in ``ansible_collections/appsec/perimeter``.
@@ -187,7 +187,7 @@ def copy_tree(name: str, without: tuple[str, ...] = ()) -> Path:
             continue
         (target / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, target / file)
-    # A repository of its own: ansible-test asks git for the files, and this copy is in a folder that ours ignores.
+    # A separate repository: ansible-test asks git for the files, and this copy is in a folder that ours ignores.
     subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
     return target
 
@@ -235,7 +235,7 @@ def uv_settings() -> dict[str, str]:
 
 
 def _bootstrap_source(site_packages: Path) -> tuple[str, str]:
-    """The version of pip that this ansible-test wants, and the address it would download get-pip from."""
+    """The version of pip that this ansible-test requires, and the address from which it would download get-pip."""
     package = site_packages / "ansible_test"
     versions = (package / "_internal" / "python_requirements.py").read_text(encoding="utf-8")
     script = (package / "_util" / "target" / "setup" / "requirements.py").read_text(encoding="utf-8")
@@ -255,13 +255,13 @@ def _can_download(address: str) -> bool:
 
 
 def ansible_test_home(name: str, site_packages: Path) -> tuple[Path, str]:
-    """Make a home folder for ansible-test, whose sanity tests build their environments in it.
+    """Make a home folder for ansible-test, in which its sanity tests build their environments.
 
-    ansible-test clears the environment, so pip's settings go into a file there. Each session has a home of its own, as
-    two of them at work in one would race for the same environments.
+    ansible-test clears the environment, so pip's settings go into a file there. Each session has its own home, because
+    two sessions in one home would compete for the same environments.
 
     Args:
-        name: tells the homes apart.
+        name: distinguishes the homes.
         site_packages: where ansible-core is installed.
 
     Returns:
@@ -284,14 +284,14 @@ def ansible_test_home(name: str, site_packages: Path) -> tuple[Path, str]:
 
 
 def sanity_gaps(output: str) -> list[str]:
-    """The sanity tests that must have run, and did not, by ansible-test's own output."""
+    """The required sanity tests that did not run, according to ansible-test's output."""
     if "All targets skipped" in output:
         return ["anything: it skipped all targets"]
     return [name for name in SANITY_TESTS if f'Running sanity test "{name}"' not in output]
 
 
 def path_with_interpreters(versions: Iterable[str]) -> str:
-    """PATH without pyenv's shims (which exist for versions that do not run) and with the real interpreters."""
+    """PATH without pyenv's shims (which also exist for versions that do not run) and with the real interpreters."""
     folder = NOX / "interpreters"
     folder.mkdir(parents=True, exist_ok=True)
     for version in versions:
@@ -310,7 +310,7 @@ def module_names(root: Path = ROOT) -> list[str]:
 
 
 def shows_documentation(output: str, name: str) -> bool:
-    """Whether what ``ansible-doc --json`` printed, warnings before it or not, holds the documentation of a module."""
+    """Whether the output of ``ansible-doc --json``, possibly after warnings, has the documentation of a module."""
     try:
         shown = json.JSONDecoder().raw_decode(output, output.index("{"))[0]
     except ValueError:
@@ -319,7 +319,7 @@ def shows_documentation(output: str, name: str) -> bool:
 
 
 def artifact_problems(artifact: Path) -> list[str]:
-    """What is wrong with the contents of a built collection: files that do not belong there, or that are missing."""
+    """Problems with the contents of a built collection: files that do not belong there, or that are missing."""
     with tarfile.open(artifact) as archive:
         inside = {name.removeprefix("./") for name in archive.getnames()}
     problems = [

@@ -88,7 +88,7 @@ class RequestTimeout(TransportError):
 
 
 class ServerFault(TransportError):
-    """The server answered with an error of its own (HTTP 5xx), or a vendor client judged its answer to be one.
+    """The server answered with an error (HTTP 5xx), or a vendor client classified its answer as one.
 
     After a write it is unknown whether the server acted, so ``sent`` is True. ``body`` is the unchanged answer, for a
     vendor client that looks for its own error codes. It may contain anything, so it is never quoted here.
@@ -171,7 +171,7 @@ class PartialFailure(PerimeterError):
 
 
 class WorkerLost(PerimeterError):
-    """A worker process has ended without a result, for example because it was killed for want of memory."""
+    """A worker process ended without a result, for example because it was killed when memory ran out."""
 
     kind = "worker"
 

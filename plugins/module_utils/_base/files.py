@@ -26,10 +26,10 @@ PRIVATE = 0o600
 _SUFFIX = ".tmp"
 _FOLDER = ".work"
 _MADE = 60.0
-"""Seconds after which a folder that is not locked belongs to nobody."""
+"""Seconds after which an unlocked folder counts as abandoned."""
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16
-"""Bytes of the write buffer. Small, as many files may be staged at once; larger writes bypass it."""
+"""Bytes of the write buffer. It is small because many files may be staged at once; larger writes bypass it."""
 
 
 def reason(error: OSError) -> str:
@@ -41,7 +41,7 @@ def reason(error: OSError) -> str:
 
 
 def read_unlinked(path: pathlib.Path) -> bytes:
-    """The bytes of a file, unless a symbolic link has its name, which whoever else can write there may have put.
+    """Read a file, and refuse a symbolic link, which anybody who can write to the directory may have planted.
 
     Raises:
         OSError: it cannot be read, or is a link.
@@ -93,7 +93,7 @@ def check_target(path: pathlib.Path, option: str) -> None:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
     if link:
-        # A link would be replaced by a file; following it would let whoever made it choose where we write.
+        # A link would be replaced by a file; following it would let its creator choose where we write.
         raise FileError(f"{option}: {path} is a symbolic link.", hint="Give the path of the file itself.")
     if there is not None and stat.S_ISDIR(there):
         raise FileError(f"{option}: {path} is a directory.", hint="Give the path of a file.")
@@ -105,7 +105,7 @@ def check_target(path: pathlib.Path, option: str) -> None:
 
 
 def check_writable(directory: pathlib.Path, option: str) -> None:
-    """Refuse a directory in which no file can be created. The one that is tried has no name, and is gone at once.
+    """Refuse a directory in which no file can be created. The file made to test it is anonymous and vanishes at once.
 
     Raises:
         FileError: names ``option``.
@@ -116,7 +116,7 @@ def check_writable(directory: pathlib.Path, option: str) -> None:
     except OSError as error:
         raise FileError(
             f"{option}: cannot write in {directory}: {reason(error)}.",
-            hint="Choose another path, or give this user the right to write there.",
+            hint="Choose another path, or give this user write permission there.",
         ) from error
 
 
@@ -132,11 +132,11 @@ def _prefix(target: pathlib.Path) -> str:
 
 
 def remove_leftovers(target: pathlib.Path, older_than: float = 60.0) -> None:
-    """Remove temporary files that a killed process left beside a target; what cannot be removed stays.
+    """Remove temporary files that a killed process left beside a target. Files that cannot be removed stay.
 
     Args:
         target: the file that they were to become.
-        older_than: seconds since they were last written. One that a living process holds is never removed.
+        older_than: seconds since they were last written. A file that a running process holds is never removed.
     """
     pattern = f"{glob.escape(_prefix(target))}????????{_SUFFIX}"
     with contextlib.suppress(OSError):
@@ -165,7 +165,7 @@ class Staged:
         self.target = target
         descriptor, name = tempfile.mkstemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent)
         self.path = pathlib.Path(name)
-        # Held until it is closed, so that nobody takes it for one that a killed process left behind.
+        # Locked until it is closed, so that no other process mistakes it for a leftover of a killed one.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.file: t.BinaryIO = os.fdopen(descriptor, "w+b", buffering=_BUFFER)
@@ -188,7 +188,7 @@ class Staged:
         sync_directory(self.target.parent)
 
     def rename(self) -> None:
-        """Rename as :meth:`commit` does, but leave it to the caller to make it durable with ``sync_directory``."""
+        """Rename like :meth:`commit`, but leave it to the caller to make it durable with ``sync_directory``."""
         self.close()
         os.replace(self.path, self.target)
 
@@ -208,16 +208,16 @@ def _mode_for(target: pathlib.Path) -> int:
 
 @contextlib.contextmanager
 def working_folder(target: pathlib.Path) -> t.Iterator[pathlib.Path]:
-    """Yield a private folder beside a target for unfinished data; it is removed in the end.
+    """Yield a private folder beside a target for unfinished data, and remove it at the end.
 
-    What killed processes left there is removed first: the folder of a living one is locked.
+    Folders left behind by killed processes are removed first; the folder of a running process is locked.
 
     Raises:
         OSError: it cannot be made.
     """
     for left in target.parent.glob(f"{glob.escape(_prefix(target))}????????{_FOLDER}"):
         with contextlib.suppress(OSError), _held(left):
-            # A folder is made before it is locked.
+            # A folder is made before it is locked, so a new one may not have its lock yet.
             if time.time() - left.stat().st_mtime >= _MADE:
                 shutil.rmtree(left, ignore_errors=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_FOLDER, dir=target.parent))
@@ -230,7 +230,7 @@ def working_folder(target: pathlib.Path) -> t.Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def _held(folder: pathlib.Path) -> t.Iterator[None]:
-    """Hold the lock of a folder. Raises OSError if it is no folder, or another process holds it."""
+    """Hold the lock of a folder. Raises OSError if it is not a folder, or another process holds the lock."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

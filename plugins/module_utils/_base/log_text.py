@@ -5,7 +5,7 @@
 This module is private to the collection and may change at any time.
 
 Vendors return names, payloads and error messages that anybody on the Internet may have chosen. A CI system reads what
-a job prints, and obeys some of it. The rules for that are here and nowhere else; messages, summaries and reports use
+a job prints and obeys some of it. The rules against that are defined only here; messages, summaries and reports use
 them.
 """
 
@@ -18,7 +18,7 @@ HIDDEN = (
     "\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f"
 )
-"""What can make a reader see something else than what is there, as the inside of a character class.
+"""Characters that can make a reader see something other than the actual text, as the inside of a character class.
 
 Control characters (terminal escapes and Jenkins' console notes begin with U+001B or U+009B, a GitLab section has a
 carriage return), bidirectional overrides and isolates, zero-width and tag characters, line separators, lone surrogates.
@@ -26,8 +26,8 @@ carriage return), bidirectional overrides and isolates, zero-width and tag chara
 _HIDDEN = re.compile(f"[{HIDDEN}]+")
 
 # Azure Pipelines, TeamCity and the GitHub runner obey a mark like "##vso[" anywhere in a line. The GitHub runner also
-# obeys "::name properties::" where a line begins, and a log may break a line at any space; a name may be any text,
-# since "::stop-commands::name" makes it one. GitLab folds from "section_start:time:" to "section_end:time:".
+# obeys "::name properties::" at the start of a line, and a log may break a line at any space; any text can be a name,
+# since "::stop-commands::name" defines one. GitLab folds from "section_start:time:" to "section_end:time:".
 _MARK = re.compile(r"##(?=[a-z]*\[)|(?<!\S)::(?=.*?::)|section_(?=(?:start|end):[0-9]+:)", re.IGNORECASE)
 _MARKS = ("##", "::", "_start:", "_end:")
 

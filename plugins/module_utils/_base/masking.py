@@ -42,7 +42,7 @@ class Mask:
             return
         encoded = base64.b64encode(secret.encode()).decode("ascii")
         # Control characters are removed from messages before they are masked, so remove them from secrets too.
-        # What follows the secret decides whether something in it is a mark.
+        # The text that follows the secret decides whether its last characters are part of a mark.
         fit = {fit_for_message(secret + after).removesuffix(after) for after in ("", "::", "[")}
         forms = {*self._forms, *fit, secret, quote(secret, safe=""), quote_plus(secret), encoded}
         # Longest first: the encoded form of a secret can hold the plain form of another.

@@ -32,7 +32,7 @@ from .._vendor.token import ASSUMED_LIFE, Token
 MAX_ROWS = 10_000
 """Ceiling of ``rows``, and of ``start`` and ``rows`` together (docs/vendors/carbon_black.md 6.2)."""
 DEFAULT_WAIT = 60.0
-"""Seconds to wait after a 429 that names no time (docs/vendors/carbon_black.md 9.2)."""
+"""Seconds to wait after a 429 that states no time (docs/vendors/carbon_black.md 9.2)."""
 
 _AUTH_HINT = (
     "Check api_id and api_secret_key, or the csp_ options, and org_key. With HTTP 403 the access level lacks READ of"
@@ -64,7 +64,7 @@ _ORG_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 @dataclasses.dataclass(frozen=True)
 class Connection(base.Connection):
-    """Resolved connection: one of API key, client of VMware Cloud, and API token of VMware Cloud is set."""
+    """A resolved connection. Exactly one of API key, VMware Cloud client and VMware Cloud API token is set."""
 
     org_key: str
     api_id: str | None = None
@@ -76,7 +76,7 @@ class Connection(base.Connection):
 
 
 def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """The connection that the options and the environment describe.
+    """Return the connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing or malformed, or two ways to log in are given.
@@ -109,7 +109,7 @@ def _way(options: t.Mapping[str, str | None]) -> tuple[str, ...]:
 
 
 def _address(text: str, allow_http: bool, name: str) -> str:
-    """The console shows its address with and without the scheme."""
+    """Check an address, which the console shows with and without the scheme."""
     return check_base_url(text if "://" in text else f"https://{text}", allow_http, name=name)
 
 
@@ -141,7 +141,7 @@ class CspToken(Token):
 
 
 def _judge(response: Response) -> Verdict:
-    # Raised from here, a refusal stops all threads before another one asks with the same login.
+    # Raised here, a refusal stops all threads before another one sends the same login.
     if response.status in (400, 401, 403):
         raise AuthenticationFailed(
             f"VMware Cloud refused the login (HTTP {response.status}).", hint=_LOGIN_HINT, code=str(response.status)
@@ -165,14 +165,14 @@ def _token_of(response: Response) -> tuple[str, float]:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """One page of a search. ``num_found`` is how many rows match in all."""
+    """One page of a search. ``num_found`` is how many rows match in total."""
 
     rows: list[Raw]
     num_found: int
 
 
 class CarbonBlackClient(VendorClient[Connection]):
-    """One organisation. Calls go one at a time, as all of an address are counted (docs/vendors/carbon_black.md 9.2)."""
+    """One organisation. Calls are made one at a time: the limit is per address (docs/vendors/carbon_black.md 9.2)."""
 
     def __init__(self, connection: Connection, settings: HttpSettings) -> None:
         super().__init__(
@@ -188,10 +188,10 @@ class CarbonBlackClient(VendorClient[Connection]):
         self._base = f"/containers/v1beta/orgs/{connection.org_key}/inventory/scan_logs"
 
     def search(self, body: Raw) -> Page:
-        """One page of the scan logs (docs/vendors/carbon_black.md 4).
+        """Return one page of the scan logs (docs/vendors/carbon_black.md 4).
 
         Args:
-            body: criteria, query, sort, and always start and rows: the service's own default is 20 rows.
+            body: criteria, query, sort, and always start and rows, because the service's own default is 20 rows.
 
         Raises:
             NotFound: wrong address or organisation, or the product is not enabled.
@@ -210,7 +210,7 @@ class CarbonBlackClient(VendorClient[Connection]):
         return Page(rows, found)
 
     def facets(self, body: Raw) -> list[Raw]:
-        """Counts by field, in the service's order (docs/vendors/carbon_black.md 5)."""
+        """Return counts by field, in the service's order (docs/vendors/carbon_black.md 5)."""
         answer = self._ask(
             lambda headers, look: self.api.search(f"{self._base}/_facet", body, headers=headers, look=look)
         )
@@ -220,14 +220,14 @@ class CarbonBlackClient(VendorClient[Connection]):
         return [term for term in terms if isinstance(term, dict)]
 
     def metadata(self) -> Raw:
-        """Clusters, namespaces and host names (docs/vendors/carbon_black.md 3)."""
+        """Return clusters, namespaces and host names (docs/vendors/carbon_black.md 3)."""
         answer = self._ask(lambda headers, look: self.api.get(f"{self._base}/metadata", headers=headers, look=look))
         if not isinstance(answer, dict):
             raise BadResponse("Carbon Black Cloud answered metadata with something that is not an object.")
         return answer
 
     def _ask(self, call: t.Callable[[dict[str, str], Look], t.Any], deep: bool = False) -> t.Any:
-        """Send with the credentials. A token may be withdrawn before its time, so a refused one is renewed, once."""
+        """Send a call with the credentials. A token may be revoked early, so a refused one is renewed once."""
         try:
             if self.token is None:
                 key = f"{self.connection.api_secret_key}/{self.connection.api_id}"
@@ -244,7 +244,7 @@ class CarbonBlackClient(VendorClient[Connection]):
             raise
 
     def _look(self, deep: bool, refused: list[bool] | None = None) -> Look:
-        """What is special here: the service's rate limit, 500, and a token that may be renewed."""
+        """Judge answers that are special here: the service's rate limit, 500, and a token that may be renewed."""
         faults = 0
 
         def look(response: Response) -> Verdict | None:
@@ -265,12 +265,13 @@ class CarbonBlackClient(VendorClient[Connection]):
 
 
 def _fault(deep: bool) -> VendorError:
-    hint = "start and rows reach beyond 10,000, which the service may refuse so." if deep else "Try again later."
+    beyond = "start and rows reach beyond 10,000, which the service may refuse with this answer."
+    hint = beyond if deep else "Try again later."
     return VendorError("Carbon Black Cloud answered with a fault (HTTP 500), again.", hint=hint, code="500")
 
 
 def _words(body: t.Any) -> str | None:
-    """The service's own words; where they stand is not documented (docs/vendors/carbon_black.md 9.1)."""
+    """The service's error text; where it appears is not documented (docs/vendors/carbon_black.md 9.1)."""
     if not isinstance(body, dict):
         return body if isinstance(body, str) else None
     names = ("message", "error_message", "error", "reason")
@@ -278,7 +279,7 @@ def _words(body: t.Any) -> str | None:
 
 
 def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> CarbonBlackClient:
-    """The client that the options of a task, and the environment, describe. Sends nothing.
+    """Return the client that the options of a task and the environment describe. Sends nothing.
 
     Raises:
         OptionError: an option is missing, malformed or contradicts another.

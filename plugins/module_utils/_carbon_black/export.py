@@ -22,7 +22,7 @@ from .listing import SCAN_TIME, Search, TooMany, check_criteria, read_window, to
 from .normalise import SOURCE, ScanNormaliser, id_of, time_of
 
 WIDEST = dt.timedelta(days=366)
-"""The span of a window before anything is known about it: what the service keeps is not documented."""
+"""The span of a window before the volume is known. How long the service keeps rows is not documented."""
 TIMING = Timing(lag=dt.timedelta(minutes=1), overlap=dt.timedelta(minutes=10), window=WIDEST)
 
 _HALF = dt.timedelta(milliseconds=500)
@@ -36,7 +36,7 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
         criteria, warnings = check_criteria(params.get("criteria"))
         if SCAN_TIME in criteria:
             raise OptionError(
-                "criteria: scan_time is the collector's own.", hint="Use lookback, backfill or the _info module."
+                "criteria: scan_time is set by the collector.", hint="Use lookback, backfill or the _info module."
             )
         self._search = Search(criteria, params.get("search") or None)
         self._malware = params["malware_findings"]
@@ -58,7 +58,7 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
         self.warnings += warnings
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """Every row of the window, and half a second around it: whether the bounds are inclusive is not known."""
+        """Yield every row of the window and of half a second around it, because the bounds may be exclusive."""
         span = window.start - _HALF, window.end + _HALF
         try:
             for rows in read_window(self.client, self._search, *span, self.warnings):
@@ -69,7 +69,7 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
             raise Dense(found.parts()) from None
 
     def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[Entry]:
-        # A row without a time stands at the start of the window that brought it.
+        # A row without a time is placed at the start of the window that returned it.
         moment = time_of(row) or default
         content = content_of(row)
         yield Entry(id_of(row), moment, content, self._normaliser.scan(row))
@@ -79,7 +79,7 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
 
 
 def content_of(row: Raw) -> str:
-    """Short hash of a row, without the number of workloads, which says how often the image runs now."""
+    """Short hash of a row, without the number of workloads, which changes with how often the image runs."""
     names = sorted(row.keys() - {"workloads"})
     ordered = {name: row[name] for name in names}
     summary = ordered.get("vulnerabilities_summary")

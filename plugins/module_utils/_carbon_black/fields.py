@@ -13,7 +13,7 @@ from .._vendor.client import Raw
 
 
 class LogField(t.NamedTuple):
-    """One field: name at the vendor, where it stands in our record, and the vendor's type."""
+    """One field: name at the vendor, name in our record, and the vendor's type."""
 
     vendor: str
     ours: tuple[str, ...]
@@ -31,7 +31,7 @@ FIELDS: tuple[LogField, ...] = (
     ),
     LogField("has_malware", ("malware", "details.has_malware"), "boolean"),
 )
-"""Every field that a search shows. A row has no id: tag, digest, time and source identify it."""
+"""Every field of a search result. A row has no id: tag, digest, time and source identify it."""
 
 NAMES = frozenset(field.vendor for field in FIELDS)
 
@@ -42,10 +42,10 @@ SEVERITIES: dict[str, t.Literal["critical", "high", "medium", "low", "unknown"]]
     "LOW": "low",
     "UNKNOWN": "unknown",
 }
-"""Worst first. A severity without findings is absent in an answer, and others may come."""
+"""Worst first. Answers omit a severity without findings, and may contain others."""
 
 SOURCES = frozenset({"CLI", "CLUSTER_SCAN", "FEED_UPDATE"})
-"""What started a scan; the list is open."""
+"""The possible triggers of a scan; the list is open."""
 
 Key = tuple[t.Any, ...]
 

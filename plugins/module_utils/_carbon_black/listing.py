@@ -24,7 +24,7 @@ Criteria = dict[str, t.Any]
 
 SCAN_TIME = "scan_time"
 ALIAS = "time_range"
-"""What the vendor's table calls ``scan_time``; its schemas and samples do not."""
+"""The name of ``scan_time`` in the vendor's table; its schemas and samples use ``scan_time``."""
 
 LISTS = (
     "full_tags",
@@ -47,16 +47,16 @@ _TIME_HINT = "Give range, such as -2w (M month, w week, d day, h hour, m minute,
 OLDEST_FIRST = ({"field": SCAN_TIME, "order": "ASC"},)
 PAGE_ROWS = 1000
 AIM = 7000
-"""Rows of a part of a dense span: some more may be there, and it still is below what the service shows."""
+"""Intended rows in a part of a dense span, with a margin below the maximum that the service returns."""
 _BURST = 0.0005
-"""A thousand rows in a smaller share of a span than this are a burst, or more than two million rows follow."""
+"""If a thousand rows take a smaller share of a span than this, they are a burst, or over two million rows follow."""
 _SECOND = dt.timedelta(seconds=1)
 _HALF = dt.timedelta(milliseconds=500)
 
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """What is asked, without its span of time."""
+    """The parameters of a search, without its span of time."""
 
     criteria: Criteria
     text: str | None = None
@@ -64,7 +64,7 @@ class Search:
     rows: int = PAGE_ROWS
 
     def body(self, start: int, span: tuple[dt.datetime, dt.datetime] | None = None) -> Raw:
-        """The body of one request; ``rows`` is always sent, as the service's own default is 20."""
+        """The body of one request; ``rows`` is always sent, because the service's own default is 20."""
         criteria = dict(self.criteria)
         if span is not None:
             criteria[SCAN_TIME] = absolute(*span)
@@ -77,20 +77,20 @@ class Search:
 def read_span(
     client: CarbonBlackClient, search: Search, start: dt.datetime, end: dt.datetime, warnings: list[str] | None = None
 ) -> t.Iterator[list[Raw]]:
-    """Every row of a span of time, oldest first. A row may come more than once.
+    """Yield every row of a span of time, oldest first. A row may repeat.
 
     A span with 10,000 rows or more is read in halves. They meet between two seconds, and rows have times in whole
-    seconds: so it does not matter whether the service's bounds are inclusive.
+    seconds, so it does not matter whether the service's bounds are inclusive.
 
     Args:
         client: the organisation.
-        search: what is asked.
-        start: of the span.
-        end: of the span.
-        warnings: warnings for the user are added to it.
+        search: the parameters of the search.
+        start: start of the span.
+        end: end of the span.
+        warnings: receives warnings for the user.
 
     Raises:
-        IncompleteRead: a single second has 10,000 rows or more, or the rows do not fit ``num_found``, twice.
+        IncompleteRead: a single second has 10,000 rows or more, or the rows do not match ``num_found``, twice.
     """
     warnings = [] if warnings is None else warnings
     try:
@@ -104,10 +104,10 @@ def read_span(
 
 
 class TooMany(Exception):
-    """A span has more rows than the service shows.
+    """A span has more rows than the service returns.
 
     Attributes:
-        rows: how many, at least.
+        rows: the minimum number of rows.
         share: the share of the span that a thousand rows take, if all are as dense as those that were read.
     """
 
@@ -117,10 +117,10 @@ class TooMany(Exception):
         self.share = share
 
     def parts(self) -> int:
-        """Return in how many parts the span should be read.
+        """Return the number of parts in which to read the span.
 
-        The service may say 10,000 for any number; then what was read shows how dense the rows are. When these come in
-        a burst, the rest may be empty, so the span is halved.
+        The service may announce 10,000 for any higher number; then the density follows from the rows that were read. In
+        a burst, the rest of the span may be empty, so the span is halved.
         """
         if self.rows > MAX_ROWS:
             return math.ceil(self.rows / AIM)
@@ -128,7 +128,7 @@ class TooMany(Exception):
 
 
 def too_many(rows: int, end: dt.datetime) -> IncompleteRead:
-    """The error for a second with too many rows."""
+    """Return the error for a second with too many rows."""
     return IncompleteRead(
         f"{rows} rows or more were scanned in the second of {utc_text(end.replace(microsecond=0))}: more than the"
         " service shows.",
@@ -139,18 +139,18 @@ def too_many(rows: int, end: dt.datetime) -> IncompleteRead:
 def read_window(
     client: CarbonBlackClient, search: Search, start: dt.datetime, end: dt.datetime, warnings: list[str]
 ) -> t.Iterator[list[Raw]]:
-    """Every row of a span of time with less than 10,000, oldest first. A row may come more than once.
+    """Yield every row of a span with fewer than 10,000 rows, oldest first. A row may repeat.
 
     Args:
         client: the organisation.
-        search: what is asked.
-        start: of the span.
-        end: of the span.
-        warnings: warnings for the user are added to it.
+        search: the parameters of the search.
+        start: start of the span.
+        end: end of the span.
+        warnings: receives warnings for the user.
 
     Raises:
-        TooMany: the span has 10,000 rows or more. Rows may have been yielded, if the service announced less.
-        IncompleteRead: the rows do not fit ``num_found``, twice.
+        TooMany: the span has 10,000 rows or more. Rows may have been yielded, if the service announced fewer.
+        IncompleteRead: the rows do not match ``num_found``, twice.
     """
     first = client.search(search.body(0, (start, end)))
     if first.num_found >= MAX_ROWS:
@@ -165,7 +165,7 @@ def _share(rows: list[Raw], start: dt.datetime, end: dt.datetime) -> float:
 
 
 def _between(start: dt.datetime, end: dt.datetime) -> dt.datetime | None:
-    """A moment between two seconds, near the middle; None when there is at most one second left."""
+    """A moment between two seconds, near the middle; None if at most one second is left."""
     middle = (start + (end - start) / 2).replace(microsecond=0) + _HALF
     if end - start <= _SECOND:
         return None
@@ -175,18 +175,18 @@ def _between(start: dt.datetime, end: dt.datetime) -> dt.datetime | None:
 
 
 def _mark(row: Raw) -> int:
-    """A number that stands for a row. Two scans of an image in one second may differ in what they found."""
+    """A number in place of a row. Two scans of an image in one second may differ in what they found."""
     return hash((key_of(row), repr(row.get("vulnerabilities_summary")), repr(row.get("has_malware"))))
 
 
 class _Pass(t.NamedTuple):
-    """What one way through the pages came to.
+    """The result of one pass through the pages.
 
     Attributes:
-        marks: numbers that stand for the rows.
-        rows: how many rows were sent.
-        num_found: how many were announced in the end.
-        steady: whether that number stayed as it was.
+        marks: numbers in place of the rows.
+        rows: number of rows sent.
+        num_found: number of rows announced at the end.
+        steady: whether that number did not change.
     """
 
     marks: set[int]
@@ -204,14 +204,14 @@ def _read_pages(
     warnings: list[str],
 ) -> t.Iterator[list[Raw]]:
     once = yield from _one_pass(client, search, span, rows, num_found)
-    # Rows that are equal in everything are collapsed. On several pages they may be a shift as well: rows of one second
-    # have no order of their own, so at the border of two pages one may come twice and another never.
+    # Equal rows are collapsed. On several pages they may also indicate a shift: rows of one second have no order of
+    # their own, so at the border of two pages one may repeat and another be missed.
     several = once.rows > len(rows)
     if once.steady and once.rows >= once.num_found and (not several or len(once.marks) == once.rows):
         if once.rows > once.num_found:
             warnings.append(_understated(span, once))
         return
-    # On one page there is no border, and there are fewer rows than a page can hold.
+    # A single page has no border, and fewer rows match than a page can hold.
     search = dataclasses.replace(search, rows=MAX_ROWS)
     first = client.search(search.body(0, span))
     again = yield from _one_pass(client, search, span, first.rows, first.num_found)
@@ -227,8 +227,8 @@ def _read_pages(
 def _understated(span: tuple[dt.datetime, dt.datetime], found: _Pass) -> str:
     start, end = map(utc_text, span)
     return (
-        f"Carbon Black Cloud announced {found.num_found} rows for {start} to {end}, and sent {found.rows}: it was read"
-        " on until a page was short."
+        f"Carbon Black Cloud announced {found.num_found} rows for {start} to {end}, and sent {found.rows}:"
+        " reading continued until a page was not full."
     )
 
 
@@ -239,7 +239,7 @@ def _one_pass(
     rows: list[Raw],
     num_found: int,
 ) -> t.Generator[list[Raw], None, _Pass]:
-    """All pages, up to a short one at the announced end or behind it."""
+    """Read all pages, up to a short one at or after the announced end."""
     marks: set[int] = set()
     announced = {num_found}
     offset, asked = 0, search.rows
@@ -259,12 +259,12 @@ def _one_pass(
 
 
 def check_criteria(given: t.Any) -> tuple[Criteria, list[str]]:
-    """The criteria of a task as the service takes them, and warnings.
+    """Return the criteria of a task in the service's form, and warnings.
 
-    A single text stands for a list of one. Empty members are left out, as the service has no use for them.
+    A single text becomes a list of one. Empty members are left out, because the service has no use for them.
 
     Raises:
-        OptionError: an unknown name, a value of the wrong form, or a span of time that is none.
+        OptionError: an unknown name, a value of the wrong form, or an invalid span of time.
     """
     if not given:
         return {}, []
@@ -337,7 +337,7 @@ def _moment(name: str, value: t.Any) -> dt.datetime:
 
 
 def absolute(start: dt.datetime, end: dt.datetime) -> dict[str, str]:
-    """A span of time as the service takes it: UTC with milliseconds and ``Z``; the end is rounded up."""
+    """A span of time in the service's form: UTC with milliseconds and ``Z``; the end is rounded up."""
     if end.microsecond % 1000:
         end += dt.timedelta(milliseconds=1)
     return {"start": _shown(start), "end": _shown(end)}
@@ -348,7 +348,7 @@ def _shown(moment: dt.datetime) -> str:
 
 
 def span_of(scan_time: t.Mapping[str, str] | None, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
-    """The span of time that checked criteria name, with a relative one counted back from ``now``; None for none."""
+    """The span of time in checked criteria, with a relative one counted back from ``now``; None if there is none."""
     if not scan_time:
         return None
     if "range" not in scan_time:
@@ -368,7 +368,7 @@ def _months_before(now: dt.datetime, months: int) -> dt.datetime:
 
 
 def check_sort(given: t.Any) -> list[dict[str, str]]:
-    """The option ``sort``: fields with ``ASC`` (the default) or ``DESC``; empty for none.
+    """Return the option ``sort``: fields with ``ASC`` (the default) or ``DESC``; empty if not given.
 
     Raises:
         OptionError: an entry without a field, or another order.

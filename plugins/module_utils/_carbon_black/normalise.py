@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs of Carbon Black Cloud to :class:`Scan`, and to :class:`Finding` where there is malware.
+"""Converts scan logs of Carbon Black Cloud to :class:`Scan`, and to :class:`Finding` if there is malware.
 
 This module is private to the collection and may change at any time.
 
@@ -24,16 +24,16 @@ from .fields import NAMES, SEVERITIES, SOURCES, key_of
 
 SOURCE = "carbon_black"
 MALWARE = "malware"
-"""Rule of the finding that a row with malware gives."""
+"""Rule id of the finding for a row with malware."""
 
 
 def id_of(row: Raw) -> str:
-    """32 hexadecimal digits for a row, of all that identifies it."""
+    """32 hexadecimal digits that hash the identity of a row."""
     return hashlib.blake2b("\x1f".join(key_of(row)).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def time_of(row: Raw) -> dt.datetime | None:
-    """When an image was scanned, UTC; None when it cannot be read."""
+    """When an image was scanned, UTC; None when the time cannot be parsed."""
     try:
         return parse_time(row["scan_time"])
     except (KeyError, AttributeError, TypeError, ValueError):
@@ -41,10 +41,10 @@ def time_of(row: Raw) -> dt.datetime | None:
 
 
 class ScanNormaliser(Normaliser):
-    """Turns rows into scans and findings. It counts what it does not know."""
+    """Converts rows to scans and findings, and counts unknown values."""
 
     def scan(self, row: Raw) -> Scan:
-        """One scan. Never fails on a value: what is not understood is None, and counted."""
+        """Convert one scan. Never fails on a value: an unknown one becomes None, and is counted."""
         for name in row.keys() - NAMES:
             self._count_value("field", name)
         digest, full_tag, source = (text(row.get(name)) for name in ("manifest_digest", "full_tag", "source"))
@@ -82,7 +82,7 @@ class ScanNormaliser(Normaliser):
         return t.cast(Scan, self._with_raw(scan, row))
 
     def malware(self, row: Raw) -> Finding | None:
-        """The finding that a row with malware is; None for a row without."""
+        """Return the finding for a row with malware; None for a row without."""
         if not truth(row.get("has_malware")):
             return None
         digest, full_tag = text(row.get("manifest_digest")), text(row.get("full_tag"))
@@ -102,9 +102,9 @@ class ScanNormaliser(Normaliser):
         return t.cast(Finding, self._with_raw(finding, row))
 
     def _counts(self, summary: t.Any) -> tuple[SeverityCounts | None, list[dict[str, t.Any]]]:
-        """Counts for each severity, and the vendor's own words with theirs; one without findings is absent there.
+        """Return counts for each severity, and the vendor's own severities with theirs, where zero is omitted.
 
-        There are no counts when one of the amounts cannot be read: it may be any, and must not pass for none.
+        There are no counts if one of the numbers cannot be parsed: it may be any number, and must not pass for zero.
         """
         if not isinstance(summary, dict):
             return None, []
@@ -133,7 +133,7 @@ def _asset(full_tag: str | None, digest: str | None) -> Asset:
 
 
 def split_image(full_tag: str | None) -> tuple[str | None, str | None]:
-    """Name and tag of an image: apart at ``@``, else at the last colon after the last slash: a port has a colon too."""
+    """Split an image into name and tag at ``@``, else at the last colon after the last slash (ports have colons)."""
     if not full_tag:
         return None, None
     name, at, digest = full_tag.partition("@")

@@ -23,15 +23,15 @@ from .normalise import ScanNormaliser, time_of
 
 Options = t.Mapping[str, t.Any]
 FACETS = ("sources", "repositories", "registries", "clusters", "scan_status")
-"""What the vendor's table allows, and what its sample asks for."""
+"""The fields that the vendor's table allows and its sample requests."""
 ROWS = 50
-"""Entries for each field; the service's own number is not documented, so it is always sent."""
+"""Entries for each field. It is always sent, because the service's default is not documented."""
 _MINUTE = dt.timedelta(minutes=1)
 
 
 @dataclasses.dataclass
 class _Found:
-    """Rows without repeats. ``num_found`` is what the service announced."""
+    """Rows without repeats. ``num_found`` is the number that the service announced."""
 
     limit: int | None
     num_found: int = 0
@@ -42,7 +42,7 @@ class _Found:
     warnings: list[str] = dataclasses.field(default_factory=list)
 
     def take(self, rows: list[Raw]) -> bool:
-        """Add rows; False when there is room for no more."""
+        """Add rows; returns False when there is no room for more."""
         for row in rows:
             key = key_of(row)
             if key in self.keys:
@@ -57,7 +57,7 @@ class _Found:
 
 
 def run(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
-    """Logic of ``carbon_black_scan_log_info``. Reads only, so that check mode changes nothing."""
+    """Logic of ``carbon_black_scan_log_info``. It only reads, so check mode makes no difference."""
     query = Query(params.get("query"))
     criteria, warnings = check_criteria(params.get("criteria"))
     _check(params)
@@ -100,10 +100,10 @@ def _check(params: Options) -> None:
 
 
 def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
-    """Everything that matches: at once when one page holds it, else with a frozen span of time."""
+    """Read everything that matches: at once if it fits in one page, else with a frozen span of time."""
     first = client.search(search.body(0))
     found.num_found = first.num_found
-    # A full page may be followed by others, whatever the service announces.
+    # A full page may be followed by others, whatever number the service announces.
     if first.num_found <= len(first.rows) < min(search.rows, MAX_ROWS):
         found.take(first.rows)
         return
@@ -121,7 +121,7 @@ def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
 
 
 def _whole_span(client: CarbonBlackClient, search: Search, rows: list[Raw]) -> tuple[dt.datetime, dt.datetime]:
-    """From the oldest row that matches to now."""
+    """The span from the oldest matching row to now."""
     now = client.server_time() or dt.datetime.now(dt.UTC)
     oldest = time_of(rows[0]) if rows else None
     if oldest is None or oldest > now:
@@ -130,7 +130,7 @@ def _whole_span(client: CarbonBlackClient, search: Search, rows: list[Raw]) -> t
 
 
 def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> None:
-    """In the order that was asked for, which spans of time would break: so no more than the service gives out."""
+    """Read in the requested order, which excludes dividing the time, so no more than the service returns at most."""
     if search.criteria.get(SCAN_TIME, {}).get("range"):
         now = client.server_time() or dt.datetime.now(dt.UTC)
         span = span_of(search.criteria[SCAN_TIME], now)
@@ -144,13 +144,13 @@ def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> No
         if not page.rows or not found.take(page.rows):
             break
         offset += len(page.rows)
-        # A full page may be followed by others, whatever the service announces.
+        # A full page may be followed by others, whatever number the service announces.
         if len(page.rows) < rows and offset >= page.num_found:
             break
     if offset > found.num_found:
         found.warnings.append(
-            f"Carbon Black Cloud announced {found.num_found} rows, and sent {offset}: it was read on until a page was"
-            " short."
+            f"Carbon Black Cloud announced {found.num_found} rows, and sent {offset}:"
+            " reading continued until a page was not full."
         )
         found.num_found = offset
     if (found.num_found > offset or offset >= MAX_ROWS) and not found.more:
@@ -162,7 +162,7 @@ def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> No
 
 
 def run_facets(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
-    """Logic of ``carbon_black_scan_log_facet_info``. Reads only, so that check mode changes nothing."""
+    """Logic of ``carbon_black_scan_log_facet_info``. It only reads, so check mode makes no difference."""
     fields, rows = list(dict.fromkeys(params["fields"])), params["rows"]
     if not fields:
         raise OptionError("fields is empty.", hint=f"Give some of {', '.join(FACETS)}.")
@@ -191,6 +191,6 @@ def _buckets(values: t.Any) -> list[Raw]:
 
 
 def run_metadata(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
-    """Logic of ``carbon_black_scan_log_metadata_info``. Reads only, so that check mode changes nothing."""
+    """Logic of ``carbon_black_scan_log_metadata_info``. It only reads, so check mode makes no difference."""
     answer = client.metadata()
     return Result(values={name: texts(items(answer.get(name))) for name in ("clusters", "namespaces", "hostnames")})

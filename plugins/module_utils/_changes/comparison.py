@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares a snapshot with the one before: the records of what changed, one by one, and the new ledger.
+"""Compares a snapshot with the previous one: yields a record for each change, and writes the new ledger.
 
 This module is private to the collection and may change at any time.
 """
@@ -22,19 +22,19 @@ from .snapshot import Snapshot
 
 
 class Comparison:
-    """One snapshot against the ledger of the one before.
+    """Compares one snapshot with the ledger of the previous one.
 
     Args:
-        snapshot: the findings as they are now.
-        webapps: the applications as they are now; None leaves those of the ledger as they are.
-        before: the ledger; None when there is no snapshot before.
-        initial: whether what is there for the first time counts as new when there is no snapshot before.
-        ledger: takes what is there now.
+        snapshot: the current findings.
+        webapps: the current applications; None keeps those of the ledger unchanged.
+        before: the previous ledger; None if there is no previous snapshot.
+        initial: whether findings count as new if there is no previous snapshot.
+        ledger: receives the current findings and applications.
 
     Attributes:
-        findings: how many findings the snapshot has.
-        counts: how many changes there are, by their words.
-        webapps: how many records of applications there are.
+        findings: number of findings in the snapshot.
+        counts: number of changes of each kind.
+        webapps: number of records of applications.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Comparison:
         self.webapps = 0
 
     def records(self, recorder: Recorder) -> t.Iterator[Record]:
-        """Yield what changed: the findings in the order of the snapshot, then those that are gone, then applications.
+        """Yield the changes: findings in the order of the snapshot, then those that are gone, then applications.
 
         Raises:
-            FileError: the snapshot is not what its manifest states.
+            FileError: the snapshot does not match its manifest.
             StateError: the ledger is damaged, or the new one cannot be written.
         """
         findings, webapps = self._before.read() if self._before else ({}, {})
-        # Without a snapshot before, everything is new, or nothing counts.
+        # Without a previous snapshot, either everything is new or nothing counts.
         silent, keys = self._before is None and not self._initial, Keys()
         for finding in self._snapshot.findings():
             self.findings += 1
@@ -92,7 +92,7 @@ class Comparison:
             for key, webapp in before.items():
                 self._ledger.webapp(key, webapp)
             return
-        # They may be given for the first time long after the first snapshot.
+        # Applications may be given for the first time long after the first snapshot.
         silent = not before and not self._initial
         now = {item.record["id"]: item for item in (webapp_of(raw, self._open) for raw in self._webapps)}
         for own_id, webapp in now.items():
@@ -109,17 +109,17 @@ class Comparison:
 
 
 def _digest(identity: str) -> str:
-    """32 hexadecimal digits in place of an identity, which may be as long as it likes."""
+    """32 hexadecimal digits in place of an identity, whose length is not limited."""
     return hashlib.blake2b(identity.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def _shown(key: str) -> str:
-    """The key of one of several findings with one identity has its ordinal behind a NUL."""
+    """If several findings share one identity, their keys have an ordinal after a NUL."""
     return key.replace("\0", "#")
 
 
 def _seen(finding: Record) -> Seen:
     severity = finding["severity"] if finding["severity"] in SEVERITIES else "unknown"
     state = state_of(t.cast(Finding, finding))
-    # Only of an open finding is there anything else that counts as a change.
+    # The content of a finding counts only while it is open.
     return Seen(state, severity, content_of(finding) if state == "open" else "")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is given beside the snapshot: the applications, and the options of the stream.
+"""The other inputs of a run: the applications, and the options of the stream.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,7 +19,7 @@ from .._records.files.snapshot_reader import Record
 from .._spool.disk.options import Options, read_options
 from .._spool.disk.source import Timing
 
-_WEBAPPS = "Give what qualys_was_webapp_info returns as webapps, or the path of a JSON file of it."
+_WEBAPPS = "Give the webapps that qualys_was_webapp_info returned, or the path of a JSON file of it."
 _NO_TIME = dt.timedelta(0)
 _SNAPSHOTS = Timing(lag=_NO_TIME, overlap=_NO_TIME, window=_NO_TIME)
 """A snapshot is not read by windows of time."""
@@ -31,7 +31,7 @@ def stream_options(params: Params) -> Options:
     """Return the options of the stream's directory.
 
     Raises:
-        OptionError: one is invalid.
+        OptionError: an option is invalid.
     """
     return read_options(params, _SNAPSHOTS)
 
@@ -42,14 +42,14 @@ def path_of(text: t.Any) -> pathlib.Path:
 
 
 def read_webapps(given: t.Any) -> list[Record] | None:
-    """Return the applications; None when none were given.
+    """Return the applications; None if none were given.
 
     Args:
-        given: a list of them, or the path of a file with one: JSON or NDJSON, or a result with the key ``webapps``.
+        given: a list of applications, or the path of a file: JSON or NDJSON, or a result with the key ``webapps``.
 
     Raises:
-        OptionError: it is neither.
-        FileError: the file cannot be read, or holds something else.
+        OptionError: it is neither a list nor a path.
+        FileError: the file cannot be read, or contains something else.
     """
     if given is None or given == "":
         return None

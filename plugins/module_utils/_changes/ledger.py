@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: what the snapshot before held, one line for each finding and application, on the disk.
+"""The ledger: the content of the previous snapshot on disk, one line for each finding and application.
 
 This module is private to the collection and may change at any time.
 
-Of a finding it has the key, the state, the severity and a hash of the content. An open one is stored itself
-too, without its evidence: when it is gone from the next snapshot, nothing else knows what it was. No finding is held in
-memory.
+For each finding it has the key, the state, the severity and a hash of the content. An open finding is itself stored
+too, without its evidence, because nothing else describes it once it is gone from the next snapshot. Findings are not
+held in memory.
 
 A ledger is one file of compressed NDJSON, which is written once and never changed.
 """
@@ -28,11 +28,11 @@ RESTORE = "Restore it from a backup. If there is none, remove the file of the st
 FINDING, WEBAPP = "finding", "webapp"
 _LEFT_OUT = ("evidence", "raw", "details")
 _GZIP_LEVEL = 1
-"""The text is repetitive, and written in each run."""
+"""The fastest level: the text is repetitive, and written in each run."""
 
 
 class Seen(t.NamedTuple):
-    """A finding as the comparison sees it. ``line`` is where the ledger has it; 0 for one of this run."""
+    """A finding in the form that is compared. ``line`` is its line in the ledger; 0 for a finding of this run."""
 
     state: str
     severity: str
@@ -48,7 +48,7 @@ class Webapp(t.NamedTuple):
 
 
 class Ledger(t.NamedTuple):
-    """Where a ledger is, and what its file must be."""
+    """The path of a ledger, and the expected content of its file."""
 
     path: pathlib.Path
     sha256: str
@@ -77,7 +77,7 @@ class Ledger(t.NamedTuple):
         return findings, webapps
 
     def findings(self, wanted: t.Container[int]) -> t.Iterator[tuple[str, Record]]:
-        """Yield key and finding of these lines.
+        """Yield key and finding of the given lines.
 
         Raises:
             StateError: the file cannot be read.
@@ -92,11 +92,11 @@ class Ledger(t.NamedTuple):
 
     def _damaged(self, error: Exception) -> StateError:
         why = f"cannot be read: {error}" if isinstance(error, Unreadable) else "is damaged"
-        return StateError(f"The state {self.path} {why}; nothing was touched.", hint=RESTORE)
+        return StateError(f"The state {self.path} {why}; nothing was changed.", hint=RESTORE)
 
 
 class LedgerWriter:
-    """A ledger that is being written. A context manager: without :meth:`commit`, nothing remains.
+    """A ledger that is being written. A context manager: without :meth:`commit`, the file is removed.
 
     Args:
         path: the file; None writes nothing, for check mode.
@@ -133,7 +133,7 @@ class LedgerWriter:
         self._write([WEBAPP, key, *webapp])
 
     def commit(self) -> Ledger | None:
-        """Make the file durable; None in check mode."""
+        """Make the file durable, and return the ledger; None in check mode."""
         if self._staged is None or self._path is None:
             return None
         try:
@@ -158,5 +158,5 @@ class LedgerWriter:
     def _failed(self, error: OSError) -> StateError:
         return StateError(
             f"The state {self._path} cannot be written: {reason(error)}.",
-            hint="Nothing was written to dest. Give a folder with room that this user can write, with state_dir.",
+            hint="Nothing was written to dest. Give a state_dir with free space that this user can write to.",
         )

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-The key names the snapshot and the finding, and so differs for each change: a receiver that drops what it has already
-drops no later change of the same finding.
+A key contains the snapshot and the finding, so each change has its own. A receiver that drops keys it already has does
+not lose later changes of the same finding.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .ledger import Seen, Webapp
 from .snapshot import Snapshot
 
 LONGEST_TEXT = 20_000
-"""Characters that are kept of each text of the knowledge base."""
+"""Characters kept of each text of the knowledge base."""
 
 
 class Knowledge:
-    """The entries of a knowledge base, as far as a change shows them. Each is prepared once."""
+    """The entries of a knowledge base, reduced to what a change record shows. Each is prepared once."""
 
     def __init__(self, entries: Entries) -> None:
         self._entries = entries
         self._shown: dict[tuple[str, str], Record] = {}
 
     def of(self, finding: Record) -> Record | None:
-        """Return what is known about the rule of a finding; None for an unknown one."""
+        """Return the entry for a finding's rule; None if the rule is unknown."""
         key = (finding["source"], text(finding.get("rule_id")) or "")
         entry = self._entries.get(key)
         if entry is None:
@@ -57,9 +57,9 @@ class Recorder:
     """Makes the records of one snapshot.
 
     Args:
-        snapshot: it.
-        knowledge: what is known about rules; None without a knowledge base.
-        risk_scores: risk score by the id of the application.
+        snapshot: the snapshot.
+        knowledge: the entries of the knowledge base; None without one.
+        risk_scores: risk scores by application id.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Recorder:
         """Return the record of a change.
 
         Args:
-            key: of the finding.
+            key: key of the finding.
             word: one of ``CHANGES``.
-            finding: as it is now; as it was, without evidence, when it is gone.
-            before: how the snapshot before had it; None when it did not.
+            finding: the current finding; if it is gone, the previous one, without evidence.
+            before: the finding in the previous snapshot; None if it was not there.
         """
         asset = bounded(finding["asset"].get("id")) or ""
         record: Record = {
@@ -97,7 +97,7 @@ class Recorder:
         return self._named(record, f"finding/{key}")
 
     def webapp(self, key: str, word: str, webapp: Webapp) -> Record:
-        """Return the record of an application: ``word`` is new, changed or gone."""
+        """Return the record of an application; ``word`` is new, changed or gone."""
         record: Record = {
             "record": "webapp",
             "schema": SCHEMA,
@@ -116,10 +116,10 @@ class Recorder:
 
 
 def webapp_of(raw: Record, counts: t.Mapping[tuple[str, str], int]) -> Webapp:
-    """Return an application as it is compared and recorded.
+    """Return an application in the form that is compared and recorded.
 
     Args:
-        raw: as ``qualys_was_webapp_info`` returns it.
+        raw: the application, as returned by ``qualys_was_webapp_info``.
         counts: open findings of the snapshot, by application and severity.
     """
     own_id = bounded(raw.get("id")) or ""
@@ -129,7 +129,7 @@ def webapp_of(raw: Record, counts: t.Mapping[tuple[str, str], int]) -> Webapp:
         "name": text(raw.get("name")),
         "url": text(raw.get("url")),
         "risk_score": number(raw.get("risk_score")),
-        # In summary detail there are none; in full detail they are options, which may be mappings.
+        # Summaries have no tags; in full detail, tags are in option form and may be mappings.
         "tags": sorted(filter(None, map(_tag, tags))) if isinstance(tags, list) else [],
         "open": {severity: counts.get((own_id, severity), 0) for severity in SEVERITIES},
     }

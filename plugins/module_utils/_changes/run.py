@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ``finding_changes`` module without Ansible: a snapshot of findings in, the records of what changed out.
+"""The logic of the ``finding_changes`` module, without Ansible: from a snapshot of findings to records of the changes.
 
 This module is private to the collection and may change at any time.
 
-All changes of a snapshot are one segment, so that one rename commits them. Everything that may refuse a snapshot comes
-before it.
+All changes of a snapshot form one segment, so one rename commits them. Every check that can refuse a snapshot runs
+before that.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ _CHUNK = 1 << 20
 
 
 def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
-    """Write what changed since the snapshot before.
+    """Write what changed since the previous snapshot.
 
     Args:
         params: the options of the module.
-        check_mode: whether to compare and write nothing.
-        clock: the present, UTC, which decides what is old enough to be removed.
+        check_mode: True to compare and write nothing.
+        clock: returns the current time, UTC, which decides what is old enough to be removed.
 
     Raises:
         OptionError: an option is invalid.
-        FileError: the snapshot is not whole, or a file cannot be read or written.
-        StateError: the state is damaged, newer or another directory's, or another run is active.
+        FileError: the snapshot is not complete, or a file cannot be read or written.
+        StateError: the state is damaged, newer or of another directory, or another run is active.
     """
     options = stream_options(params)
     snapshot = open_snapshot(path_of(params["findings"]))
@@ -98,7 +98,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 @dataclasses.dataclass
 class _Found:
-    """What is on the disk of a stream. ``announced`` says that the state is adopted from a run that was killed."""
+    """The files of a stream on disk. ``announced``: the state was adopted from a killed run."""
 
     state: State | None
     held: Stream | None
@@ -106,23 +106,23 @@ class _Found:
 
 
 class _Job:
-    """One run on a stream that nobody else works on.
+    """One run on a stream, under its lock.
 
     Args:
-        options: of the stream's directory.
-        snapshot: the findings as they are now.
-        files: the state.
-        check_mode: whether to write nothing.
+        options: the options of the stream's directory.
+        snapshot: the current findings.
+        files: the files of the state.
+        check_mode: True to write nothing.
     """
 
     def __init__(self, options: Options, snapshot: Snapshot, files: StateFiles, check_mode: bool) -> None:
         self._options, self._snapshot, self._files, self._check_mode = options, snapshot, files, check_mode
 
     def look(self) -> _Found:
-        """Read what is there, and refuse what cannot be continued. Writes nothing.
+        """Read the files of the stream, and refuse those that cannot be continued. Writes nothing.
 
         Raises:
-            StateError: the directory or the state belong to something else, or the snapshot is older than the last one.
+            StateError: the directory or the state belongs to something else, or the snapshot is older than the last.
         """
         dest, snapshot = self._options.dest, self._snapshot
         held = read_stream(dest)
@@ -134,17 +134,17 @@ class _Job:
             if state.finished is not None and snapshot.finished < state.finished:
                 raise StateError(
                     f"findings: {snapshot.path} was finished at {snapshot.at}, before the snapshot that was compared"
-                    f" last ({utc_text(state.finished)}); nothing was touched.",
+                    f" last ({utc_text(state.finished)}); nothing was changed.",
                     hint="Give a newer snapshot, and check the clock of the machine that exports.",
                 )
         return _Found(state, held, announced)
 
     def compare(self, webapps: list[Record] | None, knowledge: Knowledge | None, *, initial: bool) -> Result:
-        """Compare, and write what changed."""
+        """Compare, and write the changes."""
         if not self._check_mode:
             remove_leftovers(self._options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
             remove_leftovers(self._files.folder, (f".{self._files.stem}.",))
-        found = self.look()  # another run may have ended meanwhile
+        found = self.look()  # again: another run may have ended since
         state = found.state or State(found.held.owner if found.held else new_owner())
         if not self._check_mode:
             self._begin(found, state)
@@ -159,7 +159,7 @@ class _Job:
         return result
 
     def _begin(self, found: _Found, state: State) -> None:
-        """Store whose directory it is, and take over what a killed run has committed."""
+        """Store the directory's owner, and adopt what a killed run has committed."""
         if found.state is None or found.announced:
             self._files.write(state)
         else:
@@ -175,12 +175,13 @@ class _Job:
     def _warnings(self, found: _Found, initial: bool) -> list[str]:
         if found.state is not None or found.held is None:
             return []
-        what = "each open finding is new, as initial is all" if initial else "nothing is new, as initial is none"
+        start = "each open finding is new, because initial is all"
+        what = start if initial else "nothing is new, because initial is none"
         missing = f"The state {self._files.path} was missing although {self._options.dest} holds this stream already."
-        return [f"{missing} It was begun anew: {what}, and what became of other findings is lost."]
+        return [f"{missing} The stream was restarted: {what}, and other changes since then are lost."]
 
     def _written(self, records: t.Iterator[Record], state: State, ledger: LedgerWriter) -> list[str]:
-        """Write the records as one segment, and the state; returns the names of the segments."""
+        """Write the records as one segment, then the state; returns the names of the segments."""
         end = self._snapshot.finished
         start = end if state.finished is None else state.finished
         writer = Writer(Window(start, end), self._options, read_kept(self._options.dest))
@@ -235,6 +236,6 @@ def _retain(options: Options, root: pathlib.Path, now: dt.datetime, reached: dt.
         result.warnings.append(found.problem)
     if found.waiting:
         result.warnings.append(
-            f"retain_days: {len(found.waiting)} old files stay, as they are not delivered yet to"
+            f"retain_days: {len(found.waiting)} old files stay, because they are not yet delivered to"
             f" {', '.join(found.lagging)}."
         )

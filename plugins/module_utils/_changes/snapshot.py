@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The snapshot of findings that a run compares: what it covers, when it was made, and its findings one by one.
+"""The snapshot that a run compares: its scope, when it was made, and its findings one by one.
 
 This module is private to the collection and may change at any time.
 
-A finding that is missing from a snapshot counts as gone. So only a snapshot that is whole is compared: a fault of the
-file or its manifest ends the run, and nothing was written by then.
+A finding that is missing from a snapshot counts as gone, so only complete snapshots are compared. Any fault of the file
+or its manifest ends the run before something is written.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ _IDS = ("id", "unique_id", "fingerprint")
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """A snapshot whose manifest was checked. The file itself is checked by :meth:`findings`, while it is read.
+    """A snapshot with a checked manifest. The file itself is checked while :meth:`findings` reads it.
 
     Attributes:
         path: the file.
-        manifest: what its manifest states.
+        manifest: its manifest.
         finished: when it was made, UTC.
-        identity: of the stream of its changes: another source, account, scope or level of detail is another stream.
+        identity: identity of the stream of its changes. Another source, account, scope or level of detail is another
+            stream.
     """
 
     path: pathlib.Path
@@ -59,14 +60,14 @@ class Snapshot:
 
     @property
     def sha256(self) -> str:
-        """Of the file, as its manifest states."""
+        """Hash of the file, as stated in its manifest."""
         return str(self.manifest.get("sha256"))
 
     def findings(self) -> t.Iterator[Record]:
         """Yield the findings in the order of the file.
 
         Raises:
-            FileError: the file cannot be read, is not what its manifest states, or holds something else than findings.
+            FileError: the file cannot be read, does not match its manifest, or contains something other than findings.
                 It may be raised after the last finding.
         """
         lines = SnapshotLines(self.path)
@@ -94,10 +95,10 @@ class Snapshot:
 
 
 def open_snapshot(path: pathlib.Path) -> Snapshot:
-    """Return a snapshot, its findings still unread.
+    """Open a snapshot and check its manifest, without reading its findings.
 
     Raises:
-        FileError: its manifest is missing or damaged, or says that the snapshot does not stand for all findings.
+        FileError: its manifest is missing or damaged, or does not cover all findings of its scope.
     """
     try:
         manifest = read_manifest(path)
@@ -122,7 +123,7 @@ def _identity(manifest: Record) -> Identity:
 
 
 def _mistyped(record: Record) -> str | None:
-    """The first member of a finding without which it cannot be compared; None when it is whole."""
+    """The first member that is needed for the comparison and has a wrong type; None if there is none."""
     for name in _TEXTS:
         if not isinstance(record.get(name), str):
             return name

@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is remembered of the snapshot that was compared last, under ``state_dir``.
+"""What is stored about the last compared snapshot, under ``state_dir``.
 
 This module is private to the collection and may change at any time.
 
 The file is ``<state_dir>/changes/<source>-<identity>.json``; it names the ledger beside it. A segment and the state
-cannot be renamed at once, so the state that goes with a segment is announced first, in a file of its own: whether that
-segment is there then decides whether the announced state holds. So a kill at any instant loses and repeats nothing.
+cannot be renamed in one step, so the state that belongs to a segment is announced first, in a file of its own. It
+becomes valid if that segment exists. So a kill at any instant neither loses nor repeats anything.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from .ledger import RESTORE, Ledger
 
 VERSION = 1
 FOLDER = "changes"
-_HINT = "What was written to dest is whole; the next run goes on from there."
+_HINT = "Everything written to dest is complete; the next run continues from there."
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What is remembered.
+    """The stored state.
 
     Attributes:
         owner: random number of the stream's directory.
-        generation: how often a snapshot was taken in; zero before the first.
-        finished: when the snapshot that was compared last was made, UTC; None before the first.
-        sha256: of that snapshot.
-        ledger: what it held; None before the first.
+        generation: number of snapshots processed so far; zero before the first.
+        finished: when the last compared snapshot was made, UTC; None before the first.
+        sha256: hash of that snapshot.
+        ledger: content of that snapshot; None before the first.
     """
 
     owner: str
@@ -53,7 +53,7 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class _Announced:
-    """A state that holds if the directory has a segment of ``day`` that is not among ``present``."""
+    """A state that is valid if the directory has a segment of ``day`` that is not in ``present``."""
 
     day: dt.date
     present: frozenset[str]
@@ -73,7 +73,7 @@ class StateFiles:
         self._identity, self._dest = identity, dest
         hashed = identity_hash(identity)
         self.folder = root / FOLDER
-        # The source is a text of the manifest, and no part of a path.
+        # The source is text from the manifest, and must not act as part of a path.
         self.stem = f"{''.join(letter for letter in identity.source if letter.isalnum())[:40]}-{hashed[:16]}"
         self.path = self.folder / f"{self.stem}.json"
         self.lock = self.folder / f"{self.stem}.lock"
@@ -93,7 +93,7 @@ class StateFiles:
         make_folder(self.folder)
 
     def read(self) -> tuple[State | None, bool]:
-        """Return the state, or None if there is none; and whether it is an announced one whose segment is there.
+        """Return the state, or None if there is none; and whether it was announced and its segment exists.
 
         Raises:
             StateError: a file cannot be read, is damaged, or is of a newer release.
@@ -110,7 +110,7 @@ class StateFiles:
         return self.folder / f"{self.stem}.{generation}.ledger.gz"
 
     def announce(self, day: dt.date, state: State) -> None:
-        """Store the state that goes with the segment of a day that is committed next.
+        """Store the state that belongs to the next segment to be committed, which is one of ``day``.
 
         Raises:
             StateError: the file cannot be written.
@@ -120,7 +120,7 @@ class StateFiles:
         self._announced.write(content, hint="Nothing was written to dest.")
 
     def write(self, state: State) -> None:
-        """Replace the state, and remove what only an earlier one needed.
+        """Replace the state, and remove files that only an earlier state needed.
 
         Raises:
             StateError: a file cannot be written.
@@ -129,7 +129,7 @@ class StateFiles:
         self.tidy(state)
 
     def tidy(self, state: State) -> None:
-        """Remove an announcement that is settled, and ledgers that the state does not name.
+        """Remove a settled announcement, and ledgers that the state does not refer to.
 
         Raises:
             StateError: a file cannot be removed.
@@ -137,7 +137,7 @@ class StateFiles:
         kept = state.ledger.path.name if state.ledger else None
         old = [path for path in self.folder.glob(f"{self.stem}.*.ledger.gz") if path.name != kept]
         try:
-            # First, as it may name one of the ledgers.
+            # First, because it may refer to one of the ledgers.
             self._announced.path.unlink(missing_ok=True)
             sync_directory(self.folder)
         except OSError as error:

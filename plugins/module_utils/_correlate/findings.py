@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The open findings of complete snapshots, with what they are joined on, as a file for DuckDB.
+"""Writes the open findings of complete snapshots, with their join columns, to a file for DuckDB.
 
 This module is private to the collection and may change at any time.
 
-A finding that is missing would look as if nobody attacked it. So a snapshot that does not prove that it is whole is
+A missing finding would look as if nobody had attacked it, so a snapshot that does not prove its completeness is
 refused.
 """
 
@@ -38,7 +38,7 @@ COLUMNS: dict[str, str] = {
 
 _AGAIN = "Export the findings again, completely."
 _MANIFEST = {
-    "missing": "has no manifest beside it, so nobody can tell whether it is complete",
+    "missing": "has no manifest beside it, so it may be incomplete",
     "unreadable": "has a manifest that cannot be read",
     "damaged": "has a manifest that is not JSON",
     "foreign": "has something else in the place of its manifest",
@@ -53,14 +53,14 @@ _LINES = {
 
 @dataclasses.dataclass
 class Counts:
-    """What became of the findings that were read.
+    """Counts of the findings that were read.
 
     Attributes:
         read: lines of the snapshots.
         fixed: findings that are fixed, and have no match.
-        repeated: findings that a newer snapshot had already.
-        without_place: open findings without a host or a path, which no event can speak for.
-        without_family: open findings whose attack is not told.
+        repeated: findings that a newer snapshot already contained.
+        without_place: open findings without a host or a path, which no event can match.
+        without_family: open findings whose attack family is unknown.
     """
 
     read: int = 0
@@ -72,15 +72,15 @@ class Counts:
 
 
 def write_findings(paths: t.Iterable[pathlib.Path], target: t.BinaryIO) -> Counts:
-    """Write the open findings of snapshots, one on a line.
+    """Write the open findings of snapshots, one per line.
 
     Raises:
-        FileError: a snapshot cannot be read, is not complete, or is not what its manifest states.
+        FileError: a snapshot cannot be read, is not complete, or does not match its manifest.
         OSError: the target cannot be written.
     """
     manifests = [(path, _manifest(path)) for path in paths]
     earliest = dt.datetime.min.replace(tzinfo=dt.UTC)
-    # The newest first: what a later export says about a finding holds.
+    # Newest first, because the later export decides about a finding.
     manifests.sort(key=lambda item: (read_time(item[1].get("finished")) or earliest, str(item[0])), reverse=True)
     counts = Counts()
     seen: dict[bytes, int] = {}
@@ -88,7 +88,7 @@ def write_findings(paths: t.Iterable[pathlib.Path], target: t.BinaryIO) -> Count
         for finding in _read(path, manifest):
             counts.read += 1
             identified = finding.get("id") or finding.get("unique_id")
-            # Twice in one file is two findings: nothing may hide behind the identity of another one.
+            # Twice in one file means two findings: neither may hide behind the identity of the other.
             if identified and seen.setdefault(finding_digest(_named(finding)), number) != number:
                 counts.repeated += 1
             elif _is_fixed(finding):
@@ -122,7 +122,7 @@ def _line(finding: Record, counts: Counts) -> Record:
 
 
 def _is_fixed(finding: Record) -> bool:
-    """Whether a finding is gone. One that was seen after it was fixed is not, and neither is one of unknown status."""
+    """Whether a finding is fixed. One that was seen after it was fixed is not, nor is one of unknown status."""
     if finding.get("status") != "fixed":
         return False
     seen, fixed = read_time(finding.get("last_seen")), read_time(finding.get("fixed_at"))
@@ -137,9 +137,9 @@ def _manifest(path: pathlib.Path) -> Record:
         why = "does not exist" if missing else _MANIFEST[error.kind]
         raise FileError(f"findings: {path} {why}.", hint=_AGAIN) from error
     if manifest.get("stream") != "findings":
-        raise FileError(f"findings: {path} is no snapshot of findings, by its manifest.", hint=_AGAIN)
+        raise FileError(f"findings: {path} is not a snapshot of findings, according to its manifest.", hint=_AGAIN)
     if manifest.get("complete") is not True:
-        raise FileError(f"findings: {path} is not complete, by its manifest.", hint=_AGAIN)
+        raise FileError(f"findings: {path} is not complete, according to its manifest.", hint=_AGAIN)
     if manifest.get("since") is not None:
         raise FileError(f"findings: {path} holds only what changed since a time.", hint=_AGAIN)
     return manifest
@@ -166,6 +166,6 @@ def _finding(path: pathlib.Path, number: int, line: bytes) -> Record:
         raise FileError(f"findings: {path} has a gap, so it is not complete.", hint=_AGAIN)
     if record["record"] != "finding":
         kind = short(str(record["record"]), 40)
-        raise FileError(f"findings: line {number} of {path} is no finding, but a record of kind {kind}.", hint=_AGAIN)
+        raise FileError(f"findings: line {number} of {path} is not a finding but a record of kind {kind}.", hint=_AGAIN)
     record["asset"] = mapping(record.get("asset"))
     return record

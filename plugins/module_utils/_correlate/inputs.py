@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files hold the events: the segments of streams, NDJSON files, and the Parquet files of a lake.
+"""The files of events: the segments of streams, NDJSON files, and the Parquet files of a lake.
 
 This module is private to the collection and may change at any time.
 """
@@ -25,7 +25,7 @@ _EVENTS, _GAPS = "record=event", "record=gap"
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file of events or gaps. ``order`` grows from older to newer content: of one event, the last one holds."""
+    """A file of events or gaps. ``order`` grows from older to newer content; the last content of an event counts."""
 
     path: pathlib.Path
     order: int
@@ -34,12 +34,12 @@ class File:
 
 @dataclasses.dataclass
 class Inputs:
-    """Everything that is to be read.
+    """Everything to read.
 
     Attributes:
-        files: with events.
-        gaps: Parquet files with gaps; those of streams are among their events.
-        problems: why the events may not be all that happened, as sentences.
+        files: the files with events.
+        gaps: Parquet files with gaps; gaps of streams are among their events.
+        problems: sentences about why events may be missing.
     """
 
     files: list[File] = dataclasses.field(default_factory=list)
@@ -47,7 +47,7 @@ class Inputs:
     problems: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, path: pathlib.Path, *, gaps: bool = False) -> None:
-        """Add a file, which is newer than all before."""
+        """Add a file, which is newer than all before it."""
         files = self.gaps if gaps else self.files
         files.append(File(path, len(self.files) + len(self.gaps), _kind(path)))
 
@@ -61,7 +61,7 @@ def find_inputs(job: Job) -> Inputs:
     inputs = Inputs()
     since = job.since.date() if job.since else None
     try:
-        # What a lake says is older than what its streams say.
+        # The content of a lake is older than that of its streams.
         for path in sorted(job.events, key=lambda item: not _is_lake(item)):
             if not path.exists():
                 inputs.problems.append(f"{path} does not exist: nothing was collected there")
@@ -115,7 +115,7 @@ def _is_shown(path: pathlib.Path) -> bool:
 
 
 def _kind(path: pathlib.Path) -> t.Literal["plain", "gzip", "parquet"]:
-    # By the first bytes, and not by the name.
+    # Decided by the first bytes, not by the name.
     with path.open("rb") as file:
         head = file.read(len(_PARQUET))
     if head == _PARQUET or path.suffix == ".parquet":

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of ``correlate``, checked.
+"""The checked options of ``correlate``.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,18 +24,18 @@ _LONGEST = 36_600 * 86_400
 
 @dataclasses.dataclass(frozen=True)
 class Scanners:
-    """Sources whose events are known to be tests.
+    """Sources whose events are known tests.
 
     Attributes:
-        networks: of their addresses; a single address is a network of one.
-        agents: patterns of their user agents, as SQL's LIKE reads them, with ``\\`` before signs that are meant.
+        networks: networks of their addresses; a single address is a network of one.
+        agents: patterns of their user agents in the syntax of SQL's LIKE, with ``\\`` before literal wildcards.
     """
 
     networks: tuple[Network, ...] = ()
     agents: tuple[str, ...] = ()
 
     def has(self, address: str) -> bool:
-        """Whether an address belongs to a scanner; False for what is no address."""
+        """Whether an address belongs to a scanner; False for a text that is not an address."""
         try:
             found = ipaddress.ip_address(address.strip().strip("[]"))
         except ValueError:
@@ -47,14 +47,14 @@ class Scanners:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is to be done.
+    """The inputs of a run.
 
     Attributes:
         findings: the snapshots.
         events: streams, files and folders of a lake.
-        since: from when on events count; None for all of them.
+        since: time from which events count; None for all of them.
         now: when the run began.
-        scanners: whose events are tests.
+        scanners: the sources whose events are tests.
         dest: the file of matches.
     """
 
@@ -67,10 +67,10 @@ class Job:
 
 
 def job_from(params: Params, now: dt.datetime) -> Job:
-    """Read the options.
+    """Read and check the options.
 
     Raises:
-        OptionError: one is invalid.
+        OptionError: an option is invalid.
     """
     for option in ("findings", "events"):
         if not params[option]:
@@ -86,7 +86,7 @@ def job_from(params: Params, now: dt.datetime) -> Job:
 
 
 def _paths(given: t.Iterable[str]) -> tuple[pathlib.Path, ...]:
-    # The same path twice is one: its events happened once.
+    # A path that is given twice counts once, because its events happened once.
     return tuple(dict.fromkeys(pathlib.Path(path).expanduser().absolute() for path in given))
 
 
@@ -98,7 +98,7 @@ def _since(window: str | None, now: dt.datetime) -> dt.datetime | None:
     except ValueError as error:
         raise OptionError(f"window: {error}.") from error
     if not 0 < seconds <= _LONGEST:
-        raise OptionError(f"window: {window} is no span of time to look at.", hint="Give more than 0, such as 30d.")
+        raise OptionError(f"window: {window} is not a valid span of time.", hint="Give more than 0, such as 30d.")
     return (now - dt.timedelta(seconds=seconds)).replace(microsecond=0)
 
 

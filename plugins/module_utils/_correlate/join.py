@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings x events, in DuckDB: few rows for each place and kind of attack first, and only then the findings.
+"""Joins findings and events in DuckDB. Events are first reduced to a few rows for each place and kind of attack.
 
 This module is private to the collection and may change at any time.
 
-An event speaks for a finding when host and path template agree, its family is the finding's or is not told, and its
-parameter, where both tell one, is the same. Neither a million events on one path nor parameters that an attacker makes
-up may multiply with the findings there. So events are grouped by what can make a difference to a finding, each group
-keeps the figures of its events with the best of their ids and sources, and findings are joined with groups.
+An event matches a finding if host and path template agree, its family is the finding's or unknown, and its parameter,
+if both state one, is the same. Neither a million events on one path nor parameters that an attacker makes up may
+multiply with the findings there. So events are grouped by the values that can make a difference to a finding, each
+group keeps the figures of its events with the best of their ids and sources, and findings are joined with groups.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .findings import COLUMNS
 from .job import Scanners
 
 IDS, SOURCES = 20, 10
-"""How many ids and source addresses a match lists."""
+"""Maximum number of ids and source addresses in a match."""
 
 _KEY = """hash(concat_ws(chr(31), source, host, CASE WHEN id <> '' THEN id
     ELSE concat_ws(chr(31), chr(30), "time"::VARCHAR, client_ip, path_template, stopped) END))"""
-"""What makes it the same event, if two files hold it; by what it says where it has no id."""
+"""Identifies an event that occurs in two files; by its content if it has no id."""
 
 _RANK = """CASE WHEN stopped THEN 0 ELSE 4000000000000000000 END
     + coalesce(epoch_us("time"), -100000000000000000)"""
-"""One number by which events are ordered: what was not stopped first, then the newest; without a time last."""
+"""One number that orders events: those that were not stopped first, then the newest; those without a time last."""
 
 
 def load_findings(engine: Engine, path: pathlib.Path) -> None:
-    """Make the tables of findings from the file that ``write_findings`` wrote."""
+    """Create the tables of findings from the file that ``write_findings`` wrote."""
     engine.run(f"CREATE TABLE findings AS SELECT * FROM {lines_of(path, COLUMNS)}")
     engine.run("""
         CREATE TABLE keys AS SELECT row_number() OVER () AS k, * FROM
@@ -52,7 +52,7 @@ def load_findings(engine: Engine, path: pathlib.Path) -> None:
 
 
 def join_events(engine: Engine, scanners: Scanners, work: pathlib.Path) -> None:
-    """Make the table ``answers`` of what the staged events say about each key, and ``host_totals``."""
+    """Create the table ``answers``, with what the staged events show about each key, and ``host_totals``."""
     derive_table(
         engine, work / "event_places.ndjson", "event_places", {"place": ("place", "VARCHAR")},
         ("host", "path_template"), _place, "staged WHERE place IS NOT NULL",
@@ -85,11 +85,11 @@ def join_events(engine: Engine, scanners: Scanners, work: pathlib.Path) -> None:
 
 
 def rows(engine: Engine) -> t.Iterator[list[Row]]:
-    """The findings with what is known of them, in the order of their source and id.
+    """Yield the findings with their events, ordered by source and id.
 
     Yields:
         source, id, unique id, severity, family, other events on the host, events, stopped ones, first, last, whether
-        the parameter agreed, whether they are a scanner's, ids, and addresses.
+        the parameter agreed, whether all come from scanners, ids, and addresses.
     """
     return engine.stream("""
         SELECT f.source, f.id, f.unique_id, f.severity, f.family,
@@ -108,9 +108,9 @@ def rows(engine: Engine) -> t.Iterator[list[Row]]:
 
 
 def _group(engine: Engine) -> None:
-    """Group the events of each place by family and by those of their parameters that a finding there has.
+    """Group the events of each place by family, and by those of their parameters that a finding there has.
 
-    Nothing is gathered in lists here, which DuckDB would have to hold in memory: there may be a million groups.
+    No lists are aggregated here: DuckDB would have to hold them in memory, and there may be a million groups.
     """
     engine.run("""
         CREATE TABLE said AS SELECT row_number() OVER () AS s, * FROM
@@ -123,7 +123,7 @@ def _group(engine: Engine) -> None:
             wanted AS (SELECT DISTINCT p, parameter FROM placed WHERE parameter <> ''),
             known AS (SELECT s, string_agg(parameter, '&' ORDER BY parameter) AS names
                 FROM named JOIN wanted USING (p, parameter) GROUP BY s)
-        -- A sign that is in no name stands for parameters that no finding has.
+        -- A character that occurs in no name represents parameters that no finding has.
         SELECT said.*, CASE WHEN parameter = '' THEN '' ELSE coalesce(names, '&') END AS parameters
         FROM said LEFT JOIN known USING (s)
     """)
@@ -160,7 +160,7 @@ def _answer(engine: Engine) -> None:
             AND (parameters = '' OR parameter = '' OR list_contains(string_split(parameters, '&'), parameter))
     """)
     engine.run("""
-        -- Events of scanners never count beside others.
+        -- Events of scanners do not count if there are others.
         CREATE TABLE used AS SELECT pairs.* FROM pairs JOIN
             (SELECT k, bool_and(scanner) AS scanner FROM pairs GROUP BY k) USING (k, scanner)
     """)
@@ -184,12 +184,12 @@ def _answer(engine: Engine) -> None:
 
 
 def _best(of: str, name: str, most: int) -> str:
-    """What leaves the best rows of each group: those that got through first, then the newest."""
+    """The clause that keeps the best rows of each group: those that got through first, then the newest."""
     return f"QUALIFY row_number() OVER (PARTITION BY {of} ORDER BY rank DESC, {name} DESC) <= {most}"
 
 
 def _newest(engine: Engine, there: str) -> str:
-    """What leaves one row for each event, if there is more than one for any: the newest content holds."""
+    """The clause that keeps one row for each event if any has several: the newest content counts."""
     total, distinct = engine.run(f"SELECT count(*), count(DISTINCT {_KEY}) FROM {there}")[0]
     if total == distinct:
         return ""

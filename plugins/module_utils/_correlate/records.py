@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the join as match records.
+"""Converts rows of the join to match records.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,7 +15,7 @@ from .._records.times import utc_text
 
 
 def match_of(row: Row) -> Match:
-    """The match record of a row of :func:`join.rows`."""
+    """Return the match record for a row of :func:`join.rows`."""
     source, own_id, unique_id, _severity, family, host_events, events, stopped = row[:8]
     first, last, by_parameter, scanner, ids, addresses = row[8:]
     return {
@@ -39,7 +39,7 @@ def match_of(row: Row) -> Match:
 
 
 def class_of(events: int, stopped: int, *, scanner: bool) -> MatchClass:
-    """What events say about a finding: any that was not stopped makes it attacked."""
+    """The class of a finding by its events: any event that was not stopped makes it attacked."""
     if not events:
         return "unobserved"
     if scanner:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ``correlate`` module without Ansible: findings and events in, a file of matches out.
+"""The logic of the ``correlate`` module, without Ansible: from findings and events to a file of matches.
 
 This module is private to the collection and may change at any time.
 """
@@ -30,7 +30,7 @@ from .summary import Tally, event_figures, gaps_of, problems_of, summary_of
 
 Clock = t.Callable[[], dt.datetime]
 UNNAMED = (
-    "scanner_sources is empty, so that the requests of your own scans count as attacks: name the addresses or networks"
+    "scanner_sources is empty, so the requests of your own scans count as attacks: name the addresses or networks"
     " of your scanners."
 )
 
@@ -40,8 +40,8 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
     Args:
         params: the options of the module.
-        check_mode: correlate, and write nothing beside temporary data.
-        clock: tells the present, UTC.
+        check_mode: True to correlate but write nothing except temporary data.
+        clock: returns the current time, UTC.
 
     Raises:
         OptionError: an option is invalid.
@@ -56,14 +56,14 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         with _folder(job.dest, check_mode) as work:
             return _correlate(job, inputs, work, check_mode)
     except Refused as refused:
-        # What is damaged was found before, so that this is about room on the disk.
+        # Damaged files were refused before, so this is about space on the disk.
         raise FileError(
-            f"Correlating failed inside DuckDB, with {refused}.",
-            hint=f"Check the room on the disk of {job.dest.parent}; dest was left as it was.",
+            f"Correlating failed with an internal error of DuckDB, {refused}.",
+            hint=f"Check the free space on the disk of {job.dest.parent}; dest is unchanged.",
         ) from refused
     except OSError as error:
         raise FileError(
-            f"dest: writing in {job.dest.parent} failed: {reason(error)}.", hint="dest was left as it was."
+            f"dest: writing in {job.dest.parent} failed: {reason(error)}.", hint="dest is unchanged."
         ) from error
 
 
@@ -95,7 +95,7 @@ def _correlate(job: Job, inputs: Inputs, work: pathlib.Path, check_mode: bool) -
 
 
 def _write(engine: Engine, dest: pathlib.Path, target: pathlib.Path | None) -> tuple[Tally, bool]:
-    """Write the matches, and return their figures, and whether they differ from those that are there."""
+    """Write the matches; returns their figures, and whether they differ from the existing file."""
     tally, digest = Tally(), hashlib.sha256()
     staged = Staged(target) if target else None
     try:

@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the files of events into few columns of Parquet in the working folder, and refuses those that are damaged.
+"""Reads the files of events into a few columns of Parquet in the working folder, and refuses damaged files.
 
 This module is private to the collection and may change at any time.
 
-Whatever is wrong with an input comes out here, with the name of its file; the join later reads nothing but these
-columns. DuckDB reads the files itself. One that it refuses is looked at line by line: it may hold what DuckDB cannot
-take and JSON allows, or it is damaged, and then the message names the line.
+Every problem of an input is found here, with the name of its file; the join later reads only these columns. DuckDB
+reads the files itself. A file that it refuses is read line by line: either it contains something that JSON allows and
+DuckDB does not, or it is damaged, and then the message names the line.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _READ = {
     "sub_events": f"STRUCT({', '.join(f'{name} VARCHAR' for name in _RULE)})[]",
 }
 PATTERNS = "*?["
-"""Signs that DuckDB reads in paths as patterns."""
+"""Characters that DuckDB treats as patterns in paths."""
 _SPAN = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31'"
-"""What Python's calendar holds."""
+"""The range of Python's calendar."""
 _STOPPED = f"coalesce(action IN ({', '.join(map(quoted, sorted(STOPPED)))}), false)"
 _NUMBER = "regexp_replace({}, '/[0-9]+(/|$)', '/0\\1', 'g')"
 _PATH = _NUMBER.format(_NUMBER.format("path"))
-"""The path with each number in it as 0, which changes nothing in its template and makes one path of a thousand. Twice,
-as two numbers that follow each other share a slash."""
+"""The path with each number replaced by 0, which leaves its template unchanged and makes one path of a thousand. Twice,
+because two consecutive numbers share a slash."""
 _LACKS = "coalesce(host, '') = '' OR coalesce(path, '') = ''"
-"""When the URL says where a request went; there are far more of them than of hosts and paths."""
+"""Condition for taking the place from the URL; there are far more URLs than hosts and paths."""
 _ROWS = 20_000
-"""Rows of a row group: DuckDB holds one for each thread."""
+"""Rows of a row group; DuckDB holds one for each thread."""
 _LAKE = ("id", "time", "action", "client_ip", "user_agent", "host", "path_template", "parameter", "attack_family")
-_AGAIN = "Collect its span once more, or restore the file."
+_AGAIN = "Collect its span again, or restore the file."
 _LINES = {
     "json": "is not JSON",
     "record": "is not a record of this collection",
@@ -68,12 +68,12 @@ EVENT_COLUMNS: dict[str, str] = {
     **dict.fromkeys(("client_ip", "user_agent", "place", "kind"), "VARCHAR"),
     **dict.fromkeys(("host", "path_template", "parameter", "attack_family"), "VARCHAR"),
 }
-"""The columns of the view ``staged``. From NDJSON, ``place`` and ``kind`` are JSON, and the last four are derived from
-them later; from a lake, those two are missing."""
+"""The columns of the view ``staged``. From NDJSON, ``place`` and ``kind`` are JSON, from which the last four are
+derived later; from a lake, those two are missing."""
 
 
 class Stage:
-    """The inputs of a run, staged in its working folder."""
+    """Stages the inputs of a run in its working folder."""
 
     def __init__(self, engine: Engine, job: Job, work: pathlib.Path) -> None:
         self._engine = engine
@@ -84,10 +84,10 @@ class Stage:
         engine.run("CREATE TABLE gaps (source VARCHAR, stream VARCHAR, start VARCHAR, until VARCHAR, reason VARCHAR)")
 
     def read(self, inputs: Inputs) -> None:
-        """Make the view ``staged`` and the table ``gaps``.
+        """Create the view ``staged`` and the table ``gaps``.
 
         Raises:
-            FileError: a file cannot be read, or holds something else.
+            FileError: a file cannot be read, or contains something else.
         """
         by_kind: dict[str, list[File]] = collections.defaultdict(list)
         for file in inputs.files:
@@ -108,7 +108,7 @@ class Stage:
         self._engine.run(f"CREATE VIEW staged AS SELECT {columns} FROM ({rows}) WHERE record = 'event'")
 
     def _each(self, files: list[File], read: t.Callable[[list[File]], None]) -> None:
-        """Read files together, and where that fails one by one, to find out which it is."""
+        """Read files together; if that fails, one by one, to find the faulty one."""
         try:
             read(files)
         except Refused:
@@ -121,7 +121,8 @@ class Stage:
     def _second_look(self, file: File, error: Refused, read: t.Callable[[list[File]], None]) -> None:
         if file.kind == "parquet":
             raise FileError(
-                f"events: {file.path} is no whole Parquet file of the lake.", hint="Build that day of the lake again."
+                f"events: {file.path} is not an intact Parquet file of the lake.",
+                hint="Build that day of the lake again.",
             ) from error
         clean = self._work / f"clean-{file.order}.ndjson"
         _copy(file.path, clean)
@@ -133,7 +134,7 @@ class Stage:
             clean.unlink(missing_ok=True)
 
     def _target(self, rows: str) -> pathlib.Path:
-        """Write rows to a new file, which counts only if that succeeds."""
+        """Write rows to a new file, which counts only if this succeeds."""
         path = self._work / f"staged-{len(self._staged)}.parquet"
         path.unlink(missing_ok=True)
         self._engine.run(f"COPY ({rows}) TO {quoted(path)} (FORMAT parquet, ROW_GROUP_SIZE {_ROWS})")
@@ -149,7 +150,7 @@ class Stage:
             self._engine.run(f"INSERT INTO files VALUES {rows}")
 
     def _path(self, file: File) -> pathlib.Path:
-        """The path by which DuckDB reads a file: it would take some signs in a name for patterns."""
+        """The path by which DuckDB reads a file: a link, if the name has characters that DuckDB treats as patterns."""
         if not any(sign in str(file.path) for sign in PATTERNS):
             return file.path
         link = self._work / f"input-{file.order}"
@@ -184,14 +185,14 @@ class Stage:
         self._staged.append(path)
 
     def _check(self, path: pathlib.Path, names: t.Mapping[int, pathlib.Path]) -> None:
-        """Refuse files that hold something else than events and gaps of this version."""
+        """Refuse files that contain anything but events and gaps of this version."""
         found = self._engine.run(f"""
             SELECT DISTINCT "order", record, schema FROM read_parquet({quoted(path)})
             WHERE record NOT IN ('event', 'gap') OR record IS NULL OR schema IS DISTINCT FROM '1' ORDER BY ALL LIMIT 1
         """)
         for order, record, schema in found:
             if record is None or schema != "1":
-                # Raises, with the number of the line.
+                # Raises an error with the line number.
                 _copy(names[order], None)
             kind = short(str(record), 40)
             raise FileError(
@@ -226,7 +227,7 @@ class Stage:
         """)
 
     def _where(self, time: str, other: str) -> str:
-        # What has no time may be of any.
+        # An event without a time may be from any time.
         return f"WHERE {other} OR {time} IS NULL OR {time} >= {self._since}" if self._since else ""
 
 
@@ -244,7 +245,7 @@ def _source_of(path: pathlib.Path) -> str:
 
 
 def _copy(path: pathlib.Path, target: pathlib.Path | None) -> None:
-    """Copy what is needed of each record, with the types that DuckDB expects, or only look at each line.
+    """Copy the needed members of each record, with the types that DuckDB expects; without a target, only check lines.
 
     Raises:
         FileError: the file cannot be read, or a line is not a record of this version.

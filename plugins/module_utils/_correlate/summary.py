@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run found, in figures, and how far its events can be relied on.
+"""The figures of a run, and how reliable its events are.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,11 +19,11 @@ from .findings import Counts
 from .job import Job
 
 LISTED = 20
-"""Gaps, hosts and matches that the result lists."""
+"""Maximum number of gaps, hosts and matches in the result."""
 
 
 class Tally:
-    """Figures of the matches that were written."""
+    """Figures of the written matches."""
 
     def __init__(self) -> None:
         self.classes: collections.Counter[str] = collections.Counter()
@@ -42,18 +42,18 @@ class Tally:
 
     @property
     def matches(self) -> int:
-        """How many matches there are."""
+        """Number of matches."""
         return self.classes.total()
 
     def shown(self) -> list[Match]:
-        """A few matches, what matters most first."""
+        """A few matches, most important first."""
         return [match for name in self.sample for match in self.sample[name]][:LISTED]
 
 
 def summary_of(
     job: Job, counts: Counts, tally: Tally, events: dict[str, t.Any], gaps: list[dict[str, t.Any]], problems: list[str]
 ) -> dict[str, t.Any]:
-    """The summary, as the module returns it."""
+    """The summary that the module returns."""
     return {
         "findings": {
             "read": counts.read,
@@ -77,7 +77,7 @@ def _second(moment: dt.datetime) -> dt.datetime:
 
 
 def event_figures(engine: Engine) -> dict[str, t.Any]:
-    """Counts and span of the events that were read, and which hosts of findings they say nothing about."""
+    """Counts and span of the events that were read, and the hosts of findings that have no events."""
     found = engine.run("""
         SELECT source, count(*), count(*) FILTER (stopped), count(*) FILTER ("time" IS NULL), min("time"), max("time")
         FROM staged GROUP BY source ORDER BY source
@@ -103,7 +103,7 @@ def event_figures(engine: Engine) -> dict[str, t.Any]:
 
 
 def gaps_of(engine: Engine, job: Job) -> list[dict[str, t.Any]]:
-    """The gaps that reach into the window, oldest first. One whose times cannot be read may be anywhere."""
+    """The gaps that overlap the window, oldest first. A gap with invalid times may overlap any window."""
     found = []
     for source, stream, start, until, reason in engine.run(
         "SELECT DISTINCT source, stream, start, until, reason FROM gaps ORDER BY ALL"
@@ -116,7 +116,7 @@ def gaps_of(engine: Engine, job: Job) -> list[dict[str, t.Any]]:
 
 
 def problems_of(problems: list[str], gaps: list[dict[str, t.Any]], events: dict[str, t.Any]) -> list[str]:
-    """Why the events may not be all that happened, as sentences without their full stop."""
+    """Why events may be missing, as sentences without their full stop."""
     found = list(problems)
     if gaps:
         first = gaps[0]

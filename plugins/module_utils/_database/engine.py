@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The URL of a database as an engine of SQLAlchemy: SQLite, or PostgreSQL through psycopg.
+"""Creates an SQLAlchemy engine from a database URL: SQLite, or PostgreSQL through psycopg.
 
 This module is private to the collection and may change at any time.
 """
@@ -30,7 +30,7 @@ Options = t.Mapping[str, t.Any]
 
 
 def need_sqlalchemy() -> None:
-    """Refuse to go on without SQLAlchemy.
+    """Check that SQLAlchemy is installed.
 
     Raises:
         MissingLibrary: it is not installed.
@@ -40,16 +40,16 @@ def need_sqlalchemy() -> None:
 
 
 def make_engine(url: str | None, connection: Options, option: str, sqlite: Options | None = None) -> tuple[t.Any, str]:
-    """The engine, and where it goes, without credentials. Nothing is opened yet.
+    """Return the engine, and its address without credentials. Nothing is opened yet.
 
     Args:
-        url: the URL as SQLAlchemy takes it.
+        url: the URL in SQLAlchemy's form.
         connection: the connection options of the task.
-        option: what the URL is called in messages.
-        sqlite: arguments for the driver of SQLite.
+        option: the name of the URL in messages.
+        sqlite: arguments for the SQLite driver.
 
     Raises:
-        OptionError: the URL is missing, or is not one that can be used.
+        OptionError: the URL is missing or invalid.
         MissingLibrary: sqlalchemy or psycopg is not installed.
     """
     need_sqlalchemy()
@@ -71,7 +71,7 @@ def make_engine(url: str | None, connection: Options, option: str, sqlite: Optio
         place = _connection(parsed, option)
         address, arguments = place.address(), place.arguments(parsed.query, connection)
     try:
-        # A pool would keep one connection; and a connection that the server has dropped meanwhile is noticed first.
+        # pool_pre_ping: the pool keeps one connection, and detects if the server has closed it in the meantime.
         engine = sqlalchemy.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
     except ImportError:
         raise MissingLibrary("psycopg", traceback.format_exc()) from None
@@ -79,10 +79,10 @@ def make_engine(url: str | None, connection: Options, option: str, sqlite: Optio
 
 
 def _connection(url: t.Any, option: str) -> Connection:
-    """What libpq makes of a URL.
+    """Return libpq's interpretation of a URL.
 
     Raises:
-        OptionError: it is not one that can be used.
+        OptionError: the URL is invalid.
     """
     dialect: t.Any = PGDialect_psycopg
     try:
@@ -96,12 +96,12 @@ def _connection(url: t.Any, option: str) -> Connection:
 
 
 def tls_of(url: t.Any, connection: Options, option: str) -> dict[str, str]:
-    """What is added to the parameters of a URL."""
+    """The parameters to add to a URL for TLS."""
     return _connection(url, option).arguments(url.query, connection)
 
 
 def file_of(url: t.Any) -> str | None:
-    """The file of a SQLite database; None for another one, and for one in memory."""
+    """The file of an SQLite database; None for other databases, and for one in memory."""
     path = url.database
     if url.get_backend_name() != "sqlite" or not path or path == ":memory:":
         return None
@@ -109,19 +109,19 @@ def file_of(url: t.Any) -> str | None:
 
 
 def make_private(path: str | None, option: str) -> None:
-    """Create a missing SQLite file so that only its owner reads it; a file that is there keeps its permissions.
+    """Create a missing SQLite file readable only by its owner; an existing file keeps its permissions.
 
     Args:
-        path: the file; None for a database that has none.
-        option: the option that it is from, for messages.
+        path: the file; None for a database without one.
+        option: the option that names it, for messages.
 
     Raises:
-        FileError: a symbolic link has its name, which SQLite would follow.
+        FileError: it is a symbolic link, which SQLite would follow.
     """
     if path is None:
         return
     if os.path.islink(path):
         raise FileError(f"{option}: {path} is a symbolic link.", hint="Give the path of the file itself.")
-    # What cannot be created here cannot be opened either, and SQLite then tells so.
+    # A file that cannot be created here cannot be opened either, and then SQLite reports the error.
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE))

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a database's error means, in the driver's name for it and in our words.
+"""Describes database errors: the driver's name for an error, and its meaning in our words.
 
 This module is private to the collection and may change at any time.
 
-The text of an error may quote the record, or the parameters of the connection. So it is only compared, and never shown.
+The text of an error may quote the record or the connection parameters, so it is only searched and never shown.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ _SQLITE = {
     "SQLITE_FULL": "the disk is full",
     "SQLITE_IOERR": "the disk cannot be read or written",
     "SQLITE_LOCKED": "another program holds it",
-    "SQLITE_NOTADB": "the file is no SQLite database",
+    "SQLITE_NOTADB": "the file is not an SQLite database",
     "SQLITE_PERM": "permission denied",
     "SQLITE_READONLY": "this user may not write the file, or its file system is read-only",
 }
-"""Names of result codes without their extension."""
+"""Primary result codes, without their extensions."""
 _CONNECTING = (
     ("connection refused", "nothing listens at that address and port"),
-    ("could not translate host name", "the host name is not known"),
-    ("failed to resolve host", "the host name is not known"),
-    ("name or service not known", "the host name is not known"),
+    ("could not translate host name", "the host name is unknown"),
+    ("failed to resolve host", "the host name is unknown"),
+    ("name or service not known", "the host name is unknown"),
     ("definition of service", "there is no such service in the service file"),
     ("timeout expired", "the server did not answer in time"),
     ("timed out", "the server did not answer in time"),
     ("no route to host", "the host cannot be reached"),
     ("network is unreachable", "the host cannot be reached"),
     ("no such file or directory", "there is no such file or socket"),
-    ("certificate", "the certificates of server and client do not suffice"),
+    ("certificate", "a certificate of the server or the client was not accepted"),
     ("does not support ssl", "the server does not speak TLS"),
     ("ssl", "the two sides did not agree on TLS"),
     ("password authentication failed", "the server refused the user or the password"),
-    ("no password supplied", "the server wants a password"),
-    ("no pg_hba.conf entry", "the server does not let this user in from here"),
+    ("no password supplied", "the server requires a password"),
+    ("no pg_hba.conf entry", "the server does not allow this user from this machine"),
     ("starting up", "the server is starting"),
     ("shutting down", "the server is stopping"),
     ("too many clients", "the server has too many connections"),
     ("closed the connection", "the server closed the connection"),
 )
-"""What libpq says when it cannot connect, for which there is no code; the first that is found counts."""
+"""Parts of libpq's messages for a failed connection, which has no code; the first match wins."""
 
 
 def name_of(error: Exception) -> str:
-    """The driver's class of an error, with the code that it has; never its text."""
+    """The driver's class of an error, with its code if it has one; never its text."""
     original = _original(error)
     codes = (getattr(original, "sqlite_errorname", None), getattr(original, "sqlstate", None))
     return " ".join([type(original).__name__, *(str(code) for code in codes if code)])
 
 
 def words_for(error: Exception) -> str:
-    """The same, and what it means where that is known."""
+    """The name of an error, and its meaning if known."""
     means = _meaning(_original(error))
     return f"{name_of(error)}: {means}" if means else name_of(error)
 
@@ -69,7 +69,7 @@ def _meaning(error: Exception) -> str:
     if code:
         return _SQLITE.get("_".join(code.split("_")[:2]), "")
     if getattr(error, "sqlstate", None):
-        # psycopg has a class of its own for each of these codes, and its name says it.
+        # psycopg has a class for each of these codes, and its name is already shown.
         return ""
     text = str(error).lower()
     if "does not exist" in text and ("database" in text or "role" in text):

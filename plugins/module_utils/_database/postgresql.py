@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where libpq really goes, and how it is to speak to that server.
+"""Determines the servers that libpq connects to, and the TLS parameters for them.
 
 This module is private to the collection and may change at any time.
 
-The host of a URL is not the last word: ``?host=`` and ``?hostaddr=`` beat it, a service file and the environment fill
-in what it leaves open, and each of them may name several servers. So libpq itself is asked. What it answers is judged,
-and is what the connection is made to.
+The host of a URL is not always the server: ``?host=`` and ``?hostaddr=`` override it, a service file and the
+environment supply what is missing, and each of them may name several servers. So libpq itself is asked. Its answer is
+checked, and the connection is made to exactly those servers.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _ADDRESS = ("host", "hostaddr", "port")
 
 
 class Server(t.NamedTuple):
-    """One server that libpq may connect to; ``host`` is empty for the socket of this machine."""
+    """One server that libpq may connect to; ``host`` is empty for the local socket."""
 
     host: str
     port: str
 
     @property
     def local(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """Whether the traffic stays on this machine."""
         return not self.host or self.host.startswith(("/", "@")) or is_loopback(self.host)
 
     def __str__(self) -> str:
@@ -52,14 +52,14 @@ class Server(t.NamedTuple):
 
 
 class Connection:
-    """A database of PostgreSQL, as libpq understands the parameters.
+    """A PostgreSQL database, as libpq interprets the parameters.
 
     Args:
-        given: the parameters, as the driver would hand them to libpq.
-        option: the option that they are from, for messages.
+        given: the parameters, as the driver would pass them to libpq.
+        option: the option that gave them, for messages.
 
     Raises:
-        OptionError: libpq does not understand them.
+        OptionError: libpq rejects them.
         MissingLibrary: psycopg is not installed.
     """
 
@@ -69,7 +69,7 @@ class Connection:
         try:
             explicit = conninfo_to_dict(make_conninfo(**given))
         except (ProgrammingError, ValueError, TypeError):
-            # Its text may quote what was given, the password among it.
+            # The error's text may quote the parameters, including the password.
             raise OptionError(
                 f"{option} has a parameter that PostgreSQL does not know, or a value that is invalid.",
                 hint="See the connection parameters of libpq.",
@@ -79,7 +79,7 @@ class Connection:
 
     @property
     def servers(self) -> list[Server]:
-        """All servers that may be connected to. ``hostaddr`` beats ``host``, which then is only a name."""
+        """All servers that libpq may connect to. ``hostaddr`` overrides ``host``, which is then only a name."""
         hosts, addresses, ports = (self._effective.get(name, "").split(",") for name in _ADDRESS)
         count = max(len(hosts), len(addresses))
         return [
@@ -92,22 +92,22 @@ class Connection:
 
     @property
     def database(self) -> str:
-        """Name of the database; that of the user is what libpq takes when none is given."""
+        """Name of the database; libpq's default is the name of the user."""
         return self._effective.get("dbname") or self._effective.get("user") or ""
 
     def address(self) -> str:
-        """Where the database is, without user, password and other parameters."""
+        """The address of the database, without user, password and other parameters."""
         return f"postgresql+psycopg://{','.join(map(str, self.servers))}/{quote(self.database, safe='')}"
 
     def arguments(self, asked: t.Collection[str], options: t.Mapping[str, t.Any]) -> dict[str, str]:
-        """What to add to the parameters, so that exactly the servers that were judged are spoken to, and privately.
+        """Return the parameters to add, so that libpq connects to exactly the checked servers, with TLS where needed.
 
         Args:
-            asked: names of the parameters that the URL itself has.
+            asked: names of the parameters in the URL itself.
             options: the connection options of the task.
 
         Raises:
-            OptionError: the file of CAs cannot be read.
+            OptionError: the CA file cannot be read.
         """
         pinned = {name: self._effective[name] for name in _ADDRESS if self._effective.get(name)}
         if "sslmode" in asked or options.get("allow_http") or all(server.local for server in self.servers):
@@ -119,7 +119,7 @@ class Connection:
         return wanted | {"sslrootcert": ca} if ca else wanted
 
     def _authorities(self, options: t.Mapping[str, t.Any]) -> str | None:
-        """The file of CAs that counts; None leaves libpq its own choice."""
+        """The CA file to use; None leaves the choice to libpq."""
         given = options.get("ca_path")
         if given:
             check_readable("ca_path", str(given))
@@ -136,7 +136,7 @@ def _at(values: t.Sequence[str], place: int) -> str:
 
 
 def _defaults(service: str | None) -> dict[str, str]:
-    """What libpq takes where nothing is given: from the service file, then from the environment."""
+    """The values that libpq uses for missing parameters: from the service file, then from the environment."""
     with _named(service):
         return {
             option.keyword.decode(): option.val.decode("utf-8", "replace")
@@ -147,7 +147,7 @@ def _defaults(service: str | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _named(service: str | None) -> t.Iterator[None]:
-    """libpq tells what a service means only when it is that of the environment."""
+    """Set PGSERVICE meanwhile: libpq reports the values of a service only if the environment names it."""
     before = os.environ.get("PGSERVICE")
     if service:
         os.environ["PGSERVICE"] = service

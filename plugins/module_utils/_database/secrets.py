@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which parts of the URL of a database are secret.
+"""Determines which parts of a database URL are secret.
 
 This module is private to the collection and may change at any time.
 """
@@ -13,18 +13,18 @@ from urllib.parse import unquote_plus
 from .._base.masking import MIN_LENGTH
 
 HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:/@?#\[\]]*)(?::\d+)?(?:/[^@?#]*)?"
-"""Host, port and path of a URL, as the inside of an expression."""
+"""Host, port and path of a URL, as part of a regular expression."""
 _DATABASE_URL = re.compile(rf"[a-z0-9+]+://(?:[^:/@?#]*(?::(?P<password>[^:/@?#]*))?@)?{HOST}(?:\?(?P<query>[^@#]*))?")
-"""A URL that every reader takes apart in the same way. Any other one is secret as a whole."""
+"""A URL that every parser splits in the same way. Any other URL is secret as a whole."""
 _HARMLESS = frozenset({
     "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "service", "sslmode", "sslrootcert",
     "uri", "user",
 })  # fmt: skip
-"""Parameters of a database URL that are no secrets; of any other one the value is masked."""
+"""Parameters of a database URL that are not secret; the values of all others are masked."""
 
 
 def secrets_in(url: str) -> list[str] | None:
-    """The secrets in the URL of a database; None when that is not clear."""
+    """The secrets in a database URL; None when they cannot be determined."""
     match = _DATABASE_URL.fullmatch(url)
     if match is None:
         return None

@@ -4,7 +4,7 @@
 
 This module is private to the collection and may change at any time.
 
-Attackers choose the URL and the user agent, so what could end a field or a line is escaped or left out, always.
+Attackers choose the URL and the user agent, so every character that could end a field or a line is escaped or removed.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _PRODUCTS = {
 
 
 def header(text: t.Any) -> str:
-    """Text for a field of the header."""
+    """Escape a text for a header field."""
     return _plain(text).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def extension(text: t.Any) -> str:
-    """Text for a value of the extension."""
+    """Escape a text for a value of the extension."""
     escaped = str(text).replace("\\", "\\\\").replace("=", "\\=")
     return _CONTROL.sub(" ", escaped.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\n"))
 
 
 def message(document: t.Mapping[str, t.Any], version: str) -> str:
-    """One record as a CEF message.
+    """Convert a record to a CEF message.
 
     Args:
         document: an event, finding, scan, gap, change or application.
-        version: ours, which stands in the header.
+        version: the version of this collection, for the header.
     """
     more, document = cef_fields(document), view(document)
     source = str(document.get("source") or "perimeter")

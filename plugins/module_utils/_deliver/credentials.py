@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The credentials of the sinks: from the task, or from the environment variables of that very sink.
+"""The credentials of the sinks: from the task, or from the environment variables of that kind of sink.
 
 This module is private to the collection and may change at any time.
 
-Each sink has variables of its own, so that a token of one receiver never travels to another one.
+Each kind of sink has its own variables, so that the token of one receiver is never sent to another.
 
-The URL of a webhook is a credential itself: whoever has it may post. Other URLs are shown, without the parts of them
-that are secret, because an error that does not say where it happened helps nobody.
+The URL of a webhook is itself a credential: whoever has it may post. Other URLs are shown without their secret parts,
+because an error that does not name its address is of little help.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ VARIABLES: dict[str, dict[str, str]] = {
 _ALTERNATIVES: list[tuple[Way, Way]] = [(("api_key",), ("username", "password"))]
 _SECRET = ("token", "api_key", "password", "signature_secret")
 _RECEIVER_URL = re.compile(rf"https?://{HOST}(?:\?(?P<query>[^#]*))?")
-"""A receiver that speaks HTTP, whose URL every reader takes apart in the same way."""
+"""An HTTP receiver's URL that every parser splits in the same way."""
 _PART_LENGTH = 8
-"""Shorter parts of an address are words such as ``waf``, which occur elsewhere too."""
+"""Shorter parts of an address are words such as ``waf``, which also occur elsewhere."""
 
 Options = t.Mapping[str, t.Any]
 
 
 def sink_options(params: Options, environ: t.Mapping[str, str]) -> dict[str, t.Any]:
-    """The sink options that are set, with the credentials that the task left open taken from the environment."""
+    """The sink options that are set, with credentials that the task omits taken from the environment."""
     given = {name: value for name, value in (params.get("sink_options") or {}).items() if value is not None}
     kind = params["sink"]
     alternatives = _ALTERNATIVES if kind == "elasticsearch" else ()
@@ -56,7 +56,7 @@ def sink_options(params: Options, environ: t.Mapping[str, str]) -> dict[str, t.A
 
 
 def secrets(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    """Every value that must never be shown: the credentials, and what is secret of an address."""
+    """Every value that must never be shown: the credentials, and the secret parts of an address."""
     options = sink_options(params, environ)
     found = [str(options[name]) for name in _SECRET if options.get(name)]
     if options.get("username") and options.get("password"):
@@ -73,14 +73,14 @@ def secrets(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
 
 
 def shown(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    """Addresses of which a part is secret at most, and which Ansible would mask as a whole."""
+    """Addresses of which at most a part is secret, and which Ansible would mask as a whole."""
     options, hidden = sink_options(params, environ), secrets(params, environ)
     addresses = [str(options[name]) for name in ("url", "database_url") if options.get(name)]
     return tuple(address for address in addresses if address not in hidden)
 
 
 def _in_url(url: str) -> list[str] | None:
-    """The secrets in the address of a receiver, which are its query and what is in it; None when that is not clear."""
+    """The secrets in the address of a receiver, its query and its parts; None if they cannot be determined."""
     match = _RECEIVER_URL.fullmatch(url.strip())
     query = (match and match["query"]) or ""
     if match is None or 0 < len(query) < MIN_LENGTH:
@@ -90,7 +90,7 @@ def _in_url(url: str) -> list[str] | None:
 
 
 def _in_webhook(url: str) -> list[str]:
-    """The address, and those parts of it that may be the key by themselves."""
+    """The address, and those of its parts that may be the key by themselves."""
     try:
         path = urlsplit(url.strip()).path
     except ValueError:

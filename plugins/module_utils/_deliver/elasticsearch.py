@@ -1,15 +1,15 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Elasticsearch and OpenSearch, by the bulk API.
+"""Delivers to Elasticsearch and OpenSearch with the bulk API.
 
 This module is private to the collection and may change at any time.
 
-Each version of a record has an id of its own, and is created and never updated, as data streams take nothing else. An
-id that is there already is a duplicate. So a row that returns to an earlier content adds no document.
+Each version of a record has its own id. It is created and never updated, because data streams accept nothing else. An
+id that already exists is a duplicate, so a row that returns to an earlier content adds no document.
 
-Only an entry that is refused for its own sake is set aside: a mapping that it does not fit (400), or its size (413). A
-missing index, a missing right, a block or a limit of the index is no fault of a record, whatever the status, and stops
-the delivery. An entry that is created is not always in the index: it may be in the failure store of the data stream.
+An entry is set aside only if the cause is the entry itself: a mapping that it does not fit (400), or its size (413). A
+missing index, a missing permission, a block or a limit of the index is no fault of a record, whatever the status, and
+stops the delivery. A created entry is not always in the index: it may be in the failure store of the data stream.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _FAULTS = frozenset(
         "validation_exception",
     }
 )
-"""Types of errors that are about the index or the user: rights, blocks, quotas, a mapping that takes no new field."""
+"""Types of errors that concern the index or the user: permissions, blocks, quotas, a mapping that is full or strict."""
 _FAULT_WORDS = ("limit of ", "pipeline with id ", "number of ", "only write ops ")
-"""How the reason of an ``illegal_argument_exception`` begins when it is about a limit or a setting of the index. Only
-the beginning counts: further on, a reason quotes the record, which an attacker has written."""
+"""Beginnings of the reason of an ``illegal_argument_exception`` that concerns a limit or a setting of the index. Only
+the beginning counts: further on, a reason quotes the record, which an attacker may have written."""
 _STORED = "it went to the failure store of the data stream"
 _NAME = re.compile(r"[a-z_]{1,80}")
 
@@ -56,7 +56,7 @@ _NAME = re.compile(r"[a-z_]{1,80}")
 class Elasticsearch(HttpSink):
     """One index or data stream.
 
-    Sink options: ``url``, ``index``, ``failure_store`` quarantine or fail, and ``api_key`` or ``username`` and
+    Sink options: ``url``, ``index``, ``failure_store`` (quarantine or fail), and ``api_key`` or ``username`` and
     ``password``.
     """
 
@@ -78,7 +78,7 @@ class Elasticsearch(HttpSink):
             self._headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """One bulk request; entries for which the service was too busy are sent again."""
+        """Send one bulk request; entries for which the service was too busy are sent again."""
         outcome = Outcome()
         waiting = list(batch)
         for attempt in range(_BUSY_TRIES):
@@ -88,8 +88,9 @@ class Elasticsearch(HttpSink):
             if not waiting:
                 return outcome
         raise RateLimited(
-            f"Elasticsearch took {outcome.total} of {len(batch)} records and was too busy for the rest.",
-            hint="Nothing is lost: the next run sends the batch again, and what is there already is a duplicate.",
+            f"Elasticsearch accepted {outcome.total} of {len(batch)} records and was too busy for the rest.",
+            hint="Nothing is lost: the next run sends the batch again, and records that are already there count as"
+            " duplicates.",
         )
 
     def _bulk(self, batch: t.Sequence[Record], outcome: Outcome) -> list[Record]:
@@ -108,7 +109,7 @@ class Elasticsearch(HttpSink):
     def _sorted_out(
         self, batch: t.Sequence[Record], items: t.Sequence[t.Mapping[str, t.Any]], outcome: Outcome
     ) -> list[Record]:
-        """Count what became of each entry; returns those for which the service was too busy, or failed."""
+        """Count the result of each entry; returns those for which the service was too busy, or failed."""
         if len(items) != len(batch):
             raise BadResponse(f"Elasticsearch answered {len(items)} items for {len(batch)} records.")
         busy, fault = [], None
@@ -121,7 +122,7 @@ class Elasticsearch(HttpSink):
             elif isinstance(status, int) and status >= 500:
                 busy.append(record)
             elif _is_fault(item):
-                # A block for want of disk is told with the status of a service that is busy, and does not pass.
+                # A block because of a full disk has the status of a busy service, but does not pass.
                 fault = item
             elif status == _BUSY:
                 busy.append(record)
@@ -134,12 +135,12 @@ class Elasticsearch(HttpSink):
         return busy
 
     def _created(self, record: Record, item: t.Mapping[str, t.Any], outcome: Outcome) -> t.Mapping[str, t.Any] | None:
-        """Count an entry that was taken, by where it went; returns it when that is to be an error."""
+        """Count an accepted entry by where it was stored; returns it if that must be treated as an error."""
         self.taken = True
         if item.get("failure_store") == "used":
             if self._strict:
                 return item
-            outcome.rejected.append(rejected(record, f"Elasticsearch took it, but {_STORED}"))
+            outcome.rejected.append(rejected(record, f"Elasticsearch accepted it, but {_STORED}"))
         elif item.get("result") == "noop":
             outcome.dropped += 1
         else:
@@ -149,8 +150,8 @@ class Elasticsearch(HttpSink):
     def _item_refused(self, item: t.Mapping[str, t.Any]) -> VendorError:
         if item.get("failure_store") == "used":
             return VendorError(
-                f"elasticsearch: {self.target} took an entry, but {_STORED}.",
-                hint="Mend the mapping or the pipeline, and remove what is in the failure store: the next run sends the"
+                f"elasticsearch: {self.target} accepted an entry, but {_STORED}.",
+                hint="Fix the mapping or the pipeline, and remove what is in the failure store: the next run sends the"
                 " batch again.",
             )
         return VendorError(
@@ -173,7 +174,7 @@ def _document(record: Record) -> dict[str, t.Any]:
 
 
 def _start_of(segment: str) -> str | None:
-    """Where the segment's span begins: data streams want a time, and the same one when a record comes again."""
+    """The start of the segment's span: data streams require a time, and the same one when a record is sent again."""
     folder, _slash, name = segment.rpartition("/")
     window, day = window_of(name), day_of(folder)
     if window is not None:
@@ -187,22 +188,22 @@ def _items(body: bytes) -> list[dict[str, t.Any]]:
         return [next(iter(item.values())) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         raise BadResponse(
-            "Elasticsearch answered a bulk request with something else than its items.",
+            "Elasticsearch answered a bulk request with something other than its items.",
             hint="Check sink_options.url: another service may answer there.",
         ) from None
 
 
 def _why(item: t.Mapping[str, t.Any]) -> tuple[str, str]:
-    """The reason in our words, and in the service's."""
+    """The reason in our words, and in the service's words."""
     return f"Elasticsearch refused it ({_told(item)})", str(_error(item).get("reason") or "")[:300]
 
 
 def _is_fault(item: t.Mapping[str, t.Any]) -> bool:
-    """Whether an entry was refused for what it has in common with all others."""
+    """Whether the cause of a refusal is common to all entries."""
     error = _error(item)
     if error.get("type") in _FAULTS:
         return True
-    # A limit may be the cause of an error in parsing.
+    # A limit may cause an error that looks like a parsing error.
     return any(
         part.get("type") == "illegal_argument_exception" and str(part.get("reason")).lower().startswith(_FAULT_WORDS)
         for part in (error, error.get("caused_by"))
@@ -216,6 +217,6 @@ def _error(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _told(item: t.Mapping[str, t.Any]) -> str:
-    """The type of an entry's error, which is a name, and its status; anything longer could quote the record."""
+    """The type of an entry's error, if it is a plain name, and its status; longer texts could quote the record."""
     kind = str(_error(item).get("type"))
     return f"{kind if _NAME.fullmatch(kind) else 'no reason given'}, status {item.get('status')}"

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sinks that speak HTTP share: one session, one way to post, one way to be refused.
+"""The base of sinks that use HTTP: one session, one way to post, one way to handle a refusal.
 
 This module is private to the collection and may change at any time.
 
-Posting a batch again after a failed connection is safe here: receivers know a record by its id, and where they do not,
-delivery is at least once, which the documentation says.
+It is safe to post a batch again after a failed connection: receivers identify a record by its id, and for those that do
+not, delivery is at least once, as documented.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ DEFAULT_BYTES = 4 << 20
 
 
 class HttpSink:
-    """A sink behind a URL. Subclasses set ``kind``, and have ``_prepare`` and ``send``.
+    """A sink behind a URL. Subclasses set ``kind``, and define ``_prepare`` and ``send``.
 
     Args:
         options: the sink options.
         connection: the connection options of the task.
-        secrets: what must never be shown.
+        secrets: values that must never be shown.
 
     Raises:
-        OptionError: the options cannot be used.
+        OptionError: an option is invalid.
     """
 
     kind = ""
@@ -42,13 +42,13 @@ class HttpSink:
         self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any], secrets: t.Iterable[str]
     ) -> None:
         self.base_url, self.path, self.query = _split(options.get("url"), bool(connection.get("allow_http")))
-        # The query may hold a key, so that only a short hash of it tells two receivers apart.
+        # The query may contain a key, so only a short hash of it distinguishes two receivers.
         self.mark = f"?{short_hash(self.query)}" if self.query else ""
         self.target = self._shown()
         self.batch_records = number_option(options, "batch_records", DEFAULT_RECORDS, 1)
         self.batch_bytes = DEFAULT_BYTES
         self.taken = False
-        # Here 202 says that the batch is accepted, and 501 that it never will be: neither is a passing fault.
+        # Here 202 means that the batch is accepted, and 501 that it never will be: neither is a temporary fault.
         self._http = HttpSession(settings_from(connection), secrets=secrets, retry_statuses=RETRY_STATUSES - {202, 501})
         try:
             self._prepare(options)
@@ -57,14 +57,14 @@ class HttpSink:
             raise
 
     def _shown(self) -> str:
-        """The address as everybody may see it."""
+        """The address without secrets."""
         return self.base_url + self.path + self.mark
 
     def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
         raise NotImplementedError
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Hand a batch over."""
+        """Send a batch."""
         raise NotImplementedError
 
     def stats(self) -> dict[str, t.Any]:
@@ -76,12 +76,12 @@ class HttpSink:
         self._http.close()
 
     def post(self, path: str, body: bytes, headers: t.Mapping[str, str]) -> Response:
-        """One POST, tried again after passing faults."""
+        """Send one POST, and repeat it after temporary faults."""
         url = self.base_url + path + (f"?{self.query}" if self.query else "")
         return self._http.request("POST", url, headers=headers, body=body, idempotent=True, classify=self.classify)
 
     def classify(self, answer: Response) -> Verdict:
-        """Any 2xx is for the sink to read."""
+        """Let the sink interpret every 2xx answer itself."""
         return ACCEPT if 200 <= answer.status < 300 else OK
 
     def pause(self, seconds: float) -> None:
@@ -89,7 +89,7 @@ class HttpSink:
         self._http.wait(seconds)
 
     def refused(self, answer: Response) -> VendorError:
-        """The error for an answer that takes nothing of the batch. The body may quote it, so it is not repeated."""
+        """The error for an answer that accepts nothing of the batch. Its body may quote records, so it is not shown."""
         return VendorError(
             f"{self.kind}: {self.base_url} refused the batch (HTTP {answer.status}).",
             hint="Check sink_options. Nothing is lost: the next run sends the batch again.",
@@ -98,12 +98,12 @@ class HttpSink:
 
 
 def short_hash(secret: str) -> str:
-    """Tells two secrets apart, and does not say what they are."""
+    """A hash that distinguishes two secrets without revealing them."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def _split(url: str | None, allow_http: bool) -> tuple[str, str, str]:
-    """Origin, path without its last slash, and query of the address."""
+    """Split the address into origin, path without a final slash, and query."""
     if not url:
         raise OptionError("sink_options.url is missing.", hint="Give the address of the receiver.")
     try:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a spool was delivered to one sink, under ``state_dir``.
+"""How far a spool has been delivered to one sink; stored under ``state_dir``.
 
 This module is private to the collection and may change at any time.
 """
@@ -28,9 +28,9 @@ FOLDER = "deliver"
 
 @dataclasses.dataclass
 class Position:
-    """What was delivered of one stream to one sink. Counters are since the position exists.
+    """What has been delivered of one stream to one sink. Counters start when the position is created.
 
-    ``owner`` is the random number of the directory that was delivered: names of segments mean nothing in another one.
+    ``owner`` is the random number of the delivered directory: the names of segments are valid in that directory only.
     """
 
     stream: str
@@ -47,15 +47,15 @@ class Position:
 
 
 class PositionFile:
-    """The position on the disk.
+    """The position file of a delivery.
 
     Args:
         state: the state directory.
         stream: identity of the stream.
         sink: kind of the sink.
-        target: where it delivers to, without credentials.
+        target: the address of the receiver, without credentials.
         owner: random number of the stream's directory.
-        where: which records are sent; another expression is another delivery, with a position of its own.
+        where: which records are sent. Another expression is another delivery, with its own position.
     """
 
     def __init__(
@@ -76,27 +76,27 @@ class PositionFile:
         self._document = StateDocument(
             self.path,
             VERSION,
-            restore="Restore it, or remove it to deliver everything again: receivers know records by their id.",
+            restore="Restore it, or remove it to deliver everything again: receivers identify records by their id.",
             called="The position",
             same={"stream": stream, "sink": sink, "target": target, **told},
         )
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        """Hold the position for this run alone.
+        """Lock the position for this run.
 
         Raises:
-            StateError: another run holds it, or the folder cannot be written.
+            StateError: another run has locked it, or the folder cannot be written.
         """
         make_folder(self.folder)
         with locked(self.path.with_suffix(".lock"), f"delivers this spool to {self._blank.target}"):
             yield
 
     def read(self) -> Position:
-        """The position; a blank one when there is none yet.
+        """Read the position; returns a blank one if there is none yet.
 
         Raises:
-            StateError: it is damaged, of a newer version, or of another stream.
+            StateError: it is damaged, has a newer version, or belongs to another stream.
         """
         return self._document.read(self._parsed) or dataclasses.replace(self._blank)
 
@@ -114,12 +114,12 @@ class PositionFile:
         return position
 
     def mark(self, root: pathlib.Path) -> str | None:
-        """Leave a hidden file in the spool, which says that this sink exists even if ``state_dir`` is lost.
+        """Leave a hidden file in the spool, which shows that this sink exists even if ``state_dir`` is lost.
 
-        The collector's ``retain_days`` removes nothing as long as such a sink has no position.
+        The collector's ``retain_days`` removes nothing while such a sink has no position.
 
         Returns:
-            A warning when the spool cannot be written, else None.
+            A warning if the spool cannot be written, else None.
         """
         path = root / f"{DELIVERED_MARK}{self.path.stem}"
         if path.exists():
@@ -131,12 +131,12 @@ class PositionFile:
         except OSError as error:
             return (
                 f"The mark {path} cannot be written: {reason(error)}. Without it, retain_days of a collection that does"
-                " not see this state_dir takes no notice of this sink."
+                " not see this state_dir ignores this sink."
             )
         return None
 
     def write(self, position: Position) -> None:
-        """Replace the position, durably.
+        """Replace the position durably.
 
         Raises:
             StateError: it cannot be written.

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where records go that no receiver takes: kept, counted, and out of the way of the others.
+"""The quarantine: a file for records that the receiver will never accept, so that they do not block the others.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,10 +21,10 @@ _CHUNK = 1 << 16
 
 
 def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
-    """Append records to the quarantine, durably: the position moves past them next.
+    """Append records to the quarantine durably; the position moves past them afterwards.
 
     Returns:
-        How many there were.
+        The number of records.
 
     Raises:
         FileError: the file cannot be written.
@@ -62,9 +62,9 @@ def append(path: pathlib.Path, rejected: t.Iterable[Rejected]) -> int:
 
 
 def _whole(file: t.BinaryIO) -> int:
-    """Bytes up to the end of the last whole line.
+    """Return the number of bytes up to the end of the last complete line.
 
-    A line that a full disk tore is cut off: the position never moved past its record, which therefore comes again.
+    An incomplete line, left by a full disk, is cut off: the position never moved past its record, so it is sent again.
     """
     end = file.seek(0, os.SEEK_END)
     while end:

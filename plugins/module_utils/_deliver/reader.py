@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The segments of a spool, as batches of records that were not delivered yet.
+"""Reads the segments of a spool as batches of records that have not been delivered yet.
 
 This module is private to the collection and may change at any time.
 """
@@ -20,12 +20,12 @@ from .sink import Record, Rejected, record_of
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a spool was delivered.
+    """How far a spool has been delivered.
 
     Attributes:
-        done: segments that are delivered to the end.
-        partial: how many lines are delivered of the others that were begun.
-        stamps: which file stood under a name then, see :func:`stamps_of`; may tell more names than the others.
+        done: segments that have been delivered completely.
+        partial: number of delivered lines of each partly delivered segment.
+        stamps: the files that had these names at the time, see :func:`stamps_of`; may contain further names.
     """
 
     done: frozenset[str] = frozenset()
@@ -33,7 +33,7 @@ class Progress:
     stamps: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
     def of_files(self, stamps: t.Mapping[str, str]) -> Progress:
-        """The same, as far as it is about these files: one that was replaced under its name is not delivered."""
+        """The progress that applies to these files: a file that was replaced under its name is not delivered."""
 
         def same(name: str) -> bool:
             return name in stamps and self.stamps.get(name, stamps[name]) == stamps[name]
@@ -42,20 +42,20 @@ class Progress:
         return Progress(frozenset(name for name in self.done if same(name)), partial, stamps)
 
     def reached(self, name: str, lines: int) -> Progress:
-        """The same, and ``lines`` lines of a segment."""
+        """The progress after ``lines`` lines of a segment."""
         return Progress(self.done, {**self.partial, name: lines}, self.stamps)
 
     def finished(self, name: str) -> Progress:
-        """The same, and a segment to its end."""
+        """The progress after a whole segment."""
         partial = {other: lines for other, lines in self.partial.items() if other != name}
         return Progress(self.done | {name}, partial, self.stamps)
 
 
 @dataclasses.dataclass
 class Batch:
-    """Records to be sent, lines that are none, and how far the spool is delivered when both are dealt with.
+    """Records to send, lines that are not records, and the progress once both have been handled.
 
-    ``filtered`` counts the records between them that are not wanted.
+    ``filtered`` counts the records among them that are not wanted.
     """
 
     progress: Progress
@@ -66,11 +66,11 @@ class Batch:
 
     @property
     def lines(self) -> int:
-        """How many lines of the spool the batch stands for."""
+        """Number of lines of the spool that the batch covers."""
         return len(self.records) + len(self.rejected) + self.filtered
 
     def take(self, found: Record | Rejected, line: bytes) -> None:
-        """Add what is in a line."""
+        """Add the content of a line."""
         if isinstance(found, Record):
             self.records.append(found)
         else:
@@ -84,21 +84,21 @@ Wanted = t.Callable[[Record], bool]
 def batches(
     root: pathlib.Path, stream: str, progress: Progress, *, records: int, size: int, wanted: Wanted | None = None
 ) -> t.Iterator[Batch]:
-    """What is not delivered yet.
+    """Yield batches of what has not been delivered yet.
 
     Args:
         root: the spool.
         stream: identity of the stream.
-        progress: how far it was delivered before.
-        records: ceiling of one batch.
-        size: ceiling of one batch in bytes; a single larger record is a batch of its own.
-        wanted: says which records are sent; None for all.
+        progress: the progress of previous deliveries.
+        records: maximum number of records in a batch.
+        size: maximum bytes of a batch; a larger record is a batch of its own.
+        wanted: decides which records are sent; None sends all.
 
     Raises:
-        FileError: a segment cannot be read, or is damaged. That is raised at the end: what stands before the damage and
-            in the other segments is good, and comes first.
+        FileError: a segment cannot be read, or is damaged. It is raised at the end, after everything before the damage
+            and in the other segments has been yielded.
     """
-    # In the order in which they were written: a changed row stands in a later segment than the row that it replaces.
+    # In the order in which they were written: a changed row is in a later segment than the row that it replaces.
     present = [segment.name for segment in list_segments(root)]
     begun = progress.of_files(stamps_of(root, present))
     batch = Batch(begun)
@@ -128,15 +128,15 @@ def batches(
 
 
 def stamps_of(root: pathlib.Path, names: t.Iterable[str]) -> dict[str, str]:
-    """Size and time of commit of segments: a file that was replaced under its name differs in them.
+    """Size and commit time of segments, in which a file that replaced another under the same name differs.
 
     Raises:
-        FileError: one is gone, or cannot be reached.
+        FileError: a segment is missing, or cannot be accessed.
     """
     try:
         found = {name: (root / name).stat() for name in names}
     except OSError as error:
-        raise FileError(f"spool: {root} cannot be read: {reason(error)}.", hint="The next run goes on.") from error
+        raise FileError(f"spool: {root} cannot be read: {reason(error)}.", hint="The next run continues.") from error
     return {name: f"{told.st_size}/{told.st_mtime_ns}" for name, told in found.items()}
 
 
@@ -148,5 +148,5 @@ def _lines(path: pathlib.Path, skip: int) -> t.Iterator[tuple[int, bytes]]:
     except Unreadable as error:
         raise FileError(
             f"spool: {path} cannot be read: {error}.",
-            hint="Everything else was delivered. Restore the file, or move it away and collect its span once more.",
+            hint="Everything else was delivered. Restore the file, or move it away and collect its span again.",
         ) from error

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A spool, delivered to a sink: everything since the last time, batch by batch.
+"""Delivers a spool to a sink: everything since the last time, batch by batch.
 
 This module is private to the collection and may change at any time.
 
-The position moves only after the sink has acknowledged a batch and its quarantine is on the disk. A crash between the
-two sends that batch again.
+The position moves only after the sink has acknowledged a batch and its quarantine is on disk. After a crash between the
+two, the batch is sent again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .webhook import Webhook
 
 Options = t.Mapping[str, t.Any]
 SAME_REASON = 10
-"""From so many records on, one and the same reason for half of a batch is the receiver's fault, or an option's."""
+"""If at least this many records, and half of a batch, fail for one reason, the receiver or an option is at fault."""
 
 
 @dataclasses.dataclass
@@ -47,21 +47,21 @@ class _Tally:
 
 @dataclasses.dataclass(frozen=True)
 class _Delivery:
-    """What is delivered: a spool, or those of its records for which ``where`` is true."""
+    """What to deliver: a whole spool, or those of its records that match ``where``."""
 
     root: pathlib.Path
     stream: str
     where: Query | None
 
     def batches(self, position: Position, sink: Sink) -> t.Iterator[Batch]:
-        """What is not delivered yet."""
+        """Yield batches of what has not been delivered yet."""
         wanted = None if self.where is None else self._wanted
         limits = {"records": sink.batch_records, "size": sink.batch_bytes}
         return batches(self.root, self.stream, position.progress, **limits, wanted=wanted)
 
     def _wanted(self, record: Record) -> bool:
         try:
-            # As JMESPath has it: false, null, and what is empty are not true; zero is.
+            # As in JMESPath: false, null and empty values are not true; zero is.
             found = self.where(record.document) if self.where else None
         except OptionError as error:
             raise OptionError(
@@ -73,7 +73,7 @@ class _Delivery:
 
 
 def run(params: Options, check_mode: bool) -> Result:
-    """Logic of ``deliver``. In check mode the spool is read and nothing is sent."""
+    """Logic of ``deliver``. Check mode reads the spool and sends nothing."""
     root = pathlib.Path(os.path.expanduser(params["spool"]))
     stream = stream_of(root)
     where = (params.get("where") or "").strip() or None
@@ -92,20 +92,20 @@ def run(params: Options, check_mode: bool) -> Result:
 
 
 def secrets_of(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    """Every credential of the sink, which may be in the environment where Ansible does not know of it."""
+    """Every credential of the sink, including those in the environment, which Ansible does not know."""
     return credentials.secrets(params, environ)
 
 
 def shown_of(params: Options, environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    """Addresses of which a part is secret at most."""
+    """Addresses of which at most a part is secret."""
     return credentials.shown(params, environ)
 
 
 def make_sink(params: Options, environ: t.Mapping[str, str] | None = None) -> Sink:
-    """The sink that the options describe; sends nothing yet.
+    """Return the sink that the options describe; sends nothing yet.
 
     Raises:
-        OptionError: an option is missing or cannot be used.
+        OptionError: an option is missing or invalid.
         MissingLibrary: a package that this sink needs is not installed.
     """
     surroundings = os.environ if environ is None else environ
@@ -121,11 +121,11 @@ def make_sink(params: Options, environ: t.Mapping[str, str] | None = None) -> Si
 
 
 def stream_of(root: pathlib.Path) -> str:
-    """Identity of the stream whose spool this is.
+    """Return the identity of the stream in a spool.
 
     Raises:
-        OptionError: there is no such directory, or no collector wrote there.
-        StateError: what says so is damaged.
+        OptionError: the directory does not exist, or no collector has written to it.
+        StateError: the file that identifies the stream is damaged.
     """
     if not root.is_dir():
         raise OptionError(f"spool: {root} is not a directory.", hint="Give the dest of an export module.")
@@ -145,7 +145,7 @@ def _deliver(delivery: _Delivery, sink: Sink, place: PositionFile) -> Result:
     try:
         for batch in delivery.batches(position, sink):
             _pass_on(batch, sink, place, position, tally)
-            # Only a sink that took something is one that others wait for: a wrong address holds nobody up.
+            # Only a sink that has received something makes retain_days wait: a wrong address holds up nobody.
             warning = place.mark(delivery.root)
     except PerimeterError as error:
         failure = error
@@ -189,9 +189,9 @@ def _check(batch: Batch, outcome: Outcome, sink: Sink) -> None:
 
 
 def _refusal(count: int, refused: t.Sequence[Rejected]) -> tuple[str, str] | None:
-    """How many records were refused, and why, when it is the receiver that is at fault, or an option; else None.
+    """Return how many records were refused, and why, if the receiver or an option is at fault; else None.
 
-    So many records are not at fault all at once: all of a batch of several, or half of it for one and the same reason.
+    Individual records are not the cause if a whole batch of several fails, or half of one for the same reason.
     """
     if count > 1 and len(refused) == count:
         return f"none of {count} records", refused[0].reason
@@ -211,7 +211,7 @@ def _result(
 ) -> Result:
     outcome = tally.outcome
     result = Result(
-        # A batch can fail half-way, after the receiver took a part of it.
+        # A batch can fail halfway, after the receiver has accepted a part of it.
         changed=bool(outcome.delivered or tally.quarantined or sink.taken),
         values={
             "collected": tally.collected,
@@ -234,7 +234,7 @@ def _result(
         )
     if tally.quarantined:
         result.warnings.append(
-            f"{tally.quarantined} records were refused for good and stand in {place.quarantine}, each with the reason."
+            f"{tally.quarantined} records were refused permanently and are in {place.quarantine}, each with the reason."
         )
     return result
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every sink promises, and what passes through it.
+"""The interface of sinks, and the records that they receive.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,10 +19,10 @@ class Record(t.NamedTuple):
     """One line of a spool.
 
     Attributes:
-        id: the same for the same record for ever, and for a changed row too: what receivers de-duplicate by.
-        content: hash of what the vendor sent; another one under the same id is a changed row.
-        line: the line as it stands in the segment, without its newline.
-        document: the line, parsed.
+        id: always the same for a record, even after a change; receivers use it to remove duplicates.
+        content: hash of the vendor's data; a different one with the same id is a changed row.
+        line: the line as stored in the segment, without its newline.
+        document: the parsed line.
         segment: path of the segment, relative to the spool.
         number: line number in the segment, from one.
     """
@@ -36,14 +36,14 @@ class Record(t.NamedTuple):
 
     @property
     def version_id(self) -> str:
-        """Differs between the versions of a changed row, for receivers that only ever add."""
+        """An id for each version of a changed row, for receivers that only add."""
         return f"{self.id}-{self.content}"
 
 
 class Rejected(t.NamedTuple):
-    """A line that the receiver will never take, or that is no record at all. It goes to quarantine.
+    """A line that the receiver will never accept, or that is not a record. It goes to quarantine.
 
-    ``detail`` is the receiver's own words. They may quote the record, and stand in the quarantine only.
+    ``detail`` is the receiver's message. It may quote the record, so only the quarantine contains it.
     """
 
     segment: str
@@ -55,9 +55,9 @@ class Rejected(t.NamedTuple):
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of a batch. All of it is accounted for: delivered + duplicate + dropped + rejected.
+    """The result of a batch, in which every record is counted: delivered + duplicate + dropped + rejected.
 
-    ``dropped`` is what the receiver took and threw away by a rule of its own, such as a pipeline.
+    ``dropped`` are records that the receiver accepted and discarded by a rule of its own, such as a pipeline.
     """
 
     delivered: int = 0
@@ -66,7 +66,7 @@ class Outcome:
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
-        """Add what became of another batch."""
+        """Add the result of another batch."""
         self.delivered += other.delivered
         self.duplicate += other.duplicate
         self.dropped += other.dropped
@@ -74,16 +74,16 @@ class Outcome:
 
     @property
     def total(self) -> int:
-        """How many records are accounted for."""
+        """Number of records in the result."""
         return self.delivered + self.duplicate + self.dropped + len(self.rejected)
 
 
 class Sink(t.Protocol):
     """A receiver of records.
 
-    ``kind`` and ``target`` say which it is, without credentials: another pair has a position of its own.
-    ``batch_records`` and ``batch_bytes`` are the ceilings of one batch. ``taken`` says whether the receiver took, or
-    may have taken, anything at all: a batch can fail half-way.
+    ``kind`` and ``target`` identify it, without credentials: each pair has its own position. ``batch_records`` and
+    ``batch_bytes`` limit the size of one batch. ``taken`` is whether the receiver accepted, or may have accepted,
+    anything at all: a batch can fail halfway.
     """
 
     kind: str
@@ -93,10 +93,10 @@ class Sink(t.Protocol):
     taken: bool
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Hand a batch over, and return only when the receiver has acknowledged it.
+        """Send a batch, and return only when the receiver has acknowledged it.
 
         Raises:
-            PerimeterError: the batch as a whole was not acknowledged; it will be sent again by the next run.
+            PerimeterError: the batch as a whole was not acknowledged; the next run will send it again.
         """
 
     def stats(self) -> dict[str, t.Any]:
@@ -107,11 +107,11 @@ class Sink(t.Protocol):
 
 
 def record_of(stream: str, line: bytes, segment: str, number: int) -> Record | Rejected:
-    """The record in a line of a segment, or why there is none.
+    """Return the record in a line of a segment, or the reason why there is none.
 
     Args:
-        stream: identity of the stream, which makes ids differ between streams.
-        line: without its newline.
+        stream: identity of the stream, which makes ids of different streams differ.
+        line: the line without its newline.
         segment: path of the segment, relative to the spool.
         number: line number, from one.
     """
@@ -128,7 +128,7 @@ def record_of(stream: str, line: bytes, segment: str, number: int) -> Record | R
 
 
 def number_option(options: t.Mapping[str, t.Any], name: str, default: int, least: int, most: int | None = None) -> int:
-    """A sink option that is a number; 0 does not mean that it was left out.
+    """Read a numeric sink option; 0 is a value and does not mean that it was left out.
 
     Raises:
         OptionError: it is smaller than ``least``, or larger than ``most``.
@@ -142,19 +142,19 @@ def number_option(options: t.Mapping[str, t.Any], name: str, default: int, least
 
 
 def rejected(record: Record, reason: str, detail: str = "") -> Rejected:
-    """A record that the receiver will never take."""
+    """Mark a record that the receiver will never accept."""
     return Rejected(record.segment, record.number, record.line, reason, detail)
 
 
 def halved(
     send: t.Callable[[t.Sequence[Record]], Outcome], batch: t.Sequence[Record], error: PerimeterError
 ) -> Outcome:
-    """Send the two halves of a batch that was refused as a whole, down to the one record that is at fault.
+    """Send the two halves of a batch that was refused as a whole, down to the single record that causes it.
 
     Args:
         send: sends a batch; may call this again.
-        batch: what was refused.
-        error: why; the reason in the quarantine when only one record is left.
+        batch: the refused batch.
+        error: the reason, which the quarantine states once only one record is left.
     """
     if len(batch) == 1:
         return Outcome(rejected=[rejected(batch[0], error.message)])

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Splunk, by its HTTP event collector.
+"""Delivers to Splunk with its HTTP event collector.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,15 +23,15 @@ _BAD_TOKENS = (1, 2, 3, 4)
 _BAD_DATA = (5, 6, 12, 13, 15)
 _ACK_TRIES = 60
 _NEXT = 16
-"""How many events are sent at once behind one that Splunk cannot read; twice as many after each success. Events that it
-cannot read come in groups, and each of them costs a request with all that are behind it."""
+"""Number of events sent at once after one that Splunk cannot read; it doubles after each success. Unreadable events
+come in groups, and each of them costs a request with all events that follow."""
 
 
 class SplunkHec(HttpSink):
     """One event collector.
 
-    Sink options: ``url``, ``token``, ``index``, ``sourcetype``, ``acknowledge``: wait until Splunk says that the events
-    are indexed; without it, success means received.
+    Sink options: ``url``, ``token``, ``index``, ``sourcetype``, ``acknowledge`` (wait until Splunk has indexed the
+    events; without it, success means that they were received).
     """
 
     kind = "splunk_hec"
@@ -51,7 +51,7 @@ class SplunkHec(HttpSink):
         self.target = f"{self.base_url}{self.path}#{self._index or ''}"
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """One POST of all events; what Splunk cannot read is set aside, and the events behind it are sent on."""
+        """Send all events in one POST. An event that Splunk cannot read is set aside, and the rest is sent on."""
         outcome, rest, size = Outcome(), list(batch), len(batch)
         while rest:
             number = self._sent(rest[:size], outcome)
@@ -62,10 +62,10 @@ class SplunkHec(HttpSink):
         return outcome
 
     def _sent(self, batch: t.Sequence[Record], outcome: Outcome) -> int | None:
-        """Send events, and count what became of them; returns the place of the one where Splunk stopped to read.
+        """Send events, and count the results; returns the index of the event that Splunk could not read.
 
-        Splunk indexes the events before that one, so they are delivered and must not come again. What is behind it is
-        not counted.
+        Splunk indexes the events before it, so they are delivered and must not be sent again. Those after it are not
+        counted.
         """
         answer = self.post(f"{self.path}/services/collector/event", b"".join(map(self._event, batch)), self._headers)
         code, reply = _code(answer)
@@ -79,7 +79,7 @@ class SplunkHec(HttpSink):
             outcome.add(halved(self.send, batch, self.refused(answer)))
             return None
         if number and self._acknowledge and not isinstance(reply.get("ackId"), int):
-            # Nothing says when those are indexed. With acknowledgement, that counts more than to send them once.
+            # Whether those are indexed is unknown. With acknowledgement, that matters more than sending them once.
             outcome.add(self.send(batch[:number]))
         elif number:
             self.taken = True
@@ -109,11 +109,11 @@ class SplunkHec(HttpSink):
         return dumps(event)
 
     def _at_fault(self, count: int, answer: Response, code: int | None, reply: t.Mapping[str, t.Any]) -> int | None:
-        """Which of the events Splunk cannot read; None when it does not say.
+        """Return the index of the event that Splunk cannot read; None if it does not say.
 
         Raises:
             AuthenticationFailed: the token was refused.
-            VendorError: it is no fault of an event.
+            VendorError: the cause is not an event.
         """
         if code in _BAD_TOKENS:
             raise AuthenticationFailed(
@@ -139,7 +139,7 @@ class SplunkHec(HttpSink):
                 return
             self.pause(min(0.2 * 1.5**attempt, 5.0))
         raise RateLimited(
-            "Splunk did not say in time that the events are indexed.", hint="The next run sends the batch again."
+            "Splunk did not confirm in time that the events are indexed.", hint="The next run sends the batch again."
         )
 
 

@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A table in SQLite or PostgreSQL, one row for each content of each record, exactly once.
+"""Delivers to a table in SQLite or PostgreSQL, with one row for each content of each record, exactly once.
 
 This module is private to the collection and may change at any time.
 
-A batch is one transaction. A row is known by its key and by the hash of its content: what is there already is a
-duplicate, so a batch that comes again after a crash changes nothing, and two rows of a vendor that share a key do not
-replace each other by turns. ``version`` counts the contents of a key in the order in which they came, and a view beside
-the table shows the newest of each.
+A batch is one transaction. A row is identified by its key and the hash of its content. An existing row is a duplicate,
+so a batch that is sent again after a crash changes nothing, and two rows of a vendor that share a key do not keep
+replacing each other. ``version`` counts the contents of a key in the order of their arrival, and a view shows the
+newest content of each key.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ DEFAULT_TABLE = "perimeter_records"
 _OPTION = "sink_options.database_url"
 _NUL = "\x00"
 _CHUNK = 1000
-"""Rows of one statement: nine parameters each, and SQLite and PostgreSQL take some ten thousand."""
+"""Rows of one statement, with nine parameters each. SQLite and PostgreSQL allow some ten thousand parameters."""
 NEWEST = "_newest"
-"""What the view of the newest contents is called, after the name of the table."""
+"""Suffix of the name of the view with the newest contents."""
 Row = dict[str, t.Any]
 
 
 class Sql:
     """One table.
 
-    Sink options: ``database_url`` as SQLAlchemy takes it, ``table``, ``schema`` (of PostgreSQL).
+    Sink options: ``database_url`` in SQLAlchemy's form, ``table``, ``schema`` (PostgreSQL only).
     """
 
     kind = "sql"
@@ -65,7 +65,7 @@ class Sql:
         self.taken = False
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """One transaction."""
+        """Write the batch in one transaction."""
         rows = [_row(record) for record in batch]
         if not self._ready:
             make_private(file_of(self._engine.url), _OPTION)
@@ -87,10 +87,10 @@ class Sql:
         return outcome
 
     def _make(self, connection: t.Any) -> None:
-        """Create what is missing of the table and its view.
+        """Create the table and its view if they are missing.
 
         Raises:
-            VendorError: there is a table of this name that something else has made.
+            VendorError: the table exists, but does not have our columns.
         """
         table = self._table
         looking = sqlalchemy.inspect(connection)
@@ -99,12 +99,12 @@ class Sql:
             if missing := sorted(set(table.c.keys()) - present):
                 raise VendorError(
                     f"sql: the table of {self.target} has no column {', '.join(missing)}.",
-                    hint="Name another table in sink_options.table; it is made when it is missing.",
+                    hint="Name another table in sink_options.table; it is created if it is missing.",
                 )
         table.create(connection, checkfirst=True)
         name = table.name + NEWEST
         if name not in looking.get_view_names(schema=table.schema):
-            # A user may be allowed to write a table that was made for it, and to create nothing.
+            # The user may be allowed to write to an existing table but not to create a view.
             with contextlib.suppress(sqlalchemy.exc.DBAPIError), connection.begin_nested():
                 connection.exec_driver_sql(_view(table, name, self._engine.dialect))
 
@@ -132,7 +132,7 @@ class Sql:
 
     def _insert(self, rows: t.Sequence[Row]) -> t.Any:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        # Another run with a state directory of its own may have been faster.
+        # Another run, with a state directory of its own, may have inserted the rows in the meantime.
         return (
             dialect.insert(self._table).values(rows).on_conflict_do_nothing(index_elements=["delivery_id", "content"])
         )
@@ -140,11 +140,11 @@ class Sql:
     def _failed(self, error: Exception) -> PerimeterError:
         return TransportError(
             f"sql: {self.target} failed ({words_for(error)}).",
-            hint="Check sink_options.database_url and the rights of its user. Nothing is lost: the next run goes on.",
+            hint="Check sink_options.database_url and the rights of its user. Nothing is lost: the next run continues.",
         )
 
     def stats(self) -> dict[str, t.Any]:
-        """How many transactions there were."""
+        """Number of transactions."""
         return dict(self._stats)
 
     def close(self) -> None:
@@ -176,9 +176,9 @@ def _table(name: str, schema: str | None) -> t.Any:
 
 
 def _view(table: t.Any, name: str, dialect: t.Any) -> str:
-    """The statement that makes the view: of each key the content that came last."""
+    """Return the statement that creates the view: the latest content of each key."""
     other = table.alias("newer")
-    # Equal numbers can only come of two runs at once, each with a state directory of its own.
+    # Equal numbers can only come from two concurrent runs with separate state directories.
     later = sqlalchemy.or_(
         other.c.version > table.c.version,
         sqlalchemy.and_(other.c.version == table.c.version, other.c.content > table.c.content),
@@ -215,7 +215,7 @@ def _moment(value: t.Any) -> dt.datetime | None:
 
 
 def _storable(value: t.Any) -> t.Any:
-    """The document without the character that PostgreSQL's JSON cannot hold; U+FFFD stands for it."""
+    """The document with U+FFFD in place of the character that PostgreSQL's JSON type does not accept."""
     if isinstance(value, str):
         return value.replace(_NUL, "\ufffd")
     if isinstance(value, dict):

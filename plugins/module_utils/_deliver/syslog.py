@@ -1,15 +1,15 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Syslog: RFC 5424 messages over TCP with octet counting (RFC 6587), or over TLS (RFC 5425).
+"""Delivers by syslog: RFC 5424 messages over TCP with octet counting (RFC 6587), or over TLS (RFC 5425).
 
 This module is private to the collection and may change at any time.
 
 Syslog has no acknowledgement, and a message that was written to a socket may still be lost in a buffer. So each batch
-has a connection of its own. It counts as delivered when the receiver's machine has confirmed every byte, we have then
-closed our direction, and the receiver has closed its own after that. A receiver that closes earlier, or resets because
-it had not read everything, has acknowledged nothing, and the batch is sent again: at least once.
+has its own connection. It counts as delivered when the receiver's machine has confirmed every byte, we have then closed
+our direction, and the receiver has closed its own after that. A receiver that closes earlier, or resets because it had
+not read everything, has acknowledged nothing, and the batch is sent again: at least once.
 
-What this cannot tell is what the receiver does with what it has read.
+This does not show what the receiver does with what it has read.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from .view import view
 
 DEFAULT_PORTS = {True: 6514, False: 601}
 MAX_MESSAGE = 64 * 1024
-"""Longer messages are refused by many receivers; rsyslog's default is 8 KiB, which cuts without a word."""
+"""Many receivers refuse longer messages; rsyslog's default is 8 KiB, beyond which it truncates silently."""
 MIN_MESSAGE = 480
-"""What every receiver has to take (RFC 5424 section 6.1)."""
+"""The size that every receiver must accept (RFC 5424 section 6.1)."""
 _MAX_PORT = 65535
 _MAX_PAUSE = 0.02
 _SYSTEM = "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp audit alert clock"
@@ -84,7 +84,7 @@ class Syslog:
         self.taken = False
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """One connection for the batch; see the module's text for what acknowledges it."""
+        """Send the batch over one connection; the module's docstring says when it counts as acknowledged."""
         outcome = Outcome()
         frames = []
         for record in batch:
@@ -100,7 +100,7 @@ class Syslog:
         return outcome
 
     def message(self, record: Record) -> bytes:
-        """One record as an RFC 5424 message."""
+        """Convert a record to an RFC 5424 message."""
         document = view(record.document)
         priority = self._facility * 8 + _LEVELS.get(str(document.get("severity")), 6)
         moment = _moment(document.get("time") or document.get("last_seen") or document.get("from"))
@@ -108,7 +108,7 @@ class Syslog:
         data = f'[perimeter@{self._enterprise} delivery_id="{record.id}" content="{_value(record.content)}"]'
         head = f"<{priority}>1 {moment} {self._here} {self._app} {os.getpid()} {kind} {data} "
         text = cef.message(record.document, VERSION) if self._cef else record.line.decode("utf-8", "replace")
-        # JSON has no raw control characters; CEF has none left. A byte order mark says that this is UTF-8.
+        # JSON has no raw control characters, and CEF has none left. The byte order mark declares UTF-8.
         return (head + _BOM + text).encode("utf-8", "replace")
 
     def _exchange(self, data: bytes) -> None:
@@ -145,7 +145,7 @@ class Syslog:
             except (ssl.SSLError, OSError):
                 raise
             except ValueError:
-                # A name that cannot be encoded for DNS, or that no certificate can hold.
+                # A name that cannot be encoded for DNS, or that cannot be in a certificate.
                 raise OptionError(
                     "sink_options.host is not a host name.", hint="Give a host name or an IP address."
                 ) from None
@@ -161,11 +161,11 @@ class Syslog:
 
 
 def _confirmed(connection: socket.socket, timeout: float) -> None:
-    """Wait until the other machine has confirmed every byte, while the receiver keeps the connection open.
+    """Wait until the other machine has confirmed every byte, with the connection still open.
 
     Raises:
         TimeoutError: it took more than ``timeout`` seconds.
-        OSError: the connection broke, or the receiver has closed it already.
+        OSError: the connection failed, or the receiver has already closed it.
     """
     until, pause = time.monotonic() + timeout, 0.0005
     while True:
@@ -182,13 +182,13 @@ def _confirmed(connection: socket.socket, timeout: float) -> None:
 
 
 def _unconfirmed(connection: socket.socket) -> int:
-    """How many bytes of ours the other machine has not confirmed yet."""
+    """Number of sent bytes that the other machine has not confirmed yet."""
     answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(struct.calcsize("i")))
     return int(struct.unpack("i", answer)[0])
 
 
 def _still_open(connection: socket.socket, timeout: float) -> None:
-    """Read away what a receiver says, which means nothing in syslog; the end of it before ours is an error."""
+    """Read and ignore what a receiver sends, which has no meaning in syslog; an early end of it is an error."""
     connection.settimeout(0)
     try:
         while connection.recv(4096):
@@ -201,9 +201,9 @@ def _still_open(connection: socket.socket, timeout: float) -> None:
 
 
 def _finish(connection: socket.socket) -> None:
-    """Say that this was all, and wait until the receiver, having read it all, closes too."""
+    """Close our direction, and wait until the receiver, having read everything, closes too."""
     if isinstance(connection, ssl.SSLSocket):
-        # Under TLS 1.3 the receiver may close without the formal goodbye. That it did so after ours counts.
+        # With TLS 1.3 the receiver may close without close_notify. What counts is that it closed after us.
         with contextlib.suppress(ssl.SSLEOFError):
             rest = connection.unwrap()
             rest.close()
@@ -221,7 +221,7 @@ def _context(connection: t.Mapping[str, t.Any]) -> ssl.SSLContext:
 
 
 def _moment(value: t.Any) -> str:
-    """A time for the header, in UTC; a dash for none, and for text that is no time and could end the field."""
+    """A time for the header, in UTC; a dash for no time, and for other text, which could end the field."""
     return (canonical_time(str(value)) if value else None) or "-"
 
 

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A record of the stream of changes as receivers look at records: flat, with a time, a host, a severity and a name.
+"""The flat form of change records that receivers expect: with a time, a host, a severity and a name.
 
 This module is private to the collection and may change at any time.
 
-A change that ends a risk is no alarm, however severe the finding was. So its own severity is ``info``; that of the
-finding is a field beside it.
+A change that ends a risk is no alarm, however severe the finding was. So the severity of the change is ``info``; the
+finding's severity is a separate field.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .._records.path_templates import host_of
 Document = t.Mapping[str, t.Any]
 RECORDS = ("change", "webapp")
 ENDED = ("fixed", "gone", "protected", "ignored", "lowered")
-"""Changes that make a risk less."""
+"""Changes that reduce a risk."""
 _VENDORS = {"qualys": "Qualys", "indusface": "Indusface"}
 
 
@@ -45,12 +45,12 @@ def view(document: Document) -> Document:
 
 
 def cves(document: Document) -> list[str]:
-    """Return the CVEs of a change, as far as the knowledge base knew them."""
+    """Return the CVEs of a change, if the knowledge base supplied any."""
     return [word for item in items(mapping(document.get("knowledge")).get("cves")) if (word := text(item))]
 
 
 def cef_fields(document: Document) -> t.Iterator[tuple[str, t.Any]]:
-    """Yield what a CEF message has of a change or an application beside what all records have."""
+    """Yield the CEF fields of a change or an application that other records do not have."""
     if document.get("record") not in RECORDS:
         return
     finding = mapping(document.get("finding"))
@@ -65,7 +65,7 @@ def cef_fields(document: Document) -> t.Iterator[tuple[str, t.Any]]:
 
 
 def hec_fields(document: Document) -> dict[str, str]:
-    """Return what Splunk indexes of a change or an application beside what all records have."""
+    """Return the indexed Splunk fields of a change or an application that other records do not have."""
     if document.get("record") not in RECORDS:
         return {}
     seen = view(document)
@@ -74,7 +74,7 @@ def hec_fields(document: Document) -> dict[str, str]:
 
 
 def ecs(document: Document) -> dict[str, t.Any]:
-    """Return the fields of the Elastic Common Schema for a change of a finding; none for another record."""
+    """Return the fields of the Elastic Common Schema for a change of a finding; empty for other records."""
     if document.get("record") != "change":
         return {}
     seen, finding = view(document), mapping(document.get("finding"))

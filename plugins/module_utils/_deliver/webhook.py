@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A webhook: batches as NDJSON or as a JSON list, to any address.
+"""Delivers to a webhook: batches as NDJSON or as a JSON list, to any address.
 
 This module is private to the collection and may change at any time.
 """
@@ -17,22 +17,22 @@ from .http_sink import HttpSink, short_hash
 from .sink import Outcome, Record, halved
 
 _REFUSES_CONTENT = (400, 413, 422)
-"""What may be the fault of a record. 415 refuses the format, which all records share."""
+"""Statuses that a record may cause. 415 refuses the format, which all records share."""
 _AT_WORK = 409
 _WORK_TRIES = 4
 
 
 class Webhook(HttpSink):
-    """Any receiver that takes a POST.
+    """Any receiver that accepts a POST.
 
-    Sink options: ``url``, ``format``, ``token`` (sent as a bearer token) and ``signature_secret``, by which the body is
-    signed (HMAC-SHA-256 in ``X-Perimeter-Signature``).
+    Sink options: ``url``, ``format``, ``token`` (sent as a bearer token) and ``signature_secret``, with which the body
+    is signed (HMAC-SHA-256 in ``X-Perimeter-Signature``).
     """
 
     kind = "webhook"
 
     def _shown(self) -> str:
-        """Path and query are the key to most webhooks, so only a short hash of both tells two of one host apart."""
+        """Path and query are the key to most webhooks, so only a short hash of both distinguishes two on one host."""
         if not self.path and not self.query:
             return self.base_url
         return f"{self.base_url}/{short_hash(f'{self.path}?{self.query}')}"
@@ -45,9 +45,9 @@ class Webhook(HttpSink):
             self._headers["Authorization"] = f"Bearer {options['token']}"
 
     def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """One POST. Any 2xx acknowledges the whole; a refusal of the content is narrowed down to the record."""
+        """Send one POST. Any 2xx acknowledges all of it; a refusal of the content is narrowed down to the record."""
         body = self._body(batch)
-        # The same batch has the same key, so that a receiver can drop one that comes again.
+        # The same batch has the same key, so that a receiver can drop a repeated one.
         headers = {"Idempotency-Key": hashlib.sha256(body).hexdigest(), "X-Perimeter-Records": str(len(batch))}
         if self._secret:
             headers["X-Perimeter-Signature"] = "sha256=" + hmac.new(self._secret, body, "sha256").hexdigest()
@@ -60,9 +60,9 @@ class Webhook(HttpSink):
         raise self.refused(answer)
 
     def _posted(self, body: bytes, headers: t.Mapping[str, str]) -> Response:
-        """The answer. While the receiver works on a batch of this key (409), it is asked again for a while.
+        """Return the answer. While the receiver still works on a batch with this key (409), ask again for a while.
 
-        409 never counts as delivered: what is still at work there may yet fail.
+        409 never counts as delivered, because that work may still fail.
         """
         answer = self.post(self.path, body, headers)
         for attempt in range(_WORK_TRIES):
@@ -73,7 +73,7 @@ class Webhook(HttpSink):
         return answer
 
     def classify(self, answer: Response) -> Verdict:
-        """409 is no throttling here."""
+        """Treat 409 as an ordinary status: it does not mean throttling here."""
         return ACCEPT if answer.status == _AT_WORK else super().classify(answer)
 
     def _body(self, batch: t.Sequence[Record]) -> bytes:
@@ -82,5 +82,5 @@ class Webhook(HttpSink):
 
 
 def _entry(record: Record) -> bytes:
-    """The line, with the id that the receiver can de-duplicate by put before everything else."""
+    """The line, with the id for removing duplicates put first."""
     return b'{"delivery_id":"' + record.id.encode() + b'",' + record.line.lstrip()[1:]

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One line of the doctor: what was looked at, how it is, and what to mend.
+"""One result of the doctor: what was checked, its state, and what to fix.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,14 +15,14 @@ State = t.Literal["ok", "warning", "failed", "skipped"]
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """The outcome of one check.
+    """The result of one check.
 
     Attributes:
         subject: ``machine``, or the name of a service.
-        check: what was looked at, such as ``tls``.
-        state: ``failed`` needs mending, ``warning`` may, ``skipped`` was not looked at or is not needed.
-        message: one sentence; never holds a credential.
-        hint: what to do; empty when there is nothing to mend.
+        check: what was checked, such as ``tls``.
+        state: ``failed`` must be fixed, ``warning`` may need fixing, ``skipped`` was not checked or is not needed.
+        message: one sentence; never contains a credential.
+        hint: what to do; empty when there is nothing to fix.
     """
 
     subject: str

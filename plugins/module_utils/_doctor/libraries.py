@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Python packages that the collection uses: which are there, and which are recent enough.
+"""The Python packages that the collection uses: which are installed, and which are recent enough.
 
 This module is private to the collection and may change at any time.
 """
@@ -20,7 +20,7 @@ MACHINE = "machine"
 
 @dataclasses.dataclass(frozen=True)
 class Library:
-    """A package: its name, its lowest version, what it is for, and whether nothing works without it."""
+    """A package: its name, its lowest version, its purpose, and whether it is always needed."""
 
     name: str
     minimum: str
@@ -42,10 +42,10 @@ OPTIONAL = tuple(library.name for library in LIBRARIES if not library.always)
 
 
 def check_libraries(needed: t.Collection[str]) -> list[Check]:
-    """Look at each package where this runs.
+    """Check each package on the machine where this runs.
 
     Args:
-        needed: optional packages without which the jobs of this user do not work.
+        needed: optional packages that the user's jobs require.
     """
     return [_check(library, needed=library.always or library.name in needed) for library in LIBRARIES]
 
@@ -64,7 +64,7 @@ def _check(library: Library, *, needed: bool) -> Check:
 
 
 def _version(name: str) -> str | None:
-    """The version of a package that can be imported; a package may be there and lack a library of the system."""
+    """The version of a package that can be imported; an installed package may still lack a system library."""
     try:
         importlib.import_module(name)
         return importlib.metadata.version(name)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the machine where modules run has, and lacks. Sends nothing and writes nothing.
+"""Checks the machine on which modules run. Sends nothing and writes nothing.
 
 This module is private to the collection and may change at any time.
 """
@@ -31,7 +31,7 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def run(params: Params, _check_mode: bool) -> Result:
-    """Logic of ``doctor_info``. It only looks, so that check mode makes no difference."""
+    """Logic of ``doctor_info``. It only reads, so check mode makes no difference."""
     environ = os.environ
     checks = [
         _version("Python", platform.python_version(), LOWEST_PYTHON),
@@ -44,7 +44,7 @@ def run(params: Params, _check_mode: bool) -> Result:
 
 
 def shown(params: Params, _environ: t.Mapping[str, str]) -> list[str]:
-    """The address of a proxy without credentials is no secret, and is what the user wants to see."""
+    """The address of a proxy without credentials, which is not secret and is useful to see."""
     proxy = params.get("proxy")
     return [proxy] if proxy and "@" not in proxy else []
 
@@ -72,27 +72,27 @@ def _state_directory(option: str | None, environ: t.Mapping[str, str]) -> list[C
     if (free := shutil.disk_usage(place).free) < LITTLE_SPACE:
         text = f"state_dir: only {free // (1024 * 1024)} MiB are free in {place}."
         found.append(Check(MACHINE, "space", "warning", text, "Free some space, or give another state_dir."))
-    hint = "Take the right to write from the group (chmod g-w), unless the volume needs it."
+    hint = "Remove the write permission of the group (chmod g-w), unless the volume needs it."
     found += [Check(MACHINE, name, "warning", text, hint) for text in warn_of_group(folder)]
     return found
 
 
 def _nearest(folder: pathlib.Path) -> pathlib.Path:
-    """The folder itself, or the nearest one above it that is there."""
+    """The folder itself, or its nearest existing parent."""
     return next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
 
 
 def _network(params: Params, environ: t.Mapping[str, str]) -> list[Check]:
-    """What can be said of proxy, CAs and client certificate before anything is sent."""
+    """The checks of proxy, CAs and client certificate that need no request."""
     try:
         HttpSession(settings_from(params)).close()
     except MissingLibrary:
-        return []  # the line of the package says so
+        return []  # the check of the package reports it
     except PerimeterError as error:
         return [Check(MACHINE, "network settings", "failed", error.message, error.hint)]
     found = [_proxy(params.get("proxy"), environ)]
     if not params.get("validate_certs", True):
-        text = "validate_certs is false: whoever is on the way can read and change everything, credentials included."
+        text = "validate_certs is false: anybody on the network can read and change everything, credentials included."
         found.append(Check(MACHINE, "tls", "warning", text, "Set validate_certs to true, and give the CA by ca_path."))
     return found
 

@@ -4,7 +4,7 @@
 
 This module is private to the collection and may change at any time.
 
-A rulebook fills arguments in from variables, which makes texts of numbers and booleans; both are accepted.
+A rulebook fills arguments from variables, which turns numbers and booleans into texts; both forms are accepted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .._records.times import parse_duration
 Arguments = dict[str, t.Any]
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 QUEUE = "eda_feedback_queue"
-"""The argument in which ansible-rulebook hands over the queue with its confirmations."""
+"""The argument with which ansible-rulebook passes the queue of its confirmations."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,12 @@ class Argument:
 
     Attributes:
         type: str, int, float, bool, path, duration, dict, list or strings.
-        default: the value when neither the rulebook nor the environment has one.
-        choices: the values that are allowed; of each item, for a list.
-        env: the environment variable, where it is not the client's affair.
+        default: the value if neither the rulebook nor the environment sets one.
+        choices: the allowed values; for a list, of each item.
+        env: the environment variable, unless the client reads it itself.
         least: the smallest number.
         most: the largest number.
-        pattern: what a text must match as a whole.
+        pattern: the expression that the whole text must match.
     """
 
     type: str = "str"
@@ -62,7 +62,7 @@ CONNECTION: Table = {
     "state_dir": Argument(type="path", env="PERIMETER_STATE_DIR"),
     "allow_http": Argument(type="bool", default=False),
 }
-"""The connection options that every vendor has, as the modules have them."""
+"""The connection options that every vendor has, as in the modules."""
 
 COMMON: Table = {
     "initial": Argument(default="now", choices=("now", "since", "all")),
@@ -77,7 +77,7 @@ COMMON: Table = {
     "sensitive": Argument(default="redact", choices=("redact", "keep")),
     "include_raw": Argument(type="bool", default=False),
 }
-"""What both sources have."""
+"""The arguments of both sources."""
 
 
 def checked(given: t.Mapping[str, t.Any], table: Table, environ: t.Mapping[str, str]) -> Arguments:
@@ -90,7 +90,7 @@ def checked(given: t.Mapping[str, t.Any], table: Table, environ: t.Mapping[str, 
         if name not in table and name != QUEUE:
             near = difflib.get_close_matches(str(name), table, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(table))}."
-            raise OptionError(f"{name} is no argument of this event source.", hint=hint)
+            raise OptionError(f"{name} is not an argument of this event source.", hint=hint)
     found: Arguments = {}
     for name, argument in table.items():
         value = given.get(name)
@@ -132,7 +132,7 @@ def _property(argument: Argument) -> dict[str, t.Any]:
 
 
 def _value(name: str, value: t.Any, argument: Argument) -> t.Any:
-    """Raises OptionError unless the value is of its type, allowed and in its limits."""
+    """Convert and check a value. Raises OptionError if it has a wrong type, is not allowed or is out of range."""
     try:
         found = _TYPES[argument.type](value)
     except (ValueError, TypeError, OverflowError) as error:

@@ -1,15 +1,15 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives events to the rule engine, and says up to where the position may move.
+"""Passes events to the rule engine, and determines how far the position may move.
 
 This module is private to the collection and may change at any time.
 
-At most ``size`` events are on their way: given to the engine, or waiting to be, and not covered by the position on the
-disk. A process that is killed therefore repeats at most so many.
+At most ``size`` events are in flight: given to the engine, or waiting to be, and not yet covered by the position on
+disk. So a process that is killed repeats at most that many.
 
 With feedback, the engine confirms each event that it received, and the position moves over confirmed events. Without
-it nobody knows what became of an event, so at least half of ``size`` events always stay behind the position: whatever
-the engine may still hold in memory is repeated after a kill.
+it, nobody knows what happened to an event, so at least half of ``size`` events always stay behind the position:
+whatever the engine may still hold in memory is repeated after a kill.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from .steps import Step
 log = logging.getLogger("appsec.perimeter.eda")
 
 ATTEMPTS = 3
-"""How often an event is given to an engine that confirms later ones and not this one."""
+"""How often an event is given to an engine that confirms later events but not this one."""
 _IDLE_S = 1.0
-"""After so long without a confirmation, what was confirmed is written."""
+"""Seconds without a confirmation after which the confirmed progress is written."""
 _LONGEST_S = 600.0
 
 
 class Queue(t.Protocol):
-    """What ansible-rulebook hands to a source."""
+    """The queue that ansible-rulebook passes to a source."""
 
     async def put(self, data: t.Any) -> None:
-        """Give one event to the engine; waits while it is busy."""
+        """Give one event to the engine; waits while the engine is busy."""
 
 
 class _Counted:
-    """Counts what reaches the engine's own queue: a filter of the rulebook may drop an event, which nobody confirms."""
+    """Counts events that reach the engine's own queue: a filter of the rulebook may drop one, which nobody confirms."""
 
     def __init__(self, inner: Queue) -> None:
         self._inner = inner
         self.count = 0
 
     async def put(self, data: t.Any) -> None:
-        """As the engine's queue."""
+        """Like the engine's queue."""
         self.count += 1
         await self._inner.put(data)
 
@@ -56,7 +56,7 @@ class _Counted:
 
 
 def _counted(queue: t.Any) -> _Counted | None:
-    """Put a counter between the filters and the engine's queue; None where this engine is made in another way."""
+    """Put a counter between the filters and the engine's queue; None if this engine is structured differently."""
     inner = getattr(queue, "queue", None)
     if isinstance(inner, _Counted):
         return inner
@@ -67,14 +67,14 @@ def _counted(queue: t.Any) -> _Counted | None:
 
 
 class Delivery:
-    """The events of one source on their way to the engine. A context manager, entered in the engine's loop.
+    """The events of one source in flight to the engine. A context manager, entered in the engine's loop.
 
     Args:
-        queue: the engine's.
+        queue: the engine's queue.
         feedback: the queue with the engine's confirmations; None without feedback.
-        size: most events on their way.
+        size: maximum number of events in flight.
         write: makes the position durable.
-        feedback_timeout: seconds after which an event that nobody confirms is given once more.
+        feedback_timeout: seconds after which an unconfirmed event is given again.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Delivery:
         self._settle_and_write()
 
     async def put(self, step: Step) -> None:
-        """Take one step; waits while too many events are on their way."""
+        """Accept one step; waits while too many events are in flight."""
         if step.event is not None:
             await self._room()
         async with self._changed:
@@ -132,13 +132,13 @@ class Delivery:
                 self._changed.notify_all()
 
     async def rest(self, seconds: float) -> None:
-        """Write the position if it moved, and wait; events that are on their way go on meanwhile."""
+        """Write the position if it moved, and wait; events in flight continue meanwhile."""
         self._settle_and_write()
         await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         self.check()
 
     def check(self) -> None:
-        """Raise what ended one of the tasks, such as an error of a filter of the rulebook."""
+        """Raise the error that ended one of the tasks, such as one from a filter of the rulebook."""
         for task in self._tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -171,7 +171,7 @@ class Delivery:
             if self._feedback is not None and not step.confirmed:
                 self._given_now[step] = None
             before = self._counter.count if self._counter else 0
-            # The engine changes what it gets.
+            # A copy, because the engine modifies it.
             await self._queue.put({**t.cast("dict[str, t.Any]", step.event), "meta": {"uuid": step.key}})
             if self._feedback is None:
                 await self._given()
@@ -179,7 +179,7 @@ class Delivery:
                 await self._confirm(step, received=False)
 
     async def _given(self) -> None:
-        """Without feedback: when ``size`` events were given, the older half counts as received."""
+        """Without feedback: when ``size`` events have been given, the older half counts as received."""
         self._sent += 1
         if self._sent < self._size:
             return
@@ -200,7 +200,7 @@ class Delivery:
         waited = 0.0
         while True:
             try:
-                # The engine waits for room in this queue, so nothing may be in the way of reading it.
+                # The engine waits for space in this queue, so nothing may delay reading it.
                 async with asyncio.timeout(_IDLE_S):
                     data = await feedback.get()
             except TimeoutError:
@@ -220,11 +220,11 @@ class Delivery:
             await self._confirm(step, received=True)
 
     async def _confirm(self, step: Step, *, received: bool) -> None:
-        """The engine has an event, or will never get it as a filter dropped it."""
+        """Record that the engine has an event, or will never get it because a filter dropped it."""
         async with self._changed:
             step.confirmed = True
             self._given_now.pop(step, None)
-            # The engine confirms in the order in which it gets; of a step that was given twice, this is the first time.
+            # Confirmations come in the order of giving; for a step that was given twice, this is the first one.
             serial = step.serials.popleft() if step.serials else 0
             if received:
                 self._overtaken(serial)
@@ -234,7 +234,7 @@ class Delivery:
             self._changed.notify_all()
 
     def _overtaken(self, serial: int) -> None:
-        """What was given before a confirmed event, and is not confirmed, did not reach a rule: give it once more."""
+        """Give unconfirmed events again that were given before a confirmed one: they did not reach a rule."""
         while self._given_now:
             earlier = next(iter(self._given_now))
             if earlier.serials[-1] >= serial:
@@ -246,7 +246,7 @@ class Delivery:
                 continue
             earlier.confirmed = True
             log.error(
-                "The rule engine refused the event %s %d times and took later ones; it is passed over.",
+                "The rule engine refused the event %s %d times and accepted later ones; it is skipped.",
                 earlier.key,
                 earlier.attempts,
             )
@@ -264,7 +264,7 @@ class Delivery:
                 return
             oldest = next(iter(self._given_now))
             self._to_send.append(oldest)
-            # If the engine takes one that it has already, and not the oldest, then the oldest itself is the cause.
+            # If the engine accepts one that it already has, but not the oldest, then the oldest itself is the cause.
             witness = next((step for step in reversed(self._steps) if step.confirmed and step.event), None)
             if witness is not None:
                 self._to_send.append(witness)
@@ -273,7 +273,7 @@ class Delivery:
     # The position's side
 
     def _settle(self) -> None:
-        """Move the position in memory over everything that is confirmed."""
+        """Move the position in memory over all confirmed steps."""
         while self._steps and self._steps[0].confirmed:
             step = self._steps.popleft()
             step.done()
@@ -284,7 +284,7 @@ class Delivery:
                 self._unwritten += 1
 
     def _settle_and_write(self) -> bool:
-        """Write the position if it moved; whether everything that moved is on the disk."""
+        """Write the position if it moved; returns whether all progress is on disk."""
         self._settle()
         if not self._stale:
             return True

@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which findings the rule engine knows, and how it knows them, under ``state_dir``.
+"""The findings that the rule engine knows, and their known state; stored under ``state_dir``.
 
 This module is private to the collection and may change at any time.
 
-There are two files: the findings, and a journal of what changed in them since. The journal is small and is replaced
-each time; the findings are written anew when the journal has grown. Each journal says to which findings it belongs, so
-that one which is older than they are changes nothing.
+There are two files: the findings, and a journal of later changes. The journal is small and replaced each time; the
+findings are rewritten when the journal has grown. Each journal states to which version of the findings it belongs, so
+an outdated one has no effect.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _HINT = "The changes after the position on the disk are repeated after a restart
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """A finding as the engine knows it.
+    """The state in which the engine knows a finding.
 
     Attributes:
         state: one of the states of ``_records/changes.py``.
         severity: one of the severities of the model.
-        revision: how many changes of it the engine got; so the same change, coming again later, is another event.
+        revision: number of its changes that the engine got, so that a repetition of the same change is another event.
     """
 
     state: str
@@ -42,12 +42,12 @@ class Known:
     content: str = ""
 
     def text(self) -> str:
-        """As it is stored."""
+        """The form in which it is stored."""
         return f"{self.state} {self.severity} {self.revision}"
 
     @classmethod
     def parsed(cls, text: str) -> Known:
-        """Raises ValueError for anything but what :meth:`text` returns."""
+        """Parse the result of :meth:`text`. Raises ValueError for any other text."""
         state, severity, revision = text.split(" ")
         if state not in STATES or severity not in SEVERITIES:
             raise ValueError("neither a state nor a severity")
@@ -55,16 +55,16 @@ class Known:
 
 
 class Baseline:
-    """The findings that the engine knows, in memory and on the disk.
+    """The findings that the engine knows, in memory and on disk.
 
     Args:
         state: the state directory.
         identity: the stream.
-        consumer: which of several readers of the stream this is.
+        consumer: identifies one of several readers of the stream.
 
     Attributes:
         known: the findings by their keys.
-        complete: whether the first look came to its end.
+        complete: whether the first poll was completed.
     """
 
     def __init__(self, state: pathlib.Path, identity: Identity, consumer: str) -> None:
@@ -80,7 +80,7 @@ class Baseline:
         self._generation = 0
 
     def read(self) -> None:
-        """Read both files; nothing is known when there are none.
+        """Read both files; without them, no findings are known.
 
         Raises:
             StateError: a file cannot be read, is damaged, or belongs to another stream or a newer release.
@@ -95,7 +95,7 @@ class Baseline:
                 self.change(key, known)
 
     def change(self, key: str, known: Known | None) -> None:
-        """Note how the engine knows a finding now; None when it is gone."""
+        """Record the new state in which the engine knows a finding; None when it is gone."""
         self._journal[key] = known
         if known is None:
             self.known.pop(key, None)
@@ -123,7 +123,7 @@ def _parsed(content: dict[str, t.Any]) -> tuple[int, dict[str, Known]]:
 
 
 class _Journal(t.NamedTuple):
-    """The journal as it is stored."""
+    """The stored form of the journal."""
 
     generation: int
     complete: bool
@@ -131,6 +131,6 @@ class _Journal(t.NamedTuple):
 
     @classmethod
     def parsed(cls, content: dict[str, t.Any]) -> _Journal:
-        """Raises ValueError, LookupError, TypeError or AttributeError for anything else."""
+        """Parse a journal. Raises ValueError, LookupError, TypeError or AttributeError for anything else."""
         changes = {str(key): None if text is None else Known.parsed(text) for key, text in content["changes"].items()}
         return cls(int(content["generation"]), content["complete"] is True, changes)

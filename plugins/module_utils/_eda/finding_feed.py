@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changed in the findings since the last look, for the rule engine.
+"""The changes of findings since the last poll, for the rule engine.
 
 This module is private to the collection and may change at any time.
 
-Each look is a full snapshot, as the export makes it: a finding that is fixed or gone shows only in one. What is not
-complete is not compared.
+Each poll exports a full snapshot, because only that shows which findings are fixed or gone. An incomplete snapshot is
+not compared.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from .log_feed import since
 from .steps import Step, event_step, event_uuid
 
 Export = t.Callable[[pathlib.Path], Result]
-"""Writes a snapshot of the findings to a path, and returns what the export module returns."""
+"""Writes a snapshot of the findings to a path, and returns the result of the export module."""
 OFFERED = tuple(change for change in CHANGES if change != "changed")
-"""The changes that a rulebook may ask for."""
+"""The changes that a rulebook may request."""
 BATCH = 500
 
 
 class FindingFeed:
-    """The changes after the last look, as steps.
+    """The changes since the last poll, as steps.
 
     Args:
         identity: the stream.
         arguments: checked arguments.
         state: the state directory.
-        clock: the present.
+        clock: returns the current time.
     """
 
     def __init__(
@@ -62,18 +62,18 @@ class FindingFeed:
         self._clock = clock
         self._snapshot = self._baseline.path.with_suffix(".snapshot.ndjson")
         self._first = False
-        # What was given to the engine, which may be ahead of what it confirmed.
+        # The state given to the engine, which may be ahead of what it has confirmed.
         self._given: dict[str, Known] = {}
-        # How a finding was given before this look, where no event says that it changed.
+        # The state given before this poll, for changes without an event.
         self._before: dict[str, Known | None] = {}
         self.lock = self._baseline.path.with_suffix(".lock")
 
     def begin(self) -> None:
-        """Read what the engine knows.
+        """Read the state of the findings that the engine knows.
 
         Raises:
             StateError: a file cannot be used.
-            OptionError: ``since`` is missing or no time.
+            OptionError: ``since`` is missing or not a time.
         """
         self._baseline.read()
         self._first = not self._baseline.complete
@@ -82,7 +82,7 @@ class FindingFeed:
         self._since = since(self._arguments, self._clock()) if initial == "since" else None
 
     def write(self) -> None:
-        """Make durable what the engine knows.
+        """Make the state that the engine knows durable.
 
         Raises:
             StateError: it cannot be written.
@@ -90,7 +90,7 @@ class FindingFeed:
         self._baseline.write()
 
     def poll(self, export: Export) -> t.Iterator[list[Step]]:
-        """Yield what changed since the last look, in batches. To be called by one thread at a time.
+        """Yield the changes since the last poll, in batches. Call it from one thread at a time.
 
         Raises:
             PerimeterError: the service failed, or the snapshot is not complete.
@@ -101,7 +101,7 @@ class FindingFeed:
         if not result.values["complete"]:
             raise IncompleteRead(
                 "The findings changed while they were read, twice, so they are not compared this time.",
-                hint="Look less often, or at times without scans.",
+                hint="Poll less often, or at times without scans.",
             )
         self._before.clear()
         batch: list[Step] = []
@@ -115,7 +115,7 @@ class FindingFeed:
                     yield batch
                     batch = []
         except PerimeterError:
-            # The next look finds again what no step was made for.
+            # The next poll will find the changes again for which no step was made.
             for key, known in self._before.items():
                 if key in quiet:
                     self._note(key, known)
@@ -197,7 +197,7 @@ class FindingFeed:
         return event_step(record, event_uuid(self._stream, "\0".join(words)), lambda: self._baseline.change(key, now))
 
     def _quiet(self, changes: dict[str, Known | None]) -> Step:
-        """What changed without an event, and the end of the first look."""
+        """A step for changes without an event, and for the end of the first poll."""
 
         def done() -> None:
             self._baseline.complete = True

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source ``findings``: what changed in the findings of the scanner.
+"""The event source ``findings``: changes in the findings of the scanner.
 
 This module is private to the collection and may change at any time.
 """
@@ -42,7 +42,7 @@ TABLE: Table = {
 
 
 class Scanner(t.NamedTuple):
-    """What the source needs of the scanner's room."""
+    """The functions of the scanner's room that the source uses."""
 
     source: str
     connect: t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str]], t.Any]
@@ -53,12 +53,12 @@ async def main(queue: Queue, given: t.Mapping[str, t.Any], scanner: Scanner) -> 
     """Feed the engine until the task is cancelled.
 
     Args:
-        queue: the engine's.
+        queue: the engine's queue.
         given: the arguments of the rulebook.
         scanner: the scanner's room.
 
     Raises:
-        PerimeterError: it cannot begin.
+        PerimeterError: the source cannot start.
     """
     with guarded():
         arguments = checked(given, TABLE, os.environ)

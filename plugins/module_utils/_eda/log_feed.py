@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The events of a log of a WAF, for the rule engine: read with the sources of the exports, and by their rules.
+"""The events of a WAF log for the rule engine, read with the sources of the exports.
 
 This module is private to the collection and may change at any time.
 
-What is the same as in a collection: the lag, the overlap, windows that are cut where they are dense, the limits of the
-service, and redaction. What differs: an event is identified by its key alone, and is given once, whatever the service
-changes in it afterwards; and the work is done in place, since a process with a Java machine in it must not be forked.
+As in a collection: the lag, the overlap, windows that are divided where they are dense, the limits of the service, and
+redaction. Different: an event is identified by its key alone and given once, even if the service changes it later; and
+no worker processes are used, because a process with a Java virtual machine in it must not be forked.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class LogFeed:
     """The events after the position, as steps.
 
     Args:
-        source: the stream; used for its identity and its timing. Each poll has one of its own.
+        source: the stream, used for its identity and timing. Each poll has its own source.
         arguments: checked arguments.
         state: the state directory.
-        clock: the present.
+        clock: returns the current time.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class LogFeed:
         self.lock = self._file.path.with_suffix(".lock")
 
     def begin(self) -> None:
-        """Read the position; a first run writes one at once, so that a kill does not move the start.
+        """Read the position. A first run writes one at once, so that a kill does not move the start.
 
         Raises:
             StateError: the position cannot be used or written.
-            OptionError: ``since`` is missing or no time.
+            OptionError: ``since`` is missing or not a time.
         """
         found = self._file.read()
         if found is None:
@@ -77,7 +77,7 @@ class LogFeed:
             found = LogPosition(start, start)
             self._file.write(found)
         self._position = found
-        # What was given to the engine, which may be ahead of what it confirmed.
+        # The progress given to the engine, which may be ahead of what it has confirmed.
         self._given = found.copy()
 
     def write(self) -> None:
@@ -89,17 +89,17 @@ class LogFeed:
         self._file.write(self._position)
 
     def poll(self, source: Source) -> t.Iterator[list[Step]]:
-        """Yield what came since the last poll, in batches. To be called by one thread at a time.
+        """Yield the events since the last poll, in batches. Call it from one thread at a time.
 
         Raises:
-            PerimeterError: the service failed. What was yielded before is valid.
+            PerimeterError: the service failed. Batches yielded before are valid.
         """
         now, timing, given = self._clock(), self._timing, self._given
         if given.until > now + _FUTURE:
             self._say_ahead()
             return
         edge = oldest(now, timing)
-        # The service keeps what is younger than that for the margin still, while looks fail one after the other.
+        # Within the margin, the service still has the events while polls fail one after the other.
         if edge is not None and given.until < edge - timing.margin:
             yield [self._gap(given.until, edge), self._mark(edge)]
         start = reread_from(given.until, given.origin, timing)
@@ -115,7 +115,7 @@ class LogFeed:
                 left.extendleft(reversed(parts(dense.rest(window), dense.parts, timing)))
 
     def _window(self, source: Source, window: Window) -> t.Iterator[list[Step]]:
-        """One window. Of a service whose pages are in the order of time, each page can be given at once."""
+        """Yield the steps of one window. If a service's pages are in time order, each page can be given at once."""
         held: list[Entry] = []
         newest, ordered = window.start, True
         for page in source.pages(window):
@@ -124,7 +124,7 @@ class LogFeed:
                 held += entries
                 continue
             steps = self._fresh(source, entries)
-            # Where a page is out of order, nothing is certain about the rest, and the position waits for the end.
+            # If a page is out of order, the rest may be too, and the position waits for the end of the window.
             ordered = ordered and all(entry.time >= newest for entry in entries)
             if ordered and entries:
                 newest = max(entry.time for entry in entries).replace(microsecond=0)
@@ -132,21 +132,21 @@ class LogFeed:
             yield steps
         held.sort(key=lambda entry: (entry.time, entry.key))
         end = self._safe_end(source, window)
-        # The whole window was read, so the position can follow the events through it.
+        # The whole window has been read, so the position can follow the events through it.
         for start in range(0, len(held), _BETWEEN_MARKS):
             part = held[start : start + _BETWEEN_MARKS]
             yield [*self._fresh(source, part), self._mark(min(part[-1].time.replace(microsecond=0), end))]
         yield [self._mark(end)]
 
     def _safe_end(self, source: Source, window: Window) -> dt.datetime:
-        """Up to where a window that was read is complete: our clock may be ahead of the service's."""
+        """The time up to which a window is complete: our clock may be ahead of the service's."""
         own, theirs = self._clock(), source.server_time()
         return min(window.end, horizon(min(own, theirs or own), self._timing))
 
     def _fresh(self, source: Source, entries: list[Entry]) -> list[Step]:
-        """The steps of the entries that were not given yet and that the rulebook wants.
+        """Return the steps of entries that were not given yet and that the rulebook wants.
 
-        A key counts as given only when nothing can fail any more.
+        A key counts as given only after the last operation that can fail.
         """
         new: dict[str, Entry] = {}
         for entry in entries:
@@ -166,7 +166,7 @@ class LogFeed:
         return steps
 
     def _mark(self, until: dt.datetime) -> Step:
-        """Everything before a time is in the steps before this one."""
+        """Return a mark: the steps before it contain everything before a time."""
         self._given.move(until, self._remember_from(until))
         return Step(lambda: self._position.move(until, self._remember_from(until)), is_mark=True)
 
@@ -174,7 +174,7 @@ class LogFeed:
         return reread_from(until, self._given.origin, self._timing)
 
     def _gap(self, start: dt.datetime, end: dt.datetime) -> Step:
-        """What cannot be read any more is an event too."""
+        """Return an event for a span that can no longer be read."""
         record = {
             "record": "gap",
             "schema": SCHEMA,
@@ -189,7 +189,7 @@ class LogFeed:
         return event_step(record, event_uuid(self._stream, f"gap:{record['from']}"), lambda: None)
 
     def taken(self, key: str, time: dt.datetime) -> None:
-        """The engine has an event."""
+        """Record that the engine has an event."""
         self._position.take(key, time)
 
     def _say_ahead(self) -> None:
@@ -214,7 +214,7 @@ class LogFeed:
 
 @dataclasses.dataclass(slots=True)
 class _Taken:
-    """What a confirmed event means: small, since there is one for each event on its way."""
+    """The action for a confirmed event. It is kept small, because there is one for each event in flight."""
 
     feed: LogFeed
     key: str
@@ -225,7 +225,7 @@ class _Taken:
 
 
 def since(arguments: t.Mapping[str, t.Any], now: dt.datetime) -> dt.datetime:
-    """Return the start that ``initial: since`` asks for.
+    """Return the start for ``initial: since``.
 
     Raises:
         OptionError: ``since`` is missing, or neither a time nor a duration.

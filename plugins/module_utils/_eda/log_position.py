@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Up to where the rule engine has the events of a log, under ``state_dir``.
+"""How far the rule engine has received the events of a log; stored under ``state_dir``.
 
 This module is private to the collection and may change at any time.
 
@@ -23,30 +23,30 @@ from .._state.document import StateDocument
 
 FOLDER = "eda"
 VERSION = 1
-_RESTORE = "Restore it from a backup. If there is none, remove it, and say with initial where to begin."
+_RESTORE = "Restore it from a backup. If there is none, remove it, and choose with initial where to begin."
 _HINT = "The events after the position on the disk are repeated after a restart."
 
 
 def place_of(state: pathlib.Path, identity: Identity, consumer: str) -> pathlib.Path:
-    """Return the file of a stream's position; files that belong to it have the same stem."""
+    """Return the position file of a stream; files that belong to it have the same stem."""
     name = f"{identity.source}-{identity.stream}-{identity_hash(identity)[:16]}-{consumer}.json"
     return state / FOLDER / name
 
 
 def document_of(path: pathlib.Path, identity: Identity, consumer: str, called: str = "The position") -> StateDocument:
-    """Return the document at a path, which belongs to this stream and this consumer."""
+    """Return the document at a path, for this stream and this consumer."""
     same = {"identity_hash": identity_hash(identity), "consumer": consumer}
     return StateDocument(path, VERSION, restore=_RESTORE, called=called, same=same)
 
 
 @dataclasses.dataclass
 class LogPosition:
-    """How far the engine has a stream.
+    """How far the engine has received a stream.
 
     Attributes:
         until: it has every event before this time, except late ones.
-        origin: nothing before this time was asked for.
-        seen: the keys that it has and that can come again.
+        origin: nothing before this time was requested.
+        seen: keys that it has and that the source can return again.
     """
 
     until: dt.datetime
@@ -54,32 +54,32 @@ class LogPosition:
     seen: KeyTable = dataclasses.field(default_factory=KeyTable)
 
     def knows(self, key: str) -> bool:
-        """Whether the key was taken."""
+        """Whether the key has been recorded."""
         return self.seen.look(key_digest(key), 0) is not Known.NOTHING
 
     def take(self, key: str, time: dt.datetime) -> None:
-        """Note a key. The later of two times is kept."""
+        """Record a key. The later of two times is kept."""
         self.seen.put(key_digest(key), 0, max(0, int(time.timestamp())))
 
     def move(self, until: dt.datetime, remember_from: dt.datetime) -> None:
-        """Move on, and forget the keys that cannot come again."""
+        """Move forward, and forget the keys that cannot come again."""
         if until <= self.until:
             return
         self.until = until
         self.seen = self.seen.since(int(remember_from.timestamp()))
 
     def copy(self) -> LogPosition:
-        """Return another one that moves on its own."""
+        """Return a copy that moves independently."""
         return LogPosition(self.until, self.origin, self.seen.since(0))
 
 
 class LogPositionFile:
-    """The position on the disk.
+    """The position file of a stream.
 
     Args:
         state: the state directory.
         identity: the stream.
-        consumer: which of several readers of the stream this is.
+        consumer: identifies one of several readers of the stream.
     """
 
     def __init__(self, state: pathlib.Path, identity: Identity, consumer: str) -> None:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs an event source: polls in a thread, gives events to the engine, and goes on whatever the service does.
+"""Runs an event source: polls in a thread, passes events to the engine, and continues after failures of the service.
 
 This module is private to the collection and may change at any time.
 """
@@ -26,7 +26,7 @@ R = t.TypeVar("R")
 
 
 class Feed(t.Protocol):
-    """Where events come from, and how far the engine has them."""
+    """The source of events, and how far the engine has received them."""
 
     lock: pathlib.Path
 
@@ -38,7 +38,7 @@ class Feed(t.Protocol):
 
 
 class Client(t.Protocol):
-    """What every vendor's client provides."""
+    """The common interface of the vendors' clients."""
 
     def __enter__(self) -> t.Any:
         """Return the client; nothing is opened before the first request."""
@@ -51,19 +51,19 @@ class Client(t.Protocol):
 
 
 class Poll(t.Protocol):
-    """One poll with a client of its own."""
+    """One poll with its own client."""
 
     def __call__(self, client: t.Any) -> t.Iterator[list[Step]]:
-        """Yield what is new."""
+        """Yield the new steps in batches."""
 
 
 @contextlib.contextmanager
 def guarded() -> t.Iterator[None]:
-    """Let only errors that are fit for a message pass: the engine logs the text of whatever ends a source.
+    """Let only errors pass that are fit for a message: the engine logs the text of any error that ends a source.
 
     Raises:
         MissingLibrary: requests is not installed.
-        PerimeterError: whatever went wrong.
+        PerimeterError: any other error.
     """
     if not HAS_REQUESTS:
         raise MissingLibrary("requests", REQUESTS_IMPORT_ERROR or "")
@@ -73,7 +73,7 @@ def guarded() -> t.Iterator[None]:
         raise
     except Exception as error:
         raise PerimeterError(
-            f"This event source failed inside, with {type(error).__name__}.",
+            f"This event source failed with an internal error, {type(error).__name__}.",
             hint="That is a defect of appsec.perimeter, or of a filter of the rulebook.",
         ) from error
 
@@ -85,21 +85,21 @@ async def run(
     """Feed the engine until the task is cancelled.
 
     Args:
-        queue: the engine's.
+        queue: the engine's queue.
         arguments: checked arguments.
-        given: what ansible-rulebook handed over, with the queue of its confirmations.
+        given: the arguments from ansible-rulebook, including the queue of its confirmations.
         feed: the position.
         connect: makes a client; sends nothing.
         poll: reads what is new.
-        name: what messages call the source.
+        name: the name of the source in messages.
 
     Raises:
-        PerimeterError: it cannot begin: the arguments, the position, or another rulebook on the same stream.
+        PerimeterError: it cannot start: the arguments, the position, or another rulebook on the same stream.
     """
     feedback = given.get(QUEUE)
     if arguments["feedback"] and feedback is None:
         raise OptionError(
-            "feedback is true, and ansible-rulebook hands over no queue for it.",
+            "feedback is true, and ansible-rulebook passes no queue for it.",
             hint="ansible-rulebook 1.3 and newer have it, with --persistence-id; without it, remove feedback.",
         )
     make_folder(feed.lock.parent)
@@ -114,7 +114,7 @@ async def run(
 
 
 async def _poll(delivery: Delivery, connect: t.Callable[[], Client], poll: Poll, pace: Pace) -> float:
-    """One poll; returns the pause after it."""
+    """Poll once; returns the pause afterwards."""
     secrets: tuple[str, ...] = ()
     try:
         with contextlib.closing(_Batches(connect(), poll)) as batches:
@@ -139,7 +139,7 @@ class _Batches:
         self._steps = poll(client)
 
     def take(self) -> list[Step] | None:
-        """The next batch; None at the end."""
+        """Return the next batch; None at the end."""
         return next(self._steps, None)
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class _Batches:
 
 
 def in_thread(work: t.Callable[[], R]) -> asyncio.Future[R]:
-    """Do something in a thread that does not keep the process from ending, whatever it waits for."""
+    """Run a function in a daemon thread, which does not keep the process from ending while it waits."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[R] = loop.create_future()
 
@@ -164,9 +164,9 @@ def in_thread(work: t.Callable[[], R]) -> asyncio.Future[R]:
         result, failure = None, None
         try:
             result = work()
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for it
             failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop has ended in the meantime
             loop.call_soon_threadsafe(finish, result, failure)
 
     threading.Thread(target=body, daemon=True, name="appsec.perimeter: poll").start()

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes from a feed to the rule engine: events whose identity never changes, and how they move the position.
+"""The steps that a feed passes to the rule engine: events with a permanent identity, and moves of the position.
 
 This module is private to the collection and may change at any time.
 
-A playbook that a rule starts gets the event as extra variables, which Ansible takes for templates of its own. Much of
-an event was written by an attacker. So every text is changed such that no template can begin in it.
+A playbook that a rule starts gets the event as extra variables, which Ansible evaluates as templates. An attacker wrote
+much of an event. So every text is changed in such a way that no template can begin in it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .._base.log_text import each_text
 Event = dict[str, t.Any]
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://docs.ansible.com/collections/appsec/perimeter/event_driven")
-"""The namespace of all identities, which must never change: a receiver may have stored them."""
+"""The namespace of all identities. It must never change, because receivers may have stored them."""
 
 _TEMPLATE = re.compile(r"\{(?=[{%#])")
 _HEADER = re.compile(r"\A(\s*#)(?=jinja2:)", re.IGNORECASE)
@@ -33,11 +33,11 @@ class Step:
 
     Attributes:
         done: moves the position in memory. It is called once, in the order of the steps, when the engine has the event.
-        event: what the engine gets; None for a step that only moves the position.
+        event: the event for the engine; None for a step that only moves the position.
         key: the uuid of the event; empty without one.
-        is_mark: whether the step only says up to where everything is read; a later mark makes it needless.
+        is_mark: whether the step only says how far everything is read; a later mark makes it unnecessary.
         attempts: how often the event was given to the engine.
-        serials: number of each time that it was given, the oldest first, as far as nothing came of it yet.
+        serials: number of each time that it was given and that is still unresolved, the oldest first.
         confirmed: whether the engine has it.
     """
 
@@ -51,17 +51,17 @@ class Step:
 
 
 def event_uuid(stream: str, key: str) -> str:
-    """Return the identity of an event: the same text for the same event of the same stream, for ever."""
+    """Return the permanent identity of an event, which depends on the stream and the key only."""
     return str(uuid.uuid5(NAMESPACE, f"{stream}\0{key}"))
 
 
 def defused(text: str) -> str:
-    """Return a text in which Ansible finds no template, and which a database of the engine can store."""
+    """Return a text in which Ansible finds no template, and which the engine's database can store."""
     if "{" in text:
         text = _TEMPLATE.sub("{ ", text)
     if "#" in text:
         text = _HEADER.sub(r"\1 ", text)
-    # PostgreSQL stores neither NUL nor half a surrogate pair, so such an event would never reach a rule.
+    # PostgreSQL stores neither NUL nor surrogates, so an event with one would never reach a rule.
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source ``waf_events``: the events of a WAF as they come.
+"""The event source ``waf_events``: the events of a WAF as they arrive.
 
 This module is private to the collection and may change at any time.
 """
@@ -45,7 +45,7 @@ TABLE: Table = {**CONNECTION, **COMMON, **_OWN, **_OF["edgecast"], **_OF["scutum
 
 
 class Vendor(t.NamedTuple):
-    """What the source needs of a vendor's room."""
+    """The functions of a vendor's room that the source uses."""
 
     connect: t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str]], Client]
     source: t.Callable[[t.Mapping[str, t.Any], t.Any], Source]
@@ -55,12 +55,12 @@ async def main(queue: Queue, given: t.Mapping[str, t.Any], vendors: t.Mapping[st
     """Feed the engine until the task is cancelled.
 
     Args:
-        queue: the engine's.
+        queue: the engine's queue.
         given: the arguments of the rulebook.
         vendors: the vendors' rooms by name.
 
     Raises:
-        PerimeterError: it cannot begin.
+        PerimeterError: the source cannot start.
     """
     with guarded():
         arguments = checked(given, TABLE, os.environ)
@@ -69,13 +69,13 @@ async def main(queue: Queue, given: t.Mapping[str, t.Any], vendors: t.Mapping[st
             raise OptionError("vendor is missing.", hint="Give edgecast or scutum.")
         foreign = sorted(set(given) & {option for other, table in _OF.items() if other != name for option in table})
         if foreign:
-            raise OptionError(f"{foreign[0]} is no argument of {name}.")
+            raise OptionError(f"{foreign[0]} is not an argument of {name}.")
         vendor = vendors[name]
 
         def connect() -> Client:
             return vendor.connect(arguments, os.environ)
 
-        # Nothing is sent for this: it says which stream is meant, and refuses what is missing.
+        # This sends nothing: it determines the stream, and refuses missing options.
         with connect() as client:
             source = vendor.source(arguments, client)
         state = state_directory(arguments["state_dir"], os.environ)

@@ -53,14 +53,14 @@ _FILTER_HINT = "Give an object such as {Host: [www.example.com, secure.example.c
 
 @dataclasses.dataclass(frozen=True)
 class Connection(base.Connection):
-    """Resolved connection. ``account_number`` is text: its leading zeros count."""
+    """A resolved connection. ``account_number`` is text, because its leading zeros count."""
 
     account_number: str
     token: str = dataclasses.field(repr=False)
 
 
 def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """The connection that the options and the environment describe.
+    """Return the connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing or malformed.
@@ -82,10 +82,10 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
 
 
 def check_filters(given: t.Any) -> Filters:
-    """The filters of a task, numbers as text; empty for none.
+    """Return the filters of a task, with numbers as text; empty if there are none.
 
     Raises:
-        OptionError: anything but an object whose values are texts or lists of texts.
+        OptionError: the value is not an object whose values are texts or lists of texts.
     """
     if not given:
         return {}
@@ -116,21 +116,21 @@ def _filter_text(name: str, value: t.Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """A frozen span of time, UTC, in whole seconds: what the service takes."""
+    """A frozen span of time, UTC, in whole seconds, as the service requires."""
 
     start: dt.datetime
     end: dt.datetime
 
     def query(self) -> list[tuple[str, str]]:
-        """The span as parameters; the service shows no zone, and means UTC."""
+        """The span as parameters. They have no zone; the service reads them as UTC."""
         return [("start_time", f"{self.start:%Y-%m-%dT%H:%M:%S}"), ("end_time", f"{self.end:%Y-%m-%dT%H:%M:%S}")]
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """One page. ``page_of`` is how many there are at this moment; it may be 0 when there are no events.
+    """One page. ``page_of`` is the current number of pages; it may be 0 when there are no events.
 
-    ``events`` are the vendor's, unless a reader made something else of them; then ``own`` has their ids.
+    ``events`` are the vendor's objects, unless a reader has converted them; then ``own`` has their ids.
     """
 
     events: list[t.Any]
@@ -141,16 +141,16 @@ class Page:
     own: frozenset[int] | None = None
 
     def ids(self) -> frozenset[int]:
-        """Numbers that stand for the events' ids: texts would be megabytes for each span that is read."""
+        """Numbers in place of the events' ids: the texts would take megabytes for each span."""
         return frozenset(hash(id_of(raw)) for raw in self.events) if self.own is None else self.own
 
 
 Read = t.Callable[[bytes], "Page | None"]
-"""Makes a page of an answer itself; None for what has to be judged as usual."""
+"""Makes a page from an answer itself; returns None for an answer that has to be judged by the general rules."""
 
 
 class EdgecastClient(VendorClient[Connection]):
-    """One account. Safe to be used from many threads. Every call raises the errors of ``_http``."""
+    """One account. Thread-safe. Every call raises the errors of ``_http``."""
 
     def __init__(self, connection: Connection, settings: HttpSettings) -> None:
         super().__init__(
@@ -165,17 +165,17 @@ class EdgecastClient(VendorClient[Connection]):
         self._base = f"/v2/mcc/customers/{connection.account_number}/waf/eventlogs"
 
     def page(self, bounds: Bounds, filters: Filters, number: int, page_size: int, *, read: Read | None = None) -> Page:
-        """One page of the events in a span of time (docs/vendors/edgecast_waf.md 3.1).
+        """Return one page of the events in a span of time (docs/vendors/edgecast_waf.md 3.1).
 
         Args:
-            bounds: both ends are sent always: the service's own last 24 hours move between requests.
-            filters: field name to the values that match.
+            bounds: the span; both ends are always sent, because the service's default of 24 hours moves between
+            requests. filters: field name to the values that match.
             number: from 1.
             page_size: 1 to 1000.
             read: makes the page of a good answer.
 
         Raises:
-            VendorError: refused; a fault of the server while there are filters is taken for a mistake in them.
+            VendorError: refused. With filters, a fault of the server (HTTP 500) is attributed to them.
         """
         query = bounds.query()
         if filters:
@@ -190,7 +190,7 @@ class EdgecastClient(VendorClient[Connection]):
         return body if isinstance(body, Page) else page_of(body, number)
 
     def count(self, bounds: Bounds) -> int:
-        """How many events a span of time has; filters are not documented for it (docs/vendors/edgecast_waf.md 3.5)."""
+        """Return the number of events in a span; filters are not documented here (docs/vendors/edgecast_waf.md 3.5)."""
         body = self.api.get(f"{self._base}/count", bounds.query(), look=self._look())
         number = body.get("count") if isinstance(body, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
@@ -198,10 +198,10 @@ class EdgecastClient(VendorClient[Connection]):
         return number
 
     def event(self, event_id: str) -> Raw | None:
-        """One event by ``Event ID``, ``id`` or the id on a block page (docs/vendors/edgecast_waf.md 3.3).
+        """Return one event by ``Event ID``, ``id`` or the id on a block page (docs/vendors/edgecast_waf.md 3.3).
 
         Returns:
-            None when there is none, for which the vendor's pages give three answers.
+            None when there is no such event, for which the vendor documents three different answers.
         """
         try:
             body = self.api.get(f"{self._base}/{segment(event_id)}", look=self._look(may_be_empty=True))
@@ -210,13 +210,13 @@ class EdgecastClient(VendorClient[Connection]):
         except VendorError as error:
             if error.code != "400":
                 raise
-            self.fields()  # an account number that is not known gives 400 too, here as well
+            self.fields()  # an unknown account number gives 400 too, but here as well
             return None
         event = body.get("event") if isinstance(body, dict) else None
         return event if isinstance(event, dict) and event else None
 
     def fields(self) -> list[Raw]:
-        """The fields that filters may name: name, data_type, description (docs/vendors/edgecast_waf.md 3.4)."""
+        """Return the fields that filters may name: name, data_type, description (docs/vendors/edgecast_waf.md 3.4)."""
         body = self.api.get(f"{self._base}/fields", look=self._look())
         fields = body.get("fields") if isinstance(body, dict) else None
         if not isinstance(fields, list):
@@ -224,7 +224,7 @@ class EdgecastClient(VendorClient[Connection]):
         return [field for field in fields if isinstance(field, dict)]
 
     def _look(self, *, with_filters: bool = False, may_be_empty: bool = False) -> Look:
-        """What is special here: 500 for wrong filters, and answers without a body."""
+        """Judge answers that are special here: 500 for wrong filters, and answers without a body."""
         faults = 0
 
         def look(response: Response) -> Verdict | None:
@@ -250,7 +250,7 @@ def _filter_error() -> VendorError:
 
 
 def _with(read: Read | None) -> t.Callable[[bytes], t.Any] | None:
-    """Parses an answer with a reader, and as usual what that leaves."""
+    """Parse an answer with a reader, and as usual if the reader returns None."""
     if read is None:
         return None
 
@@ -262,10 +262,10 @@ def _with(read: Read | None) -> t.Callable[[bytes], t.Any] | None:
 
 
 def page_of(body: t.Any, asked: int) -> Page:
-    """The page that a parsed answer is.
+    """Convert a parsed answer to a page.
 
     Raises:
-        BadResponse: it has no list of events.
+        BadResponse: the answer has no list of events.
     """
     events = body.get("events") if isinstance(body, dict) else None
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
@@ -297,7 +297,7 @@ def _words(body: t.Any) -> str | None:
 
 
 def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> EdgecastClient:
-    """The client that the options of a task, and the environment, describe. Sends nothing.
+    """Return the client that the options of a task and the environment describe. Sends nothing.
 
     Raises:
         OptionError: an option is missing or malformed.

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events as a query: those of a span of time, one page, one event, or the list of fields.
+"""Queries events: those of a span of time, one page, one event, or the list of fields.
 
 This module is private to the collection and may change at any time.
 
@@ -41,7 +41,7 @@ class _Found:
 
 
 def run(params: Options, client: EdgecastClient, check_mode: bool) -> Result:
-    """Logic of ``edgecast_waf_event_info``. Reads only, so that check mode changes nothing."""
+    """Logic of ``edgecast_waf_event_info``. It only reads, so check mode makes no difference."""
     query = Query(params.get("query"))
     normaliser = EventNormaliser(
         keep_sensitive=params["sensitive"] == "keep", include_raw=params["include_raw"], raw_as=lambda raw: raw
@@ -110,7 +110,7 @@ def _span(params: Options, client: EdgecastClient) -> _Found:
             break
     found.total = len(found.events)
     if found.truncated:
-        # The service counts a span of time, but not what filters leave of it.
+        # The service counts the events of a span, but not those that match filters.
         found.total = None if filters else client.count(bounds)
     return found
 
@@ -131,7 +131,7 @@ def _page(client: EdgecastClient, bounds: Bounds, filters: Filters, number: int,
 
 
 def _reported(page: Page, asked: Bounds) -> Bounds:
-    """The span of time that the service says it looked at; what was asked for where it says nothing."""
+    """The span of time that the service says it searched; the requested span if it does not say."""
     try:
         start, end = (
             default if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
@@ -143,10 +143,10 @@ def _reported(page: Page, asked: Bounds) -> Bounds:
 
 
 def bounds_of(start_time: str | None, end_time: str | None, now: dt.datetime) -> Bounds:
-    """The span of time that the options describe; without any, the 24 hours before now, frozen.
+    """Return the span of time that the options describe; by default the 24 hours before now, frozen.
 
     Raises:
-        OptionError: only one of the two, no times, or the wrong way round.
+        OptionError: only one of the two is given, one is not a time, or they are in the wrong order.
     """
     if not start_time and not end_time:
         end = now.replace(microsecond=0)

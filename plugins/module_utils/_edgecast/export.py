@@ -28,26 +28,26 @@ from .listing import MAX_PAGES, Question, read_span
 from .normalise import SOURCE, EventNormaliser, time_of
 
 WINDOWS_AT_WORK = 1.5
-"""For each connection: while one window's page becomes records, the next page of another is on its way. More would hold
-more pages in memory."""
+"""Windows in progress for each connection: while the page of one becomes records, the next page of another is on its
+way. More windows would hold more pages in memory."""
 
 RETENTION = dt.timedelta(days=30)
 """How long events are kept (docs/vendors/edgecast_waf.md 5)."""
 WIDEST = RETENTION
-"""The span of a window before anything is known about it."""
+"""The span of a window before the volume is known."""
 
 _SECOND = dt.timedelta(seconds=1)
 
 
 class EncodedEntries(list[Entry]):
-    """The entries of a page, with their lines, and what was unknown in them."""
+    """The entries of a page, with their encoded lines, and the unknown values in them."""
 
     unknown: collections.Counter[str]
 
 
 @dataclasses.dataclass(frozen=True)
 class PageMaker:
-    """Makes entries with their lines of the bytes of a page: all the work of an export that is not waiting.
+    """Converts the bytes of a page to entries with their lines: all the work of an export besides waiting.
 
     Attributes:
         keep_sensitive: whether passwords, card data and credentials are kept.
@@ -58,14 +58,14 @@ class PageMaker:
     include_raw: bool
 
     def page(self, asked: tuple[int, dt.datetime], body: bytes) -> Page | None:
-        """The page.
+        """Convert one page.
 
         Args:
-            asked: which page was asked for, and the time of events that have none.
+            asked: the number of the requested page, and the time for events that have none.
             body: the answer.
 
         Returns:
-            None when the answer is no page.
+            None when the answer is not a page.
         """
         number, default = asked
         try:
@@ -89,7 +89,7 @@ class EdgecastEvents(LogSource[EdgecastClient]):
     """The stream: events of one account under one set of filters.
 
     Attributes:
-        crew: makes the entries in worker processes, once it is entered.
+        crew: makes the entries in worker processes once it has been entered.
     """
 
     def __init__(self, params: Options, client: EdgecastClient) -> None:
@@ -116,7 +116,7 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         super().__init__(client, identity, timing)
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """Every event of the window, and of a second around it: whether the bounds are inclusive is not certain."""
+        """Yield every event of the window and of one second around it, because the bounds may be exclusive."""
         start = window.start.replace(microsecond=0) - _SECOND
         end = window.end.replace(microsecond=0) + _SECOND * (2 if window.end.microsecond else 1)
         normaliser = self._maker.normaliser()
@@ -132,15 +132,15 @@ class EdgecastEvents(LogSource[EdgecastClient]):
             self.take_unknown(normaliser.unknown)
 
     def _reader(self, default: dt.datetime) -> t.Callable[[int], Read] | None:
-        """What has pages made in worker processes; None where there are none."""
+        """Return the reader that makes pages in worker processes; None if there are no workers."""
         if not self.crew.size:
             return None
         return lambda number: lambda body: self.crew.do((number, default), body)
 
     def _read(self, question: Question, window: Window) -> t.Iterator[list[t.Any]]:
-        """The pages of a window; it is dense when there are more than are to be read one after the other.
+        """Yield the pages of a window. It is dense when it has more pages than should be read in sequence.
 
-        A part of a dense window may have more than was aimed at: events that come in bursts are not cut for ever.
+        A part of a dense window may have more than intended, so that bursts of events are not divided endlessly.
         """
         can_be_cut = window.end - window.start > _SECOND
         most = MAX_PAGES if window.cut else SLICE_PAGES
@@ -148,17 +148,17 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         if first.page_of > most and can_be_cut:
             raise Dense(math.ceil(first.page_of / SLICE_PAGES))
         for number, events in enumerate(read_span(self.client, question, first, self.warnings)):
-            # The service may have announced less than there is. Twice as many are two readings.
+            # The service may have announced too few pages. Twice the limit allows for two readings.
             if number >= 2 * max(most, first.page_of) and can_be_cut:
                 raise Dense(SLICE_PAGES)
             yield events
 
 
 def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetime) -> list[Entry]:
-    """A page's events, each let go as soon as it is an entry: four pages at work would else be held twice."""
+    """Convert a page's events, releasing each as soon as it is an entry; otherwise four pages would be held twice."""
     page: list[t.Any] = events
     for place, raw in enumerate(page):
-        # An event without a time stands at the start of the window that brought it.
+        # An event without a time is placed at the start of the window that returned it.
         moment = time_of(raw)
         record = normaliser.event(raw, moment)
         page[place] = Entry(record["id"], moment or default, content_of(raw), record)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of an event: the vendor's name, ours, type, and where it stands (docs/vendors/edgecast_waf.md 7 to 9).
+"""The fields of an event: vendor name, our name, type, and where it appears (docs/vendors/edgecast_waf.md 7 to 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -22,7 +22,7 @@ class LogField(t.NamedTuple):
 
     Attributes:
         vendor: name at the vendor, spaces and case included.
-        ours: name in our record; ``details.x`` is a member of ``details``, ``sub_events[].x`` of each sub event.
+        ours: name in our record; ``details.x`` is a member of ``details``, ``sub_events[].x`` of each sub-event.
         type: the vendor's type.
         where: ``event`` or ``sub_event``.
         sensitive: whether it may hold passwords or card data, and is left out unless sensitive data is kept.
@@ -66,13 +66,13 @@ FIELDS: tuple[LogField, ...] = (
     LogField("Rules Config Name", "details.rules_config_name", "string"),
     LogField("Scope ID", "details.scope_id", "string"),
     LogField("Scope Name", "details.scope_name", "string"),
-    # Deprecated, and part of the sub events since.
+    # Deprecated: these moved to the sub-events.
     LogField("Rule ID", "sub_events[].rule_id", "integer"),
     LogField("Rule Severity", "sub_events[].severity", "integer"),
     LogField("Matched On", "sub_events[].matched_on", "string"),
     LogField("Matched Value", "sub_events[].matched_value", "string", sensitive=True),
     LogField("Matched Data", "sub_events[].matched_value", "string", sensitive=True),
-    # Of each sub event.
+    # Fields of each sub-event.
     LogField("Rule ID", "sub_events[].rule_id", "integer", SUB_EVENT),
     LogField("Rule Message", "sub_events[].message", "string", SUB_EVENT),
     LogField("Rule Severity", "sub_events[].severity", "integer", SUB_EVENT),
@@ -81,7 +81,7 @@ FIELDS: tuple[LogField, ...] = (
     LogField("Matched Value", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
     LogField("Matched Data", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
 )
-"""Every field that the vendor's page names; all of them are optional in an answer."""
+"""Every field that the vendor documents; all of them are optional in an answer."""
 
 TEXTS: dict[str, str] = {
     field.vendor: field.ours
@@ -89,15 +89,15 @@ TEXTS: dict[str, str] = {
     if field.where == EVENT and field.type == "string" and "." not in field.ours and "[" not in field.ours
     if field.ours not in ("id", "time", "action", "categories", "url", "referer")
 }
-"""Fields of an event that are taken over as they are."""
+"""Fields of an event that are copied unchanged."""
 
 DETAILS: dict[str, str] = {
     field.vendor: field.ours.removeprefix("details.") for field in FIELDS if field.ours.startswith("details.")
 }
-"""Fields of an event that only this vendor has."""
+"""Fields of an event that only this vendor supplies."""
 
 COMPUTED = ("total_score", "sqli_score", "xss_score")
-"""Members of ``details`` that come from the rule message, which names the scores."""
+"""Members of ``details`` that are parsed from the rule message, which contains the scores."""
 
 EVENT_NAMES = frozenset(field.vendor for field in FIELDS if field.where == EVENT)
 SUB_EVENT_NAMES = frozenset(field.vendor for field in FIELDS if field.where == SUB_EVENT)
@@ -114,27 +114,27 @@ ACTIONS: dict[str, Action] = {
 """The list is open (docs/vendors/edgecast_waf.md 8)."""
 
 AUDIT = "AUDIT"
-"""The profile type that only looks: whatever its action says, the request was let through."""
+"""The profile type that only monitors: whatever its action says, the request was let through."""
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "critical", "critical", "high", "medium", "low", "info")
-"""By the vendor's number, 0 to 6; -1 is unset."""
+"""Indexed by the vendor's number, 0 to 6; -1 is unset."""
 
 _NOISE = "Epoch Time"
-"""A binary float with noise: no evidence of a change as long as there is a Timestamp."""
+"""A binary float with rounding noise, so it is no evidence of a change if there is a Timestamp."""
 
 
 def id_of(raw: Raw) -> str:
-    """Identity of an event: ``id``, else ``Event ID``, else 32 hexadecimal digits of what the vendor says."""
+    """Identity of an event: ``id``, else ``Event ID``, else 32 hexadecimal digits that hash the vendor's data."""
     for name in ("id", "Event ID"):
         value = raw.get(name)
         if value and isinstance(value, (str, int)):
             return str(value)
-    # A hash and not the content itself, which holds matched values and passwords in URLs.
+    # A hash instead of the content, which may contain matched values and passwords in URLs.
     return content_of(raw, 32)
 
 
 def content_of(raw: Raw, digits: int = 16) -> str:
-    """Hexadecimal digits of what the vendor says, whatever the order of its keys and the noise of its floats."""
+    """Hexadecimal digits that hash the vendor's data, whatever the order of its keys and the noise of its floats."""
     if "Timestamp" in raw and _NOISE in raw:
         raw = raw.copy()
         del raw[_NOISE]

@@ -16,23 +16,23 @@ from .._records.times import utc_text
 from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page, Read
 
 MAX_PAGES = 50
-"""A span with more pages is read in parts: the longer the paging, the likelier it shifts."""
+"""A span with more pages is read in parts: the longer the paging takes, the more likely the pages shift."""
 
 _NARROW = dt.timedelta(seconds=3)
-"""A span that is not read in halves any more: with the overlap, the halves would be no shorter."""
+"""A span of this length is not halved again: with the overlap, the halves would be no shorter."""
 _OVERLAP = dt.timedelta(seconds=1)
-"""Whether bounds are inclusive is not certain, so halves overlap by one second; whoever reads them goes by id."""
+"""Bounds may be exclusive, so halves overlap by one second; readers drop repeated events by id."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """What is asked, with a frozen span of time.
+    """The parameters of a listing, with a frozen span of time.
 
     Attributes:
         bounds: the span.
         filters: field name to the values that match.
         page_size: 1 to 1000.
-        reader: makes the reader of a page of which the number is given.
+        reader: makes the reader for a page with the given number.
     """
 
     bounds: Bounds
@@ -55,17 +55,17 @@ def read_pages(
     *,
     warnings: list[str] | None = None,
 ) -> t.Iterator[list[t.Any]]:
-    """Every event of a span, in halves where it is dense. One may come more than once; see :func:`read_span`.
+    """Yield every event of a span, in halves where it is dense. An event may repeat; see :func:`read_span`.
 
     Args:
         client: the account.
         bounds: the span.
         filters: field name to the values that match.
         page_size: 1 to 1000.
-        warnings: warnings for the user are added to it.
+        warnings: receives warnings for the user.
 
     Raises:
-        IncompleteRead: the pages shifted in both readings, or the events do not fit the announced pages.
+        IncompleteRead: the pages shifted in both readings, or the number of events does not match the announced pages.
     """
     question = Question(bounds, filters, page_size)
     first = question.page(client, 1)
@@ -82,22 +82,22 @@ def read_pages(
 def read_span(
     client: EdgecastClient, question: Question, first: Page, warnings: list[str] | None = None
 ) -> t.Iterator[list[t.Any]]:
-    """Every event of a span. One may come more than once.
+    """Yield every event of a span. An event may repeat.
 
-    Pages are read one after the other, and all of them once more when they shifted: when the number of pages changed,
-    an event of one page came again in another, a page before the last was not full, or the events do not fit the pages.
-    A few events that vanish from pages that were read already, and leave the number of pages as it was, are seen only
-    in the second reading, by comparison with the first. The service drops nothing but events of more than 30 days ago,
-    which the collector does not ask for.
+    Pages are read in sequence, and all of them a second time if they shifted: when the number of pages changed, an
+    event of one page came again on another, a page before the last was not full, or the events do not match the pages.
+    If a few events vanish from pages that were already read, and the number of pages stays the same, only the second
+    reading detects it, by comparison with the first. The service drops only events that are more than 30 days old,
+    which the collector does not request.
 
     Args:
         client: the account.
-        question: what is asked.
+        question: the parameters of the listing.
         first: its first page.
-        warnings: warnings for the user are added to it.
+        warnings: receives warnings for the user.
 
     Raises:
-        IncompleteRead: the pages shifted in both readings, or the events do not fit the announced pages.
+        IncompleteRead: the pages shifted in both readings, or the number of events does not match the announced pages.
     """
     warning = yield from _read_span(client, question, first)
     if warning is not None and warnings is not None:
@@ -105,27 +105,27 @@ def read_span(
 
 
 def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Generator[list[t.Any], None, str | None]:
-    """The pages of a span, then a warning, or None."""
+    """Yield the pages of a span; returns a warning, or None."""
     size, bounds = question.page_size, question.bounds
     span = f"{utc_text(bounds.start)} to {utc_text(bounds.end)}"
     once = yield from _one_pass(client, question, first)
     if once.whole and once.steady and _fits(once.events, once.page_of, size):
         return None
     if once.understated and once.steady:
-        # Behind the announced end there were more, up to a short page: no page shifted, and none is missing.
+        # There were more pages after the announced end, up to a short one: no page shifted, and none is missing.
         return (
-            f"Edgecast announced {once.page_of} pages of {size} for {span}, and sent {once.events} events: it was read"
-            " on until a page was short."
+            f"Edgecast announced {once.page_of} pages of {size} for {span}, and sent {once.events} events: reading"
+            " continued until a page was not full."
         )
     again = yield from _one_pass(client, question, None)
     same = again.ids == once.ids and again.events == once.events > len(once.ids)
     if same and again.whole and _fits(again.events, again.page_of, size):
-        # No shift repeats itself to the event, so the service does have several events under one id.
+        # A shift does not repeat itself exactly, so the service does have several events with one id.
         return (
             f"Edgecast sent {again.events} events but only {len(again.ids)} ids for {span}, twice: several events share"
             " an id."
         )
-    # Events that arrive repeat others and hide none; when there are fewer than before, some may have been passed over.
+    # New events push others to later pages, which repeats but hides none. With fewer events, some may have been missed.
     arrived = again.whole and again.events >= len(once.ids)
     if not arrived or not any(_fits(len(ids), again.page_of, size) for ids in (again.ids, once.ids | again.ids)):
         raise IncompleteRead(
@@ -136,15 +136,14 @@ def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Gen
 
 
 class _Pass(t.NamedTuple):
-    """What one way through the pages came to.
+    """The result of one pass through the pages.
 
     Attributes:
-        ids: numbers that stand for the ids.
-        events: how many were sent, repeats included.
-        page_of: how many pages were announced in the end.
-        whole: no page before the last was short, none was another than the one that was asked for, and the number of
-            pages did not fall.
-        steady: the number of pages stayed as it was, and no event of one page came again in another.
+        ids: numbers in place of the ids.
+        events: number of events sent, repeats included.
+        page_of: number of pages announced at the end.
+        whole: no page before the last was short, every page was the requested one, and the number of pages did not
+        fall. steady: the number of pages did not change, and no event of one page came again on another.
         understated: there were more pages than announced.
     """
 
@@ -177,8 +176,8 @@ def _one_pass(client: EdgecastClient, question: Question, first: Page | None) ->
             yield page.events
         else:
             whole = full = False
-        # Nothing new: there is nothing, it is another page than the one that was asked for, or the pages moved by more
-        # than their size. Which of them, the count will show.
+        # Nothing new: there are no events, this is not the requested page, or the pages shifted by more than their
+        # size. The count will show which.
         if len(ids) == before or number >= page.page_of:
             break
     more = (yield from _beyond(client, question, number, ids)) if full and len(ids) > before else 0
@@ -189,12 +188,12 @@ def _one_pass(client: EdgecastClient, question: Question, first: Page | None) ->
 def _beyond(
     client: EdgecastClient, question: Question, number: int, ids: set[int]
 ) -> t.Generator[list[t.Any], None, int]:
-    """The pages behind the last one that was announced, if that was full: whether it is the last, a short one shows.
+    """Yield the pages after the last announced one if that was full, until a page is short.
 
-    What the service does when there is no such page is not documented: whatever it is, it brings no new event.
+    The service's answer for a page that does not exist is not documented; whatever it is, it has no new event.
 
     Returns:
-        How many events there were.
+        The number of events.
     """
     events = 0
     while True:
@@ -214,5 +213,5 @@ def _beyond(
 
 
 def _fits(events: int, page_of: int, page_size: int) -> bool:
-    """Whether so many events make so many pages. There may be no page, or one, when there are no events."""
+    """Whether this number of events fits this number of pages. Without events, there may be no page or one."""
     return max(0, page_of - 1) * page_size < events <= page_of * page_size or (events == 0 and page_of <= 1)

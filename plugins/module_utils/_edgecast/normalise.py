@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edgecast's events to :class:`Event` (docs/vendors/edgecast_waf.md 9).
+"""Converts Edgecast's events to :class:`Event` (docs/vendors/edgecast_waf.md 9).
 
 This module is private to the collection and may change at any time.
 
-A million events pass here, so what is the same for many of them (URLs, messages, rules) is worked out once and
-remembered, within bounds.
+A million events pass through here, so values that many of them share (URLs, messages, rules) are computed once and
+cached, within bounds.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _PLACES: dict[str, tuple[bool, str]] = {
     **{vendor: (True, ours) for vendor, ours in TEXTS.items()},
     **{vendor: (False, ours) for vendor, ours in DETAILS.items() if ours != "sub_event_count"},
 }
-"""Fields that are texts: whether they belong to the record itself or to its details, and their name there."""
+"""Text fields: whether they belong to the record itself or to its details, and their name there."""
 
 UNSET = len(SEVERITIES)
-"""Number of a severity that is none; the worst has the lowest number."""
+"""Number of an unset severity; the worst severity has the lowest number."""
 _LEVELS: dict[int | None, tuple[Severity, str | None, bool]] = {
     **{level: (severity, str(level), True) for level, severity in enumerate(SEVERITIES)},
     -1: ("unknown", "-1", True),
@@ -58,14 +58,14 @@ _DEPRECATED = ("Rule ID", "Rule Severity", "Matched On", "Matched Value", "Match
 
 
 class EventNormaliser(Normaliser):
-    """Turns the vendor's events into ours. One for each thread: it counts what it does not know."""
+    """Converts the vendor's events to ours. Each thread has its own, because it counts unknown values."""
 
     def event(self, raw: Raw, moment: dt.datetime | None = None) -> Event:
-        """One event. Never fails on a value: what is not understood is None or ``unknown``, and counted.
+        """Convert one event. Never fails on a value: an unknown one becomes None or ``unknown``, and is counted.
 
         Args:
             raw: the vendor's object.
-            moment: what :func:`time_of` says of it, for a caller that knows it already.
+            moment: the result of :func:`time_of`, if the caller already has it.
         """
         record = _BLANK.copy()
         record["details"] = details = _NO_DETAILS.copy()
@@ -117,7 +117,7 @@ class EventNormaliser(Normaliser):
     def _add_sub_events(self, record: Raw, raw: Raw) -> None:
         listed = raw.get("Sub Events")
         if not listed and "Rule ID" in raw:
-            # The old way: one rule, told in the event itself.
+            # The old form: the event itself contains its only rule.
             listed = [{name: raw[name] for name in _DEPRECATED if name in raw}]
         record["sub_events"] = sub_events = []
         record["rule_ids"] = rule_ids = []
@@ -143,7 +143,7 @@ class EventNormaliser(Normaliser):
             record["severity_native"] = str(worst)
 
     def _sub_event(self, item: Raw) -> tuple[int, SubEvent]:
-        """The number of its severity, or UNSET, and the sub event, still without its own score."""
+        """Return the number of its severity, or UNSET, and the sub-event, still without its own score."""
         get = item.get
         native = get("Rule Severity")
         level = native if native.__class__ is int else whole(native)
@@ -173,7 +173,7 @@ class EventNormaliser(Normaliser):
 
 @functools.lru_cache(maxsize=4096)
 def scores(message: str) -> tuple[int | None, int | None, int | None]:
-    """Total, SQL injection and cross-site scripting score that a rule message names; None for each it does not."""
+    """Total, SQL injection and cross-site scripting score in a rule message; None for each that it does not contain."""
     match = _SCORES.search(message)
     if match is None:
         return None, None, None
@@ -182,7 +182,7 @@ def scores(message: str) -> tuple[int | None, int | None, int | None]:
 
 
 def time_of(raw: Raw) -> dt.datetime | None:
-    """When an event happened, UTC: its ``Timestamp``, else its ``Epoch Time``; None when neither can be read."""
+    """The time of an event, UTC: its ``Timestamp``, else its ``Epoch Time``; None when neither can be parsed."""
     stamp = raw.get("Timestamp")
     if stamp.__class__ is str:
         try:

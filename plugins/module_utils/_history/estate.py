@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans, applications and authentication records: the newest of each is kept, with the runs that saw it change.
+"""Scans, applications and authentication records: stores the newest of each, and the runs in which it changed.
 
 This module is private to the collection and may change at any time.
 """
@@ -18,18 +18,18 @@ from .schema import Tables, upsert, write
 try:
     import sqlalchemy
 except ImportError:
-    # The engine says that it is missing.
+    # The engine reports that the package is missing.
     pass
 
 Connection = t.Any
 
 
 def stage(connection: Connection, given: t.Mapping[str, t.Sequence[t.Any]]) -> dict[str, Fold]:
-    """Read all records into the table ``staged``; returns a hash of each kind.
+    """Read all records into the table ``staged``; returns a hash for each kind.
 
     Args:
-        connection: to the database, not yet in the transaction of the run.
-        given: by the name of the option.
+        connection: a connection to the database, before the transaction of the run.
+        given: the records, by the name of their option.
     """
     staged = Tables().staged
     insert = upsert(connection, staged)
@@ -48,12 +48,12 @@ def _staged(option: str, row: Row) -> Row:
 
 
 def record(connection: Connection, tables: Tables, number: int) -> dict[str, int]:
-    """Record what differs; returns how many of each kind were new or changed.
+    """Record the differences; returns how many of each kind were new or changed.
 
     Args:
-        connection: to the database, in the transaction of the run.
+        connection: a connection to the database, in the transaction of the run.
         tables: its tables.
-        number: of the run.
+        number: number of the run.
     """
     written = {}
     for kind, table in tables.estate.items():

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the store tells: what is open, the trend, how long fixes took, and what the SLA says.
+"""The figures of the store: open findings, the trend, time to fix, and the SLA.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,22 +21,22 @@ from .sla import DAY, Clock, Policy
 try:
     import sqlalchemy
 except ImportError:
-    # The engine says that it is missing.
+    # The engine reports that the package is missing.
     pass
 
 Connection = t.Any
 TREND = 400
-"""Runs in the trend, the newest ones."""
+"""Runs in the trend: the newest ones."""
 ROWS = 1000
-"""Rows about the time to fix, those with the most fixes."""
+"""Rows of the time to fix: those with the most fixes."""
 App = tuple[str, t.Optional[str], t.Optional[str]]
-"""Source, id, and the name where there is no id: an application that was renamed is still one."""
+"""Source, id, and the name if there is no id: an application that was renamed remains the same."""
 Group = tuple[t.Optional[str], t.Optional[App]]
 _FETCH = 5000
 
 
 def open_counts(connection: Connection, tables: Tables) -> dict[str, int]:
-    """How many findings are open, by severity."""
+    """Number of open findings, by severity."""
     findings = tables.findings
     query = (
         sqlalchemy.select(findings.c.severity, sqlalchemy.func.count())
@@ -64,12 +64,12 @@ def _open_of(run: t.Mapping[str, t.Any]) -> dict[str, int]:
 
 
 def changes_of(run: t.Mapping[str, t.Any]) -> dict[str, int]:
-    """The changes of a run, each that there can be."""
+    """The changes in a run, with every kind of change as a key."""
     return {**dict.fromkeys(CHANGES, 0), **loads(run["changes"].encode())}
 
 
 def time_to_fix(connection: Connection, tables: Tables) -> list[dict[str, t.Any]]:
-    """Mean and median days that fixes took: of all, by severity, by application, and by both."""
+    """Mean and median days to fix: overall, by severity, by application, and by both."""
     noted, findings = tables.observations, tables.findings
     query = (
         sqlalchemy.select(noted.c.severity, noted.c.seconds_open, *_app(findings))
@@ -120,14 +120,14 @@ def _row(group: Group, days: array.array[float], names: t.Mapping[App, str | Non
 def standing(
     connection: Connection, tables: Tables, policy: Policy, at: str, horizon: tuple[str, float] | None
 ) -> dict[str, t.Any]:
-    """What is late, and what will be by the end of the horizon.
+    """What is overdue, and what will be by the end of the horizon.
 
     Args:
         connection: to the database.
         tables: its tables.
         policy: the SLA.
-        at: the present.
-        horizon: the duration as it was given, and its seconds.
+        at: the current time.
+        horizon: the duration as given, and its seconds.
     """
     clock = Clock(policy, parse_time(at), horizon and horizon[1])
     if policy.base or policy.overrides:

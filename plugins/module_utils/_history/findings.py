@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings against those that the store knows: what changed is decided by the shared rules, and recorded once.
+"""Compares findings with those in the store. The shared rules decide what changed, and each change is recorded once.
 
 This module is private to the collection and may change at any time.
 
-What arrives is staged in a table of the connection, so memory is flat whatever its size; then pairs that differ are
-read page by page.
+Incoming findings are staged in a temporary table, so memory stays flat whatever their number; then the pairs that
+differ are read page by page.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from .schema import COLUMNS, Tables, upsert, write
 try:
     import sqlalchemy
 except ImportError:
-    # The engine says that it is missing.
+    # The engine reports that the package is missing.
     pass
 
 Connection = t.Any
 PAGE = 2000
-"""Rows that are in memory at once."""
+"""Maximum number of rows in memory."""
 GONE = "gone"
-"""The state of a finding that was open, and that its source does not show any more."""
+"""The state of a finding that was open, and that its source no longer shows."""
 
 
 def stage(connection: Connection, sources: t.Iterable[Source]) -> int:
-    """Read all findings into the table ``incoming``; returns how many there are, those of several files once.
+    """Read all findings into the table ``incoming``; returns their number, counting those in several files once.
 
     Args:
-        connection: to the database, not yet in the transaction of the run.
-        sources: the oldest first.
+        connection: a connection to the database, before the transaction of the run.
+        sources: the sources, the oldest first.
     """
     incoming = Tables().incoming
     insert = upsert(connection, incoming, newer="seen", least="first_seen")
@@ -53,14 +53,14 @@ def stage(connection: Connection, sources: t.Iterable[Source]) -> int:
 
 
 def batched(rows: t.Iterable[Row], size: int = PAGE) -> t.Iterator[list[Row]]:
-    """The rows in lists of a limited length."""
+    """Yield the rows in lists of limited length."""
     left = iter(rows)
     while page := list(itertools.islice(left, size)):
         yield page
 
 
 def _number(connection: Connection, incoming: t.Any) -> None:
-    """Findings that share an identity all count: each gets a key of its own, in an order that stays."""
+    """Give findings that share an identity keys of their own, in a stable order, so that all of them count."""
     shared = sqlalchemy.select(incoming.c.identity).group_by(incoming.c.identity).having(sqlalchemy.func.count() > 1)
     query = sqlalchemy.select(incoming.c.identity, incoming.c.record).where(incoming.c.identity.in_(shared))
     found = connection.execute(query.order_by(incoming.c.identity, incoming.c.finding_id, incoming.c.record)).all()
@@ -76,7 +76,7 @@ def _number(connection: Connection, incoming: t.Any) -> None:
 
 @dataclasses.dataclass
 class Tally:
-    """What became of the findings of a run."""
+    """Counts of what happened to the findings of a run."""
 
     counts: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(CHANGES, 0))
     written: int = 0
@@ -86,9 +86,9 @@ class Recorder:
     """Records the staged findings in one transaction.
 
     Args:
-        connection: to the database, in the transaction of the run.
+        connection: a connection to the database, in the transaction of the run.
         tables: its tables.
-        number: of the run.
+        number: number of the run.
         at: time of the run.
     """
 
@@ -100,7 +100,7 @@ class Recorder:
         self.tally = Tally()
 
     def record(self, sources: t.Sequence[Source]) -> Tally:
-        """Record what is there, and what is gone from complete snapshots."""
+        """Record the findings that exist, and those that are gone from complete snapshots."""
         for page in self._pages(self._differing(), self._tables.incoming.c.key):
             self._take([dict(row) for row in page])
         snapshots = [source for source in sources if source.manifest is not None]
@@ -115,7 +115,7 @@ class Recorder:
             last = page[-1]["key"]
 
     def _differing(self) -> t.Any:
-        """Staged findings that the store does not know, or knows otherwise."""
+        """Select staged findings that are unknown to the store or differ from it."""
         incoming, known = self._tables.incoming, self._tables.findings
         told = [known.c[name].label(f"known_{name}") for name in ("key", *_KNOWN)]
         differs = [known.c[name] != incoming.c[name] for name in ("state", "severity", "content", "view")]
@@ -126,7 +126,7 @@ class Recorder:
         )
 
     def _missing(self, snapshots: t.Sequence[Source]) -> t.Any:
-        """Open findings of the sources of these snapshots that did not arrive."""
+        """Select open findings of these snapshots' sources that did not arrive."""
         incoming, known = self._tables.incoming, self._tables.findings
         return sqlalchemy.select(known).where(
             known.c.source.in_({snapshot.source for snapshot in snapshots}),
@@ -150,13 +150,13 @@ class Recorder:
         self._write(fresh, moved, noted)
 
     def _sighting(self, row: Row, change: str) -> Row:
-        """The row of the store."""
+        """The row for the store."""
         first = self._first_seen(row)
         opened = row["known_opened_at"] or first
         if change in ("reopened", "reactivated"):
             opened = self._at
         elif change == "new":
-            # One that was gone before is open since this run, whatever it was before.
+            # A finding that was gone before counts as open since this run.
             opened = first if row["known_key"] is None else self._at
         return {
             "key": row["key"],
@@ -168,7 +168,7 @@ class Recorder:
         }
 
     def _first_seen(self, row: Row) -> str:
-        """The earliest that is known; the time of the run where no source tells one that is past."""
+        """The earliest known time; the time of the run if no source states one in the past."""
         told = [row["known_first_seen"], row["first_seen"] or row["seen"]]
         moments = [moment for moment in map(read_time, told) if moment is not None]
         first = min(moments, default=None)
@@ -176,7 +176,7 @@ class Recorder:
         return self._at if first is None or at is None or first > at else utc_text(first)
 
     def _seconds_open(self, row: Row, change: str) -> float | None:
-        """How long a finding was open that is fixed now; None where nobody tells."""
+        """How long a finding that is now fixed was open; None if unknown."""
         if row["state"] != "fixed" or change not in ("", "fixed") or row["known_state"] == "fixed":
             return None
         if row["known_key"] is None and not (row["first_seen"] and row["fixed_at"]):
@@ -221,11 +221,11 @@ class Recorder:
 
 
 _KNOWN = ("state", "severity", "content", "first_seen", "opened_at", "first_run")
-"""What is looked at of a finding that the store knows."""
+"""The columns of a known finding that are compared."""
 
 
 def _before(row: Row) -> Sighting | None:
-    """The finding as it was; one that is new to the store, or that was gone, was not there."""
+    """The previous sighting of a finding; None if it is new to the store, or was gone."""
     if row["known_key"] is None or row["known_state"] == GONE:
         return None
     return Sighting(row["known_state"], row["known_severity"], row["known_content"])

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is fed with: snapshots, streams and records, read line by line, and a hash of all of it.
+"""The inputs of a run: snapshots, streams and records, read line by line, and a hash of everything.
 
 This module is private to the collection and may change at any time.
 
-A snapshot has to be complete, because what is missing in it counts as gone. A stream only adds: the newest sighting of
-a finding counts, and one that is not seen stays as it is known.
+A snapshot has to be complete, because findings that are missing from it count as gone. A stream only adds: the newest
+sighting of a finding counts, and a finding that is not seen keeps its state.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _KINDS: dict[str, tuple[str, t.Callable[[Record], Row]]] = {
     "webapps": ("webapp", webapp_row),
     "auth_records": ("auth_record", auth_record_row),
 }
-"""Of each option: what a record says that it is, and how it becomes a row."""
+"""For each option: the kind of its records, and the function that makes them rows."""
 OPTIONS = ("findings", *_KINDS)
 
 
@@ -58,7 +58,7 @@ class Fold:
         self._sum = 0
 
     def add(self, data: bytes) -> None:
-        """Take one record in."""
+        """Add one record."""
         self._sum += int.from_bytes(hashlib.blake2b(data, digest_size=16).digest(), "big")
 
     def text(self) -> str:
@@ -72,13 +72,13 @@ class Source:
 
     Attributes:
         path: the file or the directory.
-        source: whose findings they are.
-        account: of whom, where that is known.
-        manifest: of a snapshot; None for a stream.
-        view: what it leaves out, see :func:`view_of`.
-        digest: of its content, once it was read.
-        present: its applications with their names, once it was read.
-        gaps: how many spans of a stream are missing.
+        source: the source of its findings.
+        account: the account, if known.
+        manifest: the manifest of a snapshot; None for a stream.
+        view: hash of what it leaves out, see :func:`view_of`.
+        digest: hash of its content, after it was read.
+        present: its applications with their names, after it was read.
+        gaps: number of gaps in a stream.
     """
 
     path: pathlib.Path
@@ -98,24 +98,24 @@ class Source:
 
     @property
     def filters(self) -> str:
-        """The filters of a snapshot in one form; what a stream is in its place."""
+        """The filters of a snapshot in canonical form; for a stream, a fixed text in their place."""
         if self.manifest is None:
             return "stream"
         told = ([field, how, sorted(values), name] for field, how, values, name in filters_of(self.manifest))
         return dumps_sorted(sorted(told)).decode()
 
     def would_show(self, app: AppKey, name: str | None, view: str) -> bool:
-        """Whether a finding would be in it, if it was still there: its application is covered, and nothing hides it."""
+        """Whether it would contain a finding that still exists: its application is covered, and nothing hides it."""
         if self.manifest is None or self.view not in ("", view):
             return False
         return covers(self.manifest, self.present, app, name)
 
 
 def open_sources(paths: t.Iterable[str]) -> list[Source]:
-    """The snapshots, the oldest first, and the streams, none of them read yet.
+    """Return the snapshots, the oldest first, and the streams, all of them unread.
 
     Raises:
-        FileError: one is not complete, or is none of both.
+        FileError: one is not complete, or is neither a snapshot nor a stream.
     """
     found = [_open(pathlib.Path(path).expanduser()) for path in paths]
     return sorted(found, key=lambda item: (item.finished or "", str(item.path)))
@@ -141,10 +141,10 @@ def _open(path: pathlib.Path) -> Source:
 
 
 def findings_of(source: Source) -> t.Iterator[Row]:
-    """The findings of a snapshot or a stream as rows. When they are through, its digest and its applications are known.
+    """Yield the findings of a source as rows. After the last one, its digest and its applications are set.
 
     Raises:
-        FileError: it cannot be read to its end, or is not what its manifest says.
+        FileError: it cannot be read to its end, or does not match its manifest.
     """
     yield from _of_stream(source) if source.manifest is None else _of_snapshot(source, source.manifest)
 
@@ -156,7 +156,7 @@ def _of_snapshot(source: Source, manifest: Record) -> t.Iterator[Row]:
         for number, line in lines:
             record = _record(line, number, path)
             if record["record"] != "gap":
-                # The newest snapshot is right about a finding that is in several.
+                # If a finding is in several snapshots, the newest one is right.
                 yield _row(source, record, number, path) | {"seen": finished}
             source.gaps += record["record"] == "gap"
     except Unreadable as error:
@@ -199,7 +199,7 @@ def _record(line: bytes, number: int, path: pathlib.Path) -> dict[str, t.Any]:
 def _row(source: Source, record: Record, number: int, path: pathlib.Path) -> Row:
     if record["record"] != "finding":
         kind = short(str(record["record"]), 40)
-        raise FileError(f"findings: line {number} of {path} is no finding, but a record of kind {kind}.", hint=_AGAIN)
+        raise FileError(f"findings: line {number} of {path} is not a finding but a record of kind {kind}.", hint=_AGAIN)
     if bounded(record.get("source")) != source.source:
         raise FileError(
             f"findings: line {number} of {path} is a finding of {short(str(record.get('source')), 40)}, and the others"
@@ -215,15 +215,15 @@ def _row(source: Source, record: Record, number: int, path: pathlib.Path) -> Row
 
 
 def estate_of(option: str, given: t.Iterable[t.Any], fold: Fold) -> t.Iterator[Row]:
-    """The records of an option as rows.
+    """Yield the records of an option as rows.
 
     Args:
         option: scans, webapps or auth_records.
-        given: records, paths of JSON or NDJSON files, and directories of streams, whose other records are left out.
-        fold: takes them in.
+        given: records, paths of JSON or NDJSON files, and directories of streams, of which only matching records count.
+        fold: receives the records, to hash them.
 
     Raises:
-        FileError: a file cannot be read, or holds something else.
+        FileError: a file cannot be read, or contains something else.
         OptionError: an item is neither a record nor a path.
     """
     kind, make = _KINDS[option]
@@ -245,7 +245,7 @@ def estate_of(option: str, given: t.Iterable[t.Any], fold: Fold) -> t.Iterator[R
 
 
 def _is_ours(record: Record, kind: str) -> bool:
-    """What an information module returns has no version; records of files have one."""
+    """Whether a record has this kind. Results of information modules have no version; records in files do."""
     return bool(record.get("schema", None if kind == "scan" else SCHEMA) == SCHEMA)
 
 
@@ -261,6 +261,6 @@ def _records(option: str, path: pathlib.Path) -> t.Iterator[t.Any]:
 
 
 def digest_of(sources: t.Iterable[Source], folds: t.Mapping[str, Fold]) -> str:
-    """One hash of everything that a run was fed with, which depends on no order."""
+    """One hash of all inputs of a run, independent of their order."""
     parts = sorted(f"{item.source} {item.account} {item.filters} {item.digest}" for item in sources)
     return hashed(*parts, *(f"{name} {fold.text()}" for name, fold in sorted(folds.items())))

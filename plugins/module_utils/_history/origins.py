@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a snapshot or a stream belongs to this store: of the same account, and not older than what is there.
+"""Checks that a snapshot or a stream belongs to this store: the same account, and not older than recorded data.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,22 +19,22 @@ from .schema import Tables, upsert
 try:
     import sqlalchemy
 except ImportError:
-    # The engine says that it is missing.
+    # The engine reports that the package is missing.
     pass
 
 Row = t.Mapping[str, t.Any]
 _FUTURE = 300.0
-"""Seconds by which a snapshot may be newer than the clock."""
+"""Seconds by which a snapshot may be ahead of the clock."""
 _ANOTHER = (
     "Give each account a database of its own, with database_url; begin a new one when all applications were replaced."
 )
 
 
 class Origins:
-    """What the store remembers of the snapshots and streams that it was fed with.
+    """The snapshots and streams that were recorded in the store.
 
     Args:
-        connection: to the database, in the transaction of the run.
+        connection: a connection to the database, in the transaction of the run.
         tables: its tables.
     """
 
@@ -43,15 +43,15 @@ class Origins:
         self._tables = tables
 
     def check(self, sources: t.Iterable[Source], at: str) -> None:
-        """Refuse what does not belong here.
+        """Refuse sources that do not belong to this store.
 
         Args:
-            sources: they were read.
+            sources: the sources, after they were read.
             at: the time of the run.
 
         Raises:
-            StateError: one is of another account.
-            FileError: one is older than what is recorded, or from the future.
+            StateError: a source belongs to another account.
+            FileError: a source is older than recorded data, or from the future.
         """
         table = self._tables.sources
         for source in sources:
@@ -68,7 +68,7 @@ class Origins:
         query = sqlalchemy.select(table.c.app_id, table.c.app_name).distinct()
         told = query.where(table.c.source == source.source, table.c.app_id.is_not(None))
         held = {(source.source, app_id): name for app_id, name in self._connection.execute(told)}
-        # An application that this snapshot leaves out by its filters says nothing.
+        # The absence of an application that the snapshot's filters exclude proves nothing.
         shown = [app for app, name in held.items() if source.would_show(app, name, source.view)]
         if held and len(shown) == len(held) and not held.keys() & source.present.keys():
             raise StateError(
@@ -79,7 +79,7 @@ class Origins:
             )
 
     def remember(self, sources: t.Iterable[Source], number: int) -> None:
-        """Remember what was recorded in a run."""
+        """Store which sources were recorded in a run."""
         rows = {
             _key(source): {
                 "key": _key(source),

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records as rows: what the store keeps of a finding, a scan, an application and an authentication record.
+"""Converts records to rows: what the store keeps of a finding, a scan, an application and an authentication record.
 
 This module is private to the collection and may change at any time.
 
-A row holds names, ids, states and times. Evidence, addresses of findings and the fields of logins never come here.
+A row has names, ids, states and times. Evidence, the URLs of findings and login fields are never stored.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ TITLE = 300
 """Characters of a title, and of the name of an application."""
 _KINDS = frozenset({"vulnerability", "sensitive_content", "information"})
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""What PostgreSQL does not take: NUL, and half of a surrogate pair."""
+"""Characters that PostgreSQL does not accept: NUL, and surrogates."""
 
 
 class BadRecord(Exception):
-    """A record that the store cannot take. Its text is the end of a sentence."""
+    """A record that the store cannot accept. The text is the end of a sentence."""
 
 
 def storable(word: str) -> str:
-    """The text with U+FFFD for what no database takes."""
-    # Nearly every text ends here, and there are ten of each of a million findings.
+    """The text, with U+FFFD in place of characters that databases do not accept."""
+    # Nearly every text ends here, and a million findings have ten each.
     if word.isascii() and "\x00" not in word:
         return word
     return _UNSTORABLE.sub("\ufffd", word)
 
 
 def kept(value: t.Any, limit: int = 0) -> str | None:
-    """A text of a record as it is stored; a limit cuts what is only shown."""
+    """A text of a record in the form that is stored. A limit shortens texts that are only displayed."""
     word = bounded(value)
     if word is None:
         return None
@@ -60,7 +60,7 @@ def hashed(*parts: str) -> str:
 
 
 def view_of(filters: t.Iterable[FilterIdentity]) -> str:
-    """What a snapshot leaves out of the findings of an application, as a hash; empty when it shows all of them."""
+    """A hash of what a snapshot leaves out of the findings of an application; empty when it shows all of them."""
     narrowing = sorted(
         repr((field, operator, sorted(values), name))
         for field, operator, values, name in filters
@@ -76,16 +76,16 @@ def finding_app(record: Record) -> tuple[AppKey, str | None]:
 
 
 def finding_row(record: Record, view: str, *, exact: bool) -> Row:
-    """One finding.
+    """Convert a finding.
 
     Args:
-        record: as it was read; its values may be anything.
-        view: of the snapshot that it is from.
-        exact: whether another record of the same identity is another finding, as in a snapshot. In a stream it is a
-            later sighting of the same one.
+        record: the record as read; its values may be anything.
+        view: the view of its snapshot.
+        exact: whether another record with the same identity is another finding, as in a snapshot. In a stream it is a
+            later sighting of the same finding.
 
     Raises:
-        BadRecord: it has nothing that it could be known by, or a value of a wrong type.
+        BadRecord: it has no identity, or a value of a wrong type.
     """
     get = record.get
     if wrong := mistyped_finding(record):
@@ -109,7 +109,7 @@ def finding_row(record: Record, view: str, *, exact: bool) -> Row:
         "kind": _one_of(get("kind"), _KINDS),
         "severity": _one_of(get("severity"), SEVERITIES),
         "app_id": kept(asset.get("id")),
-        # Without an id the name is the identity, which is not cut like a text.
+        # Without an id, the name is the identity, so it is not shortened.
         "app_name": kept(asset.get("name"), TITLE if bounded(asset.get("id")) else 0),
         "cvss_score": _score(get("cvss_score")),
         "view": view,
@@ -121,7 +121,7 @@ def finding_row(record: Record, view: str, *, exact: bool) -> Row:
     status = _one_of(get("status"), STATUSES)
     row["state"] = state_of(t.cast(Finding, {"kind": row["kind"], "status": status, "ignored": ignored}))
     if not exact:
-        # A stream may not tell when it all began; the oldest sighting does.
+        # A stream may not state when a finding was first seen; its oldest sighting does.
         row["first_seen"] = row["first_seen"] or row["seen"] or None
     row["content"] = content_of(t.cast(Finding, record))
     return row
@@ -145,7 +145,7 @@ def _time(value: t.Any) -> str | None:
 
 
 def scan_row(record: Record) -> Row:
-    """One scan, or the log of one."""
+    """Convert a scan or a scan log."""
     asset, counts = mapping(record.get("asset")), mapping(record.get("counts"))
     conclusive, malware = truth(record.get("conclusive")), whole(record.get("malware"))
     row = {
@@ -167,7 +167,7 @@ def scan_row(record: Record) -> Row:
 
 
 def webapp_row(record: Record) -> Row:
-    """One web application, as an information module returned it."""
+    """Convert a web application, as returned by an information module."""
     risk = number(record.get("risk_score"))
     tags = sorted({storable(tag) for tag in map(_tag, items(record.get("tags"))) if tag})
     row = {
@@ -182,7 +182,7 @@ def webapp_row(record: Record) -> Row:
 
 
 def auth_record_row(record: Record) -> Row:
-    """One authentication record: what it is called and of which kind it is, and nothing that it logs in with."""
+    """Convert an authentication record: only its name and type, and no login data."""
     forms = [name for name in ("form", "server", "oauth2") if record.get(name)]
     kinds = [f"{name}:{bounded(mapping(record[name]).get('type')) or ''}".rstrip(":") for name in forms]
     row = {
@@ -206,7 +206,7 @@ def _tag(value: t.Any) -> str | None:
 
 
 def _address(value: t.Any) -> str | None:
-    """An address without credentials and query, either of which may be a secret."""
+    """A URL without credentials and query, either of which may be secret."""
     word = kept(value)
     try:
         parts = urlsplit(word or "")

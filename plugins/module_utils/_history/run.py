@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ``history`` module without Ansible: options in, figures out.
+"""The logic of the ``history`` module, without Ansible: from options to figures.
 
 This module is private to the collection and may change at any time.
 
-What arrives is staged first, which changes nothing. Then one transaction decides whether this run may be recorded,
+The inputs are staged first, which changes nothing. Then one transaction decides whether this run may be recorded,
 records it, and reads the figures.
 """
 
@@ -34,7 +34,7 @@ from .store import Store, url_of
 try:
     import sqlalchemy
 except ImportError:
-    # The engine says that it is missing.
+    # The engine reports that the package is missing.
     pass
 
 Params = t.Mapping[str, t.Any]
@@ -49,7 +49,7 @@ _DAYS = 36600
 
 @dataclasses.dataclass
 class _Order:
-    """What was asked for, checked."""
+    """The checked options."""
 
     given: dict[str, list[t.Any]]
     run_id: str | None
@@ -60,12 +60,12 @@ class _Order:
 
 
 def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
-    """Record a run, and tell what the store holds.
+    """Record a run, and return the figures of the store.
 
     Args:
         params: the options of the module.
-        check_mode: record nothing, and tell what would be there.
-        clock: tells the present, UTC.
+        check_mode: True to record nothing and return the figures that would result.
+        clock: returns the current time, UTC.
 
     Raises:
         PerimeterError: nothing was recorded.
@@ -89,7 +89,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 
 def secrets_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    """What is secret of the URL of the database."""
+    """The secret parts of the database URL."""
     url = url_of(params, environ)
     if not url:
         return ()
@@ -98,14 +98,14 @@ def secrets_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
 
 
 def shown_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    """The URL, where only parts of it are secret."""
+    """The URL, if only parts of it are secret."""
     url = url_of(params, environ)
     whole = secrets_of(params, environ)
     return (url,) if url and url not in whole else ()
 
 
 def document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What is written to ``dest``."""
+    """The document for ``dest``."""
     names = ("run_id", "at", "open", "trend", "time_to_fix", "sla")
     return {"schema": SCHEMA, "kind": "history", "counts": values["changes"], **{name: values[name] for name in names}}
 
@@ -154,8 +154,8 @@ class _Work:
         self._sources = sources
 
     def record(self, digest: str) -> tuple[dict[str, t.Any], bool]:
-        """Record the run, unless it is there already; returns the values, and whether it is new."""
-        # Without an id, the same files are the same run, and so is a new export of what the last run had.
+        """Record the run, unless it is already recorded; returns the values, and whether it is new."""
+        # Without an id, the same files are the same run, and so is a new export of the same content.
         run_id = self._order.run_id or hashed(digest, *sorted(str(source.finished) for source in self._sources))
         runs = self._tables.runs
         known = self._one(sqlalchemy.select(runs).where(runs.c.run_id == run_id))
@@ -170,7 +170,7 @@ class _Work:
         last = self._last()
         at = self._time(last)
         if self._order.run_id is None and last is not None and last["digest"] == digest:
-            # A night on which nothing changed leaves no trace, but its deadlines came nearer.
+            # A run without changes is not recorded, but its deadlines have come closer.
             return self._values(last, dict.fromkeys(OPTIONS, 0), at), False
         origins = Origins(self._connection, self._tables)
         origins.check(self._sources, at)
@@ -190,7 +190,7 @@ class _Work:
         return self._values(row, recorded), True
 
     def read(self) -> tuple[dict[str, t.Any], bool]:
-        """The figures as of the last run; nothing is recorded.
+        """Return the figures as of the last run, without recording anything.
 
         Raises:
             OptionError: nothing was ever recorded.
@@ -209,7 +209,7 @@ class _Work:
         return self._one(sqlalchemy.select(runs).order_by(runs.c.number.desc()).limit(1))
 
     def _time(self, last: t.Mapping[str, t.Any] | None) -> str:
-        """The time of the run, which is never before that of the last one."""
+        """The time of the run, which is never before that of the previous one."""
         now = self._order.now
         before = None if last is None else parse_time(last["at"])
         if before is not None and (before - now).total_seconds() > SKEW:
@@ -223,7 +223,7 @@ class _Work:
     def _values(
         self, row: t.Mapping[str, t.Any], recorded: dict[str, int], present: str | None = None
     ) -> dict[str, t.Any]:
-        """What is told of a run: as it was then, or with the SLA at present."""
+        """The values of a run: as they were recorded, or with the SLA at the present time."""
         changes = figures.changes_of(row)
         connection, tables, order = self._connection, self._tables, self._order
         return {
@@ -244,7 +244,7 @@ def _warnings(order: _Order, sources: t.Iterable[Source]) -> t.Iterator[str]:
         if source.gaps:
             yield f"findings: {source.path} has {source.gaps} gaps: data of the stream is missing."
     if order.policy.told and not order.policy.base and not order.policy.overrides:
-        yield "policy: it says nothing about an SLA, so nothing is due."
+        yield "policy: it does not define an SLA, so nothing is due."
     if order.horizon is not None and not order.policy.told:
         yield "horizon: without a policy nothing is due."
 

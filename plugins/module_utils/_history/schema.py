@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of the store, and the steps that lead from one version of them to the next.
+"""The tables of the store, and the migration steps from one version to the next.
 
 This module is private to the collection and may change at any time.
 
-A step is never edited once it was released: a change of the tables is one more step at the end. A new store runs all
-steps, and an older one those that it lacks, in the transaction of the run that needs them.
+A step is never edited after its release: a change of the tables is a new step at the end. A new store runs all steps,
+and an older one the steps that it lacks, in the transaction of the run that needs them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ try:
     import sqlalchemy
     from sqlalchemy.dialects import postgresql, sqlite
 except ImportError:
-    # The engine says that the package is missing; nothing here runs without an engine.
+    # The engine reports that the package is missing; nothing here runs without an engine.
     pass
 
 Table = t.Any
 Connection = t.Any
 PREFIX = "perimeter_"
 KEY = 32
-"""Characters of a key, which is a hash: what a vendor calls a finding may be longer than an index takes."""
+"""Characters of a key. It is a hash, because a vendor's id may be longer than an index allows."""
 
 
 class Tables:
-    """The tables as this release reads and writes them. ``incoming`` and ``staged`` are gone with the connection."""
+    """The tables that this release reads and writes. ``incoming`` and ``staged`` disappear with the connection."""
 
     def __init__(self) -> None:
         data = sqlalchemy.MetaData()
@@ -100,7 +100,7 @@ WEBAPP = ("source", "id", "name", "url", "risk_score", "tags")
 AUTH_RECORD = ("source", "id", "name", "type")
 COLUMNS = ("source", "finding_id", "unique_id", "fingerprint", "rule_id", "title", "kind", "severity", "state",
            "app_id", "app_name", "cvss_score", "view", "content")  # fmt: skip
-"""What is kept of a finding."""
+"""The stored columns of a finding."""
 
 
 def _finding_columns() -> t.Iterator[t.Any]:
@@ -124,14 +124,14 @@ def _key() -> t.Any:
 
 
 def _make_findings(connection: Connection) -> None:
-    """Version 1: runs, and findings with what became of them."""
+    """Version 1: runs, and findings with their changes."""
     tables = Tables()
     for table in (tables.runs, tables.sources, tables.findings, tables.observations):
         table.create(connection)
 
 
 def _make_estate(connection: Connection) -> None:
-    """Version 2: scans, applications and authentication records, and an index for what is open."""
+    """Version 2: scans, applications and authentication records, and an index of open findings."""
     tables = Tables()
     for table in tables.estate.values():
         table.create(connection)
@@ -144,11 +144,11 @@ VERSION = len(STEPS)
 
 
 def version_of(connection: Connection, address: str) -> int | None:
-    """The version of the store; None where there is none yet.
+    """Return the version of the store; None if it does not exist yet.
 
     Args:
-        connection: to the database.
-        address: the database, for messages.
+        connection: a connection to the database.
+        address: the address of the database, for messages.
 
     Raises:
         StateError: the version is newer than this release, or cannot be read.
@@ -159,27 +159,27 @@ def version_of(connection: Connection, address: str) -> int | None:
         return None
     if {"name", "value"} - {column["name"] for column in looking.get_columns(table.name)}:
         raise StateError(
-            f"database_url: the table {table.name} in {address} belongs to something else; nothing was touched.",
+            f"database_url: the table {table.name} in {address} belongs to something else; nothing was changed.",
             hint="Name another database.",
         )
     told = connection.execute(sqlalchemy.select(table.c.value).where(table.c.name == "version")).scalar()
     if not isinstance(told, str) or not told.isdecimal() or not 0 < int(told) < 10**6:
-        raise StateError(f"database_url: the store in {address} does not say its version; nothing was touched.")
+        raise StateError(f"database_url: the store in {address} does not say its version; nothing was changed.")
     if int(told) > VERSION:
         raise StateError(
             f"database_url: the store in {address} has version {int(told)}, and this release knows {VERSION};"
-            " nothing was touched.",
+            " nothing was changed.",
             hint="Use the release that wrote it, or a newer one.",
         )
     return int(told)
 
 
 def migrate(connection: Connection, present: int | None) -> None:
-    """Run the steps that a store lacks.
+    """Run the migration steps that a store lacks.
 
     Args:
-        connection: to the database, in a transaction.
-        present: the version of the store, None where there is none yet.
+        connection: a connection to the database, in a transaction.
+        present: the version of the store; None if it does not exist yet.
     """
     if present == VERSION:
         return
@@ -195,13 +195,13 @@ def migrate(connection: Connection, present: int | None) -> None:
 
 
 def upsert(connection: Connection, table: Table, *, newer: str | None = None, least: str | None = None) -> t.Any:
-    """The statement that inserts a row, or replaces the one with its key.
+    """Return the statement that inserts a row, or replaces the one with its key.
 
     Args:
-        connection: tells the dialect.
-        table: where.
-        newer: a column; a row in which it is smaller than in the present one replaces nothing.
-        least: a column of which the smaller value stays in any case.
+        connection: determines the SQL dialect.
+        table: the table.
+        newer: a column; a row replaces the existing one only if its value here is not smaller.
+        least: a column that always keeps the smaller value.
     """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     insert = dialect.insert(table)
@@ -217,10 +217,10 @@ def upsert(connection: Connection, table: Table, *, newer: str | None = None, le
 
 
 def write(connection: Connection, statement: t.Any, rows: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    """Execute a statement for each of many rows, which all have the same columns.
+    """Execute a statement for each of many rows, which must all have the same columns.
 
-    The statement is compiled once, and its parameters go to the driver as they are: texts and numbers need nothing that
-    SQLAlchemy does to each of them, which takes longer than the database.
+    The statement is compiled once, and its parameters go to the driver unchanged: texts and numbers do not need
+    SQLAlchemy's processing of each value, which takes longer than the database.
     """
     if not rows:
         return

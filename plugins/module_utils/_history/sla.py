@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Within how many days findings have to be fixed, which of them are late, and which will be.
+"""Within how many days findings must be fixed, which are overdue, and which will be.
 
 This module is private to the collection and may change at any time.
 
-The policy is that of the gate, of which ``sla`` and the overrides of applications count here, or days by severity.
-A finding is due by when it was first seen, as in the gate; an unknown severity counts as critical there, and here.
+The policy is a policy of the gate, whose ``sla`` and application overrides apply here, or days by severity. The
+deadline counts from when a finding was first seen, as in the gate; an unknown severity counts as critical in both.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from .._records.times import parse_duration, read_time, utc_text
 DAY = 86400.0
 _LONGEST = 36600 * DAY
 LISTED = 100
-"""How many findings are listed of those that are late, and of those that will be."""
+"""Maximum number of listed findings: of those overdue, and of those that will be."""
 Days = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """Seconds by severity, for all applications and for those with rules of their own.
+    """Seconds by severity, in general and for applications with overrides.
 
     Attributes:
-        base: where no override says otherwise.
-        overrides: each with a test of id and name of an application; None takes a limit away.
+        base: the limits without an override.
+        overrides: limits, each with a test for id and name of an application; None removes a limit.
         told: whether there is a policy at all.
     """
 
@@ -56,7 +56,7 @@ class Policy:
 
     @property
     def days(self) -> Days:
-        """The days by severity, where no override says otherwise."""
+        """The days by severity, without overrides."""
         return {severity: _whole(self.base[severity] / DAY) for severity in SEVERITIES if severity in self.base}
 
 
@@ -65,20 +65,20 @@ def _whole(value: float) -> float:
 
 
 def load_policy(value: t.Any) -> Policy:
-    """The policy that the option stands for.
+    """Load the policy that the option gives.
 
     Args:
         value: None, a path, or the mapping itself.
 
     Raises:
-        PolicyError: it cannot be read, or is wrong; names the key.
+        PolicyError: it cannot be read, or is invalid; the message names the key.
         MissingLibrary: it is YAML, and PyYAML is not installed.
     """
     if value is None:
         return Policy(told=False)
     data = read_document(value, "policy").data
     if not isinstance(data, dict) or not data:
-        raise PolicyError("policy: this is no mapping.", hint="Give a policy of the gate, or days by severity.")
+        raise PolicyError("policy: this is not a mapping.", hint="Give a policy of the gate, or days by severity.")
     if "schema" not in data and "sla" not in data:
         return Policy({severity: _days(days, f"policy: {severity}") for severity, days in _checked(data, "policy")})
     overrides = []
@@ -87,7 +87,7 @@ def load_policy(value: t.Any) -> Policy:
         own = _ages(mapping(item).get("sla"), f"{where}.sla")
         match = mapping(item).get("match")
         if not isinstance(match, list) or not all(isinstance(word, str) for word in match):
-            raise PolicyError(f"{where}.match is no list of names.", hint="See the reference of the policy.")
+            raise PolicyError(f"{where}.match is not a list of names.", hint="See the reference of the policy.")
         if own:
             overrides.append((application_test(match), own))
     base = _ages(data.get("sla"), "policy: sla")
@@ -110,7 +110,7 @@ def _checked(data: dict[str, t.Any], where: str) -> t.Iterator[tuple[str, t.Any]
 def _days(value: t.Any, where: str) -> float:
     days = number(value)
     if days is None or not 0 < days * DAY <= _LONGEST:
-        raise PolicyError(f"{where} is {value!r}, which is no number of days.", hint="Give days, such as 7.")
+        raise PolicyError(f"{where} is {value!r}, which is not a number of days.", hint="Give days, such as 7.")
     return days * DAY
 
 
@@ -118,7 +118,7 @@ def _ages(value: t.Any, where: str) -> dict[str, float | None]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise PolicyError(f"{where} is no mapping.", hint="Give durations by severity, such as {critical: 7d}.")
+        raise PolicyError(f"{where} is not a mapping.", hint="Give durations by severity, such as {critical: 7d}.")
     return {severity: _age(age, f"{where}.{severity}") for severity, age in _checked(value, where)}
 
 
@@ -130,12 +130,12 @@ def _age(value: t.Any, where: str) -> float | None:
     except ValueError as error:
         raise PolicyError(f"{where}: {error}.") from error
     if not 0 < seconds <= _LONGEST:
-        raise PolicyError(f"{where}: {value} is no time that a fix may take.", hint="Give a duration such as 7d.")
+        raise PolicyError(f"{where}: {value} is not a valid time to fix.", hint="Give a duration such as 7d.")
     return seconds
 
 
 class Item(t.NamedTuple):
-    """An open finding, with when it has to be fixed."""
+    """An open finding with its deadline."""
 
     due: dt.datetime
     rank: int
@@ -143,7 +143,7 @@ class Item(t.NamedTuple):
     row: t.Mapping[str, t.Any]
 
     def as_data(self) -> dict[str, t.Any]:
-        """The finding as it is listed."""
+        """The finding as plain data, for the list."""
         row = self.row
         told = {name: row[name] for name in ("source", "unique_id", "title", "severity", "first_seen")}
         return {
@@ -155,11 +155,11 @@ class Item(t.NamedTuple):
 
 
 class Clock:
-    """Counts the open findings that are late, and those that will be within a horizon.
+    """Counts the open findings that are overdue, and those that will be within a horizon.
 
     Args:
         policy: the SLA.
-        at: the present.
+        at: the current time.
         horizon: seconds, or None.
     """
 
@@ -172,7 +172,7 @@ class Clock:
         self._listed: dict[str, list[tuple[t.Any, ...]]] = {"breached": [], "due": []}
 
     def take(self, row: t.Mapping[str, t.Any]) -> None:
-        """Take one open finding in."""
+        """Count one open finding."""
         app = row["app_id"] or f"name:{row['app_name'] or ''}", row["app_name"]
         rules = self._rules.get(app)
         if rules is None:
@@ -189,7 +189,7 @@ class Clock:
             return
         self.counts[what][row["severity"]] += 1
         item = Item(due, SEVERITIES.index(row["severity"]), row["key"], dict(row))
-        # The heap has the least urgent first, which makes room for a more urgent one.
+        # The least urgent finding is first in the heap, where it makes room for a more urgent one.
         entry = (-due.timestamp(), -item.rank, -int(item.key, 16), item)
         listed = self._listed[what]
         if len(listed) < LISTED:
@@ -198,11 +198,11 @@ class Clock:
             heapq.heappushpop(listed, entry)
 
     def listed(self, what: str) -> list[dict[str, t.Any]]:
-        """The most urgent of them."""
+        """The most urgent of the findings."""
         return [entry[-1].as_data() for entry in sorted(self._listed[what], reverse=True)]
 
     def as_data(self, horizon: str | None) -> dict[str, t.Any]:
-        """Everything about the SLA."""
+        """All figures of the SLA."""
         breached, due = self.counts["breached"], self.counts["due"]
         return {
             "policy": self._policy.days,

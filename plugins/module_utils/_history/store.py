@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The database: opened without doubt about whose it is, and held by one run at a time.
+"""The database of the store. It verifies that the database is a store, and lets one run at a time use it.
 
 This module is private to the collection and may change at any time.
 
-All that a run writes is one transaction, so a run that is killed leaves the store as it was. Another run waits until
-it is over.
+Everything that a run writes is one transaction, so a killed run leaves the store unchanged. Another run waits until it
+is over.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from .schema import Tables, migrate, version_of
 try:
     import sqlalchemy
 except ImportError:
-    # The engine says that it is missing.
+    # The engine reports that the package is missing.
     pass
 
 OPTION = "database_url"
 VARIABLE = "PERIMETER_DATABASE_URL"
 FILE = "history.db"
-"""The store under the state directory, where no URL is given."""
+"""The store's file under the state directory, if no URL is given."""
 _LOCK = 0x7065_7269_6D65_7472
-"""The advisory lock of PostgreSQL: the letters of its name."""
+"""The id of the advisory lock in PostgreSQL: the letters of the project's name."""
 _WAIT = 60
-"""Seconds to wait for another run where the task says nothing about time."""
+"""Seconds to wait for another run if the task sets no time."""
 Options = t.Mapping[str, t.Any]
 
 
 def url_of(params: Options, environ: t.Mapping[str, str]) -> str | None:
-    """The URL that the task or the environment gives; empty is unset."""
+    """The URL from the task or the environment; an empty one counts as unset."""
     return params.get(OPTION) or environ.get(VARIABLE) or None
 
 
@@ -48,7 +48,7 @@ class Store:
 
     Args:
         params: the options of the task.
-        check_mode: nothing is created; what does not exist yet is played in memory.
+        check_mode: True to create nothing; a store that does not exist yet is simulated in memory.
 
     Raises:
         OptionError: the URL cannot be used.
@@ -68,7 +68,8 @@ class Store:
             self._engine, _memory = self._open("sqlite://", params)
             self._path = None
         if self._engine.dialect.name == "sqlite":
-            # The driver would begin a transaction only before the first change, and so read what another one replaces.
+            # The driver would begin a transaction only before the first change, after reading what another run
+            # replaces.
             sqlalchemy.event.listen(self._engine, "connect", _leave_transactions_to_us)
             sqlalchemy.event.listen(self._engine, "begin", _begin)
 
@@ -87,11 +88,11 @@ class Store:
 
     @contextlib.contextmanager
     def connected(self) -> t.Iterator[t.Any]:
-        """A connection for the whole run: what arrives is staged in a table that only this connection sees.
+        """A connection for the whole run. Incoming data is staged in a temporary table of this connection.
 
         Raises:
             TransportError: the database failed. Nothing of the run was recorded.
-            StateError: the store is of a newer version, or something else's.
+            StateError: the store has a newer version, or the database belongs to something else.
         """
         make_private(self._path, OPTION)
         try:
@@ -104,10 +105,10 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self, connection: t.Any) -> t.Iterator[Tables]:
-        """The transaction of a run, which no other run shares. In check mode it is rolled back.
+        """The transaction of a run, which excludes other runs. In check mode it is rolled back.
 
         Raises:
-            StateError: as :meth:`connected`.
+            StateError: the errors of :meth:`connected`.
         """
         with connection.execution_options(perimeter_lock=True).begin() as transaction:
             if connection.dialect.name == "postgresql":

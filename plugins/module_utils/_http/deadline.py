@@ -17,7 +17,7 @@ import types
 import typing as t
 
 TIMEOUTS = 10
-"""A whole answer may take this many times ``timeout``."""
+"""A whole answer may take this many times the ``timeout`` option."""
 
 
 class Deadline:
@@ -46,7 +46,7 @@ class Deadline:
         self.watch(None)
 
     def watch(self, connected: t.Any) -> None:
-        """Set the socket that the request uses now; None for none."""
+        """Set the socket that the request uses now, or None."""
         with self._lock:
             self._socket = connected
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connection options that may come from the environment, which binds late.
+"""Connection options that may come from environment variables, which are read when the module runs.
 
 This module is private to the collection and may change at any time.
 """

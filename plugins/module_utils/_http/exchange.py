@@ -139,7 +139,8 @@ def _check_status(call: Call, status: int, headers: Headers) -> None:
     if 300 <= status < 400:
         raise RedirectRefused(
             f"{call.where} redirects to {_target_of(call, headers)} (HTTP {status}).",
-            hint="Redirects are not followed, because the credentials would travel along. Correct api_url.",
+            hint="Redirects are not followed, because they would take the credentials to another host."
+            " Correct api_url.",
         )
     if status == 407 and call.route.proxy is not None:
         raise TransportError(
@@ -168,11 +169,12 @@ def failure_of(error: Exception, call: Call, trace: Trace, *, answered: bool) ->
         answered: whether the host has answered in this session before.
 
     Raises:
-        BadResponse: the exception is not about the connection, but a mistake here.
+        BadResponse: the exception is a defect of this code, not a failure of the connection.
     """
     if not isinstance(error, (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, Truncated)):
         # The exception's text could quote a header, so only its type is reported.
-        raise BadResponse(f"The request to {call.where} failed inside: {type(error).__name__}.") from None
+        kind = type(error).__name__
+        raise BadResponse(f"The request to {call.where} failed with an internal error, {kind}.") from None
     if trace.deadline is not None and trace.deadline.passed:
         return too_slow(call.route.origin, trace.deadline.seconds, sent=trace.sent)
     seen = Circumstances(

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a failed connection means: from the exceptions of urllib3, ssl and the operating system to our errors.
+"""What a failed connection means: translates exceptions of urllib3, ssl and the operating system to our errors.
 
 This module is private to the collection and may change at any time.
 
 Texts of other libraries' exceptions are never passed on, because they can contain URLs and header values. Messages are
-made of error numbers, OpenSSL's reasons and what we know ourselves.
+made of error numbers, OpenSSL's reasons and facts that this code knows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ E = t.TypeVar("E", bound=BaseException)
 
 _TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 # Alerts with which a server refuses our certificate. With TLS 1.3 they arrive after the request was written, but the
-# server sends them from its handshake: it has not looked at the request.
+# server sends them from its handshake, before it reads the request.
 _CLIENT_CERT_ALERTS = re.compile(r"ALERT_(BAD_|UNSUPPORTED_)?CERTIFICATE|ALERT_(UNKNOWN_CA|ACCESS_DENIED)")
 _ALERTS = re.compile(r"ALERT_|HANDSHAKE_FAILURE|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS|NO_SHARED_CIPHER|DH_KEY_TOO_SMALL")
 _NOT_TLS = re.compile(r"WRONG_VERSION_NUMBER|HTTP_REQUEST|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG|UNKNOWN_PROTOCOL")
@@ -116,7 +116,7 @@ def translate(error: BaseException, seen: Circumstances) -> Failure:
 
     Args:
         error: what urllib3, ssl or a socket raised, or ``Truncated``.
-        seen: what is known about the try.
+        seen: what is known about the attempt.
     """
     if isinstance(error, Truncated):
         return _broken("sent an incomplete answer", seen)
@@ -139,7 +139,7 @@ def translate(error: BaseException, seen: Circumstances) -> Failure:
 
 
 def _broken(what: str, seen: Circumstances) -> Failure:
-    return Failure(TransportError, f"{seen.origin} {what}", "The connection may have been cut on the way.")
+    return Failure(TransportError, f"{seen.origin} {what}", "The connection may have been interrupted.")
 
 
 def _lost(error: BaseException, seen: Circumstances) -> Failure:
@@ -151,7 +151,7 @@ def _lost(error: BaseException, seen: Circumstances) -> Failure:
         text = f"{seen.origin} sent something that is not HTTP"
     else:
         text = f"The connection to {seen.origin} was lost{_because(error)}"
-    return Failure(TransportError, text, "Try again; the server or something on the way ended it.", stale=seen.reused)
+    return Failure(TransportError, text, "Try again; the server or a device in between closed it.", stale=seen.reused)
 
 
 def _because(error: BaseException) -> str:
@@ -217,7 +217,7 @@ def _tls_failure(error: ssl.SSLError, seen: Circumstances, host: str) -> Failure
         hint = "Server and client have no TLS version or cipher in common, or the server refuses us."
         return Failure(TlsError, f"No TLS connection to {host}: {_plain(reason)}", hint, sent=seen.sent, retry=False)
     text = f"The TLS connection to {host} was cut{f': {_plain(reason)}' if reason else ''}"
-    hint = "Try again; the server or something on the way ended it. It may want another client certificate."
+    hint = "Try again; the server or a device in between closed it. It may want another client certificate."
     return Failure(TlsError, text, hint, sent=seen.sent, stale=seen.sent and seen.reused)
 
 

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first request goes alone.
+"""The first request is sent alone.
 
 This module is private to the collection and may change at any time.
 
 Services lock an account after a few wrong passwords. Twenty threads that start together would send twenty of
-them before the first refusal arrives. So all other threads wait until one request was answered.
+them before the first refusal arrives. So all other threads wait until one request has been answered.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Gate:
     """Lets one request through at a time, until one is answered without a refusal of the credentials.
 
     Args:
-        budget: its stop switch also ends the waiting here. The waiting is not counted: it lasts as long as another
-            request, and that request's pauses are counted already.
+        budget: its stop switch also ends the waiting here. This waiting is not counted: it lasts as long as another
+            thread's request, whose pauses are already counted.
     """
 
     def __init__(self, budget: WaitBudget) -> None:

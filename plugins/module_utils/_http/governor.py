@@ -21,9 +21,9 @@ from .._base.errors import PerimeterError, RateLimited
 from .retry import backoff
 
 RAISE_AFTER = 20
-"""After so many answers without throttling, one more request may be in flight."""
+"""Number of consecutive answers without throttling after which one more request may be in flight."""
 WINDOW_MARGIN = 0.25
-"""Seconds added to a rate window: the server counts arrivals, which drift against our departures."""
+"""Seconds added to a rate window: the server counts requests as they arrive, and delays vary on the way."""
 
 _SLACK = 1e-6
 
@@ -74,7 +74,7 @@ class WaitBudget:
         return self._spent + (self.clock() - self._since if self._waiters else 0.0)
 
     def wait(self, seconds: float, *, reason: str = "") -> None:
-        """Wait, or refuse to.
+        """Wait, unless the budget is too small.
 
         Args:
             seconds: how long.
@@ -93,7 +93,7 @@ class WaitBudget:
         self.check()
 
     def idle(self, seconds: float) -> None:
-        """Wait for others of this account, which uses nothing of the budget.
+        """Wait for other clients of this account. This does not use the budget.
 
         Raises:
             PerimeterError: what the run was stopped with, before or during the wait.
@@ -157,13 +157,13 @@ class WaitBudget:
 
 
 class SharedPlaces(t.Protocol):
-    """What several runs have in common: places for requests, and pauses."""
+    """State that several runs share: places for requests, and pauses."""
 
     def place(self, budget: WaitBudget) -> t.ContextManager[None]:
-        """Hold a place; wait for one, and for the end of a pause."""
+        """Hold a place. Waits for a free one, and for the end of a pause."""
 
     def pause(self, seconds: float) -> None:
-        """Let no run start a request for so long."""
+        """Keep every run from starting a request for this many seconds."""
 
 
 class Governor:
@@ -175,7 +175,7 @@ class Governor:
         per_seconds: length of that window in seconds; it slides.
         budget: the waiting budget of the run. A session gives its own to a governor that has none.
         draw: random number in [0, 1) for jitter.
-        shared: what this run has in common with others, or None.
+        shared: state that this run shares with others, or None.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Governor:
             budget.on_stop(self._wake)
 
     def attach(self, budget: WaitBudget, max_concurrency: int) -> WaitBudget:
-        """Take ``budget`` unless there is one, lower the ceiling to ``max_concurrency``, return the budget in use."""
+        """Use ``budget`` unless there is one, lower the ceiling to ``max_concurrency``, return the budget in use."""
         with self._condition:
             self.max_concurrency = min(self.max_concurrency, max_concurrency)
             self.concurrency = min(self.concurrency, self.max_concurrency)
@@ -289,7 +289,7 @@ class Governor:
         pause = self._paused_until - now
         if self._calls is None:
             return pause, self._reason
-        # The same sum as below: a difference may round the other way, and a start would neither expire nor count.
+        # Added as below and not subtracted: a difference may round the other way, and a start would never expire.
         while self._started and self._started[0] + self._window <= now:
             self._started.popleft()
         if len(self._started) < self._calls:
@@ -300,7 +300,7 @@ class Governor:
         return window, f"No more than {self._calls} requests in {self._window - WINDOW_MARGIN:g} seconds are allowed"
 
     def throttled(self, wait: float | None = None, *, reason: str = "") -> None:
-        """Halve the concurrency and let no request start for a while, as the service asked to slow down.
+        """Halve the concurrency and start no request for a while, because the service asked to slow down.
 
         Requests that were in flight together are refused together. That is one event, so the concurrency is halved
         once.
@@ -340,7 +340,7 @@ class Governor:
                 self._condition.notify()
 
     def _calm_ceiling(self) -> bool:
-        """Whether there is nothing to raise or reset. That is nearly always true, and saves the lock."""
+        """Whether there is nothing to raise or reset. This is nearly always true, and avoids taking the lock."""
         return self.concurrency >= self.max_concurrency and not self._strikes
 
     def _now(self) -> float:

@@ -71,7 +71,7 @@ class JsonApi:
         self._date: str | None = None
 
     def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
+        """The ``Date`` of the newest answer, UTC; None when it had none, or it cannot be parsed."""
         return time_of(self._date)
 
     def get(
@@ -91,7 +91,7 @@ class JsonApi:
             headers: headers that are added to those of every call, or replace them.
             look: judges answers in a way that only this call needs. With the verdict ``ACCEPT``, the call returns
                 ``response.memo["json"]``, which ``look`` may set, or None.
-            loads: parses the body of a good answer, where that is special; what it returns is returned.
+            loads: parses the body of a good answer in place of the session's parser; its result is returned.
 
         Raises:
             AuthenticationFailed: 401 or 403; the run is stopped.

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connection pools: the one place that knows urllib3.
+"""Connection pools: the only module that uses urllib3's pools.
 
 This module is private to the collection and may change at any time.
 
@@ -48,7 +48,7 @@ except ImportError:
 
 
 ALERT_TIMEOUT = 1.0
-"""Seconds to look for the reason why a connection ended during a write."""
+"""Seconds to wait for the alert that says why a connection ended during a write."""
 
 
 class Trace(threading.local):
@@ -79,7 +79,7 @@ class Route:
         origin: scheme, host and port.
         pool: urllib3's pool for it.
         proxy: the proxy in between, or None.
-        absolute: whether the request line carries the whole URL, as a proxy for plain http wants it.
+        absolute: whether the request line carries the whole URL, as a proxy for plain http requires.
     """
 
     origin: str
@@ -89,10 +89,10 @@ class Route:
 
 
 class QueryFilter(logging.Filter):
-    """Removes query strings from urllib3's debug log: some services take their key there."""
+    """Removes query strings from urllib3's debug log: some services expect their key there."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Pass the record on without what follows a question mark."""
+        """Remove the text after a question mark, and let the record pass."""
         if isinstance(record.args, tuple):
             record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
         return True
@@ -102,7 +102,7 @@ _QUERY_FILTER = QueryFilter()
 
 
 def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
-    """Pool classes by scheme whose connections report to ``trace``. Made here, as their base classes may be missing."""
+    """Pool classes by scheme that report to ``trace``. Made here, because their base classes may not be installed."""
 
     class Tracked:
         """Mixin: note when a connection is opened and when it first carries a request."""
@@ -137,8 +137,8 @@ def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
                 raise
 
         def _raise_alert(self) -> None:
-            # With TLS 1.3 a server refuses our certificate when we may write already, and then closes. The write fails
-            # with "end of file" only; the reason has to be read.
+            # With TLS 1.3 a server may refuse our certificate after we have started to write, and then close. The write
+            # fails with "end of file" only; the alert with the reason has to be read.
             with contextlib.suppress(TimeoutError):
                 self.sock.settimeout(ALERT_TIMEOUT)
                 self.sock.recv(1)
@@ -156,7 +156,7 @@ def _classes(trace: Trace, verified: bool) -> dict[str, t.Any]:
         ConnectionCls = TlsConnection
 
     class UncheckedTlsPool(TlsPool):
-        """Without urllib3's warning for each connection: the user asked for it, and a filter would be global."""
+        """Without urllib3's warning for each connection: the user turned verification off, and a filter is global."""
 
         def _validate_conn(self, conn: t.Any) -> None:
             if conn.sock is None:

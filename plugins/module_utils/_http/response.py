@@ -49,7 +49,7 @@ class Headers(t.Mapping[str, str]):
 
 
 def time_of(date: str | None) -> dt.datetime | None:
-    """The time in a ``Date`` header, UTC; None when there is none, or it cannot be read."""
+    """The time in a ``Date`` header, UTC; None when it is missing or cannot be parsed."""
     try:
         return email.utils.parsedate_to_datetime(date or "").astimezone(dt.UTC)
     except (ValueError, TypeError, OverflowError):

@@ -81,7 +81,7 @@ class HttpSession:
         settings: the connection options.
         governor: admission rules of the vendor; by default only ``max_connections``. Sessions of one run may share a
             governor, and then share its waiting budget and stop switch.
-        shared: what this run has in common with other runs, for the default admission rules.
+        shared: state that this run shares with other runs, for the default admission rules.
         secrets: texts that are masked wherever they appear in a message.
         auth_statuses: statuses that mean "credentials refused".
         retry_statuses: statuses that mean "temporary fault" for a read.
@@ -197,7 +197,7 @@ class HttpSession:
             RateLimited: ``max_wait`` is used up.
             RedirectRefused: the answer is a redirect. Nothing was sent to its target.
             ResponseTooLarge, BadResponse: the answer cannot be used.
-            RequestTimeout, TlsError, ServerFault, TransportError: the request failed for good. After a write, ``sent``
+            RequestTimeout, TlsError, ServerFault, TransportError: the request failed finally. After a write, ``sent``
                 says whether the server may have acted.
             PerimeterError: what the run was stopped with.
         """
@@ -280,7 +280,7 @@ class HttpSession:
             self.stats.compare_clocks(time_of(response.headers.get("date")))
             self._answered.add(call.route.origin)
             if call.classify is None and response.status in self._rules.auth:
-                # Before the slot is released, or another thread would send the same credentials.
+                # Before the slot is released; otherwise another thread would send the same credentials.
                 self.fail_all(self._refused(call, response.status))
             return response
 
@@ -316,7 +316,7 @@ class HttpSession:
             self._budget.wait(pause)
         except RateLimited:
             error = self._error(call, outcome, tries)
-            error.hint = f"{error.hint} There was no further try, because max_wait is used up.".strip()
+            error.hint = f"{error.hint} It was not tried again, because max_wait is used up.".strip()
             raise error from None
 
     def _may_retry(self, call: Call, outcome: _Outcome) -> bool:
@@ -339,7 +339,7 @@ class HttpSession:
         times = f" {tries} times" if tries > 1 else ""
         hint = "The service has a fault; try again later."
         if not call.idempotent:
-            hint = "The service may have acted all the same; look before you repeat it."
+            hint = "The service may have acted nevertheless; check before you repeat it."
         body = b"" if response is None else response.body
         text = f"{call.where} answered with a fault{times} (HTTP {status})."
         return ServerFault(text, hint=hint, status=status, body=body)

@@ -18,7 +18,7 @@ class Stats:
 
     ``requests`` counts attempts, ``retries`` those that were not the first of their request, ``bytes`` the body bytes
     received (before decompression), ``connections`` the connections opened. ``clock_offset`` is how many seconds the
-    clock of the server is ahead of ours by its newest answer, None when it does not say its time.
+    server's clock is ahead of ours according to its newest answer, or None when that answer has no time.
     """
 
     def __init__(self, budget: WaitBudget) -> None:
@@ -40,7 +40,7 @@ class Stats:
             self.connections += connections
 
     def compare_clocks(self, theirs: dt.datetime | None) -> None:
-        """Note the time that an answer has just told; None for one that told none."""
+        """Record the server time of an answer; None for an answer without a time."""
         if theirs is not None:
             self.clock_offset = round((theirs - dt.datetime.now(dt.UTC)).total_seconds())
 

@@ -25,8 +25,8 @@ def build_context(
 ) -> ssl.SSLContext:
     """Build the context of a session.
 
-    ``validate_certs: false`` takes precedence. Otherwise the trusted CAs are those of ``ca_path``, else of the
-    environment (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else ``default_ca``.
+    ``validate_certs: false`` takes precedence. Otherwise the trusted CAs come from ``ca_path``, else from the
+    environment (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else from ``default_ca``.
 
     Args:
         settings: the connection options.

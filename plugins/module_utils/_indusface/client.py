@@ -22,19 +22,19 @@ from .._vendor.client import Raw, Session, VendorClient
 
 PATH = "/client/v1/fetch-s3-logs"
 PER_SECONDS = 1.0
-"""Seconds from one call to the next: our own limit, as none is documented (docs/vendors/indusface_was.md 5)."""
+"""Seconds between two calls. This is our own limit; none is documented (docs/vendors/indusface_was.md 5)."""
 
 KEY_HINT = (
     "Check access_key and secret_key. An account has one pair of keys at a time, and a new pair ends the old one: they"
     " may have been replaced in the portal."
 )
 _PAGE_HINT = f"Check api_url: a login page, a proxy or another service may answer there. {KEY_HINT}"
-_AGENT_HINT = "The protection in front of the service may dislike the agent string: try another one in user_agent."
+_AGENT_HINT = "The protection in front of the service may reject the user agent: try another one in user_agent."
 _REFUSED = re.compile(r"unauthori[sz]ed|(?:access|secret|api)\s*key|forbidden|credential", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 
 DEFAULT_URL = "https://was.indusface.com"
-"""The vendor's page prints http, which would expose the keys (docs/vendors/indusface_was.md 2)."""
+"""The vendor documents http, which would expose the keys (docs/vendors/indusface_was.md 2)."""
 
 ENVIRONMENT = {
     "api_url": "INDUSFACE_WAS_URL",
@@ -46,7 +46,7 @@ _PORTAL_HINT = "The portal shows both keys once: Settings, Scan Log Config, API 
 
 @dataclasses.dataclass(frozen=True)
 class Connection(base.Connection):
-    """Resolved connection. ``user_agent`` replaces the collection's own when it is set."""
+    """A resolved connection. ``user_agent`` replaces the collection's own if it is set."""
 
     access_key: str = dataclasses.field(repr=False)
     secret_key: str = dataclasses.field(repr=False)
@@ -54,7 +54,7 @@ class Connection(base.Connection):
 
 
 def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """The connection that the options and the environment describe.
+    """Return the connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing, or ``api_url`` is not an address or uses plain http to another machine.
@@ -70,13 +70,13 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
 
 @dataclasses.dataclass(frozen=True)
 class Days:
-    """One day, or the days from the first to the last, both included."""
+    """One day, or a range of days with both ends included."""
 
     first: dt.date
     last: dt.date
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """The parameters: ``date`` for one day, ``fromDate`` and ``toDate`` for several. Never both ways at once."""
+        """The parameters: ``date`` for one day, ``fromDate`` and ``toDate`` for several. Never both at once."""
         if self.first == self.last:
             return (("date", self.first.isoformat()),)
         return ("fromDate", self.first.isoformat()), ("toDate", self.last.isoformat())
@@ -87,7 +87,7 @@ class Days:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """Scan logs as they came, and the vendor's own sentence about them."""
+    """Scan logs as they arrived, and the vendor's message about them."""
 
     rows: list[Raw]
     message: str | None
@@ -114,12 +114,12 @@ class IndusfaceClient(VendorClient[Connection]):
         )
 
     def scan_logs(self, days: Days) -> Answer:
-        """The scan logs of these days. That there are none is no error.
+        """Return the scan logs of these days. A day without scan logs is not an error.
 
         Raises:
             AuthenticationFailed: the keys were refused, by status or in the body; the run is stopped.
             VendorError: the vendor refused the request; ``code`` is the HTTP status, or the ``status`` of the body.
-            RedirectRefused, BadResponse: something else than the export answered.
+            RedirectRefused, BadResponse: the answer does not come from the export.
         """
         try:
             return _answer(self.api.get(PATH, days.query()))
@@ -135,7 +135,7 @@ def _answer(body: t.Any) -> Answer:
         raise BadResponse("Indusface answered without a result.", hint=_PAGE_HINT)
     rows = result.get("data")
     status, error = body.get("status"), result.get("error")
-    # An empty day has status "OK" and an error text, so the text decides (docs/vendors/indusface_was.md 3.2).
+    # A day without data has status "OK" and an error text, so the text decides (docs/vendors/indusface_was.md 3.2).
     empty = isinstance(error, str) and "no data" in error.lower()
     if str(status).upper() != "OK" or (error and not empty):
         raise _refusal(str(status), _words(body) or "no reason given")
@@ -160,7 +160,7 @@ def _with_hint(error: PerimeterError, hint: str) -> PerimeterError:
 
 
 def _words(body: t.Any) -> str | None:
-    """The error text of an answer: ``result.error``, or ``errorMessages`` as the vendor's other API has it."""
+    """The error text of an answer: ``result.error``, or ``errorMessages`` as in the vendor's other API."""
     if not isinstance(body, dict):
         return None
     result, messages = body.get("result"), body.get("errorMessages")
@@ -173,7 +173,7 @@ def _words(body: t.Any) -> str | None:
 
 
 def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> IndusfaceClient:
-    """The client that the options of a task, and the environment, describe. Sends nothing.
+    """Return the client that the options of a task and the environment describe. Sends nothing.
 
     Raises:
         OptionError: an option is missing or malformed.

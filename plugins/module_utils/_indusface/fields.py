@@ -22,10 +22,10 @@ class LogField:
     """One field.
 
     Attributes:
-        scan: key in the Scan, ``details.`` and ``asset.`` included; None when only the finding has it.
-        finding: key in the Finding; None when only the scan has it.
-        kind: the vendor's type in its samples; numbers and texts are accepted for each other.
-        meaning: for the documentation.
+        scan: key in the Scan, ``details.`` and ``asset.`` included; None if only the finding has it.
+        finding: key in the Finding; None if only the scan has it.
+        kind: the type in the vendor's samples; a number is accepted as text, and a text as a number.
+        meaning: text for the documentation.
     """
 
     scan: str | None
@@ -89,7 +89,7 @@ PARAMETERS: dict[str, str] = {"date": "date", "fromDate": "from_date", "toDate":
 HEADERS: dict[str, str] = {"accessKey": "access_key", "secretKey": "secret_key"}
 
 SPELLINGS: dict[str, str] = {"ServicType": "ServiceType"}
-"""Keys that the vendor's samples spell in another way than its table."""
+"""Keys whose spelling in the vendor's samples differs from its table."""
 
 SEVERITIES = {
     "critical": "critical",
@@ -101,30 +101,30 @@ SEVERITIES = {
     "informational": "info",
 }
 OPEN_STATUSES = {"new": "new", "open": "open", "opened": "open", "closed": "fixed", "reopened": "reopened"}
-"""``OpenStatus`` without anything but letters, in lower case (docs/vendors/indusface_was.md 8.2)."""
+"""``OpenStatus`` reduced to letters in lower case (docs/vendors/indusface_was.md 8.2)."""
 
 SERVICE_TYPES = frozenset({"AA", "MM", "VA"})
 
 ScanEnd = tuple[str, t.Optional[str], bool]
 SCAN_STATUSES: dict[str, ScanEnd] = {
     "scansuccess": ("finished", "finished", True),
-    # The whole scan was done, only not within the time that was allotted to it.
+    # The scan is complete, but it exceeded the time that was allotted to it.
     "scansuccesstimeover": ("finished", "finished", True),
     "partialscan": ("finished", "time_limit", False),
     "scanerror": ("failed", "error", False),
 }
-"""Our status, why it ended, and whether it looked at the whole application."""
+"""Our status, the end reason, and whether the scan covered the whole application."""
 
 _NO_LETTERS = re.compile(r"[^a-z]+")
 
 
 def letters(value: str | None) -> str:
-    """The letters of a word in lower case: ``Re-Opened`` and ``reopened`` are the same word."""
+    """The letters of a word in lower case, so that ``Re-Opened`` and ``reopened`` are equal."""
     return _NO_LETTERS.sub("", (value or "").lower())
 
 
 def score(value: t.Any) -> float | None:
-    """A score from 0 to 10; None for what is not one."""
+    """A score from 0 to 10; None for any other value."""
     try:
         found = float(text(value) or "")
     except ValueError:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Indusface's scan logs to :class:`Scan` and :class:`Finding` (docs/vendors/indusface_was.md 9).
+"""Converts Indusface's scan logs to :class:`Scan` and :class:`Finding` (docs/vendors/indusface_was.md 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -35,10 +35,10 @@ SOURCE = "indusface"
 
 
 class ScanLogNormaliser(Normaliser):
-    """Turns the vendor's scan logs into ours. It counts what it does not know."""
+    """Converts the vendor's scan logs to ours, and counts unknown values."""
 
     def scan(self, row: Row) -> Scan:
-        """One scan. Never fails on a value: what is not understood is None or ``unknown``, and counted."""
+        """Convert one scan. Never fails on a value: an unknown one becomes None or ``unknown``, and is counted."""
         fields = row.fields
         self._count_foreign(fields, SCAN_LOG)
         if row.odd:
@@ -69,7 +69,7 @@ class ScanLogNormaliser(Normaliser):
         return t.cast(Scan, self._with_raw(record, row.raw))
 
     def finding(self, row: Row, alert: Raw) -> Finding:
-        """One observation of a finding, in one scan. Never fails on a value, as above."""
+        """Convert one observation of a finding in one scan. Never fails on a value, like :meth:`scan`."""
         self._count_foreign(alert, VULNERABILITY)
         fields = row.fields
         service, alert_id = text(fields.get("ServiceId")), text(alert.get("UniqueAlertId"))
@@ -87,7 +87,7 @@ class ScanLogNormaliser(Normaliser):
             "status": self._known("OpenStatus", status, OPEN_STATUSES, "unknown"),
             "asset": self._asset(fields),
             "url": url if self._keep else redact_url(url),
-            # FoundDate moves with each scan, so the history remembers the first (docs/vendors/indusface_was.md 9).
+            # FoundDate changes with each scan; the history stores the first one (docs/vendors/indusface_was.md 9).
             "last_seen": seen,
             "last_tested": seen,
             "fingerprint": fingerprint(SOURCE, service, None, url, None, None, title),
@@ -131,7 +131,7 @@ class ScanLogNormaliser(Normaliser):
 
 
 def _counts(alerts: list[Raw]) -> SeverityCounts:
-    """How many of the listed vulnerabilities there are of each severity, the closed ones left out."""
+    """The number of listed vulnerabilities of each severity, without closed ones."""
     counts: dict[str, int] = dict.fromkeys(SEVERITIES, 0)
     for alert in alerts:
         if OPEN_STATUSES.get(letters(text(alert.get("OpenStatus")))) != "fixed":

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scan logs as the vendor meant them: one spelling, one type for each id, siblings side by side.
+"""Scan logs in a consistent form: one spelling of keys, one type for each id, nested scan logs lifted out.
 
 This module is private to the collection and may change at any time.
 
@@ -27,10 +27,10 @@ class Row(t.NamedTuple):
     """One scan log.
 
     Attributes:
-        fields: as the vendor's table spells them, without the vulnerabilities.
+        fields: its fields with the spelling of the vendor's table, without the vulnerabilities.
         alerts: the vulnerabilities.
-        raw: as it came, without scan logs that were nested in it.
-        odd: entries among the vulnerabilities that are no objects.
+        raw: the original object, without scan logs that were nested in it.
+        odd: entries among the vulnerabilities that are not objects.
     """
 
     fields: Raw
@@ -40,7 +40,7 @@ class Row(t.NamedTuple):
 
 
 def rows_of(data: t.Iterable[Raw]) -> t.Iterator[Row]:
-    """The scan logs of an answer. Those inside another are lifted out (docs/vendors/indusface_was.md 7.4)."""
+    """Yield the scan logs of an answer. Those inside another are lifted out (docs/vendors/indusface_was.md 7.4)."""
     waiting = list(reversed(list(data)))
     while waiting:
         raw = waiting.pop()
@@ -57,14 +57,14 @@ def rows_of(data: t.Iterable[Raw]) -> t.Iterator[Row]:
 
 
 def spelled(raw: Raw) -> Raw:
-    """The fields under the names of the vendor's table; where both spellings are there, the table's wins."""
+    """The fields under the names of the vendor's table; if both spellings exist, that of the table wins."""
     fields = {SPELLINGS.get(name, name): value for name, value in raw.items() if name != LIST_KEY}
     fields.update({name: raw[name] for name in SPELLINGS.values() if name in raw})
     return fields
 
 
 def day_of(value: t.Any) -> dt.date | None:
-    """A day in the form YYYY-MM-DD; None for what is not one."""
+    """A day in the form YYYY-MM-DD; None for any other value."""
     found = text(value) or ""
     try:
         return dt.date.fromisoformat(found) if _DAY.fullmatch(found) else None
@@ -73,7 +73,7 @@ def day_of(value: t.Any) -> dt.date | None:
 
 
 def scan_key(row: Row) -> str:
-    """Identity of a scan log: ``ServiceId:ScanlogId``; without both ids, its content."""
+    """Identity of a scan log: ``ServiceId:ScanlogId``; its content if it lacks an id."""
     service, scan = text(row.fields.get("ServiceId")), text(row.fields.get("ScanlogId"))
     return f"{service}:{scan}" if service and scan else f"content:{scan_content(row)}"
 
@@ -82,7 +82,7 @@ def alert_keys(row: Row) -> list[tuple[str, Raw]]:
     """Identity of each observation: that of the scan log, and ``UniqueAlertId``.
 
     An id that occurs twice in one scan log is numbered, in an order that does not depend on the answer's; otherwise
-    the two would take turns at being the changed version of each other, for ever.
+    each of the two would look like a changed version of the other in every run.
     """
     scan = scan_key(row)
     counted: dict[str, int] = {}
@@ -104,12 +104,12 @@ def _by_place(item: tuple[str, Raw]) -> tuple[str, ...]:
 
 
 def alert_content(alert: Raw) -> str:
-    """Hash of one vulnerability, whatever the type of its ids."""
+    """Hash of one vulnerability, independent of the type of its ids."""
     return content_hash(_canonical(alert, VULNERABILITY))
 
 
 def scan_content(row: Row) -> str:
-    """Hash of one scan log and its vulnerabilities, whatever their order, the types of ids, or the spelling of keys."""
+    """Hash of one scan log and its vulnerabilities, independent of order, types of ids and spelling of keys."""
     return content_hash([_canonical(row.fields, SCAN_LOG), sorted(alert_content(alert) for alert in row.alerts)])
 
 

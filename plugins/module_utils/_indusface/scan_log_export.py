@@ -22,14 +22,14 @@ from .scan_log_info import chunk_days, outside_warning
 
 _DAY = dt.timedelta(days=1)
 OVERLAP = 2 * _DAY
-"""Which zone a day belongs to is unknown, and a scan that runs changes its log: so the last days are read again."""
+"""The time zone of days is unknown, and a running scan changes its log, so the last days are read again."""
 
 
 class ScanLogSource(LogSource[IndusfaceClient]):
     """The stream of one account: one scan for each scan log, and one finding for each of its vulnerabilities.
 
-    A record's content leaves out what the vendor is not of one mind about: how keys are spelled, whether ids are
-    numbers, and in which order the vulnerabilities stand.
+    The content hash of a record ignores what varies in the vendor's answers: the spelling of keys, whether ids are
+    numbers, and the order of the vulnerabilities.
     """
 
     def __init__(self, client: IndusfaceClient, params: Options) -> None:
@@ -38,8 +38,8 @@ class ScanLogSource(LogSource[IndusfaceClient]):
         )
         identity = Identity(
             source=SOURCE,
-            # The access key names the account, but changes with each rotation. Stable are the address, and the name
-            # that the user gives the account.
+            # The access key identifies the account, but changes with each rotation. The address and the name that the
+            # user gives the account are stable.
             account=" ".join(filter(None, (client.connection.api_url, (params.get("account") or "").strip()))),
             stream="scan_logs",
             parameters={"sensitive": params["sensitive"], "include_raw": params["include_raw"]},
@@ -52,7 +52,7 @@ class ScanLogSource(LogSource[IndusfaceClient]):
         self.outside = 0
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """The scan logs of the days that the window touches, in one page: the service has no smaller ones."""
+        """Yield the scan logs of the days that the window touches, as one page: the service has no smaller unit."""
         days = Days(window.start.date(), (window.end - dt.timedelta(microseconds=1)).date())
         entries: list[Entry] = []
         for row in rows_of(self.client.scan_logs(days).rows):
@@ -63,7 +63,7 @@ class ScanLogSource(LogSource[IndusfaceClient]):
         day = day_of(row.fields.get("ScanDate"))
         if day is not None and day not in days:
             self.outside += 1
-        # A scan log without a day is not lost for that: it stands at the start of the window that it came in.
+        # A scan log without a day is kept, at the start of the window that returned it.
         time = window.start if day is None else dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
         yield Entry(scan_key(row), time, scan_content(row), self._normaliser.scan(row))
         for key, alert in alert_keys(row):

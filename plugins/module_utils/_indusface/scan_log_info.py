@@ -22,7 +22,7 @@ Options = t.Mapping[str, t.Any]
 
 
 def run(params: Options, client: IndusfaceClient, check_mode: bool) -> Result:
-    """Logic of ``indusface_scan_log_info``. Reads only, so that check mode changes nothing."""
+    """Logic of ``indusface_scan_log_info``. It only reads, so check mode makes no difference."""
     query = Query(params.get("query"))
     days = asked_days(params)
     limit = params.get("limit")
@@ -45,7 +45,7 @@ def run(params: Options, client: IndusfaceClient, check_mode: bool) -> Result:
 
 
 def _read(client: IndusfaceClient, days: Days, chunk: int) -> tuple[list[Row], list[str], int]:
-    """The scan logs of the days, oldest first, what the vendor said of them, and how many were of other days."""
+    """Return the scan logs of the days, oldest first, the vendor's messages, and how many were of other days."""
     found: dict[str, Row] = {}
     messages: dict[str, None] = {}
     outside = 0
@@ -55,7 +55,7 @@ def _read(client: IndusfaceClient, days: Days, chunk: int) -> tuple[list[Row], l
             messages[answer.message] = None
         for row in rows_of(answer.rows):
             day = day_of(row.fields.get("ScanDate"))
-            # Whether the bounds are inclusive is not documented, so the days are looked at here too.
+            # Whether the bounds are inclusive is not documented, so the days are checked here too.
             if day is not None and day not in part:
                 outside += 1
             else:
@@ -64,17 +64,17 @@ def _read(client: IndusfaceClient, days: Days, chunk: int) -> tuple[list[Row], l
 
 
 def outside_warning(outside: int) -> list[str]:
-    """What to say of scan logs whose day was not asked for."""
+    """A warning about scan logs of days that were not requested."""
     if not outside:
         return []
     return [f"Indusface sent {outside} scan logs of days that were not asked for; they were left out."]
 
 
 def asked_days(params: Options) -> Days:
-    """The days that ``date``, or ``from_date`` and ``to_date``, name; both bounds are included.
+    """Return the days that ``date``, or ``from_date`` and ``to_date``, name; both bounds are included.
 
     Raises:
-        OptionError: no such day, or the wrong way round.
+        OptionError: a value is not a day, or the days are in the wrong order.
     """
     if params.get("date"):
         day = _day(params["date"], "date")
@@ -93,10 +93,10 @@ def _day(text: str, option: str) -> dt.date:
 
 
 def chunk_days(params: Options) -> int:
-    """How many days one call asks for.
+    """Return how many days one call requests.
 
     Raises:
-        OptionError: less than one.
+        OptionError: it is less than one or more than 366.
     """
     chunk = params.get("chunk_days")
     if chunk is None:
@@ -107,7 +107,7 @@ def chunk_days(params: Options) -> int:
 
 
 def chunks(days: Days, size: int) -> t.Iterator[Days]:
-    """The days in parts of at most ``size`` days, oldest first."""
+    """Divide the days into parts of at most ``size`` days, oldest first."""
     first = days.first
     while True:
         last = first + dt.timedelta(days=min(size - 1, (days.last - first).days))

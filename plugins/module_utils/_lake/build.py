@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One day of a feed as Parquet files: read, the newest content of each key, sorted, compressed.
+"""Builds one day of a feed as Parquet files: reads it, keeps the newest content of each key, sorts and compresses.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,10 +24,10 @@ from .feeds import STREAM, Feed, Piece
 from .folder import METADATA, Content, Pair
 
 ROW_GROUP = 40_960
-"""Rows that a thread holds before it compresses them; few, as a row of events is a kilobyte and more."""
+"""Rows that a thread holds before it compresses them. Few, because a row of events takes a kilobyte or more."""
 _SOURCE = "coalesce(source, finding ->> '$.source')"
 USUAL_LINE = 1 << 20
-"""Bytes of a line: DuckDB has buffers of twice that for each thread, so LONGEST_LINE is for a second attempt only."""
+"""Bytes of a line. DuckDB buffers twice that in each thread, so LONGEST_LINE is used only in a second attempt."""
 
 
 class Day:
@@ -53,10 +53,10 @@ class Day:
             self._paths.append(path)
 
     def pairs(self) -> list[Pair]:
-        """Which records of which sources there are; kinds that the lake does not know are listed in ``unknown``.
+        """Return the kinds of records and their sources. Kinds that the lake does not support go to ``unknown``.
 
         Raises:
-            FileError: a file is damaged, or of a newer release.
+            FileError: a file is damaged, or was written by a newer release.
         """
         try:
             found = self._kinds()
@@ -78,7 +78,7 @@ class Day:
         return self._engine.run(statement, [self._names()])
 
     def _reading(self, read: t.Mapping[str, str]) -> str:
-        """What stands for the lines in a FROM clause; the names of the files are its parameter."""
+        """The expression that reads the lines in a FROM clause; its parameter is the list of file names."""
         columns = ", ".join(f"'{member}': '{type_}'" for member, type_ in read.items())
         return (
             f"read_json(?, columns = {{{columns}}}, format = 'newline_delimited', maximum_object_size = {self._line})"
@@ -88,10 +88,10 @@ class Day:
         return [str(path) for path in self._paths]
 
     def _mend(self) -> None:
-        """Copy the files which DuckDB refuses and our own reader understands, such as a half of a surrogate pair.
+        """Copy files that DuckDB refuses but our own reader accepts, for example because of half a surrogate pair.
 
         Raises:
-            FileError: a line is no record.
+            FileError: a line is not a record.
         """
         for number, path in enumerate(self._paths):
             copy = self._work / f"copy-{number}.ndjson"
@@ -114,7 +114,7 @@ class Day:
                 )
                 raise FileError(
                     f"{path} cannot be read: {words}.",
-                    hint="Restore the file, or move it away and collect its span once more.",
+                    hint="Restore the file, or move it away and collect its span again.",
                 ) from error
             self._paths[number] = copy
 
@@ -124,12 +124,12 @@ class Day:
         Args:
             pair: record and source.
             target: the file.
-            entry: what goes into its metadata.
-            old: a file whose rows are kept, unless a newer content of their key is added.
+            entry: the description for its metadata.
+            old: a file whose rows are kept, except those for whose key there is newer content.
 
         Raises:
-            FileError: the disk is full, or the memory too small.
-            Refused: DuckDB refused a file.
+            FileError: the disk is full, or there is not enough memory.
+            Refused: DuckDB failed to read a file.
         """
         kind = KINDS[pair[0]]
         self._load(kind, pair)
@@ -155,7 +155,7 @@ class Day:
             self._engine.run(f"DROP TABLE IF EXISTS {table}")
 
     def _load(self, kind: Kind, pair: Pair) -> None:
-        """Read the records of a pair into the table ``loaded``, in their order."""
+        """Read the records of a pair into the table ``loaded``, in order."""
         read = {"record": "VARCHAR", "source": "VARCHAR", "finding": "JSON", **members(kind)}
         added = {"lake_stream": self._feed.id, "lake_origin": self._feed.origin, "lake_as_of": self._feed.as_of}
         values = [f'TRY_CAST(? AS {column.type}) AS "{column.name}"' for column in ADDED]
@@ -167,14 +167,14 @@ class Day:
         )
 
     def _newest(self, kind: Kind) -> str:
-        """What stands for the newest content of each key in a FROM clause, with the derived columns."""
+        """The FROM expression for the newest content of each key, with the derived columns."""
         table = "loaded"
         if kind.derived:
             table = add_event_columns(self._engine, table, self._work)
         else:
             table = "(SELECT *, rowid AS place FROM loaded)"
         if self._feed.origin != STREAM:
-            # Two findings with one key are two findings.
+            # Two findings with the same key are two findings.
             return f"{table} fresh"
         rows, keys = self._engine.run("SELECT count(key), count(DISTINCT key) FROM loaded")[0]
         if rows == keys:
@@ -188,7 +188,7 @@ class Day:
 
 @contextlib.contextmanager
 def emptied(work: pathlib.Path) -> t.Iterator[None]:
-    """Remove the files that a day has left in a folder."""
+    """Remove the files that a day leaves in a folder."""
     try:
         yield
     finally:

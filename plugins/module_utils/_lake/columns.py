@@ -1,13 +1,14 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The columns of each kind of record in Parquet: stable names and types, read from the members of the records.
+"""The columns of each kind of record in Parquet: stable names and types, filled from the members of the records.
 
 This module is private to the collection and may change at any time.
 
 Every type is one that DuckDB, Spark, Trino and Athena read alike. Times are TIMESTAMP without a zone, in UTC, so that
-no session's time zone matters. Lists of texts and numbers are lists. What is nested is JSON text. Whatever a member
-holds, its column gets a value of its type or NULL: a record never makes a day fail. A column name has one type in all
-kinds. ``record``, ``source`` and ``dt`` are columns too: of the folders, which is why no file repeats them.
+no session's time zone matters. Lists of texts and numbers are lists. Nested values are JSON text. Whatever a member
+contains, its column gets a value of its type or NULL, so a record never makes a day fail. A column name has the same
+type in all kinds. ``record``, ``source`` and ``dt`` are columns too: they come from the folders and are not in the
+files.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Column:
     Attributes:
         name: its name.
         type: its type in DuckDB.
-        member: the member of the record that it is read from; empty for what the lake adds.
+        member: the member of the record that supplies it; empty for columns that the lake adds.
         inner: the member within that member; empty if the column is the member itself.
         json: whether the member has to be read as JSON, because it is nested or a list.
     """
@@ -50,7 +51,7 @@ class Kind:
     """A kind of record.
 
     Attributes:
-        columns: its columns, in their order in the file, without those that all kinds have (``ADDED``).
+        columns: its columns in file order, without those that all kinds have (``ADDED``).
         order: columns by which a file is sorted.
         derived: columns that Python computes (:mod:`.derive`).
     """
@@ -90,7 +91,7 @@ ADDED = (
     Column("lake_origin", TEXT),
     Column("lake_as_of", TIME),
 )
-"""What the lake adds to each record: its stream or snapshot, which of the two it is, and when a snapshot was taken."""
+"""Columns that the lake adds: stream or snapshot id, which of the two it is, and when the snapshot was taken."""
 _KEYED = _texts("key", "content")
 _ASSET = (*(_inner("asset", name) for name in ("id", "name", "url")), _inner("asset", "tags", TEXTS))
 _LAST = _nested("details", "raw")
@@ -131,7 +132,7 @@ FINDING = Kind(
         Column("times_seen", WHOLE, "times_seen"),
         _list("cwe", "BIGINT[]"),
         *_nested("owasp", "wasc"),
-        # GROUP is a word of SQL.
+        # GROUP is a reserved word in SQL.
         Column("finding_group", TEXT, "group"),
         *_texts("finding_type"),
         Column("potential", TRUTH, "potential"),
@@ -166,7 +167,7 @@ GAP = Kind(
     columns=(
         *_KEYED,
         *_texts("stream"),
-        # FROM and TO are words of SQL.
+        # FROM and TO are reserved words in SQL.
         Column("from_time", TIME, "from"),
         Column("to_time", TIME, "to"),
         *_texts("reason"),
@@ -229,7 +230,7 @@ SNAPSHOT = Kind(
     ),
     order=("file",),
 )
-"""One record for each snapshot, so that one without a finding is in the lake as well."""
+"""One record for each snapshot, so that a snapshot without findings is in the lake too."""
 
 KINDS: dict[str, Kind] = {
     "event": EVENT,
@@ -244,5 +245,5 @@ KINDS: dict[str, Kind] = {
 
 
 def members(kind: Kind) -> dict[str, str]:
-    """The members of a kind's records that its columns are read from, each with the type to read it as."""
+    """The members of a record that a kind's columns are read from, each with the type to read it as."""
     return {column.member: "JSON" if column.json else TEXT for column in kind.columns}

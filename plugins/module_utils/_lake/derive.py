@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The columns of events that correlation joins on, computed in Python for each distinct value once.
+"""The columns of events that correlation joins on, computed in Python once for each distinct value.
 
 This module is private to the collection and may change at any time.
 """
@@ -14,9 +14,9 @@ from .._records.codec import loads
 from .._records.files.duck import Engine, Row, derive_table
 
 Inputs = dict[str, tuple[str, str]]
-"""What Python computes from: the name, the expression in SQL, and its type."""
+"""The inputs of the computation: name, SQL expression, and type."""
 
-# The URL only counts where host or path are missing, and there are far more of them.
+# The URL is only used if host or path is missing; there are far more distinct URLs.
 _LACKS = "coalesce(host_native, '') = '' OR coalesce(path, '') = ''"
 _PLACE: Inputs = {
     "told_host": ("host_native", "VARCHAR"),
@@ -37,10 +37,10 @@ def add_event_columns(engine: Engine, table: str, work: pathlib.Path) -> str:
     Args:
         engine: the database.
         table: the table, with the other columns.
-        work: a folder for the values.
+        work: a folder for temporary files.
 
     Returns:
-        What stands for the table in a FROM clause, with the derived columns, and with its rowid as ``place``.
+        The FROM expression for the table with the derived columns, and with its rowid as ``place``.
     """
     derive_table(engine, work / "places.ndjson", "places", _PLACE, ("host", "path_template"), _place, table)
     derive_table(engine, work / "attacks.ndjson", "attacks", _ATTACK, ("parameter", "attack_family"), _attack, table)

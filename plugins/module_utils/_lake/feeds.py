@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes into the lake: the closed days of streams, and snapshots, each as the files that hold it.
+"""The sources of the lake: closed days of streams, and snapshots, each with its files.
 
 This module is private to the collection and may change at any time.
 """
@@ -27,19 +27,19 @@ from .._spool.disk.stream import read_stream, stream_id
 
 STREAM, SNAPSHOT = "stream", "snapshot"
 MATCHES = "correlate"
-"""The source under which the snapshots of matches are listed."""
+"""The source name of match snapshots."""
 
 
 @dataclasses.dataclass
 class Piece:
-    """A file with records: a segment, or a snapshot.
+    """A file with records: a segment or a snapshot.
 
     Attributes:
-        path: where it is.
+        path: its path.
         name: its name within its stream.
         bytes: its size.
         mtime_ns: when it was written, in nanoseconds since 1970.
-        expected: the SHA-256 that its manifest states; None if nothing states one.
+        expected: the SHA-256 in its manifest; None if there is none.
     """
 
     path: pathlib.Path
@@ -51,10 +51,10 @@ class Piece:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the file, which is read for it once.
+        """SHA-256 of the file; the first call reads the file for it.
 
         Raises:
-            FileError: it cannot be read, or is not what its manifest states.
+            FileError: it cannot be read, or does not match its manifest.
         """
         if self._sha256 is None:
             try:
@@ -64,12 +64,12 @@ class Piece:
             if self.expected not in (None, self._sha256):
                 raise FileError(
                     f"snapshots: {self.path} is not the file that its manifest describes.",
-                    hint="It was changed or damaged after it was written: export it once more.",
+                    hint="It was changed or damaged after it was written: export it again.",
                 )
         return self._sha256
 
     def described(self) -> dict[str, t.Any]:
-        """The file as a manifest of the lake lists it."""
+        """The description of the file in a manifest of the lake."""
         return {"name": self.name, "bytes": self.bytes, "mtime_ns": self.mtime_ns, "sha256": self.sha256}
 
 
@@ -78,10 +78,10 @@ class Feed:
     """A stream or a snapshot.
 
     Attributes:
-        id: 16 hexadecimal digits, the same for the same stream in every run; part of the names of its files.
+        id: 16 hexadecimal digits, the same for a stream in every run; part of the names of its files.
         origin: ``stream`` or ``snapshot``.
         label: its path, for results and messages.
-        about: the identity in words.
+        about: the identity as plain data.
         days: its files by day, in the order in which they were written.
         removed_before: segments of days before this one were removed from the stream; None if none were.
         as_of: when a snapshot was taken, UTC; None for a stream.
@@ -99,15 +99,15 @@ class Feed:
 
 
 def feeds_of(streams: t.Sequence[str], snapshots: t.Sequence[str]) -> tuple[list[Feed], list[FileError]]:
-    """All feeds that the options name. Directories of one and the same stream are one feed.
+    """Return all feeds that the options name. Several directories of the same stream form one feed.
 
     Returns:
-        The feeds, and what is wrong with snapshots that are none, which keeps no other feed from the lake.
+        The feeds, and the errors of unusable snapshots, which do not keep other feeds out of the lake.
 
     Raises:
-        OptionError: a path is not what the option asks for.
+        OptionError: a path is not what the option requires.
         FileError: a stream cannot be read.
-        StateError: what says which stream a directory holds is damaged.
+        StateError: the file that identifies the stream of a directory is damaged.
     """
     failed: list[FileError] = []
     found: dict[str, Feed] = {}
@@ -185,8 +185,8 @@ def _snapshot(path: pathlib.Path) -> Feed:
     source = manifest.get("source")
     if taken is None or not isinstance(source, str) or not manifest.get("complete"):
         raise FileError(
-            f"snapshots: {path} is no complete snapshot, by its manifest.",
-            hint="A snapshot that lacks findings would make them look fixed: export it once more, without since.",
+            f"snapshots: {path} is not a complete snapshot, according to its manifest.",
+            hint="A snapshot that lacks findings would make them look fixed: export it again, without since.",
         )
     identity = [manifest.get(name) for name in ("source", "stream", "filters", "detail")]
     record = {name: manifest.get(name) for name in ("stream", "started", "finished", "records", "assets", "filters")}
@@ -207,7 +207,7 @@ _WORDS = {
 
 
 def _first_record(path: pathlib.Path) -> str:
-    """The kind of the first record of a file; empty for an empty file.
+    """The kind of the first record in a file; empty for an empty file.
 
     Raises:
         FileError: the file cannot be read.
@@ -221,10 +221,10 @@ def _first_record(path: pathlib.Path) -> str:
 
 
 def _of_matches(path: pathlib.Path, told: os.stat_result) -> dict[str, t.Any]:
-    """What a manifest would say of a file of matches, which has none: it is as old as its last change."""
+    """A substitute for the manifest of a file of matches, which has none; its time is that of the last change."""
     moment = dt.datetime.fromtimestamp(told.st_mtime_ns // 1_000_000_000, dt.UTC)
     return {"source": MATCHES, "stream": "matches", "finished": utc_text(moment), "complete": True}
 
 
 def _unreadable(path: pathlib.Path, words: str) -> FileError:
-    return FileError(f"{path} cannot be read: {words}.", hint="Restore the file. All other days were dealt with.")
+    return FileError(f"{path} cannot be read: {words}.", hint="Restore the file. All other days were processed.")

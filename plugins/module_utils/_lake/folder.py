@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folders of the lake, their manifests, and whether their Parquet files are whole.
+"""The folders of the lake, their manifests, and whether their Parquet files are intact.
 
 This module is private to the collection and may change at any time.
 
-A folder is ``record=<record>/source=<source>/dt=<day>``. Each feed has one file in it, ``data-<id>.parquet``: two
-accounts of one service never touch each other's files. ``_manifest.json`` lists, for each file, the segments that it
-was made of, with their hashes. The same description is in the metadata of the Parquet file itself: so the rename of
-that file is the commit, and a run that was killed before it wrote the manifest has lost nothing.
+A folder is ``record=<record>/source=<source>/dt=<day>``. Each feed has one file in it, ``data-<id>.parquet``, so two
+accounts of one service never touch each other's files. ``_manifest.json`` lists for each file the segments that it was
+built from, with their hashes. The metadata of the Parquet file contains the same description. So the rename of that
+file is the commit, and a run that is killed before it writes the manifest loses nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from .._spool.disk.files import day_folder, day_of
 
 MANIFEST = "_manifest.json"
 METADATA = "perimeter_lake"
-"""The key in the metadata of a Parquet file."""
+"""The key of the description in the metadata of a Parquet file."""
 HIDDEN = ".lake"
-"""The folder in the lake for the lock and for unfinished files; no engine reads it."""
+"""The folder in the lake for the lock and for unfinished files. Query engines do not read it."""
 VERSION = 1
 Pair = tuple[str, str]
 """Record and source."""
@@ -50,7 +50,7 @@ class Held:
         folder: its folder.
         pair: record and source of the folder.
         name: its name.
-        entry: what describes it; empty if nothing does.
+        entry: its description; empty if there is none.
         state: whether the file is whole, damaged or missing.
     """
 
@@ -62,12 +62,12 @@ class Held:
 
     @property
     def path(self) -> pathlib.Path:
-        """The file."""
+        """Path of the file."""
         return self.folder / self.name
 
     @property
     def segments(self) -> list[Content]:
-        """The segments that it was made of."""
+        """The segments that it was built from."""
         return list(self.entry.get("segments", ()))
 
 
@@ -77,10 +77,10 @@ def file_name(feed: str) -> str:
 
 
 def folder_of(dest: pathlib.Path, pair: Pair, day: dt.date) -> pathlib.Path:
-    """The folder of a day.
+    """Return the folder of a day.
 
     Raises:
-        FileError: the names come from records, and are no names of folders.
+        FileError: the names come from records, and are not valid folder names.
     """
     folder = pathlib.Path(f"record={pair[0]}", f"source={pair[1]}", day_folder(day))
     if not _RECORD.fullmatch(folder.parts[0]) or not _SOURCE.fullmatch(folder.parts[1]):
@@ -91,7 +91,7 @@ def folder_of(dest: pathlib.Path, pair: Pair, day: dt.date) -> pathlib.Path:
 
 
 def day_folders(dest: pathlib.Path) -> t.Iterator[tuple[Pair, dt.date, pathlib.Path]]:
-    """All folders of days, in order; what else is in the directory is left alone.
+    """Yield all folders of days, in order; ignores everything else in the directory.
 
     Raises:
         FileError: the directory cannot be read.
@@ -114,7 +114,7 @@ def _folders(root: pathlib.Path, pattern: re.Pattern[str]) -> list[pathlib.Path]
 
 
 def read_manifest(folder: pathlib.Path) -> dict[str, Content]:
-    """The files of a folder as its manifest describes them; empty if it has none that can be used."""
+    """The files of a folder according to its manifest; empty if there is no usable manifest."""
     try:
         content = loads(read_unlinked(folder / MANIFEST))
         files = content["files"] if content["schema"] == VERSION else {}
@@ -124,16 +124,16 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Content]:
             if _FILE.fullmatch(name) and all(isinstance(item["sha256"], str) for item in entry["segments"])
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        # A lost manifest is written again from the metadata of the files.
+        # A lost manifest is rebuilt from the metadata of the files.
         return {}
 
 
 class Lake:
-    """What is in the lake, by feed and day.
+    """The files in the lake, by feed and day.
 
     Args:
         dest: the lake's directory.
-        feeds: ids of the feeds that matter.
+        feeds: ids of the feeds to consider.
     """
 
     def __init__(self, dest: pathlib.Path, feeds: t.Collection[str]) -> None:
@@ -153,9 +153,9 @@ class Lake:
 
 
 def examine(held: Held, engine: Engine) -> None:
-    """Find out whether a file is whole. An unfinished commit is completed in ``held.entry``: the file is newer than it.
+    """Determine whether a file is intact. A commit that was interrupted before its manifest is completed in ``entry``.
 
-    A file is taken for the one that was written while its size, time and frame are the same; else it is read.
+    A file counts as unchanged while its size, time, header and footer are the same; otherwise it is read.
     """
     try:
         told = held.path.stat()
@@ -176,14 +176,14 @@ def examine(held: Held, engine: Engine) -> None:
 
 
 def file_facts(path: pathlib.Path, engine: Engine) -> Content:
-    """What a manifest states about a Parquet file: its rows, its size, its time, and its hash."""
+    """The facts that a manifest states about a Parquet file: rows, size, time, and hash."""
     told = path.stat()
     rows = engine.run("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)])[0][0]
     return {"rows": rows, "bytes": told.st_size, "mtime_ns": told.st_mtime_ns, "sha256": sha256_of(path)}
 
 
 def _framed(path: pathlib.Path) -> bool:
-    """Whether a file begins and ends as a Parquet file."""
+    """Whether a file has the header and footer of a Parquet file."""
     try:
         with path.open("rb") as file:
             first = file.read(4)
@@ -222,15 +222,15 @@ def _readable(path: pathlib.Path, engine: Engine) -> bool:
 
 
 def commit(work: pathlib.Path, staged: pathlib.Path, held: Held) -> None:
-    """Rename a finished file into its folder, which is the commit, and then write the manifest of the folder.
+    """Rename a finished file into its folder, which commits it, and then write the manifest of the folder.
 
     Args:
         work: the folder for unfinished files, on the same file system.
         staged: the finished file.
-        held: its place, with the entry that describes it.
+        held: its destination, with the entry that describes it.
 
     Raises:
-        OSError: something could not be written.
+        OSError: a file could not be written.
     """
     for folder in reversed([held.folder, *held.folder.parents[:2]]):
         if not folder.is_dir():

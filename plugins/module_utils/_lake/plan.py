@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to be done with one day of a feed: nothing, write it, or add to what is in the lake.
+"""Decides what to do with one day of a feed: nothing, write it, or add to the rows in the lake.
 
 This module is private to the collection and may change at any time.
 
-A day is written from its NDJSON, which is the truth. Once segments of it were removed from the stream, it is never
-written from what is left of them: late records are then added to the rows that the lake has.
+A day is built from its NDJSON, which is the source of truth. Once segments of it were removed from the stream, it is
+never rebuilt from the rest: late records are then added to the rows in the lake.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Plan:
     """What to do.
 
     Attributes:
-        reason: why it is written, or why not.
-        pieces: the files to read; none if nothing is to be done.
-        segments: the descriptions of all segments that the day consists of then.
-        merge: whether the rows in the lake stay, and those of the files are added.
+        reason: why the day is written, or why not.
+        pieces: the files to read; empty if nothing is to be done.
+        segments: the descriptions of all segments that the day then consists of.
+        merge: whether the rows in the lake are kept, and those of the files are added.
     """
 
     reason: str
@@ -41,21 +41,21 @@ class Plan:
 
     @property
     def writes(self) -> bool:
-        """Whether there is something to do."""
+        """Whether there is anything to write."""
         return bool(self.pieces)
 
 
 def plan_day(feed: Feed, day: dt.date, held: t.Sequence[Held], *, rebuild: bool) -> Plan:
-    """Decide about a day.
+    """Decide what to do with a day.
 
     Args:
         feed: the feed.
         day: the day.
         held: its files in the lake, examined.
-        rebuild: whether to write it although nothing has changed.
+        rebuild: whether to write it even if nothing has changed.
 
     Raises:
-        FileError: a file is damaged and cannot be written again; or a segment cannot be read.
+        FileError: a file is damaged and cannot be rebuilt, or a segment cannot be read.
     """
     pieces = feed.days.get(day, [])
     harmed = [item for item in held if item.state != WHOLE]
@@ -89,12 +89,13 @@ def _is_older(feed: Feed, held: t.Sequence[Held]) -> bool:
 
 
 def _check_repair(feed: Feed, day: dt.date, harmed: t.Sequence[Held], gone: t.Collection[tuple[str, str]]) -> None:
-    """Refuse to write a damaged file again from less than it was made of."""
+    """Refuse to rebuild a damaged file if some of its segments no longer exist."""
     unknown = any(not item.entry for item in harmed) and feed.removed_before and day < feed.removed_before
     if gone or unknown or not feed.days.get(day):
         raise FileError(
-            f"dest: {harmed[0].path} is {harmed[0].state}, and {feed.label} no longer holds all that it was made of.",
-            hint="Restore the file from a backup. All other days were dealt with.",
+            f"dest: {harmed[0].path} is {harmed[0].state}, and {feed.label} no longer has everything that it was built"
+            " from.",
+            hint="Restore the file from a backup. All other days were processed.",
         )
 
 
@@ -103,10 +104,10 @@ def _key(told: Content) -> tuple[str, str]:
 
 
 class _Names:
-    """The segments of which the files in the lake were made.
+    """The segments from which the files in the lake were built.
 
     Args:
-        held: those files. Each names all files of its day, so a missing one counts as one without segments.
+        held: those files. Each lists all segments of its day, so a missing file counts as one without segments.
     """
 
     def __init__(self, held: t.Sequence[Held]) -> None:
@@ -123,16 +124,16 @@ class _Names:
         return list({_key(told): told for listed in self._lists for told in listed}.values())
 
     def in_any(self) -> set[tuple[str, str]]:
-        """The segments of any file."""
+        """The segments in any of the files."""
         return {_key(told) for listed in self._lists for told in listed}
 
     def in_all(self) -> set[tuple[str, str]]:
-        """The segments that every file was made of."""
+        """The segments in all of the files."""
         sets = [{_key(told) for told in listed} for listed in self._lists]
         return set.intersection(*sets) if sets else set()
 
     def describe(self, piece: Piece) -> Content:
-        """A file on the disk as a manifest lists it. It is read only if no manifest knows its size and time."""
+        """The manifest entry of a file on disk. The file is read only if no manifest has its size and time."""
         for told in self._by_name.get(piece.name, ()):
             if (told.get("bytes"), told.get("mtime_ns")) == (piece.bytes, piece.mtime_ns):
                 return told

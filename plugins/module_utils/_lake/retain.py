@@ -16,11 +16,11 @@ from .._base.files import reason, sync_directory
 from .folder import MANIFEST, day_folders
 
 LONGEST = 36_500
-"""A hundred years of days, the ceiling of a stream's option of that name as well."""
+"""A hundred years, in days; the limit of the streams' option of the same name too."""
 
 
 def retained_from(days: int | None, today: dt.date) -> dt.date | None:
-    """The day before which days are removed, or None to keep all.
+    """Return the day before which days are removed, or None to keep all.
 
     Raises:
         OptionError: the number is out of range.
@@ -35,7 +35,7 @@ def retained_from(days: int | None, today: dt.date) -> dt.date | None:
 
 
 def old_folders(dest: pathlib.Path, before: dt.date | None) -> list[pathlib.Path]:
-    """The folders of days before a day, of all streams and snapshots.
+    """The folders of all days before a given one, of all streams and snapshots.
 
     Raises:
         FileError: the lake cannot be read.
@@ -44,7 +44,7 @@ def old_folders(dest: pathlib.Path, before: dt.date | None) -> list[pathlib.Path
 
 
 def remove(folders: list[pathlib.Path]) -> None:
-    """Remove the files of the lake in these folders, and each folder that is empty then.
+    """Remove the lake's files in these folders, and each folder that is empty afterwards.
 
     Raises:
         FileError: a file cannot be removed.
@@ -53,7 +53,7 @@ def remove(folders: list[pathlib.Path]) -> None:
         try:
             for path in [*folder.glob("data-*.parquet"), folder / MANIFEST]:
                 path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # something else is in it
+            with contextlib.suppress(OSError):  # the folder contains something else
                 folder.rmdir()
             sync_directory(folder.parent)
         except OSError as error:

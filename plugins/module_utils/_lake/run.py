@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Closed days of streams, and snapshots, as Parquet: what is missing or out of date is written, the rest is left alone.
+"""Writes closed days of streams, and snapshots, as Parquet if they are missing or outdated, and leaves the rest alone.
 
 This module is private to the collection and may change at any time.
 """
@@ -48,14 +48,14 @@ from .retain import old_folders, remove, retained_from
 
 Params = t.Mapping[str, t.Any]
 _SHOWN = 10
-"""Failed days that a message names."""
+"""Maximum number of failed days in a message."""
 
 
 def run(params: Params, check_mode: bool, *, clock: t.Callable[[], dt.datetime] = utc_now) -> Result:
     """Logic of ``lake``. Check mode writes nothing, and returns what would be written.
 
     Raises:
-        OptionError: an option cannot be used.
+        OptionError: an option is invalid.
         MissingLibrary: DuckDB is not installed, or too old.
         FileError: the lake or an input cannot be read.
         StateError: another run writes this lake, or a stream's own files are damaged.
@@ -75,11 +75,11 @@ def run(params: Params, check_mode: bool, *, clock: t.Callable[[], dt.datetime] 
 
 @contextlib.contextmanager
 def _working_folder(dest: pathlib.Path, check_mode: bool) -> t.Iterator[pathlib.Path]:
-    """A folder for unfinished files, for this run alone; what a killed run left in it is removed.
+    """Yield the folder for unfinished files, locked for this run; leftovers of a killed run are removed.
 
     Raises:
-        FileError: it cannot be made.
-        StateError: another run has it.
+        FileError: it cannot be created.
+        StateError: another run has locked it.
     """
     if check_mode:
         with tempfile.TemporaryDirectory(prefix="lake-") as temporary:
@@ -104,15 +104,15 @@ def _working_folder(dest: pathlib.Path, check_mode: bool) -> t.Iterator[pathlib.
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is to be done.
+    """The inputs of a run.
 
     Attributes:
-        dest: the lake.
+        dest: the directory of the lake.
         feeds: streams and snapshots.
         today: the first day that is not closed, UTC.
         before: days before this one are removed and not written; None to keep all.
-        rebuild: whether to write days again that have not changed.
-        check_mode: whether to write nothing.
+        rebuild: whether to rewrite days that have not changed.
+        check_mode: True to write nothing.
     """
 
     dest: pathlib.Path
@@ -124,7 +124,7 @@ class Job:
 
 
 class _Run:
-    """One run over all feeds and days. A day that fails does not keep the others from being written."""
+    """One run over all feeds and days. A day that fails does not prevent the others from being written."""
 
     def __init__(self, job: Job, database: Engine, work: pathlib.Path, failed: t.Iterable[PerimeterError]) -> None:
         self._job = job
@@ -137,7 +137,7 @@ class _Run:
         self._lake = Lake(job.dest, {feed.id for feed in job.feeds})
 
     def result(self) -> Result:
-        """Do everything, and return what was done."""
+        """Process all feeds, and return what was done."""
         job = self._job
         old = old_folders(job.dest, job.before)
         for feed in job.feeds:
@@ -151,7 +151,7 @@ class _Run:
         removed = [str(folder.relative_to(job.dest)) for folder in old]
         return Result(
             changed=bool(self._written or removed),
-            # Not "skipped": Ansible takes a task with that in its result for one that did not run.
+            # Not "skipped": Ansible treats a task with that key in its result as not run.
             values={"written": self._written, "skipped_days": self._skipped, "removed": removed},
             warnings=self._warnings,
             error=_summed(self._failed),
@@ -161,7 +161,7 @@ class _Run:
         if self._job.before and day < self._job.before:
             self._skip(feed, day, EXPIRED)
             return
-        # A snapshot never changes any more, so its day need not be over.
+        # A snapshot never changes, so its day need not be over.
         if feed.origin == STREAM and day >= self._job.today:
             self._skip(feed, day, OPEN)
             return
@@ -170,7 +170,7 @@ class _Run:
         except OSError as error:
             words = reason(error)
             self._failed.append(
-                FileError(f"dest: writing {day} of {feed.label} failed: {words}.", hint="Free some room.")
+                FileError(f"dest: writing {day} of {feed.label} failed: {words}.", hint="Free some space.")
             )
         except Refused as error:
             self._failed.append(FileError(f"DuckDB cannot read {day} of {feed.label} ({error})."))
@@ -243,8 +243,8 @@ class _Run:
 
 
 def _summed(failed: list[PerimeterError]) -> PerimeterError | None:
-    """The errors of several days as one."""
+    """Combine the errors of several days into one."""
     if len(failed) < 2:
         return failed[0] if failed else None
     shown = " ".join(error.message for error in failed[:_SHOWN])
-    return PartialFailure(f"{len(failed)} parts of the lake could not be dealt with. {shown}", hint=failed[0].hint)
+    return PartialFailure(f"{len(failed)} parts of the lake could not be processed. {shown}", hint=failed[0].hint)

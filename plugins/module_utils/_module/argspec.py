@@ -49,10 +49,10 @@ class Spec:
 
 
 def from_environment(*names: str) -> str:
-    """The first of these environment variables that is set. Unlike with Ansible's own fallback, empty is unset.
+    """The first of these environment variables that is set. Unlike Ansible's own fallback, an empty one is unset.
 
     Raises:
-        AnsibleFallbackNotFound: none is, so that the default of the option holds.
+        AnsibleFallbackNotFound: none is set, so the option's default applies.
     """
     for name in names:
         if value := os.environ.get(name):
@@ -244,8 +244,8 @@ DELIVER = CONNECTION.merge(
 )
 """The options of ``deliver``.
 
-A database URL may contain a password, and the URL of a webhook is the credential itself. Until the module has found out
-which part of them is secret, each counts as secret as a whole.
+A database URL may contain a password, and the URL of a webhook is the credential itself. Until the module has found
+which part of a URL is secret, the whole URL counts as secret.
 """
 
 HISTORY = CONNECTION.merge(
@@ -264,4 +264,4 @@ HISTORY = CONNECTION.merge(
         }
     )
 )
-"""The options of ``history``. Until the module has found out which part of the URL is secret, it is so as a whole."""
+"""The options of ``history``. Until the module has determined which part of the URL is secret, the whole URL is."""

@@ -64,9 +64,9 @@ def run_vendor_module(
         spec: the module's options.
         connect: makes the client from the options and the environment; sends nothing.
         run: the logic.
-        shown: returns the values of ``no_log`` options that are no secrets, such as the user name in a login form.
+        shown: returns the values of ``no_log`` options that are not secret, such as the user name in a login form.
     """
-    # Only here: loading it takes as long as all else that a module without a vendor needs, such as report and gate.
+    # Imported here only: loading it takes as long as everything else that a module such as report or gate needs.
     from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
 
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
@@ -82,7 +82,7 @@ def run_vendor_module(
             try:
                 result = run(module.params, client, module.check_mode)
             finally:
-                # By now there may be a token, which the vendor may have repeated in a message.
+                # The client may have a token by now, which the vendor may have repeated in a message.
                 module.no_log_values.update(client.secrets())
             result.values["stats"] = client.http.stats.to_dict() | result.values.get("stats", {})
             return result
@@ -101,8 +101,8 @@ def run_local_module(
     Args:
         spec: the module's options.
         run: the logic.
-        secrets: returns the values of options and environment that must never be shown and that Ansible does not know.
-        shown: returns the values of ``no_log`` options of which only a part is secret; ``secrets`` returns that part.
+        secrets: returns the secret values of options and environment that Ansible does not know.
+        shown: returns the values of ``no_log`` options that are secret only in part; ``secrets`` returns that part.
     """
     module = AnsibleModule(supports_check_mode=True, **spec.arguments())
     if shown is not None:
@@ -159,7 +159,7 @@ def _without_none(value: t.Any) -> t.Any:
 def _unexpected(error: Exception) -> PerimeterError:
     # The text of an unexpected error may quote anything, so only its type is shown.
     return PerimeterError(
-        f"This module failed inside, with {type(error).__name__}.",
+        f"This module failed with an internal error, {type(error).__name__}.",
         # ansible-core 2.19 and newer show no traceback unless it is requested.
         hint="That is a defect of appsec.perimeter: please report it with the output of -vvv, and with"
         " ANSIBLE_DISPLAY_TRACEBACK=error in the environment.",

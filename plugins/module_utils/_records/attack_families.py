@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which attack a finding invites and which one an event shows, in the same words, and where it went.
+"""Derives from a finding and from an event, in the same terms, the attack family, the host, the path and the parameter.
 
 This module is private to the collection and may change at any time.
 
-An event may show several attacks on several parameters, so both columns are lists in one text: families are joined by a
-comma, parameters by ``&`` as in a query. Neither sign can be in a family or in a name as :func:`parameter_name` writes
-it. Empty means that the event does not tell. The tables are in ``attacks/tables.py``.
-The columns that findings and events are joined on are derived here for the spool, the lake and the correlation.
+An event may show several attacks on several parameters, so both columns hold a list as one text: families are joined by
+a comma, parameters by ``&`` as in a query string. Neither character can occur in a family, or in a name that
+:func:`parameter_name` wrote. An empty text means that the event does not say. The tables are in ``attacks/tables.py``.
+The columns on which findings and events are joined are derived here for the spool, the lake and the correlation.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Families = frozenset[str]
 
 _NONE: Families = frozenset()
 _LONGEST = 500
-"""Characters of a title or message that are searched for words."""
+"""Characters of a title or message that are searched for keywords."""
 _LONGEST_NAME = 256
 _MOST = 50
-"""Sub events and parameters that are looked at: an event of the vendors has a handful."""
+"""Sub-events and parameters that are examined. Events of the supported vendors have only a few."""
 _RANK = {family: rank for rank, family in enumerate(WEAKNESSES)}
 _BY_WEAKNESS = {number: family for family, numbers in WEAKNESSES.items() for number in numbers}
 _BY_CHECK = {number: family for family, numbers in CHECKS.items() for number in numbers}
@@ -46,13 +46,13 @@ _MATCHED_ON = re.compile(
     r"(?:ARGS(?:_GET|_POST)?(?:_NAMES)?|FILES(?:_NAMES)?|REQUEST_COOKIES(?:_NAMES)?|REQUEST_HEADERS(?:_NAMES)?):(.+)",
     re.IGNORECASE | re.DOTALL,
 )
-"""What a rule looked at, as ModSecurity writes it: only a collection with a name tells a parameter."""
+"""The target of a rule in ModSecurity's notation. Only a collection with a name identifies a parameter."""
 _JSON_NAME = re.compile(r"json\.", re.IGNORECASE)
 _NOT_IN_NAME = re.compile("[\x00-\x1f%&\x7f\ud800-\udfff]")
 
 
 class Columns(t.NamedTuple):
-    """Where something happened and what; each is empty when the record does not tell."""
+    """Where something happened, and what happened. A column is empty when the record does not say."""
 
     host: str
     path_template: str
@@ -61,19 +61,19 @@ class Columns(t.NamedTuple):
 
 
 def event_place(event: Record) -> tuple[str, str]:
-    """Host and path template of an event: of its own fields, else of its URL."""
+    """Host and path template of an event: from its own fields, else from its URL."""
     url = text(event.get("url")) or ""
     host, path = text(event.get("host")), text(event.get("path"))
     return host_of(host if host else url), path_template(path if path else url)
 
 
 def event_columns(event: Record) -> Columns:
-    """The columns of an event; ``parameter`` and ``attack_family`` may hold several, see ``attack_families``."""
+    """The columns of an event. ``parameter`` and ``attack_family`` may hold several values, as the module describes."""
     return Columns(*event_place(event), parameter_of_event(event), family_of_event(event))
 
 
 def finding_columns(finding: Record) -> Columns:
-    """The columns of a finding: one parameter and one family at most. Without a URL, its application tells the host."""
+    """The columns of a finding: at most one parameter and one family. Without a URL, its application gives the host."""
     url = text(finding.get("url")) or ""
     host = host_of(url or text(mapping(finding.get("asset")).get("url")) or "")
     parameter = parameter_name(text(finding.get("parameter")) or "")
@@ -81,12 +81,12 @@ def finding_columns(finding: Record) -> Columns:
 
 
 def family_of_finding(finding: Record) -> str:
-    """The attack family that a finding invites.
+    """The attack family that targets the weakness of a finding.
 
-    Its weaknesses (CWE) decide, else its check (QID, for findings of Qualys), else the words of its title.
+    It follows from the finding's weaknesses (CWE), else from its check (QID, for Qualys), else from words in its title.
 
     Returns:
-        One family, or empty when none is told.
+        One family, or an empty text when it is unknown.
     """
     known = {family for number in map(_weakness, items(finding.get("cwe"))) if (family := _BY_WEAKNESS.get(number))}
     if known:
@@ -99,19 +99,19 @@ def family_of_finding(finding: Record) -> str:
 
 
 def family_of_event(event: Record) -> str:
-    """The attack families that an event shows, sorted and joined by a comma; empty when it tells none.
+    """The attack families that an event shows, sorted and joined by a comma; empty when they are unknown.
 
-    The rules that were broken decide, with the tags and categories; the message only where those tell nothing. Reasons
-    that need not be an attack on a weakness (``WEAK``, such as a denied country) are told only when no attack is.
+    They are taken from the violated rules, with their tags and categories, and from the message only if those give no
+    family. Families of ``WEAK`` (such as a denied country) are returned only if there is no other.
     """
     return FAMILY_SEPARATOR.join(sorted(_families_of_event(event)))
 
 
 def parameter_of_event(event: Record) -> str:
-    """The parameters that the attacks of an event went to, sorted and joined by ``&``; empty when it tells none.
+    """The parameters that the attacks of an event targeted, sorted and joined by ``&``; empty when they are unknown.
 
-    Only rules of the event's own families count, so that a missing header does not hide the argument that held the
-    attack.
+    Only rules of the event's own families count, so that a rule about a missing header does not hide the argument that
+    carried the attack.
     """
     families = _families_of_event(event)
     names = set()
@@ -123,7 +123,7 @@ def parameter_of_event(event: Record) -> str:
 
 
 def parameter_name(name: str) -> str:
-    """A parameter's name as both sides write it: decoded once, and with ``%``, ``&`` and control characters encoded."""
+    """A parameter's name as both sides write it: decoded once, with ``%``, ``&`` and control characters encoded."""
     clean = unquote(name[:_LONGEST_NAME].strip().strip("'\"").replace("+", " "), errors="replace").strip()
     return _NOT_IN_NAME.sub(lambda found: f"%{ord(found[0]):02X}", clean)
 
@@ -188,6 +188,6 @@ def _by_words(words: str) -> str:
 
 
 def _weakness(value: t.Any) -> int:
-    """The number of a weakness, also where it is written as text; -1 for anything else."""
+    """The number of a CWE, also from text; -1 for anything else."""
     number = whole(value.strip().upper().removeprefix("CWE-") if isinstance(value, str) else value)
     return -1 if number is None else number

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changed between two snapshots of findings, by identity: the words that every consumer uses for it.
+"""What changed between two snapshots of findings, by identity. All consumers use the terms that are defined here.
 
 This module is private to the collection and may change at any time.
 
@@ -16,7 +16,7 @@ from .codec import dumps_sorted
 from .model import OPEN_STATUSES, SEVERITIES, Finding
 
 STATES: tuple[str, ...] = ("open", "ignored", "protected", "fixed", "information")
-"""Where a finding stands at its source."""
+"""The state of a finding at its source."""
 CHANGES: tuple[str, ...] = (
     "new",
     "reopened",
@@ -51,15 +51,15 @@ CONTENT_FIELDS: tuple[str, ...] = (
     "external_ref",
     "patch",
 )
-"""The fields in which a finding that stays open can have changed. What each scan renews is left out (times, counters,
-evidence, whether it is new), or every finding would change with every scan."""
+"""The fields whose change counts for a finding that stays open. Fields that every scan renews are left out (times,
+counters, evidence, whether it is new); otherwise every finding would change with every scan."""
 _RANKS: dict[str, int] = {name: rank for rank, name in enumerate(SEVERITIES)}
 
 
 class Seen(t.Protocol):
-    """What is compared of a finding.
+    """The properties of a finding that are compared.
 
-    ``content`` is a hash of everything else that counts as a change; empty where nothing else does.
+    ``content`` is a hash of everything else that counts as a change, or empty when nothing else does.
     """
 
     @property
@@ -79,7 +79,7 @@ S = t.TypeVar("S", bound=Seen)
 
 
 class Sighting(t.NamedTuple):
-    """The least that is compared of a finding."""
+    """The minimal form of :class:`Seen`."""
 
     state: str
     severity: str
@@ -89,7 +89,7 @@ class Sighting(t.NamedTuple):
 def state_of(finding: Finding) -> str:
     """Return exactly one of ``STATES``: the states of all findings add up to their number.
 
-    What was only gathered as information is never a risk; what is fixed stays fixed even when somebody ignored it.
+    An information gathered is never a risk. A fixed finding stays fixed even if somebody ignored it.
     """
     if finding["kind"] == "information":
         return "information"
@@ -130,7 +130,7 @@ def what_changed(before: Seen | None, now: Seen | None) -> str:
 def _within_state(before: Seen, now: Seen) -> str:
     if now.state != "open":
         return ""
-    # An unknown severity is no step on the scale: nobody knows in which direction it went.
+    # An unknown severity has no place on the scale, so the change has no direction.
     if before.severity != now.severity and "unknown" not in (before.severity, now.severity):
         return "escalated" if _RANKS[now.severity] < _RANKS[before.severity] else "lowered"
     return "changed" if before.content != now.content else ""
@@ -153,8 +153,8 @@ def compare(before: t.Mapping[str, S], now: t.Iterable[tuple[str, S]]) -> t.Iter
 
     Args:
         before: the findings of the earlier snapshot, by their :class:`Keys`.
-        now: identity and finding of the later snapshot, which are read one by one and come in their order. After them
-            come those of the earlier snapshot that are not there any more.
+        now: identity and finding of the later snapshot. They are read one by one and yielded in their order; findings
+            that exist only in the earlier snapshot follow.
     """
     left = dict(before)
     keys = Keys()

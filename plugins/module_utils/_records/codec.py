@@ -13,11 +13,11 @@ import re
 import typing as t
 
 ORJSON_SINCE = (3, 9, 15)
-"""Older ones end the process, with a segmentation fault, at a document that is nested deeply (CVE-2024-27454)."""
+"""Older versions crash with a segmentation fault on a deeply nested document (CVE-2024-27454)."""
 
 
 def orjson_fits(version: str) -> bool:
-    """Whether this version of orjson can be trusted with hostile documents; one that cannot be read is not."""
+    """Whether this version of orjson is safe for hostile documents; False for a version that cannot be parsed."""
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     return found is not None and tuple(map(int, found.groups())) >= ORJSON_SINCE
 
@@ -35,14 +35,14 @@ _LONG = b"0" * 19
 """Integers with fewer digits fit in 64 bits, whatever their sign."""
 _DIGITS = re.compile(rb"0+")
 _MAY_PRECEDE = frozenset(b" \t\r\n:,[-+.eE")
-"""What can be before the digits of a number. Inside a string there can be anything before and after digits."""
+"""Bytes that can precede the digits of a number. Inside a string, anything can precede and follow digits."""
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""A string, or one that is cut off: each byte of a document is looked at once."""
+"""A string, or one that is cut off. Each byte of a document is examined once."""
 
 _SMALL_NUMBER = re.compile(rb"(?:\A|[:,\[])-?[0-9](?:\.[0-9]+)?e-[0-9]")
 """The beginning of a number such as 1e-7, in compact JSON."""
 _LONGEST_FLOAT = 24
-"""Characters before the exponent, with what is before the number."""
+"""Characters before the exponent, including the one before the number."""
 
 
 def _refuse_constant(word: str) -> t.NoReturn:
@@ -62,7 +62,7 @@ def loads(data: bytes) -> t.Any:
     Raises:
         ValueError: the data is not one whole JSON document in UTF-8, or is nested too deeply.
     """
-    # orjson makes a float of an integer beyond 64 bits, and an id would lose its last digits.
+    # orjson turns integers beyond 64 bits into floats, so an id would lose its last digits.
     if HAS_ORJSON and not _has_long_number(data):
         try:
             return orjson.loads(data)
@@ -76,12 +76,12 @@ def loads(data: bytes) -> t.Any:
 
 
 def _has_long_number(data: bytes) -> bool:
-    """Whether a document may have a number of 19 digits or more. Long digits in strings, such as ids, do not count."""
+    """Whether a document may contain a number of 19 digits or more. Digits in strings, such as ids, do not count."""
     zeros = data.translate(_ZEROS)
     start = zeros.find(_LONG)
     while start >= 0:
         end = _end_of_digits(zeros, start)
-        # Most ids fill their string, so that a look at the neighbours is enough.
+        # Most ids fill their string, so checking the neighbouring bytes is enough.
         inside = zeros[end : end + 1] == b'"' or (start > 0 and zeros[start - 1] not in _MAY_PRECEDE)
         if not inside:
             return _LONG in _STRING.sub(b"", zeros)
@@ -110,8 +110,8 @@ def dumps(value: t.Any) -> bytes:
 
 
 def _differs(data: bytes) -> bool:
-    """Whether the standard library may write other bytes: the data contains a small number, or a text like one."""
-    # Not the expression alone: this runs for every record. Not the characters alone: one UUID in ten has them.
+    """Whether the standard library may write other bytes: the data contains a small number, or similar text."""
+    # The search first, because this runs for every record; the expression then, because one UUID in ten contains "e-".
     place = data.find(b"e-")
     while place > 0:
         if _SMALL_NUMBER.search(data, max(0, place - _LONGEST_FLOAT), place + 6):

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values of parsed JSON whose type nobody can rely on, as the type that a record has. Nothing here raises.
+"""Converts values of parsed JSON, whose type cannot be relied on, to the types of a record. Nothing here raises.
 
 This module is private to the collection and may change at any time.
 
-A vendor writes a number as text in one answer and as a number in the next, and a file may have passed through other
-hands. What a value cannot mean is None (or empty), so that the caller decides what an unknown value stands for.
+A vendor may write a number as text in one answer and as a number in the next, and a file may have been edited. A value
+that cannot be converted becomes None (or empty), so that the caller decides what an unknown value means.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ LONGEST = 4096
 """Characters of a :func:`bounded` text."""
 _DIGITS = 32
 LARGEST = 2**53
-"""Numbers from here on are nonsense, and JSON readers do not agree on them."""
+"""Numbers from here on are implausible, and JSON readers do not agree on them."""
 
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,16}\s*")
 _TRUTH = {"true": True, "false": False}
 
 
 def text(value: t.Any) -> str | None:
-    """A text, and a number as text; None for nothing, for an empty text, and for anything else."""
+    """A text, or a number as text; None for null, an empty text and anything else."""
     # Nearly every value is a text, and this runs for dozens of values of each of a million records.
     if value.__class__ is str:
         return value or None
@@ -35,10 +35,10 @@ def text(value: t.Any) -> str | None:
 
 
 def bounded(value: t.Any) -> str | None:
-    """As :func:`text`, of a limited length: for names and ids, which a file must not make as long as it likes.
+    """Like :func:`text`, with a limited length: for names and ids, whose length a file must not decide.
 
-    A longer one ends in a hash of the whole, so that two that differ only far behind stay two. The result is bounded
-    itself, and stays as it is.
+    A longer text is cut and ends in a hash of the whole, so that two texts that differ only at the end stay different.
+    Applying the function to its result changes nothing.
     """
     word = text(value)
     if word is None or len(word) <= LONGEST:
@@ -48,12 +48,12 @@ def bounded(value: t.Any) -> str | None:
 
 
 def texts(value: t.Any) -> list[str]:
-    """The texts of a list; what is none is left out. A value that is no list counts as a list of one."""
+    """The texts of a list, without items that are not text. A value that is not a list counts as a list of one."""
     return [found for item in (value if isinstance(value, list) else [value]) if (found := text(item)) is not None]
 
 
 def whole(value: t.Any) -> int | None:
-    """A whole number, also one that is written as text or with a zero fraction; None for anything else."""
+    """A whole number, also from text or with a zero fraction; None for anything else."""
     if value.__class__ is int:
         found: int = value
     elif isinstance(value, str):
@@ -68,14 +68,14 @@ def whole(value: t.Any) -> int | None:
 
 
 def number(value: t.Any) -> float | None:
-    """A number as it is; None for anything else, and for what is beyond every scale, infinities included."""
+    """A number as it is; None for anything else, and for numbers that are out of range, infinities included."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if abs(value) < LARGEST else None
 
 
 def truth(value: t.Any) -> bool | None:
-    """A boolean, also one that is written as text; None for anything else."""
+    """A boolean, also from text; None for anything else."""
     if isinstance(value, bool):
         return value
     return _TRUTH.get(value.strip().lower()) if isinstance(value, str) else None

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finding's identity when its source has none: independent of title, parameter order and session ids in the URL.
+"""A finding's identity if its source has none. It does not depend on title, parameter order or session ids in the URL.
 
 This module is private to the collection and may change at any time.
 """
@@ -55,7 +55,7 @@ def fingerprint(
         source: the ``source`` of the finding.
         asset_id: id of the application.
         rule_id: the vendor's rule (QID).
-        url: where it was found; normalised by :func:`stable_url`.
+        url: where it was found; normalised with :func:`stable_url`.
         method: HTTP method, if known.
         parameter: the vulnerable parameter.
         extra: what distinguishes findings without a rule, such as the title of an imported one.

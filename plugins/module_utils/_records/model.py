@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Records are plain dictionaries, typed here, and not objects: a million of them become one line of NDJSON each, and
-converting each record would be most of the cost. Every key is always present; what a vendor does not supply is None (or
+Records are plain dictionaries with types, not objects: a million of them become one line of NDJSON each, and converting
+each record would be most of the cost. Every key is always present; a value that the vendor does not supply is None (or
 an empty list).
 """
 
@@ -21,7 +21,7 @@ FindingKind = t.Literal["vulnerability", "sensitive_content", "information", "un
 FindingStatus = t.Literal["new", "open", "reopened", "fixed", "protected", "retesting", "unknown"]
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info", "unknown")
-"""Worst first. ``unknown`` is last for display only: the gate counts it as critical."""
+"""Worst first. ``unknown`` is last only for display: the gate counts it as critical."""
 
 STATUSES: tuple[FindingStatus, ...] = ("new", "reopened", "open", "retesting", "protected", "fixed", "unknown")
 OPEN_STATUSES: frozenset[str] = frozenset({"new", "open", "reopened", "retesting", "unknown"})
@@ -137,7 +137,7 @@ EndReason = t.Literal[
 
 
 class SeverityCounts(t.TypedDict):
-    """How many vulnerabilities there are of each severity."""
+    """The number of vulnerabilities of each severity."""
 
     critical: int
     high: int
@@ -190,14 +190,14 @@ Action = t.Literal["blocked", "alerted", "allowed", "challenged", "redirected", 
 """What a firewall did. ``alerted``: it reported the attack and let it pass. ``redirected``: it sent another answer."""
 
 STOPPED: frozenset[str] = frozenset({"blocked", "challenged", "redirected"})
-"""Actions that kept an attack from its target. After any other, an unknown one too, it may have reached it."""
+"""Actions that kept an attack from its target. With any other action, ``unknown`` included, it may have reached it."""
 
 
 class SubEvent(t.TypedDict):
     """One rule that an event violated, in the vendor's order.
 
-    ``score`` is what this rule added to ``total_score``. ``matched_value`` is the text of an attack, or somebody's
-    secret: None unless sensitive data is kept.
+    ``score`` is what this rule added to ``total_score``. ``matched_value`` may be attack text or a person's secret: it
+    is None unless sensitive data is kept.
     """
 
     rule_id: str | None
@@ -259,11 +259,11 @@ Gap = t.TypedDict(
 
 MatchClass = t.Literal["attacked_not_blocked", "blocked", "scanner_only", "unobserved"]
 MATCH_CLASSES: tuple[MatchClass, ...] = ("attacked_not_blocked", "blocked", "scanner_only", "unobserved")
-"""What the events say about a finding, what matters most first. ``unobserved`` only means that no event was seen."""
+"""What the events say about a finding, most important first. ``unobserved`` only means that no event was seen."""
 
 
 class MatchedFinding(t.TypedDict):
-    """Which finding a match is about."""
+    """The finding of a match."""
 
     source: str
     id: str | None
@@ -271,7 +271,7 @@ class MatchedFinding(t.TypedDict):
 
 
 class MatchedEvents(t.TypedDict):
-    """The events that speak for a finding. ``ids`` are at most 20: those that were not stopped first, newest first."""
+    """The events that match a finding. ``ids`` has at most 20: events that were not stopped first, newest first."""
 
     count: int
     first: str | None
@@ -296,8 +296,9 @@ Match = t.TypedDict(
 )
 """What the events of web firewalls say about one finding. Times are UTC, ISO-8601 with ``Z``.
 
-``outcome`` is None unless events of others than scanners were seen. ``sources`` are at most 10 client addresses, those
-that got through first. ``host_events`` counts other events on the same host, which say nothing about the finding.
+``outcome`` is None unless there were events that did not come from scanners. ``sources`` has at most 10 client
+addresses, those that got through first. ``host_events`` counts other events on the same host, which do not concern the
+finding.
 """
 
 
@@ -305,8 +306,8 @@ class Manifest(t.TypedDict):
     """What a snapshot file contains, stored beside it as ``<dest>.manifest.json``. Times are UTC, ISO-8601 with ``Z``.
 
     ``complete`` is True only when every record that the vendor announced is in the file. ``assets`` are the ids of its
-    applications. ``since`` is set for feeds, which are never complete snapshots. ``account`` tells whose findings they
-    are: the service, and a hash of the user or client; what was exported by an older release has none.
+    applications. ``since`` is set for feeds, which are never complete snapshots. ``account`` identifies the owner of
+    the findings: the service, and a hash of the user or client. Manifests of older releases do not have it.
     """
 
     record: t.Literal["manifest"]

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a request goes, in a form in which a scanner's URL and a firewall's agree: the host, and the path's template.
+"""Host and path template of a request, in a form in which a scanner's URL and a firewall's agree.
 
 This module is private to the collection and may change at any time.
 
-Both sides may be written by an attacker, so nothing here raises, and the time grows with the length of the text only.
+An attacker may have written either side, so nothing here raises, and the time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -14,54 +14,54 @@ import re
 from urllib.parse import unquote_to_bytes
 
 ID = "{id}"
-"""What stands in a template for a part of the path that names one of many things."""
+"""Replaces a part of the path that identifies one of many things."""
 
 _LONG = 1024
-"""Longer URLs are not remembered: a few thousand of them would take megabytes."""
+"""Longer URLs are not cached: a few thousand of them would take megabytes."""
 _LONGEST_ID = 512
 _SCHEME = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 _PORTS = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
 _HOST_END = re.compile(r"[/?#\\]")
 _PATH_SESSION = re.compile(r";[^/]*")
 _COOKIELESS = re.compile(r"\((?:[A-Za-z]\([^()/]*\))+\)")
-"""The session of ASP.NET as a part of the path, ``/(S(...))/``."""
+"""ASP.NET's session as a part of the path, ``/(S(...))/``."""
 
 _NUMBERS = r"[0-9]+(?:[-_][0-9]+)*"
 _UUID = r"\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?"
 _HEX = r"(?=[0-9a-f]*[0-9])[0-9a-f]{16,}"
 _ID = re.compile(rf"(?:{_NUMBERS}|{_UUID}|{_HEX})(\.[a-z][a-z0-9]{{0,7}})?", re.IGNORECASE)
-"""A number, several of them such as a date, a UUID, or 16 hexadecimal digits and more; a suffix is kept."""
+"""A number, several numbers such as a date, a UUID, or at least 16 hexadecimal digits; a suffix is kept."""
 _MAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}")
 _BORDER = re.compile(r"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])")
 _BORDERS = 3
-"""How often letters and digits meet in a random token; in the words of a title they hardly ever do."""
+"""Changes between letters and digits that make a random token; the words of a title hardly ever have as many."""
 _REDACTED = "VALUE_REDACTED"
-"""What redaction puts for a token; a test holds it against ``redaction.values.MARKER``."""
+"""The replacement for a redacted token. A test compares it with ``redaction.values.MARKER``."""
 
 _ENCODED = re.compile("[\\s\x00-\x20%?#;/\\\\\x7f-\x9f\ud800-\udfff]")
-"""Characters that a template holds percent-encoded, so that a template is its own template."""
+"""Characters that are percent-encoded in a template, so that the template of a template is the same text."""
 
 
 def host_of(url_or_host: str) -> str:
-    """The host of a URL, or a host as it is written in a header.
+    """The host of a URL, or of a ``Host`` header's value.
 
     Returns:
-        In lower case and ASCII, without user, default port and the dot at its end; empty when there is none. Without a
+        In lower case and ASCII, without user, default port and final dot; empty when there is none. Without a
         scheme, both 80 and 443 count as the default port.
     """
     return _remembered_host(url_or_host) if len(url_or_host) <= _LONG else _host(url_or_host)
 
 
 def path_template(url_or_path: str) -> str:
-    """The path of a URL, or a path, without what differs from request to request.
+    """The path of a URL, or a path, without the parts that differ from request to request.
 
-    Left out are scheme, host, query, fragment, path parameters (``;jsessionid=...``), a slash at the end and what is
-    percent-encoded without need; ids become ``{id}``. Case is kept, and so is an encoded slash, which servers tell from
-    a plain one. A template is its own template.
+    Scheme, host, query, fragment, path parameters (``;jsessionid=...``), a final slash and needless percent-encoding
+    are removed; ids become ``{id}``. Case is kept, and so is an encoded slash, which servers distinguish from a plain
+    one. The template of a template is the same text.
 
     Returns:
-        Begins with a slash; ``/`` for a URL without a path, and empty for a text in which there is none.
+        A text that begins with a slash; ``/`` for a URL without a path, and empty for a text without a URL or path.
     """
     return _remembered_path(url_or_path) if len(url_or_path) <= _LONG else _template(url_or_path)
 
@@ -84,7 +84,7 @@ def _ascii(name: str) -> str:
         try:
             name = name.encode("idna").decode("ascii")
         except UnicodeError:
-            pass  # no name that DNS knows: it still equals itself
+            pass  # not a valid DNS name: it is compared as it is
     return name.lower()
 
 
@@ -101,7 +101,7 @@ def _template(text: str) -> str:
 
 
 def _part(part: str) -> str | None:
-    """The template of one part; None for one that is left out."""
+    """The template of one part of the path; None for a part that is removed."""
     if "%" in part or not part.isascii():
         part = unquote_to_bytes(part.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogateescape")
     if _COOKIELESS.fullmatch(part):

@@ -51,7 +51,7 @@ class _Reader(html.parser.HTMLParser):
 def plain_text(markup: str | None) -> str | None:
     """Return the text of a piece of HTML, with line breaks where a browser shows them.
 
-    The text is untrusted, as the markup is: it may contain anything, ``<`` included.
+    The text is as untrusted as the markup: it may contain anything, ``<`` included.
     """
     if not markup:
         return None

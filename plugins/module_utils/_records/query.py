@@ -22,14 +22,14 @@ else:
 
 
 class Query:
-    """A JMESPath expression. It is compiled at once, so that an invalid one fails before any request.
+    """A JMESPath expression. It is compiled immediately, so that an invalid one fails before any request.
 
     Args:
         expression: the expression; None selects everything.
-        option: the option that it comes from, for messages.
+        option: the option that gave the expression, for messages.
 
     Raises:
-        OptionError: the expression is not JMESPath, or calls a function that there is not.
+        OptionError: the expression is not JMESPath, or calls an unknown function.
         MissingLibrary: jmespath is not installed.
     """
 
@@ -38,7 +38,7 @@ class Query:
         self._compiled = _compile(expression, option) if expression else None
 
     def __call__(self, records: t.Any) -> t.Any:
-        """What the expression selects.
+        """Return what the expression selects.
 
         Raises:
             OptionError: a function of the expression cannot be applied to the data.
@@ -48,7 +48,7 @@ class Query:
         try:
             return self._compiled.search(records)
         except ValueError as error:
-            # jmespath's errors are ValueErrors; some others are not wrapped, such as that of a slice with step 0.
+            # jmespath's errors are ValueErrors; a few others are not wrapped, such as the one for a slice with step 0.
             raise OptionError(
                 f"{self._option}: {_one_line(error)}.", hint="The expression is applied to the list."
             ) from error
@@ -68,10 +68,10 @@ def _compile(expression: str, option: str) -> t.Any:
 
 
 def _check_functions(node: t.Mapping[str, t.Any]) -> None:
-    """Refuse a function that there is not, which jmespath itself notices only when it comes to call it.
+    """Refuse an unknown function, which jmespath itself detects only when it calls the function.
 
     Raises:
-        jmespath.exceptions.UnknownFunctionError: there is no such function.
+        jmespath.exceptions.UnknownFunctionError: the function does not exist.
     """
     if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
         raise jmespath.exceptions.UnknownFunctionError(f"Unknown function: {node['value']}()")

@@ -1,14 +1,14 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must not be stored of recorded traffic: the one redactor of all vendors.
+"""Removes secrets from recorded traffic before it is stored: the one redactor for all vendors.
 
 This module is private to the collection and may change at any time.
 
-A secret is told by the name before it (:mod:`.redaction.names`), wherever that stands; by its own form
-(:mod:`.redaction.tokens`); or by its check digit (:mod:`.redaction.numbers`). All else stays as it was.
+A secret is recognised by the name before it (:mod:`.redaction.names`), wherever that occurs; by its form
+(:mod:`.redaction.tokens`); or by its check digit (:mod:`.redaction.numbers`). Everything else stays unchanged.
 
-This runs for each request and each response of each finding. Answers of one application share most of their lines, so
-lines that hold nothing to redact are remembered, within bounds, and passed over.
+This runs for each request and each response of each finding. Responses of one application share most of their lines, so
+lines without anything to redact are cached, within bounds, and skipped.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ from .redaction.tokens import has_long_run, has_mixed_run, redact_keys, redact_l
 from .redaction.values import MARKER
 
 _SHORT = 128
-"""Characters of the texts that are remembered whole."""
+"""Characters of the texts that are cached whole."""
 _PAGE = 1024
-"""Characters of the answers that are remembered whole: many payloads get the same one. A few megabytes at most."""
+"""Characters of the responses that are cached whole: many payloads get the same one. A few megabytes at most."""
 _LINE = 256
-"""Bytes of the lines that are remembered."""
+"""Bytes of the lines that are cached."""
 _MOST_LINES = 8192
 _harmless: set[bytes] = set()
-"""Shapes of lines that hold neither a secret nor the name of one on another line.
+"""Shapes of lines that contain neither a secret nor the name of a secret on another line.
 
-A shape has zeros for all digits: lines of one page differ in its numbers most of all.
+A shape has zeros in place of all digits, because the lines of a page differ mostly in their numbers.
 """
 
 _SHAPE = bytes(48 if sign in b"0123456789" else sign for sign in range(256))
 _Line = tuple[int, int, bytes]
-"""Where a line begins and ends, and its shape."""
+"""Start and end of a line, and its shape."""
 _HEADERS = ("cookie:", "set-cookie:", "authorization:", "proxy-authorization:")
 _ENCODED_LETTER = re.compile(r"%(?:25)?(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|[c-f][0-9a-f]%)")
 _SCHEMES = ("bearer", "basic", "token", "ntlm", "negotiate", "apikey", "asignature", "aws4-")
 _FLAG = re.compile(r"-(?<![^\s]-)")
 _ENCODED_SIGN = re.compile(_ENCODED_LETTER.pattern + r"|%(?:25)?40")
-"""A letter or the sign of user information, percent-encoded."""
+"""A letter or the ``@`` after user information, percent-encoded."""
 _PAIR = re.compile(r"(?<![^\s&;?#\"'<>])([^\s&;?#=\"'<>]{1,200}+)=([^\s&;#\"'<>]++)")
 _Text = t.TypeVar("_Text", str, t.Optional[str])
 _MOST_PASSES = 4
 _DEEPEST = 2
-"""Layers of base64 that are looked into."""
+"""Layers of base64 that are decoded."""
 
 
 def redact_text(value: _Text) -> _Text:
-    """Recorded traffic without credentials and without numbers of cards and people.
+    """Recorded traffic without credentials, card numbers and personal identification numbers.
 
-    Never fails, whatever the text; in linear time; and to redact twice changes nothing more.
+    Never fails, whatever the text; takes linear time; and redacting the result again changes nothing.
     """
-    # Addresses, methods and short payloads come again and again; long texts would take too much memory to remember.
+    # Addresses, methods and short payloads repeat often; caching long texts would take too much memory.
     if not value:
         return value
     size = len(value)
@@ -71,7 +71,7 @@ def redact_text(value: _Text) -> _Text:
 
 
 def redact_url(value: _Text) -> _Text:
-    """A URL without the credentials in it. A recorded URL may be any text, so it is redacted as one."""
+    """A URL without the credentials in it. A recorded URL may be any text, so it is redacted like any text."""
     return redact_text(value)
 
 
@@ -93,7 +93,7 @@ def _redacted(value: str, depth: int = _DEEPEST) -> str:
         if unwrapped is not None:
             return unwrapped
     unknown = _unknown(value, shapes)
-    # Where quotes do not pair up, a marker may make a name readable that was hidden before.
+    # Where quotes are unbalanced, a marker may expose a name that was hidden before.
     for _pass in range(_MOST_PASSES):
         clean, settled = _redacted_once(value, rest, unknown, depth)
         if settled or clean == value:
@@ -118,7 +118,7 @@ def _unknown(value: str, shapes: list[bytes]) -> list[_Line]:
 
 
 def _redacted_once(value: str, rest: str, unknown: list[_Line], depth: int) -> tuple[str, bool]:
-    """The text, and whether to redact it again would change nothing for sure."""
+    """Return the text, and whether redacting it again certainly changes nothing."""
     settled = True
     if "PRIVATE KEY" in rest or "Private-" in rest or "orm-data" in rest or "ORM-DATA" in rest or "kty" in rest:
         whole = redact_form(redact_keys(value))
@@ -152,10 +152,10 @@ def _shapes(value: str) -> list[bytes]:
 
 
 def _remember(shapes: list[bytes], lines: str) -> None:
-    # What begins a block of several lines is looked at each time.
+    # The first line of a block that spans several lines is never skipped.
     if "rivate-" in lines or "RIVATE" in lines or "kty" in lines:
         return
-    # It matters which digits these are.
+    # The exact digits matter in these encodings.
     if "%" in lines or "\\" in lines or "&#" in lines:
         return
     if len(_harmless) >= _MOST_LINES:
@@ -164,7 +164,7 @@ def _remember(shapes: list[bytes], lines: str) -> None:
 
 
 def may_hold_token(folded: str) -> bool:
-    """Whether a text, in lower case, may hold a secret that no name tells: the fast first test for nearly all of it."""
+    """Whether a text, in lower case, may contain a secret without a name: the fast first test for nearly all texts."""
     if "@" in folded or ("%" in folded and _ENCODED_SIGN.search(folded) is not None):
         return True
     if "-" in folded and _FLAG.search(folded) is not None:
@@ -178,7 +178,7 @@ _remembered_page = functools.lru_cache(maxsize=512)(_redacted)
 
 
 def _fields(value: str, unknown: list[_Line]) -> tuple[list[Span], set[bytes]]:
-    """Where values are that names tell, and the shapes of lines in which there are no such names."""
+    """Find the values that have a secret's name, and return the shapes of lines without such names too."""
     folded = _folded(value)
     spans: list[Span] = []
     nameless: set[bytes] = set()
@@ -197,7 +197,7 @@ def _fields(value: str, unknown: list[_Line]) -> tuple[list[Span], set[bytes]]:
 
 
 def _folded(value: str) -> str:
-    # The one letter that becomes two when it is made small.
+    # The only letter that becomes two in lower case.
     return value.lower() if value.isascii() else value.replace("\u0130", "I").lower()
 
 
@@ -215,7 +215,7 @@ def _with_spans(value: str, spans: list[Span]) -> str:
 
 
 def _cleaned(line: str, folded: str, depth: int) -> str:
-    """A line without the secrets that tell by themselves what they are."""
+    """A line without the secrets that are recognised by their own form."""
     clean = line
     if "%" in folded and _ENCODED_LETTER.search(folded):
         clean = _PAIR.sub(_encoded_pair, clean)

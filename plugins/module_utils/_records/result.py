@@ -21,8 +21,8 @@ class Result:
         changed: whether something was written, or would be in check mode.
         values: the documented return values of the module.
         diff: before and after for ``--diff``, redacted; None when there is nothing to show.
-        warnings: sentences that the user should see although the run succeeded.
-        error: set when part of the work failed: the module fails, and still returns ``values``.
+        warnings: sentences that the user should see even though the run succeeded.
+        error: set when part of the work failed: the module fails, but still returns ``values``.
     """
 
     changed: bool = False

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which applications belong to one slice of a job that AWX has cut into several.
+"""Which applications belong to one slice of a job that AWX has split into several.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,16 +15,16 @@ from .._base.errors import OptionError
 def part_of(ids: t.Iterable[t.Any], number: int, count: int) -> list[int]:
     """Return the ids of one slice, ascending.
 
-    The place of an id depends on nothing but the id: the slices of a job list the estate at different times, and an
-    application that is new to one of them must not move the others to another slice.
+    The slice of an id depends on the id only: the slices of a job list the estate at different times, and an
+    application that only one of them sees must not move the others to another slice.
 
     Args:
-        ids: of applications, as numbers or text.
-        number: of the slice, from 1.
-        count: of the slices.
+        ids: ids of applications, as numbers or text.
+        number: number of the slice, from 1.
+        count: number of slices.
 
     Raises:
-        OptionError: there is no such slice, or an id is no number.
+        OptionError: there is no such slice, or an id is not a number.
     """
     if not 1 <= number <= count:
         raise OptionError(f"There is no slice {number} of {count}.", hint="AWX sets awx_job_slice_number from 1 on.")

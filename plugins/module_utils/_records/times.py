@@ -28,12 +28,12 @@ def utc_text(moment: dt.datetime) -> str:
 
 
 def utc_now() -> dt.datetime:
-    """The present, UTC."""
+    """The current time, UTC."""
     return dt.datetime.now(dt.UTC)
 
 
 def now_text() -> str:
-    """The present, UTC, to the second."""
+    """The current time, UTC, to the second."""
     return utc_text(utc_now().replace(microsecond=0))
 
 
@@ -53,7 +53,7 @@ def parse_time(text: str) -> dt.datetime:
 
 
 def read_time(value: object) -> dt.datetime | None:
-    """A time of a record as :func:`parse_time` reads it; None for nothing, and for what is not a time."""
+    """A time of a record, parsed with :func:`parse_time`; None when it is missing or not a time."""
     try:
         return parse_time(value) if isinstance(value, str) else None
     except ValueError:
@@ -61,7 +61,7 @@ def read_time(value: object) -> dt.datetime | None:
 
 
 def canonical_time(text: str | None) -> str | None:
-    """Return a vendor's time in canonical form; None for None and for what is not a time."""
+    """Return a vendor's time in canonical form; None for None and for a text that is not a time."""
     if not text:
         return None
     # Nearly every vendor time is canonical already, and this runs several times for each record.

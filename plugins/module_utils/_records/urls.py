@@ -24,7 +24,7 @@ class Address(t.NamedTuple):
 
 
 def address(url: str) -> Address:
-    """Redact a URL, and return it with its path. Never fails, as recorded URLs may be anything."""
+    """Redact a URL, and return it with its path. Never fails, because recorded URLs may be anything."""
     return _remembered(url) if len(url) <= _LONG else _address(url)
 
 
@@ -47,7 +47,7 @@ def _path(url: str) -> str | None:
 
 def _address(url: str) -> Address:
     clean = redact_url(url)
-    # What stays in the URL need not be looked at again.
+    # What was kept in the URL does not have to be examined again.
     return Address(clean, _path(url) if clean == url else path_of(url))
 
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defence logs as a stream for the collector, with details as far as the budget of calls goes.
+"""Defence logs as a stream for the collector, with details as far as the budget of calls allows.
 
 This module is private to the collection and may change at any time.
 
@@ -34,7 +34,7 @@ FIRST_N = 20
 TIMING = Timing(
     lag=dt.timedelta(minutes=1),
     overlap=dt.timedelta(minutes=5),
-    # Each window costs a call at least, of 25 in five minutes. A marker goes through a year as well as through a day.
+    # Each window costs at least one call, of 25 in five minutes, and one marker can page through a whole year.
     window=RETENTION,
     retention=RETENTION,
     margin=dt.timedelta(hours=1),
@@ -45,8 +45,8 @@ TIMING = Timing(
 class AlertSource(LogSource[ScutumClient]):
     """The stream of one host's alerts.
 
-    The content of a record is hashed from the row of the list alone. So a detail that could not be read this time
-    never makes a record look changed the next time.
+    The content hash of a record covers only the row of the list, so a detail that could not be read this time does not
+    make the record look changed the next time.
     """
 
     def __init__(self, client: ScutumClient, params: Options, clock: t.Callable[[], dt.datetime] = utc_now) -> None:
@@ -84,7 +84,7 @@ class AlertSource(LogSource[ScutumClient]):
         self.unknown = self._normaliser.unknown
 
     def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """The alerts of the window, oldest first. The bounds of Scutum are those of the window: from, not to."""
+        """Yield the alerts of the window, oldest first. Scutum's bounds match a window's: inclusive, exclusive."""
         self._begun = self._begun or window.start
         for page in pages(self.client, Listing("asc", window.start, window.end, self._ip)):
             self._pages += 1
@@ -96,11 +96,11 @@ class AlertSource(LogSource[ScutumClient]):
     def _entry(self, row: Raw, window: Window) -> Entry:
         event = self._normaliser.event(row)
         content = content_hash(row)
-        # A log without id or time is not lost for that: it stands under its content, at the start of its window.
+        # A log without id or time is kept: its content becomes its key, and its window's start its time.
         return Entry(event["id"] or f"content:{content}", log_time(row.get("ts")) or window.start, content, event)
 
     def enrich(self, entries: list[Entry]) -> list[Entry]:
-        """Add the details to alerts that are about to be written; the collector calls this with new ones only."""
+        """Add the details to alerts that are about to be written. The collector calls this for new alerts only."""
         if self._details == "none":
             return entries
         return [self._with_detail(entry) for entry in entries]
@@ -114,7 +114,7 @@ class AlertSource(LogSource[ScutumClient]):
         if raw is None:
             event["details"]["detail"] = state
             return entry
-        # What the detail leaves out, the list said.
+        # Values that the detail omits come from the list.
         whole = self._rows.get(entry.key, {}) | {name: value for name, value in raw.items() if value is not None}
         return entry._replace(record=self._normaliser.event(whole, state))
 
@@ -131,10 +131,10 @@ class AlertSource(LogSource[ScutumClient]):
             self._left = 0
             return None, "skipped"
         except PerimeterError as error:
-            # An alert without its detail is better than none: only the detail is given up, and it is counted.
+            # An alert without its detail is better than none, so only the detail is dropped, and counted.
             forbidden = isinstance(error, VendorError) and error.code == "403"
             if forbidden or isinstance(error, TransportError):
-                # The next ones would fare no better, and cost calls that the logs themselves need.
+                # Further details would fail too, and cost calls that the logs themselves need.
                 self._left, self.refused = 0, error.message
             return None, "failed"
         if raw is None:
@@ -142,7 +142,7 @@ class AlertSource(LogSource[ScutumClient]):
         return (raw, "read") if text(raw.get("log_id")) == log_id else (None, "failed")
 
     def _still_needed(self) -> int:
-        """How many calls the rest of the time will cost, if it is as dense as what was read."""
+        """Number of calls that the rest of the time will need, if it is as dense as what was read."""
         end = self._until or self.client.server_time() or self._clock()
         if self._begun is None or self._reached is None or not self._begun < self._reached < end:
             return 0
@@ -153,7 +153,7 @@ def _end_of_backfill(params: Options) -> dt.datetime | None:
     try:
         return parse_time(str((params.get("backfill") or {})["to"]))
     except (KeyError, ValueError):
-        return None  # the collector checks the option
+        return None  # the collector validates the option
 
 
 def _details_limit(params: Options) -> int | None:
@@ -173,7 +173,8 @@ def run(
     result = export(params, source, check_mode, clock)
     result.values["details"] = {state: source.counts[state] for state in ("read", "skipped", "not_found", "failed")}
     if source.counts["failed"]:
-        result.warnings.append(f"{source.counts['failed']} details could not be read; the alerts were written without.")
+        failed = source.counts["failed"]
+        result.warnings.append(f"{failed} details could not be read; the alerts were written without them.")
     if source.refused:
-        result.warnings.append(f"Details were given up for this run: {source.refused}")
+        result.warnings.append(f"No more details were read in this run: {source.refused}")
     return result

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defence logs: listed, or one of them with its request and response (docs/vendors/scutum_waf.md 3).
+"""Defence logs: a listing, or one log with its request and response (docs/vendors/scutum_waf.md 3).
 
 This module is private to the collection and may change at any time.
 """
@@ -30,7 +30,7 @@ Options = t.Mapping[str, t.Any]
 def run(
     params: Options, client: ScutumClient, check_mode: bool, clock: t.Callable[[], dt.datetime] = utc_now
 ) -> Result:
-    """Logic of ``scutum_alert_info``. Reads only, so that check mode changes nothing."""
+    """Logic of ``scutum_alert_info``. It only reads, so check mode makes no difference."""
     query = Query(params.get("query"))
     normaliser = AlertNormaliser(
         client.connection.host,
@@ -53,18 +53,18 @@ def run(
 def _read(
     client: ScutumClient, listing: Listing, limit: int | None, normaliser: AlertNormaliser
 ) -> tuple[list[Event], bool]:
-    """The alerts in the order of the listing, and whether there are more than the limit."""
+    """Return the alerts in the order of the listing, and whether there are more than the limit."""
     events: dict[str, Event] = {}
     for number, page in enumerate(pages(client, listing)):
         for place, raw in enumerate(page.rows):
             event = normaliser.event(raw)
-            # After an expired marker, some logs come twice; one without an id is kept in any case.
+            # After an expired marker, some logs repeat; a log without an id is always kept.
             key = event["id"] or f"{number}/{place}"
             if limit is not None and len(events) >= limit and key not in events:
                 return list(events.values()), True
             events.setdefault(key, event)
         if limit is not None and len(events) >= limit:
-            # Calls are few: none is spent on a page of which nothing is wanted.
+            # Calls are scarce: none is spent on a page that is not needed.
             return list(events.values()), page.marker is not None
     return list(events.values()), False
 
@@ -83,27 +83,27 @@ def _listing(params: Options, now: dt.datetime, warnings: list[str]) -> Listing:
     if start is not None and end <= oldest:
         raise OptionError(
             f"to ({utc_text(end)}) is more than a year ago, and Scutum keeps the logs of the past year.",
-            hint=f"What is kept begins at {utc_text(oldest)}.",
+            hint=f"The kept logs begin at {utc_text(oldest)}.",
         )
     if start is not None and start < oldest:
         warnings.append(
             "from is more than a year ago. Scutum keeps the logs of the past year,"
-            f" so what is read begins at {utc_text(oldest)}."
+            f" so reading begins at {utc_text(oldest)}."
         )
         start = oldest
     if start is not None and start >= end:
         raise OptionError(
             f"from ({utc_text(start)}) is not before to ({utc_text(end)}).",
-            hint="from is inclusive and to is exclusive; times without an offset are Japan's.",
+            hint="from is inclusive and to is exclusive; times without an offset are Japan time.",
         )
     return Listing(order=params["time_order"], start=start, end=end, ip=checked_address(params.get("ip")))
 
 
 def checked_address(ip: str | None) -> str | None:
-    """One address as Scutum compares it.
+    """Return an address in the form that Scutum compares.
 
     Raises:
-        OptionError: it is a network, has a wildcard, or is no address at all.
+        OptionError: it is a network, has a wildcard, or is not an address.
     """
     if not ip:
         return None
@@ -122,7 +122,7 @@ def _result(
     values = {
         "alerts": query(events),
         "alert": alert,
-        # Scutum announces no total: it is known only when everything was read.
+        # Scutum announces no total, so it is known only when everything was read.
         "total": None if truncated else len(events),
         "truncated": truncated,
         "unknown_values": dict(normaliser.unknown),

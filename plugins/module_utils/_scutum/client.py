@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of Scutum's defence log API: two calls that share 25 places in five minutes.
+"""Client of Scutum's defence log API: two calls that share a limit of 25 in five minutes.
 
 This module is private to the collection and may change at any time.
 
@@ -27,10 +27,10 @@ from .fields import japan_text
 
 LIST, DETAIL = "/api/v1/alert", "/api/v1/alert_detail"
 CALLS, PER_SECONDS = 25, 300.0
-"""Calls within that many seconds, for list and detail together (docs/vendors/scutum_waf.md 5)."""
+"""Calls within this many seconds, for list and detail together (docs/vendors/scutum_waf.md 5)."""
 
 RESERVED = 5
-"""Calls of those that are left to listings when there is no time to wait for more."""
+"""Calls that are reserved for listings when there is no time to wait for more."""
 
 AUTH_HINT = (
     "Check api_key; check that it was issued for this scutum_host and scutum_id; and check in the console that this"
@@ -49,7 +49,7 @@ _CONSOLE_HINT = "The console of Scutum shows it, and issues a key for each host.
 
 @dataclasses.dataclass(frozen=True)
 class Connection(base.Connection):
-    """Resolved connection. ``host`` is the FQDN that the key was issued for, ``id`` the console id of that FQDN."""
+    """A resolved connection. ``host`` is the FQDN that the key was issued for, ``id`` the console id of that FQDN."""
 
     api_key: str = dataclasses.field(repr=False)
     host: str
@@ -57,10 +57,10 @@ class Connection(base.Connection):
 
 
 def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """The connection that the options and the environment describe.
+    """Return the connection that the options and the environment describe.
 
     Raises:
-        OptionError: something is missing, or ``api_url`` is not an address.
+        OptionError: something is missing, or ``api_url`` is not a valid address.
     """
     options = with_environment(params, environ, ENVIRONMENT)
     return Connection(
@@ -73,12 +73,12 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What a listing asks for. It is frozen: a marker carries none of it, so each page has to repeat it exactly.
+    """The parameters of a listing. They are frozen: a marker does not contain them, so each page must repeat them.
 
     Attributes:
         order: ``asc`` or ``desc``, by time.
-        start: inclusive; None for the oldest that is kept.
-        end: exclusive. Always given, as a moving "now" would differ from page to page.
+        start: inclusive; None for the oldest log that is kept.
+        end: exclusive. Always set, because a moving "now" would differ from page to page.
         ip: one source address, or None.
     """
 
@@ -100,7 +100,7 @@ class Listing:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """One page of the list. ``marker`` is None on the last one; ``whole`` says whether ``count`` rows are there."""
+    """One page of the list. ``marker`` is None on the last page; ``whole`` is whether it has ``count`` rows."""
 
     rows: list[Raw]
     marker: str | None
@@ -127,11 +127,11 @@ class ScutumClient(VendorClient[Connection]):
         )
 
     def page(self, listing: Listing, marker: str | None = None) -> Page:
-        """One page of at most 1000 alerts.
+        """Return one page of at most 1000 alerts.
 
         Raises:
             VendorError: the parameters or the marker were refused; ``code`` is the status.
-            BadResponse: the answer is not a page, or says that more follows without saying where.
+            BadResponse: the answer is not a page, or announces more logs without a marker.
         """
         query = (*self._who(), *listing.query())
         answer = self.api.get(LIST, (*query, ("marker", marker)) if marker else query)
@@ -139,15 +139,15 @@ class ScutumClient(VendorClient[Connection]):
         return _page(answer)
 
     def detail(self, log_id: str, *, spare: bool = False) -> Raw | None:
-        """One alert with its recorded request and response; None when it does not exist, or is older than a year.
+        """Return one alert with its recorded request and response; None when it does not exist or is over a year old.
 
         Args:
-            log_id: its id.
-            spare: the run can do without it. Then a fault of the service or its wish to slow down is not met with
-                another try, and when a list was read before, a 403 is about this call and not about the credentials.
+            log_id: id of the alert.
+            spare: whether the run can do without it. Then a fault or a throttled call is not retried, and once a list
+                was read, a 403 concerns this call and not the credentials.
 
         Raises:
-            VendorError: it was refused; ``code`` is the status.
+            VendorError: the call was refused; ``code`` is the status.
             RateLimited: the service asked to slow down, or ``max_wait`` is used up.
         """
         try:
@@ -169,12 +169,12 @@ class ScutumClient(VendorClient[Connection]):
         return None
 
     def has_spare_call(self, needed: int = 0) -> bool:
-        """Whether one more call leaves enough to the calls that matter more.
+        """Whether one more call leaves enough for more important calls.
 
-        Either there is room for them before anyone has to wait, or what is left of ``max_wait`` covers their wait.
+        Either they all fit before anybody has to wait, or the rest of ``max_wait`` covers their wait.
 
         Args:
-            needed: how many of those there will be at least.
+            needed: the minimum number of those calls.
         """
         budget = self.governor.budget
         left = self.max_wait if budget is None else budget.left
@@ -182,7 +182,7 @@ class ScutumClient(VendorClient[Connection]):
         room, reserved = self.governor.room() or 0, max(RESERVED, needed)
         if room > reserved:
             return True
-        # A wait that is begun takes a whole span at worst, and a little more.
+        # In the worst case a wait takes a whole window of the rate limit, and a little more.
         later = CALLS * int(after // (PER_SECONDS + 1))
         return after >= max(PER_SECONDS, self.max_wait / 2) and room + later > reserved
 
@@ -196,7 +196,7 @@ def _page(answer: t.Any) -> Page:
         raise BadResponse("Scutum answered a list call with something that is not a page of logs.")
     count = answer.get("count")
     whole = not isinstance(count, int) or count == len(rows)
-    # Only "truncated" ends the pages: a marker may be there although nothing follows (docs/vendors/scutum_waf.md 6.1).
+    # Only "truncated" ends the pages: there may be a marker although nothing follows (docs/vendors/scutum_waf.md 6.1).
     truncated = answer.get("truncated")
     if not isinstance(truncated, bool):
         raise BadResponse(
@@ -215,7 +215,7 @@ def _page(answer: t.Any) -> Page:
 
 
 def _words(body: t.Any) -> str:
-    """The error text. The shape of error bodies is not documented, so an unknown one is shown as it is."""
+    """The error text. The format of error bodies is not documented, so an unknown one is shown unchanged."""
     if isinstance(body, dict):
         for name in ("message", "error", "errorMessage"):
             if isinstance(body.get(name), str):
@@ -224,7 +224,7 @@ def _words(body: t.Any) -> str:
 
 
 def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> ScutumClient:
-    """The client that the options of a task, and the environment, describe. Sends nothing.
+    """Return the client that the options of a task and the environment describe. Sends nothing.
 
     Raises:
         OptionError: an option is missing or malformed.

@@ -19,7 +19,7 @@ from .._base.errors import OptionError
 from .._records.coerce import text, texts
 
 LIST, DETAIL = "list", "detail"
-"""The calls. The detail holds what the list holds, and more."""
+"""The calls. The detail contains everything in the list, and more."""
 
 Read = t.Callable[[t.Any], t.Any]
 
@@ -31,9 +31,9 @@ class LogField:
     Attributes:
         ours: key in the Event, ``details.`` included.
         kind: the vendor's type.
-        appears: the first call that has it.
+        appears: the first call that returns it.
         always: False when it may be absent.
-        meaning: for the documentation.
+        meaning: text for the documentation.
     """
 
     ours: str
@@ -73,7 +73,7 @@ PARAMETERS: dict[str, str] = {
     "ip": "ip",
     "marker": "",
 }
-"""Parameters of the list call, with the options that they come from; the marker comes from the page before."""
+"""Parameters of the list call, with the options that they come from; the marker comes from the previous page."""
 
 CATEGORY_LABELS: dict[str, str] = {
     "SQLインジェクション": "SQL injection",
@@ -98,7 +98,7 @@ CATEGORY_LABELS: dict[str, str] = {
     "XML外部実体参照": "XML external entity",
     "Scutum攻撃テスト": "Scutum attack test",
 }
-"""English for the kinds of attack. Scutum publishes no list, so that others pass as they are."""
+"""English names for the kinds of attack. Scutum publishes no list, so unlisted ones stay unchanged."""
 
 
 READERS: dict[str, tuple[str, Read]] = {
@@ -106,34 +106,34 @@ READERS: dict[str, tuple[str, Read]] = {
     "ip": ("client_ip", text),
     "category": ("categories", texts),
 }
-"""The fields that are copied one to one."""
+"""The fields that are copied unchanged."""
 
 JAPAN = dt.timezone(dt.timedelta(hours=9))
-"""Japan has no daylight saving time, so that a fixed offset is exact."""
+"""Japan has no daylight saving time, so a fixed offset is exact."""
 
 _SECOND = dt.timedelta(seconds=1)
 
 
 def whole_second(moment: dt.datetime) -> dt.datetime:
-    """The time itself, or the next whole second.
+    """Round a time up to a whole second.
 
-    Records have whole seconds. So this moves no record over a bound, be it inclusive or exclusive.
+    Records have whole seconds, so this moves no record across a bound, whether it is inclusive or exclusive.
     """
     return moment if not moment.microsecond else moment.replace(microsecond=0) + _SECOND
 
 
 def japan_text(moment: dt.datetime) -> str:
-    """An aware time as Scutum takes it: ``YYYY-MM-DDThh:mm:ss+09:00``. A literal Z is not known to work."""
+    """An aware time in Scutum's format: ``YYYY-MM-DDThh:mm:ss+09:00``. A literal Z may not be accepted."""
     return whole_second(moment).astimezone(JAPAN).isoformat()
 
 
 def parse(written: str, option: str) -> dt.datetime:
-    """A date or time in any of the vendor's four forms, or another ISO 8601 one, as UTC to the second.
+    """Parse a date or time in one of the vendor's four forms, or another ISO 8601 form, to UTC in whole seconds.
 
-    What has no offset is Japan's: a bare date is midnight there, which is 15:00 UTC of the day before.
+    Without an offset, a time is Japan's: a bare date is midnight there, which is 15:00 UTC of the previous day.
 
     Raises:
-        OptionError: it is none of them; the message names the option.
+        OptionError: it has none of these forms; the message names the option.
     """
     try:
         moment = dt.datetime.fromisoformat(written.strip())
@@ -149,7 +149,7 @@ def parse(written: str, option: str) -> dt.datetime:
 
 
 def log_time(ts: t.Any) -> dt.datetime | None:
-    """The time of a log, UTC; None for what is not a time. One without an offset is Japan's."""
+    """The time of a log, UTC; None when it is not a time. Without an offset, it is Japan's."""
     if not isinstance(ts, str):
         return None
     try:

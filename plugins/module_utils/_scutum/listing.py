@@ -17,15 +17,15 @@ from .client import Listing, Page, ScutumClient
 from .fields import log_time
 
 MAX_PAGES = 10_000
-"""Ten million logs: a listing that does not end there never will."""
+"""Ten million logs. A listing that has not ended by then never will."""
 MAX_RESTARTS = 3
-"""How often a listing may begin again from the same place."""
+"""How often a listing may be restarted from the same place."""
 _EXPIRED = frozenset({"400", "404", "410", "422"})
-"""Statuses with which a marker may be refused. How long one is good for, the vendor does not say."""
+"""Statuses with which a marker may be refused. The vendor does not document how long a marker is valid."""
 
 
 def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
-    """Every log of the listing, page by page. After an expired marker, logs may come twice.
+    """Yield every log of the listing, page by page. After an expired marker, logs may repeat.
 
     Raises:
         BadResponse: the marker repeats, or the listing does not end.
@@ -54,7 +54,7 @@ def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
             return
         if marker in seen:
             raise BadResponse(
-                "Scutum gave the same next_marker twice, so that the listing would not end.",
+                "Scutum gave the same next_marker twice, so the listing would not end.",
                 hint="Nothing of this window was kept. Try again later.",
             )
         seen.add(marker)
@@ -62,7 +62,7 @@ def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
 
 
 def _whole_page(client: ScutumClient, listing: Listing, marker: str | None) -> Page:
-    """A page with as many logs as its ``count`` says; when it lacks some it is asked for once more."""
+    """Return a page that has as many logs as its ``count`` says; it is requested once more if it lacks some."""
     for _attempt in range(2):
         page = client.page(listing, marker)
         if page.whole:
@@ -73,7 +73,7 @@ def _whole_page(client: ScutumClient, listing: Listing, marker: str | None) -> P
 
 
 def _from_there(listing: Listing, last: dt.datetime | None) -> Listing:
-    """The rest of a listing, from the last log that was read: its second is read again, as others may share it."""
+    """The rest of a listing, from the second of the last log, which is read again because other logs may share it."""
     if last is None:
         return listing
     last = last.replace(microsecond=0)

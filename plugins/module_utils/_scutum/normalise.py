@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scutum's defence logs to :class:`Event` (docs/vendors/scutum_waf.md 9).
+"""Converts Scutum's defence logs to :class:`Event` (docs/vendors/scutum_waf.md 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -22,7 +22,7 @@ from .fields import CATEGORY_LABELS, FIELDS, READERS, log_time
 
 SOURCE = "scutum"
 DetailState = t.Literal["read", "not_asked", "not_found", "skipped", "failed"]
-"""What became of the detail: ``skipped`` when the budget of calls had none left for it."""
+"""The state of the detail; ``skipped`` means that the budget of calls did not allow it."""
 
 _FOREIGN = re.compile(rb"[^A-Za-z0-9+/]+")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -31,10 +31,10 @@ _BLANK = blank_event(SOURCE)
 
 
 class AlertNormaliser(Normaliser):
-    """Turns the vendor's logs into ours. It counts what it does not know.
+    """Converts the vendor's logs to ours, and counts unknown values.
 
     Args:
-        host: the FQDN that the key belongs to; the logs themselves do not repeat it.
+        host: the FQDN that the key belongs to, which the logs do not contain.
         scutum_id: the console id of that FQDN.
         more: see :class:`Normaliser`.
     """
@@ -45,7 +45,7 @@ class AlertNormaliser(Normaliser):
         self._scutum_id = scutum_id
 
     def event(self, raw: Raw, detail: DetailState = "not_asked") -> Event:
-        """One log, of the list or in detail. Never fails on a value: what is not understood is None, and counted."""
+        """Convert one log, from the list or in detail. Never fails on a value: an unknown one is None, and counted."""
         record = _BLANK | {"host": self._host, "categories": [], "rule_ids": [], "sub_events": []}
         for vendor, value in raw.items():
             reader = READERS.get(vendor)
@@ -90,7 +90,7 @@ class AlertNormaliser(Normaliser):
             return
         shown = uri if self._keep else redact_url(uri) or ""
         record["url"] = shown
-        # Not by a URL parser: what an attacker sends need not be a URL, and "//x/y" is a path here.
+        # No URL parser here: what an attacker sends may not be a URL, and "//x/y" is a path.
         path, _mark, query = _ORIGIN.sub("", shown, count=1).partition("?")
         record["path"] = path or "/"
         record["details"]["query"] = query or None
@@ -106,8 +106,8 @@ class AlertNormaliser(Normaliser):
 def decode(value: t.Any) -> str | None:
     """Base64 as text; None when nothing was recorded.
 
-    Characters outside of the alphabet and missing padding are passed over, as is a last character that alone holds no
-    byte. What is no UTF-8 becomes U+FFFD; the bytes themselves are in the vendor's object (``include_raw``).
+    Characters outside the alphabet and missing padding are ignored, and so is a last character that does not complete a
+    byte. Bytes that are not UTF-8 become U+FFFD; the original is in the vendor's object (``include_raw``).
     """
     if not isinstance(value, str) or not value:
         return None
@@ -118,7 +118,7 @@ def decode(value: t.Any) -> str | None:
 
 
 class RequestHead(t.NamedTuple):
-    """What the first lines of a request say."""
+    """The content of the first lines of a request."""
 
     method: str | None
     host: str | None
@@ -127,7 +127,7 @@ class RequestHead(t.NamedTuple):
 
 
 def request_head(request: str | None) -> RequestHead:
-    """The method and three headers of a request; None for what it does not say. Nothing here is to be trusted."""
+    """Parse the method and three headers of a request; None for each that is missing. Do not trust these values."""
     head, _blank, _body = (request or "").replace("\r\n", "\n").partition("\n\n")
     first, *lines = head.split("\n")
     method = first.partition(" ")[0]

@@ -20,7 +20,7 @@ _HINT = "Give a folder that this user can write, with state_dir or PERIMETER_STA
 
 
 def state_directory(option: str | None, environ: t.Mapping[str, str], *, create: bool = True) -> pathlib.Path:
-    """Return the directory for everything that is kept between runs; a missing one is created, mode 0700.
+    """Return the directory for everything that is kept between runs; a missing one is created with mode 0700.
 
     Args:
         option: the ``state_dir`` option, which already includes PERIMETER_STATE_DIR; None for the user's own directory.
@@ -28,7 +28,7 @@ def state_directory(option: str | None, environ: t.Mapping[str, str], *, create:
         create: False for check mode, which creates nothing.
 
     Raises:
-        StateError: the directory cannot be created, others can write it, or the user has none.
+        StateError: the directory cannot be created, others can write to it, or the user has no home directory.
     """
     folder = pathlib.Path(os.path.expanduser(option)) if option else _own_folder(environ)
     if create:
@@ -38,7 +38,7 @@ def state_directory(option: str | None, environ: t.Mapping[str, str], *, create:
 
 
 def make_folder(folder: pathlib.Path) -> None:
-    """Create a private folder in the state directory, or that directory itself, if it is missing.
+    """Create a private folder in the state directory, or the state directory itself, if it is missing.
 
     Raises:
         StateError: the folder cannot be created.
@@ -50,7 +50,7 @@ def make_folder(folder: pathlib.Path) -> None:
 
 
 def warn_of_group(folder: pathlib.Path) -> list[str]:
-    """A warning when the group of the state directory can write it, as on volumes of Kubernetes; else nothing."""
+    """A warning when the group can write to the state directory, as on Kubernetes volumes; otherwise an empty list."""
     told = _stat(folder)
     if told is None or not told.st_mode & stat.S_IWGRP:
         return []
@@ -59,14 +59,14 @@ def warn_of_group(folder: pathlib.Path) -> list[str]:
 
 
 def _check_owner(folder: pathlib.Path) -> None:
-    """Refuse a folder in which others could put positions, or links that lead elsewhere."""
+    """Refuse a folder in which others could place positions, or links that lead elsewhere."""
     told = _stat(folder)
     if told is None:
         return
     if told.st_mode & stat.S_IWOTH:
         raise StateError(
             f"state_dir: everybody can write {folder}.",
-            hint="Give a folder that only this user can write, or take the right to write from all others (chmod o-w).",
+            hint="Give a folder that only this user can write, or remove the write permission of others (chmod o-w).",
         )
     if told.st_uid not in (os.geteuid(), 0) and told.st_gid not in {os.getegid(), *os.getgroups()}:
         raise StateError(
@@ -80,7 +80,7 @@ def _stat(folder: pathlib.Path) -> os.stat_result | None:
     try:
         return folder.stat()
     except OSError:
-        # What cannot be looked at cannot be used either, and the caller finds out when it tries.
+        # A folder that cannot be examined cannot be used either; the caller gets the error when it tries.
         return None
 
 

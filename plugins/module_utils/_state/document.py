@@ -4,7 +4,7 @@
 
 This module is private to the collection and may change at any time.
 
-A document that this release does not understand is never overwritten: what it holds cannot be found out again.
+A document that this release does not understand is never overwritten: its content could not be recovered.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ T = t.TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class StateDocument:
-    """Where a document is, and what is known about it.
+    """The location of a document, and its expected version and owner.
 
     Attributes:
         path: the file.
         version: the version that this release reads and writes.
-        called: what messages call the file, before its path.
+        called: how messages name the file, before its path.
         restore: the hint for a damaged document.
-        same: members that tell whose document it is; one with other values belongs to somebody else.
+        same: members that identify the owner; a document with other values belongs to another stream or target.
     """
 
     path: pathlib.Path
@@ -51,7 +51,7 @@ class StateDocument:
             parse: gets the members. A missing member or a wrong type counts as damage.
 
         Raises:
-            StateError: the file cannot be read, is damaged, of another version, or somebody else's.
+            StateError: the file cannot be read, is damaged, has another version, or belongs to another owner.
         """
         try:
             data = read_unlinked(self.path)
@@ -64,18 +64,18 @@ class StateDocument:
             self._check(content)
             return parse(content)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise StateError(f"{self._name} is damaged; nothing was touched.", hint=self.restore) from error
+            raise StateError(f"{self._name} is damaged; nothing was changed.", hint=self.restore) from error
 
     def _check(self, content: t.Any) -> None:
         version = content["version"]
         if version != self.version:
             newer = version > self.version
             raise StateError(
-                f"{self._name} has version {int(version)}, and this release knows {self.version}; nothing was touched.",
+                f"{self._name} has version {int(version)}, and this release knows {self.version}; nothing was changed.",
                 hint="Use the release that wrote it, or a newer one." if newer else self.restore,
             )
         if any(content[name] != value for name, value in self.same.items()):
-            raise StateError(f"{self._name} belongs to another stream or target; nothing was touched.")
+            raise StateError(f"{self._name} belongs to another stream or target; nothing was changed.")
 
     def replace(self, content: Content, *, mode: int = PRIVATE) -> None:
         """Replace the document durably.
@@ -85,14 +85,14 @@ class StateDocument:
             mode: permissions of the file.
 
         Raises:
-            OSError: the file cannot be written; the old one is as it was.
+            OSError: the file cannot be written; the old one is unchanged.
         """
         document = {"version": self.version, **self.same, **content}
         with replace_file(self.path, mode=mode) as file:
             file.write(json.dumps(document, indent=1).encode() + b"\n")
 
     def write(self, content: Content, *, hint: str) -> None:
-        """As :meth:`replace`, for a private file.
+        """Like :meth:`replace`, for a private file.
 
         Raises:
             StateError: the file cannot be written; ``hint`` says what that means.

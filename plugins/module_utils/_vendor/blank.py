@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records with every key and no value: what a vendor says is filled in, and what it does not say stays unknown.
+"""Records with every key and no values. The normalisers fill in what the vendor supplies; the rest stays unknown.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,7 +15,7 @@ Record = dict[str, t.Any]
 
 
 def blank_event(source: str) -> Record:
-    """Return an event. Its lists and its details are None, so that a copy shares nothing; fill them in."""
+    """Return an event. Its lists and its details are None, so that copies share nothing; fill them in."""
     return {
         "record": "event",
         "schema": SCHEMA,
@@ -44,7 +44,7 @@ def blank_event(source: str) -> Record:
 
 
 def blank_finding(source: str) -> Record:
-    """Return a finding of a vulnerability, open, of unknown severity."""
+    """Return an open finding of a vulnerability of unknown severity."""
     return {
         "record": "finding",
         "schema": SCHEMA,
@@ -86,7 +86,7 @@ def blank_finding(source: str) -> Record:
 
 
 def blank_scan(source: str) -> Record:
-    """Return a scan for vulnerabilities, of which nothing is known, so that it proves nothing."""
+    """Return a vulnerability scan about which nothing is known, so that it proves nothing."""
     return {
         "record": "scan",
         "schema": SCHEMA,

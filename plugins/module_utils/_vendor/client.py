@@ -19,7 +19,7 @@ from .connection import Connection
 from .token import Token
 
 Raw = dict[str, t.Any]
-"""An object as a vendor sent it."""
+"""An object in the form in which the vendor sent it."""
 C = t.TypeVar("C", bound=Connection)
 Session = t.Callable[..., HttpSession]
 
@@ -28,12 +28,12 @@ class VendorClient(t.Generic[C]):
     """One account at one service.
 
     Args:
-        connection: who asks.
-        settings: how.
-        governor: the limits of the service; None for those of the settings alone.
-        token: makes the token from the session, if the service wants one.
-        session: makes the session; replaced in tests that bend time.
-        calls: what :class:`JsonApi` needs to know about the service.
+        connection: where the service is, and the credentials.
+        settings: the connection options.
+        governor: the limits of the service; None if only those of the settings apply.
+        token: makes the token from the session, if the service requires one.
+        session: makes the session; replaced in tests that control time.
+        calls: the arguments of :class:`JsonApi` for this service.
     """
 
     def __init__(
@@ -62,5 +62,5 @@ class VendorClient(t.Generic[C]):
         return (*self.connection.secrets(), *(self.token.fetched if self.token is not None else ()))
 
     def server_time(self) -> dt.datetime | None:
-        """Return the ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
+        """Return the ``Date`` of the newest answer, UTC; None when it had none, or it cannot be parsed."""
         return self.api.server_time()

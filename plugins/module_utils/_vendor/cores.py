@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many processor cores this process may use: by its affinity, and by the CPU quota of its control group.
+"""How many processor cores this process may use, given its affinity and the CPU quota of its control group.
 
 This module is private to the collection and may change at any time.
 
-A container with a quota of one core on a machine of 64 sees all 64 of them; more than one busy process would only be
+A container with a quota of one core on a machine with 64 sees all 64 of them, but a second busy process would only be
 throttled.
 """
 
@@ -28,13 +28,13 @@ def usable_cores(*, root: pathlib.Path = _ROOT, own: pathlib.Path = _OWN) -> int
     """
     try:
         cores = len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # not on every system
+    except (AttributeError, OSError):  # not available on every system
         return 1
     return max(1, min([cores, *map(math.ceil, _quotas(root, own))]))
 
 
 def _quotas(root: pathlib.Path, own: pathlib.Path) -> t.Iterator[float]:
-    """Yield the quota in cores of each group that this process is in, where there is one."""
+    """Yield the quota, in cores, of each group of this process that has one."""
     for controllers, path in _groups(own):
         if not controllers:
             yield from _each_level(root, path, _version_2)
@@ -53,7 +53,7 @@ def _groups(own: pathlib.Path) -> list[tuple[list[str], str]]:
 
 
 def _each_level(top: pathlib.Path, path: str, quota: t.Callable[[pathlib.Path], float | None]) -> t.Iterator[float]:
-    """Yield the quotas of a group and of all above it. Inside a container, the path may be one of the host's."""
+    """Yield the quotas of a group and of all its parents. Inside a container, the path may be relative to the host."""
     folder = top / path.lstrip("/")
     for level in (folder, *folder.parents):
         if level == top or top in level.parents:
@@ -72,7 +72,7 @@ def _version_1(folder: pathlib.Path) -> float | None:
 
 
 def _ratio(quota: str, period: str) -> float | None:
-    """The quota in cores; None for ``max``, for -1, and for what cannot be read."""
+    """The quota in cores; None for ``max``, for -1, and for values that cannot be parsed."""
     try:
         used, of = int(quota), int(period)
     except ValueError:

@@ -4,12 +4,12 @@
 
 This module is private to the collection and may change at any time.
 
-Threads wait for a service together, but only one at a time runs Python. So the work between the bytes of a page and the
-lines of a file is done by a pure function in forked processes, while the threads of this process send requests.
+Threads wait for a service in parallel, but only one at a time runs Python. So the work between the bytes of a page and
+the lines of a file is done by a pure function in forked processes, while the threads of this process send requests.
 
 Each worker has two pipes. A thread takes an idle worker, writes a page, and waits for the result, so there are never
-more pages in memory than threads, and every caller gets its own result. A worker that reads the end of its pipe ends:
-also when this process was killed.
+more pages in memory than threads, and every caller gets its own result. A worker ends when it reads the end of its
+pipe, which also happens when this process is killed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ A = t.TypeVar("A")
 R = t.TypeVar("R")
 
 MOST_WORKERS = 4
-"""More would only wait for the network, and each takes memory."""
+"""More workers would only wait for the network, and each takes memory."""
 _SIZES = struct.Struct(">QQ")
 _PIPE_BYTES = 1 << 20
 """Size of a pipe. The default of 64 kB means 16 switches between the processes for each MB."""
@@ -55,7 +55,7 @@ class _Worker:
         self._results = results
 
     def ask(self, about: t.Any, page: bytes) -> tuple[int, t.Any]:
-        """Have one page worked on.
+        """Send one page to the worker, and return its result.
 
         Raises:
             OSError, EOFError: the process has ended.
@@ -66,27 +66,26 @@ class _Worker:
         return kind, pickle.loads(_read(self._results, size))  # noqa: S301 (written by our own child)
 
     def close(self) -> None:
-        """Close the pipes, at which the process ends."""
+        """Close the pipes, which ends the process."""
         os.close(self._pages)
         os.close(self._results)
 
     def wait(self) -> None:
         """Wait for the end of the process."""
-        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, the system has waited already
+        with contextlib.suppress(ChildProcessError):  # if SIGCHLD is ignored, the system has reaped it already
             os.waitpid(self._pid, 0)
 
 
 class Crew(t.Generic[A, R]):
     """A function that is applied to pages in worker processes, or in place. A context manager.
 
-    Enter it before the first request, thread, lock or socket: a forked process has them too, and whoever holds a lock
-    does not exist there. Where that is too late, and wherever workers are of no use, the function runs in the thread
-    that calls.
+    Enter it before the first request, thread, lock or socket: a forked process inherits them, but not the threads that
+    hold the locks. If it is too late for that, or workers would not help, the function runs in the calling thread.
 
     Args:
-        work: receives what the caller says about the page, and its bytes. It must be pure: each process has a copy of
-            everything it refers to, and in place several threads call it together.
-        cores: how many processes are of use; by default as many as this process may use.
+        work: receives the caller's data about the page, and its bytes. It must be pure: each process has a copy of
+            everything it refers to, and in place several threads call it concurrently.
+        cores: how many processes to use at most; by default as many as this process may use.
     """
 
     def __init__(self, work: t.Callable[[A, bytes], R], *, cores: int | None = None) -> None:
@@ -114,11 +113,11 @@ class Crew(t.Generic[A, R]):
 
     @property
     def size(self) -> int:
-        """How many processes work; 0 when the function runs in place."""
+        """Number of worker processes; 0 when the function runs in place."""
         return len(self._workers)
 
     def dismiss(self) -> None:
-        """End the workers; from now on the function runs in place. No other thread may be using the crew."""
+        """End the workers; from now on the function runs in place. No other thread may use the crew meanwhile."""
         workers, self._workers, self._idle = self._workers, [], []
         for worker in workers:
             worker.close()
@@ -126,10 +125,10 @@ class Crew(t.Generic[A, R]):
             worker.wait()
 
     def do(self, about: A, page: bytes) -> R:
-        """Return the function's result for one page. Safe to be called from many threads; waits for an idle worker.
+        """Return the function's result for one page. Thread-safe; waits for an idle worker.
 
         Raises:
-            WorkerLost: a worker has ended without a result. Every later call raises it too.
+            WorkerLost: a worker ended without a result. Every later call raises it too.
             PerimeterError: what the function raised.
             Exception: a defect of the function, without its text, which may quote the page.
         """
@@ -142,7 +141,7 @@ class Crew(t.Generic[A, R]):
                 self._lost = True
                 raise _lost() from None
             except BaseException:
-                # Interrupted in the middle: what comes next through these pipes would be taken for another page's.
+                # Interrupted halfway: the next data in these pipes would be mistaken for another page's result.
                 self._lost = True
                 raise
         if kind == _ERROR:
@@ -165,7 +164,7 @@ class Crew(t.Generic[A, R]):
     def _take_back(self, worker: _Worker) -> None:
         with self._changed:
             self._idle.append(worker)
-            # All: where a worker was lost, nobody may go on waiting.
+            # Wake all of them: when a worker is lost, nobody may keep waiting.
             self._changed.notify_all()
 
 
@@ -177,7 +176,7 @@ def _lost() -> WorkerLost:
 
 
 def _has_threads() -> bool:
-    """Whether this process has more than one thread, those of libraries included: then it must not be forked."""
+    """Whether this process has more than one thread, including those of libraries; it must not be forked then."""
     try:
         return len(os.listdir("/proc/self/task")) > 1
     except OSError:
@@ -185,7 +184,7 @@ def _has_threads() -> bool:
 
 
 def _fork(work: t.Callable[[t.Any, bytes], t.Any]) -> _Worker | None:
-    """Start one worker; None where the system allows no further process or pipe."""
+    """Start one worker; None if the system allows no further process or pipe."""
     opened: list[int] = []
     try:
         pages = os.pipe()
@@ -217,7 +216,7 @@ def _enlarge(descriptor: int) -> None:
 
 
 def _live(work: t.Callable[[t.Any, bytes], t.Any], pages: int, results: int) -> t.NoReturn:
-    """Work until the pipe ends. Whatever happens, the process must not return into the code of its parent."""
+    """Work until the pipe ends. Whatever happens, the process must not return into its parent's code."""
     try:
         _serve(work, pages, results)
     finally:
@@ -249,10 +248,10 @@ def _answer(work: t.Callable[[t.Any, bytes], t.Any], about: bytes, page: bytes) 
 
 
 def _let_go(own: tuple[int, int]) -> None:
-    """Keep nothing of the parent but our ends of our pipes: no lock, no socket, no sibling's pipe, no terminal.
+    """Keep nothing of the parent except our ends of our pipes: no lock, no socket, no sibling's pipe, no terminal.
 
-    The parent decides what an interrupt means. Nothing that is written here, such as a fault handler's report, may
-    reach a log.
+    Interrupts are handled by the parent. Nothing that is written here, such as a fault handler's report, may reach a
+    log.
     """
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -261,10 +260,10 @@ def _let_go(own: tuple[int, int]) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
-    # Not every number up to the limit, as closerange would where the system has no call for it: there may be millions.
+    # Not every number up to the limit, as closerange does on systems without a call for it: there may be millions.
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) not in own:
-            with contextlib.suppress(OSError):  # that of the listing is closed already
+            with contextlib.suppress(OSError):  # the descriptor of the listing is closed already
                 os.close(int(name))
 
 
@@ -275,7 +274,7 @@ def _failure(error: Exception) -> bytes:
     failure: _Failure = (type(error), kept, places)
     try:
         return pickle.dumps(failure, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001 (a class that cannot travel)
+    except Exception:  # noqa: BLE001 (a class that cannot be pickled)
         return pickle.dumps((RuntimeError, {}, places), pickle.HIGHEST_PROTOCOL)
 
 
@@ -294,7 +293,7 @@ def _error_of(failure: _Failure) -> BaseException:
 
 
 def _read(descriptor: int, size: int) -> bytes:
-    """Read so many bytes.
+    """Read exactly this many bytes.
 
     Raises:
         EOFError: the other side has closed the pipe.

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A log of a vendor as a stream for the collector, and the export module that collects it.
+"""A vendor's log as a stream for the collector, and the logic of the export modules.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,7 +23,7 @@ Options = t.Mapping[str, t.Any]
 
 
 class LogClient(t.Protocol):
-    """What a source needs of its client."""
+    """What a source requires of its client."""
 
     http: HttpSession
 
@@ -39,12 +39,12 @@ class LogSource(abc.ABC, t.Generic[K]):
 
     Args:
         client: the account.
-        identity: which stream this is.
-        timing: how the service is best asked.
+        identity: identifies the stream.
+        timing: how to time requests to the service.
 
     Attributes:
-        unknown: words of the vendor that this version does not know, of all threads.
-        warnings: what the user is told at the end, in any order.
+        unknown: values of the vendor that this version does not know, counted over all threads.
+        warnings: warnings for the user at the end, in any order.
     """
 
     def __init__(self, client: K, identity: Identity, timing: Timing) -> None:
@@ -64,7 +64,7 @@ class LogSource(abc.ABC, t.Generic[K]):
         return self.client.server_time()
 
     def take_unknown(self, counted: collections.Counter[str]) -> None:
-        """Add what a thread's normaliser counted, which is emptied."""
+        """Add the counts of a thread's normaliser, which are emptied."""
         with self._lock:
             self.unknown.update(counted)
         counted.clear()
@@ -76,7 +76,7 @@ def export(
     """Collect a stream: the logic that all log exports share.
 
     Raises:
-        PerimeterError: as :func:`.entry.collect`.
+        PerimeterError: the errors of :func:`.entry.collect`.
     """
     result = collect(params, source, check_mode=check_mode, clock=clock)
     result.values["unknown_values"] = dict(sorted(source.unknown.items()))

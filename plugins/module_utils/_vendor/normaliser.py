@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every vendor's normaliser has: the options that decide what is stored, and a count of what it does not know.
+"""The base of all vendors' normalisers: options that decide what is stored, and a count of unknown values.
 
 This module is private to the collection and may change at any time.
 """
@@ -14,27 +14,27 @@ from .._records.codec import dumps
 from .client import Raw
 
 SHOWN = 40
-"""Characters of an unknown word that are kept: it may be anything."""
+"""Characters of an unknown word that are kept, because an attacker may have chosen it."""
 MOST_WORDS = 100
-"""Unknown words that are counted apart, as each may come from an attacker; all others are counted together."""
+"""Unknown words that are counted separately; all others are counted together, because an attacker can make up many."""
 OTHERS = "others"
 
 
 def raw_text(raw: Raw) -> str:
-    """Return a vendor's object as JSON text: so query engines agree on one schema for all lines of a file."""
+    """Return a vendor's object as JSON text, so that query engines find one schema for all lines of a file."""
     return dumps(raw).decode()
 
 
 class Normaliser:
-    """Turns a vendor's objects into records. One for each thread.
+    """Turns a vendor's objects into records. Each thread has its own.
 
     Args:
         keep_sensitive: keep cookies, credentials, tokens and matched values.
-        include_raw: add the vendor's object, as it came, as ``raw``.
-        raw_as: how ``raw`` is stored; :func:`raw_text` for a file.
+        include_raw: add the vendor's original object as ``raw``.
+        raw_as: converts the object for storage; :func:`raw_text` for a file.
 
     Attributes:
-        unknown: words of the vendor that this version does not know, with how often they came.
+        unknown: values of the vendor that this version does not know, with their counts.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Normaliser:
         self.unknown[word if word in self.unknown or len(self.unknown) < MOST_WORDS else OTHERS] += times
 
     def _count_value(self, field: str, value: t.Any) -> None:
-        """Count an unknown value of a field; nothing is no value."""
+        """Count an unknown value of a field; None does not count."""
         if value is not None:
             self._count(f"{field}={str(value)[:SHOWN]}")
 
     def _with_raw(self, record: Raw, raw: Raw) -> t.Any:
-        """Return the record, with the vendor's object in it if that is wanted."""
+        """Return the record, with the vendor's object in it if requested."""
         if self._include_raw:
             record["raw"] = self._raw_as(raw)
         return record

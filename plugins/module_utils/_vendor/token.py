@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A token that stands for a login: fetched when it is needed, and used until shortly before it expires.
+"""A token that is obtained by logging in: fetched when needed, and used until shortly before it expires.
 
 This module is private to the collection and may change at any time.
 """
@@ -16,9 +16,9 @@ import typing as t
 from .._http.session import HttpSession
 
 MARGIN = 60.0
-"""Seconds before the end of its life when a token is no longer used, so that a long request does not outlive it."""
+"""Seconds before its expiry at which a token is no longer used, so that a long request does not outlive it."""
 ASSUMED_LIFE = 600.0
-"""Seconds, for a token that does not state its life."""
+"""Lifetime in seconds of a token that does not state one."""
 
 
 class Token(abc.ABC):
@@ -26,7 +26,7 @@ class Token(abc.ABC):
 
     Attributes:
         value: the newest token; empty before the first.
-        fetched: every token so far, as each of them must never be shown.
+        fetched: every token so far; none of them may ever be shown.
     """
 
     def __init__(self, http: HttpSession, *, clock: t.Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +38,7 @@ class Token(abc.ABC):
         self.fetched: tuple[str, ...] = ()
 
     def get(self) -> str:
-        """Return a token that is good for at least a minute, or half of its life if that is shorter.
+        """Return a token that is valid for at least a minute, or half of its lifetime if that is shorter.
 
         Raises:
             AuthenticationFailed: the login was refused.
@@ -54,11 +54,11 @@ class Token(abc.ABC):
             return self.value
 
     def forget(self, value: str) -> None:
-        """Do not use this token again: it was refused although it had not expired."""
+        """Stop using this token: it was refused although it had not expired."""
         with self._lock:
             if self.value == value:
                 self._use_until = -math.inf
 
     @abc.abstractmethod
     def _fetch(self) -> tuple[str, float]:
-        """Return a new token, and for how many seconds it is good."""
+        """Return a new token, and for how many seconds it is valid."""

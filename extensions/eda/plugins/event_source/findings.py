@@ -13,17 +13,17 @@ import typing as t
 
 DOCUMENTATION = r"""
 ---
-short_description: What changed in the findings of Qualys WAS
+short_description: Changes in the findings of Qualys WAS
 description:
-  - Reads all findings again and again, compares them with what the rules know, and gives each change to the rules
+  - Reads all findings at intervals, compares them with what the rules know, and passes each change to the rules
     once.
-  - The findings are read as M(appsec.perimeter.qualys_was_finding_export) reads them. What is not complete is not
+  - The findings are read as by M(appsec.perimeter.qualys_was_finding_export). An incomplete snapshot is not
     compared.
   - An event has C(event.change), C(event.finding) with the fields of the record (V(null) when it is gone), and
     C(event.before) with C(state) and C(severity) (V(null) when it is new).
-  - C(meta.uuid) of an event is made of the stream, the finding, the change, and how often the finding changed, so it
-    is the same whenever the event comes again.
-  - Texts of findings are data. Marks of templates in them are broken by a space, since playbooks get events as
+  - C(meta.uuid) of an event is derived from the stream, the finding, the change, and how often the finding changed, so
+    it is the same whenever the event is repeated.
+  - Texts of findings are data. Template markers in them are broken by a space, because playbooks get events as
     variables.
 version_added: 1.0.0
 author: appsec.perimeter contributors (@appsec-perimeter)
@@ -33,7 +33,7 @@ requirements:
 options:
   changes:
     description:
-      - Which changes. The others are noted without an event.
+      - The changes to pass on. Others are recorded without an event.
     type: list
     elements: str
     choices: [new, reopened, escalated, fixed, gone, protected, ignored, reactivated, lowered]
@@ -46,12 +46,12 @@ options:
     choices: [critical, high, medium, low, info, unknown]
   filters:
     description:
-      - Which findings are read, as in M(appsec.perimeter.qualys_was_finding_export).
+      - The findings to read, as in M(appsec.perimeter.qualys_was_finding_export).
     type: list
     elements: dict
   filters_strict:
     description:
-      - Whether a field that is not known here is refused.
+      - Whether an unknown field is refused.
     type: bool
     default: true
   detail:
@@ -95,89 +95,88 @@ options:
     type: path
   initial:
     description:
-      - Where a stream begins of which no position is stored yet. V(now) gives what comes from now on, V(since) what
-        came after O(since), V(all) every open finding as a new one.
-      - With a stored position it is ignored; the source goes on where it was.
+      - Where a stream without a stored position begins. V(now) passes changes from now on, V(since) those after
+        O(since), V(all) every open finding as a new one.
+      - With a stored position this is ignored, and the source continues there.
     type: str
     choices: [now, since, all]
     default: now
   since:
     description:
-      - A UTC time, or a duration such as V(7d), for O(initial=since). Then findings that were first seen after it
-        come as new ones.
+      - A UTC time, or a duration such as V(7d), for O(initial=since). Findings that were first seen after it are new.
     type: str
   interval:
     description:
-      - Pause between two looks, as a number of seconds or a duration such as V(5m).
+      - Pause between two polls, as a number of seconds or a duration such as V(5m).
     type: str
     default: 15m
   max_backoff:
     description:
       - Longest pause while the service does not answer. The first pause is twice O(interval), and each is twice as
-        long as the one before. Refused credentials are tried again after this pause at once, so that no account is
+        long as the previous one. Refused credentials are retried only after the longest pause, so that no account is
         locked.
     type: str
     default: 15m
   feedback:
     description:
-      - Whether the engine confirms each event that it received. It needs ansible-rulebook 1.3, C(--persistence-id), a
-        database of the engine, and a name of its own for each source of a rulebook.
+      - Whether the engine confirms each event that it received. This needs ansible-rulebook 1.3, C(--persistence-id), a
+        database of the engine, and a different name for each source of a rulebook.
       - With V(true), the position moves over confirmed events. Without it, at least half of O(queue_size) events
         always stay behind the position, and are given again after a restart, with the same C(meta.uuid).
     type: bool
     default: false
   feedback_timeout:
     description:
-      - After this time without any confirmation, the oldest event that waits for one is given again.
+      - After this time without any confirmation, the oldest unconfirmed event is given again.
     type: str
     default: 60s
   queue_size:
     description:
-      - Most events that are on their way at the same time, which are the most that a kill repeats.
+      - Maximum number of events in flight, which is also the maximum that is repeated after a kill.
       - Without O(feedback), half of it must be more than the engine holds in memory, see the guide. V(100) is enough
-        for what ansible-rulebook does by itself.
+        for ansible-rulebook itself.
     type: int
     default: 100
   consumer:
     description:
-      - Name of the reader. Two rulebooks that read the same stream need different names; each has a position of its
-        own. It has letters, digits, hyphens and underscores.
+      - Name of the reader. Two rulebooks that read the same stream need different names; each has its own position. It
+        consists of letters, digits, hyphens and underscores.
     type: str
     default: default
   where:
     description:
-      - A JMESPath expression that is applied to each finding. The others are left out before they count.
+      - A JMESPath expression that is applied to each finding. Findings that do not match are ignored completely.
     type: str
   sensitive:
     description:
-      - V(redact) leaves out passwords, tokens and matched values, V(keep) keeps them. The engine stores events in its
-        database, and gives them to playbooks.
+      - V(redact) removes passwords, tokens and matched values, V(keep) keeps them. The engine stores events in its
+        database, and passes them to playbooks.
     type: str
     choices: [redact, keep]
     default: redact
   include_raw:
     description:
-      - Whether the service's own object is added.
+      - Whether to add the service's original object.
     type: bool
     default: false
   timeout:
     description:
-      - Seconds without a sign of life after which a request is given up.
+      - Seconds without any response after which a request is abandoned.
     type: float
     default: 60
   retries:
     description:
-      - How often a request is repeated after a passing fault, before the look counts as failed.
+      - How often a request is repeated after a temporary fault, before the poll counts as failed.
     type: int
     default: 5
   max_wait:
     description:
-      - Seconds that one look may spend waiting in all.
+      - Total seconds that one poll may spend waiting.
     type: float
     default: 900
   max_connections:
     description:
-      - How many requests may be under way at the same time. The default is V(4).
+      - Maximum number of concurrent requests. The default is V(4).
     type: int
   validate_certs:
     description:
@@ -202,12 +201,12 @@ options:
     type: str
   state_dir:
     description:
-      - Folder for the position. In an execution environment it must be a mounted volume, or each start begins anew.
+      - Folder for the position. In an execution environment it must be a mounted volume, otherwise it is lost.
         If not set, the environment variable E(PERIMETER_STATE_DIR) is used, and else the user's XDG state folder.
     type: path
   allow_http:
     description:
-      - Whether plain http may be used for another host than this one.
+      - Whether plain http may be used for hosts other than this one.
     type: bool
     default: false
 """
@@ -227,7 +226,7 @@ COLLECTION = "ansible_collections.appsec.perimeter"
 
 
 def room(name: str) -> types.ModuleType:
-    """A module of this collection, which is found from the place of this file: no import path leads here."""
+    """Import a module of this collection by the path of this file, because no import path leads to it."""
     root = pathlib.Path(__file__).absolute().parents[4]
     for package, place in (("ansible_collections", root.parents[1]), ("ansible_collections.appsec", root.parent)):
         try:

@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which attack family a weakness, a rule of a firewall, a tag, a category or a word stands for.
+"""Maps weaknesses, firewall rules, tags, categories and keywords to attack families.
 
 This module is private to the collection and may change at any time.
 
-All tables are here, for review in one place. Sources, all public: the ids and tags of the OWASP Core Rule Set (CRS 3
-and 4 for 911xxx to 944xxx and the outbound rules, CRS 2.2 for the others), the names of weaknesses in MITRE's CWE list,
-and the names of the checks of Qualys WAS. What the two firewalls send of them is in docs/vendors/edgecast_waf.md 7 and
-docs/vendors/scutum_waf.md 7.
+All tables are here, so that they can be reviewed in one place. Sources, all public: the ids and tags of the OWASP Core
+Rule Set (CRS 3 and 4 for 911xxx to 944xxx and the outbound rules, CRS 2.2 for the others), the names of weaknesses in
+MITRE's CWE list, and the names of the checks of Qualys WAS. What the two firewalls send is described in
+docs/vendors/edgecast_waf.md 7 and docs/vendors/scutum_waf.md 7.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PROTOTYPE, POLLUTION, FILES, DISCLOSURE, DOS = (
 PROTOCOL, SCANNER, ACCESS, BOT, TEST = "protocol", "scanner", "access", "bot", "test"
 
 WEAK = frozenset({PROTOCOL, SCANNER, ACCESS, BOT, TEST})
-"""Why a request was stopped that need not have been an attack on a weakness: it counts only where nothing else does."""
+"""Reasons to stop a request that need not be an attack on a weakness. They count only if there is no other family."""
 
 WEAKNESSES: dict[str, tuple[int, ...]] = {
     SQLI: (89, 564),
@@ -59,8 +59,8 @@ WEAKNESSES: dict[str, tuple[int, ...]] = {
     DISCLOSURE: (209, 497, 550),
     DOS: (400, 770, 1333),
 }
-"""Numbers of the CWE list. Of several weaknesses of one finding, the family that stands first here decides: the one
-that says more precisely what an attack looks like."""
+"""CWE numbers. If a finding has several weaknesses, the family listed first here wins: the one that describes an attack
+more precisely."""
 
 CHECKS: dict[str, tuple[int, ...]] = {
     XSS: (150001, 150013, 150046, 150084),
@@ -69,7 +69,7 @@ CHECKS: dict[str, tuple[int, ...]] = {
     REDIRECT: (150051,),
     CSRF: (150071,),
 }
-"""QIDs of Qualys WAS, for findings whose record names no weakness."""
+"""QIDs of Qualys WAS, for findings whose record has no CWE."""
 
 RULES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     # CRS 3 and 4.
@@ -107,7 +107,7 @@ RULES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (944120, 944120, (JAVA, DESERIALIZATION)),
     (944200, 944299, (JAVA, DESERIALIZATION)),
     (944000, 944999, (JAVA,)),
-    # CRS 2.2, whose ids the older profiles of Edgecast have.
+    # CRS 2.2, which older profiles of Edgecast use.
     (950000, 950000, (FIXATION,)),
     (950001, 950001, (SQLI,)),
     (950002, 950002, (RCE,)),
@@ -145,8 +145,8 @@ RULES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (981231, 981320, (SQLI,)),
     (990000, 990999, (SCANNER,)),
 )
-"""Rule ids of the Core Rule Set, first and last included; the first row that holds an id decides. Rules that only add
-up scores (949xxx, 959100, 980xxx) say nothing, and so they are in no row."""
+"""Rule ids of the Core Rule Set, first and last included; the first row that contains an id wins. Rules that only add
+up scores (949xxx, 959100, 980xxx) identify no attack, so they are in no row."""
 
 TAGS: dict[str, tuple[str, ...]] = {
     "attack-sqli": (SQLI,),
@@ -220,7 +220,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "パスワードリスト攻撃": (LOGIN,),
     "Scutum攻撃テスト": (TEST,),
 }
-"""Scutum's categories. The list is open: another one tells no family."""
+"""Scutum's categories. The list is open: an unlisted category maps to no family."""
 
 WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (family, re.compile(pattern))
@@ -250,4 +250,4 @@ WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (LOGIN, r"\bbrute[ -]force\b|\bcredential stuffing\b"),
     )
 )
-"""Words in the title of a finding or the message of a rule, in lower case, where nothing better is told."""
+"""Keywords in the title of a finding or the message of a rule, in lower case. Used if nothing better is known."""

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a snapshot of findings must claim and hold, so that it stands for all findings of its scope.
+"""What the manifest of a findings snapshot must state, and its file contain, to represent all findings of its scope.
 
 This module is private to the collection and may change at any time.
 
-Each fault is a pair of a code and the end of a sentence. A gate takes note of them, and others refuse the file.
+Each fault is a code and the end of a sentence. A gate records it; other readers refuse the file.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from .types import MANIFEST, mistyped
 
 Fault = tuple[str, str]
 
-_OTHER_VERSION = ("manifest_damaged", "what stands beside it is not a manifest of this version")
+_OTHER_VERSION = ("manifest_damaged", "the file beside it is not a manifest of this version")
 MANIFEST_PROBLEMS = {
-    "missing": ("manifest_missing", "there is no manifest beside it, so nobody can tell what it covers"),
+    "missing": ("manifest_missing", "there is no manifest beside it, so its scope is unknown"),
     "unreadable": ("manifest_missing", "its manifest cannot be read: "),
     "damaged": ("manifest_damaged", "its manifest is not JSON"),
     "foreign": _OTHER_VERSION,
     "version": _OTHER_VERSION,
 }
-"""Why there is no manifest that can be used, by the kind of :class:`BadManifest`: a code and a sentence."""
+"""Why no manifest can be used, by the kind of :class:`BadManifest`: a code and a sentence."""
 UNCOUNTED_SOURCES = ("indusface",)
-"""Sources whose announced totals never match their lists, so that a comparison would prove nothing."""
+"""Sources whose announced totals never match their lists, so a comparison would prove nothing."""
 
 
 def manifest_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
-    """Yield why a manifest proves nothing."""
+    """Yield the reasons why a manifest proves nothing."""
     if manifest.get("stream") != "findings":
         yield "manifest_damaged", f"it holds {short(str(manifest.get('stream')), 40)}, not findings"
     if manifest.get("complete") is not True:
@@ -47,7 +47,7 @@ def manifest_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
 
 
 def time_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
-    """Yield why a manifest does not say when its snapshot was made."""
+    """Yield the reasons why a manifest does not establish when its snapshot was made."""
     started, finished = read_time(manifest.get("started")), read_time(manifest.get("finished"))
     if started is None or finished is None:
         yield "manifest_damaged", "its manifest does not say when it was made"
@@ -56,7 +56,7 @@ def time_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
 
 
 def claim_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
-    """Yield everything that is wrong with a manifest by itself: what it claims, its types, and its times."""
+    """Yield everything that is wrong with a manifest itself: its statements, types and times."""
     yield from manifest_faults(manifest)
     wrong = mistyped(manifest, MANIFEST)
     if wrong is not None:
@@ -65,7 +65,7 @@ def claim_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
 
 
 def content_faults(manifest: t.Mapping[str, t.Any], lines: SnapshotLines) -> t.Iterator[Fault]:
-    """Yield why a snapshot that was read to its end is not what its manifest states."""
+    """Yield the reasons why a snapshot that was read to its end does not match its manifest."""
     same_bytes, same_number = lines.fits(manifest)
     if not same_bytes:
         yield "findings_changed", "its SHA-256 is not the one that its manifest states"

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DuckDB, opened in memory and held to what it needs: a limit on memory, its own temporary folder, named files only.
+"""DuckDB in memory, restricted to what it needs: a memory limit, its own temporary folder, named files only.
 
 This module is private to the collection and may change at any time.
 
-It runs inside the module's process, and reads files that hold attacks. So it loads no extension, makes no connection,
-keeps no database file, and can neither read nor write outside of the folders that the caller names.
+It runs inside the module's process and reads files that contain attacks. So it loads no extension, makes no connection,
+keeps no database file, and can neither read nor write outside the folders that the caller names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ try:
 except ImportError:
     HAS_DUCKDB = False
     DUCKDB_IMPORT_ERROR = traceback.format_exc()
-    # Nothing is run without it: open_duck checks first.
+    # Nothing runs without duckdb: open_duck checks first.
     _ERRORS: tuple[type[Exception], ...] = ()
 else:
     HAS_DUCKDB = True
@@ -35,20 +35,20 @@ else:
 DUCKDB_SINCE = (1, 5)
 LIBRARY = "duckdb >= 1.5"
 MEMORY = "256MiB"
-"""What DuckDB may hold before it uses the temporary folder. The process itself needs about 100 MiB beside it."""
+"""Memory that DuckDB may use before it spills to the temporary folder. The process needs about 100 MiB on top."""
 _MOST_THREADS = 4
 _PART = 10_000
 """Rows that are fetched at once."""
 LONGEST_LINE = 16 << 20
-"""Bytes of a line of NDJSON at most."""
+"""Maximum bytes of one line of NDJSON."""
 
 Connection = t.Any
-"""A ``duckdb.DuckDBPyConnection``: the package is optional, so its types are not known everywhere."""
+"""A ``duckdb.DuckDBPyConnection``. The package is optional, so its types are not always available."""
 Row = tuple[t.Any, ...]
 
 
 class Refused(Exception):
-    """DuckDB did not run a statement. The text is only the kind of its error, whose own words may quote a record."""
+    """DuckDB failed on a statement. The text is only the type of its error, because its message may quote a record."""
 
 
 Told = t.Mapping[str, tuple[str, str]]
@@ -60,8 +60,8 @@ class Engine:
 
     Args:
         connection: from :func:`open_duck`.
-        told: what the caller says about kinds of errors that are not the data's fault. Want of memory that is not
-            among them is raised by :func:`open_duck`.
+        told: the caller's messages for types of errors that are not caused by the data. :func:`open_duck` raises the
+            error for lack of memory unless it is listed here.
     """
 
     def __init__(self, connection: Connection, told: Told | None = None) -> None:
@@ -72,15 +72,15 @@ class Engine:
         """Run a statement, and return all its rows.
 
         Raises:
-            Refused: DuckDB did not run it to its end, for example because a file is damaged.
-            FileError: it ended for a reason of which the caller has a sentence.
+            Refused: DuckDB could not complete it, for example because a file is damaged.
+            FileError: it failed with an error for which the caller gave a message.
         """
         with _refused(self._told):
             found: list[Row] = self._connection.execute(statement, list(parameters)).fetchall()
             return found
 
     def stream(self, statement: str, parameters: t.Sequence[t.Any] = ()) -> t.Iterator[list[Row]]:
-        """Run a statement, and yield its rows in parts; no other may run in between. Raises as :meth:`run`."""
+        """Run a statement, and yield its rows in parts. No other may run meanwhile. Raises errors like :meth:`run`."""
         with _refused(self._told):
             cursor = self._connection.execute(statement, list(parameters))
             while rows := cursor.fetchmany(_PART):
@@ -102,12 +102,12 @@ def _refused(told: Told) -> t.Iterator[None]:
 
 
 def open_private(path: pathlib.Path) -> t.BinaryIO:
-    """A new file in a working folder, for its owner only."""
+    """Create a file in a working folder that only its owner can read."""
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
 
 
 def lines_of(path: pathlib.Path, columns: t.Mapping[str, str]) -> str:
-    """NDJSON of our own as what stands in a FROM clause.
+    """Return the expression that reads our own NDJSON in a FROM clause.
 
     Args:
         path: the file.
@@ -129,18 +129,18 @@ def derive_table(
     derive: t.Callable[[Row], t.Sequence[str | None]],
     rows_of: str,
 ) -> None:
-    """Make a temporary table of distinct values, and of what Python derives from each of them.
+    """Make a temporary table of distinct values, and of the values that Python derives from each of them.
 
-    They go through a file, as DuckDB takes single rows slowly.
+    They are passed through a file, because DuckDB inserts single rows slowly.
 
     Args:
         engine: the database.
-        path: a file in a working folder, which is there only meanwhile.
+        path: a file in a working folder, which exists only during the call.
         table: the name of the table.
         given: the columns that Python derives from, each with its expression and its type.
         found: the columns that it derives, which are texts.
-        derive: from a row of ``given`` to one of ``found``.
-        rows_of: where ``given`` comes from, as it stands in a FROM clause.
+        derive: maps a row of ``given`` to one of ``found``.
+        rows_of: the source of ``given``, as written in a FROM clause.
     """
     names = (*given, *found)
     values = ", ".join(f"{value} AS {column}" for column, (value, _type) in given.items())
@@ -167,7 +167,7 @@ def check_library() -> None:
 
 
 def quoted(value: object) -> str:
-    """A value as a literal of SQL, for the places where no parameter can stand, such as paths and settings."""
+    """A value as an SQL literal, for places that allow no parameter, such as paths and settings."""
     return "'" + str(value).replace("'", "''") + "'"
 
 
@@ -180,19 +180,19 @@ def open_duck(
     memory: str = MEMORY,
     keep_order: bool = False,
 ) -> t.Iterator[Connection]:
-    """An empty database in memory.
+    """Open an empty database in memory.
 
     Args:
-        temporary: an existing private folder for what does not fit in memory; DuckDB may read and write in it.
-        folders: what it may read and write beside that, with all that is below.
+        temporary: an existing private folder for data that does not fit in memory; DuckDB may read and write in it.
+        folders: further folders in which it may read and write, at any depth.
         files: single files that it may read and write.
-        memory: as DuckDB writes it, such as ``256MiB``.
+        memory: in DuckDB's notation, such as ``256MiB``.
         keep_order: whether rows without ORDER BY keep the order in which they were read, which costs memory.
 
     Raises:
         MissingLibrary: DuckDB is not installed, or too old.
-        FileError: the memory or the temporary folder is too small, or a file cannot be read or written; raised by what
-            runs inside the block, too. A ``duckdb.Error`` of another kind passes through.
+        FileError: the memory or the temporary folder is too small, or a file cannot be read or written. Code inside the
+            block may raise it too. A ``duckdb.Error`` of another type passes through.
     """
     check_library()
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -222,7 +222,7 @@ def _threads() -> int:
 
 @contextlib.contextmanager
 def _house_errors() -> t.Iterator[None]:
-    """The errors of DuckDB that users can act on, as ours. Its own words quote data, so they are left out."""
+    """Translate those errors of DuckDB that users can act on. Its own messages quote data, so they are left out."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
@@ -230,12 +230,12 @@ def _house_errors() -> t.Iterator[None]:
     except duckdb.IOException as error:
         raise FileError(
             "DuckDB cannot read or write a file that it needs.",
-            hint="Check the room on the disk, and that each file is whole and may be read.",
+            hint="Check the free space on the disk, and that each file is whole and may be read.",
         ) from error
 
 
 def _no_room() -> PerimeterError:
     return FileError(
-        "DuckDB has too little room in memory and in its temporary folder.",
+        "DuckDB has too little memory, and too little space in its temporary folder.",
         hint="Free some space on the disk, or give less data at once.",
     )

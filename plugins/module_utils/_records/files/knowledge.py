@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The knowledge base of a scanner as a file: what its rules mean, and how they are fixed.
+"""A scanner's knowledge base as a file: what its rules mean, and how to fix what they find.
 
 This module is private to the collection and may change at any time.
 
-The vendor's texts are HTML, and data like everything else: they are reduced to plain words here. No markup of the
-vendor ever reaches an output.
+The vendor's texts are HTML and untrusted, like all other data, so they are reduced to plain text here. No vendor markup
+ever reaches an output.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ Entries = dict[Key, dict[str, t.Any]]
 
 
 def words_of(entry: Entry, name: str) -> str | None:
-    """One text of an entry in plain words: the one that is plain already, else the vendor's HTML without its markup."""
+    """One text of an entry in plain text: the vendor's plain version, else its HTML without the markup."""
     plain, markup = entry.get(f"{name}_text"), entry.get(name)
     if not isinstance(plain, str) or not plain.strip():
-        # What is longer is no text for people, and a parser need not be fed with it.
+        # A longer text is not meant for people, and there is no need to parse it.
         plain = plain_text(markup[:_MARKUP_LIMIT]) if isinstance(markup, str) else None
     return plain.strip() if plain else None
 
 
 def cves_of(entry: Entry) -> list[str]:
-    """The CVEs of an entry, sorted; what is none is left out."""
+    """The CVEs of an entry, sorted. Values that are not a CVE are left out."""
     found = (item.strip().upper() for item in items(entry.get("cves"))[:1000] if isinstance(item, str))
     return sorted({item for item in found if _CVE.fullmatch(item)})[:_CVES]
 
@@ -52,7 +52,7 @@ def read_knowledge(path: pathlib.Path) -> Entries:
     """The entries of a file: a JSON list of them, an object with ``entries``, or one entry in each line (NDJSON).
 
     Raises:
-        FileError: the file cannot be read, or is none of these.
+        FileError: the file cannot be read, or has none of these forms.
     """
     try:
         return dict(_keyed(_sourced(read_documents(path))))

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of records as they are read: NDJSON or JSON, plain or gzip, with a limit on everything that a file can decide.
+"""Reads files of records: NDJSON or JSON, plain or gzip, with limits on everything that a file can decide.
 
 This module is private to the collection and may change at any time.
 
-Whether a file is compressed is told by its first two bytes, and not by its name. What is compressed is inflated no
-further than the limit, so that a small file cannot fill the memory.
+The first two bytes of a file, not its name, decide whether it is compressed. Compressed data is inflated only up to the
+limit, so that a small file cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..codec import loads
 LINE_LIMIT = 64 << 20
 """Bytes of one line of NDJSON."""
 FILE_LIMIT = 256 << 20
-"""Bytes of a file, inflated, that is held in memory as a whole."""
+"""Maximum bytes of a file, after inflating, that is held in memory as a whole."""
 _BUFFER = 1 << 20
 _GZIP = b"\x1f\x8b"
 
@@ -36,11 +36,11 @@ class Digest(t.Protocol):
 
 
 class Unreadable(Exception):
-    """A file cannot be read. Its text is the end of a sentence, and names no path.
+    """A file cannot be read. The text is the end of a sentence, without a path.
 
     Attributes:
-        missing: there is no such file.
-        damaged: it is there, and its bytes are not what they should be.
+        missing: the file does not exist.
+        damaged: the file exists, but its content is not valid.
     """
 
     def __init__(self, words: str, *, missing: bool = False, damaged: bool = False) -> None:
@@ -71,7 +71,7 @@ def _opened(path: pathlib.Path, digest: Digest | None = None) -> t.Iterator[t.Bi
     """The bytes of a file, inflated.
 
     Raises:
-        Unreadable: also when the block finds out while it reads.
+        Unreadable: the file cannot be opened, or reading it inside the block fails.
     """
     try:
         with contextlib.ExitStack() as stack:
@@ -89,14 +89,14 @@ def _opened(path: pathlib.Path, digest: Digest | None = None) -> t.Iterator[t.Bi
 
 
 def read_lines(path: pathlib.Path, digest: Digest | None = None) -> t.Iterator[tuple[int, bytes]]:
-    """The lines of a file with their numbers, from one. Blank lines count, and are left out.
+    """Yield the lines of a file with their numbers, from 1. Blank lines are counted but left out.
 
     Args:
         path: the file.
-        digest: takes the bytes of the file, as they stand on the disk.
+        digest: receives the bytes of the file as they are stored.
 
     Raises:
-        Unreadable: it cannot be read, is damaged, or has a line beyond ``LINE_LIMIT``.
+        Unreadable: it cannot be read, is damaged, or has a line longer than ``LINE_LIMIT``.
     """
     with _opened(path, digest) as file:
         number = 0
@@ -109,7 +109,7 @@ def read_lines(path: pathlib.Path, digest: Digest | None = None) -> t.Iterator[t
 
 
 def read_bytes(path: pathlib.Path, limit: int = FILE_LIMIT) -> bytes:
-    """What a file holds, inflated.
+    """The content of a file, inflated.
 
     Raises:
         Unreadable: it cannot be read, is damaged, or is larger than ``limit`` bytes.
@@ -125,7 +125,7 @@ def read_documents(path: pathlib.Path, limit: int = FILE_LIMIT) -> list[t.Any]:
     """The documents of a file: the items of a JSON list, one JSON document, or one in each line.
 
     Raises:
-        Unreadable: as :func:`read_bytes`; or it is neither JSON nor NDJSON.
+        Unreadable: the errors of :func:`read_bytes`; or the file is neither JSON nor NDJSON.
     """
     data = read_bytes(path, limit)
     try:

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Windows of a listing are read in parallel, so each writes its own part, and the parts are joined in order at the end.
-Memory stays flat, and the same data always gives the same bytes.
+Windows of a listing are read in parallel, so each writes a part of its own, and the parts are joined in order at the
+end. Memory stays flat, and the same data always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class SnapshotPart:
 
     def discard(self) -> None:
         """Delete the part."""
-        with contextlib.suppress(OSError):  # closing writes again what did not fit on a full disk
+        with contextlib.suppress(OSError):  # closing retries a write that failed because the disk is full
             self._file.close()
 
     def _put(self, data: bytes) -> None:
@@ -84,7 +84,7 @@ class SnapshotWriter:
     """A snapshot that is being written. A context manager: without :meth:`commit`, ``dest`` stays unchanged.
 
     Raises:
-        FileError: ``dest`` cannot be written; raised first of all.
+        FileError: ``dest`` cannot be written; raised before anything else is done.
     """
 
     def __init__(self, dest: pathlib.Path, *, compress: bool, option: str = "dest") -> None:
@@ -97,7 +97,7 @@ class SnapshotWriter:
         self._joined: Staged | None = None
 
     def tidy(self) -> None:
-        """Remove what a killed run left beside both files; not for check mode."""
+        """Remove temporary files that a killed run left beside both files; not for check mode."""
         for path in (self.dest, manifest_path(self.dest)):
             remove_leftovers(path)
 
@@ -198,7 +198,7 @@ def _write_failed(dest: pathlib.Path, error: OSError) -> FileError:
     free = shutil.disk_usage(dest.parent).free if dest.parent.is_dir() else 0
     return FileError(
         f"dest: writing {dest} failed: {reason(error)}.",
-        hint=f"There are {free // (1 << 20)} MiB free in {dest.parent}. An existing file was left as it was.",
+        hint=f"There are {free // (1 << 20)} MiB free in {dest.parent}. An existing file is unchanged.",
     )
 
 

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a snapshot of findings: its manifest, its lines, and whether the two belong together.
+"""Reads a snapshot of findings: its manifest, its lines, and whether the two match.
 
 This module is private to the collection and may change at any time.
 
-Nothing here decides what a fault means: a gate takes note of it and goes on, and a report refuses the file.
+The callers decide what a fault means: a gate records it and goes on, and a report refuses the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Record = dict[str, t.Any]
 
 
 class BadManifest(Exception):
-    """A manifest proves nothing. ``kind`` says why, and the text is the operating system's where there is one.
+    """A manifest proves nothing. ``kind`` says why; the text is the operating system's, if there is one.
 
     ``kind`` is missing, unreadable, damaged (not JSON), foreign (something else) or version (another schema).
     """
@@ -34,7 +34,7 @@ class BadManifest(Exception):
 
 
 class BadLine(Exception):
-    """A line is no record. ``kind`` is json, record (something else) or version (another schema)."""
+    """A line is not a record. ``kind`` is json (invalid), record (something else) or version (another schema)."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -42,10 +42,10 @@ class BadLine(Exception):
 
 
 def read_manifest(path: pathlib.Path) -> Record:
-    """The manifest beside a snapshot. Nothing but its kind and its version is checked.
+    """Read the manifest beside a snapshot. Only its kind and its version are checked.
 
     Raises:
-        BadManifest: there is none that can be used.
+        BadManifest: there is no usable manifest.
     """
     try:
         with manifest_path(path).open("rb") as file:
@@ -64,10 +64,10 @@ def read_manifest(path: pathlib.Path) -> Record:
 
 
 def record_of(line: bytes) -> Record:
-    """The record of a line.
+    """Parse the record of a line.
 
     Raises:
-        BadLine: it is none of this version.
+        BadLine: it is not a record of this version.
     """
     try:
         record = codec.loads(line)
@@ -81,11 +81,11 @@ def record_of(line: bytes) -> Record:
 
 
 class SnapshotLines:
-    """One reading of a snapshot, from its first line to its last.
+    """One pass over a snapshot, from its first line to its last.
 
     Attributes:
-        records: how many lines were read so far.
-        sha256: of the whole file; None until it was read to its end.
+        records: number of lines read so far.
+        sha256: hash of the whole file; None until it has been read to its end.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -94,7 +94,7 @@ class SnapshotLines:
         self.sha256: str | None = None
 
     def __iter__(self) -> t.Iterator[tuple[int, bytes]]:
-        """The lines with their numbers.
+        """Yield the lines with their numbers.
 
         Raises:
             Unreadable: the file cannot be read to its end.
@@ -106,5 +106,5 @@ class SnapshotLines:
         self.sha256 = digest.hexdigest()
 
     def fits(self, manifest: t.Mapping[str, t.Any]) -> tuple[bool, bool]:
-        """Whether the bytes, and the number of records, are those that the manifest states."""
+        """Whether the bytes, and the number of records, match the manifest."""
         return manifest.get("sha256") == self.sha256, manifest.get("records") == self.records

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which applications a snapshot of findings would show, by the filters that its manifest states.
+"""Which applications a snapshot of findings covers, according to the filters in its manifest.
 
 This module is private to the collection and may change at any time.
 """
@@ -18,16 +18,16 @@ FilterIdentity = tuple[str, str, frozenset[str], str]
 
 
 def as_items(value: t.Any) -> frozenset[str]:
-    """The value of a filter as a set of texts: vendors take ``1,2`` and ``[1, 2]`` alike."""
+    """The value of a filter as a set of texts: vendors accept both ``1,2`` and ``[1, 2]``."""
     parts = value if isinstance(value, list) else str(value).split(",")
     return frozenset(str(part).strip() for part in parts)
 
 
 def filter_identity(item: t.Mapping[str, t.Any]) -> FilterIdentity:
-    """Field, operator, values and name of a filter, the same for two ways to write it."""
+    """Field, operator, values and name of a filter, the same for every way to write it."""
     value = item.get("value")
     operator = str(item.get("operator") or ("IN" if isinstance(value, list) else "EQUALS")).upper().replace("_", " ")
-    # Only IN takes several values; a comma in another one is part of it.
+    # Only IN takes several values; in the value of another operator, a comma is an ordinary character.
     parts = as_items(value if operator == "IN" else [value])
     if operator == "IN" and len(parts) == 1:
         operator = "EQUALS"
@@ -43,8 +43,8 @@ def covers(manifest: t.Mapping[str, t.Any], present: t.Container[AppKey], app: A
     """Whether a snapshot would hold the findings of an application, if it had any.
 
     Args:
-        manifest: of the snapshot.
-        present: the applications of the findings in it.
+        manifest: the manifest of the snapshot.
+        present: the applications that have findings in it.
         app: the application.
         name: its name.
     """
@@ -59,7 +59,7 @@ def covers(manifest: t.Mapping[str, t.Any], present: t.Container[AppKey], app: A
         elif operator == "NOT EQUALS":
             fits = bool(identity) and identity not in values
         else:
-            # What this operator lets through is the vendor's business; a finding that is there shows it.
+            # Only the vendor knows what this operator matches; a finding in the snapshot proves that it does.
             fits = app in present
         if not fits:
             return False

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The types that values of records must have where another one would be taken for nothing.
+"""The required types of record values, where a value of another type could pass for a missing one.
 
 This module is private to the collection and may change at any time.
 
-A value of another type is never read as one that is missing: what is missing may be harmless, and what cannot be read
-may be anything.
+A value of a wrong type is never treated as missing: a missing value may be harmless, but an unreadable one may be
+anything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _is_text(value: t.Any) -> bool:
 
 
 def _is_identity(value: t.Any) -> bool:
-    """Some hands write ids as numbers."""
+    """Ids may be numbers, because some tools write them so."""
     return value is None or (isinstance(value, (str, int)) and not isinstance(value, bool))
 
 
@@ -80,12 +80,12 @@ FINDING: dict[str, Fits] = {
 
 
 def mistyped(record: Record, types: t.Mapping[str, Fits]) -> str | None:
-    """The first field of a record that has a wrong type; None when there is none."""
+    """The first field of a record with a wrong type; None when all types are right."""
     return next((name for name, fits in types.items() if not fits(record.get(name))), None)
 
 
 def mistyped_finding(record: Record) -> str | None:
-    """As :func:`mistyped`, for a finding with the tags of its application."""
+    """Like :func:`mistyped`, for a finding and the tags of its application."""
     wrong = mistyped(record, FINDING)
     tags = None if wrong is not None else (record.get("asset") or {}).get("tags")
     if tags is not None and not (isinstance(tags, list) and all(map(_is_identity, tags))):

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading policy, waivers and baseline: JSON, or YAML where PyYAML is installed.
+"""Reads policy, waivers and baseline: JSON, or YAML if PyYAML is installed.
 
 This module is private to the collection and may change at any time.
 
 YAML is read as data only, in the subset that JSON can express: no tags, no aliases, no duplicate keys, and dates stay
-text. So a file means the same whether it is written as YAML or as JSON, and a date is judged by one piece of code.
+text. So a file means the same in YAML and in JSON, and one piece of code interprets dates.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A file as data. ``name`` is the option that it came with and ``path`` None for one written in the task."""
+    """A file as data. ``name`` is the option that gave it; ``path`` is None for data written in the task."""
 
     name: str
     path: pathlib.Path | None
@@ -51,7 +51,7 @@ class _Duplicate(ValueError):
 
 
 def read_document(value: t.Any, name: str, *, limit: int = SIZE_LIMIT) -> Document:
-    """The document that an option stands for.
+    """Return the document that an option gives.
 
     Args:
         value: a path, or the data itself.
@@ -85,10 +85,10 @@ def _canonical(value: t.Any, name: str) -> bytes:
 
 
 def parse(content: bytes, name: str, path: pathlib.Path) -> t.Any:
-    """JSON or YAML, told apart by the suffix of the file, and by trying where that says nothing.
+    """Parse JSON or YAML. The suffix of the file decides which it is; without a known suffix, both are tried.
 
     Raises:
-        PolicyError: it is neither, holds a key twice, or is nested too deeply.
+        PolicyError: it is neither, has a duplicate key, or is nested too deeply.
         MissingLibrary: it is YAML, and PyYAML is not installed.
     """
     try:
@@ -149,11 +149,11 @@ def _where(error: t.Any) -> str:
 
 @functools.cache
 def _loader() -> t.Any:
-    """YAML's safe loader (the one in C where there is one) with only what JSON has: true, false, null and numbers."""
+    """YAML's safe loader (the C version if available) with JSON's types only: true, false, null and numbers."""
     base: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Strict(base):  # type: ignore[misc]
-        """Made here, as PyYAML may be absent."""
+        """Defined here, because PyYAML may not be installed."""
 
         def construct_mapping(self, node: t.Any, deep: bool = False) -> t.Any:
             seen: set[t.Any] = set()
@@ -165,7 +165,7 @@ def _loader() -> t.Any:
                     )
                 if key in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key[:40]!r} stands twice in one mapping", key_node.start_mark
+                        None, None, f"the key {key[:40]!r} occurs twice in one mapping", key_node.start_mark
                     )
                 seen.add(key)
             return super().construct_mapping(node, deep=deep)
@@ -185,7 +185,7 @@ def _loader() -> t.Any:
 
 
 def _check_tree(data: t.Any, name: str, path: pathlib.Path) -> None:
-    """No part is shared (a YAML alias, which can unfold to any size) and nothing is nested without end."""
+    """Refuse shared parts (YAML aliases, which can expand to any size) and nesting without end."""
     seen: set[int] = set()
     stack = [(data, 0)]
     while stack:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Patterns of policies and waivers, and which applications they mean.
+"""Patterns of policies and waivers, and the applications that they select.
 
 This module is private to the collection and may change at any time.
 """
@@ -11,14 +11,14 @@ import typing as t
 
 
 class Globs:
-    """Patterns in which only ``*`` means something: any characters, none too. Matching takes linear time."""
+    """Patterns in which only ``*`` is special: it matches any characters, or none. Matching takes linear time."""
 
     def __init__(self, patterns: t.Iterable[str], *, fold: bool = True) -> None:
         self._fold = fold
         self._parts = [(pattern.casefold() if fold else pattern).split("*") for pattern in patterns]
 
     def match(self, value: str | None) -> bool:
-        """Whether any of the patterns fits the whole text."""
+        """Whether any of the patterns matches the whole text."""
         if value is None:
             return False
         folded = value.casefold() if self._fold else value
@@ -42,6 +42,6 @@ def _fits(value: str, parts: list[str]) -> bool:
 
 
 def application_test(patterns: t.Iterable[str]) -> t.Callable[[str, str | None], bool]:
-    """Whether an application, given by id and name, is one of those that the patterns mean."""
+    """Return a test for whether the patterns select an application, given by id and name."""
     globs = Globs(patterns)
     return lambda identity, name: globs.match(identity) or globs.match(name)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text in base64: what it says is looked into, redacted and encoded again.
+"""Text in base64: it is decoded, redacted and encoded again.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,11 +21,11 @@ Redact = t.Callable[[str], str]
 _LONGEST = 4_000_000
 _SAMPLE = 400
 _SHOWN = 0.9
-"""Share of the characters that must be readable, so that the bytes of images and hashes are left alone."""
+"""Share of the characters that must be printable, so that the bytes of images and hashes are left alone."""
 
 
 def redact_wrapped(value: str, redact: Redact) -> str | None:
-    """Base64 in lines of one length, redacted inside and without its line ends; None when the text is no such one."""
+    """Base64 in lines of equal length, redacted inside, without its line breaks; None for any other text."""
     whole = value.strip()
     if len(whole) > _LONGEST or _WRAPPED.fullmatch(whole, 0, _SAMPLE) is None or not _is_wrapped(whole):
         return None
@@ -33,7 +33,7 @@ def redact_wrapped(value: str, redact: Redact) -> str | None:
 
 
 def redact_encoded(run: str, redact: Redact) -> str:
-    """A run of characters, such as a word, in which what is base64 of a text is redacted too.
+    """Redact a run of characters, such as a word, including the parts that are base64 of a text.
 
     Args:
         run: the characters.
@@ -53,9 +53,9 @@ def _block(block: str, redact: Redact) -> str:
 
 
 def _inner(block: str, redact: Redact) -> str | None:
-    """The block with its text redacted; None when it holds no text, or nothing to redact."""
+    """The block with its text redacted; None when it contains no text, or nothing to redact."""
     bare = block.rstrip("=")
-    # A recording may be cut off behind a character that alone holds no byte.
+    # A recording may be cut off after a character that does not complete a byte.
     whole = bare[: len(bare) - (len(bare) % 4 == 1)]
     text = _decoded(whole)
     if text is None:
@@ -78,7 +78,7 @@ def _decoded(bare: str) -> str | None:
         data = base64.b64decode(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
-    # Bytes that are no UTF-8 come out as they went in.
+    # Bytes that are not UTF-8 survive the round trip unchanged.
     text = data.decode("utf-8", "surrogateescape")
     shown = sum(map(_is_shown, text[:_SAMPLE]))
     return text if text and shown >= _SHOWN * min(len(text), _SAMPLE) else None

@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that a name before them tells: headers, parameters, members, attributes, assignments, flags.
+"""Secrets that have a name before them: headers, parameters, members, attributes, assignments, flags.
 
 This module is private to the collection and may change at any time.
 
-One expression finds what may be the end of such a name. What stands around it decides which kind of text it is, and
-where the value begins and ends. Every expression is linear: repeats are possessive or bounded, and each value that was
-taken is passed over.
+One expression finds possible ends of such names. The surrounding text decides which notation it is, and where the value
+begins and ends. Every expression is linear: repeats are possessive or bounded, and the search continues after each
+value that was found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .search import FINDERS, FIRST, LONGEST_WORD, holds_word, is_plain
 from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken, is_strong
 
 Span = tuple[int, int, str]
-"""Where a value begins and ends, and what is put there."""
+"""Start and end of a value, and its replacement."""
 
 
 _BACKWARDS = re.compile(r"(?:[0-9a-fA-F]{2}(?:52)?%|[\w.$\[\]-])*+")
@@ -40,8 +40,8 @@ _DELIMITER = re.compile(
     r"(?P<encoded>%(?:25)?3[ADad]|\\u003[dDaA]))(?P<after>\s*+)"
 )
 _QUOTED = re.compile(
-    # A text in quotes may hold escaped ones, and recorded traffic may be cut off in the middle of it. The last forms
-    # are those of JSON inside of a text, where the quotes themselves are escaped.
+    # A quoted text may contain escaped quotes, and recorded traffic may be cut off in the middle of it. The last forms
+    # are those of JSON inside a text, where the quotes themselves are escaped.
     # Three quotes, as in Python, TOML and GraphQL, come first.
     r"\"{3}((?:[^\"]|\"(?!\"\"))++)(?:\"{3}|\Z)|'{3}((?:[^']|'(?!''))++)(?:'{3}|\Z)|"
     r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)(?:\"|\\?\Z)|'([^'\\]*+(?:\\.[^'\\]*+)*+)(?:'|\\?\Z)|"
@@ -74,7 +74,7 @@ _ENCODED_VALUE = re.compile(r"(?:[^%&\s;\"'<>#\\]|%(?!(?:25)*26|(?:25)*3B|(?:25)
 _GROUPED = re.compile(r"\d++(?:[ -]\d++){2,5}(?!\w)")
 _WORD = re.compile(r"[^\s,;\"'<>{}()\[\]]++")
 _JUDGED = 100
-"""Characters of a value that decide about it, so that a long one which stays is not read again and again."""
+"""Characters of a value that are examined, so that a long value that stays is not read again and again."""
 _LINE = re.compile(r"[^\r\n]*+")
 _FOLDED = re.compile(r"(?:(?:\r\n|\r|\n)[ \t]++(?![\w.-]{1,60}+:(?:\s|\Z)|- )[^\r\n]++)*+")
 _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*+(?:\r?\n(?:[ \t]++[^\r\n]*+)?+)++")
@@ -86,7 +86,7 @@ _DECLARED = re.compile(r"[A-Z][A-Za-z]*(?:8|16|32|64)?[!?]?|\[[A-Z]\w*!?\]!?")
 
 
 def header(value: str, start: int, end: int) -> Span | None:
-    """The value of a header whose whole value is a secret; None when it has none on its own line.
+    """The value of a header that is secret as a whole; None when the header has no value on its line.
 
     Args:
         value: a text.
@@ -106,17 +106,17 @@ def header(value: str, start: int, end: int) -> Span | None:
 
 
 def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]) -> bool:
-    """Find the values in a line, or after it, whose names speak of secrets.
+    """Find the values in a line, or after it, whose names are those of secrets.
 
     Args:
         value: a text.
-        folded: the same in lower case, of the same length.
+        folded: the same text in lower case, of the same length.
         start: where the line begins.
         end: where it ends.
-        spans: what is found is added here.
+        spans: receives the values that are found.
 
     Returns:
-        Whether there is such a name in the line, wherever its value is.
+        Whether the line has such a name, wherever its value is.
     """
     finder = FINDERS[is_plain(folded)]
     named = False
@@ -129,14 +129,14 @@ def find_fields(value: str, folded: str, start: int, end: int, spans: list[Span]
             named = True
             for span in _spans(value, folded, begin, stop, secrecy):
                 spans.append(span)
-                # A value may also be before its name, as in an object or a tag.
+                # A value may also precede its name, as in an object or a tag.
                 start = stop = max(stop, span[1])
         found = finder.search(folded, stop, end) if stop < end else None
     return named
 
 
 def speaks_of_secrets(value: str, folded: str) -> bool:
-    """Whether a text has the name of a secret where one may have a value, or a word that one follows.
+    """Whether a text has the name of a secret where a value may follow, or a word that a secret follows.
 
     This is the fast first test for nearly all texts.
     """
@@ -160,7 +160,7 @@ def _begin(value: str, lowest: int, at: int) -> int:
 
 
 def _secrecy(value: str, begin: int, end: int) -> tuple[Secrecy, int]:
-    """What the name at a place says, and where it begins when words before it belong to it, as in ``Secret key``."""
+    """What the name at a position says, and where it begins if words before it belong to it, as in ``Secret key``."""
     known = secrecy_of(value[begin:end])
     if known is Secrecy.SECRET or value[begin - 1 : begin] not in (" ", "'", "\u2019"):
         return known, begin
@@ -197,7 +197,7 @@ def _spans(value: str, folded: str, begin: int, end: int, secrecy: Secrecy) -> l
             else _made_only(value, folded, begin, end)
         )
     held = value[span[0] : span[1]].strip("\"'`")
-    # Whether a member is empty is nobody's business either: it may be the password of a test account.
+    # An empty member is hidden too: an empty password may be that of a test account.
     taken = _is_secret(held, secrecy) or (not held and secrecy is Secrecy.SECRET)
     return [span] if taken else []
 
@@ -216,7 +216,7 @@ def _span(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy) -> Span
         and mark["quote"][-1] in "\"'`"
         and not _OPENED.search(value[max(0, begin - _SHORT_NAME) : begin])
     ):
-        # The quote ends a text in which the name is the last word, and belongs to something else.
+        # The quote ends a text whose last word is the name, and belongs to something else.
         return None
     if mark["sign"] in (":", "\uff1a"):
         return _after_colon(value, begin, mark, quoted=bool(mark["quote"]))
@@ -235,14 +235,14 @@ def _is_secret(held: str, secrecy: Secrecy) -> bool:
 def _after_colon(value: str, begin: int, mark: re.Match[str], *, quoted: bool) -> Span | None:
     at = mark.end()
     if not quoted and value[at : at + 1] and value[at] in "\"'`" and value[begin - 1 : begin] == value[at]:
-        # The quote ends the text in which the name is the last word.
+        # The quote ends the text whose last word is the name.
         return None
     tag = _TAGGED.match(value, at)
     at = tag.end() if tag else at
     literal = _literal(value, at, quoted=quoted)
     if literal is not None:
         return literal if literal[2] and (quoted or literal[1] > literal[0]) else None
-    # A line end inside of a text in quotes is a backslash and a letter, which looks like the first one of the name.
+    # An escaped line break in a quoted text is a backslash and a letter, which looks like the first one of the name.
     escaped = value[begin - 1 : begin + 1] in ("\\n", "\\r")
     begin += escaped
     before = value[max(0, begin - 1) : begin]
@@ -278,7 +278,7 @@ def _header(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
 
 
 def _is_place(value: str, begin: int, name: str, mark: re.Match[str]) -> bool:
-    """Whether a name and the number after it are a place in a program, or a host and its port; or a property of CSS."""
+    """Whether a name and the number after it are a position in a program, a host and its port, or a CSS property."""
     if value[begin : begin + 2] == "--":
         return True
     if mark["before"] or mark["after"] or not _POSITION.match(value, mark.end()):
@@ -287,7 +287,7 @@ def _is_place(value: str, begin: int, name: str, mark: re.Match[str]) -> bool:
 
 
 def _is_indented_header(value: str, begin: int, at: int, name: str) -> bool:
-    """Whether a header stands in an indented or marked line, as in the output of curl."""
+    """Whether a header is in an indented or marked line, as in the output of curl."""
     first = value.rfind("\n", max(0, begin - _SHORT_NAME), begin) + 1
     if (
         begin - first >= _SHORT_NAME
@@ -301,7 +301,7 @@ def _is_indented_header(value: str, begin: int, at: int, name: str) -> bool:
 
 
 def _on_the_next_line(value: str, name: str, mark: re.Match[str]) -> Span | None:
-    """A header whose value begins on a line of its own."""
+    """The value of a header that begins on the next line."""
     start = mark.end() - len(mark["after"])
     folded = _FOLDED.match(value, start)
     if folded is None or folded.end() == start or not _HEADER_NAME.fullmatch(name):
@@ -310,7 +310,7 @@ def _on_the_next_line(value: str, name: str, mark: re.Match[str]) -> Span | None
 
 
 def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
-    """A value without quotes after a colon, as in YAML, in objects of JavaScript and in messages."""
+    """A value without quotes after a colon, as in YAML, in JavaScript objects and in messages."""
     special = _special(value, at)
     if special is not None:
         return special
@@ -328,7 +328,7 @@ def _inline(value: str, begin: int, at: int, *, at_line: bool) -> Span | None:
     following = value[end : end + 1]
     line_begins = at_line or not value[max(0, begin - _SHORT_NAME) : begin].rpartition("\n")[2].strip(" \t-{,(")
     ends = following in "\r\n" if following else True
-    # What is declared is a type, as in "$password: String!".
+    # A declaration gives a type, as in "$password: String!".
     if held == MARKER:
         return at, at + len(held), MARKER
     if (
@@ -353,7 +353,7 @@ _PAIR_INSIDE = re.compile(r"[A-Za-z_][\w.-]{0,40}=[^=]")
 
 
 def _special(value: str, at: int) -> Span | None:
-    """A value in brackets, one that is only the default of a variable, or one behind a tag of HTML."""
+    """A value in brackets, the default of a variable, or a value after an HTML tag."""
     sign = value[at : at + 1]
     if sign == "[":
         inner = _BRACKETED.match(value, at)
@@ -399,7 +399,7 @@ def _after_equals(value: str, begin: int, mark: re.Match[str], secrecy: Secrecy)
 
 
 def _text_after_equals(value: str, at: int, mark: re.Match[str], literal: Span) -> Span | None:
-    """A text in quotes after a sign, or the one that is joined to it; None when its quotes belong to another text."""
+    """A quoted text after the sign, or a concatenation; None when its quotes belong to another text."""
     sign = mark["sign"]
     tight = sign == "=" and not mark["before"]
     if tight and mark["after"]:
@@ -428,7 +428,7 @@ def _pair(value: str, begin: int, at: int, secrecy: Secrecy) -> Span | None:
         return None
     end = pair.end() - (pair[1][-1] == "," and value[pair.end() : pair.end() + 1] in ("", " "))
     if pair[1][-1:] in _OPENING and end == pair.end() and pair[1].find(_OPENING[pair[1][-1]]) < 0:
-        # The bracket belongs to a list around the pair.
+        # The bracket belongs to a list that contains the pair.
         around = value[max(0, begin - _AROUND_PAIR) : begin]
         end -= around.rfind(_OPENING[pair[1][-1]]) > around.rfind(pair[1][-1])
         if end == at:
@@ -457,13 +457,13 @@ def _assigned(value: str, begin: int, at: int) -> Span | None:
 
 
 def _word_end(value: str, at: int, judged: int) -> int:
-    """Where a word ends of which only the beginning was judged."""
+    """The end of a word of which only the beginning was examined."""
     whole = _WORD.match(value, at) if judged >= at + _JUDGED - 3 else None
     return whole.end() if whole else judged
 
 
 def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
-    """A value in quotes, a number or a list; the text to put there is empty when it must stay."""
+    """A quoted value, a number or a list; the replacement is empty when the value must stay."""
     prefix = _PREFIXED.match(value, at)
     if prefix is not None:
         at = prefix.end()
@@ -479,7 +479,7 @@ def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
         ):
             return at, at, ""
         if text.end() == len(value) and held and value[text.end(index) :] in ("", "\\"):
-            # Cut off: the quotes are made whole.
+            # The recording is cut off here, so the closing quote is added.
             head = value[at : text.start(index)]
             return at, text.end(), f"{head}{MARKER}{head}"
         return text.start(index), text.end(index), MARKER
@@ -497,7 +497,7 @@ def _literal(value: str, at: int, *, quoted: bool) -> Span | None:
 
 
 def _joined(value: str, text: re.Match[str]) -> Span | None:
-    """A text that is put together of several, such as ``"Bearer " + "secret"``."""
+    """A text that is concatenated from several, such as ``"Bearer " + "secret"``."""
     index = text.lastindex or 0
     last = text
     held = text[index]
@@ -517,7 +517,7 @@ _MOST_PARTS = 8
 
 
 def _quote_of(value: str, at: int) -> str:
-    """The quote that ends the name before a place, with the backslashes that it has in JSON inside of a text."""
+    """The quote that ends the name before a position, with its backslashes if it is JSON inside a text."""
     last = max(value.rfind(sign, 0, at) for sign in "\"'`")
     first = last
     while first and value[first - 1] == "\\":

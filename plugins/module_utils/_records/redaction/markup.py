@@ -13,7 +13,7 @@ from .names import names_secret
 from .values import MARKER, holds_nothing, is_code, is_spoken
 
 Span = tuple[int, int, str]
-"""Where a value begins and ends, and what is put there."""
+"""Start and end of a value, and its replacement."""
 
 _OPENED = re.compile(r"(?:<|&lt;)(?:[\w.-]{1,40}:)?\Z")
 _PREFIX = 48
@@ -23,7 +23,7 @@ _CUT_OFF = re.compile(r"[^\s\"'<>{}]+")
 _ESCAPED_INNER = re.compile(r"([^&<>]++)(?=&lt;/)")
 _CDATA = "<![CDATA["
 _FORM_FIELD = re.compile(
-    # The head of one part of a form, and all until the next boundary or the place where the recording was cut off.
+    # The head of one part of a form, and everything until the next boundary or the end of a recording that is cut off.
     r"(Content-Disposition:[^\r\n]{0,200}?\bname=\"?([^\"\r\n;]{1,200})\"?[^\r\n]{0,200}+(?:\r?\n[^\r\n]{1,200}+){0,4}+\r?\n\r?\n)"
     r".+?(?=\r?\n--|\Z)",
     re.IGNORECASE | re.DOTALL,
@@ -56,13 +56,13 @@ _COMMANDS = (
 _ATTACHED = ("mysql", "mariadb")
 _SHORT_FLAG = re.compile(
     rf"\b(?:(?:{'|'.join(_COMMANDS)})\w*\b[^\r\n|;]{{0,200}}?\s-[pPwa][ \t]{{0,2}}|"
-    # With a space, it asks for the password.
+    # With a space, the option asks for the password.
     rf"(?:{'|'.join(_ATTACHED)})\w*\b[^\r\n|;]{{0,200}}?\s-p(?=\S)){_ARGUMENT}"
 )
 
 
 def opens_element(value: str, begin: int) -> bool:
-    """Whether the name of an element begins at a place, as in ``<Password>`` or ``<wsse:Password Type="x">``."""
+    """Whether the name of an element begins at a position, as in ``<Password>`` or ``<wsse:Password Type="x">``."""
     before = value[begin - 1 : begin]
     if before == ":":
         return _OPENED.search(value[max(0, begin - _PREFIX) : begin]) is not None
@@ -70,7 +70,7 @@ def opens_element(value: str, begin: int) -> bool:
 
 
 def element(value: str, end: int) -> Span | None:
-    """The contents of the element whose name ends at a place; None when they are no secret."""
+    """The contents of the element whose name ends at a position; None when they are not secret."""
     tag = _TAG_END.match(value, end)
     if tag is None:
         return None
@@ -107,7 +107,7 @@ def _is_label(held: str) -> bool:
 
 
 def redact_form(value: str) -> str:
-    """A text without the fields of a multipart form whose names speak of secrets."""
+    """A text without the fields of a multipart form whose names are those of secrets."""
     return _FORM_FIELD.sub(_field, value)
 
 
@@ -131,7 +131,7 @@ def redact_command(line: str, folded: str) -> str:
 
 
 def redact_sql(line: str) -> str:
-    """A line without the passwords of SQL: ``IDENTIFIED BY 'secret'``, and what a column of that name is given."""
+    """A line without the passwords in SQL: ``IDENTIFIED BY 'secret'``, and the values of columns with secret names."""
     line = _IDENTIFIED.sub(_short, line)
     return _INSERT.sub(_inserted, line)
 
@@ -173,7 +173,7 @@ def _login(match: re.Match[str]) -> str:
     if not colon or holds_nothing(password) or "//" in held or not user.strip("\"'"):
         return match[0]
     if user.isdigit() or user.startswith(("+", "$", "%")):
-        # Numbers of a user and a group, the format of a date.
+        # User and group ids, or a date format.
         return match[0]
     return _with_marker(match, len(user) + 1)
 

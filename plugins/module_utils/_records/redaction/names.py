@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of secrets, for all vendors: the one list of words that decide what is redacted.
+"""Names of secrets, for all vendors: the one word list that decides what is redacted.
 
 This module is private to the collection and may change at any time.
 
@@ -23,7 +23,7 @@ class Secrecy(enum.IntEnum):
 
     NONE = 0
     MAYBE = 1
-    """The value is a secret when it looks as if a machine had made it: ``key``, ``code``, ``ticket``."""
+    """The value is a secret if it looks machine-made: ``key``, ``code``, ``ticket``."""
     SECRET = 2
 
 
@@ -58,7 +58,7 @@ _WORDS = frozenset(
         "passcodes",
         "authn",
     }
-    # Names of people's ids.
+    # Names of personal identification numbers.
     | {
         "ssn",
         "aadhaar",
@@ -106,7 +106,7 @@ _GLUED = (
     "authcode",
     "pincode",
 )
-"""Ends of words that were written together, such as ``dbpass``."""
+"""Last parts of words that are written together, such as ``dbpass``."""
 _NOT_GLUED = frozenset(
     {
         "compass",
@@ -173,14 +173,14 @@ _CARRIERS = frozenset(
         "phrase",
     }
 )
-"""Words after the name of a secret with which it still names one."""
+"""Words that may follow the name of a secret without changing that it names one."""
 _MAYBE = frozenset(
     {"key", "keys", "code", "sig", "hmac", "ticket", "chave", "chiave", "klucz", "sleutel"}
     | {"tokens", "secrets", "cookies"}
     | {"cle", "schlussel", "schluessel", "anahtar", "bearer", "sessions", "otc", "sas", "saml"}
 )
 SEVERAL = ("tokens", "credentials", "secrets", "passwords", "cookies")
-"""Ends of the names of groups, whose members are secrets whatever they are called."""
+"""Last parts of the names of groups, whose members are secrets whatever their names."""
 _NOT_BEFORE = frozenset(
     {
         "public",
@@ -225,7 +225,7 @@ _NOT_BEFORE = frozenset(
     | {"cachebuster", "csp", "script", "product", "item", "order", "tracking", "promo", "coupon", "discount", "source"}
     | {"response", "exit", "http", "region", "area", "dial", "color", "colour", "hotkey", "shortcut", "react"}
 )
-"""Words before ``key``, ``code`` or ``hash`` with which it is none, such as ``Idempotency-Key`` or ``postal code``."""
+"""Words before ``key``, ``code`` or ``hash`` that make it harmless, as in ``Idempotency-Key`` or ``postal code``."""
 _HARMLESS = frozenset(
     {"type", "count", "length", "limit", "policy", "expires", "expiry", "expiration", "required", "strength", "enabled"}
     | {"max", "min", "age", "reset", "forgot", "forgotten", "help", "url", "uri", "field", "label", "status", "name"}
@@ -352,7 +352,7 @@ _HARMLESS = frozenset(
     }
     | {"maxlength", "pattern", "autocomplete", "wrapper", "container", "box", "view", "screen", "dialog", "modal"}
 )
-"""Last words of names that speak about a secret and do not hold it, such as ``token_type``."""
+"""Last words of names that describe a secret but do not hold it, such as ``token_type``."""
 
 _FOREIGN: tuple[str, ...] = (
     *(
@@ -397,7 +397,7 @@ _FOREIGN: tuple[str, ...] = (
         "salasõna",
     ),
 )
-"""Parts of names in letters beyond ASCII."""
+"""Parts of names in non-ASCII letters."""
 
 STEMS: tuple[str, ...] = (
     *("session id", "segur", "social", "principal", "oidc"),
@@ -424,7 +424,7 @@ STEMS: tuple[str, ...] = (
     *("chave", "chiave", "klucz", "sleutel", "schluss", "schluess", "gizli", "lozinka", "geslo", "zaporka", "slaptaz"),
     *("zugangsdaten", "ssn", "aadha", "mynumber", "cardn", "creditcard", "ccnum", "iban", "remember", "ordine", "pw"),
 )
-"""What each name of a secret holds, in lower-case letters: the first thing that is looked for."""
+"""Parts that every name of a secret contains, in lower case: the search looks for these first."""
 
 _STEM_OF = {
     "mot de passe": "passe",
@@ -437,7 +437,7 @@ _STEM_OF = {
     "סיסמא": "סיסמ",
     "mật khẩu": "khẩu",
 }
-"""Words of which a part is enough to be found, because they have several forms or stand in several names."""
+"""Words of which a part is enough for the search, because they have several forms or occur in several names."""
 
 FOREIGN_STEMS: tuple[str, ...] = tuple(dict.fromkeys(_STEM_OF.get(word, word) for word in _FOREIGN))
 
@@ -448,7 +448,7 @@ _NAME_CHARACTERS = 300
 
 @functools.lru_cache(maxsize=8192)
 def secrecy_of(name: str) -> Secrecy:
-    """What a name says about its value. Only the last 300 characters of it count."""
+    """What a name says about its value. Only its last 300 characters count."""
     written = unquote(name[-_NAME_CHARACTERS:])
     if "%" in written:
         written = unquote(written)
@@ -457,7 +457,7 @@ def secrecy_of(name: str) -> Secrecy:
         return Secrecy.SECRET
     if not words or words[-1] in _HARMLESS:
         return Secrecy.NONE
-    # Once more without regard to case, which says nothing in a name such as cOoKiE.
+    # Once more ignoring case, which means nothing in a name such as cOoKiE.
     flat = _LETTERS.findall(written.lower())
     if any(map(_secret_word, (*words, *flat))) or any(_pairs(words)) or any(_pairs(flat)) or _ends_secret(words):
         return Secrecy.SECRET
@@ -465,7 +465,7 @@ def secrecy_of(name: str) -> Secrecy:
 
 
 def names_secret(name: str) -> bool:
-    """Whether what has this name is a secret whatever it looks like."""
+    """Whether a value with this name is a secret whatever it looks like."""
     return secrecy_of(name) is Secrecy.SECRET
 
 
@@ -474,7 +474,7 @@ def _pairs(words: t.Sequence[str]) -> t.Iterator[bool]:
 
 
 def _ends_secret(words: list[str]) -> bool:
-    """Whether the words end in one that names a secret only there, such as ``db_pass`` beside ``pass_rate``."""
+    """Whether the last word names a secret only at the end of a name, such as ``db_pass`` but not ``pass_rate``."""
     while len(words) > 1 and words[-1] in _CARRIERS:
         words = words[:-1]
     last = words[-1]
@@ -490,7 +490,7 @@ def _maybe(words: list[str], flat: list[str], written: str) -> Secrecy:
     before = words[-2] if len(words) > 1 else ""
     if before in _NOT_BEFORE or last.removesuffix("key") in _NOT_BEFORE:
         return Secrecy.NONE
-    # Gateways name their headers so, for instance x-functions-key.
+    # Gateways use such header names, for instance x-functions-key.
     if last == "key" and re.fullmatch(r"(?i)x-[\w-]+-key", written):
         return Secrecy.SECRET
     return Secrecy.MAYBE

@@ -1,11 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers of payment cards, and of people in registers, that a check digit or a fixed form tells.
+"""Payment card numbers and personal identification numbers, recognised by a check digit or a fixed form.
 
 This module is private to the collection and may change at any time.
 
-A number counts only with its check: the issuer's prefix, the length and the Luhn digit of a card together. Twelve
-digits alone are any order number, so an id without a form of its own counts only in groups or beside its name.
+A number counts only if its check passes: for a card, the issuer's prefix, the length and the Luhn digit together.
+Twelve digits alone may be an order number, so an id without a distinctive form counts only in groups or next to its
+name.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-
 _LEAST = 9
 _DIGITS = bytes(48 if sign in b"0123456789" else sign for sign in range(256))
 _THREE = b"000"
-"""What each number has at least once: all are written in groups, or as a whole."""
+"""Every such number has this at least once, because each is written in groups or as a whole."""
 _NINE, _IBAN_SIGN = b"0" * _LEAST, re.compile(r"\b[A-Z]{2}\d{2}[ A-Z0-9]")
 _NEAR = re.compile(
     r"aadha+r|uidai|\u0906\u0927\u093e\u0930|my ?-?_?number|"
@@ -58,7 +59,7 @@ _CARD_LENGTHS: tuple[tuple[int, int, frozenset[int]], ...] = (
     (60, 60, frozenset({16})),
     (81, 82, frozenset({16})),
 )
-"""Prefixes of card issuers, from and to, and how many digits their cards have."""
+"""Prefix ranges of card issuers, first and last, and how many digits their cards have."""
 
 _DIHEDRAL = (
     *("0123456789", "1234067895", "2340178956", "3401289567", "4012395678", "5987604321", "6598710432", "7659821043"),
@@ -70,7 +71,7 @@ _PERMUTED = (
 
 
 def has_digits(line: bytes) -> bool:
-    """Whether a line, in ASCII, has as many digits in a row as the shortest number; signs between them do not count."""
+    """Whether a line, in ASCII, has as many digits in a row as the shortest number; separators do not count."""
     line = line.translate(_DIGITS)
     if _THREE not in line:
         return False
@@ -80,14 +81,14 @@ def has_digits(line: bytes) -> bool:
 
 
 def redact_numbers(line: str) -> str:
-    """A line without card numbers and ids of people whose check holds."""
+    """A line without card numbers and personal identification numbers whose check passes."""
     near = _NEAR.search(line) is not None
     line = _RUN.sub(lambda run: MARKER if near and _is_named(run) else _without_numbers(run[0]), line)
     return _IBAN.sub(_iban, line) if _IBAN_SIGN.search(line) else line
 
 
 def _without_numbers(run: str) -> str:
-    """A run of digits and signs between them without the numbers in it, of which there may be several."""
+    """A run of digits and separators without the numbers in it, of which there may be several."""
     if "%20" in run:
         return MARKER if _is_number(run.replace("%20", " ")) else run
     if _is_number(run):
@@ -113,7 +114,7 @@ def _is_named(run: re.Match[str]) -> bool:
 
 
 def is_card(digits: str) -> bool:
-    """Whether the prefix, the length and the check digit of a number are those of a payment card."""
+    """Whether a number has the prefix, the length and the check digit of a payment card."""
     known = any(
         low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths for low, high, lengths in _CARD_LENGTHS
     )
@@ -121,13 +122,13 @@ def is_card(digits: str) -> bool:
 
 
 def luhn(digits: str) -> bool:
-    """Whether the Luhn digit at the end holds."""
+    """Whether the Luhn digit at the end is right."""
     total = sum(map(int, digits[-1::-2])) + sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return total % 10 == 0
 
 
 def verhoeff(digits: str) -> bool:
-    """Whether the Verhoeff digit at the end holds, as in an Aadhaar number."""
+    """Whether the Verhoeff digit at the end is right, as in an Aadhaar number."""
     check = 0
     for place, digit in enumerate(reversed(digits)):
         check = int(_DIHEDRAL[check][int(_PERMUTED[place % 8][int(digit)])])
@@ -135,7 +136,7 @@ def verhoeff(digits: str) -> bool:
 
 
 def my_number(digits: str) -> bool:
-    """Whether the check digit of a Japanese individual number holds."""
+    """Whether the check digit of a Japanese individual number is right."""
     weights = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
     rest = sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False)) % 11
     return int(digits[11]) == (0 if rest <= 1 else 11 - rest)
@@ -146,7 +147,7 @@ def _twelve(digits: str, _run: str) -> bool:
 
 
 def _ssn(digits: str, _run: str) -> bool:
-    # Numbers from 900 are those of tax payers without a social security number, in some groups only.
+    # Numbers from 900 belong to tax payers without a social security number, in some groups only.
     return digits[0] != "9" or 50 <= int(digits[3:5]) <= 99
 
 

@@ -16,7 +16,7 @@ from .values import MARKER, has_sign, holds_nothing, is_code, is_made, is_spoken
 Span = tuple[int, int, str]
 
 _AROUND = 2000
-"""Characters before and after a name in which its value is looked for."""
+"""Characters before and after a name in which its value is searched for."""
 
 _BEFORE = 40
 _NAMING = ("name", "id", "key", "property", "field", "header", "param", "type", "autocomplete")
@@ -69,7 +69,7 @@ _SHOWN = frozenset(
     }
     | {"dt", "dd", "table", "svg", "script", "style", "link", "iframe", "body", "html", "meta", "input", "strong", "em"}
 )
-"""Elements of HTML whose text is meant for readers."""
+"""HTML elements whose text is meant for readers."""
 
 _NAMING_MEMBER = re.compile(
     r"(?P<quote>\\*[\"']?)(?:\w{0,20}(?:name|key)|header|field|param|parameter|property|attribute|k|id|label|variable|type|"
@@ -82,12 +82,12 @@ _VALUE_MEMBER = re.compile(
     re.IGNORECASE,
 )
 _FORWARD = 250
-"""Characters behind a name in which the member with its value is looked for."""
+"""Characters after a name in which the member with its value is searched for."""
 _BRACE = re.compile(r"[{}]")
 _BETWEEN = re.compile(r"(?:\[|\\*+[\"'])\s{0,8}+(?:,\s{0,8}+)?")
-"""What opens a list, or ends a text in it, up to the next text."""
+"""The start of a list, or the end of one of its texts, up to the next text."""
 _MOST_ITEMS = 50
-"""Texts of a list that are looked at."""
+"""Texts of a list that are examined."""
 _TEXT = re.compile(r"\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)|'([^'\\]*+(?:\\.[^'\\]*+)*+)|\\++\"([^\"\\]*+)", re.DOTALL)
 _YAML_NAMING = re.compile(r"(?:\A|[\s{,-])(?:name|key|header):\s{0,4}[\"']?\Z", re.IGNORECASE)
 _FLOW_VALUE = re.compile(r"[\"']?,\s{1,8}(?:value|default|content):\s{1,8}([^\s,{}\[\]\"'][^,{}\r\n]{0,400}+)")
@@ -111,7 +111,7 @@ _DIRECTIVE = re.compile(
     re.IGNORECASE,
 )
 _YAML_KEY = re.compile(r"(?:\A|[\r\n])[ \t-]*\?[ \t]+[\"']?\Z")
-"""What is before a key of YAML that has a line of its own; its value is on the next one."""
+"""The text before a YAML key that has a line of its own; its value is on the next line."""
 _YAML_ANSWER = re.compile(r"[\"']?[ \t]*\r?\n[ \t]*:[ \t]+(?:\"([^\"\r\n]*)|'([^'\r\n]*)|([^\s\"'{\[|>&*][^\r\n]*))")
 _YAML_VALUE = re.compile(
     r"[\"']?[ \t]*\r?\n[ \t-]*(?:value|default|content):[ \t]+(?:\"([^\"\r\n]*)|'([^'\r\n]*)|([^\s\"'{\[|>&*][^\r\n]*))"
@@ -127,7 +127,7 @@ _ARGUMENT = re.compile(
 
 
 def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
-    """The values that belong to a name that stands as a value itself, or before one without a sign between.
+    """The values that belong to a name that is itself a value, or that precedes its value without a separator.
 
     Args:
         value: a text.
@@ -137,7 +137,7 @@ def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
     """
     before = value[max(0, begin - _BEFORE) : begin]
     after = value[end : end + 1]
-    # What is before the quote of the name decides, and costs less to look at than an expression.
+    # Only the text before the opening quote matters, and checking it costs less than an expression.
     bare = before.rstrip("\"'`\\ \t")
     if before[-1:] in ("/", ":") and before[-1:]:
         # The last part of a path or a name with a prefix, as in "/spec/password" and "fb:app_secret".
@@ -165,19 +165,19 @@ def named_values(value: str, folded: str, begin: int, end: int) -> list[Span]:
 
 
 def _in_yaml(value: str, before: str, end: int) -> Span | None:
-    """The value of a name that is the value of another one, or a key with a line of its own."""
+    """The value of a name that is itself the value of another key, or a key on a line of its own."""
     if _YAML_NAMING.search(before):
         return _group(_YAML_VALUE.match(value, end) or _FLOW_VALUE.match(value, end))
     return _group(_YAML_ANSWER.match(value, end)) if _YAML_KEY.search(before) else None
 
 
 def value_attribute(value: str, end: int) -> Span | None:
-    """The value of an element whose name ends at a place, as in ``<password value="secret"/>``."""
+    """The value of an element whose name ends at a position, as in ``<password value="secret"/>``."""
     return _group(_VALUE_ATTRIBUTE.match(value, end))
 
 
 def member_values(value: str, at: int, name: str) -> list[Span]:
-    """The secrets in the object that begins at a place and belongs to a name before it: its ``value``, for instance."""
+    """The secrets in the object that begins at a position and belongs to the name before it, such as its ``value``."""
     brace = _BRACE.search(value, at + 1, at + _AROUND)
     stop = brace.start() if brace else min(len(value), at + _AROUND)
     known, several = names_secret(name), name.lower().endswith(SEVERAL)
@@ -198,8 +198,7 @@ def member_values(value: str, at: int, name: str) -> list[Span]:
 
 
 _DESCRIBING = frozenset({"model", "type", "version", "name", "id", "unit", "encoding", "tokenizer", "provider"})
-"""Members that describe a group of secrets and are none."""
-
+"""Members that describe a group of secrets and are not secret themselves."""
 _VALUE_NAMES = frozenset(
     {"value", "val", "content", "data", "secret", "text", "s", "plaintext", "current", "default", "_value", "$"}
 )
@@ -267,7 +266,7 @@ def _values_between(value: str, first: int, last: int, limit: int | None) -> lis
 
 
 def _texts_at(value: str, at: int, limit: int) -> t.Iterator[re.Match[str]]:
-    """The text at a place, or the texts of the list there."""
+    """The text at a position, or the texts of the list there."""
     listed = value[at : at + 1] == "["
     for _item in range(_MOST_ITEMS if listed else 1):
         between = _BETWEEN.match(value, at, limit) if listed else None
@@ -279,7 +278,7 @@ def _texts_at(value: str, at: int, limit: int) -> t.Iterator[re.Match[str]]:
 
 
 def _spoken_of(value: str, begin: int, end: int) -> Span | None:
-    """A secret without a sign before it, as in SQL, in a directive and in a sentence: ``PASSWORD 'secret'``."""
+    """A secret without a separator before it, as in SQL, in a directive and in a sentence: ``PASSWORD 'secret'``."""
     found = _SPACED.match(value, end)
     if found is None or found.lastindex is None:
         return None
@@ -291,7 +290,7 @@ def _spoken_of(value: str, begin: int, end: int) -> Span | None:
     if held == MARKER:
         return None
     if value[begin:end].lower() in _DIRECTIVES and not holds_nothing(held) and not is_spoken(held):
-        # No language has such a word, so that whatever follows it is the password.
+        # This is not a word of any language, so whatever follows it is the password.
         return (
             (found.start(index), found.start(index) + len(held), MARKER) if _fills_line(value, begin, found) else None
         )
@@ -303,7 +302,7 @@ def _spoken_of(value: str, begin: int, end: int) -> Span | None:
 
 _SHORT = 4
 _DIRECTIVES = frozenset({"bindpw", "rootpw"})
-"""Names of the configuration of LDAP, behind which a password stands without a sign."""
+"""Directives in LDAP configuration that a password follows without a separator."""
 
 
 def _fills_line(value: str, begin: int, found: re.Match[str]) -> bool:
@@ -312,7 +311,7 @@ def _fills_line(value: str, begin: int, found: re.Match[str]) -> bool:
 
 
 def _is_directive(value: str, begin: int, end: int) -> bool:
-    """Whether a name and the word after it fill a line, or stand behind the words of a known command."""
+    """Whether a name and the word after it fill a line, or follow the words of a known command."""
     line = value.rfind("\n", max(0, begin - _AROUND_LINE), begin) + 1
     head = value[line if line else max(0, begin - _AROUND_LINE) : begin]
     if not head.strip(" \t-") and value[end : end + 1] in ("", ";", "\r", "\n"):

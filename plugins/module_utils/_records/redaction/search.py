@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The search for what may be the end of a secret's name, or a word before a secret; nearly all texts have neither.
+"""The search for possible ends of secrets' names and for words before secrets; nearly all texts have neither.
 
 This module is private to the collection and may change at any time.
 """
@@ -17,7 +17,7 @@ _RAREST = "qjxzkwvygbpfumdhclsnoirate"
 
 
 def _anchors(words: t.Iterable[str]) -> str:
-    """The rarest letters of which each word in ASCII has one, the rarest first: a search stops at no other."""
+    """Letters, the rarest first, such that every ASCII word has one of them: a search stops at no other letter."""
     needed = [set(word) for word in words if word.isascii()]
     kept = _RAREST
     for letter in reversed(_RAREST):
@@ -30,7 +30,7 @@ def _anchors(words: t.Iterable[str]) -> str:
 def _anchored(word: str, anchors: str) -> str:
     """A word as an expression that begins at its rarest letter."""
     at = min((anchors.find(sign) % 99, place) for place, sign in enumerate(word))[1] if word.isascii() else 0
-    # What is before it is looked at last, since branches that begin with different letters are told apart quickly.
+    # The letters before it are checked last, because branches with different first letters are distinguished quickly.
     return re.escape(word[at:]) + (f"(?<={re.escape(word)})" if at else "")
 
 
@@ -47,13 +47,13 @@ _NAME_REST = r"(?:[\w.$\[\]-]|%(?:25)?(?:5[bdf]|2[de]|[89a-f][0-9a-f])){0,80}+"
 _MARK = r"[=:<>,\uff1a\uff1d]|%(?:25)?(?:3[ad]|22)|&(?:quot|\#3[49]|\#x2[27]|gt|lt);|\\u00(?:22|3d|3a)"
 _ENDINGS = (
     rf"{_NAME_REST}(?=[\s\\\"'`)\]/]{{0,12}}+(?:{_MARK})|[\\\"'`]{{1,3}}(?:[\s/}}]|\Z)|\s{{1,8}}+(?:\"|'|[a-z:-]{{1,20}}+\s{{0,3}}+=)|"
-    # A call, a sentence, and a directive such as that of netrc, whose value holds a digit.
+    # A call, a sentence, and a directive as in netrc, whose value contains a digit.
     r"\(\s{0,3}+[\"'`]|\s{1,3}+(?:(?:set|reset|changed|now)\s)?+(?:is|was|to|by|lautet|ist|war|est):?\s|"
     r"[\ \t]{1,4}+(?:\d[\ \t]{1,3}+)?+[^\s\d<>=]{0,60}+\d|"
     r"(?<=bindpw)[\ \t]|(?<=rootpw)[\ \t]|[\"']?+[\ \t]*+\r?\n[\ \t-]*+(?:value|default|content):)"
 )
 _LINE_ENDINGS = rf"(?:{_ENDINGS}|{_NAME_REST}(?=[\ \t\r\"'`\\]*+(?:\n|\Z)))"
-# The end of a line ends a name as well: its value may be on the next one.
+# The end of a line also ends a name, whose value may be on the next line.
 _ANCHORS = _anchors(STEMS)
 FINDERS = {
     # Whether the text has no name in letters of other languages.
@@ -66,11 +66,11 @@ _BEFORE_SECRET = (
     rf"(?:{'|'.join(f'(?<={word})' for word in _SCHEMES)})(?=[\ +%])|"
     r"(?<=aws4)-|(?<=identified)[\ \t]|(?<=values)\s{0,8}\("
 )
-"""What stands before a secret that no name tells: the scheme of a credential, and words of SQL."""
+"""The text before a secret without a name: the scheme of a credential, or words of SQL."""
 _WORD_BEFORE = re.compile(rf"(?:{_grouped(_WORDS, _anchors(_WORDS))})(?:{_BEFORE_SECRET})", re.VERBOSE)
 LONGEST_WORD = max(map(len, _WORDS))
 FIRST = {
-    # One expression for both, since a search costs more than what it finds.
+    # One expression for both, because the search costs more than the match.
     plain: re.compile(
         f"(?:{_grouped((*stems, *_WORDS), _anchors((*STEMS, *_WORDS)))})(?:{_LINE_ENDINGS}|{_BEFORE_SECRET})",
         re.VERBOSE,
@@ -81,7 +81,7 @@ _FOREIGN = re.compile("|".join(map(re.escape, FOREIGN_STEMS)))
 
 
 def holds_word(folded: str) -> bool:
-    """Whether a text, in lower case, has a word after which a secret may stand that has no name."""
+    """Whether a text, in lower case, has a word that a secret without a name may follow."""
     return _WORD_BEFORE.search(folded) is not None
 
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that tell by themselves what they are: keys, tokens with a known prefix, credentials in URLs.
+"""Secrets that are recognised by their own form: keys, tokens with a known prefix, credentials in URLs.
 
 This module is private to the collection and may change at any time.
 """
@@ -167,7 +167,7 @@ _SHAPED = re.compile(
 )
 _SHAPE_SIGNS = ("atlasv1", "Q~", "-us", ":A", "_mmk")
 _SHORTEST = 16
-"""Characters of the shortest token, and of the shortest base64, that tell by themselves what they are."""
+"""Characters of the shortest token, and of the shortest base64, that are recognised by their own form."""
 _SIGNS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _LONG_RUN = b"x" * _SHORTEST
 _SHAPE = bytes(120 if sign in _SIGNS else 32 for sign in range(256))
@@ -277,12 +277,12 @@ def _putty(match: re.Match[str]) -> str:
 
 
 def has_long_run(line: bytes) -> bool:
-    """Whether a line, in ASCII, has a word that is long enough for a token, which nearly none has."""
+    """Whether a line, in ASCII, has a word that is long enough for a token. Hardly any line does."""
     return _LONG_RUN in line.translate(_SHAPE)
 
 
 def has_mixed_run(line: bytes) -> bool:
-    """Whether one of the long words of a line, in ASCII, is more than letters and dashes, as names in a program are."""
+    """Whether one of the long words of a line, in ASCII, has more than letters and dashes, unlike names in code."""
     words = line.translate(_WORDS, b"-_").split()
     return any(len(word) > _LEAST_OF_WORD and not word.isalpha() for word in words)
 
@@ -292,7 +292,7 @@ def redact_tokens(line: str, redact_run: t.Callable[[str], str]) -> str:
 
     Args:
         line: the line.
-        redact_run: redacts what a word of it holds besides tokens.
+        redact_run: redacts what a word contains besides tokens.
     """
     parts: list[str] = []
     start = at = 0
@@ -321,7 +321,7 @@ def _hook(match: re.Match[str]) -> str:
 
 
 def redact_schemes(value: str) -> str:
-    """A text without what follows ``Bearer``, ``Basic`` and other schemes, where it is no word of a language."""
+    """A text without what follows ``Bearer``, ``Basic`` and other schemes, unless that is an ordinary word."""
     return _SCHEME.sub(_scheme, value)
 
 
@@ -347,7 +347,7 @@ def is_login(text: str) -> bool:
 
 
 def redact_logins(value: str) -> str:
-    """A text without user and password before the host of an address."""
+    """A text without the user and password before the host of a URL."""
     if "@" in value:
         value = _USER.sub(_user, value)
     if "%40" in value or "%2540" in value:

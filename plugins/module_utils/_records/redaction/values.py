@@ -11,10 +11,10 @@ import functools
 import re
 
 MARKER = "VALUE_REDACTED"
-"""Stands wherever a secret would, in evidence and on both sides of a diff."""
+"""Replaces every secret, in evidence and on both sides of a diff."""
 
 _RANDOM = 16
-"""Characters from which on a value can look as if a machine had made it."""
+"""Characters from which on a value can look machine-made."""
 
 _PLACEHOLDER = re.compile(
     r"\*+|[xX]{3,}|[•●·.]{3,}|-+|_+|\?+|<[^<>]*>?|&lt;.*&gt;|\{[\w .:-]{0,40}\}|\{\{.*\}\}|\$\{[^{}]*\}|"
@@ -49,7 +49,7 @@ _SPOKEN = frozenset(
     | {"created", "updated", "deleted", "revoked", "rotated", "active", "inactive", "header", "query", "cookie", "body"}
     | {"inherit", "initial", "unset", "auto", "block", "inline", "hover", "focus", "before", "after", "this", "new"}
 )
-"""Words that say something about a secret where it would stand: its type, its state, how it is sent."""
+"""Words that describe a secret in the position of its value: its type, its state, how it is sent."""
 
 _LINKING = frozenset(
     {"a", "an", "the", "is", "are", "was", "were", "be", "been", "has", "have", "must", "may", "can", "could"}
@@ -65,7 +65,7 @@ _WORD = re.compile(
 _RULES = re.compile(
     r"(?:required|nullable|sometimes|string|confirmed|present|filled|(?:min|max|size|between):[\d,]+)(?:\|[\w:,]+)*"
 )
-"""Rules of validation, as frameworks write them: ``required|min:8``."""
+"""Validation rules, as frameworks write them: ``required|min:8``."""
 _PLACE = re.compile(
     # A file, an address without a query, a colour.
     r"(?:/(?:etc|var|usr|opt|home|srv|run|tmp|app|root|mnt|data|proc|dev|secrets?|keys?|vault|bin|lib|certs?)|\.{1,2}|~)"
@@ -103,13 +103,13 @@ _LONG = 400
 
 
 def holds_nothing(value: str) -> bool:
-    """Whether a value is empty or stands for one that is not there, such as ``null``, ``****`` or ``${PASSWORD}``."""
+    """Whether a value is empty or a placeholder, such as ``null``, ``****`` or ``${PASSWORD}``."""
     value = value.strip()
     return len(value) < _LONG and (value.lower() in _NOTHING or _PLACEHOLDER.fullmatch(value) is not None)
 
 
 def is_spoken(value: str) -> bool:
-    """Whether a value is language about a secret: a type, a state, a label or a message."""
+    """Whether a value is text about a secret: a type, a state, a label or a message."""
     value = value.strip()
     return len(value) < _LONG and _speaks(value)
 
@@ -130,14 +130,14 @@ def is_term(value: str) -> bool:
 
 
 def is_strong(value: str) -> bool:
-    """Whether a word looks like a password even where words of a language could stand: letters and digits together."""
+    """Whether a word looks like a password even where ordinary words could occur: letters and digits together."""
     if len(value) < _WEAK or is_spoken(value) or holds_nothing(value) or not _LETTER.search(value):
         return False
     return _DIGIT.search(value) is not None and _PLAIN.fullmatch(value) is None and _UUID.fullmatch(value) is None
 
 
 def is_code(value: str) -> bool:
-    """Whether an unquoted value is an expression of a programming language that yields the secret elsewhere."""
+    """Whether an unquoted value is an expression of a programming language, which gets the secret from elsewhere."""
     return _computes(value[:_LONG])
 
 
@@ -147,12 +147,12 @@ def _computes(value: str) -> bool:
 
 
 def is_made(value: str) -> bool:
-    """Whether a value looks as if a machine had made it at random; UUIDs, which are ids, do not count."""
+    """Whether a value looks randomly generated; UUIDs, which are ids, do not count."""
     if len(value) < _RANDOM or not _MACHINE.fullmatch(value) or _UUID.fullmatch(value):
         return False
     return _DIGIT.search(value) is not None and _LETTER.search(value) is not None and "://" not in value
 
 
 def has_sign(value: str) -> bool:
-    """Whether a value is more than letters, or mixes their cases as passwords do and words do not."""
+    """Whether a value is more than letters, or mixes upper and lower case as passwords do and words do not."""
     return not value.isalpha() or not (value.islower() or value.isupper() or value.istitle())

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads back the segments on the disk: which keys they contain, and how far a run came that was interrupted.
+"""Reads segments back from the disk: which keys they contain, and how far an interrupted run came.
 
 This module is private to the collection and may change at any time.
 
@@ -26,7 +26,7 @@ from .plan import SECOND, ceil, horizon, oldest, reread_from
 
 
 def lines_of(dest: pathlib.Path, name: str) -> t.Iterator[dict[str, t.Any]]:
-    """The records of a segment.
+    """Yield the records of a segment.
 
     Raises:
         FileError: the segment cannot be read, or is damaged.
@@ -68,12 +68,12 @@ def _touching(dest: pathlib.Path, start: dt.datetime, end: dt.datetime | None, t
 
 
 def upper(segment: Segment, timing: Timing) -> dt.datetime:
-    """Return a time that is later than every record of a segment, even if the day in its name was not over."""
+    """Return a time later than every record of a segment, even if the day in its name was not over at the time."""
     return upper_of(segment.window, timing)
 
 
 def upper_of(window: Window, timing: Timing) -> dt.datetime:
-    """Return the same for the span in a segment's name."""
+    """Return the same for the window in a segment's name."""
     return ceil(max(window.end, window.start + SECOND), timing.granularity)
 
 
@@ -89,7 +89,7 @@ def _take_keys(lines: t.Iterator[dict[str, t.Any]], table: KeyTable, time: int) 
 
 
 def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[str], list[str]]:
-    """Adopt segments that are newer than the position: take their keys, and move the position to their end.
+    """Adopt segments that are newer than the position: add their keys, and move the position to their end.
 
     Returns:
         Names of the adopted segments, and of those that the position lists but that no longer exist.
@@ -102,7 +102,7 @@ def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[
     told = set(position.tail)
     fresh = [segment for segment in present if segment.name not in told]
     for segment in fresh:
-        # The lines do not contain the time that the source gave them, so all keys are kept as long as the latest.
+        # The lines do not contain the time that the source gave them, so all keys are kept as long as the latest one.
         kept_until = int((upper(segment, timing) - SECOND).timestamp())
         for gap in _take_keys(lines_of(dest, segment.name), position.seen, kept_until):
             _take_gap(position, gap)
@@ -115,7 +115,7 @@ def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[
 
 
 def damaged(position: Position, dest: pathlib.Path) -> list[str]:
-    """Return a warning for each of the newest segments that has another size than the one it was written with."""
+    """Return a warning for each of the newest segments whose size differs from the one it was written with."""
     warnings = []
     for name, size in position.sizes.items():
         now, span = size_of(dest / name), window_of(name.rpartition("/")[2])
@@ -132,23 +132,23 @@ def damaged(position: Position, dest: pathlib.Path) -> list[str]:
 def set_back(position: Position, dest: pathlib.Path, now: dt.datetime, timing: Timing) -> None:
     """Move a position that is in the future back to what the segments prove.
 
-    With a clock that was ahead, windows were committed before they were over. The records of a segment are not younger
+    While the clock was ahead, windows were committed before they were over. The records of a segment are not younger
     than its file, whatever the clock showed, and windows are committed in order. So everything before the start of the
-    newest segment was read after it was over; what follows may not have been.
+    newest segment was complete when it was read; later times may not be.
 
     Raises:
         FileError: the directory cannot be read.
     """
     segments = list_segments(dest)
     end, edge = horizon(now, timing), oldest(now, timing)
-    # The segment of a gap has no span, and only shows that nothing was read.
+    # The segment of a gap record has no span, and only shows that nothing was read.
     starts = [item.window.start for item in segments if item.window.start < min(item.window.end, end)]
     proven = min(max([position.origin, *starts]), end)
     if edge is not None:
         proven = min(max(proven, edge), end)
     position.committed_until = proven
     position.origin = min(position.origin, proven)
-    # After this, more can come again than the keys in memory.
+    # From here on, the source can return more records again than there are keys in memory.
     position.keys_since = max([proven, *(upper(item, timing) for item in segments)])
     since = reread_from(proven, position.origin, timing)
     position.tail = sorted(item.name for item in _touching(dest, since, None, timing))

@@ -12,7 +12,7 @@ The rules, which the documentation of ``first_run`` repeats:
   window is compared with them, so that nothing is written twice.
 - ``now`` begins now. If the stream was collected before, the time in between is recorded as a gap.
 - If only a backfill has written to the directory, the next ordinary run is a first run.
-- What ``retain_days`` removed is never requested again.
+- Times whose segments ``retain_days`` removed are never requested again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .adopt import upper
 from .job import Job
 from .plan import SECOND, floor, horizon, oldest
 
-_LOST = "If it is gone for good, say with first_run where to begin: lookback writes nothing twice."
+_LOST = "If it is lost, choose with first_run where to begin: lookback writes nothing twice."
 
 
 @dataclasses.dataclass
@@ -42,13 +42,13 @@ class Beginning:
 
     Attributes:
         position: the position; not stored yet if ``first``.
-        stream: the content of the directory's hidden file, which still has to be written if ``unmarked``.
+        stream: the content of the directory's hidden file, which must still be written if ``unmarked``.
         first: whether no window was ever committed, so that the start may still be corrected.
         unmarked: whether the directory has no hidden file yet.
         warning: a warning for the user, or None.
         known_until: a backfill wrote segments with records before this time; None if there are none.
-        skip: whether the time from the position until now is skipped, as the position was lost and ``first_run`` is
-            ``now``.
+        skip: whether the time from the position until now is skipped, because the position was lost and ``first_run``
+            is ``now``.
     """
 
     position: Position
@@ -62,7 +62,7 @@ class Beginning:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What was found of a stream on the disk.
+    """What exists of a stream on the disk.
 
     Attributes:
         position: the position, or None.
@@ -83,7 +83,7 @@ class Found:
 
     @property
     def collected_until(self) -> dt.datetime | None:
-        """Up to when an ordinary run certainly came, although there is no position; None if there was no such run."""
+        """The time up to which an ordinary run certainly read, without a position; None if there was no such run."""
         until = self.kept.until if self.kept else None
         if until is None and (self.kept is not None or not self.segments):
             return None
@@ -91,7 +91,7 @@ class Found:
 
 
 def look(job: Job) -> Found:
-    """Read what is there of a stream. Writes nothing.
+    """Read what exists of a stream. Writes nothing.
 
     Raises:
         StateError: a file is damaged, or was written by another release.
@@ -102,7 +102,7 @@ def look(job: Job) -> Found:
 
 
 def check(job: Job, found: Found) -> None:
-    """Refuse what cannot be continued. Writes nothing, and may be called before anything is created.
+    """Refuse a stream that cannot be continued. Writes nothing, and may be called before anything is created.
 
     Raises:
         StateError: position and directory do not belong together, or to this stream, or there is no position and
@@ -115,13 +115,13 @@ def check(job: Job, found: Found) -> None:
     elif job.options.first_run == "fail" and job.options.backfill is None:
         if (last := found.collected_until) is not None:
             raise StateError(
-                f"The position {path} is missing although {_described(dest, found, last)}; nothing was touched.",
-                hint=f"Check that state_dir is the one of before, on a volume that outlives each run. {_LOST}",
+                f"The position {path} is missing although {_described(dest, found, last)}; nothing was changed.",
+                hint=f"Check that state_dir is the same as before, on a volume that outlives each run. {_LOST}",
             )
         raise StateError(
             f"There is no position {path}, and first_run is fail.",
             hint="For the first run of a stream, set first_run to lookback or now. If it is not the first, check that"
-            " state_dir and dest are the ones of before.",
+            " state_dir and dest are the same as before.",
         )
 
 
@@ -137,12 +137,12 @@ def new_stream(identity: Identity, owner: str | None = None) -> Stream:
 
 
 def begin(job: Job, found: Found, now: dt.datetime) -> Beginning:
-    """Return where to begin, for something that passed :func:`check`. Writes nothing.
+    """Return where to begin, after :func:`check` has accepted the stream. Writes nothing.
 
     Args:
         job: the run.
-        found: what is on the disk.
-        now: the present, UTC.
+        found: the files of the stream.
+        now: the current time, UTC.
     """
     position, held = found.position, found.held
     if position is None:
@@ -182,12 +182,12 @@ def _lost(job: Job, found: Found, stream: Stream, last: dt.datetime, now: dt.dat
         stream.owner,
         committed_until=committed,
         origin=not_before(min(first, committed), found.kept),
-        # Up to the end of the segments, each window is compared with them, as not all keys fit into memory.
+        # Up to the end of the segments, each window is compared with them, because not all keys fit into memory.
         keys_since=max((upper(segment, job.timing) for segment in found.segments), default=committed),
         tail=[segment.name for segment in found.segments],
     )
     warning = (
-        f"The position {job.place.path} was missing although {_described(options.dest, found, last)}. It was begun"
-        f" anew at {utc_text(committed)}, as first_run is {options.first_run}."
+        f"The position {job.place.path} was missing although {_described(options.dest, found, last)}. The stream was"
+        f" restarted at {utc_text(committed)}, because first_run is {options.first_run}."
     )
     return Beginning(position, stream, False, False, warning, skip=skip)

@@ -36,22 +36,22 @@ def collect(
     check_mode: bool,
     clock: t.Callable[[], dt.datetime] = utc_now,
 ) -> Result:
-    """Read the new records and write them. In check mode they are read, and nothing is written.
+    """Read the new records and write them. In check mode they are only read.
 
     Args:
         params: the options that all log exports share, and ``state_dir``.
         source: the stream.
-        check_mode: whether to write nothing.
-        clock: the present, UTC.
+        check_mode: True to write nothing.
+        clock: returns the current time, UTC.
 
     Returns:
         The result; ``changed`` is whether records or gaps were written. An error after the start is in ``error``,
-        beside the values of what was committed before it, with ``complete`` False.
+        together with the values of what was committed before it, and ``complete`` False.
 
     Raises:
         OptionError: an option is invalid.
         FileError: ``dest`` cannot be used.
-        StateError: the position is missing, damaged, newer or another directory's, or another run is active.
+        StateError: the position is missing, damaged, newer or of another directory, or another run is active.
     """
     options = read_options(params, source.timing)
     check_dest(options.dest)
@@ -71,7 +71,7 @@ def collect(
         if not check_mode:
             remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
             remove_leftovers(place.folder, (f".{place.path.name}.",))
-        found = look(job)  # another run may have ended meanwhile
+        found = look(job)  # again: another run may have ended since
         check(job, found)
         report = RunReport(warnings=warn_of_group(state))
         if options.backfill is not None:

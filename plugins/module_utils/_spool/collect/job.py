@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run has to do, and with what.
+"""The inputs of a run.
 
 This module is private to the collection and may change at any time.
 """
@@ -27,10 +27,10 @@ class Job:
         options: the checked options.
         source: the stream.
         state: the state directory.
-        place: where the position is.
+        place: the file of the position.
         kept: the directory's memory.
-        check_mode: whether to write nothing.
-        clock: the present, UTC.
+        check_mode: True to write nothing.
+        clock: returns the current time, UTC.
     """
 
     options: Options

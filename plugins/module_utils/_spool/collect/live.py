@@ -45,7 +45,7 @@ class Live:
     Args:
         job: the run.
         found: what is on the disk, checked.
-        report: of the run.
+        report: collects the results of the run.
     """
 
     def __init__(self, job: Job, found: Found, report: RunReport) -> None:
@@ -58,7 +58,7 @@ class Live:
         self._progress = Progress(job, self._report, self._position)
 
     def collect(self) -> Result:
-        """Run. An error after the start is in the result, with what was committed before it."""
+        """Run. An error after the start is returned in the result, with what was committed before it."""
         self._start()
         was = self._position.committed_until
         report, job = self._report, self._job
@@ -84,7 +84,7 @@ class Live:
         report.adopted = len(adopted)
         if gone:
             report.warn(
-                f"{len(gone)} files of {dest} are gone that were written lately, {gone[0]} among them."
+                f"{len(gone)} recently written files of {dest} are missing, {gone[0]} among them."
                 " Their records are not read again: use backfill if they are needed."
             )
         ahead = position.committed_until
@@ -92,8 +92,8 @@ class Live:
             set_back(position, dest, self._now, job.timing)
             report.warn(
                 f"The position {utc_text(ahead)} is in the future: the clock is or was wrong. It was set back to"
-                f" {utc_text(position.committed_until)}, as far as the segments prove, and what follows is read again;"
-                " nothing is written twice."
+                f" {utc_text(position.committed_until)}, the time that the segments prove, and later times are read"
+                " again; nothing is written twice."
             )
         if job.check_mode:
             return
@@ -106,7 +106,7 @@ class Live:
                 raise write_failed(dest, error) from error
 
     def _read_up_to_a_limit(self, was: dt.datetime) -> None:
-        """Read; a limit of calls or of waiting ends the run well, if it has come further than the run before."""
+        """Read. A limit of calls or of waiting ends the run without an error if there was some progress."""
         try:
             self._read()
         except RateLimited as error:
@@ -115,16 +115,16 @@ class Live:
             self._report.paused = True
             self._report.warn(
                 f"{error.message} The stream is read up to {utc_text(self._position.committed_until)}, and the next run"
-                " goes on from there."
+                " continues from there."
             )
 
     def _sweep_up_to_a_limit(self, was: dt.datetime) -> None:
-        """Look at older times again; what is new is read by then, so a limit ends the run well."""
+        """Read older times again. The new records are stored by then, so a limit ends the run without an error."""
         try:
             sweep.sweep(self._job, self._report, self._position, was, self._now)
         except RateLimited as error:
             self._report.paused = True
-            self._report.warn(f"{error.message} Not all of the older times were looked at again.")
+            self._report.warn(f"{error.message} Not all of the older times were read again.")
 
     def _read(self) -> None:
         plan = self._plan(self._now)
@@ -132,7 +132,7 @@ class Live:
         head = self._head(asked, plan) if asked else None
         now = min(self._now, self._reading.service_now()) if head else self._now
         if head and self._now - now > CLOCK_TOLERANCE:
-            # Our clock is far ahead, so the plan was made for times in the future.
+            # Our clock is far ahead, so the plan covers times in the future.
             head, self._now = None, now
             plan = self._plan(now)
         plan.end = min(plan.end, horizon(now, self._job.timing))
@@ -153,7 +153,7 @@ class Live:
         return self._job.options.on_failed_window == "gap"
 
     def _head(self, asked: Window, plan: _Plan) -> Head | None:
-        """Read the first page of the run; None when that failed and may become a gap.
+        """Read the first page of the run; None when that failed and the window may become a gap.
 
         Raises:
             PerimeterError: the page could not be read.
@@ -181,7 +181,7 @@ class Live:
         if lost:
             start = floor(max(start, lost[0]), timing.granularity)
         planned = windows(start, lost[0] if lost else committed, end, timing)
-        # Without any window, a first run would succeed with wrong credentials and a wrong clock.
+        # Without any window, a first run would succeed even with wrong credentials or a wrong clock.
         unproven = not planned and (self._beginning.first or self._beginning.skip)
         return _Plan(end, planned, Window(end - SECOND, end) if unproven else None, lost)
 
@@ -204,7 +204,7 @@ class Live:
         before = job.retained_from(self._now)
         if before is None or job.check_mode:
             return
-        # Segments of times that are read again are needed, whatever their age.
+        # Segments of times that will be read again are needed, whatever their age.
         before = min(before, reread_from(position.committed_until, position.origin, job.timing))
         stream = stream_id(job.options.dest) or ""
         kept = job.kept.kept or Kept()
@@ -214,6 +214,6 @@ class Live:
             report.warn(found.problem)
         if found.waiting:
             report.warn(
-                f"retain_days: {len(found.waiting)} old files stay, as they are not delivered yet to"
+                f"retain_days: {len(found.waiting)} old files stay, because they are not yet delivered to"
                 f" {', '.join(found.lagging)}."
             )

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads windows side by side, and hands them on strictly in order; cuts those that are dense.
+"""Reads windows in parallel and returns them strictly in order; divides dense windows.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,16 +24,16 @@ Read = t.Callable[[Window], t.Iterator[Staged]]
 def in_order(
     windows: t.Sequence[Window], read: Read, timing: Timing, stop: threading.Event
 ) -> t.Generator[Staged, None, None]:
-    """Read windows, as many at a time as the timing allows, and yield what is staged strictly in order.
+    """Read windows, as many at a time as the timing allows, and yield the staged data strictly in order.
 
-    A window that is dense is replaced by its parts. When the iterator is closed, or a window fails, windows that were
-    read ahead are discarded.
+    A dense window is replaced by its parts. When the iterator is closed, or a window fails, windows that were read
+    ahead are discarded.
 
     Args:
         windows: the windows.
         read: reads one window.
-        timing: the source's.
-        stop: set at the end, so that windows that are being read stop.
+        timing: the timing of the source.
+        stop: set at the end, so that windows in progress stop.
 
     Raises:
         PerimeterError: a window failed; earlier windows were yielded.
@@ -52,7 +52,7 @@ def in_order(
 
 @dataclasses.dataclass
 class _Place:
-    """A window in the queue, and its reading, once that has begun."""
+    """A window in the queue, and its result once it is being read."""
 
     window: Window
     reading: concurrent.futures.Future[list[Staged]] | None = None
@@ -65,7 +65,7 @@ def _side_by_side(
     with concurrent.futures.ThreadPoolExecutor(max_workers=timing.parallel) as pool:
         try:
             while queue:
-                # Twice as many as can be read at a time: while the first is awaited, the others do not run dry.
+                # Twice as many as can be read at a time: otherwise readers would be idle while the first is awaited.
                 for place in list(queue)[: 2 * timing.parallel]:
                     place.reading = place.reading or pool.submit(lambda window: list(read(window)), place.window)
                 first = queue.popleft()

@@ -19,17 +19,17 @@ SECOND = dt.timedelta(seconds=1)
 
 
 def floor(moment: dt.datetime, step: dt.timedelta) -> dt.datetime:
-    """The last whole step at or before a time."""
+    """Return a time, rounded down to a whole step."""
     return moment - (moment - _EPOCH) % max(step, SECOND)
 
 
 def ceil(moment: dt.datetime, step: dt.timedelta) -> dt.datetime:
-    """The first whole step at or after a time."""
+    """Return a time, rounded up to a whole step."""
     return moment + (_EPOCH - moment) % max(step, SECOND)
 
 
 def horizon(now: dt.datetime, timing: Timing) -> dt.datetime:
-    """Return the end of a run; records younger than the lag are left to the next run."""
+    """Return the end of a run. Records younger than the lag are left to the next run."""
     return floor(now - timing.lag, SECOND)
 
 
@@ -50,7 +50,7 @@ def windows(start: dt.datetime, pivot: dt.datetime, end: dt.datetime, timing: Ti
 
     Args:
         start: inclusive.
-        pivot: up to when the stream was collected.
+        pivot: the time up to which the stream was collected.
         end: exclusive.
         timing: span and granularity of a window.
     """
@@ -58,7 +58,7 @@ def windows(start: dt.datetime, pivot: dt.datetime, end: dt.datetime, timing: Ti
         return []
     step = max(floor_span(timing), SECOND)
     first, last = floor(start, timing.granularity), ceil(end, timing.granularity)
-    # With coarse bounds, windows begin at the start: each day costs a request, whether it is new or not.
+    # With coarse bounds, windows begin at the start: each day costs a request, even if it was read before.
     base = first if timing.granularity > SECOND else max(pivot, first)
     bounds = [first]
     while (bound := base + step * len(bounds)) < last:
@@ -74,19 +74,19 @@ def floor_span(timing: Timing) -> dt.timedelta:
 
 
 def cut(planned: list[Window], end: dt.datetime, timing: Timing) -> list[Window]:
-    """Return the same windows up to an earlier end."""
+    """Return the windows, cut off at an earlier end."""
     last = ceil(end, timing.granularity)
     return [Window(item.start, min(item.end, last)) for item in planned if item.start < last]
 
 
 def parts(window: Window, count: int, timing: Timing) -> list[Window]:
-    """Cut a dense window into ``count`` parts, or some more or less, of whole steps of the granularity.
+    """Divide a dense window into ``count`` parts, give or take a few, of whole steps of the granularity.
 
-    Parts end at midnights: those that are longer than a day so that each day stays in one segment, and shorter ones so
-    that each lies in one day.
+    Parts end at midnight: long parts so that each day stays in one segment, and parts shorter than a day so that each
+    is within one day.
 
     Raises:
-        ValueError: the window is a single step, and cannot be cut.
+        ValueError: the window is a single step, and cannot be divided.
     """
     step = max(timing.granularity, SECOND)
     if window.end - window.start <= step:

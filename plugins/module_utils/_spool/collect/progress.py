@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commits what an ordinary run reads: the segments first, and then the position.
+"""Commits what an ordinary run reads: first the segments, then the position.
 
 This module is private to the collection and may change at any time.
 
-Each segment is durable before its rename, and the position is written afterwards. After a crash between the two, the
-next run adopts the segments that the position does not know before it sends any request.
+Each segment is durable before its rename, and the position is written afterwards. After a crash in between, the next
+run adopts the segments that the position does not list before it sends any request.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .report import RunReport
 
 
 class Progress:
-    """The position of a stream, as it moves. It is the keeper of an ordinary run.
+    """The position of a stream while it moves. This is the keeper of an ordinary run.
 
     Attributes:
         position: the position.
-        end: nothing after this is committed as read; it is known when the service's clock is.
+        end: nothing after this time is committed as read; set once the service's clock is known.
     """
 
     def __init__(self, job: Job, report: RunReport, position: Position) -> None:
@@ -46,23 +46,23 @@ class Progress:
         self._failed: list[tuple[dt.datetime, PerimeterError]] = []
 
     def known(self, window: Window) -> list[KeyTable]:
-        """Return the pairs that were written before, for a window."""
+        """Return the pairs already written, for a window."""
         seen = self.position.seen
         if window.start >= self.position.keys_since:
             return [seen]
         return [keys_on_disk(self._job.options.dest, window, self._job.timing), seen]
 
     def remember_from(self, until: dt.datetime) -> dt.datetime:
-        """Return the time from which records can come again, when everything up to a time is read."""
+        """Return the time from which records can come again, once everything up to ``until`` is read."""
         return reread_from(min(until, self.end), self.position.origin, self._job.timing)
 
     def commit(self, staged: Staged) -> None:
-        """Commit a window or a slice of one. One that failed becomes a gap when a later one could be read."""
+        """Commit a window or a slice of one. A failed window becomes a gap if a later one could be read."""
         until = min(staged.window.end, self.end)
         if staged.error is not None:
             self._failed.append((until, staged.error))
             return
-        # Only now is it known that the service is not down altogether.
+        # Only now is it certain that the service as a whole is not down.
         for bound, error in self._failed:
             self.skip(bound, f"it could not be read: {error.message.rstrip('.')}")
         self._failed.clear()
@@ -70,7 +70,7 @@ class Progress:
         self.move(until, staged.keys, self._report.committed(staged, until))
 
     def check_gaps(self) -> None:
-        """Fail when nothing could be read behind windows that failed: they are no gaps.
+        """Fail if nothing could be read after windows that failed: they are not gaps then.
 
         Raises:
             PerimeterError: the error of the first of them.
@@ -79,24 +79,24 @@ class Progress:
             raise self._failed[0][1]
 
     def begin(self) -> None:
-        """Store that there was an ordinary run, before anything of it is committed."""
+        """Store that there was an ordinary run, before any of its windows is committed."""
         kept = self._job.kept.kept
         if kept is None or kept.until is None:
             self._job.kept.replace(dataclasses.replace(kept or Kept(), until=self.position.committed_until))
 
     def move(self, until: dt.datetime, keys: KeyTable, names: list[str]) -> None:
-        """Move the position, and drop pairs that cannot come again.
+        """Move the position, and drop pairs of records that cannot come again.
 
         Args:
             until: everything before this was read.
-            keys: the pairs that were written, or found again.
+            keys: the pairs that were written, or found again on the disk.
             names: the segments that were written.
         """
         position, timing = self.position, self._job.timing
         position.committed_until = max(position.committed_until, until)
         since = reread_from(position.committed_until, position.origin, timing)
         moment = int(since.timestamp())
-        # A new table each time: windows that are being read still use the previous one.
+        # A new table each time, because windows in progress still use the previous one.
         seen = position.seen.since(moment)
         seen.update(keys, moment)
         position.seen = seen

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads planned windows, and hands what is staged to a keeper, which knows what was written and commits.
+"""Reads planned windows and passes the staged data to a keeper, which knows what was written and commits.
 
 This module is private to the collection and may change at any time.
 """
@@ -33,17 +33,17 @@ from .order import in_order
 from .report import RunReport
 
 FAILED_BY_ITSELF = (BadResponse, IncompleteRead, RequestTimeout, ResponseTooLarge, ServerFault, VendorError)
-"""Errors that may be about one window alone; credentials, limits and connections concern all of them."""
+"""Errors that may concern one window only; credentials, limits and connections concern all windows."""
 WIDE = dt.timedelta(hours=1)
-"""A longer window that fails by itself is read in parts, so that no more becomes a gap than has to."""
+"""A longer window that fails by itself is read in parts, so that the gap is no longer than necessary."""
 _PARTS = 8
 CLOCK_TOLERANCE = dt.timedelta(seconds=60)
-"""Clocks that differ by more are worth a warning (docs/vendors/log_collection.md 2.1)."""
+"""A larger difference between the clocks causes a warning (docs/vendors/log_collection.md 2.1)."""
 
 
 @dataclasses.dataclass
 class Head:
-    """A window whose first page was read already, to learn the service's time before the other requests."""
+    """A window whose first page was read ahead, to learn the service's time before the other requests."""
 
     window: Window
     pages: Pages
@@ -53,10 +53,10 @@ class Keeper(t.Protocol):
     """Knows what was written, and commits."""
 
     def known(self, window: Window) -> t.Sequence[KeyTable]:
-        """Return the pairs that were written before, for a window."""
+        """Return the pairs already written, for a window."""
 
     def remember_from(self, until: dt.datetime) -> dt.datetime:
-        """Return the time from which records can come again, when everything up to a time is read."""
+        """Return the time from which records can come again, once everything up to ``until`` is read."""
 
     def commit(self, staged: Staged) -> None:
         """Commit a window or a slice of one. They come strictly in order."""
@@ -81,12 +81,12 @@ class Reading:
         except Dense as dense:
             return Head(window, _raising(dense))
         except PerimeterError:
-            self.service_now()  # different clocks may be the cause
+            self.service_now()  # a difference between the clocks may be the cause
             raise
         return Head(window, itertools.chain(first, pages))
 
     def service_now(self) -> dt.datetime:
-        """Return the earlier of our clock and the newest answer's; warn once when they differ."""
+        """Return the earlier of our time and that of the newest answer; warn once if the clocks differ."""
         own, theirs = self._job.clock(), self._job.source.server_time()
         if theirs is None:
             return own
@@ -103,19 +103,19 @@ class Reading:
 
         Args:
             planned: the windows.
-            head: the window whose first page was read already.
-            keeper: commits.
-            leave_gaps: hand a window that failed by itself to the keeper too, with its error.
+            head: the window whose first page was read ahead.
+            keeper: commits the staged data.
+            leave_gaps: pass a window that failed by itself to the keeper too, with its error.
 
         Raises:
-            PerimeterError: a window failed; what is before it is committed.
+            PerimeterError: a window failed; everything before it is committed.
         """
         job, stop, heads = self._job, threading.Event(), [head] if head else []
 
         def read(window: Window) -> t.Iterator[Staged]:
             if stop.is_set():
                 raise Stopped
-            # The head's window may have been shortened meanwhile, so compare its start only.
+            # The head's window may have been shortened since, so compare only its start.
             taken = heads.pop() if heads and not window.cut and heads[0].window.start == window.start else None
             pages = taken.pages if taken else iter(job.source.pages(window))
             writer = Writer(window, job.options, job.kept.kept)
@@ -133,7 +133,7 @@ class Reading:
                         staged.writer.discard()
 
     def _narrowed(self, window: Window, writer: Writer, slices: t.Iterator[Staged]) -> t.Iterator[Staged]:
-        """The slices of a window. A wide one that fails by itself is cut, and a short one is handed on as failed."""
+        """The slices of a window. A wide window that fails by itself is divided; a short one is passed on as failed."""
         reached = window.start
         try:
             for staged in slices:
@@ -147,12 +147,12 @@ class Reading:
 
 
 def is_wide(window: Window) -> bool:
-    """Whether a window is cut when it fails by itself."""
+    """Whether a window is divided when it fails by itself."""
     return window.end - window.start > WIDE
 
 
 def _raising(error: Exception | None) -> Pages:
-    """Pages of a window that is known to be dense."""
+    """The pages of a window that is known to be dense: raises the error."""
     if error:
         raise error
     yield []

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run has done so far, and the result for the module.
+"""The progress of a run, and its result for the module.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,17 +19,17 @@ from ..disk.reader import Staged, Tally
 
 @dataclasses.dataclass
 class RunReport:
-    """What a run has done so far.
+    """The progress of a run.
 
     Attributes:
         tally: counts of the records of committed windows.
         segments: names of the segments that were written.
-        gaps: spans that were not read and will not be.
-        gaps_written: how many of them have a record.
+        gaps: spans that were not read and never will be.
+        gaps_written: number of gaps that have a record in the stream.
         warnings: sentences for the user.
         adopted: segments of an interrupted run that were adopted.
         removed: old segments that were removed.
-        paused: whether the run ended at a limit, with progress: the next one continues.
+        paused: whether the run stopped at a limit after some progress; the next run continues.
         error: why the run failed; None if it did not.
     """
 
@@ -49,7 +49,7 @@ class RunReport:
             self.warnings.append(text)
 
     def committed(self, staged: Staged, until: dt.datetime) -> list[str]:
-        """Rename a window's segments to their names, and count its records; in check mode there are no segments.
+        """Rename a window's segments to their final names, and count its records. Check mode has no segments.
 
         Returns:
             The names of the segments.
@@ -63,13 +63,13 @@ class RunReport:
         self.tally.add(staged.tally)
         if staged.disordered:
             self.warn(
-                "The service sent records out of the order of their times, although it was asked for it. They were"
-                " written; a run that is interrupted may miss others until a sweep."
+                "The service sent records out of time order, although that order was requested. They were written, but"
+                " an interrupted run may miss others until a sweep."
             )
         return names
 
     def gap(self, start: dt.datetime, end: dt.datetime, reason: str) -> dict[str, str]:
-        """Add a span that will not be read; returns it as data."""
+        """Add a span that will not be read, and return it as data."""
         gap = {"from": utc_text(start), "to": utc_text(end), "reason": reason}
         self.gaps.append(gap)
         self.warnings.append(f"Nothing was read from {gap['from']} to {gap['to']}: {reason}.")

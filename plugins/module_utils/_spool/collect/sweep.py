@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads older time again: ``sweep`` after an ordinary run, ``backfill`` instead of one.
+"""Reads past times again: ``sweep`` after an ordinary run, ``backfill`` instead of one.
 
 This module is private to the collection and may change at any time.
 
 Neither moves the position, and both compare each window with the segments of its time. So they can be repeated, and a
-crash only costs time.
+crash costs only time.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .report import RunReport
 
 
 class _Again:
-    """The keeper of time that is read again: it compares with the segments, and moves no position.
+    """The keeper for times that are read again: it compares with the segments and moves no position.
 
     Attributes:
-        end: up to when the time is read.
-        reached: up to when it was committed; None if nothing was.
+        end: the end of the span to read.
+        reached: the time up to which the span was committed; None if nothing was.
     """
 
     def __init__(self, job: Job, report: RunReport, end: dt.datetime) -> None:
@@ -47,12 +47,12 @@ class _Again:
     def known(self, window: Window) -> list[KeyTable]:
         """Return the pairs on the disk.
 
-        Not the position's: a backfill may have written newer contents since, and files may have been removed.
+        Not those of the position: a backfill may have written newer contents since, and files may have been removed.
         """
         return [keys_on_disk(self._job.options.dest, window, self._job.timing)]
 
     def remember_from(self, until: dt.datetime) -> dt.datetime:
-        """Return the time itself: no window overlaps another."""
+        """Return the time itself, because the windows do not overlap."""
         return until
 
     def commit(self, staged: Staged) -> None:
@@ -62,7 +62,7 @@ class _Again:
 
 
 def sweep(job: Job, report: RunReport, position: Position, was: dt.datetime, now: dt.datetime) -> None:
-    """Read the time between ``sweep`` and ``overlap`` before the position that the run began with.
+    """Read the time between ``sweep`` and ``overlap`` before the position at the start of the run.
 
     Raises:
         PerimeterError: a window failed; earlier windows are committed.
@@ -70,7 +70,7 @@ def sweep(job: Job, report: RunReport, position: Position, was: dt.datetime, now
     timing = job.timing
     limits = [was - (job.options.sweep or dt.timedelta()), position.origin]
     limits += [limit for limit in (oldest(now, timing), job.retained_from(now)) if limit is not None]
-    # Days that retain_days removed cannot be compared, and would be written again.
+    # Days that retain_days removed cannot be compared, so their records would be written again.
     start, end = ceil(max(limits), timing.granularity), reread_from(was, position.origin, timing)
     Reading(job, report).read(windows(start, start, end, timing), None, _Again(job, report, end))
 
@@ -81,8 +81,8 @@ def backfill(job: Job, found: Found, report: RunReport, span: Window) -> Result:
     Args:
         job: the run.
         found: what is on the disk, checked.
-        report: of the run.
-        span: from when to when.
+        report: collects the results of the run.
+        span: the span to read.
 
     Raises:
         FileError: the directory cannot be written.
@@ -91,7 +91,7 @@ def backfill(job: Job, found: Found, report: RunReport, span: Window) -> Result:
     if found.held is None and not job.check_mode:
         stream = new_stream(job.source.identity, position.owner if position else None)
         if found.kept is None:
-            job.kept.replace(Kept())  # or the next run would take the segments for those of a lost position
+            job.kept.replace(Kept())  # otherwise the next run would take the segments for those of a lost position
         try:
             write_stream(options.dest, stream, mode=options.mode)
         except OSError as error:
@@ -122,15 +122,15 @@ def _backfill(job: Job, report: RunReport, span: Window, position: Position | No
         reading.read(planned, head, keeper)
     except PerimeterError:
         if keeper.reached is not None:
-            report.warn(f"backfill came up to {utc_text(keeper.reached)}: give that as from to go on from there.")
+            report.warn(f"backfill came up to {utc_text(keeper.reached)}: set from to this time to continue.")
         raise
 
 
 def _end(job: Job, report: RunReport, end: dt.datetime, position: Position | None, now: dt.datetime) -> dt.datetime:
-    """Return the end of a backfill: time after the position, or younger than the lag, is left to ordinary runs."""
+    """Return the end of a backfill: times after the position, or younger than the lag, are left to ordinary runs."""
     limit, why = horizon(now, job.timing), "records still arrive there"
     if position is not None and position.generation and position.committed_until < limit:
-        limit, why = position.committed_until, "what is after the position belongs to the ordinary run"
+        limit, why = position.committed_until, "later times are left to ordinary runs"
     if end <= limit:
         return end
     report.warn(f"backfill ends at {utc_text(limit)}, not at {utc_text(end)}: {why}.")

@@ -24,7 +24,7 @@ from .options import Options
 from .source import Window
 
 TEMPORARY = ".segment-"
-"""Prefix of temporary names. No query engine reads such files, and none has to be kept."""
+"""Prefix of temporary names. Query engines do not read such files, and they can always be deleted."""
 
 _COMPACT = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)(?:-([1-9]\d*))?\.ndjson(?:\.gz)?")
@@ -36,7 +36,7 @@ class Segment:
     """A segment on the disk.
 
     Attributes:
-        written: time of the commit, in nanoseconds since 1970.
+        written: when it was committed, in nanoseconds since 1970.
         name: path relative to the stream's directory.
         window: the span in its name.
         number: its number among the segments of its window, from one.
@@ -70,7 +70,7 @@ def day_of(name: str) -> dt.date | None:
 
 
 def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt.date | None = None) -> list[Segment]:
-    """Return all segments of these days (both inclusive), in the order in which they were written.
+    """Return all segments of the given days (both inclusive), in the order in which they were written.
 
     Raises:
         FileError: the directory cannot be read.
@@ -92,7 +92,7 @@ def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt
 
 
 def _in_order(found: list[Segment]) -> list[Segment]:
-    """Sort by time of commit, and within a window by number, which a copy of the directory preserves."""
+    """Sort by commit time, and within a window by number, which a copy of the directory preserves."""
     ordered = sorted(found, key=lambda item: (item.written, item.window.end, item.window.start, item.number, item.name))
     places: dict[Window, list[int]] = collections.defaultdict(list)
     for place, segment in enumerate(ordered):
@@ -147,7 +147,7 @@ def check_dest(dest: pathlib.Path) -> None:
     """
     there = _mode_of(dest)
     if there is None and dest.is_symlink():
-        raise FileError(f"dest: {dest} is a symbolic link to nothing.", hint="Create what it leads to, or remove it.")
+        raise FileError(f"dest: {dest} is a dangling symbolic link.", hint="Create what it leads to, or remove it.")
     if there is not None and not stat.S_ISDIR(there):
         raise FileError(f"dest: {dest} is not a directory.", hint="Give a directory for this stream alone.")
     nearest = dest
@@ -158,7 +158,7 @@ def check_dest(dest: pathlib.Path) -> None:
     if why := unwritable(nearest):
         raise FileError(
             f"dest: cannot write in {nearest}: {why}.",
-            hint="Choose another path, or give this user the right to write there.",
+            hint="Choose another path, or give this user write permission there.",
         )
 
 
@@ -198,12 +198,12 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FileError(
-            f"dest: {folder} is not a directory of its own.", hint="Move it away: the collector makes a new one."
+            f"dest: {folder} is a link, or not a directory.", hint="Move it away: the collector makes a new one."
         )
     if folder.is_dir():
         return
     folder.mkdir()
-    # The permissions must not depend on the umask. Set the group first: changing it may clear bits.
+    # The permissions must not depend on the umask. Set the group first, because changing it may clear mode bits.
     if options.group is not None:
         os.chown(folder, -1, options.group)
     folder.chmod(options.folder_mode)
@@ -211,7 +211,7 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
 
 
 def remove_leftovers(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
-    """Remove temporary files of killed runs, which begin with these prefixes; returns their number.
+    """Remove temporary files of killed runs, whose names begin with these prefixes; returns their number.
 
     Raises:
         FileError: a file cannot be removed.
@@ -235,5 +235,5 @@ def write_failed(path: pathlib.Path, error: OSError) -> FileError:
         room = f"There are {shutil.disk_usage(folder).free // (1 << 20)} MiB free in {folder}. "
     return FileError(
         f"dest: writing {path} failed: {reason(error)}.",
-        hint=f"{room}What was written before is whole, and the next run goes on from there.",
+        hint=f"{room}Everything written before is complete, and the next run continues from there.",
     )

@@ -1,15 +1,15 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory's memory: what its segments do not show, in the hidden file ``.kept.json``.
+"""The directory's memory: facts that its segments do not show, in the hidden file ``.kept.json``.
 
 This module is private to the collection and may change at any time.
 
-It is stored in the directory and not under ``state_dir``, as it has to survive a lost position:
+It is stored in the directory and not under ``state_dir``, because it must survive the loss of the position:
 
-- what ``retain_days`` removed must not come back as new through a longer ``overlap``, a ``sweep`` or a ``lookback``.
-  Only a ``backfill``, which the user requests explicitly, may bring it back;
-- the name of a removed segment is never used again, as deliveries have recorded it as delivered;
-- whether there was an ordinary run, and how far it certainly came: a backfill alone is no reason for a gap.
+- records that ``retain_days`` removed must not come back as new through a longer ``overlap``, a ``sweep`` or a
+  ``lookback``. Only a ``backfill``, which the user requests explicitly, may bring them back;
+- the name of a removed segment is never used again, because deliveries have recorded it as delivered;
+- whether there was an ordinary run, and how far it certainly came: a backfill alone does not lead to a gap.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Kept:
     Attributes:
         removed_before: days before this one were removed; None if none was.
         highest: the highest number of a removed segment.
-        until: the time that ordinary runs reached at least, UTC; None if there was none.
+        until: the time that ordinary runs have reached at least, UTC; None if there was no such run.
     """
 
     removed_before: dt.date | None = None
@@ -45,7 +45,7 @@ class Kept:
 
     @property
     def start(self) -> dt.datetime | None:
-        """Nothing before this time is requested again, UTC; None if nothing was removed."""
+        """The time before which nothing is requested again, UTC; None if nothing was removed."""
         day = self.removed_before
         return None if day is None else dt.datetime.combine(day, dt.time(), dt.UTC)
 
@@ -101,10 +101,10 @@ class KeptFile:
 
     Args:
         options: directory and permissions.
-        check_mode: whether to write nothing.
+        check_mode: True to write nothing.
 
     Attributes:
-        kept: the memory, as far as it was read or replaced; None if there is none.
+        kept: the memory as last read or replaced; None if there is none.
     """
 
     def __init__(self, options: Options, *, check_mode: bool) -> None:
@@ -122,7 +122,7 @@ class KeptFile:
         return self.kept
 
     def replace(self, kept: Kept) -> None:
-        """Replace the memory, and its file; the file not in check mode.
+        """Replace the memory and, unless in check mode, its file.
 
         Raises:
             FileError: the file cannot be written.

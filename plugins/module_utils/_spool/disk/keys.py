@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remembers which pairs of key and content were written, in twenty bytes each.
+"""Remembers which pairs of key and content were written, in 20 bytes each.
 
 This module is private to the collection and may change at any time.
 
-A set of a million pairs of texts would use most of the memory of a run. Here a key and a content are 64 bits each, in
+A set of a million pairs of texts would use most of a run's memory. Here a key and a content are 64 bits each, in
 arrays. Two different keys of a stream have the same hash once in a billion runs of a million records, and even then a
 record is only lost if all 64 bits of their contents agree too.
 """
@@ -29,11 +29,11 @@ _SPREAD = 0x9E3779B97F4A7C15
 
 
 class Known(enum.Enum):
-    """What a table knows of a pair of key and content."""
+    """What a table knows about a pair of key and content."""
 
     NOTHING = 0
     KEY = 1
-    """The key, with other contents."""
+    """The key is known, with other contents."""
     PAIR = 2
 
 
@@ -56,8 +56,8 @@ def content_digest(content: str) -> int:
 class KeyTable:
     """A set of (key, content) with a time for each, in arrays with open addressing. Not safe for concurrent writers.
 
-    The first pair of a key has its place by the key; further ones have theirs by key and content. So it is cheap to see
-    whether a key has any content, and a key with a hundred thousand contents is as fast as any.
+    The first pair of a key is placed by its key; further ones are placed by key and content. So it is cheap to see
+    whether a key has any content, and a key with a hundred thousand contents is as fast as any other.
 
     Times are seconds since 1970; zero means "older than anything relevant".
     """
@@ -77,9 +77,9 @@ class KeyTable:
         return self.count
 
     def put(self, key: int, content: int, time: int) -> Known:
-        """Add a pair, and return what was known of it before.
+        """Add a pair, and return what was known about it before.
 
-        The later of two times is kept, so that a pair is remembered as long as it can come again.
+        The later of the two times is kept, so that a pair is remembered as long as its record can come again.
         """
         slot, known = self._find(key, content)
         if known is Known.PAIR:
@@ -95,11 +95,11 @@ class KeyTable:
         return known
 
     def look(self, key: int, content: int) -> Known:
-        """Return what is known of a pair."""
+        """Return what is known about a pair."""
         return self._find(key, content)[1]
 
     def _find(self, key: int, content: int) -> tuple[int, Known]:
-        """The place of a pair, or the free place for it, and what is known."""
+        """The slot of a pair, or a free slot for it, and what is known about it."""
         keys, contents, mask = self._keys, self._contents, self._mask
         slot, known = key & mask, Known.NOTHING
         while held := keys[slot]:
@@ -137,7 +137,7 @@ class KeyTable:
         return kept
 
     def update(self, other: KeyTable, since: int = 0) -> None:
-        """Add the pairs of another table from a time on."""
+        """Add the pairs of another table, from a time on."""
         for key, content, time in other.entries():
             if time >= since:
                 self.put(key, content, time)

@@ -4,7 +4,7 @@
 
 This module is private to the collection and may change at any time.
 
-The locks are advisory and belong to the process: the system releases them however it ends, so none is ever stale.
+The locks are advisory and belong to the process: the system releases them however the process ends, so none is stale.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..._base.errors import StateError
 from ..._base.files import PRIVATE, reason
 
 LOCK_FILE = ".lock"
-"""The lock of a stream's directory, in it."""
+"""The lock file in a stream's directory."""
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def locked(path: pathlib.Path, doing: str, *, create: bool = True) -> t.Iterator
     Args:
         path: the lock file.
         doing: what the other run does, for the message, such as ``collects this stream``.
-        create: False ignores a missing lock file, and creates none.
+        create: False to ignore a missing lock file and not create one.
 
     Raises:
         StateError: another run holds the lock, or the file cannot be created.
@@ -38,7 +38,7 @@ def locked(path: pathlib.Path, doing: str, *, create: bool = True) -> t.Iterator
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
         if not create:
-            # Check mode may read where it must not write, so it goes without this lock.
+            # Check mode may read where it must not write, so it runs without this lock.
             yield
             return
         raise StateError(
@@ -59,5 +59,5 @@ def _take(descriptor: int, path: pathlib.Path, doing: str) -> None:
     except OSError as error:
         raise StateError(
             f"The lock {path} cannot be held: {reason(error)}.",
-            hint="Put state_dir and dest on file systems that know advisory locks.",
+            hint="Put state_dir and dest on file systems that support advisory locks.",
         ) from error

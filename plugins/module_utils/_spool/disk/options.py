@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a collection, checked before anything is touched.
+"""The options of a collection, checked before anything is created or requested.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,7 +24,7 @@ Params = t.Mapping[str, t.Any]
 _MODE = re.compile(r"0?[0-7]{3}")
 _OWNER = 0o600
 _LONGEST = dt.timedelta(days=36_500)
-"""A hundred years: a time that is longer ago may be no valid date."""
+"""A hundred years: a time that is longer ago may not be a valid date."""
 _FIRST_YEAR = 1970
 
 
@@ -46,7 +46,7 @@ class Options:
 
     @property
     def folder_mode(self) -> int:
-        """Permissions of new directories: whoever may read the files may list them."""
+        """Permissions of new directories: users who may read the files may also list them."""
         return self.mode | (self.mode & 0o444) >> 2
 
 

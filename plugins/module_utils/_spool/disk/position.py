@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a stream is collected, under ``state_dir``.
+"""How far a stream has been collected; stored under ``state_dir``.
 
 This module is private to the collection and may change at any time.
 
@@ -25,26 +25,26 @@ from .stream import describe, identity_hash
 VERSION = 2
 FOLDER = "collect"
 GAPS_KEPT = 100
-"""The position lists the newest gaps only; the stream has a record of every gap."""
+"""The position lists only the newest gaps; the stream itself has a record of every gap."""
 SIZES_KEPT = 64
-"""Segments whose size the position remembers: the newest ones, which a crash of the machine may have cut."""
+"""Segments whose size the position remembers: the newest, which a crash of the machine may have truncated."""
 
 
 @dataclasses.dataclass
 class Position:
-    """How far a stream is collected.
+    """How far a stream has been collected.
 
     Attributes:
-        owner: random number of the directory to which it belongs.
+        owner: random number of the directory that it belongs to.
         committed_until: every record before this time is in the segments, except late ones.
-        origin: start of the stream; only a backfill requests anything before it.
+        origin: start of the stream; only a backfill requests records before it.
         keys_since: ``seen`` is complete from this time, for the segments in ``tail`` and all older ones.
-        seen: the pairs of key and content that can be read again.
+        seen: the pairs of key and content that the source can return again.
         tail: names of their segments. Other segments of that time are newer than this position.
         sizes: bytes of the segments that were written last, by name.
-        gaps: spans that were not read and will not be read: from, to, reason.
+        gaps: spans that were not read and never will be: from, to, reason.
         generation: how often it was written; zero until a window was committed. It is not compared with anything: an
-            older copy of a position does no harm, as the segments show what came later.
+            older copy of a position does no harm, because the segments show what came later.
     """
 
     owner: str
@@ -58,13 +58,13 @@ class Position:
     generation: int = 0
 
     def note_sizes(self, sizes: t.Mapping[str, int | None]) -> None:
-        """Remember the sizes of segments, the newest last; None stands for one that is gone."""
+        """Remember the sizes of segments, the newest last; None for a segment that no longer exists."""
         known = {name: size for name, size in {**self.sizes, **sizes}.items() if size is not None}
         self.sizes = dict(list(known.items())[-SIZES_KEPT:])
 
 
 class PositionFile:
-    """The position of a stream on the disk; nothing is created before :meth:`write`.
+    """The position file of a stream; nothing is created before :meth:`write`.
 
     Args:
         state: the state directory.
@@ -80,7 +80,7 @@ class PositionFile:
         self._document = StateDocument(
             self.path,
             VERSION,
-            restore="Restore it from a backup. If there is none, remove it, and say with first_run where to begin.",
+            restore="Restore it from a backup. If there is none, remove it, and choose with first_run where to begin.",
             called="The position",
             same={"identity_hash": hashed},
         )
@@ -121,7 +121,7 @@ class PositionFile:
             "seen": position.seen.pack(),
         }
         self._document.write(
-            content, hint="The records are safe: the next run finds them in dest and goes on after them."
+            content, hint="The records are safe: the next run finds them in dest and continues after them."
         )
 
 

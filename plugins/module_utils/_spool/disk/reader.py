@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads one window into segments, without records that are known already.
+"""Reads one window into segments, without the records that are already known.
 
 This module is private to the collection and may change at any time.
 """
@@ -22,18 +22,18 @@ Pages = t.Iterator[list[Entry]]
 _DAY = dt.timedelta(days=1)
 _SECOND = dt.timedelta(seconds=1)
 _HELD = 20_000
-"""Records of one second that are held in memory, until it is certain that there are no more."""
+"""Records of one second that are held in memory until it is certain that there are no more."""
 
 
 Fresh = tuple[Entry, bool]
-"""A record to be written, and whether its key was known with another content."""
+"""A record to write, and whether its key was known with another content."""
 
 
 @dataclasses.dataclass
 class Tally:
     """Counts of records. ``seen`` counts the records of the window, each of which is new, changed or a duplicate.
 
-    ``days`` counts what was written to each day and is not committed yet: new and changed.
+    ``days`` counts the records, new and changed, that were written to each day and are not committed yet.
     """
 
     windows: int = 0
@@ -48,11 +48,11 @@ class Tally:
     days: dict[dt.date, list[int]] = dataclasses.field(default_factory=dict)
 
     def count(self, day: dt.date, *, changed: bool) -> None:
-        """Count a record that was written to a day; it is new or changed when the day is committed."""
+        """Count a record that was written to a day. It counts as new or changed when the day is committed."""
         self.days.setdefault(day, [0, 0])[changed] += 1
 
     def taken(self, until: dt.datetime | None) -> Tally:
-        """Take out what belongs to a slice up to a time; None for everything."""
+        """Remove and return the counts of a slice up to a time; None for all of them."""
         slice_ = dataclasses.replace(self, days={})
         ready = [day for day in self.days if until is None or dt.datetime.combine(day, dt.time(), dt.UTC) < until]
         for day in ready:
@@ -79,16 +79,16 @@ class Tally:
 
 @dataclasses.dataclass
 class Staged:
-    """A window, or a slice of one, that was read and is not committed yet.
+    """A window, or a slice of one, that was read but not committed yet.
 
     Attributes:
         window: its span.
         writer: its segments.
-        keys: the pairs in it that can come again.
+        keys: its pairs whose records can come again.
         tally: its counts.
-        whole: whether the window was read to its end; the writer may hold more than the slice otherwise.
-        disordered: records came late in an order that should be that of their times.
-        error: why the window could not be read, where that does not end the run; then nothing of it is staged.
+        whole: whether the window was read to its end; otherwise the writer may hold more than the slice.
+        disordered: whether records arrived out of the order of their times, although the source promises that order.
+        error: why the window could not be read, if that does not end the run; then nothing of it is staged.
     """
 
     window: Window
@@ -105,11 +105,11 @@ class Staged:
 
 
 class Stopped(Exception):
-    """The run ends, so the window is abandoned."""
+    """The run is ending, so the window is abandoned."""
 
 
 RememberFrom = t.Callable[[dt.datetime], dt.datetime]
-"""The time from which records can come again, when everything up to a time is read."""
+"""Returns the time from which records can come again, once everything up to a time is read."""
 
 
 class WindowReader:
@@ -117,12 +117,12 @@ class WindowReader:
 
     Args:
         window: only its records are written; others belong to other windows.
-        known: returns the pairs that were written before. It is called when the first page is there, as a dense window
-            has none.
-        remember_from: says which records can come again.
+        known: returns the pairs that were written before. It is called after the first page arrived, because a dense
+            window returns none.
+        remember_from: returns which records can come again.
         writer: writes the new records; unused in check mode.
         source: the source.
-        check_mode: whether to write nothing.
+        check_mode: True to write nothing.
     """
 
     def __init__(
@@ -147,17 +147,17 @@ class WindowReader:
         self._undated = KeyTable()
         self._tally = Tally(windows=1)
         self._order = _Order(window.start) if source.timing.ascending else None
-        # What is older cannot come again, so its time is not needed.
+        # Older records cannot come again, so their times are not needed.
         self._noted_from = window.start if self._order else remember_from(window.end)
 
     def slices(self, pages: Pages, stop: threading.Event) -> t.Iterator[Staged]:
-        """Read every page and write its new records; yield what can be committed.
+        """Read every page, write its new records, and yield what can be committed.
 
-        Of a window without an order this is the whole, in the end. The next page is read when the slice is committed.
+        A window without an order yields itself at the end. The next page is read after the slice was committed.
 
         Raises:
-            Dense: the window has to be read in parts. Nothing of it remains.
-            PerimeterError: the window could not be read or written completely. What was not committed is gone.
+            Dense: the window has to be read in parts. All of it was discarded.
+            PerimeterError: the window could not be read or written completely. What was not committed is discarded.
         """
         try:
             for page in self._kept_at_a_fault(pages):
@@ -179,7 +179,7 @@ class WindowReader:
             raise
 
     def _kept_at_a_fault(self, pages: Pages) -> t.Iterator[list[Entry] | Staged]:
-        """The pages; before an error is raised, what is complete in the order of time is yielded as a slice."""
+        """The pages; before an error is raised, the part that is complete in time order is yielded as a slice."""
         while True:
             try:
                 page = next(pages, None)
@@ -216,7 +216,7 @@ class WindowReader:
             seen += 1
             key, content = key_digest(entry.key), content_digest(entry.content)
             if time == start:
-                # Perhaps a record without a time, which gets the start of every window that returns it.
+                # This may be a record without a time, which gets the start of every window that returns it.
                 self._undated.put(key, content, last)
             own = put(key, content, int(time.timestamp()) if time >= noted_from else 0)
             known = own if own is Known.PAIR else _strongest(own, tables, key, content)
@@ -233,7 +233,7 @@ class WindowReader:
         return fresh
 
     def _write(self, fresh: list[Fresh]) -> None:
-        """Count and write records. A record counts in the slice in which it is committed, so it is counted by day."""
+        """Count and write records. They are counted by day, because a record counts in the slice that commits it."""
         lines: dict[dt.date, list[bytes]] = {}
         one_day = self._window.start.date() if self._one_day else None
         for entry, changed in fresh:
@@ -245,7 +245,7 @@ class WindowReader:
             self._writer.write(day, b"".join(of_day))
 
     def _slice(self, until: dt.datetime) -> Staged:
-        """What is complete up to a time."""
+        """The part that is complete up to a time."""
         moment = int(until.timestamp())
         keys = KeyTable()
         for key, content, time in self._keys.entries():
@@ -253,7 +253,7 @@ class WindowReader:
                 keys.put(key, content, time)
         keys.update(self._undated)
         staged = self._staged(until, keys, whole=False)
-        # The pairs of a slice that can come again are part of the position by then.
+        # By then the position contains the pairs of the slice that can come again.
         self._keys = self._keys.since(int(self._remember_from(until).timestamp()))
         return staged
 
@@ -264,7 +264,7 @@ class WindowReader:
 
 
 def _strongest(known: Known, tables: t.Sequence[KeyTable], key: int, content: int) -> Known:
-    """The most that is known of a pair."""
+    """The best match for a pair among several tables."""
     for table in tables:
         found = table.look(key, content)
         if found is Known.PAIR:
@@ -275,10 +275,10 @@ def _strongest(known: Known, tables: t.Sequence[KeyTable], key: int, content: in
 
 
 class _Order:
-    """Up to when a window is complete whose records come in the order of their times.
+    """Up to which time a window is complete, if its records come in the order of their times.
 
     Args:
-        start: of the window.
+        start: the start of the window.
     """
 
     def __init__(self, start: dt.datetime) -> None:
@@ -296,9 +296,9 @@ class _Order:
         return self._newest.replace(microsecond=0)
 
     def ready(self, page: list[Entry], fresh: list[Fresh], window: Window) -> list[Fresh]:
-        """Return what can be written: the records of the newest second are held until a later one comes."""
+        """Return the records that can be written: those of the newest second are held until a later one comes."""
         self._pages += 1
-        # One at the very start may be one without a time, which says nothing about the order.
+        # A record at the very start may have no time, so it says nothing about the order.
         if any(self._start < entry.time < self._second for entry, _changed in fresh):
             self.disordered = True
         self._newest = max((entry.time for entry in page if entry.time < window.end), default=self._newest)
@@ -312,12 +312,12 @@ class _Order:
         return [item for item in held if item[0].time < self._second]
 
     def rest(self) -> list[Fresh]:
-        """Return what is still held, at the end of the window."""
+        """Return the records still held, at the end of the window."""
         held, self._held = self._held, []
         return held
 
     def complete_until(self) -> dt.datetime | None:
-        """Return up to when everything is there, if that is news."""
+        """Return the time up to which everything has arrived; None if it has not moved."""
         until = self._second
         if self.disordered or until <= max(self._committed, self._written):
             return None
@@ -325,7 +325,7 @@ class _Order:
         return until
 
     def border(self) -> dt.datetime | None:
-        """Return where to commit, if there are enough pages: at a midnight where possible, so that days stay whole."""
+        """Return where to commit, if there are enough pages: at midnight if possible, so that days stay whole."""
         if self._pages < SLICE_PAGES:
             return None
         before = self._committed

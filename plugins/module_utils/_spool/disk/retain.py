@@ -11,8 +11,8 @@ The contract with ``deliver``: for each sink of a stream there is a JSON file ``
 - ``owner``: random number of that directory; a file of another directory of the stream does not count for this one,
 - ``sink`` and ``target``: the sink that lags, for the message.
 
-Its delivery also creates a hidden file in the directory, ``.delivered-<name of that JSON file>``, which shows that the
-sink exists. So a lost state_dir is noticed.
+A delivery also creates a hidden file in the directory, ``.delivered-<name of that JSON file>``, which shows that the
+sink exists, so that the loss of state_dir is detected.
 
 A segment is removed only if each such JSON file of its stream lists it in ``done``. If a file cannot be read, or is
 missing for a hidden file, nothing is removed. A stream that was never delivered has neither, and only age decides.
@@ -44,8 +44,8 @@ class Retained:
     Attributes:
         removed: names of the removed segments.
         waiting: names of the segments that are not delivered yet.
-        lagging: descriptions of the sinks that they wait for.
-        problem: what went wrong, or None. It does not make a collection fail, as the collected records are safe.
+        lagging: descriptions of the sinks that have not received them.
+        problem: what went wrong, or None. It does not fail the collection, because the collected records are safe.
     """
 
     removed: list[str] = dataclasses.field(default_factory=list)
@@ -79,9 +79,9 @@ def delivered(dest: pathlib.Path, state: pathlib.Path, stream: str) -> dict[str,
     for mark in sorted(dest.glob(f"{DELIVERED_MARK}*")):
         if mark.name.removeprefix(DELIVERED_MARK) not in known:
             raise ValueError(
-                f"the mark {mark} says that a sink was delivered to, and {state / DELIVER_FOLDER} holds no position of"
-                " it. Restore the state_dir of the delivery, or deliver once more; when the sink is gone for good,"
-                " remove the mark"
+                f"the mark {mark} shows that a sink has received records, but {state / DELIVER_FOLDER} has no position"
+                " for it. Restore the state_dir of the delivery, or deliver again; if the sink no longer exists, remove"
+                " the mark"
             )
     return done
 
@@ -97,7 +97,7 @@ def remove_old(
         stream: identity of the stream.
         before: days before this one are removed.
         kept: the directory's memory.
-        until: up to when the stream is collected, which is stored in ``kept`` too.
+        until: the time up to which the stream is collected, which is stored in ``kept`` too.
     """
     dest, found = options.dest, Retained()
     try:
@@ -107,7 +107,7 @@ def remove_old(
         found.waiting = [name for name in old if not all(name in names for names in done.values())]
         ready = [name for name in old if name not in set(found.waiting)]
         if ready:
-            # Store first what has to be remembered of them: afterwards it is lost.
+            # Store first what has to be remembered about them: afterwards it is lost.
             day = before if kept.removed_before is None else max(before, kept.removed_before)
             highest = max(kept.highest, *map(number_of, ready))
             write_kept(dest, Kept(day, highest, until), mode=options.mode)
@@ -116,7 +116,7 @@ def remove_old(
             found.removed.append(name)
         _remove_empty(dest, found.removed)
     except ValueError as error:
-        found.problem = f"retain_days: no file was removed, as {error}."
+        found.problem = f"retain_days: no file was removed, because {error}."
     except FileError as error:
         found.problem = f"retain_days: {error.message}"
     except OSError as error:

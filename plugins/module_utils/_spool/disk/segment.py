@@ -5,7 +5,7 @@
 This module is private to the collection and may change at any time.
 
 A window that crosses midnight becomes one segment for each day. All are durable before the first is renamed, and
-earlier days are renamed first: so at any moment, the segments are complete up to some time.
+earlier days are renamed first, so the segments are complete up to some time at any moment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GZIP_LEVEL = 6
 _BUFFER = 1 << 16
 _DAY = dt.timedelta(days=1)
 _OPEN = 32
-"""Days whose files are open at the same time; a window of a year would need more than a process may have."""
+"""Days whose files are open at the same time; a window of a year would exceed a process's limit of open files."""
 
 
 class _Part:
@@ -60,7 +60,7 @@ class _Part:
         self.file.write(self._deflate.compress(lines) if self._deflate else lines)
 
     def finish(self) -> None:
-        """Make what was written durable, still under the temporary name, and close the file."""
+        """Make the written data durable, still under the temporary name, and close the file."""
         if self.file.closed:
             return
         if self._deflate:
@@ -82,7 +82,7 @@ class Writer:
     Args:
         window: the span that is being read.
         options: directory, compression and permissions.
-        kept: the directory's memory of removed names, which are not used again.
+        kept: the directory's memory of removed names, which must not be used again.
     """
 
     def __init__(self, window: Window, options: Options, kept: Kept | None = None) -> None:
@@ -104,33 +104,33 @@ class Writer:
                 self._rest()
             part = part or _Part(self._options)
             self._parts.pop(day, None)
-            self._parts[day] = part  # the one that was written last is the last
+            self._parts[day] = part  # keeps the parts in the order of their last use
             part.write(lines)
         except OSError as error:
             raise write_failed(self._options.dest, error) from error
 
     def _rest(self) -> None:
-        """Close the file of the day that was not written for the longest time, if there are too many."""
+        """Close the file of the day that was least recently written, if too many are open."""
         working = [part for part in self._parts.values() if not part.file.closed]
         if len(working) >= _OPEN:
             working[0].finish()
 
     def from_start(self) -> None:
-        """Let later segments have the start of the window in their names, whatever was committed of it before."""
+        """Use the start of the window in the names of later segments, whatever part of it was committed before."""
         self._from = self._window.start
 
     def commit(self, until: dt.datetime, *, whole: bool = True) -> list[str]:
         """Rename the segments to their final names, durably.
 
         Args:
-            until: up to when the window counts as read; it is part of the name.
-            whole: False keeps the days from ``until`` on: more is going to be written to them.
+            until: the time up to which the window counts as read; it is part of the name.
+            whole: False to keep the days from ``until`` on, because more will be written to them.
 
         Returns:
             The names, relative to the stream's directory.
 
         Raises:
-            FileError: the write failed. Segments that were renamed already stay, and are complete.
+            FileError: the write failed. Segments that were already renamed stay, and are complete.
         """
         names = []
         days = sorted(day for day in self._parts if whole or _midnight(day) < until)
@@ -158,7 +158,7 @@ class Writer:
             start = midnight
         span = Window(start, max(start, min(until, midnight + _DAY)))
         name = _free_name(folder, span, self._kept.first_number(day), compress=self._options.compress)
-        # Readers sort by these times: a changed row has to come after the row that it replaces.
+        # Readers sort by these times, and a changed row must come after the row that it replaces.
         moment = time.time_ns()
         os.utime(path, ns=(moment, moment))
         os.replace(path, folder / name)

@@ -15,7 +15,7 @@ import typing as t
 from ..._records.codec import dump_line, dumps_sorted
 
 SLICE_PAGES = 10
-"""Pages that one commit should hold: enough for files of a useful size, few enough to lose little at a limit."""
+"""Pages of one commit: enough for files of a useful size, few enough to lose little at a limit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Window:
 
 
 class Dense(Exception):
-    """A window holds more than should be read at once. It is read again in parts; what was read of it is dropped.
+    """A window contains more than should be read at once. What was read is discarded, and it is read again in parts.
 
     Args:
-        parts: in how many parts, at least two, if the records are spread evenly.
+        parts: number of parts, at least two, assuming that the records are spread evenly.
         start: where the first part begins, if not at the start of the window.
     """
 
@@ -45,7 +45,7 @@ class Dense(Exception):
         self.start = start
 
     def rest(self, window: Window) -> Window:
-        """Return what has to be read in parts."""
+        """Return the span that has to be read in parts."""
         return dataclasses.replace(window, start=self.start or window.start)
 
 
@@ -55,10 +55,10 @@ class Entry(t.NamedTuple):
     Attributes:
         key: identity within the stream. It never changes, and is the same for a changed row.
         time: the record's own time, UTC. It decides to which window and day's folder the record belongs.
-        content: short hash of the vendor's data (:func:`content_hash`), without what changes with every answer. Another
-            hash for a known key means a changed row, which is written again.
+        content: short hash of the vendor's data (:func:`content_hash`), without the parts that change with every
+            answer. Another hash for a known key means a changed row, which is written again.
         record: the normalised record, to which the collector adds ``key`` and ``content``; or its whole line, as
-            :meth:`line` returns it, where worker processes have encoded it already.
+            :meth:`line` returns it, if worker processes have encoded it already.
     """
 
     key: str
@@ -77,14 +77,14 @@ class Entry(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Identifies a stream. A stream with another value of any of these is another one, with its own position.
+    """Identifies a stream. If any of these values differs, it is another stream with its own position.
 
     Attributes:
         source: vendor room, such as ``edgecast``.
-        account: account number, host or organisation of the credentials. No secret.
+        account: account number, host or organisation of the credentials. Not secret.
         stream: ``events`` or ``scan_logs``.
         parameters: everything that decides which records are returned and what they contain: filters, ``sensitive``,
-            ``include_raw``. Not the window, and no secret.
+            ``include_raw``. Not the window, and nothing secret.
     """
 
     source: str
@@ -98,15 +98,15 @@ class Timing:
     """The timing of requests to a service (docs/vendors/log_collection.md 5); ``lag`` and ``overlap`` are options.
 
     Attributes:
-        lag: records younger than this are not requested, as others may still arrive.
+        lag: records younger than this are not requested, because others may still arrive.
         overlap: how far before the position each run begins, for late records.
-        window: longest span of a window. Windows begin wide: a source cuts one that turns out to be :class:`Dense`.
+        window: longest span of a window. Windows begin wide: a source divides one that turns out to be :class:`Dense`.
         retention: age up to which the service keeps records; None if unknown.
-        margin: distance to the end of the retention that a run keeps.
+        margin: how far from the end of the retention a run stays.
         granularity: the finest step of the service's time bounds: a second, or a day.
-        parallel: windows that may be read side by side.
-        ascending: pages come in the order of the records' times. Then what is older than the newest record is complete,
-            and is committed every :data:`SLICE_PAGES` pages and when a page fails. Only with ``parallel`` 1.
+        parallel: windows that may be read in parallel.
+        ascending: pages come in the order of the records' times. Everything older than the newest record is complete
+            then, and is committed every :data:`SLICE_PAGES` pages and when a page fails. Only with ``parallel`` 1.
     """
 
     lag: dt.timedelta
@@ -129,12 +129,12 @@ class Source(t.Protocol):
         """Yield every record of the window, page by page, with constant parameters for the whole window.
 
         The vendor's bounds may be inclusive or not, so a page may contain records from outside the window: the
-        collector drops them, as they belong to another window. A record may come twice, and in any order unless the
-        timing is ``ascending``. A source that has to read a window again (pages shifted, a marker expired) does so
+        collector drops them, because they belong to another window. A record may come twice, and in any order unless
+        the timing is ``ascending``. A source that has to read a window again (pages shifted, a marker expired) does so
         here, and repeats records.
 
         Raises:
-            Dense: the window holds too much. Never for a window of one step of the granularity.
+            Dense: the window contains too much. Never raised for a window of one step of the granularity.
             PerimeterError: the window could not be read completely. Nothing of it is committed, unless the timing is
                 ``ascending``.
         """
@@ -145,7 +145,7 @@ class Source(t.Protocol):
 
 @t.runtime_checkable
 class Enriching(t.Protocol):
-    """A source that can add details to its records at a cost, which is paid for new records only."""
+    """A source that can add details to its records, at a cost that is spent on new records only."""
 
     def enrich(self, entries: list[Entry]) -> list[Entry]:
         """Return the same entries, with the same keys, times and contents, and more in their records.
@@ -155,5 +155,5 @@ class Enriching(t.Protocol):
 
 
 def content_hash(raw: t.Any) -> str:
-    """Return 16 hexadecimal digits that hash the vendor's data, whatever the order of its keys."""
+    """Return 16 hexadecimal digits that hash the vendor's data, independent of the order of its keys."""
     return hashlib.blake2b(dumps_sorted(raw), digest_size=8).hexdigest()

@@ -31,8 +31,8 @@ class Stream:
 
     Attributes:
         identity: hash of the identity, which depends on nothing else.
-        owner: random number of this directory; the position has it too.
-        about: the identity in words: source, account, stream and parameters.
+        owner: random number of this directory, which the position contains too.
+        about: the identity as plain data: source, account, stream and parameters.
     """
 
     identity: str
@@ -93,7 +93,7 @@ def write_stream(dest: pathlib.Path, stream: Stream, *, mode: int) -> None:
 
 
 def check_same(dest: pathlib.Path, held: Stream, identity: Identity) -> None:
-    """Refuse the directory of another stream.
+    """Refuse a directory of another stream.
 
     Raises:
         StateError: the directory belongs to another stream; the message names what differs.
@@ -112,44 +112,44 @@ def check_same(dest: pathlib.Path, held: Stream, identity: Identity) -> None:
 
 
 def check_directory(dest: pathlib.Path, held: Stream | None, identity: Identity, *, has_segments: bool) -> None:
-    """Refuse a directory that cannot be this stream's.
+    """Refuse a directory that cannot belong to this stream.
 
     Raises:
-        StateError: it belongs to another stream, or has segments and does not say whose they are.
+        StateError: it belongs to another stream, or has segments but does not say whose they are.
     """
     if held is not None:
         check_same(dest, held, identity)
     elif has_segments:
         raise StateError(
-            f"dest: {dest} holds segments, but its file {STREAM_FILE} is missing; nothing was touched.",
+            f"dest: {dest} holds segments, but its file {STREAM_FILE} is missing; nothing was changed.",
             hint="Restore that file, or give each stream a directory of its own.",
         )
 
 
 def check_owner(dest: pathlib.Path, held: Stream | None, owner: str, *, known_as: str, fresh: bool) -> None:
-    """Refuse a directory that does not belong to what is stored about the stream elsewhere.
+    """Refuse a directory whose owner differs from the one that is stored elsewhere for the stream.
 
     Args:
         dest: the directory.
         held: the content of its hidden file.
         owner: the owner that is stored.
         known_as: where it is stored, for messages, such as ``the position <path>``.
-        fresh: whether nothing was ever committed, so that the directory may still be missing.
+        fresh: whether nothing was ever committed, in which case the directory may still be missing.
 
     Raises:
-        StateError: the directory is another one.
+        StateError: it is another directory.
     """
     hint = "Give the previous directory, or give this stream a state_dir of its own."
     if held is None and not fresh:
         raise StateError(
-            f"dest: {dest} is not the directory that {known_as} belongs to; nothing was touched.", hint=hint
+            f"dest: {dest} is not the directory that {known_as} belongs to; nothing was changed.", hint=hint
         )
     if held is not None and held.owner != owner:
-        raise StateError(f"dest: {dest} has another owner than {known_as}; nothing was touched.", hint=hint)
+        raise StateError(f"dest: {dest} has another owner than {known_as}; nothing was changed.", hint=hint)
 
 
 def stream_id(dest: pathlib.Path) -> str | None:
-    """Return the identity of the stream in a directory, for its readers; None if there is none.
+    """Return the identity of the stream in a directory, for its readers; None if the directory has no hidden file.
 
     It does not change when the position is lost, the directory is moved, or the collection is restarted.
 

@@ -148,7 +148,7 @@ def test_bad_input_is_one_sentence_and_no_request(
     assert (ran.failed, ran.code) == (True, 1)
     assert words in ran.msg
     assert "\n" not in ran.msg
-    assert "failed inside" not in ran.msg
+    assert "internal error" not in ran.msg
     assert "Traceback" not in ran.printed
     assert estate.password not in ran.printed
     assert CANARY not in ran.printed

@@ -174,7 +174,7 @@ def test_a_stream_of_which_a_fraction_is_announced_is_collected_whole(tmp_path: 
         stream.sandbox.faults.add({"kind": "wrong_count", "n": -16_710, "times": -1})
         result = stream.run()
         assert (result.error, result.values["records"]) == (None, 17_210)
-        assert any("it was read on until a page was short" in warning for warning in result.warnings)
+        assert any("reading continued until a page was not full" in warning for warning in result.warnings)
 
 
 def test_the_module_reads_on_as_well() -> None:
@@ -369,7 +369,7 @@ def test_identity_and_timing(sandbox: Sandbox) -> None:
         assert CarbonBlackScanLogs(options(criteria={"sources": []}, search=""), client).identity == identity
         assert (timing.lag, timing.overlap, timing.window) == (DAY / 1440, DAY / 144, 366 * DAY)
         assert (timing.retention, timing.parallel) == (None, 1)
-        with pytest.raises(OptionError, match="the collector's own"):
+        with pytest.raises(OptionError, match="set by the collector"):
             CarbonBlackScanLogs(options(criteria={"time_range": {"range": "-1d"}}), client)
 
 

@@ -144,7 +144,7 @@ def test_a_directory_of_another_stream(changes: Changes, tmp_path: Path) -> None
 
 def test_a_lost_state_is_said_loudly_and_does_what_initial_says(changes: Changes) -> None:
     written = changes.written()
-    for initial, words in (("none", "nothing is new, as initial is none"), ("all", "each open finding is new")):
+    for initial, words in (("none", "nothing is new, because initial is none"), ("all", "each open finding is new")):
         shutil.rmtree(changes.state)
         path = changes.snapshot([finding(1), finding(3)])
         predicted = changes.run(path, check=True, initial=initial)
@@ -175,11 +175,11 @@ def set_version(changes: Changes) -> None:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (damage_ledger, r"The state .*ledger\.gz cannot be read: the compressed data is damaged; nothing was touched"),
+        (damage_ledger, r"The state .*ledger\.gz cannot be read: the compressed data is damaged; nothing was changed"),
         (remove_ledger, r"The state .*ledger\.gz cannot be read: no such file"),
-        (set_version, "has version 99, and this release knows 1; nothing was touched"),
-        (lambda changes: changes.state_file().write_text("{"), "The state .* is damaged; nothing was touched"),
-        (lambda changes: changes.state_file().write_text("{}"), "The state .* is damaged; nothing was touched"),
+        (set_version, "has version 99, and this release knows 1; nothing was changed"),
+        (lambda changes: changes.state_file().write_text("{"), "The state .* is damaged; nothing was changed"),
+        (lambda changes: changes.state_file().write_text("{}"), "The state .* is damaged; nothing was changed"),
     ],
     ids=["half a ledger", "no ledger", "newer", "half a state", "an empty state"],
 )

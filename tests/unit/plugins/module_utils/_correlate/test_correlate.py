@@ -235,7 +235,7 @@ def test_damaged_segments_and_parquet_are_refused_by_name(tmp_path: Path, findin
         lake = lake_folder(tmp_path / f"lake{number}", [event(1) | PLACE])
         (file,) = lake.rglob("*.parquet")
         file.write_bytes(file.read_bytes()[:-20] if damage is None else damage)
-        with pytest.raises(FileError, match=r"data\.parquet is no whole Parquet file"):
+        with pytest.raises(FileError, match=r"data\.parquet is not an intact Parquet file"):
             correlate(tmp_path, findings=[findings], events=[lake])
 
 
@@ -251,7 +251,7 @@ def test_values_of_wrong_types_are_read_as_far_as_they_go(tmp_path: Path, findin
 BAD_SNAPSHOTS: dict[str, dict[str, Any]] = {
     "is not complete": {"complete": False},
     "holds only what changed": {"since": "2026-11-01T00:00:00Z"},
-    "is no snapshot of findings": {"stream": "webapps"},
+    "is not a snapshot of findings": {"stream": "webapps"},
     "is not the file that its manifest describes": {"sha256": "0" * 64},
     "manifest of another version": {"schema": 2},
     "something else in the place": {"record": "finding"},
@@ -297,7 +297,7 @@ def test_the_newest_snapshot_holds_and_twins_are_two(tmp_path: Path) -> None:
 
 BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"window": "soon"}, "window: 'soon' is not a duration"),
-    ({"window": "0d"}, "no span of time"),
+    ({"window": "0d"}, "not a valid span of time"),
     ({"findings": []}, "findings is empty"),
     ({"events": []}, "events is empty"),
     ({"scanner_sources": {"networks": ["10.0.0.0/33"]}}, r"networks\[0\]: '10.0.0.0/33' is neither"),

@@ -335,10 +335,10 @@ def test_a_document_in_the_failure_store_is_not_delivered_and_a_dropped_one_is_c
         assert (outcome.delivered, outcome.dropped, outcome.total) == (2, 1, 4)
         (refused,) = outcome.rejected
         assert (refused.number, refused.reason) == (
-            2, "Elasticsearch took it, but it went to the failure store of the data stream",
+            2, "Elasticsearch accepted it, but it went to the failure store of the data stream",
         )  # fmt: skip
         strict = sink("elasticsearch", options | {"failure_store": "fail"})
-        with pytest.raises(VendorError, match="took an entry, but it went to the failure store"):
+        with pytest.raises(VendorError, match="accepted an entry, but it went to the failure store"):
             strict.send(records(*documents))
         strict.close()
         assert strict.taken

@@ -127,7 +127,7 @@ def test_the_mark_holds_no_secret_and_the_collector_heeds_it(spool: Spool) -> No
     stream = stream_of(spool.root)
     assert len(delivered(spool.root, spool.state, stream)) == 1
     shutil.rmtree(spool.state)
-    with pytest.raises(ValueError, match="says that a sink was delivered to"):
+    with pytest.raises(ValueError, match="shows that a sink has received records"):
         delivered(spool.root, spool.state, stream)
 
 
@@ -161,7 +161,7 @@ def test_lines_that_are_no_records_are_kept_in_quarantine(spool: Spool) -> None:
     kept = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(item["line"], item["text"]) for item in kept] == [(2, "{broken"), (3, "[1]"), (4, '{"no": "record"}')]
     assert path.stat().st_mode & 0o777 == 0o600
-    assert "3 records were refused for good" in result.warnings[0]
+    assert "3 records were refused permanently" in result.warnings[0]
 
 
 def test_check_mode_counts_and_touches_nothing(spool: Spool) -> None:

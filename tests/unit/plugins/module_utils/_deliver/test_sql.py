@@ -175,7 +175,7 @@ def test_a_link_is_not_followed_to_the_database(tmp_path: pathlib.Path) -> None:
     [
         (
             lambda path: path.write_bytes(b"no database at all, but long enough" * 9),
-            "SQLITE_NOTADB: the file is no SQL",
+            "SQLITE_NOTADB: the file is not an SQL",
         ),
         (lambda path: path.mkdir(), "SQLITE_CANTOPEN: the file cannot be opened"),
     ],

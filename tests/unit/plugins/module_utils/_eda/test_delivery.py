@@ -141,7 +141,7 @@ def test_an_event_that_the_engine_never_takes_is_passed_over_once_it_took_later_
 
     play(test())
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
-    assert errors == ["The rule engine refused the event e3 3 times and took later ones; it is passed over."]
+    assert errors == ["The rule engine refused the event e3 3 times and accepted later ones; it is skipped."]
 
 
 def test_an_engine_that_confirms_nothing_is_asked_again_and_nothing_is_passed_over(

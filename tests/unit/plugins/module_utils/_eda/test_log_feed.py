@@ -289,7 +289,7 @@ def test_a_position_of_another_stream_is_refused(tmp_path: Path, source: MemoryS
     source.identity = dataclasses.replace(source.identity, account="another")
     other = LogFeed(source, reader.arguments, tmp_path, lambda: NOON)
     other.lock.with_suffix(".json").write_bytes(text)
-    with pytest.raises(StateError, match="belongs to another stream or target; nothing was touched"):
+    with pytest.raises(StateError, match="belongs to another stream or target; nothing was changed"):
         other.begin()
 
 
@@ -297,7 +297,7 @@ def test_a_position_of_another_stream_is_refused(tmp_path: Path, source: MemoryS
 def test_a_damaged_position_is_refused(tmp_path: Path, source: MemorySource, text: str) -> None:
     reader = Reader(tmp_path, source)
     reader.feed.lock.with_suffix(".json").write_text(text)
-    with pytest.raises(StateError, match="nothing was touched"):
+    with pytest.raises(StateError, match="nothing was changed"):
         reader.start()
 
 

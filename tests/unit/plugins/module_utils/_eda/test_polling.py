@@ -147,9 +147,9 @@ def test_a_second_rulebook_on_a_stream_is_refused_unless_it_is_another_consumer(
     ("more", "sentence"),
     [
         ({"vendor": None}, "vendor is missing. Give edgecast or scutum."),
-        ({"api_key": "x"}, "api_key is no argument of edgecast."),
+        ({"api_key": "x"}, "api_key is not an argument of edgecast."),
         ({"token": None}, "token is missing. Give token, or set EDGECAST_TOKEN."),
-        ({"feedback": True}, "feedback is true, and ansible-rulebook hands over no queue for it."),
+        ({"feedback": True}, "feedback is true, and ansible-rulebook passes no queue for it."),
         ({"initial": "since"}, "initial is since, and since is missing."),
         ({"where": "a["}, "query: "),
         ({"api_url": "https://user:secret@host"}, "api_url holds a user name or password."),
@@ -176,7 +176,7 @@ def test_a_defect_shows_its_kind_and_nothing_else(tmp_path: Path) -> None:
         with Sandbox(webapps=1, findings=0, edgecast=SMALL) as sandbox:
             engine = Engine(feedback=False, keep=broken)
             async with engine.at_work(), reading(engine, tmp_path, sandbox) as task:
-                with pytest.raises(PerimeterError, match="failed inside, with KeyError") as caught:
+                with pytest.raises(PerimeterError, match="failed with an internal error, KeyError") as caught:
                     await task
             assert "secret" not in str(caught.value)
 

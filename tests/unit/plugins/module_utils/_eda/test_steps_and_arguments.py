@@ -60,7 +60,7 @@ def test_an_argument_beats_its_variable_and_an_empty_one_is_none() -> None:
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"queue_sise": 5}, "queue_sise is no argument of this event source. Did you mean queue_size?"),
+    ({"queue_sise": 5}, "queue_sise is not an argument of this event source. Did you mean queue_size?"),
     ({"zzz": 5}, "There are account_number,"),
     ({"vendor": "akamai"}, "vendor must be one of edgecast, scutum."),
     ({"queue_size": 1}, "queue_size must be at least 2."),

@@ -134,7 +134,7 @@ def test_the_sla_of_the_gate_counts_here_too(desk: Desk, as_file: bool) -> None:
 
 def test_a_policy_without_an_sla_is_told(desk: Desk) -> None:
     result = desk.run([finding(1)], day=1, policy={"schema": 1, "limits": {}}, horizon="7d")
-    assert result.warnings == ["policy: it says nothing about an SLA, so nothing is due."]
+    assert result.warnings == ["policy: it does not define an SLA, so nothing is due."]
     assert desk.run(day=1, horizon="7d").warnings == ["horizon: without a policy nothing is due."]
 
 
@@ -142,16 +142,16 @@ def test_a_policy_without_an_sla_is_told(desk: Desk) -> None:
     ("policy", "words"),
     [
         ({"grave": 7}, "policy: 'grave' is not a severity"),
-        ({"high": 0}, "policy: high is 0, which is no number of days"),
-        ({"high": True}, "policy: high is True, which is no number of days"),
+        ({"high": 0}, "policy: high is 0, which is not a number of days"),
+        ({"high": True}, "policy: high is True, which is not a number of days"),
         ({"high": None}, "policy: high is None"),
-        ([7], "this is no mapping"),
+        ([7], "this is not a mapping"),
         ({"sla": {"high": "soon"}}, "policy: sla.high: 'soon' is not a duration"),
         ({"sla": {"high": 7}}, "policy: sla.high: '7' is not a duration"),
-        ({"sla": {"high": "0d"}}, "policy: sla.high: 0d is no time that a fix may take"),
+        ({"sla": {"high": "0d"}}, "policy: sla.high: 0d is not a valid time to fix"),
         ({"sla": {"high": None}}, "policy: sla.high is null"),
-        ({"sla": [1]}, "policy: sla is no mapping"),
-        ({"sla": {}, "applications": [{"sla": {"high": "1d"}}]}, r"policy: applications\[0\].match is no list"),
+        ({"sla": [1]}, "policy: sla is not a mapping"),
+        ({"sla": {}, "applications": [{"sla": {"high": "1d"}}]}, r"policy: applications\[0\].match is not a list"),
         ("/nowhere/policy.yml", "policy: cannot read /nowhere/policy.yml"),
     ],
 )

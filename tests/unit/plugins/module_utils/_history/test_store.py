@@ -97,7 +97,7 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(desk: Desk, monkeypatch: p
         (lambda desk: desk.file.symlink_to(desk.path / "real"), FileError, "history.db is a symbolic link"),
         (
             lambda desk: changed_by_hand(desk, "create table perimeter_history(id integer)"),
-            StateError, "belongs to something else; nothing was touched",
+            StateError, "belongs to something else; nothing was changed",
         ),
     ],
 )  # fmt: skip
@@ -199,7 +199,7 @@ def test_a_snapshot_that_proves_nothing_is_refused(desk: Desk, manifest: dict[st
 
 LINES: list[tuple[Any, str]] = [
     ("text", "line 1 of .* is not a record of this version"),
-    (scan(), "line 1 of .* is no finding, but a record of kind scan"),
+    (scan(), "line 1 of .* is not a finding but a record of kind scan"),
     ({**finding(1), "schema": 2}, "is not a record of this version"),
     (finding(1, unique_id=None, fingerprint="", id=""), "line 1 of .* has neither a unique id nor a fingerprint"),
     (finding(1, asset=[1]), "line 1 of .* has a value of a wrong type as asset"),
@@ -223,7 +223,7 @@ def test_a_line_that_is_no_finding_is_refused(desk: Desk, line: Any, words: str)
         ("webapps", [{"name": "shop"}], "has no id"),
         ("findings", ["{folder}"], "nothing was ever collected in"),
         ("findings", ["/nowhere/findings.ndjson"], "there is no manifest beside it"),
-        ("policy", {"critical": "soon"}, "policy: critical is 'soon', which is no number of days"),
+        ("policy", {"critical": "soon"}, "policy: critical is 'soon', which is not a number of days"),
         ("horizon", "soon", "horizon: 'soon' is not a duration"),
         ("run_id", "x" * 201, "run_id is longer than 200 characters"),
         ("dest", "/nowhere/at/all/history.json", "dest: the directory /nowhere/at/all does not exist"),

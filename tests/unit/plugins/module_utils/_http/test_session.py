@@ -224,7 +224,7 @@ def test_a_bad_header_value_is_refused_without_quoting_it(server: Server, make: 
 
 
 def test_a_mistake_inside_tells_only_its_type(server: Server, make: MakeSession) -> None:
-    with pytest.raises(BadResponse, match="failed inside: TypeError") as caught:
+    with pytest.raises(BadResponse, match="failed with an internal error, TypeError") as caught:
         make().request("POST", server.url, body=7, idempotent=False)  # type: ignore[arg-type]
     assert "7" not in str(caught.value).replace(server.url, "")
 

@@ -79,10 +79,10 @@ def test_findings_have_typed_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"complete": False}, "no complete snapshot"),
+        ({"complete": False}, "not a complete snapshot"),
         ({"manifest": False}, "manifest"),
         ({"sha256": "0" * 64}, "not the file that its manifest describes"),
-        ({"finished": "yesterday"}, "no complete snapshot"),
+        ({"finished": "yesterday"}, "not a complete snapshot"),
     ],
 )
 def test_a_snapshot_that_proves_nothing_is_an_error_and_nothing_else_fails(

@@ -113,7 +113,7 @@ def test_an_error_is_a_sentence_and_data() -> None:
 def test_an_unforeseen_error_is_told_by_its_type_only() -> None:
     ran = local(KeyError(CANARY))
     assert (ran.code, ran.failed) == (1, True)
-    assert ran.msg.startswith("This module failed inside, with KeyError.")
+    assert ran.msg.startswith("This module failed with an internal error, KeyError.")
     assert ran.result["error"]["kind"] == "error"
     assert CANARY not in ran.printed
     assert "Traceback" not in ran.printed

@@ -159,7 +159,8 @@ def test_a_forbidden_detail_ends_the_details_and_not_the_run(calm: Sandbox, plac
     result = collect(calm, place, details="all")
     assert result.error is None
     assert result.values["details"] == {"read": 0, "skipped": 59, "not_found": 0, "failed": 1}
-    assert any("given up for this run: Scutum refused a detail (HTTP 403)" in text for text in result.warnings)
+    expected = "No more details were read in this run: Scutum refused a detail (HTTP 403)"
+    assert any(expected in text for text in result.warnings)
     assert sorted(record["key"] for record in lines(place)) == shown(calm)
 
 
@@ -169,7 +170,7 @@ def test_a_limit_of_calls_ends_a_run_well_and_the_next_one_goes_on(place: dict[s
         assert first.error is None
         assert (first.changed, first.values["complete"]) == (True, False)
         assert first.values["records"] == len(lines(place)) >= 46, "what 25 pages held, but for the last second"
-        assert f"is read up to {first.values['position']}, and the next run goes on from there." in first.warnings[-1]
+        assert f"is read up to {first.values['position']}, and the next run continues from there." in first.warnings[-1]
         sandbox.log_clock.advance(300)
         sandbox.reset_counters()
         second = collect(sandbox, place, max_wait=60, first_run="fail")

@@ -60,7 +60,7 @@ def test_a_missing_document_is_none_and_a_private_one_is_written(tmp_path: Path)
 )
 def test_what_cannot_be_understood_is_an_error_and_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(StateError, match=r"^The position .*a\.json is damaged; nothing was touched") as caught:
+    with pytest.raises(StateError, match=r"^The position .*a\.json is damaged; nothing was changed") as caught:
         document(tmp_path).read(number)
     assert caught.value.hint == RESTORE
     assert (tmp_path / "a.json").read_bytes() == content

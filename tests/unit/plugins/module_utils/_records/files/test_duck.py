@@ -46,7 +46,7 @@ def test_what_does_not_fit_in_memory_goes_to_the_temporary_folder_and_is_removed
 
 
 def test_too_little_memory_is_an_error_of_ours(temporary: Path) -> None:
-    with pytest.raises(FileError, match="too little room"), duck.open_duck(temporary, memory="8MiB") as connection:
+    with pytest.raises(FileError, match="too little memory"), duck.open_duck(temporary, memory="8MiB") as connection:
         connection.execute("SELECT list(i ORDER BY md5(i::VARCHAR)) FROM range(5000000) r(i)").fetchall()
 
 

@@ -261,7 +261,7 @@ def test_a_rename_that_fails_leaves_no_temporary_file(
         with pytest.raises(FileError, match="input/output error") as caught:
             snapshot.commit({**MANIFEST, "sha256": sha256})
     # Either nothing happened, or the old manifest does not fit the new file, and the message says so.
-    assert ("left as it was" in caught.value.hint) is (fails_on == "a")
+    assert ("An existing file is unchanged" in caught.value.hint) is (fails_on == "a")
     assert ("was replaced" in caught.value.message) is (fails_on != "a")
     assert names(tmp_path) == ["a", "a.manifest.json"]
     assert dest.read_bytes() == (before if fails_on == "a" else b"new\n")
@@ -318,7 +318,7 @@ def test_a_manifest_that_cannot_be_staged_leaves_the_old_pair(tmp_path: Path, mo
         monkeypatch.setattr(module, "Staged", FullDisk)
         with pytest.raises(FileError, match="no space left") as caught:
             snapshot.commit(MANIFEST)
-    assert "left as it was" in caught.value.hint
+    assert "An existing file is unchanged" in caught.value.hint
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
 
 

@@ -69,7 +69,7 @@ def test_a_limit_in_a_sweep_ends_the_run_well(stream: Collector, source: MemoryS
     result = stream.run("12:10", sweep="2h")
     assert result.error is None
     assert (result.values["records"], result.values["complete"]) == (1, False)
-    assert "Not all of the older times were looked at again" in result.warnings[-1]
+    assert "Not all of the older times were read again" in result.warnings[-1]
     del source.pages  # type: ignore[method-assign]
     assert stream.run("12:11", sweep="2h").values["complete"] is True
 
@@ -85,7 +85,7 @@ def test_backfill_reads_a_span_and_leaves_the_position_alone(stream: Collector, 
     stream.holds_once(source.rows)
     assert stream.ok("12:05", backfill=span)["changed"] is False
     result = stream.ok("12:05", backfill={"from": "2026-05-10T11:50", "to": "2026-05-11"})
-    assert "what is after the position belongs to the ordinary run" in result["warnings"][0]
+    assert "later times are left to ordinary runs" in result["warnings"][0]
 
 
 def test_backfill_needs_no_position(stream: Collector, source: MemorySource) -> None:
@@ -170,7 +170,7 @@ def test_old_segments_are_removed_when_they_are_delivered(tmp_path: Path, delive
     assert left == ([] if delivered is not False else old[1:])
     assert result["changed"] is False
     assert result["stats"]["removed"] == 2 - len(left)
-    assert any("not delivered yet" in text for text in result["warnings"]) is (delivered is False)
+    assert any("not yet delivered" in text for text in result["warnings"]) is (delivered is False)
     assert any(path.name == "dt=2026-05-06" for path in stream.dest.iterdir()) is False
 
 

@@ -143,7 +143,7 @@ def test_a_limit_ends_the_run_well_and_keeps_what_was_read(ordered: Collector, p
     result = ordered.run(lookback="29d")
     assert result.error is None
     assert result.values["complete"] is False
-    assert "and the next run goes on from there" in result.warnings[-1]
+    assert "and the next run continues from there" in result.warnings[-1]
     # All but the second of the newest row, of which there may be more.
     assert result.values["records"] == ordered.records().total() == 3 * pages - 1
     del ordered.source.pages  # type: ignore[method-assign]
@@ -191,7 +191,7 @@ class Disordered(MemorySource):
 def test_records_out_of_order_are_written_and_told(tmp_path: Path) -> None:
     stream = Collector(tmp_path, Disordered(spread(180, 20), timing=ORDERED))
     result = stream.ok(lookback="29d")
-    assert any("out of the order of their times" in warning for warning in result["warnings"])
+    assert any("out of time order" in warning for warning in result["warnings"])
     stream.holds_once(stream.source.rows)
     assert stream.ok()["changed"] is False
     assert stream.ok("12:05", sweep="30d")["changed"] is False, "each segment is found by the span in its name"

@@ -118,7 +118,7 @@ def test_a_lost_state_dir_keeps_what_a_sink_still_needs(tmp_path: Path, lost: st
     (stream.dest / ".delivered-sql-1").write_text("{}")
     result = stream.ok("10T12:10", retain_days=3)
     assert result["stats"]["removed"] == 1
-    assert result["warnings"] == ["retain_days: 1 old files stay, as they are not delivered yet to sql db/x."]
+    assert result["warnings"] == ["retain_days: 1 old files stay, because they are not yet delivered to sql db/x."]
     path = stream.state / "deliver" / "sql-1.json"
     if lost == "state_dir":
         shutil.rmtree(stream.state)
@@ -126,7 +126,7 @@ def test_a_lost_state_dir_keeps_what_a_sink_still_needs(tmp_path: Path, lost: st
         path.write_text(json.dumps({**json.loads(path.read_text()), "owner": "another directory"}))
     result = stream.ok("10T12:20", retain_days=3)
     assert result["stats"]["removed"] == 0
-    assert ".delivered-sql-1 says that a sink was delivered to" in result["warnings"][-1]
+    assert ".delivered-sql-1 shows that a sink has received records" in result["warnings"][-1]
 
 
 def test_a_damaged_file_is_left_alone(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ description:
     and the verdict file key by key.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
+requirements:
+  - sqlalchemy 2.0 or newer, for a baseline in a database
+  - psycopg 3, for PostgreSQL
 extends_documentation_fragment:
   - appsec.perimeter._attributes
 attributes:
@@ -77,6 +80,22 @@ options:
     description:
       - Path of the baseline. When the file does not exist, C(missing_baseline) of the policy decides.
     type: path
+  database_url:
+    description:
+      - A database that the baseline is kept in, in place of a file at O(baseline), such as
+        V(postgresql://user@host/database) or V(sqlite:////srv/gate.db). It has a row for each O(baseline_name).
+      - If neither is set, the environment variable E(PERIMETER_GATE_DATABASE_URL) is used.
+      - Only the password in it is secret, and what its query holds beside well known parameters.
+      - A PostgreSQL on another machine must show a certificate that is trusted and names it, as with
+        C(sslmode=verify-full), unless the URL says another C(sslmode).
+      - Without O(baseline_update) nothing is written, so that a user who may only read is enough.
+    type: str
+  baseline_name:
+    description:
+      - What tells this baseline from others at O(database_url), such as the name of the repository and its branch.
+        Required with O(database_url).
+      - If neither O(baseline) nor this is set, the environment variable E(PERIMETER_GATE_BASELINE_NAME) is used.
+    type: str
   baseline_update:
     description:
       - Whether to make this run the baseline of the next ones. That happens only when the verdict is V(pass) and
@@ -306,7 +325,7 @@ error:
     code: null
 """
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.run import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.run import run, secrets_of, texts_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import Spec
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
 
@@ -321,6 +340,9 @@ def main() -> None:
             "policy": {"type": "raw", "required": True},
             "waivers": {"type": "raw"},
             "baseline": {"type": "path"},
+            # No fallbacks here: the environment is read later, see _gate.policy.keeping.
+            "database_url": {"type": "str", "no_log": True},
+            "baseline_name": {"type": "str"},
             "baseline_update": {"type": "bool", "default": False},
             "max_scan_age": {"type": "str"},
             "run_id": {"type": "str"},
@@ -329,7 +351,7 @@ def main() -> None:
             "dest": {"type": "path", "required": True},
         },
     )
-    run_local_module(own, run)
+    run_local_module(own, run, secrets_of, texts_of)
 
 
 if __name__ == "__main__":

@@ -253,6 +253,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
         {}, {f"PERIMETER_GATE_{name.upper()}": "ture" for name in SWITCHES}, [f"gate_{name}" for name in SWITCHES],
     ),
     "a number": ({"gate_formats": None}, {"PERIMETER_GATE_FORMATS": "5"}, ["gate_formats: 5 is no format"]),
+    "a slice": ({"awx_job_slice_count": 2, "gate_formats": ["markdown"]}, {}, ["gate cannot be cut into slices"]),
     "a duration of the scan": ({}, {"PERIMETER_SCAN_POLL_INTERVAL": "5 minutes"}, ["poll_interval"]),
 }  # fmt: skip
 
@@ -272,6 +273,11 @@ def test_a_mistake_in_a_variable_removes_the_old_verdict_and_is_told(gate: Gate,
     assert "\n" not in message
     assert message in error(run)
     assert gate.sandbox.counters.writes == 0
+    # A page of a pipeline shows it, unless it is not wanted. Formats that nobody can read are no such wish.
+    if variables.get("gate_formats", []) != []:
+        assert_short_summary(gate, 12)
+    else:
+        assert not (gate.directory / "summary.md").exists()
 
 
 def test_the_role_checks_each_type_that_its_specification_leaves_to_it() -> None:

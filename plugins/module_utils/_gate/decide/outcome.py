@@ -150,8 +150,21 @@ def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reason
         count = outcome.run_rules[name][1]
         words = f"{name}: {_findings(count)}{_older(rule)} in all applications, at most {rule.limit} allowed"
         outcome.reasons.append(reason("rule_broken", "pass" if rule.warn else "fail", words, rule=name))
+    outcome.reasons += _doubtful_run_rules(outcome)
     outcome.reasons += run_reasons
     return outcome
+
+
+def _doubtful_run_rules(outcome: Judgement) -> t.Iterator[Reason]:
+    """Rules over the whole run that only applications without a conclusion would break."""
+    for name, (rule, count) in outcome.run_rules.items():
+        doubtful = sum(app.by_rule[name] for app in outcome.applications if app.problems)
+        if count <= rule.limit < count + doubtful:
+            words = (
+                f"{name}: {_findings(count + doubtful)}{_older(rule)} in all applications, at most {rule.limit} allowed"
+            )
+            word: Word = "pass" if rule.warn else "inconclusive"
+            yield reason("rule_would_fail", word, f"would {'warn' if rule.warn else 'fail'}: {words}", rule=name)
 
 
 def _run_rules(judge: Judge) -> dict[str, tuple[Rule, int]]:

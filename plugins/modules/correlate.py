@@ -37,7 +37,8 @@ attributes:
   idempotent:
     support: full
     details:
-      - The same findings and events give the same bytes. With O(window), events leave it as time goes by.
+      - The same findings and events give the same bytes, and a manifest with another time. With O(window), events leave
+        it as time goes by.
 options:
   findings:
     description:
@@ -86,6 +87,8 @@ options:
   dest:
     description:
       - Where to write the matches, as NDJSON, readable for its owner only. The file is replaced as a whole.
+      - A manifest beside it, which ends with C(.manifest.json), says when they were made, also when they are those of
+        the run before. M(appsec.perimeter.gate) judges by it how old they are.
       - Temporary data goes to a hidden folder beside it, which needs about as much room as the events that are read.
     type: path
     required: true

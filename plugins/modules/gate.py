@@ -62,6 +62,8 @@ options:
   matches:
     description:
       - What is known about attacks on the findings, as records or paths of NDJSON files.
+      - Files may be as old as a scan. How old one is, its manifest says, which M(appsec.perimeter.correlate) writes
+        beside it, else the time at which it was last written.
     type: list
     elements: raw
     default: []

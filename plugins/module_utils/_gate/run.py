@@ -45,6 +45,7 @@ from .decide.outcome import (
 )
 from .decide.scope import names_asked, snapshot_problems
 from .inputs.facts import Record, label
+from .inputs.match_files import match_problems
 from .inputs.records import Matches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
 from .policy.baseline import Baseline, Keeper, Moved, merged
@@ -206,6 +207,7 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
         raise unwritable
     scans, scan_trouble = read_records(params.get("scans") or (), "scans", "scan")
     matches, match_trouble = read_records(params.get("matches") or (), "matches", "match")
+    match_trouble += match_problems(params.get("matches") or (), now, policy.base_quality.max_scan_age)
     snapshots = [open_snapshot(pathlib.Path(path).expanduser()) for path in params.get("findings") or ()]
     # The newest first: what a later export says about a finding holds.
     earliest = dt.datetime.min.replace(tzinfo=dt.UTC)

@@ -119,6 +119,13 @@ options:
       - Whether the task succeeds whatever the verdict is. The verdict itself, and its code, do not change.
     type: bool
     default: false
+  knowledge:
+    description:
+      - File with the entries of a knowledge base, as M(appsec.perimeter.qualys_kb_info) writes it to its
+        O(ignore:dest); the forms of the option of M(appsec.perimeter.report) are read.
+      - It decides nothing. A rule that a selector of the policy names and that no finding has is looked up in it,
+        before the verdict calls it unknown. RV(rule_ids) lists the rules that it should have.
+    type: path
   notes:
     description:
       - What the verdict and the reports say beside the reasons, such as the commit that the policy is from. It decides
@@ -294,6 +301,14 @@ baseline:
     sha256: 3f1c1f0bd7c9d6cf0d7a6b0e6e0a1f7c1c1f0bd7c9d6cf0d7a6b0e6e0a1f7c11
     written: "2026-10-30T08:00:00Z"
     updated: false
+rule_ids:
+  description:
+    - Rules of Qualys that the findings have, and those that selectors of the policy name, for
+      M(appsec.perimeter.qualys_kb_info). At most 5000 of them, and none of a range of 200 rules or more.
+  type: list
+  elements: str
+  returned: when the gate could be asked at all
+  sample: ["150003", "150084"]
 next_steps:
   description:
     - What to do about the verdict, line by line; empty for V(pass). After V(fail) the lines hold a waiver that has to
@@ -349,6 +364,7 @@ def main() -> None:
             "max_scan_age": {"type": "str"},
             "run_id": {"type": "str"},
             "report_only": {"type": "bool", "default": False},
+            "knowledge": {"type": "path"},
             "notes": {"type": "list", "elements": "str", "default": []},
             "dest": {"type": "path", "required": True},
         },

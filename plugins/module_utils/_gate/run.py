@@ -18,10 +18,11 @@ import pathlib
 import typing as t
 import uuid
 
-from .._base.errors import OptionError, PerimeterError, PolicyError
+from .._base.errors import FileError, OptionError, PerimeterError, PolicyError
 from .._base.files import PRIVATE, remove_leftovers, replace_file
 from .._base.log_text import short
 from .._records.coerce import bounded, mapping
+from .._records.files.knowledge import read_knowledge
 from .._records.identity import AppKey
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
@@ -53,11 +54,13 @@ from .policy.baseline_file import BaselineFile
 from .policy.keeping import keeper_of, secrets_of, texts_of
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
+from .policy.selectors import rules_named
 from .policy.waivers import Waivers, load_waivers
 from .verdict import GateClosed, Reason, reason
 
 __all__ = ["run", "secrets_of", "texts_of"]
 
+_RULES_AT_MOST = 5000
 MOVES = 3
 """How often a run is judged, each time by the baseline that another one stored meanwhile."""
 Params = t.Mapping[str, t.Any]
@@ -112,7 +115,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     document = doc.document_of(order, conclusion, _time(clock()))
     result = Result(
         changed=old != doc.essence(document),
-        values=_values(order, document),
+        values=_values(order, document) | {"rule_ids": list(conclusion.rule_ids)},
         warnings=_warnings(conclusion),
         error=conclusion.error,
     )
@@ -165,7 +168,7 @@ def _paths(params: Params) -> t.Iterator[tuple[str, pathlib.Path]]:
         # What is wrong with it is told where it is read.
         keeper = keeper_of(params, os.environ)
         yield from (("baseline", path) for path in (keeper.files if keeper else ()))
-    for option in ("findings", "scans", "matches", "policy", "waivers"):
+    for option in ("findings", "scans", "matches", "policy", "waivers", "knowledge"):
         given = params.get(option)
         for item in given if isinstance(given, list) else [given]:
             if isinstance(item, (str, os.PathLike)) and item:
@@ -255,6 +258,7 @@ def _judge(params: Params, order: Order, now: dt.datetime, *, again: bool) -> Co
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
         run_reasons += _remarks(params, given) + _unmatched(judge)
         exclusions = _exclusions(judge, policy)
+        run_reasons += _see_knowledge(params, judge)
         if given.snapshots:
             run_reasons += exclusion_reasons(exclusions, judge.known, policy.named)
         outcome = decide(judge, policy, scans, run_reasons)
@@ -265,6 +269,7 @@ def _judge(params: Params, order: Order, now: dt.datetime, *, again: bool) -> Co
         conclusion = _conclude(order, outcome, outcome.reasons + image_reasons, images)
         explained = _explain(order, outcome, explanations)
     told = {**explained, "exclusions": exclusions}
+    conclusion = dataclasses.replace(conclusion, rule_ids=_rule_ids(judge, policy))
     conclusion = _with_figures(conclusion, outcome, given, told, now)
     return _stored(params, order, conclusion, outcome, given, now, again=again)
 
@@ -384,6 +389,24 @@ def _emptiness(given: _Inputs) -> list[Reason]:
 def _exclusions(judge: Judge, policy: Policy) -> list[dict[str, t.Any]]:
     taken = [app.taken for app in judge.applications.values()]
     return exclusion_entries(taken, [(item.name, item.reason) for item in policy.exclusions])
+
+
+def _see_knowledge(params: Params, judge: Judge) -> list[Reason]:
+    """Note which rules the knowledge base has. It decides nothing, and so keeps nothing from being decided."""
+    if not params.get("knowledge"):
+        return []
+    try:
+        entries = read_knowledge(pathlib.Path(params["knowledge"]).expanduser())
+    except FileError as error:
+        return [reason("knowledge_unreadable", "pass", str(error))]
+    judge.known.see_knowledge(rule_id for _source, rule_id in entries)
+    return []
+
+
+def _rule_ids(judge: Judge, policy: Policy) -> list[str]:
+    """The rules of Qualys that were found, and those that the policy names."""
+    found = sorted(judge.known.qids | set(rules_named(policy.named)), key=lambda word: (len(word), word))
+    return found[:_RULES_AT_MOST]
 
 
 def _unmatched(judge: Judge) -> list[Reason]:

@@ -29,6 +29,23 @@ class Named(t.NamedTuple):
     words: tuple[tuple[str, t.Callable[[str], bool]], ...]
 
 
+NAMED_AT_MOST = 1000
+_WIDEST = 200
+"""Numbers of a range that are named one by one; wider ones are too many to ask a knowledge base for."""
+
+
+def rules_named(lists: t.Iterable[Named]) -> list[str]:
+    """The numbers of rules that lists of a policy name, in order; those of wide ranges are left out."""
+    found: set[int] = set()
+    for named in lists:
+        for word, _fits in named.words if named.field == "rule_ids" else ():
+            bounds = _RANGE.fullmatch(word.strip())
+            low, high = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (1, 0)
+            if high - low < _WIDEST:
+                found.update(range(low, high + 1))
+    return [str(number) for number in sorted(found)[:NAMED_AT_MOST]]
+
+
 class Numbers:
     """Whole numbers and ranges of them, and, where they are allowed, other identities as they stand."""
 

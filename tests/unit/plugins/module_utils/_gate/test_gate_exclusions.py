@@ -146,3 +146,47 @@ def test_a_scan_knows_tags_and_applications_as_well(tmp_path: Path) -> None:
     tagged = scan(asset={"id": "4711", "name": "shop", "url": None, "tags": ["blue"]})
     rule = {"name": "a", "tags": {"include": ["blue"]}, "applications": {"include": ["shop"]}}
     assert _unknown(Folder(tmp_path), scans=[tagged], rules=[rule]) == []
+
+
+def test_a_rule_that_the_knowledge_base_has_is_not_unknown(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    named = {"name": "a", "rule_ids": {"include": [150001, 150999, "150100-150102", "150500-150999", "old"]}}
+    asked = policy(rules=[named], exclude=[{"reason": "x", "rule_ids": {"include": [38601]}}])
+
+    def unknown(knowledge: str | None) -> list[str]:
+        result = folder.gate([finding(), finding(2, rule_id="150003")], policy=asked, knowledge=knowledge)
+        assert result.values["verdict"] == "fail"
+        # What to ask the knowledge base for: what was found, and what the policy names, without wide ranges.
+        assert result.values["rule_ids"] == ["38601", "150001", "150003", "150100", "150101", "150102", "150999"]
+        codes = ("selector_unknown", "knowledge_unreadable")
+        return [item["message"] for item in folder.verdict()["reasons"] if item["code"] in codes]
+
+    end = "which no finding and no scan has"
+    alone = [
+        "exclude[0].rule_ids.include names 38601",
+        "rules.a.rule_ids.include names 150999, 150100-150102, 150500-150999, old",
+    ]
+    assert unknown(None) == [f"{words}, {end}" for words in alone]
+    entries = [{"qid": 38601}, {"qid": "150101"}, {"qid": 150700}]
+    path = folder.write("knowledge.json", {"schema": 1, "source": "qualys", "entries": entries})
+    assert unknown(path) == [
+        "rules.a.rule_ids.include names 150999, old, which no finding, no scan and no entry of the knowledge base has"
+    ]
+    # One that cannot be read decides nothing, and is told.
+    damaged = folder.write("damaged.json", "{")
+    for place in (str(tmp_path / "nowhere.json"), damaged):
+        first, *rest = unknown(place)
+        assert first.startswith("knowledge: ")
+        assert rest == [f"{words}, {end}" for words in alone]
+    # Tags and applications are not in it.
+    told = folder.gate([finding()], policy=policy(may_exclude_all=["shpo"]), knowledge=path)
+    assert told.values["rule_ids"] == ["150001"]
+    assert "may_exclude_all names shpo, which no finding and no scan has" in str(folder.verdict()["reasons"])
+
+
+def test_the_probe_of_the_policy_names_its_rules(tmp_path: Path) -> None:
+    named = policy(rules=[{"name": "a", "rule_ids": {"include": [150001]}}])
+    probed = Folder(tmp_path).gate(files=[], scans=[], check=True, policy=named)
+    assert probed.values["rule_ids"] == ["150001"]
+    many = policy(rules=[{"name": "a", "rule_ids": {"include": [f"{n}00-{n}99" for n in range(1000, 1030)]}}])
+    assert len(Folder(tmp_path).gate(files=[], scans=[], check=True, policy=many).values["rule_ids"]) == 1000

@@ -44,7 +44,7 @@ from .decide.outcome import (
     settle_scope,
     settler,
 )
-from .decide.scope import names_asked, snapshot_problems
+from .decide.scope import FILTERED, filters_shown, names_asked, snapshot_problems
 from .inputs.facts import Record, label
 from .inputs.match_files import match_problems
 from .inputs.records import Matches, is_image, newest_scans, read_records
@@ -158,7 +158,7 @@ def _values(order: Order, document: doc.Document) -> dict[str, t.Any]:
 def _warnings(conclusion: Conclusion) -> list[str]:
     said = conclusion.remarks
     more = [f"and {len(said) - 20} more waivers"] if len(said) > 20 else []
-    quiet = (doc.NOTE, TOOK, UNKNOWN)
+    quiet = (doc.NOTE, TOOK, UNKNOWN, FILTERED)
     passing = [item for item in conclusion.in_order() if item["verdict"] == "pass" and item["code"] not in quiet]
     return [*(item["message"] for item in passing[:20]), *said[:20], *more]
 
@@ -420,6 +420,8 @@ def _unmatched(judge: Judge) -> list[Reason]:
 def _remarks(params: Params, given: _Inputs) -> list[Reason]:
     """What has to be said about the input, and decides nothing."""
     found = [reason(doc.NOTE, "pass", str(note)) for note in params.get("notes") or ()]
+    # What a filter hides cannot be counted, as what an exclusion takes is.
+    found += [reason(FILTERED, "pass", words) for snapshot in given.snapshots for words in filters_shown(snapshot)]
     if given.waivers.path is not None and given.waivers.sha256 is None:
         words = f"there is no file {given.waivers.path.name}, so no waiver is in force"
         found.append(reason("waivers_missing", "pass", words))

@@ -12,7 +12,7 @@ import typing as t
 
 from ..._base.errors import PolicyError
 from ..._records.policy.patterns import Globs
-from ..inputs.facts import Facts, owasp_codes
+from ..inputs.facts import Facts, owasp_codes, places_of
 
 Test = t.Callable[[Facts], bool]
 _RANGE = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
@@ -149,14 +149,29 @@ def _by_text(
     return tests
 
 
+def _by_url(choice: t.Mapping[str, t.Any], *, every: bool) -> list[Test]:
+    """Patterns of addresses. What leaves a finding out has to fit it as it is written and as it is resolved."""
+    tests: list[Test] = []
+    if "include" in choice:
+        wanted = Globs(choice["include"], fold=False)
+        quantifier = all if every else any
+        tests.append(lambda facts: quantifier(map(wanted.match, places_of(facts.url))))
+    if "exclude" in choice:
+        unwanted = Globs(choice["exclude"], fold=False)
+        opposite = any if every else all
+        tests.append(lambda facts: not opposite(map(unwanted.match, places_of(facts.url))))
+    return tests
+
+
 def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = False) -> Test:
     """What the selecting keys of a rule or an exclusion say, but for severity, state, score and age.
 
     Args:
         spec: the rule, already checked against the schema.
         where: its path, for messages.
-        every_code: whether all weaknesses and categories of a finding have to be listed, for what leaves findings out:
-            one that may be left out says nothing about another in the same finding.
+        every_code: whether all weaknesses and categories of a finding have to be listed, and its URL has to fit in
+            every form, for what leaves findings out: one that may be left out says nothing about another in the same
+            finding.
 
     Raises:
         PolicyError: a range that runs backwards, or an id of a rule that is none.
@@ -174,7 +189,7 @@ def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = Fals
     tests += _by_number(spec.get("cwe", {}), f"{where}.cwe", "CWE-", lambda facts: facts.cwe, every=every_code)
     tests += _by_number(spec.get("owasp", {}), f"{where}.owasp", "A", owasp_codes, every=every_code)
     tests += _by_text(spec.get("tags", {}), True, lambda facts: facts.tags)
-    tests += _by_text(spec.get("urls", {}), False, lambda facts: (facts.url,))
+    tests += _by_url(spec.get("urls", {}), every=every_code)
     tests += _by_text(spec.get("applications", {}), True, lambda facts: (facts.app[1], facts.app_name))
     if len(tests) == 1:
         return tests[0]

@@ -421,7 +421,8 @@ def _remarks(params: Params, given: _Inputs) -> list[Reason]:
     """What has to be said about the input, and decides nothing."""
     found = [reason(doc.NOTE, "pass", str(note)) for note in params.get("notes") or ()]
     # What a filter hides cannot be counted, as what an exclusion takes is.
-    found += [reason(FILTERED, "pass", words) for snapshot in given.snapshots for words in filters_shown(snapshot)]
+    shown = (words for snapshot in given.snapshots for words in filters_shown(snapshot, given.policy))
+    found += [reason(FILTERED, "pass", words) for words in shown]
     if given.waivers.path is not None and given.waivers.sha256 is None:
         words = f"there is no file {given.waivers.path.name}, so no waiver is in force"
         found.append(reason("waivers_missing", "pass", words))

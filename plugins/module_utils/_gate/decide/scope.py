@@ -76,10 +76,12 @@ def _shown(item: Record) -> str:
     return f"{field} {operator} {short(str(item.get('value')), 60)}"
 
 
-def filters_shown(snapshot: Snapshot) -> t.Iterator[str]:
-    """Say which filters hide findings, whether the policy asks for them or not."""
+def filters_shown(snapshot: Snapshot, policy: Policy) -> t.Iterator[str]:
+    """Say which filters hide findings as the policy asks for it; any other one is a problem of the snapshot."""
+    asked = set(map(filter_identity, policy.scope.filters))
     for item in _hiding(snapshot):
-        yield f"{snapshot.path.name} holds only what the filter {_shown(item)} lets through"
+        if filter_identity(item) in asked:
+            yield f"{snapshot.path.name} holds only what the filter {_shown(item)} lets through"
 
 
 def _age_problems(when: dt.datetime, now: dt.datetime, limit: float, what: str, code: str) -> t.Iterator[Problem]:

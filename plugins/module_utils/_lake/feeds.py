@@ -26,6 +26,8 @@ from .._spool.disk.kept import read_kept
 from .._spool.disk.stream import read_stream, stream_id
 
 STREAM, SNAPSHOT = "stream", "snapshot"
+_STREAM = "matches"
+"""What the manifest of correlate calls them."""
 MATCHES = "correlate"
 """The source under which the snapshots of matches are listed."""
 
@@ -181,6 +183,9 @@ def _snapshot(path: pathlib.Path) -> Feed:
                 hint="Give a file of an export module with the manifest beside it, or one of the correlate module.",
             ) from error
         manifest = _of_matches(path, told)
+    if manifest.get("stream") == _STREAM:
+        # That of correlate says when they were last looked at, and may be newer than what they say.
+        manifest = _of_matches(path, told)
     taken = read_time(manifest.get("finished"))
     source = manifest.get("source")
     if taken is None or not isinstance(source, str) or not manifest.get("complete"):
@@ -221,9 +226,9 @@ def _first_record(path: pathlib.Path) -> str:
 
 
 def _of_matches(path: pathlib.Path, told: os.stat_result) -> dict[str, t.Any]:
-    """What a manifest would say of a file of matches, which has none: it is as old as its last change."""
+    """What a snapshot's manifest would say of a file of matches: it is as old as its last change."""
     moment = dt.datetime.fromtimestamp(told.st_mtime_ns // 1_000_000_000, dt.UTC)
-    return {"source": MATCHES, "stream": "matches", "finished": utc_text(moment), "complete": True}
+    return {"source": MATCHES, "stream": _STREAM, "finished": utc_text(moment), "complete": True}
 
 
 def _unreadable(path: pathlib.Path, words: str) -> FileError:

@@ -1,7 +1,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter of roles that read lists of the environment. It is documented in a file of its own beside this one."""
+"""The filters of roles for their variables. Each is documented in a file of its own beside this one."""
 
 from __future__ import annotations
 
@@ -15,5 +15,7 @@ class FilterModule:
         """What Ansible asks for."""
         return filters_in(
             "_variable_filters",
+            "async_dir",
             "from_environment",
+            "switch",
         )

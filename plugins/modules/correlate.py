@@ -37,7 +37,8 @@ attributes:
   idempotent:
     support: full
     details:
-      - The same findings and events give the same bytes. With O(window), old events drop out over time.
+      - The same findings and events give the same bytes, and a manifest with a new time. With O(window), old events
+        drop out over time.
 options:
   findings:
     description:
@@ -86,6 +87,8 @@ options:
   dest:
     description:
       - The NDJSON file for the matches, which only its owner can read. The file is replaced as a whole.
+      - A manifest beside it, whose name ends with C(.manifest.json), has the time of the run, even if the matches did
+        not change. M(appsec.perimeter.gate) judges the age of the matches by it.
       - Temporary data goes to a hidden folder beside it, which needs about as much space as the events that are read.
     type: path
     required: true

@@ -23,6 +23,9 @@ description:
     and the verdict file key by key.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
+requirements:
+  - sqlalchemy 2.0 or newer, for a baseline in a database
+  - psycopg 3, for PostgreSQL
 extends_documentation_fragment:
   - appsec.perimeter._attributes
 attributes:
@@ -59,6 +62,8 @@ options:
   matches:
     description:
       - What is known about attacks on the findings, as records or paths of NDJSON files.
+      - Files may be as old as a scan. How old one is, its manifest says, which M(appsec.perimeter.correlate) writes
+        beside it, else the time at which it was last written.
     type: list
     elements: raw
     default: []
@@ -77,6 +82,22 @@ options:
     description:
       - Path of the baseline. When the file does not exist, C(missing_baseline) of the policy decides.
     type: path
+  database_url:
+    description:
+      - A database that the baseline is kept in, in place of a file at O(baseline), such as
+        V(postgresql://user@host/database) or V(sqlite:////srv/gate.db). It has a row for each O(baseline_name).
+      - If neither is set, the environment variable E(PERIMETER_GATE_DATABASE_URL) is used.
+      - Only the password in it is secret, and what its query holds beside well known parameters.
+      - A PostgreSQL on another machine must show a certificate that is trusted and names it, as with
+        C(sslmode=verify-full), unless the URL says another C(sslmode).
+      - Without O(baseline_update) nothing is written, so that a user who may only read is enough.
+    type: str
+  baseline_name:
+    description:
+      - What tells this baseline from others at O(database_url), such as the name of the repository and its branch.
+        Required with O(database_url).
+      - If neither O(baseline) nor this is set, the environment variable E(PERIMETER_GATE_BASELINE_NAME) is used.
+    type: str
   baseline_update:
     description:
       - Whether to make this run the baseline of the next ones. That happens only when the verdict is V(pass) and
@@ -98,6 +119,13 @@ options:
       - Whether the task succeeds whatever the verdict is. The verdict itself, and its code, do not change.
     type: bool
     default: false
+  knowledge:
+    description:
+      - File with the entries of a knowledge base, as M(appsec.perimeter.qualys_kb_info) writes it to its
+        O(ignore:dest); the forms of the option of M(appsec.perimeter.report) are read.
+      - It decides nothing. A rule that a selector of the policy names and that no finding has is looked up in it,
+        before the verdict calls it unknown. RV(rule_ids) lists the rules that it should have.
+    type: path
   notes:
     description:
       - What the verdict and the reports say beside the reasons, such as the commit that the policy is from. It decides
@@ -273,6 +301,14 @@ baseline:
     sha256: 3f1c1f0bd7c9d6cf0d7a6b0e6e0a1f7c1c1f0bd7c9d6cf0d7a6b0e6e0a1f7c11
     written: "2026-10-30T08:00:00Z"
     updated: false
+rule_ids:
+  description:
+    - Rules of Qualys that the findings have, and those that selectors of the policy name, for
+      M(appsec.perimeter.qualys_kb_info). At most 5000 of them, and none of a range of 200 rules or more.
+  type: list
+  elements: str
+  returned: when the gate could be asked at all
+  sample: ["150003", "150084"]
 next_steps:
   description:
     - What to do about the verdict, line by line; empty for V(pass). After V(fail) the lines hold a waiver that has to
@@ -306,7 +342,7 @@ error:
     code: null
 """
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.run import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.run import run, secrets_of, texts_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import Spec
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_local_module
 
@@ -321,15 +357,19 @@ def main() -> None:
             "policy": {"type": "raw", "required": True},
             "waivers": {"type": "raw"},
             "baseline": {"type": "path"},
+            # No fallbacks here: the environment is read later, see _gate.policy.keeping.
+            "database_url": {"type": "str", "no_log": True},
+            "baseline_name": {"type": "str"},
             "baseline_update": {"type": "bool", "default": False},
             "max_scan_age": {"type": "str"},
             "run_id": {"type": "str"},
             "report_only": {"type": "bool", "default": False},
+            "knowledge": {"type": "path"},
             "notes": {"type": "list", "elements": "str", "default": []},
             "dest": {"type": "path", "required": True},
         },
     )
-    run_local_module(own, run)
+    run_local_module(own, run, secrets_of, texts_of)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The function of the filter of roles that read lists from the environment."""
+"""The functions of the filters of roles for their variables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pathlib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError, PolicyError
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.policy.documents import parse
@@ -32,3 +33,24 @@ def from_environment(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         except PerimeterError as error:
             raise AnsibleFilterError(str(error)) from error
     return {"given": given, "problems": problems}
+
+
+def switch(value: t.Any) -> bool:
+    """Whether a switch of a role is on: for every word that Ansible's check of types takes for true."""
+    try:
+        return bool(boolean(value, strict=False))
+    except TypeError:
+        # A list or a mapping, which the check of types refuses.
+        return False
+
+
+def async_dir(user: t.Any) -> str:
+    """The folder in which tasks in the background leave their results.
+
+    Said in full: the two halves of Ansible's background jobs disagree about ``~`` where HOME is not that of the user.
+
+    Args:
+        user: who runs Ansible where the environment does not say it, as in a container.
+    """
+    home = os.environ.get("HOME") or os.path.expanduser(f"~{os.environ.get('USER') or user}")
+    return f"{home}/.ansible_async"

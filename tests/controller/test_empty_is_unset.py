@@ -24,13 +24,13 @@ from ansible.errors import AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.filter.core import to_bool
 from ansible.template import Templar
 
 from ansible_collections.appsec.perimeter.plugins.doc_fragments import _connection, _qualys
 from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.environment import with_environment
 from ansible_collections.appsec.perimeter.plugins.module_utils._module import argspec
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._variable_filters import switch
 from tests.conftest import ROOT
 
 LOOKUP = re.compile(r"lookup\('(?:ansible\.builtin\.)?env', *'([A-Za-z_]+)'([^)]*)\)")
@@ -180,10 +180,10 @@ def test_a_switch_that_is_no_word_for_yes_or_no_is_refused(
         assert [option in error for error in errors] == [True], word
     for word in ("true", "True", "yes", "on", "y", "T"):
         errors, found = judged(word)
-        assert (errors, to_bool(found)) == ([], True), word
+        assert (errors, switch(found)) == ([], True), word
     for word in ("false", "no", "OFF"):
         errors, found = judged(word)
-        assert (errors, to_bool(found)) == ([], False), word
+        assert (errors, switch(found)) == ([], False), word
 
 
 def test_there_are_as_many_switches_as_there_seem_to_be() -> None:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import pwd
+
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE, BOOLEANS_TRUE
 
 from ansible_collections.appsec.perimeter.plugins.filter import awx, doctor, slices, variables
 
@@ -64,3 +67,30 @@ def test_texts_of_the_environment_are_read_and_what_cannot_be_read_is_named(monk
     assert found["problems"][0].startswith("PERIMETER_G: the text is not YAML: ")
     assert all(problem.endswith('. Give a list as JSON, such as ["first", "second"].') for problem in found["problems"])
     assert "\n" not in "".join(found["problems"])
+
+
+def test_a_switch_is_on_for_every_word_that_the_check_of_types_takes_for_true() -> None:
+    switch = variables.FilterModule().filters()["switch"]
+    for word in BOOLEANS_TRUE:
+        assert switch(word) is True
+        assert switch(str(word).upper() if isinstance(word, str) else word) is True
+    for word in (*BOOLEANS_FALSE, "", None, "perhaps", [True], {"a": 1}, 2):
+        assert switch(word) is False
+
+
+def test_the_results_of_background_jobs_are_in_the_home_of_the_environment_or_of_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = variables.FilterModule().filters()["async_dir"]
+    monkeypatch.setenv("HOME", "/srv/home")
+    monkeypatch.setenv("USER", "root")
+    assert folder("nobody") == "/srv/home/.ansible_async"
+    for name in ("root", "nobody"):
+        home = pwd.getpwnam(name).pw_dir + "/.ansible_async"
+        # Empty is unset.
+        monkeypatch.setenv("HOME", "")
+        monkeypatch.setenv("USER", name)
+        assert folder("daemon") == home
+        monkeypatch.delenv("HOME")
+        monkeypatch.setenv("USER", "")
+        assert folder(name) == home

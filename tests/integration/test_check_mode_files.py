@@ -27,7 +27,7 @@ USES: dict[str, dict[str, Any]] = {
     **WRITES,
 }
 BESIDE = {
-    "correlate": ("matches.ndjson",),
+    "correlate": ("matches.ndjson", "matches.ndjson.manifest.json"),
     "gate": ("gate.json", "gate.explain.ndjson"),
     "history": ("history.json",),
     "qualys_kb_info": ("knowledge.json",),

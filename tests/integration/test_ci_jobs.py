@@ -243,3 +243,6 @@ def test_a_baseline_that_another_job_moved_is_judged_by_and_not_overwritten(shop
     assert machine.git("rev-parse", "perimeter-baseline^") == other_commit
     assert baseline_of(shop)["applications"]
     assert job.output.count("TASK [Scan, applications: 1]") == 1, "nothing is scanned a second time"
+    # The reports of the second verdict say how the rules are fixed, as those of the first did.
+    assert "Solution:" in (job.report / "junit.xml").read_text(encoding="utf-8")
+    assert "The knowledge base could not be read" not in (job.report / "summary.md").read_text(encoding="utf-8")

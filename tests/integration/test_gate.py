@@ -27,6 +27,7 @@ from tests.conftest import ROOT
 from tests.integration.conftest import login_to
 from tests.integration.runner import BIN, Ansible, Run, TaskResult, base_environment
 from tests.sandbox import Sandbox
+from tests.sandbox.qualys.kb import CATALOG
 
 PLAYBOOK = "appsec.perimeter.gate"
 CANARY = "Cnry-gate+pass/w0rd="
@@ -253,6 +254,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
         {}, {f"PERIMETER_GATE_{name.upper()}": "ture" for name in SWITCHES}, [f"gate_{name}" for name in SWITCHES],
     ),
     "a number": ({"gate_formats": None}, {"PERIMETER_GATE_FORMATS": "5"}, ["gate_formats: 5 is no format"]),
+    "a slice": ({"awx_job_slice_count": 2, "gate_formats": ["markdown"]}, {}, ["gate cannot be cut into slices"]),
     "a duration of the scan": ({}, {"PERIMETER_SCAN_POLL_INTERVAL": "5 minutes"}, ["poll_interval"]),
 }  # fmt: skip
 
@@ -272,6 +274,11 @@ def test_a_mistake_in_a_variable_removes_the_old_verdict_and_is_told(gate: Gate,
     assert "\n" not in message
     assert message in error(run)
     assert gate.sandbox.counters.writes == 0
+    # A page of a pipeline shows it, unless it is not wanted. Formats that nobody can read are no such wish.
+    if variables.get("gate_formats", []) != []:
+        assert_short_summary(gate, 12)
+    else:
+        assert not (gate.directory / "summary.md").exists()
 
 
 def test_the_role_checks_each_type_that_its_specification_leaves_to_it() -> None:
@@ -309,7 +316,11 @@ def test_the_program_of_the_job_ends_with_the_code_and_obeys_no_finding(gate: Ga
             # Nothing can be worse, so that it is among the five that are shown.
             item.update(name=name, severity="5", status="NEW", type="VULNERABILITY", isIgnored="false")
             gate.sandbox.qualys.findings[item["id"]] = item
-    (tmp_path / "gate.yml").write_text(json.dumps(STRICT), encoding="utf-8")
+    # One rule that exists and was not found, and one that nobody has ever heard of.
+    found = {item["qid"] for item in gate.sandbox.qualys.findings.values() if item["webApp"]["id"] == app}
+    exists = min({template.qid for template in CATALOG} - {int(qid) for qid in found})
+    out = {"reason": "not ours", "rule_ids": {"include": [exists, 149999]}}
+    (tmp_path / "gate.yml").write_text(json.dumps({**STRICT, "exclude": [out]}), encoding="utf-8")
     # Empty is unset: what a CI system makes of a missing variable switches nothing off.
     empty = ("PERIMETER_GATE_SCAN", "PERIMETER_PROXY", "PERIMETER_TIMEOUT", "PERIMETER_VALIDATE_CERTS")
     empty += ("PERIMETER_GATE_TIMEOUT", "PERIMETER_GATE_WEBAPP_FILTERS", "PERIMETER_GATE_DIRECTORY")
@@ -350,6 +361,9 @@ def test_the_program_of_the_job_ends_with_the_code_and_obeys_no_finding(gate: Ga
     # It scanned, found no waivers, and says what to do next.
     assert gate.sandbox.counters.writes == 1
     assert "Warning: there is no file waivers.yml, so no waiver is in force" in done.stdout
+    assert (
+        "rule_ids.include names 149999, which no finding, no scan and no entry of the knowledge base has" in done.stdout
+    )
     assert "Next: Fix what broke a rule, and scan again." in done.stdout
     assert "- id: W-" in done.stdout
     # A playbook that cannot even begin leaves no verdict, and the one of the run before is gone.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -171,8 +172,8 @@ def test_ansible_gets_an_environment_of_its_own(site: Site, monkeypatch: pytest.
         "PATH", "HOME", "TMPDIR", "PYTHONSAFEPATH", "PYTHONNOUSERSITE", "ANSIBLE_CONFIG", "ANSIBLE_HOME",
         "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH", "ANSIBLE_LOCALHOST_WARNING",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING", "PERIMETER_RUN_ID", "PERIMETER_GATE_DIRECTORY", "PERIMETER_GATE_POLICY",
-        "PERIMETER_GATE_WAIVERS", "PERIMETER_GATE_BASELINE", "PERIMETER_GATE_BASELINE_UPDATE", "PERIMETER_GATE_NOTES",
-        "PERIMETER_STATE_DIR",
+        "PERIMETER_GATE_WAIVERS", "PERIMETER_GATE_BASELINE", "PERIMETER_GATE_BASELINE_NAME",
+        "PERIMETER_GATE_BASELINE_UPDATE", "PERIMETER_GATE_NOTES", "PERIMETER_STATE_DIR",
     }  # fmt: skip
     assert Path(environment["ANSIBLE_CONFIG"]).read_bytes() == b""
     assert environment["ANSIBLE_COLLECTIONS_PATH"] == str(IMPORT_TREE)
@@ -202,6 +203,54 @@ def test_only_the_job_of_the_protected_branch_stores_the_baseline_and_the_next_o
     # What did not change was not stored again.
     assert site.git("rev-list", "--count", "FETCH_HEAD") == "2"
     assert "the baseline is that of commit" in notes(site)[-1]
+
+
+def test_a_definition_that_passes_a_database_keeps_the_baseline_there_and_no_branch(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.commit("refs/heads/main", {"security/gate.yml": POLICY})
+    site.commit("refs/heads/perimeter-baseline", {"baseline.json": "that of the branch"})
+    site.commit("refs/pull/7/head", {})
+    names = ["PERIMETER_GATE_DATABASE_URL", "PERIMETER_GATE_BASELINE_NAME"]
+    monkeypatch.setenv(names[0], "postgresql://gate:canary-password@db.test/gate")
+    stored = site.git("ls-remote", "origin", "refs/heads/perimeter-baseline")
+    for ref, moves in (("refs/heads/main", "true"), ("refs/pull/7/head", "false")):
+        assert site.run(ref, names=names) == 0
+        environment = site.plays[-1]
+        assert environment["PERIMETER_GATE_DATABASE_URL"].startswith("postgresql://")
+        assert environment["PERIMETER_GATE_BASELINE"] == ""
+        assert environment["PERIMETER_GATE_BASELINE_UPDATE"] == moves
+        assert environment["PERIMETER_GATE_BASELINE_NAME"] == f"{site.remote.with_suffix('')} main"
+        assert f"the baseline is that of the database, under the name {site.remote.with_suffix('')} main" in notes(site)
+    assert site.git("ls-remote", "origin", "refs/heads/perimeter-baseline") == stored
+    monkeypatch.setenv(names[1], "shop")
+    assert site.run(names=names) == 0
+    assert site.plays[-1]["PERIMETER_GATE_BASELINE_NAME"] == "shop"
+    assert "canary" not in capsys.readouterr().out + json.dumps(notes(site))
+    # One that the definition does not pass is nobody's.
+    assert site.run() == 0
+    assert "PERIMETER_GATE_DATABASE_URL" not in site.plays[-1]
+    assert site.plays[-1]["PERIMETER_GATE_BASELINE"].endswith("baseline.json")
+
+
+def test_a_database_whose_secret_is_missing_closes_the_gate_and_is_no_missing_baseline(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.commit("refs/heads/main", {"security/gate.yml": POLICY})
+    monkeypatch.delenv("PERIMETER_GATE_DATABASE_URL", raising=False)
+    for _attempt in range(2):
+        assert site.run(names=["PERIMETER_GATE_DATABASE_URL"]) == 20
+        assert (
+            site.verdict["reasons"][0]["message"] == "PERIMETER_GATE_DATABASE_URL is passed to the gate, and is empty"
+        )
+        monkeypatch.setenv("PERIMETER_GATE_DATABASE_URL", "")
+    assert site.plays == []
+
+
+def test_a_name_for_the_baseline_holds_no_token() -> None:
+    place_of = runpy.run_path(str(PROGRAM / "repository.py"))["place_of"]
+    for url in ("https://github.com/acme/shop.git", "https://me:canary@github.com:443/acme/shop/?token=canary"):
+        assert place_of(url) == "github.com/acme/shop"
 
 
 def test_a_baseline_that_is_moved_all_the_time_is_given_up_and_never_overwritten(

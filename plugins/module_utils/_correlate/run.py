@@ -10,16 +10,28 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import json
 import pathlib
 import tempfile
 import typing as t
 
 from .._base.errors import FileError
-from .._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, working_folder
+from .._base.files import (
+    PRIVATE,
+    Staged,
+    check_target,
+    reason,
+    remove_leftovers,
+    replace_file,
+    sha256_of,
+    working_folder,
+)
 from .._records.codec import dump_line
 from .._records.files.duck import Engine, Refused, check_library, open_duck, open_private
+from .._records.files.snapshot import manifest_path
+from .._records.model import SCHEMA
 from .._records.result import Result
-from .._records.times import utc_now
+from .._records.times import utc_now, utc_text
 from .findings import Counts, write_findings
 from .inputs import Inputs, find_inputs
 from .job import Job, Params, Scanners, job_from
@@ -70,7 +82,8 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 def _folder(dest: pathlib.Path, check_mode: bool) -> contextlib.AbstractContextManager[pathlib.Path]:
     if check_mode or any(sign in str(dest) for sign in PATTERNS):
         return _elsewhere()
-    remove_leftovers(dest)
+    for target in (dest, manifest_path(dest)):
+        remove_leftovers(target)
     return working_folder(dest)
 
 
@@ -90,13 +103,13 @@ def _correlate(job: Job, inputs: Inputs, work: pathlib.Path, check_mode: bool) -
         load_findings(engine, findings)
         Stage(engine, job, work).read(inputs)
         join_events(engine, job.scanners, work)
-        tally, changed = _write(engine, job.dest, None if check_mode else job.dest)
+        tally, changed = _write(engine, job, None if check_mode else job.dest)
         return _result(engine, job, inputs, counts, tally, changed)
 
 
-def _write(engine: Engine, dest: pathlib.Path, target: pathlib.Path | None) -> tuple[Tally, bool]:
+def _write(engine: Engine, job: Job, target: pathlib.Path | None) -> tuple[Tally, bool]:
     """Write the matches; returns their figures, and whether they differ from the existing file."""
-    tally, digest = Tally(), hashlib.sha256()
+    tally, digest, records = Tally(), hashlib.sha256(), 0
     staged = Staged(target) if target else None
     try:
         for part in rows(engine):
@@ -105,15 +118,35 @@ def _write(engine: Engine, dest: pathlib.Path, target: pathlib.Path | None) -> t
                 tally.add(match, row[3])
                 line = dump_line(match)
                 digest.update(line)
+                records += 1
                 if staged:
                     staged.file.write(line)
-        changed = _differs(dest, digest.hexdigest())
+        changed = _differs(job.dest, digest.hexdigest())
         if staged and changed:
             staged.commit()
+        if target:
+            _write_manifest(job, digest.hexdigest(), records)
     finally:
         if staged:
             staged.discard()
     return tally, changed
+
+
+def _write_manifest(job: Job, sha256: str, records: int) -> None:
+    """Say when the matches were made, also where they are those of the run before: a gate asks how old they are."""
+    made = utc_text(job.now.replace(microsecond=0))
+    content = {
+        "record": "manifest",
+        "schema": SCHEMA,
+        "stream": "matches",
+        "file": job.dest.name,
+        "started": made,
+        "since": None if job.since is None else utc_text(job.since),
+        "records": records,
+        "sha256": sha256,
+    }
+    with replace_file(manifest_path(job.dest), mode=PRIVATE) as file:
+        file.write(json.dumps(content, indent=1).encode() + b"\n")
 
 
 def _differs(dest: pathlib.Path, sha256: str) -> bool:

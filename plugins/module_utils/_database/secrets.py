@@ -32,3 +32,16 @@ def secrets_in(url: str) -> list[str] | None:
     values = [match["password"] or "", *(value for name, _equals, value in pairs if name not in _HARMLESS)]
     found = [form for value in values if value for form in (value, unquote_plus(value))]
     return None if any(len(form) < MIN_LENGTH for form in found) else found
+
+
+def hidden_of(url: str | None) -> tuple[str, ...]:
+    """What must never be shown of the URL of a database: the secrets in it, or the whole where that is not clear."""
+    if not url:
+        return ()
+    found = secrets_in(url)
+    return (url,) if found is None else tuple(dict.fromkeys(found))
+
+
+def shown_of(url: str | None) -> tuple[str, ...]:
+    """The URL, where only parts of it are secret."""
+    return (url,) if url and url not in hidden_of(url) else ()

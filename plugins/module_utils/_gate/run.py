@@ -18,10 +18,11 @@ import pathlib
 import typing as t
 import uuid
 
-from .._base.errors import OptionError, PerimeterError, PolicyError
+from .._base.errors import FileError, OptionError, PerimeterError, PolicyError
 from .._base.files import PRIVATE, remove_leftovers, replace_file
 from .._base.log_text import short
 from .._records.coerce import bounded, mapping
+from .._records.files.knowledge import read_knowledge
 from .._records.identity import AppKey
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
@@ -43,16 +44,25 @@ from .decide.outcome import (
     settle_scope,
     settler,
 )
-from .decide.scope import names_asked, snapshot_problems
+from .decide.scope import FILTERED, filters_shown, names_asked, snapshot_problems
 from .inputs.facts import Record, label
+from .inputs.match_files import match_problems
 from .inputs.records import Matches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
-from .policy.baseline import Baseline, check_baseline, load_baseline, marks_path, merged, save_baseline, save_marks
+from .policy.baseline import Baseline, Keeper, Moved, merged
+from .policy.baseline_file import BaselineFile
+from .policy.keeping import keeper_of, secrets_of, texts_of
 from .policy.policy import Policy, load_policy
 from .policy.rules import duration
+from .policy.selectors import rules_named
 from .policy.waivers import Waivers, load_waivers
 from .verdict import GateClosed, Reason, reason
 
+__all__ = ["run", "secrets_of", "texts_of"]
+
+_RULES_AT_MOST = 5000
+MOVES = 3
+"""How often a run is judged, each time by the baseline that another one stored meanwhile."""
 Params = t.Mapping[str, t.Any]
 Clock = t.Callable[[], dt.datetime]
 
@@ -63,6 +73,7 @@ class _Inputs:
 
     policy: Policy
     waivers: Waivers
+    keeper: Keeper | None
     baseline: Baseline
     scans: list[Record]
     images: list[Record]
@@ -104,7 +115,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     document = doc.document_of(order, conclusion, _time(clock()))
     result = Result(
         changed=old != doc.essence(document),
-        values=_values(order, document),
+        values=_values(order, document) | {"rule_ids": list(conclusion.rule_ids)},
         warnings=_warnings(conclusion),
         error=conclusion.error,
     )
@@ -127,8 +138,7 @@ def _tidy(dest: pathlib.Path, baseline: str | None) -> None:
     """Remove what a run that was killed left beside the files that this one writes."""
     targets = [dest, doc.explain_path(dest)]
     if baseline:
-        path = pathlib.Path(baseline).expanduser().resolve()
-        targets += [path, marks_path(path)]
+        targets += BaselineFile(baseline).files
     for target in targets:
         remove_leftovers(target)
 
@@ -148,13 +158,17 @@ def _values(order: Order, document: doc.Document) -> dict[str, t.Any]:
 def _warnings(conclusion: Conclusion) -> list[str]:
     said = conclusion.remarks
     more = [f"and {len(said) - 20} more waivers"] if len(said) > 20 else []
-    quiet = (doc.NOTE, TOOK, UNKNOWN)
+    quiet = (doc.NOTE, TOOK, UNKNOWN, FILTERED)
     passing = [item for item in conclusion.in_order() if item["verdict"] == "pass" and item["code"] not in quiet]
     return [*(item["message"] for item in passing[:20]), *said[:20], *more]
 
 
 def _paths(params: Params) -> t.Iterator[tuple[str, pathlib.Path]]:
-    for option in ("findings", "scans", "matches", "policy", "waivers", "baseline"):
+    with contextlib.suppress(PerimeterError):
+        # What is wrong with it is told where it is read.
+        keeper = keeper_of(params, os.environ)
+        yield from (("baseline", path) for path in (keeper.files if keeper else ()))
+    for option in ("findings", "scans", "matches", "policy", "waivers", "knowledge"):
         given = params.get(option)
         for item in given if isinstance(given, list) else [given]:
             if isinstance(item, (str, os.PathLike)) and item:
@@ -165,7 +179,7 @@ def _judge_or_tell(params: Params, order: Order, now: dt.datetime) -> Conclusion
     """Judge, or conclude why that was not possible."""
     verdict: Word = "platform_error"
     try:
-        return _judge(params, order, now)
+        return _judge_by_newest(params, order, now)
     except (PolicyError, OptionError) as error:
         verdict, failure = "policy_error", t.cast(PerimeterError, error)
     except PerimeterError as error:
@@ -181,18 +195,22 @@ def _judge_or_tell(params: Params, order: Order, now: dt.datetime) -> Conclusion
 
 
 def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
-    if params.get("baseline_update") and not params.get("baseline"):
-        raise OptionError("baseline_update needs baseline.", hint="Give the path of the file that is to be updated.")
+    keeper = keeper_of(params, os.environ)
+    if params.get("baseline_update") and keeper is None:
+        raise OptionError(
+            "baseline_update needs baseline, or database_url with baseline_name.", hint="Say where it is kept."
+        )
     age = params.get("max_scan_age")
     policy = load_policy(params["policy"], duration(age, "max_scan_age") if age else None)
     waivers = load_waivers(params.get("waivers"), policy.waivers, _day(now))
-    baseline = load_baseline(params.get("baseline"))
-    unwritable = _unwritable(params, check_mode=check_mode)
+    baseline = keeper.load() if keeper is not None else Baseline()
+    unwritable = _unwritable(keeper, check_mode=check_mode) if keeper and params.get("baseline_update") else None
     if unwritable and (check_mode or not (params.get("findings") or params.get("scans"))):
         # Nothing was spent yet.
         raise unwritable
     scans, scan_trouble = read_records(params.get("scans") or (), "scans", "scan")
     matches, match_trouble = read_records(params.get("matches") or (), "matches", "match")
+    match_trouble += match_problems(params.get("matches") or (), now, policy.base_quality.max_scan_age)
     snapshots = [open_snapshot(pathlib.Path(path).expanduser()) for path in params.get("findings") or ()]
     # The newest first: what a later export says about a finding holds.
     earliest = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -200,6 +218,7 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     return _Inputs(
         policy=policy,
         waivers=waivers,
+        keeper=keeper,
         baseline=baseline,
         scans=[scan for scan in scans if not is_image(scan)],
         images=[scan for scan in scans if is_image(scan)],
@@ -210,17 +229,24 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     )
 
 
-def _unwritable(params: Params, *, check_mode: bool) -> PerimeterError | None:
-    """Why the baseline that is asked for cannot be written, if it cannot."""
-    if params.get("baseline_update"):
-        try:
-            check_baseline(pathlib.Path(params["baseline"]).expanduser(), create=not check_mode)
-        except PerimeterError as error:
-            return error
+def _unwritable(keeper: Keeper, *, check_mode: bool) -> PerimeterError | None:
+    """Why the baseline cannot be stored, if it cannot."""
+    try:
+        keeper.check(create=not check_mode)
+    except PerimeterError as error:
+        return error
     return None
 
 
-def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
+def _judge_by_newest(params: Params, order: Order, now: dt.datetime) -> Conclusion:
+    """Judge, and once more where another run moved the baseline meanwhile."""
+    for _time in range(1, MOVES):
+        with contextlib.suppress(Moved):
+            return _judge(params, order, now, again=True)
+    return _judge(params, order, now, again=False)
+
+
+def _judge(params: Params, order: Order, now: dt.datetime, *, again: bool) -> Conclusion:
     given = _load(params, now, check_mode=order.check_mode)
     policy = given.policy
     scans = newest_scans(given.scans)
@@ -232,6 +258,7 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
         run_reasons = given.reasons + settle_scope(judge, policy, given.snapshots, scans, now) + _emptiness(given)
         run_reasons += _remarks(params, given) + _unmatched(judge)
         exclusions = _exclusions(judge, policy)
+        run_reasons += _see_knowledge(params, judge)
         if given.snapshots:
             run_reasons += exclusion_reasons(exclusions, judge.known, policy.named)
         outcome = decide(judge, policy, scans, run_reasons)
@@ -242,7 +269,9 @@ def _judge(params: Params, order: Order, now: dt.datetime) -> Conclusion:
         conclusion = _conclude(order, outcome, outcome.reasons + image_reasons, images)
         explained = _explain(order, outcome, explanations)
     told = {**explained, "exclusions": exclusions}
-    return _stored(params, order, _with_figures(conclusion, outcome, given, told, now), outcome, given, now)
+    conclusion = dataclasses.replace(conclusion, rule_ids=_rule_ids(judge, policy))
+    conclusion = _with_figures(conclusion, outcome, given, told, now)
+    return _stored(params, order, conclusion, outcome, given, now, again=again)
 
 
 def _conclude(order: Order, outcome: Judgement, reasons: list[Reason], images: list[dict[str, t.Any]]) -> Conclusion:
@@ -281,18 +310,31 @@ def _with_figures(
 
 
 def _stored(
-    params: Params, order: Order, conclusion: Conclusion, outcome: Judgement, given: _Inputs, now: dt.datetime
+    params: Params,
+    order: Order,
+    conclusion: Conclusion,
+    outcome: Judgement,
+    given: _Inputs,
+    now: dt.datetime,
+    *,
+    again: bool,
 ) -> Conclusion:
-    """Store what the next run has to know, and return the conclusion with what became of the baseline."""
+    """Store what the next run has to know, and return the conclusion with what became of the baseline.
+
+    Raises:
+        Moved: another run moved the baseline, and this one may be judged ``again``.
+    """
     passed = conclusion.verdict == "pass" and not _figures(outcome)["new"]
     updated = False
     try:
         updated = _remember(params, order, outcome, given, now, passed=passed)
     except PerimeterError as error:
+        if again and isinstance(error, Moved):
+            raise
         # What was judged stays in the file, so that there is a report of it; only nobody may ship on it.
         steps = next_steps("platform_error", _day(now))
         conclusion = dataclasses.replace(conclusion.but(error, *conclusion.in_order()), next_steps=steps)
-    sections = {**conclusion.sections, "baseline": _baseline_entry(given.baseline, updated=updated)}
+    sections = {**conclusion.sections, "baseline": _baseline_entry(given, updated=updated)}
     return dataclasses.replace(conclusion, sections=sections)
 
 
@@ -349,6 +391,24 @@ def _exclusions(judge: Judge, policy: Policy) -> list[dict[str, t.Any]]:
     return exclusion_entries(taken, [(item.name, item.reason) for item in policy.exclusions])
 
 
+def _see_knowledge(params: Params, judge: Judge) -> list[Reason]:
+    """Note which rules the knowledge base has. It decides nothing, and so keeps nothing from being decided."""
+    if not params.get("knowledge"):
+        return []
+    try:
+        entries = read_knowledge(pathlib.Path(params["knowledge"]).expanduser())
+    except FileError as error:
+        return [reason("knowledge_unreadable", "pass", str(error))]
+    judge.known.see_knowledge(rule_id for _source, rule_id in entries)
+    return []
+
+
+def _rule_ids(judge: Judge, policy: Policy) -> list[str]:
+    """The rules of Qualys that were found, and those that the policy names."""
+    found = sorted(judge.known.qids | set(rules_named(policy.named)), key=lambda word: (len(word), word))
+    return found[:_RULES_AT_MOST]
+
+
 def _unmatched(judge: Judge) -> list[Reason]:
     """A rule about attacks cannot be judged without a match: nobody looked whether there were any."""
     if not judge.unmatched:
@@ -360,6 +420,9 @@ def _unmatched(judge: Judge) -> list[Reason]:
 def _remarks(params: Params, given: _Inputs) -> list[Reason]:
     """What has to be said about the input, and decides nothing."""
     found = [reason(doc.NOTE, "pass", str(note)) for note in params.get("notes") or ()]
+    # What a filter hides cannot be counted, as what an exclusion takes is.
+    shown = (words for snapshot in given.snapshots for words in filters_shown(snapshot, given.policy))
+    found += [reason(FILTERED, "pass", words) for words in shown]
     if given.waivers.path is not None and given.waivers.sha256 is None:
         words = f"there is no file {given.waivers.path.name}, so no waiver is in force"
         found.append(reason("waivers_missing", "pass", words))
@@ -411,9 +474,10 @@ def _told_of(given: _Inputs, judge: Judge) -> dict[str, t.Any]:
     return told
 
 
-def _baseline_entry(baseline: Baseline, *, updated: bool) -> dict[str, t.Any]:
+def _baseline_entry(given: _Inputs, *, updated: bool) -> dict[str, t.Any]:
+    baseline = given.baseline
     return {
-        "path": str(baseline.path) if baseline.path else None,
+        **(given.keeper.told(baseline) if given.keeper else {"path": None}),
         "exists": baseline.exists,
         "sha256": baseline.sha256,
         "written": baseline.written,
@@ -448,17 +512,20 @@ def _remember(
         return False
     if given.unwritable is not None:
         raise given.unwritable
+    if given.keeper is None:
+        return False
     if params.get("baseline_update") and passed and not order.report_only:
         sections = [_section(app, outcome, order, now) for app in outcome.applications]
         policy = {"name": outcome.policy.name, "sha256": outcome.policy.sha256}
         content = {"record": "baseline", "schema": 1, "written": _time(now), "run_id": order.run_id}
-        return save_baseline(given.baseline, {**content, "policy": policy, "applications": sections})
+        return given.keeper.save(given.baseline, {**content, "policy": policy, "applications": sections})
     gone = {
         app.key: merged(app.section.resurfaced, {} if app.problems else absent_places(app))
         for app in outcome.applications
         if app.section is not None
     }
-    save_marks(given.baseline, gone)
+    if params.get("baseline_update") or not given.keeper.shared:
+        given.keeper.note(given.baseline, gone)
     return False
 
 

@@ -19,7 +19,7 @@ import typing as t
 from .._base.errors import FileError, OptionError, StateError
 from .._base.files import PRIVATE, check_target, reason, remove_leftovers, replace_file
 from .._base.log_text import short
-from .._database.secrets import secrets_in
+from .._database import secrets
 from .._records.codec import dumps_sorted
 from .._records.result import Result
 from .._records.times import parse_duration, parse_time, utc_now, utc_text
@@ -90,18 +90,12 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 def secrets_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     """The secret parts of the database URL."""
-    url = url_of(params, environ)
-    if not url:
-        return ()
-    found = secrets_in(url)
-    return (url,) if found is None else tuple(dict.fromkeys(found))
+    return secrets.hidden_of(url_of(params, environ))
 
 
 def shown_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     """The URL, if only parts of it are secret."""
-    url = url_of(params, environ)
-    whole = secrets_of(params, environ)
-    return (url,) if url and url not in whole else ()
+    return secrets.shown_of(url_of(params, environ))
 
 
 def document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

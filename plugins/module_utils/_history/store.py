@@ -18,6 +18,7 @@ import typing as t
 from .._base.errors import TransportError
 from .._database.engine import file_of, make_engine, make_private, need_sqlalchemy
 from .._database.errors import words_for
+from .._database.transactions import begin_ourselves, exclusive
 from .._state.directory import state_directory
 from .schema import Tables, migrate, version_of
 
@@ -67,11 +68,7 @@ class Store:
             self._engine.dispose()
             self._engine, _memory = self._open("sqlite://", params)
             self._path = None
-        if self._engine.dialect.name == "sqlite":
-            # The driver would begin a transaction only before the first change, after reading what another run
-            # replaces.
-            sqlalchemy.event.listen(self._engine, "connect", _leave_transactions_to_us)
-            sqlalchemy.event.listen(self._engine, "begin", _begin)
+        begin_ourselves(self._engine)
 
     def _default(self, params: Options) -> str:
         folder = state_directory(params.get("state_dir"), os.environ, create=not self.check_mode)
@@ -110,10 +107,7 @@ class Store:
         Raises:
             StateError: the errors of :meth:`connected`.
         """
-        with connection.execution_options(perimeter_lock=True).begin() as transaction:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{self._wait}s'")
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        with exclusive(connection, _LOCK, self._wait) as transaction:
             migrate(connection, version_of(connection, self.address))
             yield Tables()
             if self.check_mode:
@@ -124,12 +118,3 @@ class Store:
             f"{OPTION}: {self.address} failed ({words_for(error)}).",
             hint="Nothing of this run was recorded. Check the database, and the rights of its user.",
         )
-
-
-def _leave_transactions_to_us(driver: t.Any, _record: t.Any) -> None:
-    driver.isolation_level = None
-
-
-def _begin(connection: t.Any) -> None:
-    locked = connection.get_execution_options().get("perimeter_lock")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if locked else "BEGIN")

@@ -26,6 +26,8 @@ from .._spool.disk.kept import read_kept
 from .._spool.disk.stream import read_stream, stream_id
 
 STREAM, SNAPSHOT = "stream", "snapshot"
+_STREAM = "matches"
+"""Their name in the manifest that correlate writes."""
 MATCHES = "correlate"
 """The source name of match snapshots."""
 
@@ -181,6 +183,9 @@ def _snapshot(path: pathlib.Path) -> Feed:
                 hint="Give a file of an export module with the manifest beside it, or one of the correlate module.",
             ) from error
         manifest = _of_matches(path, told)
+    if manifest.get("stream") == _STREAM:
+        # That of correlate says when they were last looked at, and may be newer than what they say.
+        manifest = _of_matches(path, told)
     taken = read_time(manifest.get("finished"))
     source = manifest.get("source")
     if taken is None or not isinstance(source, str) or not manifest.get("complete"):
@@ -221,9 +226,9 @@ def _first_record(path: pathlib.Path) -> str:
 
 
 def _of_matches(path: pathlib.Path, told: os.stat_result) -> dict[str, t.Any]:
-    """A substitute for the manifest of a file of matches, which has none; its time is that of the last change."""
+    """A substitute for the manifest of a file of matches that has none; its time is that of the last change."""
     moment = dt.datetime.fromtimestamp(told.st_mtime_ns // 1_000_000_000, dt.UTC)
-    return {"source": MATCHES, "stream": "matches", "finished": utc_text(moment), "complete": True}
+    return {"source": MATCHES, "stream": _STREAM, "finished": utc_text(moment), "complete": True}
 
 
 def _unreadable(path: pathlib.Path, words: str) -> FileError:

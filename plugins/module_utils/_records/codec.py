@@ -75,6 +75,41 @@ def loads(data: bytes) -> t.Any:
         raise ValueError("the document is nested too deeply") from error
 
 
+class RepeatedKey(ValueError):
+    """An object has a key twice, so that what it says depends on who reads it."""
+
+
+def unique_object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    """An object of JSON, as an ``object_pairs_hook``.
+
+    Raises:
+        RepeatedKey: a key is there twice.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _value in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise RepeatedKey(f"the key {twice!r} twice in one mapping")
+    return found
+
+
+def loads_unique(data: bytes) -> t.Any:
+    """As :func:`loads`, for what decides about something.
+
+    Raises:
+        RepeatedKey: an object has a key twice. Readers take the first of them, or the last.
+        ValueError: as :func:`loads`.
+    """
+    value = loads(data)
+    # What is written as we write it has no key twice. Only another form is read once more, which takes longer.
+    if not HAS_ORJSON or dumps(value) != data.strip():
+        try:
+            json.loads(data, object_pairs_hook=unique_object)
+        except RecursionError as error:
+            raise ValueError("the document is nested too deeply") from error
+    return value
+
+
 def _has_long_number(data: bytes) -> bool:
     """Whether a document may contain a number of 19 digits or more. Digits in strings, such as ids, do not count."""
     zeros = data.translate(_ZEROS)

@@ -56,10 +56,12 @@ class Taken:
 
 
 class Known:
-    """The tags, applications and rules that occur in findings and scans."""
+    """The tags, applications and rules that occur in findings, in scans, and in a knowledge base where there is one."""
 
     def __init__(self) -> None:
         self._words: dict[str, set[str]] = {"tags": set(), "applications": set(), "rule_ids": set()}
+        self._explained: set[str] | None = None
+        self.qids: set[str] = set()
 
     def see(self, app: AppKey, name: str | None, tags: t.Iterable[str], rule_id: str | None = None) -> None:
         """Note what one record has."""
@@ -67,6 +69,12 @@ class Known:
         self._words["applications"].update(word for word in (app[1].removeprefix("name:"), name) if word)
         if rule_id:
             self._words["rule_ids"].add(rule_id)
+            if app[0].startswith("qualys") and rule_id.isdecimal() and rule_id.isascii():
+                self.qids.add(rule_id)
+
+    def see_knowledge(self, rule_ids: t.Iterable[str]) -> None:
+        """Note the rules of a knowledge base."""
+        self._explained = (self._explained or set()) | set(rule_ids)
 
     def see_scan(self, app: AppKey, scan: Record) -> None:
         """Note what one scan has."""
@@ -75,8 +83,17 @@ class Known:
         self.see(app, bounded(asset.get("name")), [tag for tag in tags if tag])
 
     def unknown(self, named: Named) -> list[str]:
-        """The words of a selector that no record has."""
-        return [word for word, fits in named.words if not any(map(fits, self._words[named.field]))]
+        """The words of a selector that no record has, and no knowledge base."""
+        words = self._words[named.field]
+        if named.field == "rule_ids":
+            words = words | (self._explained or set())
+        return [word for word, fits in named.words if not any(map(fits, words))]
+
+    def asked(self, named: Named) -> str:
+        """Say what has no such word."""
+        if named.field == "rule_ids" and self._explained is not None:
+            return "no finding, no scan and no entry of the knowledge base has"
+        return "no finding and no scan has"
 
 
 def exclusion_entries(taken: t.Sequence[Taken], whys: t.Sequence[tuple[str, str]]) -> list[dict[str, t.Any]]:
@@ -101,7 +118,7 @@ def exclusion_reasons(
         words = known.unknown(named)
         if words:
             shown = ", ".join(short(word, 60) for word in words[:5]) + (" and more" if len(words) > 5 else "")
-            yield reason(UNKNOWN, "pass", f"{named.where} names {shown}, which no finding and no scan has")
+            yield reason(UNKNOWN, "pass", f"{named.where} names {shown}, which {known.asked(named)}")
 
 
 def matches_name(names: t.Container[str], app: AppKey, name: str | None) -> bool:

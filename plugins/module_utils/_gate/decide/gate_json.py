@@ -66,6 +66,7 @@ class Conclusion:
         sections: members of the document that only a run that judged has.
         remarks: sentences about waivers, for the user.
         next_steps: what a person can do about it.
+        rule_ids: rules of Qualys that were found, or that the policy names.
     """
 
     verdict: Word
@@ -74,6 +75,7 @@ class Conclusion:
     sections: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     remarks: t.Sequence[str] = ()
     next_steps: t.Sequence[str] = ()
+    rule_ids: t.Sequence[str] = ()
 
     def in_order(self) -> list[Reason]:
         """Return the reasons once each, those that decided first."""

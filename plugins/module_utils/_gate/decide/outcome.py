@@ -21,7 +21,7 @@ from ..inputs.facts import RANKS, Record, label
 from ..inputs.records import Problem
 from ..inputs.snapshots import Snapshot
 from ..policy.baseline import Places
-from ..policy.policy import Policy
+from ..policy.policy import Policy, gaps_of
 from ..policy.rules import NEW_STATES, Rule
 from ..verdict import Reason, reason
 from .exclusions import matches_name
@@ -143,15 +143,28 @@ def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reason
     """The verdict of each application, and every reason."""
     outcome = Judgement(judge, policy, scans, [], _run_rules(judge), {})
     for app in outcome.applications:
-        found = [*_reasons_of(app, policy.edited_severity == "require_waiver")]
+        found = [*_reasons_of(app, policy)]
         outcome.verdicts[app.key] = worst(item["verdict"] for item in found)
         outcome.reasons += found
     for name, rule in outcome.exceeded_in_run().items():
         count = outcome.run_rules[name][1]
         words = f"{name}: {_findings(count)}{_older(rule)} in all applications, at most {rule.limit} allowed"
         outcome.reasons.append(reason("rule_broken", "pass" if rule.warn else "fail", words, rule=name))
+    outcome.reasons += _doubtful_run_rules(outcome)
     outcome.reasons += run_reasons
     return outcome
+
+
+def _doubtful_run_rules(outcome: Judgement) -> t.Iterator[Reason]:
+    """Rules over the whole run that only applications without a conclusion would break."""
+    for name, (rule, count) in outcome.run_rules.items():
+        doubtful = sum(app.by_rule[name] for app in outcome.applications if app.problems)
+        if count <= rule.limit < count + doubtful:
+            words = (
+                f"{name}: {_findings(count + doubtful)}{_older(rule)} in all applications, at most {rule.limit} allowed"
+            )
+            word: Word = "pass" if rule.warn else "inconclusive"
+            yield reason("rule_would_fail", word, f"would {'warn' if rule.warn else 'fail'}: {words}", rule=name)
 
 
 def _run_rules(judge: Judge) -> dict[str, tuple[Rule, int]]:
@@ -169,7 +182,7 @@ def _run_rules(judge: Judge) -> dict[str, tuple[Rule, int]]:
     return found
 
 
-def _reasons_of(app: Application, edits_need_waiver: bool) -> t.Iterator[Reason]:
+def _reasons_of(app: Application, policy: Policy) -> t.Iterator[Reason]:
     for code, message in app.problems:
         yield reason(code, "inconclusive", message, application=app.label)
     for rule in app.exceeded():
@@ -185,8 +198,12 @@ def _reasons_of(app: Application, edits_need_waiver: bool) -> t.Iterator[Reason]
     if unexplained:
         words = f"{_findings(unexplained)} ignored at the source without a waiver: counted"
         yield reason("ignored_without_waiver", "pass", words, application=app.label)
+    gaps = gaps_of(app.judged.rules)
+    if gaps and gaps != policy.gaps:
+        words = f"the policy limits milder vulnerabilities here, and none of severity {', '.join(gaps)}"
+        yield reason("severity_gap", "pass", words, application=app.label)
     lowered = app.counts["severity_lowered"]
-    if lowered and edits_need_waiver:
+    if lowered and policy.edited_severity == "require_waiver":
         words = f"the severity of {_findings(lowered)} was lowered at the source without a waiver: the worse counts"
         yield reason("severity_lowered", "pass", words, application=app.label)
     if (

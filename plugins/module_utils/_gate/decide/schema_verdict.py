@@ -147,7 +147,22 @@ VERDICT: Json = {
             "exclusions": _list(_object({"name": _TEXT, "reason": _TEXT, "findings": _COUNT})),
             "waivers": _list(_WAIVER),
             "baseline": _or_null(
-                _object({"path": _SEEN, "exists": _FLAG, "sha256": _SEEN, "written": _SEEN, "updated": _FLAG})
+                _object(
+                    {
+                        "path": _SEEN,
+                        "database": _TEXT,
+                        "name": _TEXT,
+                        "generation": _COUNT,
+                        "exists": _FLAG,
+                        "sha256": _SEEN,
+                        "written": _SEEN,
+                        "updated": _FLAG,
+                    },
+                    # Of one in a database only.
+                    "database",
+                    "name",
+                    "generation",
+                )
             ),
             "next_steps": _list(_TEXT),
             "sync": _SYNC,

@@ -23,6 +23,8 @@ from ..inputs.records import Problem, scan_time
 from ..inputs.snapshots import Snapshot
 from ..policy.policy import Policy, Quality
 
+FILTERED = "snapshot_filtered"
+"""Code of a reason that decides nothing, and that a person has to see."""
 CLOCK_SKEW = 60.0
 """Seconds by which two clocks may differ before an order in time is doubted."""
 
@@ -55,13 +57,31 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy, now: dt.datetime, max_
         words = "holds summaries, without the weaknesses, categories and scores that the policy goes by"
         yield "details_missing", f"{snapshot.path.name} {words}: export it again in more detail"
     asked = set(map(filter_identity, policy.scope.filters))
+    for item in _hiding(snapshot):
+        if filter_identity(item) not in asked:
+            words = f"{snapshot.path.name} has the filter {_shown(item)}, which the policy does not ask for"
+            yield "filtered", words
+
+
+def _hiding(snapshot: Snapshot) -> t.Iterator[Record]:
+    """The filters of a snapshot that do more than choose applications."""
     for item in snapshot.filters:
-        field, operator, values, name = filter_identity(item)
-        if field in APPLICATION_FIELDS and operator in ("EQUALS", "IN"):
-            continue
-        if (field, operator, values, name) not in asked:
-            shown = f"{field} {operator} {short(str(item.get('value')), 60)}"
-            yield "filtered", f"{snapshot.path.name} has the filter {shown}, which the policy does not ask for"
+        field, operator, _values, _name = filter_identity(item)
+        if field not in APPLICATION_FIELDS or operator not in ("EQUALS", "IN"):
+            yield item
+
+
+def _shown(item: Record) -> str:
+    field, operator, _values, _name = filter_identity(item)
+    return f"{field} {operator} {short(str(item.get('value')), 60)}"
+
+
+def filters_shown(snapshot: Snapshot, policy: Policy) -> t.Iterator[str]:
+    """Say which filters hide findings as the policy asks for it; any other one is a problem of the snapshot."""
+    asked = set(map(filter_identity, policy.scope.filters))
+    for item in _hiding(snapshot):
+        if filter_identity(item) in asked:
+            yield f"{snapshot.path.name} holds only what the filter {_shown(item)} lets through"
 
 
 def _age_problems(when: dt.datetime, now: dt.datetime, limit: float, what: str, code: str) -> t.Iterator[Problem]:

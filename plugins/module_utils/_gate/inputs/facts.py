@@ -12,6 +12,7 @@ a fixed finding that was seen after it was fixed is open.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ..._records.coerce import bounded, items, mapping, whole
@@ -20,6 +21,9 @@ from ..._records.times import read_time
 
 Record = t.Mapping[str, t.Any]
 
+_DOT = re.compile("%2e", re.IGNORECASE)
+_SLASH = re.compile("%2f|%5c", re.IGNORECASE)
+_DOTS = re.compile(r"(?:[/\\]|%5c|%2f)(?:\.|%2e)", re.IGNORECASE)
 RANKS = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 KINDS = frozenset({"vulnerability", "sensitive_content", "information"})
 STATUSES = frozenset({"new", "open", "reopened", "fixed", "protected", "retesting"})
@@ -132,6 +136,34 @@ def owasp_codes(facts: Facts) -> list[int]:
     """The numbers of its OWASP Top 10 categories."""
     codes = (whole(mapping(item).get("code")) for item in items(facts.raw.get("owasp")))
     return [code for code in codes if code is not None]
+
+
+def places_of(url: str | None) -> tuple[str | None, ...]:
+    """A URL as it is written, and, where that is another, as a browser resolves it: without ``..`` and its encodings.
+
+    Whoever may choose a path could otherwise put a page under an address that is left out.
+    """
+    if url is None or not _DOTS.search(url):
+        return (url,)
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.replace("\\", "/").partition("/")
+    path, tail = _split(path)
+    kept: list[str] = []
+    # Servers take an encoded slash for one, too.
+    for part in _SLASH.sub("/", path).split("/"):
+        plain = _DOT.sub(".", part)
+        if plain == "..":
+            del kept[-1:]
+        elif plain != ".":
+            kept.append(part)
+    resolved = f"{scheme}{separator}{host}{slash}{'/'.join(kept)}{tail}"
+    return (url,) if resolved == url else (url, resolved)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The path, and what follows it: query and fragment."""
+    end = min((place for place in map(path.find, "?#") if place >= 0), default=len(path))
+    return path[:end], path[end:]
 
 
 def label(app: AppKey, name: str | None) -> str:

@@ -6,7 +6,8 @@ This module is private to the collection and may change at any time.
 
 It is frozen: between two updates it never learns anything. Beside it stands a list of the findings in it that were seen
 to be gone or reopened since. Without that list a reappearance would be new only until the next scan, because Qualys
-calls a finding REOPENED once and ACTIVE from then on. The list only ever makes the gate stricter.
+calls a finding REOPENED once and ACTIVE from then on. The list only ever makes the gate stricter. ``baseline_file`` and
+``baseline_database`` store both.
 """
 
 from __future__ import annotations
@@ -14,25 +15,18 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-import os
 import pathlib
 import typing as t
 
-from ..._base.errors import FileError, PolicyError
-from ..._base.files import PRIVATE, check_target, check_writable, reason, replace_file, sha256_of
-from ..._records import codec
+from ..._base.errors import PolicyError, StateError
 from ..._records.changes import Sighting, what_changed
 from ..._records.identity import AppKey
-from ..._records.policy.documents import Document, read_document
+from ..._records.policy.documents import Document
 from ..inputs.facts import RANKS
 from .rules import NEW_STATES
-from .schemas import BASELINE
-from .validate import validate
 
 SIZE_LIMIT = 1 << 30
-_MARKS_SUFFIX = ".gone.json"
-
-
+"""Bytes of the largest baseline."""
 _RESOLVED = Sighting("fixed", "unknown")
 
 Places = dict[str, list[str]]
@@ -63,6 +57,10 @@ def _pick(left: list[str], severity: str) -> str:
     """
     enough = [place for place in left if RANKS[place] <= RANKS[severity]]
     return max(enough, key=RANKS.__getitem__) if enough else min(left, key=RANKS.__getitem__)
+
+
+class Moved(StateError):
+    """Another run moved the baseline while this one judged by it."""
 
 
 class Twin(t.NamedTuple):
@@ -172,17 +170,23 @@ class Section:
 
 
 class Baseline:
-    """The baseline of earlier runs. ``exists`` is False when there is none."""
+    """The baseline of earlier runs. ``exists`` is False when there is none.
+
+    Args:
+        document: what is stored, checked; None where nothing is.
+        gone: what is known to be gone from it.
+        generation: counts the changes of what is stored, where somebody counts them.
+    """
 
     def __init__(
         self,
-        path: pathlib.Path | None,
         document: Document | None = None,
         gone: t.Mapping[AppKey, Places] | None = None,
+        generation: int = 0,
     ) -> None:
         data = document.data if document else None
         gone = gone or {}
-        self.path = path
+        self.generation = generation
         self.sha256 = document.sha256 if document else None
         self.exists = data is not None
         self.written: str | None = data["written"] if data else None
@@ -205,108 +209,92 @@ def section_key(raw: t.Mapping[str, t.Any]) -> AppKey:
     return raw["source"], raw["id"] or f"name:{raw['name'] or ''}"
 
 
-def marks_path(path: pathlib.Path) -> pathlib.Path:
-    """Where the list of what was seen to be gone stands."""
-    return path.with_name(path.name + _MARKS_SUFFIX)
+class Keeper(t.Protocol):
+    """Where a baseline is kept.
 
-
-def load_baseline(option: str | None) -> Baseline:
-    """The baseline at a path; one that says nothing when there is no such file.
-
-    Raises:
-        PolicyError: the file is there and is no baseline. It is never taken for a missing one.
+    Attributes:
+        shared: whether runs that may not move the baseline read it too, and so write nothing there at all: what a
+            proposed change shows to be gone is still there for others.
     """
-    if not option:
-        return Baseline(None)
-    path = pathlib.Path(option).expanduser()
-    if not path.exists() and not path.is_symlink():
-        return Baseline(path)
-    if path.is_symlink():
-        # The file itself is what moves, and what its list stands beside; a link may be gone by the next run.
-        path = path.resolve()
-    document = read_document(path, "baseline", limit=SIZE_LIMIT)
-    validate(document.data, BASELINE, "baseline")
-    return Baseline(path, document, _read_marks(path, document))
+
+    shared: bool
+
+    @property
+    def files(self) -> t.Sequence[pathlib.Path]:
+        """The files that it is made of; none for a server."""
+
+    def load(self) -> Baseline:
+        """Return what is there; a baseline that says nothing when nothing is.
+
+        Raises:
+            PolicyError: what is there is no baseline. It is never taken for a missing one.
+            PerimeterError: nobody can tell whether there is one.
+        """
+
+    def check(self, *, create: bool) -> None:
+        """Make sure that a baseline can be stored, before hours are spent on a scan.
+
+        Args:
+            create: whether what it is kept in is created; otherwise it is only checked that it could be.
+
+        Raises:
+            PerimeterError: it cannot be stored there.
+        """
+
+    def note(self, baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:
+        """Remember the places that were seen to be empty or reopened, beside what is remembered already.
+
+        Raises:
+            PerimeterError: it cannot be stored.
+        """
+
+    def save(self, baseline: Baseline, content: dict[str, t.Any]) -> bool:
+        """Replace the baseline by what this run counted.
+
+        Args:
+            baseline: the one that the run was judged by.
+            content: the new one; applications that this run did not judge keep what is there.
+
+        Returns:
+            Whether it was written: not when it would say the same.
+
+        Raises:
+            Moved: it is not the newest any more, and this run may be judged once more.
+            PerimeterError: it cannot be stored; the old one is then as it was.
+        """
+
+    def told(self, baseline: Baseline) -> dict[str, t.Any]:
+        """Return what the verdict says about where the baseline is."""
 
 
-def _read_marks(path: pathlib.Path, document: Document) -> dict[AppKey, Places]:
-    place = marks_path(path)
-    if not place.exists():
-        return {}
-    marks = read_document(place, "baseline", limit=SIZE_LIMIT).data
-    try:
-        if marks["record"] != "baseline_gone" or marks["schema"] != 1:
-            raise KeyError("record")
-        # Written beside another baseline: what was gone then was settled when this one was made.
-        if marks["baseline"] != document.sha256:
-            return {}
-        return {
-            (str(item["source"]), str(item["key"])): {
-                str(key): _severities(places) for key, places in item["findings"].items()
-            }
-            for item in marks["applications"]
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise PolicyError(
-            f"baseline: {place} is not a list of findings that were gone.", hint="Remove it, or restore it."
-        ) from error
-
-
-def _severities(places: t.Any) -> list[str]:
-    if not isinstance(places, list) or not all(place in RANKS for place in places):
-        raise TypeError("severities")
-    return places
-
-
-def check_baseline(path: pathlib.Path, *, create: bool) -> None:
-    """Make sure that a baseline can be written, before hours are spent on a scan.
+def renewed(baseline: Baseline, content: dict[str, t.Any]) -> bytes | None:
+    """The new baseline as text, with what the old one knows of applications that this run did not judge.
 
     Args:
-        path: of the baseline.
-        create: whether a missing directory is created; otherwise it is only checked that it could be.
+        baseline: the old one.
+        content: the new one; its list of applications is completed.
 
-    Raises:
-        FileError: it cannot be written there.
+    Returns:
+        None when it would say the same as the old one.
     """
-    path = path.resolve() if path.is_symlink() else path
-    if os.path.exists(path.parent):
-        check_target(path, "baseline")
-    elif not create:
-        _check_ancestor(path.parent)
-    else:
-        try:
-            path.parent.mkdir(mode=0o700, parents=True)
-        except OSError as error:
-            raise _cannot_create(path.parent, reason(error)) from error
-        check_target(path, "baseline")
+    judged = set(map(section_key, content["applications"]))
+    kept = [_without_gone(section) for key, section in baseline.sections.items() if key not in judged]
+    content["applications"] = sorted(
+        [*content["applications"], *kept], key=lambda item: (item["source"], item["id"] or "", item["name"] or "")
+    )
+    old = [section.raw for section in baseline.sections.values()]
+    same = baseline.exists and _essence(old) == _essence(content["applications"])
+    # One finding on each line, so that a version control system shows what moved.
+    return None if same else json.dumps(content, indent=0, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
 
 
-def _check_ancestor(directory: pathlib.Path) -> None:
-    """Refuse a missing directory that could not be created in what there is above it."""
-    above = next(parent for parent in directory.absolute().parents if os.path.lexists(parent))
-    if not above.is_dir():
-        raise _cannot_create(directory, f"{above} is not a directory")
-    check_writable(above, "baseline")
+def has_news(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> bool:
+    """Whether places are gone that were not known to be."""
+    return any(without(gone.get(key, {}), section.gone) for key, section in baseline.sections.items())
 
 
-def _cannot_create(directory: pathlib.Path, why: str) -> FileError:
-    return FileError(f"baseline: cannot create the directory {directory}: {why}.", hint="Choose another path.")
-
-
-def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:
-    """Remember the places that were seen to be empty or reopened, beside what is remembered already.
-
-    Raises:
-        FileError: the file cannot be written.
-    """
-    if baseline.path is None or not baseline.exists:
-        return
-    if not any(without(gone.get(key, {}), section.gone) for key, section in baseline.sections.items()):
-        return
-    # Another run may have marked findings, or moved the baseline, since this one read them.
-    baseline = load_baseline(str(baseline.path))
-    if baseline.path is None or not baseline.exists:
-        return
+def marks_of(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> bytes:
+    """The list of what is gone from a baseline, as text: what is known and what is new."""
     marks = {key: merged(section.gone, gone.get(key, {})) for key, section in baseline.sections.items()}
     content = {
         "record": "baseline_gone",
@@ -318,49 +306,42 @@ def save_marks(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:
             if places
         ],
     }
-    _write(marks_path(baseline.path), codec.dumps(content) + b"\n")
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
 
 
-def save_baseline(baseline: Baseline, content: dict[str, t.Any]) -> bool:
-    """Replace the baseline by what this run counted.
+def read_marks(marks: t.Any, sha256: str, where: str) -> dict[AppKey, Places]:
+    """What a list says that is gone from a baseline.
 
     Args:
-        baseline: the one that the run was judged by.
-        content: the new one; applications that this run did not judge keep what is there.
-
-    Returns:
-        Whether it was written: not when it would say the same.
+        marks: the list, parsed.
+        sha256: of the baseline. A list beside another one says nothing: what was gone then was settled when this one
+            was made.
+        where: what the list is called in messages.
 
     Raises:
-        FileError: the file cannot be written; the old one is then as it was.
+        PolicyError: it is no such list.
     """
-    if baseline.path is None:
-        raise ValueError("a baseline needs a path")
-    _refuse_moved(baseline, baseline.path)
-    judged = set(map(section_key, content["applications"]))
-    kept = [_without_gone(section) for key, section in baseline.sections.items() if key not in judged]
-    content["applications"] = sorted(
-        [*content["applications"], *kept], key=lambda item: (item["source"], item["id"] or "", item["name"] or "")
-    )
-    old = [section.raw for section in baseline.sections.values()]
-    changed = not baseline.exists or _essence(old) != _essence(content["applications"])
-    if changed:
-        _write(baseline.path, _lines(content))
-        # What was gone is not in the new one, so the list has nothing more to say.
-        marks_path(baseline.path).unlink(missing_ok=True)
-    return changed
-
-
-def _refuse_moved(baseline: Baseline, path: pathlib.Path) -> None:
     try:
-        found = sha256_of(path) if path.exists() else None
-    except OSError as error:
-        raise FileError(f"baseline: cannot read {path}: {reason(error)}.", hint="Run the gate again.") from error
-    if found != baseline.sha256:
-        raise FileError(
-            f"baseline: {path} was changed while the gate was at work.",
-            hint="Run the gate again, and let one job at a time move a baseline.",
-        )
+        if marks["record"] != "baseline_gone" or marks["schema"] != 1:
+            raise KeyError("record")
+        if marks["baseline"] != sha256:
+            return {}
+        return {
+            (str(item["source"]), str(item["key"])): {
+                str(key): _severities(places) for key, places in item["findings"].items()
+            }
+            for item in marks["applications"]
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PolicyError(
+            f"baseline: {where} is not a list of findings that were gone.", hint="Remove it, or restore it."
+        ) from error
+
+
+def _severities(places: t.Any) -> list[str]:
+    if not isinstance(places, list) or not all(place in RANKS for place in places):
+        raise TypeError("severities")
+    return places
 
 
 def _without_gone(section: Section) -> dict[str, t.Any]:
@@ -371,18 +352,3 @@ def _essence(applications: t.Iterable[t.Mapping[str, t.Any]]) -> list[t.Any]:
     names = ("source", "id", "name", "scan", "findings", "reopened")
     kept = [{**{name: item[name] for name in names}, "waived": item.get("waived", {})} for item in applications]
     return sorted(kept, key=lambda item: (item["source"], str(item["id"]), str(item["name"])))
-
-
-def _lines(content: dict[str, t.Any]) -> bytes:
-    """One finding on each line, so that a version control system shows what moved."""
-    return json.dumps(content, indent=0, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
-
-
-def _write(path: pathlib.Path, data: bytes) -> None:
-    try:
-        with replace_file(path, mode=PRIVATE) as file:
-            file.write(data)
-    except OSError as error:
-        raise FileError(
-            f"baseline: writing {path} failed: {reason(error)}.", hint="The file that was there is as it was."
-        ) from error

@@ -133,7 +133,7 @@ class Policy:
         self._overrides = [self._override(spec, item, index) for index, item in enumerate(spec.get("applications", ()))]
         self._known: dict[tuple[AppKey, str | None], Judged] = {}
         self.needs_details = any(map(_needs_details, (spec, *spec.get("applications", ()))))
-        self.gaps = _gaps(spec)
+        self.gaps = gaps_of(self._base.rules)
         self._check(spec)
 
     @property
@@ -223,13 +223,9 @@ def _needs_details(spec: Spec) -> bool:
     )
 
 
-def _gaps(spec: Spec) -> list[str]:
-    """Severities of vulnerabilities that no rule of the policy limits, although one limits milder ones."""
-    limits = [kinds.get("vulnerability", {}) for kinds in spec.get("limits", {}).values()]
-    covered = {severity for by_severity in (*limits, spec.get("sla", {})) for severity in by_severity}
-    for rule in spec.get("rules", ()):
-        if "vulnerability" in rule.get("kinds", ("vulnerability",)):
-            covered |= set(rule.get("severities", SEVERITIES))
+def gaps_of(rules: t.Iterable[Rule]) -> list[str]:
+    """Severities of vulnerabilities that no rule limits, although one limits milder ones."""
+    covered = {severity for rule in rules if "vulnerability" in rule.kinds for severity in rule.severities}
     mildest = max((SEVERITIES.index(severity) for severity in covered), default=0)
     return [severity for severity in SEVERITIES[:mildest] if severity not in covered]
 

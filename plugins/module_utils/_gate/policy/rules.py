@@ -27,6 +27,10 @@ _FUTURE = 86400.0
 """By how many seconds a finding may be first seen in the future: zones are mistaken by hours."""
 
 
+RISKS = frozenset({"vulnerability", "sensitive_content"})
+"""The kinds that a rule is about when it names none."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """One rule. At most ``limit`` findings may match it: 0 allows none.
@@ -35,6 +39,7 @@ class Rule:
         name: unique in the policy.
         takes: whether a finding is one that this rule is about, whatever its severity, state, score or age.
         severities: the severities it counts.
+        kinds: the kinds of findings it is about.
         states: the states it counts; None for all.
         cvss_min, detection_score_min: least score that it counts, or None.
         without_score: whether a finding without that score counts.
@@ -50,6 +55,7 @@ class Rule:
     name: str
     takes: Test
     severities: frozenset[str]
+    kinds: frozenset[str] = RISKS
     states: frozenset[str] | None = None
     cvss_min: float | None = None
     detection_score_min: float | None = None
@@ -141,6 +147,7 @@ def rule_from(spec: Spec, where: str) -> Rule:
         name=spec["name"],
         takes=selector(spec, where),
         severities=frozenset(spec.get("severities", SEVERITIES)),
+        kinds=frozenset(spec.get("kinds", RISKS)),
         states=states,
         cvss_min=spec.get("cvss_min"),
         detection_score_min=spec.get("detection_score_min"),
@@ -176,7 +183,14 @@ def rules_of(policy: Spec, where: str = "") -> dict[str, Rule]:
             for severity, limit in limits.items():
                 name = f"limits.{state}.{kind}.{severity}"
                 if limit is not None:
-                    found[name] = Rule(name, _TAKES[kind], frozenset({severity}), _states([state]), limit=int(limit))
+                    found[name] = Rule(
+                        name,
+                        _TAKES[kind],
+                        frozenset({severity}),
+                        frozenset({kind}),
+                        states=_states([state]),
+                        limit=int(limit),
+                    )
     for severity, age in policy.get("sla", {}).items():
         if age is not None:
             seconds = duration(age, f"{where}sla.{severity}")

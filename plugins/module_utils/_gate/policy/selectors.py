@@ -12,7 +12,7 @@ import typing as t
 
 from ..._base.errors import PolicyError
 from ..._records.policy.patterns import Globs
-from ..inputs.facts import Facts, owasp_codes
+from ..inputs.facts import Facts, owasp_codes, places_of
 
 Test = t.Callable[[Facts], bool]
 _RANGE = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
@@ -27,6 +27,23 @@ class Named(t.NamedTuple):
     where: str
     field: str
     words: tuple[tuple[str, t.Callable[[str], bool]], ...]
+
+
+NAMED_AT_MOST = 1000
+_WIDEST = 200
+"""Numbers of a range that are named one by one; wider ones are too many to ask a knowledge base for."""
+
+
+def rules_named(lists: t.Iterable[Named]) -> list[str]:
+    """The numbers of rules that lists of a policy name, in order; those of wide ranges are left out."""
+    found: set[int] = set()
+    for named in lists:
+        for word, _fits in named.words if named.field == "rule_ids" else ():
+            bounds = _RANGE.fullmatch(word.strip())
+            low, high = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (1, 0)
+            if high - low < _WIDEST:
+                found.update(range(low, high + 1))
+    return [str(number) for number in sorted(found)[:NAMED_AT_MOST]]
 
 
 class Numbers:
@@ -132,14 +149,29 @@ def _by_text(
     return tests
 
 
+def _by_url(choice: t.Mapping[str, t.Any], *, every: bool) -> list[Test]:
+    """Patterns of addresses. What leaves a finding out has to fit it as it is written and as it is resolved."""
+    tests: list[Test] = []
+    if "include" in choice:
+        wanted = Globs(choice["include"], fold=False)
+        quantifier = all if every else any
+        tests.append(lambda facts: quantifier(map(wanted.match, places_of(facts.url))))
+    if "exclude" in choice:
+        unwanted = Globs(choice["exclude"], fold=False)
+        opposite = any if every else all
+        tests.append(lambda facts: not opposite(map(unwanted.match, places_of(facts.url))))
+    return tests
+
+
 def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = False) -> Test:
     """What the selecting keys of a rule or an exclusion say, but for severity, state, score and age.
 
     Args:
         spec: the rule, already checked against the schema.
         where: its path, for messages.
-        every_code: whether all weaknesses and categories of a finding have to be listed, for what leaves findings out:
-            one that may be left out says nothing about another in the same finding.
+        every_code: whether all weaknesses and categories of a finding have to be listed, and its URL has to fit in
+            every form, for what leaves findings out: one that may be left out says nothing about another in the same
+            finding.
 
     Raises:
         PolicyError: a range that runs backwards, or an id of a rule that is none.
@@ -157,7 +189,7 @@ def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = Fals
     tests += _by_number(spec.get("cwe", {}), f"{where}.cwe", "CWE-", lambda facts: facts.cwe, every=every_code)
     tests += _by_number(spec.get("owasp", {}), f"{where}.owasp", "A", owasp_codes, every=every_code)
     tests += _by_text(spec.get("tags", {}), True, lambda facts: facts.tags)
-    tests += _by_text(spec.get("urls", {}), False, lambda facts: (facts.url,))
+    tests += _by_url(spec.get("urls", {}), every=every_code)
     tests += _by_text(spec.get("applications", {}), True, lambda facts: (facts.app[1], facts.app_name))
     if len(tests) == 1:
         return tests[0]

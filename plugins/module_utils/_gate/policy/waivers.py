@@ -18,7 +18,7 @@ import typing as t
 from ..._base.errors import PolicyError
 from ..._records.policy.documents import read_document
 from ..._records.policy.patterns import Globs
-from ..inputs.facts import RANKS, Facts
+from ..inputs.facts import RANKS, Facts, places_of
 from .breadth import is_broad_match
 from .policy import DAY, WaiverRules
 from .schemas import WAIVERS
@@ -287,7 +287,7 @@ def _text_tests(match: Spec) -> t.Iterator[Test]:
         yield lambda facts: applications.match(facts.app[1]) or applications.match(facts.app_name)
     if "urls" in match:
         urls = Globs(match["urls"], fold=False)
-        yield lambda facts: urls.match(facts.url)
+        yield lambda facts: all(map(urls.match, places_of(facts.url)))
     if "parameters" in match:
         parameters = Globs(match["parameters"], fold=False)
         yield lambda facts: parameters.match(facts.parameter)

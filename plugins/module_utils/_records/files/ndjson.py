@@ -18,7 +18,7 @@ import typing as t
 import zlib
 
 from ..._base.files import reason
-from ..codec import loads
+from ..codec import loads_unique
 
 LINE_LIMIT = 64 << 20
 """Bytes of one line of NDJSON."""
@@ -130,9 +130,9 @@ def read_documents(path: pathlib.Path, limit: int = FILE_LIMIT) -> list[t.Any]:
     data = read_bytes(path, limit)
     try:
         try:
-            whole = loads(data)
+            whole = loads_unique(data)
         except ValueError:
-            return [loads(line) for line in data.splitlines() if line.strip()]
+            return [loads_unique(line) for line in data.splitlines() if line.strip()]
     except (ValueError, RecursionError) as error:
         raise Unreadable("it is damaged", damaged=True) from error
     return whole if isinstance(whole, list) else [whole]

@@ -49,7 +49,7 @@ def read_manifest(path: pathlib.Path) -> Record:
     """
     try:
         with manifest_path(path).open("rb") as file:
-            manifest = codec.loads(file.read(LINE_LIMIT))
+            manifest = codec.loads_unique(file.read(LINE_LIMIT))
     except FileNotFoundError as error:
         raise BadManifest("missing") from error
     except OSError as error:
@@ -70,7 +70,7 @@ def record_of(line: bytes) -> Record:
         BadLine: it is not a record of this version.
     """
     try:
-        record = codec.loads(line)
+        record = codec.loads_unique(line)
     except (ValueError, RecursionError) as error:
         raise BadLine("json") from error
     if not isinstance(record, dict) or "record" not in record:

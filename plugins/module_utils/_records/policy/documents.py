@@ -21,6 +21,7 @@ import typing as t
 
 from ..._base.errors import MissingLibrary, PolicyError
 from ..._base.files import reason
+from ..codec import RepeatedKey, unique_object
 
 try:
     import yaml
@@ -44,10 +45,6 @@ class Document:
     path: pathlib.Path | None
     data: t.Any
     sha256: str
-
-
-class _Duplicate(ValueError):
-    pass
 
 
 def read_document(value: t.Any, name: str, *, limit: int = SIZE_LIMIT) -> Document:
@@ -97,7 +94,7 @@ def parse(content: bytes, name: str, path: pathlib.Path) -> t.Any:
         raise PolicyError(f"{name}: {path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
     try:
         data = _parse_json(text)
-    except _Duplicate as error:
+    except RepeatedKey as error:
         raise PolicyError(f"{name}: {path} has {error}.", hint="Keep one of them.") from error
     except RecursionError as error:
         raise _too_deep(name, path) from error
@@ -110,16 +107,7 @@ def parse(content: bytes, name: str, path: pathlib.Path) -> t.Any:
 
 
 def _parse_json(text: str) -> t.Any:
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-
-
-def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _value in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _Duplicate(f"the key {twice!r} twice in one mapping")
-    return found
+    return json.loads(text, object_pairs_hook=unique_object, parse_constant=_no_constant)
 
 
 def _no_constant(word: str) -> t.NoReturn:

@@ -20,11 +20,14 @@ import sys
 import typing as t
 
 from ending import BROKEN, end, plain, say
-from repository import GitError, Moved, Repository
+from repository import GitError, Moved, Repository, place_of
 
 BASELINE = "baseline.json"
 GONE = "baseline.json.gone.json"
 """What the module writes beside a baseline of that name."""
+DATABASE = "PERIMETER_GATE_DATABASE_URL"
+"""Keeps the baseline in place of the branch, when the definition of the job passes it."""
+NAME = "PERIMETER_GATE_BASELINE_NAME"
 PUSHES = 3
 """How often the baseline is tried to be stored, each time on top of what was stored meanwhile."""
 KEPT = ("gate.json", "summary.md", "gate.sarif", "junit.xml", "gl-dast-report.json", "gl-annotations.json",
@@ -133,16 +136,21 @@ class Job:
         self.options = options
         self.folders = folders
         self.baseline_ref = f"refs/heads/{options.baseline_branch}"
+        self.in_database = DATABASE in options.names
         credentials = [os.environ.get(f"PERIMETER_JOB_{name}", "") for name in ("USERNAME", "TOKEN")]
         self.repository = Repository(folders.root / "repository.git", options.repository, *credentials)
 
     def run(self) -> int:
         """The code of the gate."""
+        if self.in_database and not os.environ.get(DATABASE):
+            # A secret that is missing is empty. The branch, which then holds nothing, is no substitute.
+            self._close("platform_error", f"{DATABASE} is passed to the gate, and is empty")
+            return BROKEN
         given = self._fetch()
         if given.policy is None:
             return self._without_policy(given)
         self._play(given)
-        if self.options.is_protected:
+        if self.options.is_protected and not self.in_database:
             self._store(given)
         return end(str(self.folders.verdict), self.options.run_id, with_reasons=False)
 
@@ -161,12 +169,18 @@ class Job:
         given.notes.append(words)
         if given.waivers is None:
             given.notes.append(f"{options.branch} has no {options.waivers}, so no waiver is in force")
-        self._take_baseline(given, known)
+        if self.in_database:
+            given.notes.append(f"the baseline is that of the database, under the name {self._baseline_name()}")
+        else:
+            self._take_baseline(given, known)
         if not options.is_protected:
             given.notes += self._proposed(given, known.get(options.ref))
         if options.public.lower() in _YES:
             given.notes.append("this repository is public: everybody can read this log, the summary and the files")
         return given
+
+    def _baseline_name(self) -> str:
+        return os.environ.get(NAME) or f"{place_of(self.options.repository)} {self.options.branch}"
 
     def _take(self, commit: str, path: str) -> pathlib.Path | None:
         """A copy of a file of the protected branch; None when it has no such file."""
@@ -252,7 +266,8 @@ class Job:
                 "PERIMETER_GATE_DIRECTORY": str(folders.results),
                 "PERIMETER_GATE_POLICY": str(given.policy),
                 "PERIMETER_GATE_WAIVERS": str(given.waivers or ""),
-                "PERIMETER_GATE_BASELINE": str(folders.inputs / BASELINE),
+                "PERIMETER_GATE_BASELINE": "" if self.in_database else str(folders.inputs / BASELINE),
+                NAME: self._baseline_name() if self.in_database else "",
                 "PERIMETER_GATE_BASELINE_UPDATE": "true" if self.options.is_protected else "false",
                 "PERIMETER_GATE_NOTES": json.dumps(given.notes),
                 "PERIMETER_STATE_DIR": str(folders.home / "state"),

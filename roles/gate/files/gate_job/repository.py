@@ -142,6 +142,12 @@ class Repository:
         return done.stdout
 
 
+def place_of(url: str) -> str:
+    """Where a repository is, without what may be secret in its URL: host and path, without ``.git``."""
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.hostname or ''}{parts.path}".removesuffix("/").removesuffix(".git")
+
+
 def check_ref(ref: str) -> str:
     """The ref, when it is a full name that can mean nothing else.
 

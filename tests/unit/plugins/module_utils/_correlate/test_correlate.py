@@ -93,7 +93,7 @@ def test_a_second_run_changes_nothing_and_check_mode_writes_nothing(tmp_path: Pa
     assert second.values == first.values
     assert (dest.stat().st_ino, dest.stat().st_mtime_ns) == (told.st_ino, told.st_mtime_ns)
     assert not correlate(tmp_path, check_mode=True, **given).changed
-    assert sorted(tmp_path.rglob("*")) == sorted([*before, dest])
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, dest, tmp_path / "matches.ndjson.manifest.json"])
 
 
 def test_segments_files_and_packed_ones_are_read_and_the_newest_content_holds(tmp_path: Path, findings: Path) -> None:
@@ -380,4 +380,5 @@ def test_names_that_look_like_patterns_are_names(tmp_path: Path) -> None:
     assert read(folder)[0]["events"]["count"] == 2
     assert sorted(path.name for path in folder.iterdir()) == [
         "f[1].ndjson", "f[1].ndjson.manifest.json", "lake[1]", "log?", "matches.ndjson",
+        "matches.ndjson.manifest.json",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base import files
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError
-from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy import baseline as baselines
+from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.baseline_file import BaselineFile
 from tests.unit.plugins.module_utils._gate.gate_kit import (
     DROP,
     Folder,
@@ -358,9 +358,10 @@ def test_two_runs_at_once_lose_no_mark(tmp_path: Path) -> None:
     both = [scan(), scan(asset=PAY)]
     path = folder.snapshot([finding(status="open"), finding(2, asset=PAY, status="open")], filters=[])
     folder.adopt([], files=[path], scans=both)
-    first, second = (baselines.load_baseline(str(folder.baseline)) for _run in range(2))
-    baselines.save_marks(first, {("qualys", "4711"): {"u:uuid-1": ["high"]}})
-    baselines.save_marks(second, {("qualys", "4712"): {"u:uuid-2": ["high"]}})
+    keeper = BaselineFile(str(folder.baseline))
+    first, second = (keeper.load() for _run in range(2))
+    keeper.note(first, {("qualys", "4711"): {"u:uuid-1": ["high"]}})
+    keeper.note(second, {("qualys", "4712"): {"u:uuid-2": ["high"]}})
     result = folder.gate(files=[path], scans=both, baseline=str(folder.baseline))
     assert (result.values["verdict"], result.values["counts"]["reopened"]) == ("fail", 2)
 
@@ -368,11 +369,12 @@ def test_two_runs_at_once_lose_no_mark(tmp_path: Path) -> None:
 def test_a_baseline_that_another_run_moved_is_not_overwritten(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.adopt([finding()])
-    old = baselines.load_baseline(str(folder.baseline))
+    keeper = BaselineFile(str(folder.baseline))
+    old = keeper.load()
     folder.gate([], baseline=str(folder.baseline), baseline_update=True)
     moved = folder.baseline.read_bytes()
     with pytest.raises(FileError, match="was changed while the gate was at work"):
-        baselines.save_baseline(old, {"record": "baseline", "schema": 1, "applications": []})
+        keeper.save(old, {"record": "baseline", "schema": 1, "applications": []})
     assert folder.baseline.read_bytes() == moved
 
 

@@ -146,3 +146,107 @@ def test_a_scan_knows_tags_and_applications_as_well(tmp_path: Path) -> None:
     tagged = scan(asset={"id": "4711", "name": "shop", "url": None, "tags": ["blue"]})
     rule = {"name": "a", "tags": {"include": ["blue"]}, "applications": {"include": ["shop"]}}
     assert _unknown(Folder(tmp_path), scans=[tagged], rules=[rule]) == []
+
+
+def test_a_rule_that_the_knowledge_base_has_is_not_unknown(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    named = {"name": "a", "rule_ids": {"include": [150001, 150999, "150100-150102", "150500-150999", "old"]}}
+    asked = policy(rules=[named], exclude=[{"reason": "x", "rule_ids": {"include": [38601]}}])
+
+    def unknown(knowledge: str | None) -> list[str]:
+        result = folder.gate([finding(), finding(2, rule_id="150003")], policy=asked, knowledge=knowledge)
+        assert result.values["verdict"] == "fail"
+        # What to ask the knowledge base for: what was found, and what the policy names, without wide ranges.
+        assert result.values["rule_ids"] == ["38601", "150001", "150003", "150100", "150101", "150102", "150999"]
+        codes = ("selector_unknown", "knowledge_unreadable")
+        return [item["message"] for item in folder.verdict()["reasons"] if item["code"] in codes]
+
+    end = "which no finding and no scan has"
+    alone = [
+        "exclude[0].rule_ids.include names 38601",
+        "rules.a.rule_ids.include names 150999, 150100-150102, 150500-150999, old",
+    ]
+    assert unknown(None) == [f"{words}, {end}" for words in alone]
+    entries = [{"qid": 38601}, {"qid": "150101"}, {"qid": 150700}]
+    path = folder.write("knowledge.json", {"schema": 1, "source": "qualys", "entries": entries})
+    assert unknown(path) == [
+        "rules.a.rule_ids.include names 150999, old, which no finding, no scan and no entry of the knowledge base has"
+    ]
+    # One that cannot be read decides nothing, and is told.
+    damaged = folder.write("damaged.json", "{")
+    for place in (str(tmp_path / "nowhere.json"), damaged):
+        first, *rest = unknown(place)
+        assert first.startswith("knowledge: ")
+        assert rest == [f"{words}, {end}" for words in alone]
+    # Tags and applications are not in it.
+    told = folder.gate([finding()], policy=policy(may_exclude_all=["shpo"]), knowledge=path)
+    assert told.values["rule_ids"] == ["150001"]
+    assert "may_exclude_all names shpo, which no finding and no scan has" in str(folder.verdict()["reasons"])
+
+
+def test_the_probe_of_the_policy_names_its_rules(tmp_path: Path) -> None:
+    named = policy(rules=[{"name": "a", "rule_ids": {"include": [150001]}}])
+    probed = Folder(tmp_path).gate(files=[], scans=[], check=True, policy=named)
+    assert probed.values["rule_ids"] == ["150001"]
+    many = policy(rules=[{"name": "a", "rule_ids": {"include": [f"{n}00-{n}99" for n in range(1000, 1030)]}}])
+    assert len(Folder(tmp_path).gate(files=[], scans=[], check=True, policy=many).values["rule_ids"]) == 1000
+
+
+HIDDEN = [
+    "https://shop.example.com/status/../pay",
+    "https://shop.example.com/status/%2e%2E/pay",
+    "https://shop.example.com/status/.%2e/pay?a=/x/..",
+    "https://shop.example.com/status/..%2fpay",
+    "https://shop.example.com/status\\..\\pay",
+    "https://shop.example.com/status/a/../../pay#x",
+    "https://shop.example.com/status/%2e%2e%5cpay",
+]
+
+
+@pytest.mark.parametrize("url", HIDDEN)
+def test_an_address_that_leads_elsewhere_is_left_out_by_nothing(tmp_path: Path, url: str) -> None:
+    folder, place = Folder(tmp_path), ["https://shop.example.com/status*"]
+    other = finding(2, severity="low")
+    out = [{"reason": "not ours", "urls": {"include": place}}]
+    waived = waivers(waiver(match={"urls": place}))
+    rule = {"name": "a", "urls": {"exclude": place}}
+    options: list[Record] = [
+        {"policy": policy(exclude=out)},
+        {"policy": policy(), "waivers": waived},
+        {"policy": policy(rules=[rule], limits=DROP)},
+    ]
+    for given in options:
+        assert folder.gate([finding(url=url), other], **given).values["verdict"] == "fail", given
+    for well in ("https://shop.example.com/status/a", "https://shop.example.com/status/.well-known?x=/../y"):
+        for given in options[:2]:
+            assert folder.gate([finding(url=well), other], **given).values["verdict"] == "pass", (well, given)
+
+
+def test_a_filter_that_the_policy_asks_for_is_named(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    asked = {"field": "qid", "operator": "EQUALS", "value": "150999"}
+    ours = {"field": "webApp.id", "operator": "EQUALS", "value": "4711"}
+    path = folder.snapshot([], filters=[ours, asked])
+    result = folder.gate(files=[path], policy=policy(scope={"filters": [asked]}))
+    assert result.values["verdict"] == "pass"
+    told = [item["message"] for item in result.values["reasons"] if item["code"] == "snapshot_filtered"]
+    assert told == ["findings.ndjson holds only what the filter qid EQUALS 150999 lets through"]
+    # Another one is a problem, which is told once.
+    for files in ([folder.snapshot([])], [folder.snapshot([], filters=[ours, {**asked, "value": "1"}])]):
+        folder.gate(files=files, policy=policy(scope={"filters": [asked]}))
+        assert "snapshot_filtered" not in {item["code"] for item in folder.verdict()["reasons"]}
+
+
+def test_an_override_that_forgets_a_severity_is_told(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for override in (
+        {"limits": {"new": {"vulnerability": {"critical": None}}}},
+        {"disable": ["limits.new.vulnerability.critical"]},
+    ):
+        result = folder.gate([finding(severity="critical")], policy=policy(applications=[{"match": ["*"], **override}]))
+        told = [item for item in result.values["reasons"] if item["code"] == "severity_gap"]
+        assert [(item["application"], item["verdict"]) for item in told] == [("shop (4711)", "pass")]
+        assert told[0]["message"].endswith("none of severity critical")
+    # What holds for the whole policy is told once, and not for each application.
+    result = folder.gate([], policy=policy(limits={"new": {"vulnerability": {"high": 0}}}))
+    assert [item["application"] for item in result.values["reasons"] if item["code"] == "severity_gap"] == [None]

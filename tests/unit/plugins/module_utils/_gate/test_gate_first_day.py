@@ -188,6 +188,25 @@ def test_a_rule_that_would_be_broken_is_called_so(folder: Folder) -> None:
     ]
 
 
+@pytest.mark.parametrize(("action", "words"), [("fail", "would fail"), ("warn", "would warn")])
+def test_a_rule_over_the_whole_run_that_would_be_broken_is_called_so(folder: Folder, action: str, words: str) -> None:
+    rules = [{"name": "few", "count_per": "run", "limit": 1, "action": action}]
+    lost = scan(end_reason="cancelled", status="cancelled", conclusive=False)
+    asset = {"id": "4712", "name": "blog", "url": None, "tags": []}
+    found = [finding(1), finding(2), finding(3, asset=asset)]
+    files = [folder.snapshot(found, filters=[])]
+    limits = policy(rules=rules, limits=DROP, missing_baseline=DROP)
+    # One counts, and two more would if their scan said anything.
+    result = folder.gate(files=files, scans=[lost, scan(asset=asset)], policy=limits)
+    assert result.values["verdict"] == "inconclusive"
+    assert messages(folder, "rule_would_fail") == [f"{words}: few: 3 findings in all applications, at most 1 allowed"]
+    assert messages(folder, "rule_broken") == []
+    # What is certain is said as it is.
+    folder.gate(files=files, scans=[scan(), lost | {"asset": asset}], policy=limits)
+    assert messages(folder, "rule_broken") == ["few: 2 findings in all applications, at most 1 allowed"]
+    assert messages(folder, "rule_would_fail") == []
+
+
 def test_one_reason_is_told_once_with_all_that_it_is_about(folder: Folder) -> None:
     asset = {"id": "4712", "name": "blog", "url": None, "tags": []}
     other = finding(2, asset=asset)

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +131,41 @@ def test_the_file_of_correlate_decides(folder: Folder, tmp_path: Path) -> None:
             assert done.changed is changed
         judged = folder.gate(files=[file], matches=[done.values["dest"]], policy=asking(), waivers=WAIVED)
         assert judged.values["verdict"] == verdict, judged.values["reasons"]
+    # A day later they say nothing any more, though the file may be copied, and be as it is.
+    dest = Path(done.values["dest"])
+    asked: Record = {"files": [file], "matches": [str(dest)], "waivers": WAIVED}
+    assert doubts(folder, **asked, policy=asking(), max_scan_age="1h") == []
+    done = correlate_kit.correlate(tmp_path, findings=[file], events=[log], now=NOW - dt.timedelta(days=2))
+    assert done.changed is False
+    assert doubts(folder, **asked, policy=asking()) == [
+        "matches.ndjson was made 48 hours ago, and at most 24 are allowed: correlate again"
+    ]
+    assert folder.verdict()["verdict"] == "inconclusive"
+    assert doubts(folder, **asked, policy=asking(scope={"max_scan_age": "3d"})) == []
+    correlate_kit.correlate(tmp_path, findings=[file], events=[log], now=NOW + dt.timedelta(days=2))
+    assert doubts(folder, **asked, policy=asking()) == ["matches.ndjson was made in the future: a clock is wrong"]
+    correlate_kit.correlate(tmp_path, findings=[file], events=[log], now=NOW)
+    dest.write_bytes(dest.read_bytes() + b"\n")
+    words = "matches.ndjson is not the file that its manifest describes: correlate again"
+    assert doubts(folder, **asked, policy=asking()) == [words]
+    for text in ("{", "[]", '{"record": "manifest", "schema": 2}', '{"record": "manifest", "schema": 1}'):
+        (tmp_path / "matches.ndjson.manifest.json").write_text(text)
+        assert len(doubts(folder, **asked, policy=asking())) == 1
+
+
+def doubts(folder: Folder, **options: Any) -> list[str]:
+    """What is wrong with the files of matches."""
+    folder.gate(**options)
+    return [item["message"] for item in folder.verdict()["reasons"] if item["code"].startswith("matches_")]
+
+
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_a_file_without_a_manifest_is_as_old_as_it_was_written(folder: Folder, in_folder: bool) -> None:
+    place = folder.path / "attacks"
+    file = place / "dt=2026-11-20" / "a.ndjson"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(match("blocked", "blocked")) + "\n")
+    given = [str(place if in_folder else file)]
+    for hours, count in ((23, 0), (25, 1)):
+        os.utime(file, ((NOW - dt.timedelta(hours=hours)).timestamp(),) * 2)
+        assert len(doubts(folder, findings=[finding(severity="high")], matches=given, policy=asking())) == count

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.schemas import SCHEMAS
 from ansible_collections.appsec.perimeter.plugins.module_utils._gate.policy.validate import validate
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.files.types import FINDING, MANIFEST, SCAN
-from tests.unit.plugins.module_utils._gate.gate_kit import DROP, Folder, finding, image, policy, scan
+from tests.unit.plugins.module_utils._gate.gate_kit import DROP, NOW, Folder, finding, image, policy, scan
 
 WRONG: list[Any] = [True, 5.9, -1, "x\n", ["finished"], {"finished": 1}]
 ANY = policy(limits=policy()["limits"], scope={"authentication": "any", "min_links": 0})
@@ -121,3 +123,59 @@ def test_a_limit_that_is_no_whole_number_is_refused_wherever_it_stands(tmp_path:
         {"scope": {"min_links": 5.9}},
     ):
         assert Folder(tmp_path).gate([], policy=policy(**changes)).values["verdict"] == "policy_error", changes
+
+
+def repeated(record: Any, field: str, worse: str, better: str) -> str:
+    """A record as text in which a field is there twice: the worse value first, so that most readers see the better."""
+    text = json.dumps({**record, field: "HERE"})
+    return text.replace(f'"{field}": "HERE"', f'"{field}": {worse}, "{field}": {better}')
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize(
+    ("field", "worse", "better"),
+    [
+        ("severity", '"critical"', '"info"'),
+        ("status", '"new"', '"fixed"'),
+        ("kind", '"vulnerability"', '"information"'),
+        ("asset", '{"id": "4711", "name": "shop"}', '{"id": "4712", "name": "other"}'),
+    ],
+)
+def test_a_finding_that_says_two_things_does_not_pass(
+    tmp_path: Path, field: str, worse: str, better: str, compact: bool
+) -> None:
+    line = repeated(finding(severity="critical"), field, worse, better)
+    result = Folder(tmp_path).gate([line.replace(": ", ":").replace(", ", ",") if compact else line])
+    assert (result.values["verdict"], result.values["exit_code"]) == ("inconclusive", 11)
+
+
+def test_a_manifest_that_says_two_things_does_not_pass(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    path = folder.snapshot([])
+    manifest = Path(f"{path}.manifest.json")
+    for field, worse, better in (("complete", "false", "true"), ("announced_after", "9", "0")):
+        kept = manifest.read_text(encoding="utf-8")
+        manifest.write_text(repeated(json.loads(kept), field, worse, better), encoding="utf-8")
+        assert folder.gate(files=[path]).values["verdict"] == "inconclusive"
+        manifest.write_text(kept, encoding="utf-8")
+    assert folder.gate(files=[path]).values["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("name", ["scans.json", "scans.ndjson"])
+def test_a_scan_that_says_two_things_does_not_pass(tmp_path: Path, name: str) -> None:
+    folder = Folder(tmp_path)
+    for field, worse, better in (("conclusive", "false", "true"), ("status", '"running"', '"finished"')):
+        path = folder.write(name, repeated(scan(), field, worse, better) + "\n")
+        assert folder.gate([], scans=[path]).values["verdict"] == "inconclusive"
+    assert folder.gate([], scans=[folder.write(name, json.dumps(scan()))]).values["verdict"] == "pass"
+
+
+def test_a_match_that_says_two_things_does_not_pass(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    match = {"record": "match", "schema": 1, "finding": {"unique_id": "uuid-1"}}
+    path = Path(folder.write("matches.ndjson", repeated(match, "outcome", '"allowed"', '"blocked"')))
+    os.utime(path, (NOW.timestamp(),) * 2)
+    rules = policy(blocked_by_waf="exclude")
+    result = folder.gate([finding()], matches=[str(path)], policy=rules)
+    assert result.values["verdict"] == "fail"
+    assert "matches_unreadable" in {item["code"] for item in result.values["reasons"]}

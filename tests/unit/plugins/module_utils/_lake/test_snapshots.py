@@ -106,8 +106,12 @@ def test_two_snapshots_of_one_name_are_refused(tmp_path: Path) -> None:
         lake(tmp_path / "lake", snapshots=paths)
 
 
-def test_matches_need_no_manifest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_manifest", [False, True], ids=["alone", "as correlate writes it"])
+def test_matches_are_as_old_as_their_file_with_and_without_a_manifest(tmp_path: Path, with_manifest: bool) -> None:
     path = tmp_path / "matches.ndjson"
+    if with_manifest:
+        manifest = {"record": "manifest", "schema": 1, "stream": "matches", "started": "2026-11-29T00:00:00Z"}
+        (tmp_path / "matches.ndjson.manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     match = {
         "record": "match", "schema": 1, "finding": {"source": "qualys", "id": "1", "unique_id": "u"},
         "class": "attacked_not_blocked", "outcome": "allowed", "strength": "path", "family": "sqli",

@@ -196,3 +196,29 @@ def test_a_uuid_that_reads_like_a_small_number_is_written_by_the_fast_writer() -
     assert codec._differs(b'{"b":-1.2345678901234567e-7}')
     assert codec._differs(b"[1e-7,2]")
     assert codec._differs(b"1e-7")
+
+
+@pytest.mark.parametrize("orjson", [True, False])
+def test_an_object_with_a_key_twice_is_refused_where_it_decides(orjson: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "HAS_ORJSON", orjson and codec.HAS_ORJSON)
+    once = {"a": [{"b": 1}, {"b": 2}], "c": "\u00e9 \ud800", "d": 1e-7, "e": 10**20, "f": {"a": None}}
+    for data in (
+        codec.dumps(once),
+        codec.dump_line(once),
+        json.dumps(once).encode(),
+        json.dumps(once, indent=1).encode(),
+    ):
+        assert codec.loads_unique(data) == codec.loads(data)
+    for text in (
+        '{"a":1,"a":2}',
+        '{"a": 1, "a": 1}',
+        '[{"x":{"a":1,"b":2,"a":3}}]',
+        '{"a":1,"\\u0061":2}',
+        ' {"a":1,"a":1} ',
+        '{"":1,"":2}',
+    ):
+        with pytest.raises(codec.RepeatedKey, match="twice in one mapping"):
+            codec.loads_unique(text.encode())
+    for text in ("", "{", "NaN", "[" * 100_000, '{"a":1}{"a":1}'):
+        with pytest.raises(ValueError):
+            codec.loads_unique(text.encode())

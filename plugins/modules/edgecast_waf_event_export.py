@@ -58,17 +58,17 @@ records:
   returned: success, or when the service fails midway
   sample: 1200
 duplicates:
-  description: How many records came again, unchanged, and were left out.
+  description: How many records were read that had been written before, and were left out.
   type: int
   returned: success, or when the service fails midway
   sample: 17
 changed_rows:
-  description: How many of the written records are new content of a record that was written before.
+  description: How many of RV(records) were written before with other content.
   type: int
   returned: success, or when the service fails midway
   sample: 0
 gaps:
-  description: Spans of time that were not read and will not be, with C(from), C(to) and C(reason).
+  description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
   type: list
   elements: dict
   returned: success, or when the service fails midway
@@ -80,7 +80,7 @@ segments:
   returned: success, or when the service fails midway
   sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
-  description: Up to when the stream is collected now, UTC.
+  description: Up to when the stream has been read, UTC; the next run goes on from there.
   type: str
   returned: success, or when the service fails midway
   sample: "2026-01-31T09:00:00Z"

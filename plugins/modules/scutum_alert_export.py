@@ -77,12 +77,12 @@ records:
   description: How many records were written, or in check mode would be.
   type: int
   returned: success, or when the service fails midway
-  sample: 120
+  sample: 1200
 duplicates:
   description: How many records were read that had been written before, and were left out.
   type: int
   returned: success, or when the service fails midway
-  sample: 14
+  sample: 17
 changed_rows:
   description: How many of RV(records) were written before with other content.
   type: int
@@ -95,20 +95,20 @@ gaps:
   returned: success, or when the service fails midway
   sample: []
 segments:
-  description: The files that were written.
+  description: The files that were written, relative to O(dest).
   type: list
   elements: str
   returned: success, or when the service fails midway
-  sample: []
+  sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
   description: Up to when the stream has been read, UTC; the next run goes on from there.
   type: str
   returned: success, or when the service fails midway
-  sample: "2026-11-01T11:59:00Z"
+  sample: "2026-01-31T09:00:00Z"
 complete:
   description:
-    - Whether everything was read that there was to read. V(false) after an error, and when the run ended at a limit of
-      calls or at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
+    - Whether everything up to the lag was read. V(false) after an error, and when the run ended at a limit of calls or
+      at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true

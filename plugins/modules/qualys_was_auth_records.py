@@ -450,9 +450,9 @@ error:
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run_many
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_parts import plain_values
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_records import run
 
 
 def main() -> None:
@@ -474,7 +474,7 @@ def main() -> None:
         mutually_exclusive=[("auth_records", "ids"), ("auth_records", "filters"), ("ids", "filters")],
         required_if=[("state", "present", ("auth_records",)), ("prune", True, ("prune_filters", "max_deletes"))],
     )
-    run_vendor_module(QUALYS.merge(own), connect, run, shown=plain_values)
+    run_vendor_module(QUALYS.merge(own), connect, run_many, shown=plain_values)
 
 
 if __name__ == "__main__":

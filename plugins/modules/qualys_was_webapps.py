@@ -658,8 +658,8 @@ error:
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run_many
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import OPTIONS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapps import run
 
 
 def main() -> None:
@@ -683,7 +683,7 @@ def main() -> None:
         mutually_exclusive=[("webapps", "ids"), ("webapps", "filters"), ("ids", "filters")],
         required_if=[("state", "present", ("webapps",)), ("prune", True, ("prune_filters", "max_deletes"))],
     )
-    run_vendor_module(QUALYS.merge(own), connect, run)
+    run_vendor_module(QUALYS.merge(own), connect, run_many)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from ..._base.errors import OptionError
 from ..._reconcile.plan import Change
-from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record, option_spec
+from ..._records.redaction.values import MARKER
 from ..._records.times import canonical_time
 from ..api.shapes import Raw, items, number, text, truth, user_name
 from ..api.xml import Attributed, Node

@@ -16,9 +16,9 @@ import xml.etree.ElementTree as ET
 from ..._base.errors import BadResponse
 from ..._http.response import Response
 from ..._http.retry import OK, RETRY_AS, Verdict
-from ..._reconcile.redact import MARKER
 from ..._records.model import SeverityCounts
 from ..._records.redact import redact_text, redact_url
+from ..._records.redaction.values import MARKER
 from ..api.client import QualysClient
 from ..api.envelope import judge, refusal
 from ..api.safe_xml import parse_xml, root_name

@@ -21,7 +21,7 @@ from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number, text, truth
 from ..api.xml import Node
-from ..resource import one
+from ..resource import one, resource_info
 from ..resource.elements import GET
 from ..resource.references import Reference, References
 from ..resource.resource import Prepared, Resource, Written
@@ -247,3 +247,8 @@ def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
         PerimeterError: any of the collection's errors.
     """
     return one.run(SCHEDULE, params, client, check_mode)
+
+
+def run_info(params: Written, client: QualysClient, _check_mode: bool) -> Result:
+    """Logic of ``qualys_was_schedule_info``. Reads only, so that check mode changes nothing."""
+    return resource_info.run(SCHEDULE, params, client)

@@ -28,7 +28,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.sca
     download,
     entries,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from tests.sandbox import Sandbox
 
 from ...qualys_kit import client_of, run_module

@@ -88,7 +88,7 @@ def check_target(path: pathlib.Path, option: str) -> None:
     """
     directory = path.parent
     try:
-        there, around, link = _mode_of(path), _mode_of(directory), path.is_symlink()
+        there, around, link = mode_of(path), mode_of(directory), path.is_symlink()
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
@@ -120,7 +120,12 @@ def check_writable(directory: pathlib.Path, option: str) -> None:
         ) from error
 
 
-def _mode_of(path: pathlib.Path) -> int | None:
+def mode_of(path: pathlib.Path) -> int | None:
+    """The type and the permissions of a file, links followed; None when there is nothing.
+
+    Raises:
+        OSError, ValueError: the path cannot be used.
+    """
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

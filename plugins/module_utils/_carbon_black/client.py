@@ -25,8 +25,7 @@ from .._http.session import HttpSession
 from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import loads
 from .._records.coerce import mapping, number
-from .._vendor import connection as base
-from .._vendor.client import Raw, VendorClient
+from .._vendor.client import Raw, VendorClient, VendorConnection
 from .._vendor.token import ASSUMED_LIFE, Token
 
 MAX_ROWS = 10_000
@@ -63,7 +62,7 @@ _ORG_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection(base.Connection):
+class CarbonBlackConnection(VendorConnection):
     """Resolved connection: one of API key, client of VMware Cloud, and API token of VMware Cloud is set."""
 
     org_key: str
@@ -75,7 +74,7 @@ class Connection(base.Connection):
     csp_api_token: str | None = dataclasses.field(default=None, repr=False)
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> CarbonBlackConnection:
     """The connection that the options and the environment describe.
 
     Raises:
@@ -93,9 +92,9 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
     for name in way:
         require(options, name, ENVIRONMENT, f"{' and '.join(way)} go together." if len(way) > 1 else "")
     if way == _KEY:
-        return Connection(api_url, org_key, **{name: options[name] for name in _KEY})
+        return CarbonBlackConnection(api_url, org_key, **{name: options[name] for name in _KEY})
     csp_url = _address(options["csp_url"] or CSP_URL, allow_http, "csp_url")
-    return Connection(api_url, org_key, csp_url=csp_url, **{name: options[name] for name in way})
+    return CarbonBlackConnection(api_url, org_key, csp_url=csp_url, **{name: options[name] for name in way})
 
 
 def _way(options: t.Mapping[str, str | None]) -> tuple[str, ...]:
@@ -116,7 +115,7 @@ def _address(text: str, allow_http: bool, name: str) -> str:
 class CspToken(Token):
     """A token of VMware Cloud."""
 
-    def __init__(self, connection: Connection, http: HttpSession) -> None:
+    def __init__(self, connection: CarbonBlackConnection, http: HttpSession) -> None:
         super().__init__(http)
         self._connection = connection
 
@@ -171,10 +170,10 @@ class Page:
     num_found: int
 
 
-class CarbonBlackClient(VendorClient[Connection]):
+class CarbonBlackClient(VendorClient[CarbonBlackConnection]):
     """One organisation. Calls go one at a time, as all of an address are counted (docs/vendors/carbon_black.md 9.2)."""
 
-    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+    def __init__(self, connection: CarbonBlackConnection, settings: HttpSettings) -> None:
         super().__init__(
             connection,
             settings,

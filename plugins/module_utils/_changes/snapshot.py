@@ -21,17 +21,11 @@ from .._records.coerce import bounded, items, text
 from .._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
 from .._records.files.ndjson import Unreadable
 from .._records.files.snapshot_reader import BadLine, BadManifest, Record, SnapshotLines, read_manifest, record_of
-from .._records.model import SCHEMA
 from .._records.times import parse_time, utc_text
 from .._spool.disk.source import Identity
 
 STREAM = "finding_changes"
 _AGAIN = "Nothing was written. Export the snapshot again, without since, and check that it is complete."
-_LINES = {
-    "json": "is not JSON",
-    "record": "is not a record of this collection",
-    "version": f"has a schema other than {SCHEMA}",
-}
 _TEXTS = ("source", "kind", "severity", "status")
 _IDS = ("id", "unique_id", "fingerprint")
 
@@ -82,7 +76,7 @@ class Snapshot:
         try:
             record = record_of(line)
         except BadLine as error:
-            raise _refused(self.path, f"line {number} {_LINES[error.kind]}") from error
+            raise _refused(self.path, f"line {number} {error}") from error
         if record["record"] == "gap":
             raise _refused(self.path, "it holds gap records: data is missing")
         if record["record"] != "finding":

@@ -53,11 +53,6 @@ _ROWS = 20_000
 """Rows of a row group: DuckDB holds one for each thread."""
 _LAKE = ("id", "time", "action", "client_ip", "user_agent", "host", "path_template", "parameter", "attack_family")
 _AGAIN = "Collect its span once more, or restore the file."
-_LINES = {
-    "json": "is not JSON",
-    "record": "is not a record of this collection",
-    "version": "is a record of another version of this collection",
-}
 
 EVENT_COLUMNS: dict[str, str] = {
     "order": "BIGINT",
@@ -261,7 +256,7 @@ def _record(path: pathlib.Path, number: int, line: bytes) -> dict[str, t.Any]:
     try:
         return record_of(line)
     except BadLine as error:
-        raise FileError(f"events: line {number} of {path} {_LINES[error.kind]}.", hint=_AGAIN) from error
+        raise FileError(f"events: line {number} of {path} {error}.", hint=_AGAIN) from error
 
 
 def _plain(record: dict[str, t.Any]) -> dict[str, t.Any]:

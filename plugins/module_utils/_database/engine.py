@@ -14,7 +14,7 @@ import typing as t
 
 from .._base.errors import FileError, MissingLibrary, OptionError
 from .._base.files import PRIVATE
-from .postgresql import Connection
+from .postgresql import PostgresqlParameters
 
 try:
     import sqlalchemy
@@ -68,7 +68,7 @@ def make_engine(url: str | None, connection: Options, option: str, sqlite: Optio
         if parsed.drivername not in ("postgresql", "postgresql+psycopg"):
             raise OptionError(f"{option}: {parsed.drivername} is not supported.", hint="Use postgresql.")
         parsed = parsed.set(drivername="postgresql+psycopg")
-        place = _connection(parsed, option)
+        place = parameters_of(parsed, option)
         address, arguments = place.address(), place.arguments(parsed.query, connection)
     try:
         # A pool would keep one connection; and a connection that the server has dropped meanwhile is noticed first.
@@ -78,7 +78,7 @@ def make_engine(url: str | None, connection: Options, option: str, sqlite: Optio
     return engine, address
 
 
-def _connection(url: t.Any, option: str) -> Connection:
+def parameters_of(url: t.Any, option: str) -> PostgresqlParameters:
     """What libpq makes of a URL.
 
     Raises:
@@ -92,12 +92,7 @@ def _connection(url: t.Any, option: str) -> Connection:
             f"{option} names several hosts in a way that is not understood.",
             hint="For example postgresql:///waf?host=one:5432&host=two:5432.",
         ) from None
-    return Connection(given, option)
-
-
-def tls_of(url: t.Any, connection: Options, option: str) -> dict[str, str]:
-    """What is added to the parameters of a URL."""
-    return _connection(url, option).arguments(url.query, connection)
+    return PostgresqlParameters(given, option)
 
 
 def file_of(url: t.Any) -> str | None:

@@ -51,7 +51,7 @@ class Server(t.NamedTuple):
         return host if self.port == DEFAULT_PORT or not host else f"{host}:{self.port}"
 
 
-class Connection:
+class PostgresqlParameters:
     """A database of PostgreSQL, as libpq understands the parameters.
 
     Args:

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import traceback
 import typing as t
 
-from .._base.errors import MissingLibrary, PerimeterError, TransportError, VendorError
-from .._database.engine import file_of, make_engine, make_private
+from .._base.errors import PerimeterError, TransportError, VendorError
+from .._database.engine import file_of, make_engine, make_private, need_sqlalchemy
 from .._database.errors import name_of, words_for
 from .._records.times import parse_time
 from .sink import Outcome, Record, halved, number_option
@@ -28,11 +27,8 @@ try:
     import sqlalchemy
     from sqlalchemy.dialects import postgresql, sqlite
 except ImportError:
-    HAS_SQLALCHEMY = False
-    SQLALCHEMY_IMPORT_ERROR = traceback.format_exc()
-else:
-    HAS_SQLALCHEMY = True
-    SQLALCHEMY_IMPORT_ERROR = ""
+    # The engine says that it is missing.
+    pass
 
 DEFAULT_TABLE = "perimeter_records"
 _OPTION = "sink_options.database_url"
@@ -53,8 +49,7 @@ class Sql:
     kind = "sql"
 
     def __init__(self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> None:
-        if not HAS_SQLALCHEMY:
-            raise MissingLibrary("sqlalchemy", SQLALCHEMY_IMPORT_ERROR)
+        need_sqlalchemy()
         self._engine, address = make_engine(options.get("database_url"), connection, _OPTION)
         self._table = _table(options.get("table") or DEFAULT_TABLE, options.get("schema"))
         self.target = f"{address}#{self._table.fullname}"

@@ -23,8 +23,7 @@ from .._http.retry import ACCEPT, RETRY_AS, Verdict
 from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import loads
 from .._records.coerce import whole
-from .._vendor import connection as base
-from .._vendor.client import Raw, VendorClient
+from .._vendor.client import Raw, VendorClient, VendorConnection
 from .fields import id_of
 
 MAX_PAGE_SIZE = 1000
@@ -52,14 +51,14 @@ _FILTER_HINT = "Give an object such as {Host: [www.example.com, secure.example.c
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection(base.Connection):
+class EdgecastConnection(VendorConnection):
     """Resolved connection. ``account_number`` is text: its leading zeros count."""
 
     account_number: str
     token: str = dataclasses.field(repr=False)
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> EdgecastConnection:
     """The connection that the options and the environment describe.
 
     Raises:
@@ -74,7 +73,7 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
         )
     # Some pages of the vendor print the token with its scheme.
     token = re.sub(r"\Atok:\s*", "", require(options, "token", ENVIRONMENT), flags=re.IGNORECASE)
-    return Connection(
+    return EdgecastConnection(
         api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
         account_number=account,
         token=token,
@@ -149,10 +148,10 @@ Read = t.Callable[[bytes], "Page | None"]
 """Makes a page of an answer itself; None for what has to be judged as usual."""
 
 
-class EdgecastClient(VendorClient[Connection]):
+class EdgecastClient(VendorClient[EdgecastConnection]):
     """One account. Safe to be used from many threads. Every call raises the errors of ``_http``."""
 
-    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+    def __init__(self, connection: EdgecastConnection, settings: HttpSettings) -> None:
         super().__init__(
             connection,
             settings,

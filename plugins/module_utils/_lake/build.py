@@ -15,7 +15,7 @@ import typing as t
 
 from .._base.errors import FileError
 from .._records.codec import dump_line, loads
-from .._records.files.duck import LONGEST_LINE, Engine, Refused, Row
+from .._records.files.duck import LONGEST_LINE, MEMORY, Engine, Refused, Row, Told, open_duck
 from .._records.files.ndjson import Unreadable, read_lines
 from .._records.model import SCHEMA
 from .columns import ADDED, KINDS, Kind, members
@@ -28,6 +28,32 @@ ROW_GROUP = 40_960
 _SOURCE = "coalesce(source, finding ->> '$.source')"
 USUAL_LINE = 1 << 20
 """Bytes of a line: DuckDB has buffers of twice that for each thread, so LONGEST_LINE is for a second attempt only."""
+_TOLD: Told = {
+    "OutOfMemoryException": (
+        f"dest: a day needs more than {MEMORY} of memory, or more room on the disk of dest.",
+        "Free some room. What the lake had before is whole, and the next run goes on.",
+    ),
+    "IOException": (
+        "dest: DuckDB cannot read or write a file of a day.",
+        "Check the room on the disk of dest, and that nothing removes segments at the same time.",
+    ),
+}
+
+
+@contextlib.contextmanager
+def open_engine(temporary: pathlib.Path, folders: t.Iterable[pathlib.Path]) -> t.Iterator[Engine]:
+    """An empty database in which a day is built, and which may use these folders and no others.
+
+    Args:
+        temporary: an existing private folder for what does not fit in memory.
+        folders: what is read and written beside it.
+
+    Raises:
+        MissingLibrary: DuckDB is not installed, or too old.
+    """
+    # Of two rows with one key the later one counts, so rows have to keep the order of the segments.
+    with open_duck(temporary, folders, keep_order=True) as connection:
+        yield Engine(connection, _TOLD)
 
 
 class Day:

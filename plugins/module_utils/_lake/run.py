@@ -24,8 +24,7 @@ from .._records.result import Result
 from .._records.times import utc_now
 from .._spool.disk.files import check_dest
 from .._spool.disk.lock import locked
-from .build import Day, emptied
-from .engine import engine
+from .build import Day, emptied, open_engine
 from .feeds import STREAM, Feed, feeds_of
 from .folder import (
     HIDDEN,
@@ -69,7 +68,7 @@ def run(params: Params, check_mode: bool, *, clock: t.Callable[[], dt.datetime] 
     job = Job(dest, feeds, today, before, bool(params.get("rebuild")), check_mode)
     with _working_folder(dest, check_mode) as work:
         roots = [dest, *(piece.path.parent for feed in feeds for day in feed.days.values() for piece in day)]
-        with engine(work, dict.fromkeys(roots)) as database:
+        with open_engine(work, dict.fromkeys(roots)) as database:
             return _Run(job, database, work, failed).result()
 
 

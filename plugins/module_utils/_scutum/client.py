@@ -21,8 +21,7 @@ from .._http.retry import Verdict
 from .._http.session import HttpSession
 from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import dumps
-from .._vendor import connection as base
-from .._vendor.client import Raw, Session, VendorClient
+from .._vendor.client import Raw, Session, VendorClient, VendorConnection
 from .fields import japan_text
 
 LIST, DETAIL = "/api/v1/alert", "/api/v1/alert_detail"
@@ -48,7 +47,7 @@ _CONSOLE_HINT = "The console of Scutum shows it, and issues a key for each host.
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection(base.Connection):
+class ScutumConnection(VendorConnection):
     """Resolved connection. ``host`` is the FQDN that the key was issued for, ``id`` the console id of that FQDN."""
 
     api_key: str = dataclasses.field(repr=False)
@@ -56,14 +55,14 @@ class Connection(base.Connection):
     id: str
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> ScutumConnection:
     """The connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing, or ``api_url`` is not an address.
     """
     options = with_environment(params, environ, ENVIRONMENT)
-    return Connection(
+    return ScutumConnection(
         api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
         api_key=require(options, "api_key", ENVIRONMENT, _CONSOLE_HINT),
         host=require(options, "scutum_host", ENVIRONMENT, _CONSOLE_HINT),
@@ -107,10 +106,10 @@ class Page:
     whole: bool
 
 
-class ScutumClient(VendorClient[Connection]):
+class ScutumClient(VendorClient[ScutumConnection]):
     """One host at Scutum."""
 
-    def __init__(self, connection: Connection, settings: HttpSettings, *, session: Session = HttpSession) -> None:
+    def __init__(self, connection: ScutumConnection, settings: HttpSettings, *, session: Session = HttpSession) -> None:
         self.max_wait = settings.max_wait
         self.governor = Governor(1, calls=CALLS, per_seconds=PER_SECONDS)
         self._listed = False

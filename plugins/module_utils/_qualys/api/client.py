@@ -19,7 +19,7 @@ from ..._http.retry import ACCEPT, Verdict
 from ..._http.session import HttpSession
 from ..._http.settings import HttpSettings, settings_from
 from ..._records.codec import dumps
-from .connection import Connection, resolve
+from .connection import QualysConnection, resolve
 from .criteria import Criterion
 from .envelope import Parse, envelope_of, judge
 from .shapes import Raw, number, truth
@@ -53,7 +53,9 @@ class QualysClient:
     Every call raises the errors of ``_http``, and of ``envelope.judge``.
     """
 
-    def __init__(self, connection: Connection, settings: HttpSettings, *, shared: SharedPlaces | None = None) -> None:
+    def __init__(
+        self, connection: QualysConnection, settings: HttpSettings, *, shared: SharedPlaces | None = None
+    ) -> None:
         self.connection = connection
         self.workers = settings.max_connections
         self._basic = _basic_value(connection)
@@ -293,7 +295,7 @@ def place_of(resource: str) -> tuple[str, str]:
     return _PLACES.get(resource, ("3.0", "was"))
 
 
-def _basic_value(connection: Connection) -> str | None:
+def _basic_value(connection: QualysConnection) -> str | None:
     if connection.username is None:
         return None
     return base64.b64encode(f"{connection.username}:{connection.password}".encode()).decode("ascii")

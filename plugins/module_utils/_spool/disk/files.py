@@ -19,7 +19,7 @@ import stat
 import tempfile
 
 from ..._base.errors import FileError
-from ..._base.files import reason, sync_directory, unwritable
+from ..._base.files import mode_of, reason, sync_directory, unwritable
 from .options import Options
 from .source import Window
 
@@ -145,13 +145,13 @@ def check_dest(dest: pathlib.Path) -> None:
     Raises:
         FileError: the path is not a directory or cannot be written, or is missing and its parent is not a directory.
     """
-    there = _mode_of(dest)
+    there = _usable_mode_of(dest)
     if there is None and dest.is_symlink():
         raise FileError(f"dest: {dest} is a symbolic link to nothing.", hint="Create what it leads to, or remove it.")
     if there is not None and not stat.S_ISDIR(there):
         raise FileError(f"dest: {dest} is not a directory.", hint="Give a directory for this stream alone.")
     nearest = dest
-    while (mode := _mode_of(nearest)) is None and nearest != nearest.parent:
+    while (mode := _usable_mode_of(nearest)) is None and nearest != nearest.parent:
         nearest = nearest.parent
     if mode is not None and not stat.S_ISDIR(mode):
         raise FileError(f"dest: {nearest} is not a directory.", hint="Choose another path.")
@@ -162,11 +162,9 @@ def check_dest(dest: pathlib.Path) -> None:
         )
 
 
-def _mode_of(path: pathlib.Path) -> int | None:
+def _usable_mode_of(path: pathlib.Path) -> int | None:
     try:
-        return path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return mode_of(path)
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"dest: {path} cannot be used: {why}.", hint="Choose another path.") from error

@@ -155,7 +155,7 @@ def remove_leftovers(target: pathlib.Path, older_than: float = 60.0) -> None:
                     path.unlink(missing_ok=True)
 
 
-class Staged:
+class StagedFile:
     """A file under a temporary name beside its target, until it is committed.
 
     The temporary name starts with a dot, so that engines which read whole directories never see it.
@@ -247,7 +247,7 @@ def _held(folder: pathlib.Path) -> t.Iterator[None]:
 @contextlib.contextmanager
 def replace_file(target: pathlib.Path, *, mode: int | None = None) -> t.Iterator[t.BinaryIO]:
     """Yield a file that replaces ``target`` if the block ends without an error."""
-    staged = Staged(target, mode=mode)
+    staged = StagedFile(target, mode=mode)
     try:
         yield staged.file
         staged.commit()

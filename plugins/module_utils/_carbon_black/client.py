@@ -163,7 +163,7 @@ def _token_of(response: Response) -> tuple[str, float]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class ScanLogPage:
     """One page of a search. ``num_found`` is how many rows match in all."""
 
     rows: list[Raw]
@@ -186,7 +186,7 @@ class CarbonBlackClient(VendorClient[CarbonBlackConnection]):
         )
         self._base = f"/containers/v1beta/orgs/{connection.org_key}/inventory/scan_logs"
 
-    def search(self, body: Raw) -> Page:
+    def search(self, body: Raw) -> ScanLogPage:
         """One page of the scan logs (docs/vendors/carbon_black.md 4).
 
         Args:
@@ -206,7 +206,7 @@ class CarbonBlackClient(VendorClient[CarbonBlackConnection]):
             raise BadResponse("Carbon Black Cloud answered a search without a list of results.")
         if not isinstance(found, int) or isinstance(found, bool):
             raise BadResponse("Carbon Black Cloud answered a search without num_found.")
-        return Page(rows, found)
+        return ScanLogPage(rows, found)
 
     def facets(self, body: Raw) -> list[Raw]:
         """Counts by field, in the service's order (docs/vendors/carbon_black.md 5)."""

@@ -13,7 +13,7 @@ import typing as t
 from .._base.errors import OptionError
 from .._records.result import Result
 from .._records.times import utc_now
-from .._spool.disk.source import Dense, Entry, Identity, Timing, Window, content_hash
+from .._spool.disk.source import Dense, Identity, SpoolEntry, Timing, Window, content_hash
 from .._vendor.client import Raw
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
@@ -57,7 +57,7 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
         self.unknown = self._normaliser.unknown
         self.warnings += warnings
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
         """Every row of the window, and half a second around it: whether the bounds are inclusive is not known."""
         span = window.start - _HALF, window.end + _HALF
         try:
@@ -68,14 +68,14 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
                 raise too_many(found.rows, window.start) from None
             raise Dense(found.parts()) from None
 
-    def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[Entry]:
+    def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[SpoolEntry]:
         # A row without a time stands at the start of the window that brought it.
         moment = time_of(row) or default
         content = content_of(row)
-        yield Entry(id_of(row), moment, content, self._normaliser.scan(row))
+        yield SpoolEntry(id_of(row), moment, content, self._normaliser.scan(row))
         finding = self._normaliser.malware(row) if self._malware else None
         if finding is not None:
-            yield Entry(finding["id"], moment, content, finding)
+            yield SpoolEntry(finding["id"], moment, content, finding)
 
 
 def content_of(row: Raw) -> str:

@@ -30,7 +30,7 @@ _MINUTE = dt.timedelta(minutes=1)
 
 
 @dataclasses.dataclass
-class _Found:
+class _FoundRows:
     """Rows without repeats. ``num_found`` is what the service announced."""
 
     limit: int | None
@@ -67,7 +67,7 @@ def run(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
         check_sort(params.get("sort")) or OLDEST_FIRST,
         params.get("rows") or PAGE_ROWS,
     )
-    found = _Found(params.get("limit"))
+    found = _FoundRows(params.get("limit"))
     if params.get("start") is not None:
         page = client.search(search.body(params["start"]))
         found.num_found = page.num_found
@@ -99,7 +99,7 @@ def _check(params: Options) -> None:
         raise OptionError("limit must not be negative.")
 
 
-def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
+def _read_all(client: CarbonBlackClient, search: Search, found: _FoundRows) -> None:
     """Everything that matches: at once when one page holds it, else with a frozen span of time."""
     first = client.search(search.body(0))
     found.num_found = first.num_found
@@ -129,7 +129,7 @@ def _whole_span(client: CarbonBlackClient, search: Search, rows: list[Raw]) -> t
     return oldest - _MINUTE, now + _MINUTE
 
 
-def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> None:
+def _read_sorted(client: CarbonBlackClient, search: Search, found: _FoundRows) -> None:
     """In the order that was asked for, which spans of time would break: so no more than the service gives out."""
     if search.criteria.get(SCAN_TIME, {}).get("range"):
         now = client.server_time() or dt.datetime.now(dt.UTC)

@@ -35,7 +35,7 @@ class Catalog:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Place:
+class _EntryPlace:
     """An entry, and where it stands."""
 
     kind: Kind
@@ -55,7 +55,7 @@ def read(documents: t.Iterable[tuple[str, t.Any]], kinds: t.Sequence[Kind]) -> C
         kinds: what there may be.
     """
     catalog = Catalog()
-    places: dict[str, list[_Place]] = {}
+    places: dict[str, list[_EntryPlace]] = {}
     for path, content in documents:
         for place in _entries(path, content, kinds, catalog):
             places.setdefault(place.kind.name, []).append(place)
@@ -70,7 +70,7 @@ def read(documents: t.Iterable[tuple[str, t.Any]], kinds: t.Sequence[Kind]) -> C
     return catalog
 
 
-def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalog) -> t.Iterator[_Place]:
+def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalog) -> t.Iterator[_EntryPlace]:
     known = {kind.name: kind for kind in kinds}
     for name, listed in (content or {}).items():
         if name not in known:
@@ -82,7 +82,7 @@ def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalo
             continue
         for index, entry in enumerate(listed or ()):
             if isinstance(entry, dict):
-                yield _Place(known[name], path, index, _plain(entry))
+                yield _EntryPlace(known[name], path, index, _plain(entry))
             else:
                 catalog.problems.append(f"{path}: {name}[{index}] is not a mapping of options.")
 
@@ -107,7 +107,7 @@ def _suggestion(name: t.Any, known: t.Iterable[str]) -> str:
 # One entry
 
 
-def _check(place: _Place, problems: list[str]) -> None:
+def _check(place: _EntryPlace, problems: list[str]) -> None:
     entry = place.entry
     if entry.get("id") is None and not str(entry.get("name") or "").strip():
         problems.append(f"{place}: name or id is needed.")
@@ -159,9 +159,9 @@ def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], path: str) -> t.Iterator[s
 # All entries of a kind
 
 
-def _check_duplicates(places: t.Sequence[_Place], problems: list[str]) -> None:
-    by_name: dict[tuple[str, ...], _Place] = {}
-    by_id: dict[str, _Place] = {}
+def _check_duplicates(places: t.Sequence[_EntryPlace], problems: list[str]) -> None:
+    by_name: dict[tuple[str, ...], _EntryPlace] = {}
+    by_id: dict[str, _EntryPlace] = {}
     for place in places:
         entry = place.entry
         if entry.get("id") is not None:
@@ -178,7 +178,7 @@ def _check_duplicates(places: t.Sequence[_Place], problems: list[str]) -> None:
             )
 
 
-def _completed(places: t.Sequence[_Place], problems: list[str]) -> list[Entry]:
+def _completed(places: t.Sequence[_EntryPlace], problems: list[str]) -> list[Entry]:
     """The entries with what they take from others, and without the placeholders of secrets."""
     by_name = {str(place.entry.get("name") or "").strip(): place for place in places}
     done: list[Entry] = []
@@ -188,7 +188,7 @@ def _completed(places: t.Sequence[_Place], problems: list[str]) -> list[Entry]:
     return done
 
 
-def _with_inherited(place: _Place, by_name: t.Mapping[str, _Place], problems: list[str]) -> Entry:
+def _with_inherited(place: _EntryPlace, by_name: t.Mapping[str, _EntryPlace], problems: list[str]) -> Entry:
     chain = [place]
     entry = {key: value for key, value in place.entry.items() if key != LIKE}
     while (name := chain[-1].entry.get(LIKE)) is not None:

@@ -48,8 +48,8 @@ from .._state.directory import state_directory, warn_of_group
 from .comparison import Comparison
 from .inputs import Params, path_of, read_webapps, stream_options
 from .ledger import LedgerWriter
-from .records import Knowledge, Recorder
-from .snapshot import Snapshot, open_snapshot
+from .records import ChangeRecorder, Knowledge
+from .snapshot import CheckedSnapshot, open_snapshot
 from .state import State, StateFiles
 
 Clock = t.Callable[[], dt.datetime]
@@ -77,7 +77,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     check_dest(options.dest)
     root = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
     files = StateFiles(root, options.dest, snapshot.identity)
-    _Job(options, snapshot, files, check_mode).look()  # every refusal comes before anything is created
+    _ChangesJob(options, snapshot, files, check_mode).look()  # every refusal comes before anything is created
     if not check_mode:
         make_dest(options)
         files.make_folder()
@@ -87,7 +87,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
             (options.dest / LOCK_FILE, f"writes into {options.dest}"),
         ):
             stack.enter_context(locked(path, doing, create=not check_mode))
-        result = _Job(options, snapshot, files, check_mode).compare(
+        result = _ChangesJob(options, snapshot, files, check_mode).compare(
             webapps, knowledge, initial=params.get("initial") != "none"
         )
         if not check_mode and options.retain_days is not None:
@@ -97,7 +97,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 
 @dataclasses.dataclass
-class _Found:
+class _OnDisk:
     """What is on the disk of a stream. ``announced`` says that the state is adopted from a run that was killed."""
 
     state: State | None
@@ -105,7 +105,7 @@ class _Found:
     announced: bool
 
 
-class _Job:
+class _ChangesJob:
     """One run on a stream that nobody else works on.
 
     Args:
@@ -115,10 +115,10 @@ class _Job:
         check_mode: whether to write nothing.
     """
 
-    def __init__(self, options: Options, snapshot: Snapshot, files: StateFiles, check_mode: bool) -> None:
+    def __init__(self, options: Options, snapshot: CheckedSnapshot, files: StateFiles, check_mode: bool) -> None:
         self._options, self._snapshot, self._files, self._check_mode = options, snapshot, files, check_mode
 
-    def look(self) -> _Found:
+    def look(self) -> _OnDisk:
         """Read what is there, and refuse what cannot be continued. Writes nothing.
 
         Raises:
@@ -137,7 +137,7 @@ class _Job:
                     f" last ({utc_text(state.finished)}); nothing was touched.",
                     hint="Give a newer snapshot, and check the clock of the machine that exports.",
                 )
-        return _Found(state, held, announced)
+        return _OnDisk(state, held, announced)
 
     def compare(self, webapps: list[Record] | None, knowledge: Knowledge | None, *, initial: bool) -> Result:
         """Compare, and write what changed."""
@@ -151,14 +151,14 @@ class _Job:
         result = Result(warnings=self._warnings(found, initial))
         path = None if self._check_mode else self._files.ledger_path(state.generation + 1)
         scores = {bounded(item.get("id")) or "": number(item.get("risk_score")) for item in webapps or ()}
-        recorder = Recorder(self._snapshot, knowledge, scores)
+        recorder = ChangeRecorder(self._snapshot, knowledge, scores)
         with LedgerWriter(path) as ledger:
             comparison = Comparison(self._snapshot, webapps, state.ledger, initial=initial, ledger=ledger)
             names = self._written(comparison.records(recorder), state, ledger)
         self._tell(result, comparison, names, adopted=found.announced)
         return result
 
-    def _begin(self, found: _Found, state: State) -> None:
+    def _begin(self, found: _OnDisk, state: State) -> None:
         """Store whose directory it is, and take over what a killed run has committed."""
         if found.state is None or found.announced:
             self._files.write(state)
@@ -172,7 +172,7 @@ class _Job:
             except OSError as error:
                 raise write_failed(self._options.dest, error) from error
 
-    def _warnings(self, found: _Found, initial: bool) -> list[str]:
+    def _warnings(self, found: _OnDisk, initial: bool) -> list[str]:
         if found.state is not None or found.held is None:
             return []
         what = "each open finding is new, as initial is all" if initial else "nothing is new, as initial is none"

@@ -31,7 +31,7 @@ _IDS = ("id", "unique_id", "fingerprint")
 
 
 @dataclasses.dataclass(frozen=True)
-class Snapshot:
+class CheckedSnapshot:
     """A snapshot whose manifest was checked. The file itself is checked by :meth:`findings`, while it is read.
 
     Attributes:
@@ -87,7 +87,7 @@ class Snapshot:
         return record
 
 
-def open_snapshot(path: pathlib.Path) -> Snapshot:
+def open_snapshot(path: pathlib.Path) -> CheckedSnapshot:
     """Return a snapshot, its findings still unread.
 
     Raises:
@@ -101,7 +101,7 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
         raise _refused(path, words) from error
     for _code, words in claim_faults(manifest):
         raise _refused(path, words)
-    return Snapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))
+    return CheckedSnapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))
 
 
 def _identity(manifest: Record) -> Identity:

@@ -16,7 +16,7 @@ from .._base.errors import FileError
 from .._base.files import reason
 from .._spool.disk.files import day_of, list_segments
 from .._spool.disk.stream import STREAM_FILE
-from .job import Job
+from .job import CorrelationJob
 
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
@@ -33,7 +33,7 @@ class File:
 
 
 @dataclasses.dataclass
-class Inputs:
+class CorrelationInputs:
     """Everything that is to be read.
 
     Attributes:
@@ -52,13 +52,13 @@ class Inputs:
         files.append(File(path, len(self.files) + len(self.gaps), _kind(path)))
 
 
-def find_inputs(job: Job) -> Inputs:
+def find_inputs(job: CorrelationJob) -> CorrelationInputs:
     """Find the files.
 
     Raises:
         FileError: a path cannot be read, or is something else.
     """
-    inputs = Inputs()
+    inputs = CorrelationInputs()
     since = job.since.date() if job.since else None
     try:
         # What a lake says is older than what its streams say.
@@ -81,7 +81,7 @@ def _is_lake(path: pathlib.Path) -> bool:
     return path.name.startswith(names) or (path.is_dir() and any(path.glob("record=*")))
 
 
-def _add_lake(inputs: Inputs, path: pathlib.Path, since: dt.date | None) -> None:
+def _add_lake(inputs: CorrelationInputs, path: pathlib.Path, since: dt.date | None) -> None:
     found = [file for file in sorted(path.rglob("*.parquet")) if _is_shown(file.relative_to(path))]
     events = [file for file in found if _EVENTS in file.parts]
     if not events:
@@ -94,7 +94,7 @@ def _add_lake(inputs: Inputs, path: pathlib.Path, since: dt.date | None) -> None
             inputs.add(file, gaps=_GAPS in file.parts)
 
 
-def _add_stream(inputs: Inputs, path: pathlib.Path, since: dt.date | None) -> None:
+def _add_stream(inputs: CorrelationInputs, path: pathlib.Path, since: dt.date | None) -> None:
     segments = list_segments(path)
     if not segments:
         names = [item.name for item in path.iterdir()]

@@ -46,7 +46,7 @@ class Scanners:
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class CorrelationJob:
     """What is to be done.
 
     Attributes:
@@ -66,7 +66,7 @@ class Job:
     dest: pathlib.Path
 
 
-def job_from(params: Params, now: dt.datetime) -> Job:
+def job_from(params: Params, now: dt.datetime) -> CorrelationJob:
     """Read the options.
 
     Raises:
@@ -75,7 +75,7 @@ def job_from(params: Params, now: dt.datetime) -> Job:
     for option in ("findings", "events"):
         if not params[option]:
             raise OptionError(f"{option} is empty.", hint="Give at least one path.")
-    return Job(
+    return CorrelationJob(
         findings=_paths(params["findings"]),
         events=_paths(params["events"]),
         since=_since(params.get("window"), now),

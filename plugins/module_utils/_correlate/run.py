@@ -15,18 +15,18 @@ import tempfile
 import typing as t
 
 from .._base.errors import FileError
-from .._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, working_folder
+from .._base.files import StagedFile, check_target, reason, remove_leftovers, sha256_of, working_folder
 from .._records.codec import dump_line
 from .._records.files.duck import Engine, Refused, check_library, open_duck, open_private
 from .._records.result import Result
 from .._records.times import utc_now
 from .findings import Counts, write_findings
-from .inputs import Inputs, find_inputs
-from .job import Job, Params, Scanners, job_from
+from .inputs import CorrelationInputs, find_inputs
+from .job import CorrelationJob, Params, Scanners, job_from
 from .join import join_events, load_findings, rows
 from .records import match_of
 from .stage import PATTERNS, Stage
-from .summary import Tally, event_figures, gaps_of, problems_of, summary_of
+from .summary import MatchTally, event_figures, gaps_of, problems_of, summary_of
 
 Clock = t.Callable[[], dt.datetime]
 UNNAMED = (
@@ -80,7 +80,7 @@ def _elsewhere() -> t.Iterator[pathlib.Path]:
         yield pathlib.Path(folder)
 
 
-def _correlate(job: Job, inputs: Inputs, work: pathlib.Path, check_mode: bool) -> Result:
+def _correlate(job: CorrelationJob, inputs: CorrelationInputs, work: pathlib.Path, check_mode: bool) -> Result:
     findings = work / "findings.ndjson"
     with open_private(findings) as file:
         counts = write_findings(job.findings, file)
@@ -94,10 +94,10 @@ def _correlate(job: Job, inputs: Inputs, work: pathlib.Path, check_mode: bool) -
         return _result(engine, job, inputs, counts, tally, changed)
 
 
-def _write(engine: Engine, dest: pathlib.Path, target: pathlib.Path | None) -> tuple[Tally, bool]:
+def _write(engine: Engine, dest: pathlib.Path, target: pathlib.Path | None) -> tuple[MatchTally, bool]:
     """Write the matches, and return their figures, and whether they differ from those that are there."""
-    tally, digest = Tally(), hashlib.sha256()
-    staged = Staged(target) if target else None
+    tally, digest = MatchTally(), hashlib.sha256()
+    staged = StagedFile(target) if target else None
     try:
         for part in rows(engine):
             for row in part:
@@ -123,7 +123,9 @@ def _differs(dest: pathlib.Path, sha256: str) -> bool:
         return True
 
 
-def _result(engine: Engine, job: Job, inputs: Inputs, counts: Counts, tally: Tally, changed: bool) -> Result:
+def _result(
+    engine: Engine, job: CorrelationJob, inputs: CorrelationInputs, counts: Counts, tally: MatchTally, changed: bool
+) -> Result:
     events = event_figures(engine)
     gaps = gaps_of(engine, job)
     problems = problems_of(inputs.problems, gaps, events)

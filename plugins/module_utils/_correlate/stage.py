@@ -24,8 +24,8 @@ from .._records.files.ndjson import Unreadable, read_lines
 from .._records.files.snapshot_reader import BadLine, record_of
 from .._records.model import STOPPED
 from .._records.times import utc_text
-from .inputs import File, Inputs
-from .job import Job
+from .inputs import CorrelationInputs, File
+from .job import CorrelationJob
 
 _TEXTS = (
     *("record", "schema", "source", "id", "time", "action", "client_ip", "host", "url", "path", "user_agent"),
@@ -70,7 +70,7 @@ them later; from a lake, those two are missing."""
 class Stage:
     """The inputs of a run, staged in its working folder."""
 
-    def __init__(self, engine: Engine, job: Job, work: pathlib.Path) -> None:
+    def __init__(self, engine: Engine, job: CorrelationJob, work: pathlib.Path) -> None:
         self._engine = engine
         self._job = job
         self._work = work
@@ -78,7 +78,7 @@ class Stage:
         self._since = "" if job.since is None else f"TIMESTAMP {quoted(utc_text(job.since)[:-1])}"
         engine.run("CREATE TABLE gaps (source VARCHAR, stream VARCHAR, start VARCHAR, until VARCHAR, reason VARCHAR)")
 
-    def read(self, inputs: Inputs) -> None:
+    def read(self, inputs: CorrelationInputs) -> None:
         """Make the view ``staged`` and the table ``gaps``.
 
         Raises:

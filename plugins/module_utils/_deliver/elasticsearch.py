@@ -23,7 +23,7 @@ from .._records.codec import dumps, loads
 from .._records.times import utc_text
 from .._spool.disk.files import day_of, window_of
 from .http_sink import HttpSink
-from .sink import Outcome, Record, rejected
+from .sink import BatchOutcome, Record, rejected
 from .view import ecs, view
 
 _CREATED = (200, 201)
@@ -77,9 +77,9 @@ class Elasticsearch(HttpSink):
             pair = f"{options['username']}:{options.get('password') or ''}".encode()
             self._headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
         """One bulk request; entries for which the service was too busy are sent again."""
-        outcome = Outcome()
+        outcome = BatchOutcome()
         waiting = list(batch)
         for attempt in range(_BUSY_TRIES):
             if attempt:
@@ -92,7 +92,7 @@ class Elasticsearch(HttpSink):
             hint="Nothing is lost: the next run sends the batch again, and what is there already is a duplicate.",
         )
 
-    def _bulk(self, batch: t.Sequence[Record], outcome: Outcome) -> list[Record]:
+    def _bulk(self, batch: t.Sequence[Record], outcome: BatchOutcome) -> list[Record]:
         body = b"".join(self._entry(record) for record in batch)
         answer = self.post(f"{self.path}/_bulk", body, self._headers)
         if answer.status == 413 and len(batch) > 1:
@@ -106,7 +106,7 @@ class Elasticsearch(HttpSink):
         return self._sorted_out(batch, _items(answer.body), outcome)
 
     def _sorted_out(
-        self, batch: t.Sequence[Record], items: t.Sequence[t.Mapping[str, t.Any]], outcome: Outcome
+        self, batch: t.Sequence[Record], items: t.Sequence[t.Mapping[str, t.Any]], outcome: BatchOutcome
     ) -> list[Record]:
         """Count what became of each entry; returns those for which the service was too busy, or failed."""
         if len(items) != len(batch):
@@ -133,7 +133,9 @@ class Elasticsearch(HttpSink):
             raise self._item_refused(fault)
         return busy
 
-    def _created(self, record: Record, item: t.Mapping[str, t.Any], outcome: Outcome) -> t.Mapping[str, t.Any] | None:
+    def _created(
+        self, record: Record, item: t.Mapping[str, t.Any], outcome: BatchOutcome
+    ) -> t.Mapping[str, t.Any] | None:
         """Count an entry that was taken, by where it went; returns it when that is to be an error."""
         self.taken = True
         if item.get("failure_store") == "used":

@@ -20,14 +20,14 @@ from .._spool.disk.lock import locked
 from .._spool.disk.retain import DELIVERED_MARK
 from .._state.directory import make_folder
 from .._state.document import StateDocument
-from .reader import Progress
+from .reader import DeliveryProgress
 
 VERSION = 1
 FOLDER = "deliver"
 
 
 @dataclasses.dataclass
-class Position:
+class DeliveryPosition:
     """What was delivered of one stream to one sink. Counters are since the position exists.
 
     ``owner`` is the random number of the directory that was delivered: names of segments mean nothing in another one.
@@ -37,7 +37,7 @@ class Position:
     sink: str
     target: str
     owner: str | None = None
-    progress: Progress = dataclasses.field(default_factory=Progress)
+    progress: DeliveryProgress = dataclasses.field(default_factory=DeliveryProgress)
     generation: int = 0
     delivered: int = 0
     duplicate: int = 0
@@ -46,7 +46,7 @@ class Position:
     filtered: int = 0
 
 
-class PositionFile:
+class DeliveryPositionFile:
     """The position on the disk.
 
     Args:
@@ -67,7 +67,7 @@ class PositionFile:
         owner: str | None = None,
         where: str | None = None,
     ) -> None:
-        self._blank = Position(stream, sink, target, owner)
+        self._blank = DeliveryPosition(stream, sink, target, owner)
         told = {"where": where} if where else {}
         name = hashlib.sha256("\0".join((stream, sink, target, *told.values())).encode()).hexdigest()[:16]
         self.folder = state / FOLDER
@@ -92,7 +92,7 @@ class PositionFile:
         with locked(self.path.with_suffix(".lock"), f"delivers this spool to {self._blank.target}"):
             yield
 
-    def read(self) -> Position:
+    def read(self) -> DeliveryPosition:
         """The position; a blank one when there is none yet.
 
         Raises:
@@ -100,13 +100,13 @@ class PositionFile:
         """
         return self._document.read(self._parsed) or dataclasses.replace(self._blank)
 
-    def _parsed(self, content: dict[str, t.Any]) -> Position:
+    def _parsed(self, content: dict[str, t.Any]) -> DeliveryPosition:
         # Positions of earlier releases do not have all counters.
         numbers = {"dropped": 0, "filtered": 0, **content}
         position = dataclasses.replace(self._blank, **{name: numbers[name] for name in _NUMBERS})
         progress = content["progress"]
         if content.get("owner") in (None, self._blank.owner):
-            position.progress = Progress(
+            position.progress = DeliveryProgress(
                 frozenset(progress["done"]),
                 {str(name): int(lines) for name, lines in dict(progress.get("partial") or {}).items()},
                 dict(progress.get("stamps") or {}),
@@ -135,7 +135,7 @@ class PositionFile:
             )
         return None
 
-    def write(self, position: Position) -> None:
+    def write(self, position: DeliveryPosition) -> None:
         """Replace the position, durably.
 
         Raises:

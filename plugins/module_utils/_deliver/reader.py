@@ -19,7 +19,7 @@ from .sink import Record, Rejected, record_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class DeliveryProgress:
     """How far a spool was delivered.
 
     Attributes:
@@ -32,23 +32,23 @@ class Progress:
     partial: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     stamps: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
-    def of_files(self, stamps: t.Mapping[str, str]) -> Progress:
+    def of_files(self, stamps: t.Mapping[str, str]) -> DeliveryProgress:
         """The same, as far as it is about these files: one that was replaced under its name is not delivered."""
 
         def same(name: str) -> bool:
             return name in stamps and self.stamps.get(name, stamps[name]) == stamps[name]
 
         partial = {name: lines for name, lines in self.partial.items() if same(name)}
-        return Progress(frozenset(name for name in self.done if same(name)), partial, stamps)
+        return DeliveryProgress(frozenset(name for name in self.done if same(name)), partial, stamps)
 
-    def reached(self, name: str, lines: int) -> Progress:
+    def reached(self, name: str, lines: int) -> DeliveryProgress:
         """The same, and ``lines`` lines of a segment."""
-        return Progress(self.done, {**self.partial, name: lines}, self.stamps)
+        return DeliveryProgress(self.done, {**self.partial, name: lines}, self.stamps)
 
-    def finished(self, name: str) -> Progress:
+    def finished(self, name: str) -> DeliveryProgress:
         """The same, and a segment to its end."""
         partial = {other: lines for other, lines in self.partial.items() if other != name}
-        return Progress(self.done | {name}, partial, self.stamps)
+        return DeliveryProgress(self.done | {name}, partial, self.stamps)
 
 
 @dataclasses.dataclass
@@ -58,7 +58,7 @@ class Batch:
     ``filtered`` counts the records between them that are not wanted.
     """
 
-    progress: Progress
+    progress: DeliveryProgress
     records: list[Record] = dataclasses.field(default_factory=list)
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
     size: int = 0
@@ -82,7 +82,13 @@ Wanted = t.Callable[[Record], bool]
 
 
 def batches(
-    root: pathlib.Path, stream: str, progress: Progress, *, records: int, size: int, wanted: Wanted | None = None
+    root: pathlib.Path,
+    stream: str,
+    progress: DeliveryProgress,
+    *,
+    records: int,
+    size: int,
+    wanted: Wanted | None = None,
 ) -> t.Iterator[Batch]:
     """What is not delivered yet.
 

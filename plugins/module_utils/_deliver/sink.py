@@ -54,7 +54,7 @@ class Rejected(t.NamedTuple):
 
 
 @dataclasses.dataclass
-class Outcome:
+class BatchOutcome:
     """What became of a batch. All of it is accounted for: delivered + duplicate + dropped + rejected.
 
     ``dropped`` is what the receiver took and threw away by a rule of its own, such as a pipeline.
@@ -65,7 +65,7 @@ class Outcome:
     dropped: int = 0
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
 
-    def add(self, other: Outcome) -> None:
+    def add(self, other: BatchOutcome) -> None:
         """Add what became of another batch."""
         self.delivered += other.delivered
         self.duplicate += other.duplicate
@@ -92,7 +92,7 @@ class Sink(t.Protocol):
     batch_bytes: int
     taken: bool
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
         """Hand a batch over, and return only when the receiver has acknowledged it.
 
         Raises:
@@ -147,8 +147,8 @@ def rejected(record: Record, reason: str, detail: str = "") -> Rejected:
 
 
 def halved(
-    send: t.Callable[[t.Sequence[Record]], Outcome], batch: t.Sequence[Record], error: PerimeterError
-) -> Outcome:
+    send: t.Callable[[t.Sequence[Record]], BatchOutcome], batch: t.Sequence[Record], error: PerimeterError
+) -> BatchOutcome:
     """Send the two halves of a batch that was refused as a whole, down to the one record that is at fault.
 
     Args:
@@ -157,7 +157,7 @@ def halved(
         error: why; the reason in the quarantine when only one record is left.
     """
     if len(batch) == 1:
-        return Outcome(rejected=[rejected(batch[0], error.message)])
+        return BatchOutcome(rejected=[rejected(batch[0], error.message)])
     middle = len(batch) // 2
     outcome = send(batch[:middle])
     outcome.add(send(batch[middle:]))

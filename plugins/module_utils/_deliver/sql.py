@@ -20,7 +20,7 @@ from .._base.errors import PerimeterError, TransportError, VendorError
 from .._database.engine import file_of, make_engine, make_private, need_sqlalchemy
 from .._database.errors import name_of, words_for
 from .._records.times import parse_time
-from .sink import Outcome, Record, halved, number_option
+from .sink import BatchOutcome, Record, halved, number_option
 from .view import view
 
 try:
@@ -59,7 +59,7 @@ class Sql:
         self._ready = False
         self.taken = False
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
         """One transaction."""
         rows = [_row(record) for record in batch]
         if not self._ready:
@@ -103,7 +103,7 @@ class Sql:
             with contextlib.suppress(sqlalchemy.exc.DBAPIError), connection.begin_nested():
                 connection.exec_driver_sql(_view(table, name, self._engine.dialect))
 
-    def _store(self, connection: t.Any, rows: t.Sequence[Row]) -> Outcome:
+    def _store(self, connection: t.Any, rows: t.Sequence[Row]) -> BatchOutcome:
         table = self._table
         known: dict[str, dict[str, int]] = {}
         columns = sqlalchemy.select(table.c.delivery_id, table.c.content, table.c.version)
@@ -111,7 +111,7 @@ class Sql:
             found = columns.where(table.c.delivery_id.in_([row["delivery_id"] for row in chunk]))
             for identity, content, version in connection.execute(found):
                 known.setdefault(identity, {})[content] = version
-        outcome = Outcome()
+        outcome = BatchOutcome()
         wanted: list[Row] = []
         for row in rows:
             versions = known.setdefault(row["delivery_id"], {})

@@ -14,7 +14,7 @@ import typing as t
 from .._http.response import Response
 from .._http.session import ACCEPT, Verdict
 from .http_sink import HttpSink, short_hash
-from .sink import Outcome, Record, halved
+from .sink import BatchOutcome, Record, halved
 
 _REFUSES_CONTENT = (400, 413, 422)
 """What may be the fault of a record. 415 refuses the format, which all records share."""
@@ -44,7 +44,7 @@ class Webhook(HttpSink):
         if options.get("token"):
             self._headers["Authorization"] = f"Bearer {options['token']}"
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
         """One POST. Any 2xx acknowledges the whole; a refusal of the content is narrowed down to the record."""
         body = self._body(batch)
         # The same batch has the same key, so that a receiver can drop one that comes again.
@@ -54,7 +54,7 @@ class Webhook(HttpSink):
         answer = self._posted(body, self._headers | headers)
         if 200 <= answer.status < 300:
             self.taken = True
-            return Outcome(delivered=len(batch))
+            return BatchOutcome(delivered=len(batch))
         if answer.status in _REFUSES_CONTENT:
             return halved(self.send, batch, self.refused(answer))
         raise self.refused(answer)

@@ -66,7 +66,7 @@ def _counted(queue: t.Any) -> _Counted | None:
     return t.cast("_Counted", queue.queue)
 
 
-class Delivery:
+class EventDelivery:
     """The events of one source on their way to the engine. A context manager, entered in the engine's loop.
 
     Args:

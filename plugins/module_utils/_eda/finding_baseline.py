@@ -27,7 +27,7 @@ _HINT = "The changes after the position on the disk are repeated after a restart
 
 
 @dataclasses.dataclass(frozen=True)
-class Known:
+class KnownFinding:
     """A finding as the engine knows it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Known:
         return f"{self.state} {self.severity} {self.revision}"
 
     @classmethod
-    def parsed(cls, text: str) -> Known:
+    def parsed(cls, text: str) -> KnownFinding:
         """Raises ValueError for anything but what :meth:`text` returns."""
         state, severity, revision = text.split(" ")
         if state not in STATES or severity not in SEVERITIES:
@@ -54,7 +54,7 @@ class Known:
         return cls(state, severity, int(revision))
 
 
-class Baseline:
+class KnownFindings:
     """The findings that the engine knows, in memory and on the disk.
 
     Args:
@@ -74,9 +74,9 @@ class Baseline:
         self._findings_file = document_of(
             self.path.with_suffix(".findings.json"), identity, consumer, "The file of known findings"
         )
-        self.known: dict[str, Known] = {}
+        self.known: dict[str, KnownFinding] = {}
         self.complete = False
-        self._journal: dict[str, Known | None] = {}
+        self._journal: dict[str, KnownFinding | None] = {}
         self._generation = 0
 
     def read(self) -> None:
@@ -94,7 +94,7 @@ class Baseline:
             for key, known in journal.changes.items():
                 self.change(key, known)
 
-    def change(self, key: str, known: Known | None) -> None:
+    def change(self, key: str, known: KnownFinding | None) -> None:
         """Note how the engine knows a finding now; None when it is gone."""
         self._journal[key] = known
         if known is None:
@@ -118,8 +118,10 @@ class Baseline:
         self._journal_file.write({**content, "updated_at": now_text(), "changes": journal}, hint=_HINT)
 
 
-def _parsed(content: dict[str, t.Any]) -> tuple[int, dict[str, Known]]:
-    return int(content["generation"]), {str(key): Known.parsed(text) for key, text in content["findings"].items()}
+def _parsed(content: dict[str, t.Any]) -> tuple[int, dict[str, KnownFinding]]:
+    return int(content["generation"]), {
+        str(key): KnownFinding.parsed(text) for key, text in content["findings"].items()
+    }
 
 
 class _Journal(t.NamedTuple):
@@ -127,10 +129,12 @@ class _Journal(t.NamedTuple):
 
     generation: int
     complete: bool
-    changes: dict[str, Known | None]
+    changes: dict[str, KnownFinding | None]
 
     @classmethod
     def parsed(cls, content: dict[str, t.Any]) -> _Journal:
         """Raises ValueError, LookupError, TypeError or AttributeError for anything else."""
-        changes = {str(key): None if text is None else Known.parsed(text) for key, text in content["changes"].items()}
+        changes = {
+            str(key): None if text is None else KnownFinding.parsed(text) for key, text in content["changes"].items()
+        }
         return cls(int(content["generation"]), content["complete"] is True, changes)

@@ -16,7 +16,7 @@ import pathlib
 import typing as t
 
 from .._records.times import now_text, parse_time, utc_text
-from .._spool.disk.keys import KeyTable, Known, key_digest
+from .._spool.disk.keys import KeyState, KeyTable, key_digest
 from .._spool.disk.source import Identity
 from .._spool.disk.stream import describe, identity_hash
 from .._state.document import StateDocument
@@ -55,7 +55,7 @@ class LogPosition:
 
     def knows(self, key: str) -> bool:
         """Whether the key was taken."""
-        return self.seen.look(key_digest(key), 0) is not Known.NOTHING
+        return self.seen.look(key_digest(key), 0) is not KeyState.NOTHING
 
     def take(self, key: str, time: dt.datetime) -> None:
         """Note a key. The later of two times is kept."""

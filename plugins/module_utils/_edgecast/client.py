@@ -126,7 +126,7 @@ class Bounds:
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class EventPage:
     """One page. ``page_of`` is how many there are at this moment; it may be 0 when there are no events.
 
     ``events`` are the vendor's, unless a reader made something else of them; then ``own`` has their ids.
@@ -144,7 +144,7 @@ class Page:
         return frozenset(hash(id_of(raw)) for raw in self.events) if self.own is None else self.own
 
 
-Read = t.Callable[[bytes], "Page | None"]
+Read = t.Callable[[bytes], "EventPage | None"]
 """Makes a page of an answer itself; None for what has to be judged as usual."""
 
 
@@ -163,7 +163,9 @@ class EdgecastClient(VendorClient[EdgecastConnection]):
         self.workers = settings.max_connections
         self._base = f"/v2/mcc/customers/{connection.account_number}/waf/eventlogs"
 
-    def page(self, bounds: Bounds, filters: Filters, number: int, page_size: int, *, read: Read | None = None) -> Page:
+    def page(
+        self, bounds: Bounds, filters: Filters, number: int, page_size: int, *, read: Read | None = None
+    ) -> EventPage:
         """One page of the events in a span of time (docs/vendors/edgecast_waf.md 3.1).
 
         Args:
@@ -186,7 +188,7 @@ class EdgecastClient(VendorClient[EdgecastConnection]):
             if error.code == "400":
                 error.hint = _WINDOW_HINT
             raise
-        return body if isinstance(body, Page) else page_of(body, number)
+        return body if isinstance(body, EventPage) else page_of(body, number)
 
     def count(self, bounds: Bounds) -> int:
         """How many events a span of time has; filters are not documented for it (docs/vendors/edgecast_waf.md 3.5)."""
@@ -260,7 +262,7 @@ def _with(read: Read | None) -> t.Callable[[bytes], t.Any] | None:
     return parse
 
 
-def page_of(body: t.Any, asked: int) -> Page:
+def page_of(body: t.Any, asked: int) -> EventPage:
     """The page that a parsed answer is.
 
     Raises:
@@ -271,7 +273,7 @@ def page_of(body: t.Any, asked: int) -> Page:
         raise BadResponse(
             "Edgecast answered without a list of events.", hint="Check api_url: another service may answer there."
         )
-    return Page(
+    return EventPage(
         events=events,
         number=asked if (told := whole(body.get("page"))) is None else told,
         page_of=1 if (told := whole(body.get("page_of"))) is None else told,

@@ -17,12 +17,12 @@ from .._base.errors import BadResponse
 from .._records.codec import loads
 from .._records.result import Result
 from .._records.times import utc_now
-from .._spool.disk.source import SLICE_PAGES, Dense, Entry, Identity, Timing, Window
+from .._spool.disk.source import SLICE_PAGES, Dense, Identity, SpoolEntry, Timing, Window
 from .._vendor.client import Raw
 from .._vendor.crew import Crew
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
-from .client import Bounds, EdgecastClient, Filters, Page, Read, check_filters, page_of
+from .client import Bounds, EdgecastClient, EventPage, Filters, Read, check_filters, page_of
 from .fields import content_of
 from .listing import MAX_PAGES, Question, read_span
 from .normalise import SOURCE, EventNormaliser, time_of
@@ -39,7 +39,7 @@ WIDEST = RETENTION
 _SECOND = dt.timedelta(seconds=1)
 
 
-class EncodedEntries(list[Entry]):
+class EncodedEntries(list[SpoolEntry]):
     """The entries of a page, with their lines, and what was unknown in them."""
 
     unknown: collections.Counter[str]
@@ -57,7 +57,7 @@ class PageMaker:
     keep_sensitive: bool
     include_raw: bool
 
-    def page(self, asked: tuple[int, dt.datetime], body: bytes) -> Page | None:
+    def page(self, asked: tuple[int, dt.datetime], body: bytes) -> EventPage | None:
         """The page.
 
         Args:
@@ -115,7 +115,7 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         )
         super().__init__(client, identity, timing)
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
         """Every event of the window, and of a second around it: whether the bounds are inclusive is not certain."""
         start = window.start.replace(microsecond=0) - _SECOND
         end = window.end.replace(microsecond=0) + _SECOND * (2 if window.end.microsecond else 1)
@@ -154,14 +154,14 @@ class EdgecastEvents(LogSource[EdgecastClient]):
             yield events
 
 
-def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetime) -> list[Entry]:
+def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetime) -> list[SpoolEntry]:
     """A page's events, each let go as soon as it is an entry: four pages at work would else be held twice."""
     page: list[t.Any] = events
     for place, raw in enumerate(page):
         # An event without a time stands at the start of the window that brought it.
         moment = time_of(raw)
         record = normaliser.event(raw, moment)
-        page[place] = Entry(record["id"], moment or default, content_of(raw), record)
+        page[place] = SpoolEntry(record["id"], moment or default, content_of(raw), record)
     return page
 
 

@@ -45,7 +45,7 @@ from .decide.outcome import (
 )
 from .decide.scope import names_asked, snapshot_problems
 from .inputs.facts import Record, label
-from .inputs.records import Matches, is_image, newest_scans, read_records
+from .inputs.records import AttackMatches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
 from .policy.baseline import Baseline, check_baseline, load_baseline, marks_path, merged, save_baseline, save_marks
 from .policy.policy import Policy, load_policy
@@ -66,7 +66,7 @@ class _Inputs:
     baseline: Baseline
     scans: list[Record]
     images: list[Record]
-    matches: Matches
+    matches: AttackMatches
     reasons: list[Reason]
     snapshots: list[Snapshot]
     unwritable: PerimeterError | None = None
@@ -203,7 +203,7 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
         baseline=baseline,
         scans=[scan for scan in scans if not is_image(scan)],
         images=[scan for scan in scans if is_image(scan)],
-        matches=Matches(matches),
+        matches=AttackMatches(matches),
         reasons=[reason(code, "inconclusive", message) for code, message in scan_trouble + match_trouble],
         snapshots=snapshots,
         unwritable=unwritable,

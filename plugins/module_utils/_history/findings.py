@@ -16,7 +16,7 @@ import typing as t
 
 from .._records.changes import CHANGES, Keys, Sighting, what_changed
 from .._records.times import read_time, utc_text
-from .inputs import Source, findings_of
+from .inputs import FindingSource, findings_of
 from .rows import Row, hashed
 from .schema import COLUMNS, Tables, upsert, write
 
@@ -33,7 +33,7 @@ GONE = "gone"
 """The state of a finding that was open, and that its source does not show any more."""
 
 
-def stage(connection: Connection, sources: t.Iterable[Source]) -> int:
+def stage(connection: Connection, sources: t.Iterable[FindingSource]) -> int:
     """Read all findings into the table ``incoming``; returns how many there are, those of several files once.
 
     Args:
@@ -75,7 +75,7 @@ def _number(connection: Connection, incoming: t.Any) -> None:
 
 
 @dataclasses.dataclass
-class Tally:
+class HistoryTally:
     """What became of the findings of a run."""
 
     counts: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(CHANGES, 0))
@@ -97,9 +97,9 @@ class Recorder:
         self._tables = tables
         self._number = number
         self._at = at
-        self.tally = Tally()
+        self.tally = HistoryTally()
 
-    def record(self, sources: t.Sequence[Source]) -> Tally:
+    def record(self, sources: t.Sequence[FindingSource]) -> HistoryTally:
         """Record what is there, and what is gone from complete snapshots."""
         for page in self._pages(self._differing(), self._tables.incoming.c.key):
             self._take([dict(row) for row in page])
@@ -125,7 +125,7 @@ class Recorder:
             .where(sqlalchemy.or_(known.c.key.is_(None), *differs))
         )
 
-    def _missing(self, snapshots: t.Sequence[Source]) -> t.Any:
+    def _missing(self, snapshots: t.Sequence[FindingSource]) -> t.Any:
         """Open findings of the sources of these snapshots that did not arrive."""
         incoming, known = self._tables.incoming, self._tables.findings
         return sqlalchemy.select(known).where(
@@ -189,7 +189,7 @@ class Recorder:
             closed = read_time(self._at) if row["known_key"] is not None else None
         return None if closed is None else max(0.0, (closed - opened).total_seconds())
 
-    def _miss(self, page: list[Row], snapshots: t.Sequence[Source]) -> None:
+    def _miss(self, page: list[Row], snapshots: t.Sequence[FindingSource]) -> None:
         moved: list[Row] = []
         noted: list[Row] = []
         for row in page:

@@ -18,7 +18,7 @@ from .._records.codec import dump_line, loads
 from .._records.files.duck import LONGEST_LINE, MEMORY, Engine, Refused, Row, Told, open_duck
 from .._records.files.ndjson import Unreadable, read_lines
 from .._records.model import SCHEMA
-from .columns import ADDED, KINDS, Kind, members
+from .columns import ADDED, KINDS, RecordKind, members
 from .derive import add_event_columns
 from .feeds import STREAM, Feed, Piece
 from .folder import METADATA, Content, Pair
@@ -180,7 +180,7 @@ class Day:
         for table in ("loaded", "places", "attacks", "newest"):
             self._engine.run(f"DROP TABLE IF EXISTS {table}")
 
-    def _load(self, kind: Kind, pair: Pair) -> None:
+    def _load(self, kind: RecordKind, pair: Pair) -> None:
         """Read the records of a pair into the table ``loaded``, in their order."""
         read = {"record": "VARCHAR", "source": "VARCHAR", "finding": "JSON", **members(kind)}
         added = {"lake_stream": self._feed.id, "lake_origin": self._feed.origin, "lake_as_of": self._feed.as_of}
@@ -192,7 +192,7 @@ class Day:
             [*(added[column.name] for column in ADDED), self._names(), *pair],
         )
 
-    def _newest(self, kind: Kind) -> str:
+    def _newest(self, kind: RecordKind) -> str:
         """What stands for the newest content of each key in a FROM clause, with the derived columns."""
         table = "loaded"
         if kind.derived:

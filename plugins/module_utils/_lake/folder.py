@@ -43,7 +43,7 @@ WHOLE, DAMAGED, MISSING = "whole", "damaged", "missing"
 
 
 @dataclasses.dataclass
-class Held:
+class HeldFile:
     """A file of a feed in the lake.
 
     Attributes:
@@ -138,13 +138,13 @@ class Lake:
 
     def __init__(self, dest: pathlib.Path, feeds: t.Collection[str]) -> None:
         self.dest = dest
-        self.held: dict[tuple[str, dt.date], list[Held]] = {}
+        self.held: dict[tuple[str, dt.date], list[HeldFile]] = {}
         names = {file_name(feed): feed for feed in feeds}
         for pair, day, folder in day_folders(dest):
             described = read_manifest(folder)
             present = {name for name in names if name in described or (folder / name).exists()}
             for name in sorted(present):
-                held = Held(folder, pair, name, described.get(name, {}))
+                held = HeldFile(folder, pair, name, described.get(name, {}))
                 self.held.setdefault((names[name], day), []).append(held)
 
     def days(self, feed: str) -> list[dt.date]:
@@ -152,7 +152,7 @@ class Lake:
         return sorted(day for name, day in self.held if name == feed)
 
 
-def examine(held: Held, engine: Engine) -> None:
+def examine(held: HeldFile, engine: Engine) -> None:
     """Find out whether a file is whole. An unfinished commit is completed in ``held.entry``: the file is newer than it.
 
     A file is taken for the one that was written while its size, time and frame are the same; else it is read.
@@ -221,7 +221,7 @@ def _readable(path: pathlib.Path, engine: Engine) -> bool:
     return True
 
 
-def commit(work: pathlib.Path, staged: pathlib.Path, held: Held) -> None:
+def commit(work: pathlib.Path, staged: pathlib.Path, held: HeldFile) -> None:
     """Rename a finished file into its folder, which is the commit, and then write the manifest of the folder.
 
     Args:
@@ -242,7 +242,7 @@ def commit(work: pathlib.Path, staged: pathlib.Path, held: Held) -> None:
     write_manifest(work, held.folder, {**read_manifest(held.folder), held.name: held.entry})
 
 
-def drop(work: pathlib.Path, held: Held) -> None:
+def drop(work: pathlib.Path, held: HeldFile) -> None:
     """Remove the file of a feed from a folder, and its entry.
 
     Raises:

@@ -71,7 +71,7 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Scut
 
 
 @dataclasses.dataclass(frozen=True)
-class Listing:
+class AlertQuery:
     """What a listing asks for. It is frozen: a marker carries none of it, so each page has to repeat it exactly.
 
     Attributes:
@@ -98,7 +98,7 @@ class Listing:
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class AlertPage:
     """One page of the list. ``marker`` is None on the last one; ``whole`` says whether ``count`` rows are there."""
 
     rows: list[Raw]
@@ -125,7 +125,7 @@ class ScutumClient(VendorClient[ScutumConnection]):
             pause=self.governor.clear_in,
         )
 
-    def page(self, listing: Listing, marker: str | None = None) -> Page:
+    def page(self, listing: AlertQuery, marker: str | None = None) -> AlertPage:
         """One page of at most 1000 alerts.
 
         Raises:
@@ -189,7 +189,7 @@ class ScutumClient(VendorClient[ScutumConnection]):
         return ("host", self.connection.host), ("id", self.connection.id)
 
 
-def _page(answer: t.Any) -> Page:
+def _page(answer: t.Any) -> AlertPage:
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BadResponse("Scutum answered a list call with something that is not a page of logs.")
@@ -203,14 +203,14 @@ def _page(answer: t.Any) -> Page:
             hint="Nothing of this window was kept. Try again later.",
         )
     if not truncated:
-        return Page(rows, None, whole)
+        return AlertPage(rows, None, whole)
     marker = answer.get("next_marker")
     if not isinstance(marker, str) or not marker:
         raise BadResponse(
             "Scutum says that more logs follow (truncated), and gives no next_marker.",
             hint="Ask for a shorter time; a page holds at most 1000 logs.",
         )
-    return Page(rows, marker, whole)
+    return AlertPage(rows, marker, whole)
 
 
 def _words(body: t.Any) -> str:

@@ -13,7 +13,7 @@ import typing as t
 
 from .._base.errors import BadResponse, IncompleteRead, VendorError
 from .._vendor.client import Raw
-from .client import Listing, Page, ScutumClient
+from .client import AlertPage, AlertQuery, ScutumClient
 from .fields import log_time
 
 MAX_PAGES = 10_000
@@ -24,7 +24,7 @@ _EXPIRED = frozenset({"400", "404", "410", "422"})
 """Statuses with which a marker may be refused. How long one is good for, the vendor does not say."""
 
 
-def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
+def pages(client: ScutumClient, listing: AlertQuery) -> t.Iterator[AlertPage]:
     """Every log of the listing, page by page. After an expired marker, logs may come twice.
 
     Raises:
@@ -61,7 +61,7 @@ def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
     raise BadResponse(f"Scutum's listing did not end within {MAX_PAGES} pages.", hint="Ask for a shorter time.")
 
 
-def _whole_page(client: ScutumClient, listing: Listing, marker: str | None) -> Page:
+def _whole_page(client: ScutumClient, listing: AlertQuery, marker: str | None) -> AlertPage:
     """A page with as many logs as its ``count`` says; when it lacks some it is asked for once more."""
     for _attempt in range(2):
         page = client.page(listing, marker)
@@ -72,7 +72,7 @@ def _whole_page(client: ScutumClient, listing: Listing, marker: str | None) -> P
     )
 
 
-def _from_there(listing: Listing, last: dt.datetime | None) -> Listing:
+def _from_there(listing: AlertQuery, last: dt.datetime | None) -> AlertQuery:
     """The rest of a listing, from the last log that was read: its second is read again, as others may share it."""
     if last is None:
         return listing

@@ -31,7 +31,7 @@ _DESIRED: dict[str, t.Callable[[Written, Part | None, Secrets], Part | None]] = 
 _RIVALS = {"form": "oauth2", "oauth2": "form"}
 
 
-class AuthRecord(Resource):
+class AuthRecordResource(Resource):
     """The authentication record."""
 
     object = "webappauthrecord"
@@ -118,7 +118,7 @@ def _without_new_secrets(prepared: Record, before: Record | None) -> Record | No
     return before | {"form": held | {"fields": fields}}
 
 
-AUTH_RECORD = AuthRecord()
+AUTH_RECORD = AuthRecordResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:

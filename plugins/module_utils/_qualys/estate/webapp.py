@@ -24,7 +24,7 @@ from .webapp_fields import FIELDS, from_raw, same_url, scanner
 RESOURCE = "webapp"
 
 
-class WebApp(Resource):
+class WebAppResource(Resource):
     """The web application."""
 
     object = RESOURCE
@@ -72,7 +72,7 @@ class WebApp(Resource):
         return contents + [script["data"] for script in scripts if script.get("data")]
 
 
-WEBAPP = WebApp()
+WEBAPP = WebAppResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:

@@ -27,7 +27,7 @@ from ..resource.references import Reference, References
 from ..resource.resource import Prepared, Resource, Written
 from . import schedule_notification as notification
 from .scan_fields import part
-from .scan_target import UNSAID, Auth, Scanner, auth_of, proxy_of, scanner_of
+from .scan_target import UNSAID, Appliance, Auth, auth_of, proxy_of, scanner_of
 from .schedule_fields import FIELDS, SCHEDULING, ScheduleField, from_raw
 from .schedule_write import LIMITS, write_data
 
@@ -125,7 +125,7 @@ def _auth(written: t.Any, held: Auth | None, references: References) -> Auth | s
     return auth if auth.given else ""
 
 
-def _scanner(written: t.Any, held: Scanner | None, references: References) -> Scanner | str:
+def _scanner(written: t.Any, held: Appliance | None, references: References) -> Appliance | str:
     return scanner_of(written, references, held.tags if held is not None else ()) or ""
 
 
@@ -178,7 +178,7 @@ def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> Non
         )
 
 
-class Schedule(Resource):
+class ScheduleResource(Resource):
     """The schedule."""
 
     object = _OBJECT
@@ -237,7 +237,7 @@ class Schedule(Resource):
         return schedule_id
 
 
-SCHEDULE = Schedule()
+SCHEDULE = ScheduleResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:

@@ -25,7 +25,7 @@ from ..figures import collect
 from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import Standing
 from ..inputs import model
-from ..inputs.gate_view import Decision, GateView
+from ..inputs.gate_view import DecisionView, GateView
 from ..inputs.model import ReportInput
 from .scanners import explained_rules, rule_key, rule_label
 
@@ -143,7 +143,7 @@ def _case(suite: _Suite, row: FindingRow, outcome: str, solution: str | None) ->
     return _Case(classname, name, outcome, f"severity-{severity}", message, _body(finding, decision, solution))
 
 
-def _body(finding: Finding, decision: Decision | None, solution: str | None) -> str:
+def _body(finding: Finding, decision: DecisionView | None, solution: str | None) -> str:
     facts = (
         ("URL", finding["url"]),
         ("Parameter", finding["parameter"]),

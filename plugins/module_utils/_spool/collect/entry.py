@@ -23,7 +23,7 @@ from ..disk.position import PositionFile
 from ..disk.source import Source
 from ..disk.stream import STREAM_FILE
 from .begin import check, look
-from .job import Job
+from .job import CollectJob
 from .live import Live
 from .report import RunReport
 from .sweep import backfill
@@ -57,7 +57,7 @@ def collect(
     check_dest(options.dest)
     state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
     place = PositionFile(state, source.identity)
-    job = Job(options, source, state, place, KeptFile(options, check_mode=check_mode), check_mode, clock)
+    job = CollectJob(options, source, state, place, KeptFile(options, check_mode=check_mode), check_mode, clock)
     check(job, look(job))  # every refusal comes before anything is created
     if not check_mode:
         make_dest(options)

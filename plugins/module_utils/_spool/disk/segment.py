@@ -32,7 +32,7 @@ _OPEN = 32
 """Days whose files are open at the same time; a window of a year would need more than a process may have."""
 
 
-class _Part:
+class _DayPart:
     """The segment of one day under its temporary name."""
 
     def __init__(self, options: Options) -> None:
@@ -90,7 +90,7 @@ class Writer:
         self._from = window.start
         self._options = options
         self._kept = kept or Kept()
-        self._parts: dict[dt.date, _Part] = {}
+        self._parts: dict[dt.date, _DayPart] = {}
 
     def write(self, day: dt.date, lines: bytes) -> None:
         """Append whole lines to a day.
@@ -102,7 +102,7 @@ class Writer:
             part = self._parts.get(day)
             if part is None or part.file.closed:
                 self._rest()
-            part = part or _Part(self._options)
+            part = part or _DayPart(self._options)
             self._parts.pop(day, None)
             self._parts[day] = part  # the one that was written last is the last
             part.write(lines)

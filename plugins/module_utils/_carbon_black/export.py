@@ -19,7 +19,7 @@ from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .client import CarbonBlackClient
 from .listing import SCAN_TIME, Search, TooMany, check_criteria, read_window, too_many
-from .normalise import SOURCE, ScanNormaliser, id_of, time_of
+from .normalise import SOURCE, ScanNormaliser, row_id_of, scan_time_of
 
 WIDEST = dt.timedelta(days=366)
 """The span of a window before anything is known about it: what the service keeps is not documented."""
@@ -70,15 +70,15 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
 
     def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[SpoolEntry]:
         # A row without a time stands at the start of the window that brought it.
-        moment = time_of(row) or default
-        content = content_of(row)
-        yield SpoolEntry(id_of(row), moment, content, self._normaliser.scan(row))
+        moment = scan_time_of(row) or default
+        content = row_content_of(row)
+        yield SpoolEntry(row_id_of(row), moment, content, self._normaliser.scan(row))
         finding = self._normaliser.malware(row) if self._malware else None
         if finding is not None:
             yield SpoolEntry(finding["id"], moment, content, finding)
 
 
-def content_of(row: Raw) -> str:
+def row_content_of(row: Raw) -> str:
     """Short hash of a row, without the number of workloads, which says how often the image runs now."""
     names = sorted(row.keys() - {"workloads"})
     ordered = {name: row[name] for name in names}

@@ -19,7 +19,7 @@ from .._vendor.client import Raw
 from .client import MAX_ROWS, CarbonBlackClient
 from .fields import Key, key_of
 from .listing import OLDEST_FIRST, PAGE_ROWS, SCAN_TIME, Search, check_criteria, check_sort, read_span, span_of
-from .normalise import ScanNormaliser, time_of
+from .normalise import ScanNormaliser, scan_time_of
 
 Options = t.Mapping[str, t.Any]
 FACETS = ("sources", "repositories", "registries", "clusters", "scan_status")
@@ -123,7 +123,7 @@ def _read_all(client: CarbonBlackClient, search: Search, found: _FoundRows) -> N
 def _whole_span(client: CarbonBlackClient, search: Search, rows: list[Raw]) -> tuple[dt.datetime, dt.datetime]:
     """From the oldest row that matches to now."""
     now = client.server_time() or dt.datetime.now(dt.UTC)
-    oldest = time_of(rows[0]) if rows else None
+    oldest = scan_time_of(rows[0]) if rows else None
     if oldest is None or oldest > now:
         oldest = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return oldest - _MINUTE, now + _MINUTE

@@ -25,7 +25,7 @@ from .._records.files.knowledge import read_knowledge
 from .._records.files.snapshot_reader import Record
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
-from .._spool.disk.files import TEMPORARY, check_dest, list_segments, make_dest, remove_leftovers, write_failed
+from .._spool.disk.files import TEMPORARY, check_dest, list_segments, make_dest, remove_temporary_files, write_failed
 from .._spool.disk.kept import KEPT_FILE, Kept, read_kept
 from .._spool.disk.lock import LOCK_FILE, locked
 from .._spool.disk.options import Options
@@ -40,13 +40,13 @@ from .._spool.disk.stream import (
     describe,
     identity_hash,
     new_owner,
-    read_stream,
+    read_stream_document,
     stream_id,
     write_stream,
 )
 from .._state.directory import state_directory, warn_of_group
 from .comparison import Comparison
-from .inputs import Params, path_of, read_webapps, stream_options
+from .inputs import Params, option_path_of, read_webapps, stream_options
 from .ledger import LedgerWriter
 from .records import ChangeRecorder, Knowledge
 from .snapshot import CheckedSnapshot, open_snapshot
@@ -70,10 +70,10 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         StateError: the state is damaged, newer or another directory's, or another run is active.
     """
     options = stream_options(params)
-    snapshot = open_snapshot(path_of(params["findings"]))
+    snapshot = open_snapshot(option_path_of(params["findings"]))
     webapps = read_webapps(params.get("webapps"))
     explained = params.get("knowledge")
-    knowledge = Knowledge(read_knowledge(path_of(explained))) if explained else None
+    knowledge = Knowledge(read_knowledge(option_path_of(explained))) if explained else None
     check_dest(options.dest)
     root = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
     files = StateFiles(root, options.dest, snapshot.identity)
@@ -125,7 +125,7 @@ class _ChangesJob:
             StateError: the directory or the state belong to something else, or the snapshot is older than the last one.
         """
         dest, snapshot = self._options.dest, self._snapshot
-        held = read_stream(dest)
+        held = read_stream_document(dest)
         check_directory(dest, held, snapshot.identity, has_segments=bool(list_segments(dest)))
         state, announced = self._files.read()
         if state is not None:
@@ -142,8 +142,8 @@ class _ChangesJob:
     def compare(self, webapps: list[Record] | None, knowledge: Knowledge | None, *, initial: bool) -> Result:
         """Compare, and write what changed."""
         if not self._check_mode:
-            remove_leftovers(self._options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
-            remove_leftovers(self._files.folder, (f".{self._files.stem}.",))
+            remove_temporary_files(self._options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
+            remove_temporary_files(self._files.folder, (f".{self._files.stem}.",))
         found = self.look()  # another run may have ended meanwhile
         state = found.state or State(found.held.owner if found.held else new_owner())
         if not self._check_mode:

@@ -14,7 +14,7 @@ import typing as t
 
 from .._base.errors import FileError
 from .._base.files import reason
-from .._spool.disk.files import day_of, list_segments
+from .._spool.disk.files import folder_day_of, list_segments
 from .._spool.disk.stream import STREAM_FILE
 from .job import CorrelationJob
 
@@ -87,7 +87,7 @@ def _add_lake(inputs: CorrelationInputs, path: pathlib.Path, since: dt.date | No
     if not events:
         inputs.problems.append(f"{path} holds no day of events")
     for file in found:
-        day = day_of(file.parent.name)
+        day = folder_day_of(file.parent.name)
         if since is not None and day is not None and day < since:
             continue
         if file in events or _GAPS in file.parts:
@@ -98,14 +98,14 @@ def _add_stream(inputs: CorrelationInputs, path: pathlib.Path, since: dt.date | 
     segments = list_segments(path)
     if not segments:
         names = [item.name for item in path.iterdir()]
-        if names and STREAM_FILE not in names and not any(map(day_of, names)):
+        if names and STREAM_FILE not in names and not any(map(folder_day_of, names)):
             raise FileError(
                 f"events: {path} is neither the directory of a stream nor a lake.",
                 hint="Give the dest of an export module, the dest of lake, or an NDJSON file.",
             )
         inputs.problems.append(f"{path} holds no event: nothing was collected there")
     for segment in segments:
-        day = day_of(segment.name.partition("/")[0])
+        day = folder_day_of(segment.name.partition("/")[0])
         if since is None or day is None or day >= since:
             inputs.add(path / segment.name)
 

@@ -21,7 +21,7 @@ import typing as t
 from .._base.errors import BadResponse, OptionError, RateLimited, VendorError
 from .._records.codec import dumps, loads
 from .._records.times import utc_text
-from .._spool.disk.files import day_of, window_of
+from .._spool.disk.files import folder_day_of, window_of
 from .http_sink import HttpSink
 from .sink import BatchOutcome, Record, rejected
 from .view import ecs, view
@@ -177,7 +177,7 @@ def _document(record: Record) -> dict[str, t.Any]:
 def _start_of(segment: str) -> str | None:
     """Where the segment's span begins: data streams want a time, and the same one when a record comes again."""
     folder, _slash, name = segment.rpartition("/")
-    window, day = window_of(name), day_of(folder)
+    window, day = window_of(name), folder_day_of(folder)
     if window is not None:
         return utc_text(window.start)
     return f"{day.isoformat()}T00:00:00Z" if day else None

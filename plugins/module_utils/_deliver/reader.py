@@ -15,7 +15,7 @@ from .._base.errors import FileError
 from .._base.files import reason
 from .._records.files.ndjson import Unreadable, read_lines
 from .._spool.disk.files import list_segments
-from .sink import Record, Rejected, record_of
+from .sink import Record, Rejected, delivery_record_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +117,7 @@ def batches(
                 if batch.lines and (batch.lines >= records or batch.size + len(line) > size):
                     yield batch
                     batch = Batch(batch.progress)
-                found = record_of(stream, line, name, number)
+                found = delivery_record_of(stream, line, name, number)
                 if wanted is None or not isinstance(found, Record) or wanted(found):
                     batch.take(found, line)
                 else:

@@ -19,7 +19,7 @@ import typing as t
 from .._base.errors import OptionError, PerimeterError, VendorError
 from .._records.query import Query
 from .._records.result import Result
-from .._spool.disk.stream import read_stream, stream_id
+from .._spool.disk.stream import read_stream_document, stream_id
 from .._state.directory import state_directory, warn_of_group
 from . import credentials, quarantine
 from .elasticsearch import Elasticsearch
@@ -81,7 +81,7 @@ def run(params: Options, check_mode: bool) -> Result:
     sink = make_sink(params)
     try:
         state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
-        held = read_stream(root)
+        held = read_stream_document(root)
         place = DeliveryPositionFile(state, stream, sink.kind, sink.target, held.owner if held else None, where)
         if check_mode:
             return _predict(delivery, sink, place)

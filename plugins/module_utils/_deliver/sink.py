@@ -106,7 +106,7 @@ class Sink(t.Protocol):
         """Close all connections."""
 
 
-def record_of(stream: str, line: bytes, segment: str, number: int) -> Record | Rejected:
+def delivery_record_of(stream: str, line: bytes, segment: str, number: int) -> Record | Rejected:
     """The record in a line of a segment, or why there is none.
 
     Args:

@@ -20,7 +20,7 @@ from .._records.model import SEVERITIES
 from .._records.times import now_text
 from .._spool.disk.source import Identity
 from .._spool.disk.stream import describe
-from .log_position import document_of, place_of
+from .log_position import place_of, position_document_of
 
 _JOURNAL_LEAST = 500
 _HINT = "The changes after the position on the disk are repeated after a restart."
@@ -70,8 +70,8 @@ class KnownFindings:
     def __init__(self, state: pathlib.Path, identity: Identity, consumer: str) -> None:
         self.path = place_of(state, identity, consumer)
         self._about = describe(identity)
-        self._journal_file = document_of(self.path, identity, consumer)
-        self._findings_file = document_of(
+        self._journal_file = position_document_of(self.path, identity, consumer)
+        self._findings_file = position_document_of(
             self.path.with_suffix(".findings.json"), identity, consumer, "The file of known findings"
         )
         self.known: dict[str, KnownFinding] = {}

@@ -33,7 +33,9 @@ def place_of(state: pathlib.Path, identity: Identity, consumer: str) -> pathlib.
     return state / FOLDER / name
 
 
-def document_of(path: pathlib.Path, identity: Identity, consumer: str, called: str = "The position") -> StateDocument:
+def position_document_of(
+    path: pathlib.Path, identity: Identity, consumer: str, called: str = "The position"
+) -> StateDocument:
     """Return the document at a path, which belongs to this stream and this consumer."""
     same = {"identity_hash": identity_hash(identity), "consumer": consumer}
     return StateDocument(path, VERSION, restore=_RESTORE, called=called, same=same)
@@ -85,7 +87,7 @@ class LogPositionFile:
     def __init__(self, state: pathlib.Path, identity: Identity, consumer: str) -> None:
         self.path = place_of(state, identity, consumer)
         self._about = describe(identity)
-        self._document = document_of(self.path, identity, consumer)
+        self._document = position_document_of(self.path, identity, consumer)
 
     def read(self) -> LogPosition | None:
         """Return the position, or None if there is none.

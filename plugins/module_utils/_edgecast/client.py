@@ -24,7 +24,7 @@ from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import loads
 from .._records.coerce import whole
 from .._vendor.client import Raw, VendorClient, VendorConnection
-from .fields import id_of
+from .fields import event_id_of
 
 MAX_PAGE_SIZE = 1000
 """Ceiling of ``page_size`` (docs/vendors/edgecast_waf.md 3.1)."""
@@ -141,7 +141,7 @@ class EventPage:
 
     def ids(self) -> frozenset[int]:
         """Numbers that stand for the events' ids: texts would be megabytes for each span that is read."""
-        return frozenset(hash(id_of(raw)) for raw in self.events) if self.own is None else self.own
+        return frozenset(hash(event_id_of(raw)) for raw in self.events) if self.own is None else self.own
 
 
 Read = t.Callable[[bytes], "EventPage | None"]

@@ -19,7 +19,7 @@ from .._records.result import Result
 from .._records.times import parse_time, utc_text
 from .._vendor.client import Raw
 from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, EventPage, Filters, check_filters
-from .fields import id_of
+from .fields import event_id_of
 from .listing import read_pages
 from .normalise import EventNormaliser
 
@@ -98,7 +98,7 @@ def _span(params: Options, client: EdgecastClient) -> _FoundEvents:
     limit = params.get("limit")
     for events in read_pages(client, bounds, filters, page_size, warnings=found.warnings):
         for raw in events:
-            key = id_of(raw)
+            key = event_id_of(raw)
             if key in seen:
                 continue
             if limit is not None and len(found.events) >= limit:

@@ -23,9 +23,9 @@ from .._vendor.crew import Crew
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .client import Bounds, EdgecastClient, EventPage, Filters, Read, check_filters, page_of
-from .fields import content_of
+from .fields import event_content_of
 from .listing import MAX_PAGES, Question, read_span
-from .normalise import SOURCE, EventNormaliser, time_of
+from .normalise import SOURCE, EventNormaliser, event_time_of
 
 WINDOWS_AT_WORK = 1.5
 """For each connection: while one window's page becomes records, the next page of another is on its way. More would hold
@@ -159,9 +159,9 @@ def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetim
     page: list[t.Any] = events
     for place, raw in enumerate(page):
         # An event without a time stands at the start of the window that brought it.
-        moment = time_of(raw)
+        moment = event_time_of(raw)
         record = normaliser.event(raw, moment)
-        page[place] = SpoolEntry(record["id"], moment or default, content_of(raw), record)
+        page[place] = SpoolEntry(record["id"], moment or default, event_content_of(raw), record)
     return page
 
 

@@ -123,17 +123,17 @@ _NOISE = "Epoch Time"
 """A binary float with noise: no evidence of a change as long as there is a Timestamp."""
 
 
-def id_of(raw: Raw) -> str:
+def event_id_of(raw: Raw) -> str:
     """Identity of an event: ``id``, else ``Event ID``, else 32 hexadecimal digits of what the vendor says."""
     for name in ("id", "Event ID"):
         value = raw.get(name)
         if value and isinstance(value, (str, int)):
             return str(value)
     # A hash and not the content itself, which holds matched values and passwords in URLs.
-    return content_of(raw, 32)
+    return event_content_of(raw, 32)
 
 
-def content_of(raw: Raw, digits: int = 16) -> str:
+def event_content_of(raw: Raw, digits: int = 16) -> str:
     """Hexadecimal digits of what the vendor says, whatever the order of its keys and the noise of its floats."""
     if "Timestamp" in raw and _NOISE in raw:
         raw = raw.copy()

@@ -117,7 +117,7 @@ def _row(group: Group, days: array.array[float], names: t.Mapping[App, str | Non
     }
 
 
-def standing(
+def sla_standing(
     connection: Connection, tables: Tables, policy: SlaPolicy, at: str, horizon: tuple[str, float] | None
 ) -> dict[str, t.Any]:
     """What is late, and what will be by the end of the horizon.

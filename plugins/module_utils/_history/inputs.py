@@ -27,7 +27,7 @@ from .._records.identity import AppKey
 from .._records.model import SCHEMA
 from .._records.times import canonical_time
 from .._spool.disk.files import list_segments
-from .._spool.disk.stream import read_stream
+from .._spool.disk.stream import read_stream_document
 from .rows import (
     BadRecord,
     Record,
@@ -123,7 +123,7 @@ def open_sources(paths: t.Iterable[str]) -> list[FindingSource]:
 
 def _open(path: pathlib.Path) -> FindingSource:
     if path.is_dir():
-        held = read_stream(path)
+        held = read_stream_document(path)
         if held is None:
             raise FileError(
                 f"findings: nothing was ever collected in {path}.", hint="Give the dest of an export module."

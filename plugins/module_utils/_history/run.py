@@ -28,7 +28,7 @@ from .inputs import OPTIONS, FindingSource, digest_of, open_sources
 from .origins import Origins
 from .rows import hashed, storable
 from .schema import Tables
-from .sla import SlaPolicy, load_policy
+from .sla import SlaPolicy, load_sla
 from .store import Store, url_of
 
 try:
@@ -84,7 +84,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     result.warnings += _warnings(order, sources)
     if order.dest is not None:
         result.values["dest"] = str(order.dest)
-        result.changed |= _write(order.dest, document_of(values), check_mode=check_mode)
+        result.changed |= _write(order.dest, history_document_of(values), check_mode=check_mode)
     return result
 
 
@@ -104,7 +104,7 @@ def shown_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     return (url,) if url and url not in whole else ()
 
 
-def document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def history_document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What is written to ``dest``."""
     names = ("run_id", "at", "open", "trend", "time_to_fix", "sla")
     return {"schema": SCHEMA, "kind": "history", "counts": values["changes"], **{name: values[name] for name in names}}
@@ -115,7 +115,7 @@ def _order(params: Params, now: dt.datetime) -> _Asked:
     order = _Asked(
         given={name: list(params.get(name) or ()) for name in OPTIONS},
         run_id=_run_id(params.get("run_id")),
-        policy=load_policy(params.get("policy") or None),
+        policy=load_sla(params.get("policy") or None),
         horizon=_horizon(params.get("horizon")),
         dest=pathlib.Path(dest).expanduser() if dest else None,
         now=now.replace(microsecond=0),
@@ -235,7 +235,7 @@ class _Work:
             "open": figures.open_counts(connection, tables),
             "trend": figures.trend(connection, tables),
             "time_to_fix": figures.time_to_fix(connection, tables),
-            "sla": figures.standing(connection, tables, order.policy, present or row["at"], order.horizon),
+            "sla": figures.sla_standing(connection, tables, order.policy, present or row["at"], order.horizon),
         }
 
 

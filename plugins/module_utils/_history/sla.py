@@ -64,7 +64,7 @@ def _whole(value: float) -> float:
     return int(value) if value == int(value) else round(value, 4)
 
 
-def load_policy(value: t.Any) -> SlaPolicy:
+def load_sla(value: t.Any) -> SlaPolicy:
     """The policy that the option stands for.
 
     Args:

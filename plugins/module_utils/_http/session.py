@@ -31,7 +31,7 @@ from .failures import Failure
 from .first_request import Gate
 from .governor import Governor, SharedPlaces, WaitBudget
 from .pools import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Pools
-from .response import Headers, Response, time_of
+from .response import Headers, Response, header_time_of
 from .retry import (
     ACCEPT,
     AUTH_STATUSES,
@@ -293,7 +293,7 @@ class HttpSession:
                 if trace.total != before:
                     self.stats.add(connections=trace.total - before)
             self.stats.add(received=received)
-            self.stats.compare_clocks(time_of(response.headers.get("date")))
+            self.stats.compare_clocks(header_time_of(response.headers.get("date")))
             self._answered.add(call.route.origin)
             if call.classify is None and response.status in self._rules.auth:
                 # Before the slot is released, or another thread would send the same credentials.

@@ -39,7 +39,7 @@ class Row(t.NamedTuple):
     odd: int
 
 
-def rows_of(data: t.Iterable[Raw]) -> t.Iterator[Row]:
+def scan_rows_of(data: t.Iterable[Raw]) -> t.Iterator[Row]:
     """The scan logs of an answer. Those inside another are lifted out (docs/vendors/indusface_was.md 7.4)."""
     waiting = list(reversed(list(data)))
     while waiting:
@@ -63,7 +63,7 @@ def spelled(raw: Raw) -> Raw:
     return fields
 
 
-def day_of(value: t.Any) -> dt.date | None:
+def log_day_of(value: t.Any) -> dt.date | None:
     """A day in the form YYYY-MM-DD; None for what is not one."""
     found = text(value) or ""
     try:

@@ -17,7 +17,7 @@ from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .client import Days, IndusfaceClient
 from .normalise import SOURCE, ScanLogNormaliser
-from .rows import Row, alert_content, alert_keys, day_of, rows_of, scan_content, scan_key
+from .rows import Row, alert_content, alert_keys, log_day_of, scan_content, scan_key, scan_rows_of
 from .scan_log_info import chunk_days, outside_warning
 
 _DAY = dt.timedelta(days=1)
@@ -55,12 +55,12 @@ class ScanLogSource(LogSource[IndusfaceClient]):
         """The scan logs of the days that the window touches, in one page: the service has no smaller ones."""
         days = Days(window.start.date(), (window.end - dt.timedelta(microseconds=1)).date())
         entries: list[SpoolEntry] = []
-        for row in rows_of(self.client.scan_logs(days).rows):
+        for row in scan_rows_of(self.client.scan_logs(days).rows):
             entries.extend(self._entries(row, days, window))
         yield entries
 
     def _entries(self, row: Row, days: Days, window: Window) -> t.Iterator[SpoolEntry]:
-        day = day_of(row.fields.get("ScanDate"))
+        day = log_day_of(row.fields.get("ScanDate"))
         if day is not None and day not in days:
             self.outside += 1
         # A scan log without a day is not lost for that: it stands at the start of the window that it came in.

@@ -24,7 +24,7 @@ from .._base.errors import FileError
 from .._base.files import read_unlinked, reason, sha256_of, sync_directory
 from .._records.codec import loads
 from .._records.files.duck import Engine, Refused
-from .._spool.disk.files import day_folder, day_of
+from .._spool.disk.files import day_folder, folder_day_of
 
 MANIFEST = "_manifest.json"
 METADATA = "perimeter_lake"
@@ -101,7 +101,7 @@ def day_folders(dest: pathlib.Path) -> t.Iterator[tuple[Pair, dt.date, pathlib.P
             for source in _folders(record, _SOURCE):
                 pair = record.name.partition("=")[2], source.name.partition("=")[2]
                 for folder in sorted(source.iterdir()):
-                    if (day := day_of(folder.name)) is not None and folder.is_dir() and not folder.is_symlink():
+                    if (day := folder_day_of(folder.name)) is not None and folder.is_dir() and not folder.is_symlink():
                         yield pair, day, folder
     except OSError as error:
         raise FileError(f"dest: {dest} cannot be read: {reason(error)}.") from error
@@ -113,7 +113,7 @@ def _folders(root: pathlib.Path, pattern: re.Pattern[str]) -> list[pathlib.Path]
     return sorted(path for path in root.iterdir() if pattern.fullmatch(path.name) and path.is_dir())
 
 
-def read_manifest(folder: pathlib.Path) -> dict[str, Content]:
+def read_lake_manifest(folder: pathlib.Path) -> dict[str, Content]:
     """The files of a folder as its manifest describes them; empty if it has none that can be used."""
     try:
         content = loads(read_unlinked(folder / MANIFEST))
@@ -141,7 +141,7 @@ class Lake:
         self.held: dict[tuple[str, dt.date], list[HeldFile]] = {}
         names = {file_name(feed): feed for feed in feeds}
         for pair, day, folder in day_folders(dest):
-            described = read_manifest(folder)
+            described = read_lake_manifest(folder)
             present = {name for name in names if name in described or (folder / name).exists()}
             for name in sorted(present):
                 held = HeldFile(folder, pair, name, described.get(name, {}))
@@ -239,7 +239,7 @@ def commit(work: pathlib.Path, staged: pathlib.Path, held: HeldFile) -> None:
     _sync(staged)
     os.replace(staged, held.path)
     sync_directory(held.folder)
-    write_manifest(work, held.folder, {**read_manifest(held.folder), held.name: held.entry})
+    write_manifest(work, held.folder, {**read_lake_manifest(held.folder), held.name: held.entry})
 
 
 def drop(work: pathlib.Path, held: HeldFile) -> None:
@@ -249,7 +249,7 @@ def drop(work: pathlib.Path, held: HeldFile) -> None:
         OSError: it could not be removed.
     """
     held.path.unlink(missing_ok=True)
-    files = read_manifest(held.folder)
+    files = read_lake_manifest(held.folder)
     files.pop(held.name, None)
     write_manifest(work, held.folder, files)
     sync_directory(held.folder)

@@ -39,7 +39,7 @@ from .folder import (
     file_facts,
     file_name,
     folder_of,
-    read_manifest,
+    read_lake_manifest,
     write_manifest,
 )  # fmt: skip
 from .plan import EXPIRED, OPEN, DayPlan, plan_day
@@ -183,7 +183,7 @@ class _Run:
             examine(item, self._engine)
             if item.entry is not before and not self._job.check_mode:
                 # The run that wrote this file was killed before it wrote the manifest.
-                write_manifest(self._work, item.folder, {**read_manifest(item.folder), item.name: item.entry})
+                write_manifest(self._work, item.folder, {**read_lake_manifest(item.folder), item.name: item.entry})
         plan = plan_day(feed, day, held, rebuild=self._job.rebuild)
         for item in held:
             if item.state != WHOLE:

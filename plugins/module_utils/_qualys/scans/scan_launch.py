@@ -28,7 +28,7 @@ from ..api.waiting import Budget, PollTiming
 from ..api.xml import Node
 from ..resource.references import Reference, References
 from .scan_fields import RESOURCE, has_credentials, part, standing_of
-from .scan_target import Auth, ScanTarget, auth_of, check_auth, proxy_of, scanner_of, target_node
+from .scan_target import Auth, ScanTarget, appliance_of, auth_of, check_auth, proxy_of, target_node
 
 Written = t.Mapping[str, t.Any]
 
@@ -180,7 +180,7 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
     target = ScanTarget(
         webapps=(wanted.webapp_id,),
         auth=auth,
-        scanner=scanner_of(params.get("scanner"), references),
+        scanner=appliance_of(params.get("scanner"), references),
         limited=bool({"cancelAfterNHours", "cancelTime"} & settings.keys()),
         randomize=params.get("randomize"),
     )

@@ -120,7 +120,7 @@ def _levels(stats: t.Any, prefix: str) -> SeverityCounts | None:
     return t.cast(SeverityCounts, counted)
 
 
-def counts_of(raw: Raw) -> SeverityCounts | None:
+def result_counts_of(raw: Raw) -> SeverityCounts | None:
     """How many vulnerabilities of each severity the scan found: its statistics, else its list; None without either."""
     counted = _levels(part(raw, "stats", "global"), "nbVulns")
     if counted is not None:

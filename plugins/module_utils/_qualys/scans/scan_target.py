@@ -91,7 +91,7 @@ def auth_of(written: str | None, references: References, present: t.Sequence[Ref
     return Auth(references.resolve("webappauthrecord", "auth_record", word, present))
 
 
-def scanner_of(
+def appliance_of(
     written: t.Mapping[str, t.Any] | None, references: References, present: t.Sequence[Reference] = ()
 ) -> Appliance | None:
     """What the option ``scanner`` means.

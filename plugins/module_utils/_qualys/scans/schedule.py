@@ -27,7 +27,7 @@ from ..resource.references import Reference, References
 from ..resource.resource import Prepared, Resource, Written
 from . import schedule_notification as notification
 from .scan_fields import part
-from .scan_target import UNSAID, Appliance, Auth, auth_of, proxy_of, scanner_of
+from .scan_target import UNSAID, Appliance, Auth, appliance_of, auth_of, proxy_of
 from .schedule_fields import FIELDS, SCHEDULING, ScheduleField, from_raw
 from .schedule_write import LIMITS, write_data
 
@@ -126,7 +126,7 @@ def _auth(written: t.Any, held: Auth | None, references: References) -> Auth | s
 
 
 def _scanner(written: t.Any, held: Appliance | None, references: References) -> Appliance | str:
-    return scanner_of(written, references, held.tags if held is not None else ()) or ""
+    return appliance_of(written, references, held.tags if held is not None else ()) or ""
 
 
 def _proxy(written: t.Any, held: Reference | None, _references: References) -> Reference:

@@ -204,7 +204,7 @@ def _write(report: ReportInput, suites: list[_Suite], stream: t.TextIO) -> None:
         total += suite.outcomes
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     stream.write(f'<testsuites name="{NAME}" {_counts(total)} time="0.0">\n')
-    stamp = (text.canonical_time(report.generated) or "1970-01-01T00:00:00Z").removesuffix("Z")
+    stamp = (text.whole_seconds(report.generated) or "1970-01-01T00:00:00Z").removesuffix("Z")
     for suite in suites:
         skipped = f'skipped="{suite.outcomes["skipped"]}" timestamp="{stamp}" hostname="ci" time="0.0"'
         stream.write(f" <testsuite name={_attribute(suite.name)} {_counts(suite.outcomes)} {skipped}>\n")

@@ -237,7 +237,7 @@ def _properties(finding: Finding, decision: DecisionView | None) -> dict[str, t.
         "status": finding["status"],
         "source": text.line(finding["source"], 50),
         "id": text.line(finding["id"], 255),
-        "firstSeen": text.canonical_time(finding["first_seen"]),
+        "firstSeen": text.whole_seconds(finding["first_seen"]),
     }
     if decision is not None:
         shown |= {"decision": decision.decision, "decidedBy": text.line(decision.by, 255), "state": decision.state}

@@ -127,7 +127,7 @@ def _image(record: t.Mapping[str, t.Any]) -> ImageRow:
         name=_clipped(asset.get("name")) or identity or "(image not named)",
         source=_clipped(record.get("source")) or "unknown",
         id=identity,
-        time=text.canonical_time(bounded(record.get("time"))),
+        time=text.whole_seconds(bounded(record.get("time"))),
         counts=counts,
         malware=None if malware is None else malware > 0,
         conclusive=conclusive if isinstance(conclusive, bool) else None,

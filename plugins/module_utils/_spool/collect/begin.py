@@ -28,7 +28,7 @@ from ..disk.kept import Kept, not_before
 from ..disk.options import Options
 from ..disk.position import Position
 from ..disk.source import Identity
-from ..disk.stream import Stream, check_directory, check_owner, describe, identity_hash, new_owner, read_stream
+from ..disk.stream import Stream, check_directory, check_owner, describe, identity_hash, new_owner, read_stream_document
 from .adopt import upper
 from .job import CollectJob
 from .plan import SECOND, floor, horizon, oldest
@@ -98,7 +98,7 @@ def look(job: CollectJob) -> FoundStream:
         FileError: the directory cannot be read.
     """
     dest = job.options.dest
-    return FoundStream(job.place.read(), read_stream(dest), list_segments(dest), job.kept.read())
+    return FoundStream(job.place.read(), read_stream_document(dest), list_segments(dest), job.kept.read())
 
 
 def check(job: CollectJob, found: FoundStream) -> None:

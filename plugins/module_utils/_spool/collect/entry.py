@@ -15,7 +15,7 @@ import typing as t
 from ..._records.result import Result
 from ..._records.times import utc_now
 from ..._state.directory import state_directory, warn_of_group
-from ..disk.files import TEMPORARY, check_dest, make_dest, remove_leftovers
+from ..disk.files import TEMPORARY, check_dest, make_dest, remove_temporary_files
 from ..disk.kept import KEPT_FILE, KeptFile
 from ..disk.lock import LOCK_FILE, locked
 from ..disk.options import read_options
@@ -69,8 +69,8 @@ def collect(
         ):
             stack.enter_context(locked(path, doing, create=not check_mode))
         if not check_mode:
-            remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
-            remove_leftovers(place.folder, (f".{place.path.name}.",))
+            remove_temporary_files(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
+            remove_temporary_files(place.folder, (f".{place.path.name}.",))
         found = look(job)  # another run may have ended meanwhile
         check(job, found)
         report = RunReport(warnings=warn_of_group(state))

@@ -60,7 +60,7 @@ def segment_name(window: Window, number: int, *, compress: bool) -> str:
     return f"{window.start.strftime(_COMPACT)}-{window.end.strftime(_COMPACT)}{again}{suffix}"
 
 
-def day_of(name: str) -> dt.date | None:
+def folder_day_of(name: str) -> dt.date | None:
     """Return the day of a folder, or None if it is not the folder of a day."""
     match = _FOLDER.fullmatch(name)
     try:
@@ -78,7 +78,7 @@ def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt
     found = []
     try:
         for folder in _entries(dest):
-            day = day_of(folder.name)
+            day = folder_day_of(folder.name)
             if day is None or (since and day < since) or (until and day > until) or not folder.is_dir():
                 continue
             for item in _entries(folder.path):
@@ -180,14 +180,14 @@ def make_dest(options: Options) -> None:
     try:
         if not dest.is_dir():
             dest.parent.mkdir(parents=True, exist_ok=True)
-            make_folder(dest, options)
+            make_stream_folder(dest, options)
         with tempfile.TemporaryFile(dir=dest):
             pass
     except OSError as error:
         raise write_failed(dest, error) from error
 
 
-def make_folder(folder: pathlib.Path, options: Options) -> None:
+def make_stream_folder(folder: pathlib.Path, options: Options) -> None:
     """Create a directory durably with the permissions of the options; an existing one stays unchanged.
 
     Raises:
@@ -208,7 +208,7 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
     sync_directory(folder.parent)
 
 
-def remove_leftovers(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
+def remove_temporary_files(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
     """Remove temporary files of killed runs, which begin with these prefixes; returns their number.
 
     Raises:

@@ -20,7 +20,7 @@ import typing as t
 import zlib
 
 from ..._base.files import sync_directory
-from .files import TEMPORARY, day_folder, make_folder, segment_name, write_failed
+from .files import TEMPORARY, day_folder, make_stream_folder, segment_name, write_failed
 from .kept import Kept
 from .options import Options
 from .source import Window
@@ -151,7 +151,7 @@ class Writer:
     def _name(self, day: dt.date, until: dt.datetime) -> str:
         dest, path = self._options.dest, self._parts[day].path
         folder = dest / day_folder(day)
-        make_folder(folder, self._options)
+        make_stream_folder(folder, self._options)
         midnight = _midnight(day)
         start = max(self._from, midnight)
         if start >= midnight + _DAY:  # out of order: any time of that day

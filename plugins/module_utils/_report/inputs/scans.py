@@ -74,11 +74,6 @@ def read_scan_inputs(given: t.Iterable[t.Any]) -> ScanInputs:
     return found
 
 
-def read_scans(given: t.Iterable[t.Any]) -> tuple[ScanRow, ...]:
-    """:func:`read_scan_inputs`, without what is not of a web application."""
-    return read_scan_inputs(given).scans()
-
-
 def _records(item: t.Any) -> t.Iterator[dict[str, t.Any]]:
     if isinstance(item, dict):
         found: list[t.Any] = [item]

@@ -15,7 +15,7 @@ REQUIREMENTS := tests/requirements.txt tests/requirements-tests.txt
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 export PIP_ROOT_USER_ACTION=ignore
 
-.PHONY: help demo test quick bench faults lint format sanity assets clean
+.PHONY: help demo test quick bench faults lint format sanity assets moduledocs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -50,7 +50,11 @@ sanity: $(VENV)/installed ## ansible-test sanity with every supported ansible-co
 assets: ## rebuild the generated assets of the report
 	@$(PYTHON) docs/report-assets/build.py
 
-clean: ## remove everything that the targets created
+moduledocs: $(VENV)/installed ## write what repeats in the documentation of modules
+	@$(VENV)/bin/python tests/conftest.py
+	@PYTHONPATH=.build $(VENV)/bin/python -m tests.tools.module_docs
+
+clean: ## remove everything that the targets made
 	rm -rf .build .demo .nox $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* tests/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._report import run as report
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.writers import WRITERS
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
 
 
@@ -31,7 +32,7 @@ def prepare(folder: pathlib.Path, findings: int) -> None:
 
 def measure(folder: pathlib.Path) -> None:
     """Write all formats and print what it took. In a process of its own, so that memory is that of the report."""
-    outputs = {name: str(folder / f"report.{name}") for name in report.WRITERS}
+    outputs = {name: str(folder / f"report.{name}") for name in WRITERS}
     params = {"findings": [str(folder / "findings.ndjson.gz")], "outputs": outputs}
     start, work = time.monotonic(), time.process_time()
     result = report.run(params | {"previous": str(folder / "before.json"), "webapps": factory.webapps()}, False)

@@ -58,17 +58,17 @@ records:
   returned: success, or when the service fails midway
   sample: 1200
 duplicates:
-  description: Number of records that were returned again without a change, and skipped.
+  description: How many records were read that had been written before, and were left out.
   type: int
   returned: success, or when the service fails midway
   sample: 17
 changed_rows:
-  description: Number of written records that are new content of an earlier record.
+  description: How many of RV(records) were written before with other content.
   type: int
   returned: success, or when the service fails midway
   sample: 0
 gaps:
-  description: Spans of time that were not read and never will be, with C(from), C(to) and C(reason).
+  description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
   type: list
   elements: dict
   returned: success, or when the service fails midway
@@ -80,7 +80,7 @@ segments:
   returned: success, or when the service fails midway
   sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
-  description: The time up to which the stream has been collected, UTC.
+  description: Up to when the stream has been read, UTC; the next run goes on from there.
   type: str
   returned: success, or when the service fails midway
   sample: "2026-01-31T09:00:00Z"

@@ -70,12 +70,12 @@ records:
   description: Number of records that were written, or would be in check mode.
   type: int
   returned: success, or when the service fails midway
-  sample: 120
+  sample: 1200
 duplicates:
   description: Number of records that were read again after an earlier run wrote them, and skipped.
   type: int
   returned: success, or when the service fails midway
-  sample: 14
+  sample: 17
 changed_rows:
   description: Number of RV(records) that were written before with other content.
   type: int
@@ -88,11 +88,11 @@ gaps:
   returned: success, or when the service fails midway
   sample: []
 segments:
-  description: The files that were written.
+  description: The files that were written, relative to O(dest).
   type: list
   elements: str
   returned: success, or when the service fails midway
-  sample: []
+  sample: [dt=2026-10-31/20261031T000000Z-20261101T000000Z.ndjson]
 position:
   description: The time up to which the stream has been read, UTC; the next run continues from there.
   type: str
@@ -100,9 +100,8 @@ position:
   sample: "2026-11-01T00:00:00Z"
 complete:
   description:
-    - Whether everything available was read. V(false) after an error, and when the run stopped at a limit of calls or at
-      O(max_wait) after some progress. In that case the module does not fail, and the next run continues from
-      RV(position).
+    - Whether everything up to the lag was read. V(false) after an error, and when the run ended at a limit of calls or
+      at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true
@@ -117,7 +116,7 @@ error:
   returned: failure
   sample:
     kind: authentication
-    message: "Indusface refused the credentials (HTTP 401)."
+    message: Indusface refused the credentials (HTTP 401).
     hint: Check access_key and secret_key. An account has one pair of keys at a time, and a new pair ends the old one.
     code: "401"
 """

@@ -191,7 +191,7 @@ total:
   returned: success
   sample: 1
 truncated:
-  description: Whether there are more scan logs than were returned.
+  description: Whether there are more than were returned.
   type: bool
   returned: success
   sample: false
@@ -212,14 +212,14 @@ stats:
   description: Statistics of the task. Times are in seconds.
   type: dict
   returned: success
-  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 2.5, elapsed: 3.1}
+  sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}
 error:
   description: The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
   type: dict
   returned: failure
   sample:
     kind: authentication
-    message: "Indusface refused the credentials (HTTP 401)."
+    message: Indusface refused the credentials (HTTP 401).
     hint: Check access_key and secret_key. An account has one pair of keys at a time, and a new pair ends the old one.
     code: "401"
 """

@@ -33,6 +33,7 @@ attributes:
     details:
       - Secrets cannot be compared. With O(update_secret=always) they are written each time.
 options:
+  # The options x_mode, x_add and x_remove of a list x are written by tests/tools/module_docs.py.
   state:
     description:
       - Whether the record shall exist.
@@ -287,7 +288,7 @@ options:
   update_secret:
     description:
       - V(on_create) writes a secret only where Qualys holds none yet, that is in a new record, field, script,
-        certificate or grant. RV(secrets_not_compared) names those that were given and neither compared nor written.
+        certificate or grant. C(secrets_not_compared) names those that were given and neither compared nor written.
       - V(always) writes every secret that is given, each time, so that the task always reports a change.
     type: str
     choices: [on_create, always]
@@ -408,9 +409,7 @@ unresolved:
   elements: dict
   returned: check mode, when there are any
   sample:
-    - option: tags
-      kind: tag
-      name: prod
+    - {option: tags, kind: tag, name: prod}
 stats:
   description: What the task cost. Times are seconds.
   type: dict

@@ -139,7 +139,7 @@ error:
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_info import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run_info
 
 
 def main() -> None:
@@ -155,7 +155,7 @@ def main() -> None:
         },
         mutually_exclusive=[("id", "filters"), ("id", "limit"), ("count_only", "query"), ("count_only", "limit")],
     )
-    run_vendor_module(QUALYS.merge(own), connect, run)
+    run_vendor_module(QUALYS.merge(own), connect, run_info)
 
 
 if __name__ == "__main__":

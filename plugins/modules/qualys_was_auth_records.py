@@ -45,6 +45,7 @@ options:
     type: list
     elements: dict
     suboptions:
+      # Written by tests/tools/module_docs.py from the options of qualys_was_auth_record.
       id:
         description:
           - Id of the record. Without it, O(auth_records[].name) says which one is meant.
@@ -64,8 +65,7 @@ options:
         suboptions:
           type:
             description:
-              - V(STANDARD) has the fields C(username) and C(password), V(CUSTOM) any fields, V(SELENIUM) runs a
-                script.
+              - V(STANDARD) has the fields C(username) and C(password), V(CUSTOM) any fields, V(SELENIUM) runs a script.
               - A form of another type is written anew, so that every secret has to be given.
             type: str
             choices: [STANDARD, CUSTOM, SELENIUM]
@@ -262,8 +262,7 @@ options:
         default: set
       tags_add:
         description:
-          - Entries to add to O(auth_records[].tags); can be combined with O(auth_records[].tags_remove) in one
-            update.
+          - Entries to add to O(auth_records[].tags); can be combined with O(auth_records[].tags_remove) in one update.
         type: list
         elements: str
       tags_remove:
@@ -286,8 +285,8 @@ options:
         default: set
       comments_add:
         description:
-          - Entries to add to O(auth_records[].comments); can be combined with O(auth_records[].comments_remove) in
-            one update.
+          - Entries to add to O(auth_records[].comments); can be combined with O(auth_records[].comments_remove) in one
+            update.
         type: list
         elements: str
       comments_remove:
@@ -298,7 +297,7 @@ options:
       update_secret:
         description:
           - V(on_create) writes a secret only where Qualys holds none yet, that is in a new record, field, script,
-            certificate or grant.
+            certificate or grant. C(secrets_not_compared) names those that were given and neither compared nor written.
           - V(always) writes every secret that is given, each time, so that the task always reports a change.
         type: str
         choices: [on_create, always]
@@ -431,9 +430,7 @@ unresolved:
   elements: dict
   returned: check mode, when there are any
   sample:
-    - option: tags
-      kind: tag
-      name: prod
+    - {option: tags, kind: tag, name: prod}
 stats:
   description: What the task cost. Times are seconds.
   type: dict
@@ -453,9 +450,9 @@ error:
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run_many
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_parts import plain_values
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_records import run
 
 
 def main() -> None:
@@ -477,7 +474,7 @@ def main() -> None:
         mutually_exclusive=[("auth_records", "ids"), ("auth_records", "filters"), ("ids", "filters")],
         required_if=[("state", "present", ("auth_records",)), ("prune", True, ("prune_filters", "max_deletes"))],
     )
-    run_vendor_module(QUALYS.merge(own), connect, run, shown=plain_values)
+    run_vendor_module(QUALYS.merge(own), connect, run_many, shown=plain_values)
 
 
 if __name__ == "__main__":

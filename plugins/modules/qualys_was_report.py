@@ -185,9 +185,7 @@ unresolved:
   elements: dict
   returned: check mode, when there are any
   sample:
-    - option: targets.webapps
-      kind: web application
-      name: shop
+    - {option: targets.webapps, kind: web application, name: shop}
 stats:
   description: What the task cost. Times are seconds.
   type: dict

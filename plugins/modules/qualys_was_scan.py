@@ -372,9 +372,7 @@ unresolved:
   elements: dict
   returned: check mode, when there are any
   sample:
-    - option: webapp
-      kind: web application
-      name: shop
+    - {option: webapp, kind: web application, name: shop}
 stats:
   description: What the task cost. Times are seconds.
   type: dict
@@ -389,7 +387,7 @@ error:
   returned: failure
   sample:
     kind: scan_inconclusive
-    message: "Scan 9988 found no live host (status FINISHED, results NO_HOST_ALIVE, login NONE)."
+    message: Scan 9988 found no live host (status FINISHED, results NO_HOST_ALIVE, login NONE).
     hint: Check the URL, its DNS name, and whether the scanner may reach it.
     code: NO_HOST_ALIVE
 """

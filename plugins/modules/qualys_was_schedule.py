@@ -30,6 +30,7 @@ attributes:
   idempotent:
     support: full
 options:
+  # The options x_mode, x_add and x_remove of a list x are written by tests/tools/module_docs.py.
   state:
     description:
       - Whether the schedule shall exist.
@@ -70,8 +71,8 @@ options:
     elements: str
   tags_mode:
     description:
-      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+        (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -98,8 +99,8 @@ options:
     elements: str
   excluded_tags_mode:
     description:
-      - Whether O(excluded_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(excluded_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
+        it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -353,9 +354,7 @@ unresolved:
   elements: dict
   returned: check mode, when there are any
   sample:
-    - option: webapp
-      kind: web application
-      name: shop
+    - {option: webapp, kind: web application, name: shop}
 stats:
   description: What the task cost. Times are seconds.
   type: dict

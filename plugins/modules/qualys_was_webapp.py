@@ -30,6 +30,7 @@ attributes:
   idempotent:
     support: full
 options:
+  # The options x_mode, x_add and x_remove of a list x are written by tests/tools/module_docs.py.
   state:
     description:
       - Whether the application shall exist.
@@ -72,8 +73,8 @@ options:
     elements: str
   domains_mode:
     description:
-      - Whether O(domains) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(domains) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+        (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -95,8 +96,8 @@ options:
     elements: str
   uris_mode:
     description:
-      - Whether O(uris) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
-        it (V(remove)).
+      - Whether O(uris) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+        (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -118,8 +119,8 @@ options:
     elements: str
   tags_mode:
     description:
-      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
-        it (V(remove)).
+      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+        (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -141,8 +142,8 @@ options:
     elements: str
   scanner_tags_mode:
     description:
-      - Whether O(scanner_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(scanner_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
+        it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -180,8 +181,8 @@ options:
     elements: str
   auth_records_mode:
     description:
-      - Whether O(auth_records) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(auth_records) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
+        it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -206,8 +207,8 @@ options:
     type: dict
   attributes_mode:
     description:
-      - Whether O(attributes) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(attributes) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+        (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -229,8 +230,8 @@ options:
     elements: str
   headers_mode:
     description:
-      - Whether O(headers) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(headers) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+        (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -242,8 +243,8 @@ options:
     elements: str
   headers_remove:
     description:
-      - Entries to remove from O(headers); what is not there is no error. A name without a value removes every
-        header of that name.
+      - Entries to remove from O(headers); what is not there is no error.
+      - A name without a value removes every header of that name.
     type: list
     elements: str
   url_allowlist:
@@ -255,14 +256,15 @@ options:
     elements: raw
   url_allowlist_mode:
     description:
-      - Whether O(url_allowlist) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(url_allowlist) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
+        it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
   url_allowlist_add:
     description:
       - Entries to add to O(url_allowlist); can be combined with O(url_allowlist_remove) in one update.
+      - An added entry replaces the one with the same text.
     type: list
     elements: raw
   url_allowlist_remove:
@@ -279,14 +281,15 @@ options:
     elements: raw
   url_excludelist_mode:
     description:
-      - Whether O(url_excludelist) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(url_excludelist) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
+        from it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
   url_excludelist_add:
     description:
       - Entries to add to O(url_excludelist); can be combined with O(url_excludelist_remove) in one update.
+      - An added entry replaces the one with the same text.
     type: list
     elements: raw
   url_excludelist_remove:
@@ -303,15 +306,15 @@ options:
     elements: raw
   post_data_excludelist_mode:
     description:
-      - Whether O(post_data_excludelist) is what there shall be (V(set)), or is added to what there is
-        (V(add)), or removed from it (V(remove)).
+      - Whether O(post_data_excludelist) is what there shall be (V(set)), or is added to what there is (V(add)), or
+        removed from it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
   post_data_excludelist_add:
     description:
-      - Entries to add to O(post_data_excludelist); can be combined with O(post_data_excludelist_remove) in one
-        update.
+      - Entries to add to O(post_data_excludelist); can be combined with O(post_data_excludelist_remove) in one update.
+      - An added entry replaces the one with the same text.
     type: list
     elements: raw
   post_data_excludelist_remove:
@@ -329,14 +332,15 @@ options:
     elements: raw
   logout_regex_list_mode:
     description:
-      - Whether O(logout_regex_list) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(logout_regex_list) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
+        from it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
   logout_regex_list_add:
     description:
       - Entries to add to O(logout_regex_list); can be combined with O(logout_regex_list_remove) in one update.
+      - An added entry replaces the one with the same text.
     type: list
     elements: raw
   logout_regex_list_remove:
@@ -365,8 +369,8 @@ options:
     elements: str
   dns_overrides_mode:
     description:
-      - Whether O(dns_overrides) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(dns_overrides) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
+        it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -416,8 +420,8 @@ options:
         default: false
   crawling_scripts_mode:
     description:
-      - Whether O(crawling_scripts) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(crawling_scripts) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
+        from it (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -456,7 +460,7 @@ options:
         default: false
   crawling_scripts_remove:
     description:
-      - Names of the scripts to remove from O(crawling_scripts); what is not there is no error.
+      - Names to remove from O(crawling_scripts); what is not there is no error.
     type: list
     elements: str
   comments:
@@ -467,8 +471,8 @@ options:
     elements: str
   comments_mode:
     description:
-      - Whether O(comments) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(comments) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+        (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -589,9 +593,7 @@ unresolved:
   elements: dict
   returned: check mode, when there are any
   sample:
-    - option: auth_records
-      kind: authentication record
-      name: shop login
+    - {option: auth_records, kind: authentication record, name: shop login}
 stats:
   description: What the task cost. Times are seconds.
   type: dict

@@ -44,6 +44,7 @@ options:
     type: list
     elements: dict
     suboptions:
+      # Written by tests/tools/module_docs.py from the options of qualys_was_webapp.
       id:
         description:
           - Id of the web application. Without it, O(webapps[].name) says which one is meant.
@@ -104,8 +105,8 @@ options:
         elements: str
       uris_mode:
         description:
-          - Whether O(webapps[].uris) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].uris) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
+            from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -127,8 +128,8 @@ options:
         elements: str
       tags_mode:
         description:
-          - Whether O(webapps[].tags) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
+            from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -150,15 +151,15 @@ options:
         elements: str
       scanner_tags_mode:
         description:
-          - Whether O(webapps[].scanner_tags) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].scanner_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or
+            removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
       scanner_tags_add:
         description:
-          - Entries to add to O(webapps[].scanner_tags); can be combined with O(webapps[].scanner_tags_remove) in
-            one update.
+          - Entries to add to O(webapps[].scanner_tags); can be combined with O(webapps[].scanner_tags_remove) in one
+            update.
         type: list
         elements: str
       scanner_tags_remove:
@@ -190,15 +191,15 @@ options:
         elements: str
       auth_records_mode:
         description:
-          - Whether O(webapps[].auth_records) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].auth_records) is what there shall be (V(set)), or is added to what there is (V(add)), or
+            removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
       auth_records_add:
         description:
-          - Entries to add to O(webapps[].auth_records); can be combined with O(webapps[].auth_records_remove) in
-            one update.
+          - Entries to add to O(webapps[].auth_records); can be combined with O(webapps[].auth_records_remove) in one
+            update.
         type: list
         elements: str
       auth_records_remove:
@@ -217,8 +218,8 @@ options:
         type: dict
       attributes_mode:
         description:
-          - Whether O(webapps[].attributes) is what there shall be (V(set)), or is added to what there is (V(add)),
-            or removed from it (V(remove)).
+          - Whether O(webapps[].attributes) is what there shall be (V(set)), or is added to what there is (V(add)), or
+            removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -254,8 +255,8 @@ options:
         elements: str
       headers_remove:
         description:
-          - Entries to remove from O(webapps[].headers); what is not there is no error. A name without a value
-            removes every header of that name.
+          - Entries to remove from O(webapps[].headers); what is not there is no error.
+          - A name without a value removes every header of that name.
         type: list
         elements: str
       url_allowlist:
@@ -267,15 +268,16 @@ options:
         elements: raw
       url_allowlist_mode:
         description:
-          - Whether O(webapps[].url_allowlist) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].url_allowlist) is what there shall be (V(set)), or is added to what there is (V(add)),
+            or removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
       url_allowlist_add:
         description:
-          - Entries to add to O(webapps[].url_allowlist); can be combined with O(webapps[].url_allowlist_remove) in
-            one update.
+          - Entries to add to O(webapps[].url_allowlist); can be combined with O(webapps[].url_allowlist_remove) in one
+            update.
+          - An added entry replaces the one with the same text.
         type: list
         elements: raw
       url_allowlist_remove:
@@ -292,15 +294,16 @@ options:
         elements: raw
       url_excludelist_mode:
         description:
-          - Whether O(webapps[].url_excludelist) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].url_excludelist) is what there shall be (V(set)), or is added to what there is (V(add)),
+            or removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
       url_excludelist_add:
         description:
-          - Entries to add to O(webapps[].url_excludelist); can be combined with
-            O(webapps[].url_excludelist_remove) in one update.
+          - Entries to add to O(webapps[].url_excludelist); can be combined with O(webapps[].url_excludelist_remove) in
+            one update.
+          - An added entry replaces the one with the same text.
         type: list
         elements: raw
       url_excludelist_remove:
@@ -317,8 +320,8 @@ options:
         elements: raw
       post_data_excludelist_mode:
         description:
-          - Whether O(webapps[].post_data_excludelist) is what there shall be (V(set)), or is added to what there
-            is (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].post_data_excludelist) is what there shall be (V(set)), or is added to what there is
+            (V(add)), or removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -326,6 +329,7 @@ options:
         description:
           - Entries to add to O(webapps[].post_data_excludelist); can be combined with
             O(webapps[].post_data_excludelist_remove) in one update.
+          - An added entry replaces the one with the same text.
         type: list
         elements: raw
       post_data_excludelist_remove:
@@ -336,8 +340,7 @@ options:
         elements: raw
       logout_regex_list:
         description:
-          - URLs that end the session and are not followed. Each is a text, or a dictionary with C(value) and
-            C(regex).
+          - URLs that end the session and are not followed. Each is a text, or a dictionary with C(value) and C(regex).
           - An empty list removes all.
         type: list
         elements: raw
@@ -350,8 +353,9 @@ options:
         default: set
       logout_regex_list_add:
         description:
-          - Entries to add to O(webapps[].logout_regex_list); can be combined with
-            O(webapps[].logout_regex_list_remove) in one update.
+          - Entries to add to O(webapps[].logout_regex_list); can be combined with O(webapps[].logout_regex_list_remove)
+            in one update.
+          - An added entry replaces the one with the same text.
         type: list
         elements: raw
       logout_regex_list_remove:
@@ -380,15 +384,15 @@ options:
         elements: str
       dns_overrides_mode:
         description:
-          - Whether O(webapps[].dns_overrides) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].dns_overrides) is what there shall be (V(set)), or is added to what there is (V(add)),
+            or removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
       dns_overrides_add:
         description:
-          - Entries to add to O(webapps[].dns_overrides); can be combined with O(webapps[].dns_overrides_remove) in
-            one update.
+          - Entries to add to O(webapps[].dns_overrides); can be combined with O(webapps[].dns_overrides_remove) in one
+            update.
         type: list
         elements: str
       dns_overrides_remove:
@@ -439,8 +443,8 @@ options:
         default: set
       crawling_scripts_add:
         description:
-          - Entries to add to O(webapps[].crawling_scripts); can be combined with
-            O(webapps[].crawling_scripts_remove) in one update.
+          - Entries to add to O(webapps[].crawling_scripts); can be combined with O(webapps[].crawling_scripts_remove)
+            in one update.
         type: list
         elements: dict
         suboptions:
@@ -473,7 +477,7 @@ options:
             default: false
       crawling_scripts_remove:
         description:
-          - Names of the scripts to remove from O(webapps[].crawling_scripts); what is not there is no error.
+          - Names to remove from O(webapps[].crawling_scripts); what is not there is no error.
         type: list
         elements: str
       comments:
@@ -484,15 +488,14 @@ options:
         elements: str
       comments_mode:
         description:
-          - Whether O(webapps[].comments) is what there shall be (V(set)), or is added to what there is (V(add)),
-            or removed from it (V(remove)).
+          - Whether O(webapps[].comments) is what there shall be (V(set)), or is added to what there is (V(add)), or
+            removed from it (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
       comments_add:
         description:
-          - Entries to add to O(webapps[].comments); can be combined with O(webapps[].comments_remove) in one
-            update.
+          - Entries to add to O(webapps[].comments); can be combined with O(webapps[].comments_remove) in one update.
         type: list
         elements: str
       comments_remove:
@@ -502,8 +505,7 @@ options:
         elements: str
       reactivate_if_exists:
         description:
-          - Whether an application that was deleted from WAS, but is still in the subscription, is revived by a
-            create.
+          - Whether an application that was deleted from WAS, but is still in the subscription, is revived by a create.
         type: bool
         default: false
   prune:
@@ -636,9 +638,7 @@ unresolved:
   elements: dict
   returned: check mode, when there are any
   sample:
-    - option: auth_records
-      kind: authentication record
-      name: shop login
+    - {option: auth_records, kind: authentication record, name: shop login}
 stats:
   description: What the task cost. Times are seconds.
   type: dict
@@ -658,8 +658,8 @@ error:
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.argspec import QUALYS, Spec, filter_option
 from ansible_collections.appsec.perimeter.plugins.module_utils._module.runner import run_vendor_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import connect
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run_many
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import OPTIONS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapps import run
 
 
 def main() -> None:
@@ -683,7 +683,7 @@ def main() -> None:
         mutually_exclusive=[("webapps", "ids"), ("webapps", "filters"), ("ids", "filters")],
         required_if=[("state", "present", ("webapps",)), ("prune", True, ("prune_filters", "max_deletes"))],
     )
-    run_vendor_module(QUALYS.merge(own), connect, run)
+    run_vendor_module(QUALYS.merge(own), connect, run_many)
 
 
 if __name__ == "__main__":

@@ -77,12 +77,12 @@ records:
   description: Number of records that were written, or would be in check mode.
   type: int
   returned: success, or when the service fails midway
-  sample: 120
+  sample: 1200
 duplicates:
   description: Number of records that were read again after an earlier run wrote them, and skipped.
   type: int
   returned: success, or when the service fails midway
-  sample: 14
+  sample: 17
 changed_rows:
   description: Number of RV(records) that were written before with other content.
   type: int
@@ -95,21 +95,20 @@ gaps:
   returned: success, or when the service fails midway
   sample: []
 segments:
-  description: The files that were written.
+  description: The files that were written, relative to O(dest).
   type: list
   elements: str
   returned: success, or when the service fails midway
-  sample: []
+  sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
   description: The time up to which the stream has been read, UTC; the next run continues from there.
   type: str
   returned: success, or when the service fails midway
-  sample: "2026-11-01T11:59:00Z"
+  sample: "2026-01-31T09:00:00Z"
 complete:
   description:
-    - Whether everything available was read. V(false) after an error, and when the run stopped at a limit of calls or at
-      O(max_wait) after some progress. In that case the module does not fail, and the next run continues from
-      RV(position).
+    - Whether everything up to the lag was read. V(false) after an error, and when the run ended at a limit of calls or
+      at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true

@@ -183,7 +183,7 @@ error:
   returned: failure
   sample:
     kind: authentication
-    message: "Scutum refused the credentials (HTTP 403)."
+    message: Scutum refused the credentials (HTTP 403).
     hint: Check api_key; check that it was issued for this scutum_host and scutum_id.
     code: "403"
 """

@@ -9,11 +9,13 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.validation import check_type_bool, check_type_int
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, text, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.kinds import Entry, Kind
 
+_TYPES: read.Types = {"int": check_type_int, "bool": check_type_bool}
 Records = t.Sequence[t.Mapping[str, t.Any]]
 
 
@@ -66,7 +68,7 @@ def catalog_places(contents: t.Sequence[str], paths: t.Sequence[str]) -> dict[st
 
 def from_catalog(contents: t.Sequence[t.Any], paths: t.Sequence[str]) -> dict[str, t.Any]:
     """The entries of catalog files by kind, and what is wrong with them."""
-    catalog = read.read(zip(paths, contents, strict=True), _kinds())
+    catalog = read.read(zip(paths, contents, strict=True), _kinds(), _TYPES)
     return {"entries": catalog.entries, "problems": catalog.problems}
 
 

@@ -21,7 +21,7 @@ def _rendered(name: str, records: t.Any, title: str) -> str:
     if not isinstance(records, (list, tuple)) or not all(isinstance(item, t.Mapping) for item in records):
         raise AnsibleFilterError(f"to_{name} takes a list of findings, as an info module returns them.")
     findings = FindingList(records)
-    times = (text.canonical_time(finding["last_tested"]) or "" for finding in findings)
+    times = (text.whole_seconds(finding["last_tested"]) or "" for finding in findings)
     report = collect.build(findings, title=str(title), generated=max(times, default=""))
     stream = io.StringIO(newline="")
     write_text(name, report, stream)

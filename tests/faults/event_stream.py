@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import export
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import content_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import event_content_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 
@@ -105,7 +105,7 @@ class EventStream:
         for number in range(store.seed.records + len(store._added)):
             if begin <= store.time_us(number) < end:
                 event = json.loads(store.text(number))
-                expected[event["id"], content_of(event)] += 1
+                expected[event["id"], event_content_of(event)] += 1
         # How far a run comes before a disk is full depends on which window is ready first.
         assert until is not None or len(expected) > 100
         assert self.records() == expected

@@ -179,7 +179,7 @@ class Campaign:
 
     def expected(self) -> tuple[set[Content], set[Content]]:
         """Keys with their contents for the time that was to be collected: what must be there, and what may be."""
-        from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import content_of
+        from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import event_content_of
 
         start = ((self.promised or self.now) - dt.timedelta(hours=LOOKBACK_HOURS)).timestamp() * 1e6
         end = (self.now - dt.timedelta(seconds=LAG_S)).timestamp() * 1e6
@@ -188,7 +188,7 @@ class Campaign:
         for number in range(store.seed.records + len(store._added)):
             if start <= store.time_us(number) < end:
                 event = json.loads(store.text(number))
-                found.add((event["id"], content_of(event)))
+                found.add((event["id"], event_content_of(event)))
         return found, found
 
     def found(self) -> collections.Counter[Content]:

@@ -90,7 +90,7 @@ class ScanLogCampaign(Campaign):
         from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import rows
 
         found: set[Content] = set()
-        for row in rows.rows_of([self.sandbox.indusface._spelled(item) for item in scan_logs]):
+        for row in rows.scan_rows_of([self.sandbox.indusface._spelled(item) for item in scan_logs]):
             found.add((rows.scan_key(row), rows.scan_content(row)))
             found.update((key, rows.alert_content(alert)) for key, alert in rows.alert_keys(row))
         return found

@@ -82,7 +82,7 @@ class TwinCampaign(Campaign):
 
         found: set[Content] = set()
         for row in rows:
-            key, content = normalise.id_of(row.shown), export.content_of(row.shown)
+            key, content = normalise.row_id_of(row.shown), export.row_content_of(row.shown)
             found.add((key, content))
             if row.shown["has_malware"]:
                 found.add((f"{key}-malware", content))

@@ -190,7 +190,10 @@ def playbook(folder: Path, server: Server, *tasks: dict[str, Any]) -> tuple[list
 def measured_room(
     python: Path, server: Server, logic: str, options: dict[str, Any], *, room: str = "_qualys"
 ) -> dict[str, Any]:
-    """What the logic of a module costs in a fresh process: ``logic`` names its file in the vendor's room."""
+    """What the logic of a module costs in a fresh process.
+
+    ``logic`` is a file of the vendor's room, or ``file:function`` where that is not ``run``.
+    """
     arguments = (make_import_tree(), room, logic, json.dumps(options))
     return measured([python, HERE / "work_room.py", *arguments], server.login)
 

@@ -57,7 +57,7 @@ def ours(python: Path, server: Server) -> dict[str, Any]:
         "detail": "full", "count_only": False, "filters_strict": True, "max_connections": CONNECTIONS,
         "ca_path": str(server.certificates.ca),
     }  # fmt: skip
-    return measured_room(python, server, "estate.webapp_info", options)
+    return measured_room(python, server, "estate.webapp:run_info", options)
 
 
 def sdk(server: Server) -> dict[str, Any]:

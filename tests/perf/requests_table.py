@@ -97,7 +97,7 @@ class Scutum(Service):
             {"log_id": str(number), "ts": self._time(number).isoformat(), "block": True, "uri": "/"}
             for number in left[:1000]
         ]
-        return room("_scutum.client").Page(rows, rows[-1]["log_id"] if len(left) > len(rows) else None, True)
+        return room("_scutum.client").AlertPage(rows, rows[-1]["log_id"] if len(left) > len(rows) else None, True)
 
 
 class CarbonBlack(Service):
@@ -112,7 +112,7 @@ class CarbonBlack(Service):
             {"full_tag": f"image:{number}", "scan_time": f"{self._time(number):%Y-%m-%dT%H:%M:%S}Z", "source": "CLI"}
             for number in found[body["start"] : body["start"] + body["rows"]]
         ]
-        return room("_carbon_black.client").Page(rows, len(found))
+        return room("_carbon_black.client").ScanLogPage(rows, len(found))
 
 
 class Indusface(Service):

@@ -29,7 +29,8 @@ def main() -> None:
     # Importing counts: a module pays for it each time.
     room = "ansible_collections.appsec.perimeter.plugins.module_utils"
     client_of = import_module(f"{room}.{vendor}.{CLIENTS.get(vendor, 'client')}").connect
-    run = import_module(f"{room}.{vendor}.{logic}").run
+    file, _colon, function = logic.partition(":")
+    run = getattr(import_module(f"{room}.{vendor}.{file}"), function or "run")
     codec = import_module(f"{room}._records.codec")
     with client_of(options, os.environ) as client:
         result = run(options, client, False)

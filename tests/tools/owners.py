@@ -148,6 +148,21 @@ def vendors_leave_the_process_alone(root: Path) -> list[str]:
     ]
 
 
+def names_have_one_owner(root: Path) -> list[str]:
+    """No two classes share a name, private ones included, unless one extends the other: a name means one thing."""
+    first: dict[str, str] = {}
+    problems = []
+    for _name, where, tree in _files(root):
+        for node in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+            name, place = node.name.lstrip("_"), f"{where}:{node.lineno}"
+            if name in {ast.unparse(base).rpartition(".")[2] for base in node.bases}:
+                continue
+            if name in first:
+                problems.append(f"{place}: {node.name} is also the name of the class at {first[name]}")
+            first.setdefault(name, place)
+    return problems
+
+
 RULES = (
     coercion_has_one_owner,
     verdicts_have_one_owner,
@@ -155,4 +170,5 @@ RULES = (
     databases_have_one_owner,
     documents_have_one_owner,
     vendors_leave_the_process_alone,
+    names_have_one_owner,
 )

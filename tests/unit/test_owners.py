@@ -43,6 +43,7 @@ BREACHES = [
     (owners.databases_have_one_owner, "_history/store.py", "found = conninfo_to_dict(text)"),
     (owners.documents_have_one_owner, "_gate/policy/waivers.py", "data = yaml.safe_load(text)"),
     (owners.vendors_leave_the_process_alone, "_edgecast/export.py", "gc.set_threshold(200_000)"),
+    (owners.names_have_one_owner, "_scutum/client.py", "class Page: ...\nclass _Page: ..."),
 ]  # fmt: skip
 FINE = [
     (owners.coercion_has_one_owner, "_records/coerce.py", "def text(value: t.Any) -> str | None: ..."),
@@ -52,6 +53,7 @@ FINE = [
     (owners.databases_have_one_owner, "_database/engine.py", "engine = sqlalchemy.create_engine(url)"),
     (owners.documents_have_one_owner, "_records/policy/documents.py", "data = yaml.load(text)"),
     (owners.vendors_leave_the_process_alone, "_vendor/crew.py", "gc.set_threshold(200_000)"),
+    (owners.names_have_one_owner, "_qualys/resource/field.py", "class Field: ...\nclass Field(spec.Field): ..."),
 ]  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def check_target(path: pathlib.Path, option: str) -> None:
     """
     directory = path.parent
     try:
-        there, around, link = _mode_of(path), _mode_of(directory), path.is_symlink()
+        there, around, link = mode_of(path), mode_of(directory), path.is_symlink()
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"{option}: {path} cannot be used: {why}.", hint="Choose another path.") from error
@@ -120,7 +120,12 @@ def check_writable(directory: pathlib.Path, option: str) -> None:
         ) from error
 
 
-def _mode_of(path: pathlib.Path) -> int | None:
+def mode_of(path: pathlib.Path) -> int | None:
+    """The type and the permissions of a file, links followed; None when there is nothing.
+
+    Raises:
+        OSError, ValueError: the path cannot be used.
+    """
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -150,7 +155,7 @@ def remove_leftovers(target: pathlib.Path, older_than: float = 60.0) -> None:
                     path.unlink(missing_ok=True)
 
 
-class Staged:
+class StagedFile:
     """A file under a temporary name beside its target, until it is committed.
 
     The temporary name starts with a dot, so that engines which read whole directories never see it.
@@ -242,7 +247,7 @@ def _held(folder: pathlib.Path) -> t.Iterator[None]:
 @contextlib.contextmanager
 def replace_file(target: pathlib.Path, *, mode: int | None = None) -> t.Iterator[t.BinaryIO]:
     """Yield a file that replaces ``target`` if the block ends without an error."""
-    staged = Staged(target, mode=mode)
+    staged = StagedFile(target, mode=mode)
     try:
         yield staged.file
         staged.commit()

@@ -25,8 +25,7 @@ from .._http.session import HttpSession
 from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import loads
 from .._records.coerce import mapping, number
-from .._vendor import connection as base
-from .._vendor.client import Raw, VendorClient
+from .._vendor.client import Raw, VendorClient, VendorConnection
 from .._vendor.token import ASSUMED_LIFE, Token
 
 MAX_ROWS = 10_000
@@ -63,8 +62,8 @@ _ORG_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection(base.Connection):
-    """A resolved connection. Exactly one of API key, VMware Cloud client and VMware Cloud API token is set."""
+class CarbonBlackConnection(VendorConnection):
+    """Resolved connection: one of API key, client of VMware Cloud, and API token of VMware Cloud is set."""
 
     org_key: str
     api_id: str | None = None
@@ -75,8 +74,8 @@ class Connection(base.Connection):
     csp_api_token: str | None = dataclasses.field(default=None, repr=False)
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """Return the connection that the options and the environment describe.
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> CarbonBlackConnection:
+    """The connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing or malformed, or two ways to log in are given.
@@ -93,9 +92,9 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
     for name in way:
         require(options, name, ENVIRONMENT, f"{' and '.join(way)} go together." if len(way) > 1 else "")
     if way == _KEY:
-        return Connection(api_url, org_key, **{name: options[name] for name in _KEY})
+        return CarbonBlackConnection(api_url, org_key, **{name: options[name] for name in _KEY})
     csp_url = _address(options["csp_url"] or CSP_URL, allow_http, "csp_url")
-    return Connection(api_url, org_key, csp_url=csp_url, **{name: options[name] for name in way})
+    return CarbonBlackConnection(api_url, org_key, csp_url=csp_url, **{name: options[name] for name in way})
 
 
 def _way(options: t.Mapping[str, str | None]) -> tuple[str, ...]:
@@ -116,7 +115,7 @@ def _address(text: str, allow_http: bool, name: str) -> str:
 class CspToken(Token):
     """A token of VMware Cloud."""
 
-    def __init__(self, connection: Connection, http: HttpSession) -> None:
+    def __init__(self, connection: CarbonBlackConnection, http: HttpSession) -> None:
         super().__init__(http)
         self._connection = connection
 
@@ -164,17 +163,17 @@ def _token_of(response: Response) -> tuple[str, float]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
-    """One page of a search. ``num_found`` is how many rows match in total."""
+class ScanLogPage:
+    """One page of a search. ``num_found`` is how many rows match in all."""
 
     rows: list[Raw]
     num_found: int
 
 
-class CarbonBlackClient(VendorClient[Connection]):
-    """One organisation. Calls are made one at a time: the limit is per address (docs/vendors/carbon_black.md 9.2)."""
+class CarbonBlackClient(VendorClient[CarbonBlackConnection]):
+    """One organisation. Calls go one at a time, as all of an address are counted (docs/vendors/carbon_black.md 9.2)."""
 
-    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+    def __init__(self, connection: CarbonBlackConnection, settings: HttpSettings) -> None:
         super().__init__(
             connection,
             settings,
@@ -187,8 +186,8 @@ class CarbonBlackClient(VendorClient[Connection]):
         )
         self._base = f"/containers/v1beta/orgs/{connection.org_key}/inventory/scan_logs"
 
-    def search(self, body: Raw) -> Page:
-        """Return one page of the scan logs (docs/vendors/carbon_black.md 4).
+    def search(self, body: Raw) -> ScanLogPage:
+        """One page of the scan logs (docs/vendors/carbon_black.md 4).
 
         Args:
             body: criteria, query, sort, and always start and rows, because the service's own default is 20 rows.
@@ -207,7 +206,7 @@ class CarbonBlackClient(VendorClient[Connection]):
             raise BadResponse("Carbon Black Cloud answered a search without a list of results.")
         if not isinstance(found, int) or isinstance(found, bool):
             raise BadResponse("Carbon Black Cloud answered a search without num_found.")
-        return Page(rows, found)
+        return ScanLogPage(rows, found)
 
     def facets(self, body: Raw) -> list[Raw]:
         """Return counts by field, in the service's order (docs/vendors/carbon_black.md 5)."""

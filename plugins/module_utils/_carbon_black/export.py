@@ -13,13 +13,13 @@ import typing as t
 from .._base.errors import OptionError
 from .._records.result import Result
 from .._records.times import utc_now
-from .._spool.disk.source import Dense, Entry, Identity, Timing, Window, content_hash
+from .._spool.disk.source import Dense, Identity, SpoolEntry, Timing, Window, content_hash
 from .._vendor.client import Raw
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .client import CarbonBlackClient
 from .listing import SCAN_TIME, Search, TooMany, check_criteria, read_window, too_many
-from .normalise import SOURCE, ScanNormaliser, id_of, time_of
+from .normalise import SOURCE, ScanNormaliser, row_id_of, scan_time_of
 
 WIDEST = dt.timedelta(days=366)
 """The span of a window before the volume is known. How long the service keeps rows is not documented."""
@@ -57,8 +57,8 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
         self.unknown = self._normaliser.unknown
         self.warnings += warnings
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """Yield every row of the window and of half a second around it, because the bounds may be exclusive."""
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
+        """Every row of the window, and half a second around it: whether the bounds are inclusive is not known."""
         span = window.start - _HALF, window.end + _HALF
         try:
             for rows in read_window(self.client, self._search, *span, self.warnings):
@@ -68,18 +68,18 @@ class CarbonBlackScanLogs(LogSource[CarbonBlackClient]):
                 raise too_many(found.rows, window.start) from None
             raise Dense(found.parts()) from None
 
-    def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[Entry]:
-        # A row without a time is placed at the start of the window that returned it.
-        moment = time_of(row) or default
-        content = content_of(row)
-        yield Entry(id_of(row), moment, content, self._normaliser.scan(row))
+    def _entries(self, row: Raw, default: dt.datetime) -> t.Iterator[SpoolEntry]:
+        # A row without a time stands at the start of the window that brought it.
+        moment = scan_time_of(row) or default
+        content = row_content_of(row)
+        yield SpoolEntry(row_id_of(row), moment, content, self._normaliser.scan(row))
         finding = self._normaliser.malware(row) if self._malware else None
         if finding is not None:
-            yield Entry(finding["id"], moment, content, finding)
+            yield SpoolEntry(finding["id"], moment, content, finding)
 
 
-def content_of(row: Raw) -> str:
-    """Short hash of a row, without the number of workloads, which changes with how often the image runs."""
+def row_content_of(row: Raw) -> str:
+    """Short hash of a row, without the number of workloads, which says how often the image runs now."""
     names = sorted(row.keys() - {"workloads"})
     ordered = {name: row[name] for name in names}
     summary = ordered.get("vulnerabilities_summary")

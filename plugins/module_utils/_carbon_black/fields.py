@@ -12,24 +12,24 @@ import typing as t
 from .._vendor.client import Raw
 
 
-class LogField(t.NamedTuple):
-    """One field: name at the vendor, name in our record, and the vendor's type."""
+class CarbonBlackField(t.NamedTuple):
+    """One field: name at the vendor, where it stands in our record, and the vendor's type."""
 
     vendor: str
     ours: tuple[str, ...]
     type: str
 
 
-FIELDS: tuple[LogField, ...] = (
-    LogField("full_tag", ("asset.name", "name", "details.image", "details.tag"), "string"),
-    LogField("manifest_digest", ("asset.id", "reference"), "string"),
-    LogField("workloads", ("details.workloads",), "integer"),
-    LogField("scan_time", ("time", "ended"), "string"),
-    LogField("source", ("details.source", "mode"), "string"),
-    LogField(
+FIELDS: tuple[CarbonBlackField, ...] = (
+    CarbonBlackField("full_tag", ("asset.name", "name", "details.image", "details.tag"), "string"),
+    CarbonBlackField("manifest_digest", ("asset.id", "reference"), "string"),
+    CarbonBlackField("workloads", ("details.workloads",), "integer"),
+    CarbonBlackField("scan_time", ("time", "ended"), "string"),
+    CarbonBlackField("source", ("details.source", "mode"), "string"),
+    CarbonBlackField(
         "vulnerabilities_summary", ("counts", "details.vulnerabilities", "details.total", "details.highest"), "object"
     ),
-    LogField("has_malware", ("malware", "details.has_malware"), "boolean"),
+    CarbonBlackField("has_malware", ("malware", "details.has_malware"), "boolean"),
 )
 """Every field of a search result. A row has no id: tag, digest, time and source identify it."""
 

@@ -179,8 +179,8 @@ def _mark(row: Raw) -> int:
     return hash((key_of(row), repr(row.get("vulnerabilities_summary")), repr(row.get("has_malware"))))
 
 
-class _Pass(t.NamedTuple):
-    """The result of one pass through the pages.
+class _RowPass(t.NamedTuple):
+    """What one way through the pages came to.
 
     Attributes:
         marks: numbers in place of the rows.
@@ -224,7 +224,7 @@ def _read_pages(
         warnings.append(_understated(span, again))
 
 
-def _understated(span: tuple[dt.datetime, dt.datetime], found: _Pass) -> str:
+def _understated(span: tuple[dt.datetime, dt.datetime], found: _RowPass) -> str:
     start, end = map(utc_text, span)
     return (
         f"Carbon Black Cloud announced {found.num_found} rows for {start} to {end}, and sent {found.rows}:"
@@ -238,8 +238,8 @@ def _one_pass(
     span: tuple[dt.datetime, dt.datetime],
     rows: list[Raw],
     num_found: int,
-) -> t.Generator[list[Raw], None, _Pass]:
-    """Read all pages, up to a short one at or after the announced end."""
+) -> t.Generator[list[Raw], None, _RowPass]:
+    """All pages, up to a short one at the announced end or behind it."""
     marks: set[int] = set()
     announced = {num_found}
     offset, asked = 0, search.rows
@@ -255,7 +255,7 @@ def _one_pass(
         page = client.search(dataclasses.replace(search, rows=asked).body(offset, span))
         rows, num_found = page.rows, page.num_found
         announced.add(num_found)
-    return _Pass(marks, offset, num_found, len(announced) == 1)
+    return _RowPass(marks, offset, num_found, len(announced) == 1)
 
 
 def check_criteria(given: t.Any) -> tuple[Criteria, list[str]]:

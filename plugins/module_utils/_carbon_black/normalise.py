@@ -27,13 +27,13 @@ MALWARE = "malware"
 """Rule id of the finding for a row with malware."""
 
 
-def id_of(row: Raw) -> str:
-    """32 hexadecimal digits that hash the identity of a row."""
+def row_id_of(row: Raw) -> str:
+    """32 hexadecimal digits for a row, of all that identifies it."""
     return hashlib.blake2b("\x1f".join(key_of(row)).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
-def time_of(row: Raw) -> dt.datetime | None:
-    """When an image was scanned, UTC; None when the time cannot be parsed."""
+def scan_time_of(row: Raw) -> dt.datetime | None:
+    """When an image was scanned, UTC; None when it cannot be read."""
     try:
         return parse_time(row["scan_time"])
     except (KeyError, AttributeError, TypeError, ValueError):
@@ -55,7 +55,7 @@ class ScanNormaliser(Normaliser):
         malware = truth(row.get("has_malware"))
         image, tag = split_image(full_tag)
         scan = blank_scan(SOURCE) | {
-            "id": id_of(row),
+            "id": row_id_of(row),
             "name": full_tag,
             "reference": digest,
             "mode": source,
@@ -88,7 +88,7 @@ class ScanNormaliser(Normaliser):
         digest, full_tag = text(row.get("manifest_digest")), text(row.get("full_tag"))
         time = canonical_time(text(row.get("scan_time")))
         finding = blank_finding(SOURCE) | {
-            "id": f"{id_of(row)}-{MALWARE}",
+            "id": f"{row_id_of(row)}-{MALWARE}",
             "rule_id": MALWARE,
             "title": "Malware in a container image",
             "severity": "critical",

@@ -19,7 +19,7 @@ from .._vendor.client import Raw
 from .client import MAX_ROWS, CarbonBlackClient
 from .fields import Key, key_of
 from .listing import OLDEST_FIRST, PAGE_ROWS, SCAN_TIME, Search, check_criteria, check_sort, read_span, span_of
-from .normalise import ScanNormaliser, time_of
+from .normalise import ScanNormaliser, scan_time_of
 
 Options = t.Mapping[str, t.Any]
 FACETS = ("sources", "repositories", "registries", "clusters", "scan_status")
@@ -30,8 +30,8 @@ _MINUTE = dt.timedelta(minutes=1)
 
 
 @dataclasses.dataclass
-class _Found:
-    """Rows without repeats. ``num_found`` is the number that the service announced."""
+class _FoundRows:
+    """Rows without repeats. ``num_found`` is what the service announced."""
 
     limit: int | None
     num_found: int = 0
@@ -67,7 +67,7 @@ def run(params: Options, client: CarbonBlackClient, check_mode: bool) -> Result:
         check_sort(params.get("sort")) or OLDEST_FIRST,
         params.get("rows") or PAGE_ROWS,
     )
-    found = _Found(params.get("limit"))
+    found = _FoundRows(params.get("limit"))
     if params.get("start") is not None:
         page = client.search(search.body(params["start"]))
         found.num_found = page.num_found
@@ -99,8 +99,8 @@ def _check(params: Options) -> None:
         raise OptionError("limit must not be negative.")
 
 
-def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
-    """Read everything that matches: at once if it fits in one page, else with a frozen span of time."""
+def _read_all(client: CarbonBlackClient, search: Search, found: _FoundRows) -> None:
+    """Everything that matches: at once when one page holds it, else with a frozen span of time."""
     first = client.search(search.body(0))
     found.num_found = first.num_found
     # A full page may be followed by others, whatever number the service announces.
@@ -123,14 +123,14 @@ def _read_all(client: CarbonBlackClient, search: Search, found: _Found) -> None:
 def _whole_span(client: CarbonBlackClient, search: Search, rows: list[Raw]) -> tuple[dt.datetime, dt.datetime]:
     """The span from the oldest matching row to now."""
     now = client.server_time() or dt.datetime.now(dt.UTC)
-    oldest = time_of(rows[0]) if rows else None
+    oldest = scan_time_of(rows[0]) if rows else None
     if oldest is None or oldest > now:
         oldest = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return oldest - _MINUTE, now + _MINUTE
 
 
-def _read_sorted(client: CarbonBlackClient, search: Search, found: _Found) -> None:
-    """Read in the requested order, which excludes dividing the time, so no more than the service returns at most."""
+def _read_sorted(client: CarbonBlackClient, search: Search, found: _FoundRows) -> None:
+    """In the order that was asked for, which spans of time would break: so no more than the service gives out."""
     if search.criteria.get(SCAN_TIME, {}).get("range"):
         now = client.server_time() or dt.datetime.now(dt.UTC)
         span = span_of(search.criteria[SCAN_TIME], now)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._reconcile.redact import MARKER
+from .._records.redaction.values import MARKER
 
 LIKE = "like"
 """The option of an entry that names another one, whose options it has where it says nothing itself."""

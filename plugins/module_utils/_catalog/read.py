@@ -18,6 +18,9 @@ import typing as t
 from .._base.log_text import fit_for_message
 from .kinds import LIKE, Entry, Kind, Options, is_marker
 
+Types = t.Mapping[str, t.Callable[[t.Any], t.Any]]
+"""By the name of a type: what a module makes of a value of that type; TypeError for one that it refuses."""
+_CALLED = {"int": "a whole number", "bool": "true or false"}
 _NEVER_INHERITED = frozenset({"id", "name", LIKE})
 
 
@@ -35,7 +38,7 @@ class Catalog:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Place:
+class _EntryPlace:
     """An entry, and where it stands."""
 
     kind: Kind
@@ -47,22 +50,23 @@ class _Place:
         return f"{self.path}: {self.kind.name}[{self.index}] ({self.kind.label(self.entry)})"
 
 
-def read(documents: t.Iterable[tuple[str, t.Any]], kinds: t.Sequence[Kind]) -> Catalog:
+def read(documents: t.Iterable[tuple[str, t.Any]], kinds: t.Sequence[Kind], types: Types | None = None) -> Catalog:
     """The catalog that files hold together.
 
     Args:
         documents: path and content of each file.
         kinds: what there may be.
+        types: Ansible's own rules for ``int`` and ``bool``; without them these types are left to the modules.
     """
     catalog = Catalog()
-    places: dict[str, list[_Place]] = {}
+    places: dict[str, list[_EntryPlace]] = {}
     for path, content in documents:
         for place in _entries(path, content, kinds, catalog):
             places.setdefault(place.kind.name, []).append(place)
     for kind in kinds:
         found = places.get(kind.name, [])
         for place in found:
-            _check(place, catalog.problems)
+            _check(place, types or {}, catalog.problems)
         _check_duplicates(found, catalog.problems)
         if kind.name in catalog.entries:
             catalog.entries[kind.name] = _completed(found, catalog.problems)
@@ -70,7 +74,7 @@ def read(documents: t.Iterable[tuple[str, t.Any]], kinds: t.Sequence[Kind]) -> C
     return catalog
 
 
-def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalog) -> t.Iterator[_Place]:
+def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalog) -> t.Iterator[_EntryPlace]:
     known = {kind.name: kind for kind in kinds}
     for name, listed in (content or {}).items():
         if name not in known:
@@ -82,7 +86,7 @@ def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalo
             continue
         for index, entry in enumerate(listed or ()):
             if isinstance(entry, dict):
-                yield _Place(known[name], path, index, _plain(entry))
+                yield _EntryPlace(known[name], path, index, _plain(entry))
             else:
                 catalog.problems.append(f"{path}: {name}[{index}] is not a mapping of options.")
 
@@ -107,29 +111,27 @@ def _suggestion(name: t.Any, known: t.Iterable[str]) -> str:
 # One entry
 
 
-def _check(place: _Place, problems: list[str]) -> None:
-    entry = place.entry
+def _check(place: _EntryPlace, types: Types, problems: list[str]) -> None:
+    entry, options = place.entry, {**place.kind.options, LIKE: {"type": "str"}}
     if entry.get("id") is None and not str(entry.get("name") or "").strip():
         problems.append(f"{place}: name or id is needed.")
-    problems += [
-        f"{place}: {problem}" for problem in _misfits(entry, {**place.kind.options, LIKE: {"type": "str"}}, "")
-    ]
+    problems += [f"{place}: {problem}" for problem in _misfits(entry, options, types, "")]
 
 
-def _misfits(value: t.Mapping[str, t.Any], options: Options, path: str) -> t.Iterator[str]:
-    """What does not fit the specification: names, shapes and choices. The types of values are the module's matter."""
+def _misfits(value: t.Mapping[str, t.Any], options: Options, types: Types, path: str) -> t.Iterator[str]:
+    """What does not fit the specification: names, shapes, choices and types."""
     for name, item in value.items():
         spec = options.get(str(name))
         if spec is None:
             yield f"{path}{name} is not an option.{_suggestion(name, options)}"
         elif item is not None:
-            yield from _misfit(item, spec, f"{path}{name}")
+            yield from _misfit(item, spec, types, f"{path}{name}")
     for name, spec in options.items():
         if spec.get("required") and value.get(name) is None:
             yield f"{path}{name} is needed."
 
 
-def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], path: str) -> t.Iterator[str]:
+def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], types: Types, path: str) -> t.Iterator[str]:
     choices = spec.get("choices")
     chosen = item if isinstance(item, list) and spec.get("type") == "list" else [item]
     texts = [item] if spec.get("type") == "str" else chosen if spec.get("elements") in ("str", "raw") else []
@@ -139,7 +141,9 @@ def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], path: str) -> t.Iterator[s
         return
     if choices and any(word not in choices and word != "" for word in chosen):
         yield f"{path} is none of {', '.join(map(str, choices))}."
-    if spec.get("type") == "list" and not isinstance(item, list):
+    if spec.get("type") in types and not _fits(item, types[spec["type"]]):
+        yield f"{path} is not {_CALLED[spec['type']]}."
+    elif spec.get("type") == "list" and not isinstance(item, list):
         yield f"{path} is not a list."
     elif spec.get("no_log") and any(isinstance(word, str) and word.rstrip().endswith(":") for word in chosen):
         # A header as it is when the variable with its token is not set: it would take the place of the real one.
@@ -151,17 +155,26 @@ def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], path: str) -> t.Iterator[s
             where = f"{path}[{index}]" if isinstance(item, list) else path
             if isinstance(inner, dict):
                 # An empty mapping clears, so that nothing in it can be needed.
-                yield from _misfits(inner, spec["options"], f"{where}.") if inner else ()
+                yield from _misfits(inner, spec["options"], types, f"{where}.") if inner else ()
             else:
                 yield f"{where} is not a mapping."
+
+
+def _fits(item: t.Any, convert: t.Callable[[t.Any], t.Any]) -> bool:
+    try:
+        convert(item)
+    except (TypeError, ValueError):
+        # Their text quotes the value.
+        return False
+    return True
 
 
 # All entries of a kind
 
 
-def _check_duplicates(places: t.Sequence[_Place], problems: list[str]) -> None:
-    by_name: dict[tuple[str, ...], _Place] = {}
-    by_id: dict[str, _Place] = {}
+def _check_duplicates(places: t.Sequence[_EntryPlace], problems: list[str]) -> None:
+    by_name: dict[tuple[str, ...], _EntryPlace] = {}
+    by_id: dict[str, _EntryPlace] = {}
     for place in places:
         entry = place.entry
         if entry.get("id") is not None:
@@ -178,7 +191,7 @@ def _check_duplicates(places: t.Sequence[_Place], problems: list[str]) -> None:
             )
 
 
-def _completed(places: t.Sequence[_Place], problems: list[str]) -> list[Entry]:
+def _completed(places: t.Sequence[_EntryPlace], problems: list[str]) -> list[Entry]:
     """The entries with what they take from others, and without the placeholders of secrets."""
     by_name = {str(place.entry.get("name") or "").strip(): place for place in places}
     done: list[Entry] = []
@@ -188,7 +201,7 @@ def _completed(places: t.Sequence[_Place], problems: list[str]) -> list[Entry]:
     return done
 
 
-def _with_inherited(place: _Place, by_name: t.Mapping[str, _Place], problems: list[str]) -> Entry:
+def _with_inherited(place: _EntryPlace, by_name: t.Mapping[str, _EntryPlace], problems: list[str]) -> Entry:
     chain = [place]
     entry = {key: value for key, value in place.entry.items() if key != LIKE}
     while (name := chain[-1].entry.get(LIKE)) is not None:

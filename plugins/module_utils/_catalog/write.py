@@ -6,14 +6,18 @@ This module is private to the collection and may change at any time.
 
 Names come from outside and may look like templates. Ansible takes texts in a file of variables for templates, keys
 included, so those that are not certainly data carry its tag ``!unsafe``. The others do not, so that people can read it.
+
+Ansible evaluates a text that it trusts when the text holds ``{{``, ``{%`` or ``{#``, and also when its first line is a
+header such as ``#jinja2: variable_start_string:'[['``, which chooses other marks. Nobody can list everything that a
+later version may obey, so the question here is not what looks like a template, but what certainly is none.
 """
 
 from __future__ import annotations
 
 import collections
+import re
 import typing as t
 
-from .._base.template_text import is_certainly_data
 from .kinds import Entry, Kind
 from .text import need_yaml
 
@@ -29,6 +33,14 @@ HEADER = """\
 """
 _STRING = "tag:yaml.org,2002:str"
 _COMPANIONS = ("_mode", "_add", "_remove")
+# Letters and digits of every language, space, and signs that no template can be made of. No line feed, no brace, no
+# quotation mark, no number sign, no percent sign.
+_CERTAINLY_DATA = re.compile(r"[\w \-.,:/@+&=?]*")
+
+
+def is_certainly_data(text: str) -> bool:
+    """Whether Ansible, whatever its version, takes the text for data. Every other text has to be marked."""
+    return _CERTAINLY_DATA.fullmatch(text) is not None
 
 
 class _Data(str):

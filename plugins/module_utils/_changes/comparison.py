@@ -16,9 +16,9 @@ from .._records.coerce import bounded
 from .._records.files.snapshot_reader import Record
 from .._records.identity import identity_of
 from .._records.model import SEVERITIES, Finding
-from .ledger import Ledger, LedgerWriter, Seen, Webapp
-from .records import Recorder, webapp_of
-from .snapshot import Snapshot
+from .ledger import Ledger, LedgerFinding, LedgerWebapp, LedgerWriter
+from .records import ChangeRecorder, webapp_of
+from .snapshot import CheckedSnapshot
 
 
 class Comparison:
@@ -39,7 +39,7 @@ class Comparison:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        snapshot: CheckedSnapshot,
         webapps: t.Sequence[Record] | None,
         before: Ledger | None,
         *,
@@ -53,8 +53,8 @@ class Comparison:
         self.counts: collections.Counter[str] = collections.Counter()
         self.webapps = 0
 
-    def records(self, recorder: Recorder) -> t.Iterator[Record]:
-        """Yield the changes: findings in the order of the snapshot, then those that are gone, then applications.
+    def records(self, recorder: ChangeRecorder) -> t.Iterator[Record]:
+        """Yield what changed: the findings in the order of the snapshot, then those that are gone, then applications.
 
         Raises:
             FileError: the snapshot does not match its manifest.
@@ -78,7 +78,7 @@ class Comparison:
         yield from self._gone(recorder, findings)
         yield from self._of_webapps(recorder, webapps)
 
-    def _gone(self, recorder: Recorder, left: t.Mapping[str, Seen]) -> t.Iterator[Record]:
+    def _gone(self, recorder: ChangeRecorder, left: t.Mapping[str, LedgerFinding]) -> t.Iterator[Record]:
         lines = {seen.line for seen in left.values() if what_changed(seen, None)}
         if not lines or self._before is None:
             return
@@ -87,7 +87,7 @@ class Comparison:
             self.counts[word] += 1
             yield recorder.change(_shown(key), word, finding, left[key])
 
-    def _of_webapps(self, recorder: Recorder, before: dict[str, Webapp]) -> t.Iterator[Record]:
+    def _of_webapps(self, recorder: ChangeRecorder, before: dict[str, LedgerWebapp]) -> t.Iterator[Record]:
         if self._webapps is None:
             for key, webapp in before.items():
                 self._ledger.webapp(key, webapp)
@@ -118,8 +118,8 @@ def _shown(key: str) -> str:
     return key.replace("\0", "#")
 
 
-def _seen(finding: Record) -> Seen:
+def _seen(finding: Record) -> LedgerFinding:
     severity = finding["severity"] if finding["severity"] in SEVERITIES else "unknown"
     state = state_of(t.cast(Finding, finding))
-    # The content of a finding counts only while it is open.
-    return Seen(state, severity, content_of(finding) if state == "open" else "")
+    # Only of an open finding is there anything else that counts as a change.
+    return LedgerFinding(state, severity, content_of(finding) if state == "open" else "")

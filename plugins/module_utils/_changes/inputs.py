@@ -36,7 +36,7 @@ def stream_options(params: Params) -> Options:
     return read_options(params, _SNAPSHOTS)
 
 
-def path_of(text: t.Any) -> pathlib.Path:
+def option_path_of(text: t.Any) -> pathlib.Path:
     """Return the path that an option gives."""
     return pathlib.Path(os.path.expanduser(str(text)))
 
@@ -56,7 +56,7 @@ def read_webapps(given: t.Any) -> list[Record] | None:
     if isinstance(given, list):
         found = given
     elif isinstance(given, str):
-        found = _from_file(path_of(given))
+        found = _from_file(option_path_of(given))
     else:
         raise OptionError("webapps is neither a list nor a path.", hint=_WEBAPPS)
     if not all(isinstance(item, dict) and bounded(item.get("id")) for item in found):

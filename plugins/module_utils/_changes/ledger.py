@@ -19,7 +19,7 @@ import typing as t
 import zlib
 
 from .._base.errors import StateError
-from .._base.files import PRIVATE, Staged, reason
+from .._base.files import PRIVATE, StagedFile, reason
 from .._records.codec import dump_line, loads
 from .._records.files.ndjson import Unreadable, read_lines
 from .._records.files.snapshot_reader import Record
@@ -31,8 +31,8 @@ _GZIP_LEVEL = 1
 """The fastest level: the text is repetitive, and written in each run."""
 
 
-class Seen(t.NamedTuple):
-    """A finding in the form that is compared. ``line`` is its line in the ledger; 0 for a finding of this run."""
+class LedgerFinding(t.NamedTuple):
+    """A finding as the comparison sees it. ``line`` is where the ledger has it; 0 for one of this run."""
 
     state: str
     severity: str
@@ -40,7 +40,7 @@ class Seen(t.NamedTuple):
     line: int = 0
 
 
-class Webapp(t.NamedTuple):
+class LedgerWebapp(t.NamedTuple):
     """An application of the ledger."""
 
     content: str
@@ -53,23 +53,23 @@ class Ledger(t.NamedTuple):
     path: pathlib.Path
     sha256: str
 
-    def read(self) -> tuple[dict[str, Seen], dict[str, Webapp]]:
+    def read(self) -> tuple[dict[str, LedgerFinding], dict[str, LedgerWebapp]]:
         """Return the findings and applications by their keys.
 
         Raises:
             StateError: the file is missing or damaged.
         """
-        findings: dict[str, Seen] = {}
-        webapps: dict[str, Webapp] = {}
+        findings: dict[str, LedgerFinding] = {}
+        webapps: dict[str, LedgerWebapp] = {}
         digest = hashlib.sha256()
         try:
             for number, line in read_lines(self.path, digest):
                 kind, key, *rest = loads(line)
                 if kind == WEBAPP:
-                    webapps[key] = Webapp(*rest)
+                    webapps[key] = LedgerWebapp(*rest)
                 else:
                     state, severity, content, _finding = rest
-                    findings[key] = Seen(state, severity, content, number)
+                    findings[key] = LedgerFinding(state, severity, content, number)
             if digest.hexdigest() != self.sha256:
                 raise ValueError("other bytes")
         except (Unreadable, ValueError, TypeError) as error:
@@ -110,7 +110,7 @@ class LedgerWriter:
         self._digest = hashlib.sha256()
         self._deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
         try:
-            self._staged = Staged(path, mode=PRIVATE) if path else None
+            self._staged = StagedFile(path, mode=PRIVATE) if path else None
         except OSError as error:
             raise self._failed(error) from error
 
@@ -121,14 +121,14 @@ class LedgerWriter:
         if self._staged is not None:
             self._staged.discard()
 
-    def finding(self, key: str, seen: Seen, finding: Record) -> None:
+    def finding(self, key: str, seen: LedgerFinding, finding: Record) -> None:
         """Write a finding."""
         kept = None
         if seen.state == "open":
             kept = {name: value for name, value in finding.items() if name not in _LEFT_OUT} | {"evidence": []}
         self._write([FINDING, key, seen.state, seen.severity, seen.content, kept])
 
-    def webapp(self, key: str, webapp: Webapp) -> None:
+    def webapp(self, key: str, webapp: LedgerWebapp) -> None:
         """Write an application."""
         self._write([WEBAPP, key, *webapp])
 

@@ -17,8 +17,8 @@ from .._records.files.knowledge import TEXTS, Entries, cves_of, words_of
 from .._records.files.snapshot_reader import Record
 from .._records.model import SCHEMA, SEVERITIES
 from .._spool.disk.source import content_hash
-from .ledger import Seen, Webapp
-from .snapshot import Snapshot
+from .ledger import LedgerFinding, LedgerWebapp
+from .snapshot import CheckedSnapshot
 
 LONGEST_TEXT = 20_000
 """Characters kept of each text of the knowledge base."""
@@ -53,7 +53,7 @@ def _explained(entry: Record) -> Record:
     return shown
 
 
-class Recorder:
+class ChangeRecorder:
     """Makes the records of one snapshot.
 
     Args:
@@ -63,7 +63,7 @@ class Recorder:
     """
 
     def __init__(
-        self, snapshot: Snapshot, knowledge: Knowledge | None, risk_scores: t.Mapping[str, float | None]
+        self, snapshot: CheckedSnapshot, knowledge: Knowledge | None, risk_scores: t.Mapping[str, float | None]
     ) -> None:
         self._at = snapshot.at
         self._name = f"{snapshot.at}/{snapshot.sha256[:12]}"
@@ -72,7 +72,7 @@ class Recorder:
         self._knowledge = knowledge
         self._risk_scores = risk_scores
 
-    def change(self, key: str, word: str, finding: Record, before: Seen | None) -> Record:
+    def change(self, key: str, word: str, finding: Record, before: LedgerFinding | None) -> Record:
         """Return the record of a change.
 
         Args:
@@ -96,8 +96,8 @@ class Recorder:
         }
         return self._named(record, f"finding/{key}")
 
-    def webapp(self, key: str, word: str, webapp: Webapp) -> Record:
-        """Return the record of an application; ``word`` is new, changed or gone."""
+    def webapp(self, key: str, word: str, webapp: LedgerWebapp) -> Record:
+        """Return the record of an application: ``word`` is new, changed or gone."""
         record: Record = {
             "record": "webapp",
             "schema": SCHEMA,
@@ -115,8 +115,8 @@ class Recorder:
         return record
 
 
-def webapp_of(raw: Record, counts: t.Mapping[tuple[str, str], int]) -> Webapp:
-    """Return an application in the form that is compared and recorded.
+def webapp_of(raw: Record, counts: t.Mapping[tuple[str, str], int]) -> LedgerWebapp:
+    """Return an application as it is compared and recorded.
 
     Args:
         raw: the application, as returned by ``qualys_was_webapp_info``.
@@ -133,7 +133,7 @@ def webapp_of(raw: Record, counts: t.Mapping[tuple[str, str], int]) -> Webapp:
         "tags": sorted(filter(None, map(_tag, tags))) if isinstance(tags, list) else [],
         "open": {severity: counts.get((own_id, severity), 0) for severity in SEVERITIES},
     }
-    return Webapp(content_hash(record), record)
+    return LedgerWebapp(content_hash(record), record)
 
 
 def _tag(tag: t.Any) -> str | None:

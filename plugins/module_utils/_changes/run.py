@@ -25,7 +25,7 @@ from .._records.files.knowledge import read_knowledge
 from .._records.files.snapshot_reader import Record
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
-from .._spool.disk.files import TEMPORARY, check_dest, list_segments, make_dest, remove_leftovers, write_failed
+from .._spool.disk.files import TEMPORARY, check_dest, list_segments, make_dest, remove_temporary_files, write_failed
 from .._spool.disk.kept import KEPT_FILE, Kept, read_kept
 from .._spool.disk.lock import LOCK_FILE, locked
 from .._spool.disk.options import Options
@@ -40,16 +40,16 @@ from .._spool.disk.stream import (
     describe,
     identity_hash,
     new_owner,
-    read_stream,
+    read_stream_document,
     stream_id,
     write_stream,
 )
 from .._state.directory import state_directory, warn_of_group
 from .comparison import Comparison
-from .inputs import Params, path_of, read_webapps, stream_options
+from .inputs import Params, option_path_of, read_webapps, stream_options
 from .ledger import LedgerWriter
-from .records import Knowledge, Recorder
-from .snapshot import Snapshot, open_snapshot
+from .records import ChangeRecorder, Knowledge
+from .snapshot import CheckedSnapshot, open_snapshot
 from .state import State, StateFiles
 
 Clock = t.Callable[[], dt.datetime]
@@ -70,14 +70,14 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
         StateError: the state is damaged, newer or of another directory, or another run is active.
     """
     options = stream_options(params)
-    snapshot = open_snapshot(path_of(params["findings"]))
+    snapshot = open_snapshot(option_path_of(params["findings"]))
     webapps = read_webapps(params.get("webapps"))
     explained = params.get("knowledge")
-    knowledge = Knowledge(read_knowledge(path_of(explained))) if explained else None
+    knowledge = Knowledge(read_knowledge(option_path_of(explained))) if explained else None
     check_dest(options.dest)
     root = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
     files = StateFiles(root, options.dest, snapshot.identity)
-    _Job(options, snapshot, files, check_mode).look()  # every refusal comes before anything is created
+    _ChangesJob(options, snapshot, files, check_mode).look()  # every refusal comes before anything is created
     if not check_mode:
         make_dest(options)
         files.make_folder()
@@ -87,7 +87,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
             (options.dest / LOCK_FILE, f"writes into {options.dest}"),
         ):
             stack.enter_context(locked(path, doing, create=not check_mode))
-        result = _Job(options, snapshot, files, check_mode).compare(
+        result = _ChangesJob(options, snapshot, files, check_mode).compare(
             webapps, knowledge, initial=params.get("initial") != "none"
         )
         if not check_mode and options.retain_days is not None:
@@ -97,16 +97,16 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 
 @dataclasses.dataclass
-class _Found:
-    """The files of a stream on disk. ``announced``: the state was adopted from a killed run."""
+class _OnDisk:
+    """What is on the disk of a stream. ``announced`` says that the state is adopted from a run that was killed."""
 
     state: State | None
     held: Stream | None
     announced: bool
 
 
-class _Job:
-    """One run on a stream, under its lock.
+class _ChangesJob:
+    """One run on a stream that nobody else works on.
 
     Args:
         options: the options of the stream's directory.
@@ -115,17 +115,17 @@ class _Job:
         check_mode: True to write nothing.
     """
 
-    def __init__(self, options: Options, snapshot: Snapshot, files: StateFiles, check_mode: bool) -> None:
+    def __init__(self, options: Options, snapshot: CheckedSnapshot, files: StateFiles, check_mode: bool) -> None:
         self._options, self._snapshot, self._files, self._check_mode = options, snapshot, files, check_mode
 
-    def look(self) -> _Found:
-        """Read the files of the stream, and refuse those that cannot be continued. Writes nothing.
+    def look(self) -> _OnDisk:
+        """Read what is there, and refuse what cannot be continued. Writes nothing.
 
         Raises:
             StateError: the directory or the state belongs to something else, or the snapshot is older than the last.
         """
         dest, snapshot = self._options.dest, self._snapshot
-        held = read_stream(dest)
+        held = read_stream_document(dest)
         check_directory(dest, held, snapshot.identity, has_segments=bool(list_segments(dest)))
         state, announced = self._files.read()
         if state is not None:
@@ -137,29 +137,29 @@ class _Job:
                     f" last ({utc_text(state.finished)}); nothing was changed.",
                     hint="Give a newer snapshot, and check the clock of the machine that exports.",
                 )
-        return _Found(state, held, announced)
+        return _OnDisk(state, held, announced)
 
     def compare(self, webapps: list[Record] | None, knowledge: Knowledge | None, *, initial: bool) -> Result:
         """Compare, and write the changes."""
         if not self._check_mode:
-            remove_leftovers(self._options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
-            remove_leftovers(self._files.folder, (f".{self._files.stem}.",))
-        found = self.look()  # again: another run may have ended since
+            remove_temporary_files(self._options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
+            remove_temporary_files(self._files.folder, (f".{self._files.stem}.",))
+        found = self.look()  # another run may have ended meanwhile
         state = found.state or State(found.held.owner if found.held else new_owner())
         if not self._check_mode:
             self._begin(found, state)
         result = Result(warnings=self._warnings(found, initial))
         path = None if self._check_mode else self._files.ledger_path(state.generation + 1)
         scores = {bounded(item.get("id")) or "": number(item.get("risk_score")) for item in webapps or ()}
-        recorder = Recorder(self._snapshot, knowledge, scores)
+        recorder = ChangeRecorder(self._snapshot, knowledge, scores)
         with LedgerWriter(path) as ledger:
             comparison = Comparison(self._snapshot, webapps, state.ledger, initial=initial, ledger=ledger)
             names = self._written(comparison.records(recorder), state, ledger)
         self._tell(result, comparison, names, adopted=found.announced)
         return result
 
-    def _begin(self, found: _Found, state: State) -> None:
-        """Store the directory's owner, and adopt what a killed run has committed."""
+    def _begin(self, found: _OnDisk, state: State) -> None:
+        """Store whose directory it is, and take over what a killed run has committed."""
         if found.state is None or found.announced:
             self._files.write(state)
         else:
@@ -172,7 +172,7 @@ class _Job:
             except OSError as error:
                 raise write_failed(self._options.dest, error) from error
 
-    def _warnings(self, found: _Found, initial: bool) -> list[str]:
+    def _warnings(self, found: _OnDisk, initial: bool) -> list[str]:
         if found.state is not None or found.held is None:
             return []
         start = "each open finding is new, because initial is all"

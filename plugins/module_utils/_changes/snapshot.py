@@ -21,24 +21,18 @@ from .._records.coerce import bounded, items, text
 from .._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
 from .._records.files.ndjson import Unreadable
 from .._records.files.snapshot_reader import BadLine, BadManifest, Record, SnapshotLines, read_manifest, record_of
-from .._records.model import SCHEMA
 from .._records.times import parse_time, utc_text
 from .._spool.disk.source import Identity
 
 STREAM = "finding_changes"
 _AGAIN = "Nothing was written. Export the snapshot again, without since, and check that it is complete."
-_LINES = {
-    "json": "is not JSON",
-    "record": "is not a record of this collection",
-    "version": f"has a schema other than {SCHEMA}",
-}
 _TEXTS = ("source", "kind", "severity", "status")
 _IDS = ("id", "unique_id", "fingerprint")
 
 
 @dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """A snapshot with a checked manifest. The file itself is checked while :meth:`findings` reads it.
+class CheckedSnapshot:
+    """A snapshot whose manifest was checked. The file itself is checked by :meth:`findings`, while it is read.
 
     Attributes:
         path: the file.
@@ -83,7 +77,7 @@ class Snapshot:
         try:
             record = record_of(line)
         except BadLine as error:
-            raise _refused(self.path, f"line {number} {_LINES[error.kind]}") from error
+            raise _refused(self.path, f"line {number} {error}") from error
         if record["record"] == "gap":
             raise _refused(self.path, "it holds gap records: data is missing")
         if record["record"] != "finding":
@@ -94,8 +88,8 @@ class Snapshot:
         return record
 
 
-def open_snapshot(path: pathlib.Path) -> Snapshot:
-    """Open a snapshot and check its manifest, without reading its findings.
+def open_snapshot(path: pathlib.Path) -> CheckedSnapshot:
+    """Return a snapshot, its findings still unread.
 
     Raises:
         FileError: its manifest is missing or damaged, or does not cover all findings of its scope.
@@ -108,7 +102,7 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
         raise _refused(path, words) from error
     for _code, words in claim_faults(manifest):
         raise _refused(path, words)
-    return Snapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))
+    return CheckedSnapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))
 
 
 def _identity(manifest: Record) -> Identity:

@@ -44,11 +44,6 @@ _MANIFEST = {
     "foreign": "has something else in the place of its manifest",
     "version": "has a manifest of another version of this collection",
 }
-_LINES = {
-    "json": "is not JSON",
-    "record": "is not a record of this collection",
-    "version": "is a record of another version of this collection",
-}
 
 
 @dataclasses.dataclass
@@ -161,7 +156,7 @@ def _finding(path: pathlib.Path, number: int, line: bytes) -> Record:
     try:
         record = record_of(line)
     except BadLine as error:
-        raise FileError(f"findings: line {number} of {path} {_LINES[error.kind]}.", hint=_AGAIN) from error
+        raise FileError(f"findings: line {number} of {path} {error}.", hint=_AGAIN) from error
     if record["record"] == "gap":
         raise FileError(f"findings: {path} has a gap, so it is not complete.", hint=_AGAIN)
     if record["record"] != "finding":

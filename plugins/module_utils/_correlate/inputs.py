@@ -14,9 +14,9 @@ import typing as t
 
 from .._base.errors import FileError
 from .._base.files import reason
-from .._spool.disk.files import day_of, list_segments
+from .._spool.disk.files import folder_day_of, list_segments
 from .._spool.disk.stream import STREAM_FILE
-from .job import Job
+from .job import CorrelationJob
 
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
@@ -33,8 +33,8 @@ class File:
 
 
 @dataclasses.dataclass
-class Inputs:
-    """Everything to read.
+class CorrelationInputs:
+    """Everything that is to be read.
 
     Attributes:
         files: the files with events.
@@ -52,13 +52,13 @@ class Inputs:
         files.append(File(path, len(self.files) + len(self.gaps), _kind(path)))
 
 
-def find_inputs(job: Job) -> Inputs:
+def find_inputs(job: CorrelationJob) -> CorrelationInputs:
     """Find the files.
 
     Raises:
         FileError: a path cannot be read, or is something else.
     """
-    inputs = Inputs()
+    inputs = CorrelationInputs()
     since = job.since.date() if job.since else None
     try:
         # The content of a lake is older than that of its streams.
@@ -81,31 +81,31 @@ def _is_lake(path: pathlib.Path) -> bool:
     return path.name.startswith(names) or (path.is_dir() and any(path.glob("record=*")))
 
 
-def _add_lake(inputs: Inputs, path: pathlib.Path, since: dt.date | None) -> None:
+def _add_lake(inputs: CorrelationInputs, path: pathlib.Path, since: dt.date | None) -> None:
     found = [file for file in sorted(path.rglob("*.parquet")) if _is_shown(file.relative_to(path))]
     events = [file for file in found if _EVENTS in file.parts]
     if not events:
         inputs.problems.append(f"{path} holds no day of events")
     for file in found:
-        day = day_of(file.parent.name)
+        day = folder_day_of(file.parent.name)
         if since is not None and day is not None and day < since:
             continue
         if file in events or _GAPS in file.parts:
             inputs.add(file, gaps=_GAPS in file.parts)
 
 
-def _add_stream(inputs: Inputs, path: pathlib.Path, since: dt.date | None) -> None:
+def _add_stream(inputs: CorrelationInputs, path: pathlib.Path, since: dt.date | None) -> None:
     segments = list_segments(path)
     if not segments:
         names = [item.name for item in path.iterdir()]
-        if names and STREAM_FILE not in names and not any(map(day_of, names)):
+        if names and STREAM_FILE not in names and not any(map(folder_day_of, names)):
             raise FileError(
                 f"events: {path} is neither the directory of a stream nor a lake.",
                 hint="Give the dest of an export module, the dest of lake, or an NDJSON file.",
             )
         inputs.problems.append(f"{path} holds no event: nothing was collected there")
     for segment in segments:
-        day = day_of(segment.name.partition("/")[0])
+        day = folder_day_of(segment.name.partition("/")[0])
         if since is None or day is None or day >= since:
             inputs.add(path / segment.name)
 

@@ -46,8 +46,8 @@ class Scanners:
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """The inputs of a run.
+class CorrelationJob:
+    """What is to be done.
 
     Attributes:
         findings: the snapshots.
@@ -66,8 +66,8 @@ class Job:
     dest: pathlib.Path
 
 
-def job_from(params: Params, now: dt.datetime) -> Job:
-    """Read and check the options.
+def job_from(params: Params, now: dt.datetime) -> CorrelationJob:
+    """Read the options.
 
     Raises:
         OptionError: an option is invalid.
@@ -75,7 +75,7 @@ def job_from(params: Params, now: dt.datetime) -> Job:
     for option in ("findings", "events"):
         if not params[option]:
             raise OptionError(f"{option} is empty.", hint="Give at least one path.")
-    return Job(
+    return CorrelationJob(
         findings=_paths(params["findings"]),
         events=_paths(params["events"]),
         since=_since(params.get("window"), now),

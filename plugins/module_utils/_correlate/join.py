@@ -18,7 +18,7 @@ import typing as t
 from .._records.attack_families import event_place, family_of_event, parameter_of_event
 from .._records.codec import dump_line, loads
 from .._records.coerce import mapping
-from .._records.files.duck import Engine, Row, derive_table, lines_of, open_private, quoted
+from .._records.files.duck import Engine, Row, derive_table, ndjson_source, open_private, quoted
 from .findings import COLUMNS
 from .job import Scanners
 
@@ -35,8 +35,8 @@ _RANK = """CASE WHEN stopped THEN 0 ELSE 4000000000000000000 END
 
 
 def load_findings(engine: Engine, path: pathlib.Path) -> None:
-    """Create the tables of findings from the file that ``write_findings`` wrote."""
-    engine.run(f"CREATE TABLE findings AS SELECT * FROM {lines_of(path, COLUMNS)}")
+    """Make the tables of findings from the file that ``write_findings`` wrote."""
+    engine.run(f"CREATE TABLE findings AS SELECT * FROM {ndjson_source(path, COLUMNS)}")
     engine.run("""
         CREATE TABLE keys AS SELECT row_number() OVER () AS k, * FROM
             (SELECT DISTINCT host, path_template, parameter, family FROM findings WHERE host <> '')
@@ -209,7 +209,7 @@ def _scanner_addresses(engine: Engine, scanners: Scanners, work: pathlib.Path) -
         if scanners.networks:
             for part in engine.stream("SELECT DISTINCT client_ip FROM staged WHERE client_ip <> ''"):
                 file.writelines(dump_line({"address": address}) for (address,) in part if scanners.has(address))
-    engine.run(f"CREATE TABLE scanner_addresses AS SELECT * FROM {lines_of(path, {'address': 'VARCHAR'})}")
+    engine.run(f"CREATE TABLE scanner_addresses AS SELECT * FROM {ndjson_source(path, {'address': 'VARCHAR'})}")
 
 
 def _place(row: Row) -> tuple[str, str]:

@@ -18,7 +18,7 @@ import typing as t
 from .._base.errors import FileError
 from .._base.files import (
     PRIVATE,
-    Staged,
+    StagedFile,
     check_target,
     reason,
     remove_leftovers,
@@ -33,12 +33,12 @@ from .._records.model import SCHEMA
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
 from .findings import Counts, write_findings
-from .inputs import Inputs, find_inputs
-from .job import Job, Params, Scanners, job_from
+from .inputs import CorrelationInputs, find_inputs
+from .job import CorrelationJob, Params, Scanners, job_from
 from .join import join_events, load_findings, rows
 from .records import match_of
 from .stage import PATTERNS, Stage
-from .summary import Tally, event_figures, gaps_of, problems_of, summary_of
+from .summary import MatchTally, event_figures, gaps_of, problems_of, summary_of
 
 Clock = t.Callable[[], dt.datetime]
 UNNAMED = (
@@ -93,7 +93,7 @@ def _elsewhere() -> t.Iterator[pathlib.Path]:
         yield pathlib.Path(folder)
 
 
-def _correlate(job: Job, inputs: Inputs, work: pathlib.Path, check_mode: bool) -> Result:
+def _correlate(job: CorrelationJob, inputs: CorrelationInputs, work: pathlib.Path, check_mode: bool) -> Result:
     findings = work / "findings.ndjson"
     with open_private(findings) as file:
         counts = write_findings(job.findings, file)
@@ -107,10 +107,10 @@ def _correlate(job: Job, inputs: Inputs, work: pathlib.Path, check_mode: bool) -
         return _result(engine, job, inputs, counts, tally, changed)
 
 
-def _write(engine: Engine, job: Job, target: pathlib.Path | None) -> tuple[Tally, bool]:
-    """Write the matches; returns their figures, and whether they differ from the existing file."""
-    tally, digest, records = Tally(), hashlib.sha256(), 0
-    staged = Staged(target) if target else None
+def _write(engine: Engine, job: CorrelationJob, target: pathlib.Path | None) -> tuple[MatchTally, bool]:
+    """Write the matches, and return their figures, and whether they differ from those that are there."""
+    tally, digest, records = MatchTally(), hashlib.sha256(), 0
+    staged = StagedFile(target) if target else None
     try:
         for part in rows(engine):
             for row in part:
@@ -132,7 +132,7 @@ def _write(engine: Engine, job: Job, target: pathlib.Path | None) -> tuple[Tally
     return tally, changed
 
 
-def _write_manifest(job: Job, sha256: str, records: int) -> None:
+def _write_manifest(job: CorrelationJob, sha256: str, records: int) -> None:
     """Say when the matches were made, also where they are those of the run before: a gate asks how old they are."""
     made = utc_text(job.now.replace(microsecond=0))
     content = {
@@ -156,7 +156,9 @@ def _differs(dest: pathlib.Path, sha256: str) -> bool:
         return True
 
 
-def _result(engine: Engine, job: Job, inputs: Inputs, counts: Counts, tally: Tally, changed: bool) -> Result:
+def _result(
+    engine: Engine, job: CorrelationJob, inputs: CorrelationInputs, counts: Counts, tally: MatchTally, changed: bool
+) -> Result:
     events = event_figures(engine)
     gaps = gaps_of(engine, job)
     problems = problems_of(inputs.problems, gaps, events)

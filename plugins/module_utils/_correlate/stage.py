@@ -24,8 +24,8 @@ from .._records.files.ndjson import Unreadable, read_lines
 from .._records.files.snapshot_reader import BadLine, record_of
 from .._records.model import STOPPED
 from .._records.times import utc_text
-from .inputs import File, Inputs
-from .job import Job
+from .inputs import CorrelationInputs, File
+from .job import CorrelationJob
 
 _TEXTS = (
     *("record", "schema", "source", "id", "time", "action", "client_ip", "host", "url", "path", "user_agent"),
@@ -52,12 +52,7 @@ _LACKS = "coalesce(host, '') = '' OR coalesce(path, '') = ''"
 _ROWS = 20_000
 """Rows of a row group; DuckDB holds one for each thread."""
 _LAKE = ("id", "time", "action", "client_ip", "user_agent", "host", "path_template", "parameter", "attack_family")
-_AGAIN = "Collect its span again, or restore the file."
-_LINES = {
-    "json": "is not JSON",
-    "record": "is not a record of this collection",
-    "version": "is a record of another version of this collection",
-}
+_AGAIN = "Collect its span once more, or restore the file."
 
 EVENT_COLUMNS: dict[str, str] = {
     "order": "BIGINT",
@@ -75,7 +70,7 @@ derived later; from a lake, those two are missing."""
 class Stage:
     """Stages the inputs of a run in its working folder."""
 
-    def __init__(self, engine: Engine, job: Job, work: pathlib.Path) -> None:
+    def __init__(self, engine: Engine, job: CorrelationJob, work: pathlib.Path) -> None:
         self._engine = engine
         self._job = job
         self._work = work
@@ -83,8 +78,8 @@ class Stage:
         self._since = "" if job.since is None else f"TIMESTAMP {quoted(utc_text(job.since)[:-1])}"
         engine.run("CREATE TABLE gaps (source VARCHAR, stream VARCHAR, start VARCHAR, until VARCHAR, reason VARCHAR)")
 
-    def read(self, inputs: Inputs) -> None:
-        """Create the view ``staged`` and the table ``gaps``.
+    def read(self, inputs: CorrelationInputs) -> None:
+        """Make the view ``staged`` and the table ``gaps``.
 
         Raises:
             FileError: a file cannot be read, or contains something else.
@@ -262,7 +257,7 @@ def _record(path: pathlib.Path, number: int, line: bytes) -> dict[str, t.Any]:
     try:
         return record_of(line)
     except BadLine as error:
-        raise FileError(f"events: line {number} of {path} {_LINES[error.kind]}.", hint=_AGAIN) from error
+        raise FileError(f"events: line {number} of {path} {error}.", hint=_AGAIN) from error
 
 
 def _plain(record: dict[str, t.Any]) -> dict[str, t.Any]:

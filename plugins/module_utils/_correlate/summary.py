@@ -16,14 +16,14 @@ from .._records.files.duck import Engine
 from .._records.model import MATCH_CLASSES, SEVERITIES, Match
 from .._records.times import read_time, utc_text
 from .findings import Counts
-from .job import Job
+from .job import CorrelationJob
 
 LISTED = 20
 """Maximum number of gaps, hosts and matches in the result."""
 
 
-class Tally:
-    """Figures of the written matches."""
+class MatchTally:
+    """Figures of the matches that were written."""
 
     def __init__(self) -> None:
         self.classes: collections.Counter[str] = collections.Counter()
@@ -51,7 +51,12 @@ class Tally:
 
 
 def summary_of(
-    job: Job, counts: Counts, tally: Tally, events: dict[str, t.Any], gaps: list[dict[str, t.Any]], problems: list[str]
+    job: CorrelationJob,
+    counts: Counts,
+    tally: MatchTally,
+    events: dict[str, t.Any],
+    gaps: list[dict[str, t.Any]],
+    problems: list[str],
 ) -> dict[str, t.Any]:
     """The summary that the module returns."""
     return {
@@ -102,8 +107,8 @@ def event_figures(engine: Engine) -> dict[str, t.Any]:
     }
 
 
-def gaps_of(engine: Engine, job: Job) -> list[dict[str, t.Any]]:
-    """The gaps that overlap the window, oldest first. A gap with invalid times may overlap any window."""
+def gaps_of(engine: Engine, job: CorrelationJob) -> list[dict[str, t.Any]]:
+    """The gaps that reach into the window, oldest first. One whose times cannot be read may be anywhere."""
     found = []
     for source, stream, start, until, reason in engine.run(
         "SELECT DISTINCT source, stream, start, until, reason FROM gaps ORDER BY ALL"

@@ -14,7 +14,7 @@ import typing as t
 
 from .._base.errors import FileError, MissingLibrary, OptionError
 from .._base.files import PRIVATE
-from .postgresql import Connection
+from .postgresql import PostgresqlParameters
 
 try:
     import sqlalchemy
@@ -68,7 +68,7 @@ def make_engine(url: str | None, connection: Options, option: str, sqlite: Optio
         if parsed.drivername not in ("postgresql", "postgresql+psycopg"):
             raise OptionError(f"{option}: {parsed.drivername} is not supported.", hint="Use postgresql.")
         parsed = parsed.set(drivername="postgresql+psycopg")
-        place = _connection(parsed, option)
+        place = parameters_of(parsed, option)
         address, arguments = place.address(), place.arguments(parsed.query, connection)
     try:
         # pool_pre_ping: the pool keeps one connection, and detects if the server has closed it in the meantime.
@@ -78,8 +78,8 @@ def make_engine(url: str | None, connection: Options, option: str, sqlite: Optio
     return engine, address
 
 
-def _connection(url: t.Any, option: str) -> Connection:
-    """Return libpq's interpretation of a URL.
+def parameters_of(url: t.Any, option: str) -> PostgresqlParameters:
+    """What libpq makes of a URL.
 
     Raises:
         OptionError: the URL is invalid.
@@ -92,12 +92,7 @@ def _connection(url: t.Any, option: str) -> Connection:
             f"{option} names several hosts in a way that is not understood.",
             hint="For example postgresql:///waf?host=one:5432&host=two:5432.",
         ) from None
-    return Connection(given, option)
-
-
-def tls_of(url: t.Any, connection: Options, option: str) -> dict[str, str]:
-    """The parameters to add to a URL for TLS."""
-    return _connection(url, option).arguments(url.query, connection)
+    return PostgresqlParameters(given, option)
 
 
 def file_of(url: t.Any) -> str | None:

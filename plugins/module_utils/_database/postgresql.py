@@ -51,8 +51,8 @@ class Server(t.NamedTuple):
         return host if self.port == DEFAULT_PORT or not host else f"{host}:{self.port}"
 
 
-class Connection:
-    """A PostgreSQL database, as libpq interprets the parameters.
+class PostgresqlParameters:
+    """A database of PostgreSQL, as libpq understands the parameters.
 
     Args:
         given: the parameters, as the driver would pass them to libpq.

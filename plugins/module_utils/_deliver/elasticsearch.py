@@ -21,9 +21,9 @@ import typing as t
 from .._base.errors import BadResponse, OptionError, RateLimited, VendorError
 from .._records.codec import dumps, loads
 from .._records.times import utc_text
-from .._spool.disk.files import day_of, window_of
+from .._spool.disk.files import folder_day_of, window_of
 from .http_sink import HttpSink
-from .sink import Outcome, Record, rejected
+from .sink import BatchOutcome, Record, rejected
 from .view import ecs, view
 
 _CREATED = (200, 201)
@@ -77,9 +77,9 @@ class Elasticsearch(HttpSink):
             pair = f"{options['username']}:{options.get('password') or ''}".encode()
             self._headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Send one bulk request; entries for which the service was too busy are sent again."""
-        outcome = Outcome()
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
+        """One bulk request; entries for which the service was too busy are sent again."""
+        outcome = BatchOutcome()
         waiting = list(batch)
         for attempt in range(_BUSY_TRIES):
             if attempt:
@@ -93,7 +93,7 @@ class Elasticsearch(HttpSink):
             " duplicates.",
         )
 
-    def _bulk(self, batch: t.Sequence[Record], outcome: Outcome) -> list[Record]:
+    def _bulk(self, batch: t.Sequence[Record], outcome: BatchOutcome) -> list[Record]:
         body = b"".join(self._entry(record) for record in batch)
         answer = self.post(f"{self.path}/_bulk", body, self._headers)
         if answer.status == 413 and len(batch) > 1:
@@ -107,7 +107,7 @@ class Elasticsearch(HttpSink):
         return self._sorted_out(batch, _items(answer.body), outcome)
 
     def _sorted_out(
-        self, batch: t.Sequence[Record], items: t.Sequence[t.Mapping[str, t.Any]], outcome: Outcome
+        self, batch: t.Sequence[Record], items: t.Sequence[t.Mapping[str, t.Any]], outcome: BatchOutcome
     ) -> list[Record]:
         """Count the result of each entry; returns those for which the service was too busy, or failed."""
         if len(items) != len(batch):
@@ -134,8 +134,10 @@ class Elasticsearch(HttpSink):
             raise self._item_refused(fault)
         return busy
 
-    def _created(self, record: Record, item: t.Mapping[str, t.Any], outcome: Outcome) -> t.Mapping[str, t.Any] | None:
-        """Count an accepted entry by where it was stored; returns it if that must be treated as an error."""
+    def _created(
+        self, record: Record, item: t.Mapping[str, t.Any], outcome: BatchOutcome
+    ) -> t.Mapping[str, t.Any] | None:
+        """Count an entry that was taken, by where it went; returns it when that is to be an error."""
         self.taken = True
         if item.get("failure_store") == "used":
             if self._strict:
@@ -176,7 +178,7 @@ def _document(record: Record) -> dict[str, t.Any]:
 def _start_of(segment: str) -> str | None:
     """The start of the segment's span: data streams require a time, and the same one when a record is sent again."""
     folder, _slash, name = segment.rpartition("/")
-    window, day = window_of(name), day_of(folder)
+    window, day = window_of(name), folder_day_of(folder)
     if window is not None:
         return utc_text(window.start)
     return f"{day.isoformat()}T00:00:00Z" if day else None

@@ -18,7 +18,7 @@ from .._http.response import Response
 from .._http.retry import RETRY_STATUSES
 from .._http.session import ACCEPT, OK, HttpSession, Verdict
 from .._http.settings import check_plain_http, origin_of, settings_from, split_host
-from .sink import Outcome, Record, number_option
+from .sink import BatchOutcome, Record, number_option
 
 DEFAULT_RECORDS = 500
 DEFAULT_BYTES = 4 << 20
@@ -63,8 +63,8 @@ class HttpSink:
     def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
         raise NotImplementedError
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Send a batch."""
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
+        """Hand a batch over."""
         raise NotImplementedError
 
     def stats(self) -> dict[str, t.Any]:

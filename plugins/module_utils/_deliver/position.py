@@ -20,15 +20,15 @@ from .._spool.disk.lock import locked
 from .._spool.disk.retain import DELIVERED_MARK
 from .._state.directory import make_folder
 from .._state.document import StateDocument
-from .reader import Progress
+from .reader import DeliveryProgress
 
 VERSION = 1
 FOLDER = "deliver"
 
 
 @dataclasses.dataclass
-class Position:
-    """What has been delivered of one stream to one sink. Counters start when the position is created.
+class DeliveryPosition:
+    """What was delivered of one stream to one sink. Counters are since the position exists.
 
     ``owner`` is the random number of the delivered directory: the names of segments are valid in that directory only.
     """
@@ -37,7 +37,7 @@ class Position:
     sink: str
     target: str
     owner: str | None = None
-    progress: Progress = dataclasses.field(default_factory=Progress)
+    progress: DeliveryProgress = dataclasses.field(default_factory=DeliveryProgress)
     generation: int = 0
     delivered: int = 0
     duplicate: int = 0
@@ -46,8 +46,8 @@ class Position:
     filtered: int = 0
 
 
-class PositionFile:
-    """The position file of a delivery.
+class DeliveryPositionFile:
+    """The position on the disk.
 
     Args:
         state: the state directory.
@@ -67,7 +67,7 @@ class PositionFile:
         owner: str | None = None,
         where: str | None = None,
     ) -> None:
-        self._blank = Position(stream, sink, target, owner)
+        self._blank = DeliveryPosition(stream, sink, target, owner)
         told = {"where": where} if where else {}
         name = hashlib.sha256("\0".join((stream, sink, target, *told.values())).encode()).hexdigest()[:16]
         self.folder = state / FOLDER
@@ -92,21 +92,21 @@ class PositionFile:
         with locked(self.path.with_suffix(".lock"), f"delivers this spool to {self._blank.target}"):
             yield
 
-    def read(self) -> Position:
-        """Read the position; returns a blank one if there is none yet.
+    def read(self) -> DeliveryPosition:
+        """The position; a blank one when there is none yet.
 
         Raises:
             StateError: it is damaged, has a newer version, or belongs to another stream.
         """
         return self._document.read(self._parsed) or dataclasses.replace(self._blank)
 
-    def _parsed(self, content: dict[str, t.Any]) -> Position:
+    def _parsed(self, content: dict[str, t.Any]) -> DeliveryPosition:
         # Positions of earlier releases do not have all counters.
         numbers = {"dropped": 0, "filtered": 0, **content}
         position = dataclasses.replace(self._blank, **{name: numbers[name] for name in _NUMBERS})
         progress = content["progress"]
         if content.get("owner") in (None, self._blank.owner):
-            position.progress = Progress(
+            position.progress = DeliveryProgress(
                 frozenset(progress["done"]),
                 {str(name): int(lines) for name, lines in dict(progress.get("partial") or {}).items()},
                 dict(progress.get("stamps") or {}),
@@ -135,8 +135,8 @@ class PositionFile:
             )
         return None
 
-    def write(self, position: Position) -> None:
-        """Replace the position durably.
+    def write(self, position: DeliveryPosition) -> None:
+        """Replace the position, durably.
 
         Raises:
             StateError: it cannot be written.

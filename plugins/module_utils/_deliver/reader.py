@@ -15,12 +15,12 @@ from .._base.errors import FileError
 from .._base.files import reason
 from .._records.files.ndjson import Unreadable, read_lines
 from .._spool.disk.files import list_segments
-from .sink import Record, Rejected, record_of
+from .sink import Record, Rejected, delivery_record_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
-    """How far a spool has been delivered.
+class DeliveryProgress:
+    """How far a spool was delivered.
 
     Attributes:
         done: segments that have been delivered completely.
@@ -32,23 +32,23 @@ class Progress:
     partial: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     stamps: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
-    def of_files(self, stamps: t.Mapping[str, str]) -> Progress:
-        """The progress that applies to these files: a file that was replaced under its name is not delivered."""
+    def of_files(self, stamps: t.Mapping[str, str]) -> DeliveryProgress:
+        """The same, as far as it is about these files: one that was replaced under its name is not delivered."""
 
         def same(name: str) -> bool:
             return name in stamps and self.stamps.get(name, stamps[name]) == stamps[name]
 
         partial = {name: lines for name, lines in self.partial.items() if same(name)}
-        return Progress(frozenset(name for name in self.done if same(name)), partial, stamps)
+        return DeliveryProgress(frozenset(name for name in self.done if same(name)), partial, stamps)
 
-    def reached(self, name: str, lines: int) -> Progress:
-        """The progress after ``lines`` lines of a segment."""
-        return Progress(self.done, {**self.partial, name: lines}, self.stamps)
+    def reached(self, name: str, lines: int) -> DeliveryProgress:
+        """The same, and ``lines`` lines of a segment."""
+        return DeliveryProgress(self.done, {**self.partial, name: lines}, self.stamps)
 
-    def finished(self, name: str) -> Progress:
-        """The progress after a whole segment."""
+    def finished(self, name: str) -> DeliveryProgress:
+        """The same, and a segment to its end."""
         partial = {other: lines for other, lines in self.partial.items() if other != name}
-        return Progress(self.done | {name}, partial, self.stamps)
+        return DeliveryProgress(self.done | {name}, partial, self.stamps)
 
 
 @dataclasses.dataclass
@@ -58,7 +58,7 @@ class Batch:
     ``filtered`` counts the records among them that are not wanted.
     """
 
-    progress: Progress
+    progress: DeliveryProgress
     records: list[Record] = dataclasses.field(default_factory=list)
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
     size: int = 0
@@ -82,7 +82,13 @@ Wanted = t.Callable[[Record], bool]
 
 
 def batches(
-    root: pathlib.Path, stream: str, progress: Progress, *, records: int, size: int, wanted: Wanted | None = None
+    root: pathlib.Path,
+    stream: str,
+    progress: DeliveryProgress,
+    *,
+    records: int,
+    size: int,
+    wanted: Wanted | None = None,
 ) -> t.Iterator[Batch]:
     """Yield batches of what has not been delivered yet.
 
@@ -111,7 +117,7 @@ def batches(
                 if batch.lines and (batch.lines >= records or batch.size + len(line) > size):
                     yield batch
                     batch = Batch(batch.progress)
-                found = record_of(stream, line, name, number)
+                found = delivery_record_of(stream, line, name, number)
                 if wanted is None or not isinstance(found, Record) or wanted(found):
                     batch.take(found, line)
                 else:

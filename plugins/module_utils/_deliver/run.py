@@ -19,13 +19,13 @@ import typing as t
 from .._base.errors import OptionError, PerimeterError, VendorError
 from .._records.query import Query
 from .._records.result import Result
-from .._spool.disk.stream import read_stream, stream_id
+from .._spool.disk.stream import read_stream_document, stream_id
 from .._state.directory import state_directory, warn_of_group
 from . import credentials, quarantine
 from .elasticsearch import Elasticsearch
-from .position import COUNTERS, Position, PositionFile
+from .position import COUNTERS, DeliveryPosition, DeliveryPositionFile
 from .reader import Batch, batches
-from .sink import Outcome, Record, Rejected, Sink
+from .sink import BatchOutcome, Record, Rejected, Sink
 from .splunk_hec import SplunkHec
 from .sql import Sql
 from .syslog import Syslog
@@ -37,10 +37,10 @@ SAME_REASON = 10
 
 
 @dataclasses.dataclass
-class _Tally:
+class _DeliveryTally:
     collected: int = 0
     batches: int = 0
-    outcome: Outcome = dataclasses.field(default_factory=Outcome)
+    outcome: BatchOutcome = dataclasses.field(default_factory=BatchOutcome)
     quarantined: int = 0
     filtered: int = 0
 
@@ -53,8 +53,8 @@ class _Delivery:
     stream: str
     where: Query | None
 
-    def batches(self, position: Position, sink: Sink) -> t.Iterator[Batch]:
-        """Yield batches of what has not been delivered yet."""
+    def batches(self, position: DeliveryPosition, sink: Sink) -> t.Iterator[Batch]:
+        """What is not delivered yet."""
         wanted = None if self.where is None else self._wanted
         limits = {"records": sink.batch_records, "size": sink.batch_bytes}
         return batches(self.root, self.stream, position.progress, **limits, wanted=wanted)
@@ -81,8 +81,8 @@ def run(params: Options, check_mode: bool) -> Result:
     sink = make_sink(params)
     try:
         state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
-        held = read_stream(root)
-        place = PositionFile(state, stream, sink.kind, sink.target, held.owner if held else None, where)
+        held = read_stream_document(root)
+        place = DeliveryPositionFile(state, stream, sink.kind, sink.target, held.owner if held else None, where)
         if check_mode:
             return _predict(delivery, sink, place)
         with place.locked():
@@ -137,9 +137,9 @@ def stream_of(root: pathlib.Path) -> str:
     return identity
 
 
-def _deliver(delivery: _Delivery, sink: Sink, place: PositionFile) -> Result:
+def _deliver(delivery: _Delivery, sink: Sink, place: DeliveryPositionFile) -> Result:
     position = place.read()
-    tally = _Tally()
+    tally = _DeliveryTally()
     failure: PerimeterError | None = None
     warning = place.mark(delivery.root) if position.generation else None
     try:
@@ -154,8 +154,10 @@ def _deliver(delivery: _Delivery, sink: Sink, place: PositionFile) -> Result:
     return result
 
 
-def _pass_on(batch: Batch, sink: Sink, place: PositionFile, position: Position, tally: _Tally) -> None:
-    outcome = sink.send(batch.records) if batch.records else Outcome()
+def _pass_on(
+    batch: Batch, sink: Sink, place: DeliveryPositionFile, position: DeliveryPosition, tally: _DeliveryTally
+) -> None:
+    outcome = sink.send(batch.records) if batch.records else BatchOutcome()
     _check(batch, outcome, sink)
     count = quarantine.append(place.quarantine, [*batch.rejected, *outcome.rejected])
     position.progress = batch.progress
@@ -174,7 +176,7 @@ def _pass_on(batch: Batch, sink: Sink, place: PositionFile, position: Position, 
     tally.outcome.dropped += outcome.dropped
 
 
-def _check(batch: Batch, outcome: Outcome, sink: Sink) -> None:
+def _check(batch: Batch, outcome: BatchOutcome, sink: Sink) -> None:
     if refusal := _refusal(len(batch.records), outcome.rejected):
         raise VendorError(
             f"{sink.kind}: {refusal[0]} could be delivered to {sink.target}. The first: {refusal[1].rstrip('.')}.",
@@ -204,9 +206,9 @@ def _refusal(count: int, refused: t.Sequence[Rejected]) -> tuple[str, str] | Non
 
 def _result(
     sink: Sink,
-    place: PositionFile,
-    position: Position,
-    tally: _Tally,
+    place: DeliveryPositionFile,
+    position: DeliveryPosition,
+    tally: _DeliveryTally,
     failure: PerimeterError | None,
 ) -> Result:
     outcome = tally.outcome
@@ -239,9 +241,9 @@ def _result(
     return result
 
 
-def _predict(delivery: _Delivery, sink: Sink, place: PositionFile) -> Result:
+def _predict(delivery: _Delivery, sink: Sink, place: DeliveryPositionFile) -> Result:
     position = place.read()
-    tally = _Tally()
+    tally = _DeliveryTally()
     failure: PerimeterError | None = None
     try:
         for batch in delivery.batches(position, sink):

@@ -54,8 +54,8 @@ class Rejected(t.NamedTuple):
 
 
 @dataclasses.dataclass
-class Outcome:
-    """The result of a batch, in which every record is counted: delivered + duplicate + dropped + rejected.
+class BatchOutcome:
+    """What became of a batch. All of it is accounted for: delivered + duplicate + dropped + rejected.
 
     ``dropped`` are records that the receiver accepted and discarded by a rule of its own, such as a pipeline.
     """
@@ -65,8 +65,8 @@ class Outcome:
     dropped: int = 0
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
 
-    def add(self, other: Outcome) -> None:
-        """Add the result of another batch."""
+    def add(self, other: BatchOutcome) -> None:
+        """Add what became of another batch."""
         self.delivered += other.delivered
         self.duplicate += other.duplicate
         self.dropped += other.dropped
@@ -92,8 +92,8 @@ class Sink(t.Protocol):
     batch_bytes: int
     taken: bool
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Send a batch, and return only when the receiver has acknowledged it.
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
+        """Hand a batch over, and return only when the receiver has acknowledged it.
 
         Raises:
             PerimeterError: the batch as a whole was not acknowledged; the next run will send it again.
@@ -106,8 +106,8 @@ class Sink(t.Protocol):
         """Close all connections."""
 
 
-def record_of(stream: str, line: bytes, segment: str, number: int) -> Record | Rejected:
-    """Return the record in a line of a segment, or the reason why there is none.
+def delivery_record_of(stream: str, line: bytes, segment: str, number: int) -> Record | Rejected:
+    """The record in a line of a segment, or why there is none.
 
     Args:
         stream: identity of the stream, which makes ids of different streams differ.
@@ -147,9 +147,9 @@ def rejected(record: Record, reason: str, detail: str = "") -> Rejected:
 
 
 def halved(
-    send: t.Callable[[t.Sequence[Record]], Outcome], batch: t.Sequence[Record], error: PerimeterError
-) -> Outcome:
-    """Send the two halves of a batch that was refused as a whole, down to the single record that causes it.
+    send: t.Callable[[t.Sequence[Record]], BatchOutcome], batch: t.Sequence[Record], error: PerimeterError
+) -> BatchOutcome:
+    """Send the two halves of a batch that was refused as a whole, down to the one record that is at fault.
 
     Args:
         send: sends a batch; may call this again.
@@ -157,7 +157,7 @@ def halved(
         error: the reason, which the quarantine states once only one record is left.
     """
     if len(batch) == 1:
-        return Outcome(rejected=[rejected(batch[0], error.message)])
+        return BatchOutcome(rejected=[rejected(batch[0], error.message)])
     middle = len(batch) // 2
     outcome = send(batch[:middle])
     outcome.add(send(batch[middle:]))

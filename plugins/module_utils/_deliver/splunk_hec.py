@@ -16,7 +16,7 @@ from .._http.response import Response
 from .._records.codec import dumps, loads
 from .._records.times import parse_time
 from .http_sink import HttpSink
-from .sink import Outcome, Record, halved, rejected
+from .sink import BatchOutcome, Record, halved, rejected
 from .view import hec_fields, view
 
 _BAD_TOKENS = (1, 2, 3, 4)
@@ -50,9 +50,9 @@ class SplunkHec(HttpSink):
         self.path = self.path.removesuffix("/services/collector/event").removesuffix("/services/collector")
         self.target = f"{self.base_url}{self.path}#{self._index or ''}"
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Send all events in one POST. An event that Splunk cannot read is set aside, and the rest is sent on."""
-        outcome, rest, size = Outcome(), list(batch), len(batch)
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
+        """One POST of all events; what Splunk cannot read is set aside, and the events behind it are sent on."""
+        outcome, rest, size = BatchOutcome(), list(batch), len(batch)
         while rest:
             number = self._sent(rest[:size], outcome)
             if number is None:
@@ -61,8 +61,8 @@ class SplunkHec(HttpSink):
                 rest, size = rest[number + 1 :], _NEXT
         return outcome
 
-    def _sent(self, batch: t.Sequence[Record], outcome: Outcome) -> int | None:
-        """Send events, and count the results; returns the index of the event that Splunk could not read.
+    def _sent(self, batch: t.Sequence[Record], outcome: BatchOutcome) -> int | None:
+        """Send events, and count what became of them; returns the place of the one where Splunk stopped to read.
 
         Splunk indexes the events before it, so they are delivered and must not be sent again. Those after it are not
         counted.

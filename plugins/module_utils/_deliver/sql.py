@@ -14,25 +14,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import traceback
 import typing as t
 
-from .._base.errors import MissingLibrary, PerimeterError, TransportError, VendorError
-from .._database.engine import file_of, make_engine, make_private
+from .._base.errors import PerimeterError, TransportError, VendorError
+from .._database.engine import file_of, make_engine, make_private, need_sqlalchemy
 from .._database.errors import name_of, words_for
 from .._records.times import parse_time
-from .sink import Outcome, Record, halved, number_option
+from .sink import BatchOutcome, Record, halved, number_option
 from .view import view
 
 try:
     import sqlalchemy
     from sqlalchemy.dialects import postgresql, sqlite
 except ImportError:
-    HAS_SQLALCHEMY = False
-    SQLALCHEMY_IMPORT_ERROR = traceback.format_exc()
-else:
-    HAS_SQLALCHEMY = True
-    SQLALCHEMY_IMPORT_ERROR = ""
+    # The engine says that it is missing.
+    pass
 
 DEFAULT_TABLE = "perimeter_records"
 _OPTION = "sink_options.database_url"
@@ -53,8 +49,7 @@ class Sql:
     kind = "sql"
 
     def __init__(self, options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> None:
-        if not HAS_SQLALCHEMY:
-            raise MissingLibrary("sqlalchemy", SQLALCHEMY_IMPORT_ERROR)
+        need_sqlalchemy()
         self._engine, address = make_engine(options.get("database_url"), connection, _OPTION)
         self._table = _table(options.get("table") or DEFAULT_TABLE, options.get("schema"))
         self.target = f"{address}#{self._table.fullname}"
@@ -64,8 +59,8 @@ class Sql:
         self._ready = False
         self.taken = False
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Write the batch in one transaction."""
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
+        """One transaction."""
         rows = [_row(record) for record in batch]
         if not self._ready:
             make_private(file_of(self._engine.url), _OPTION)
@@ -108,7 +103,7 @@ class Sql:
             with contextlib.suppress(sqlalchemy.exc.DBAPIError), connection.begin_nested():
                 connection.exec_driver_sql(_view(table, name, self._engine.dialect))
 
-    def _store(self, connection: t.Any, rows: t.Sequence[Row]) -> Outcome:
+    def _store(self, connection: t.Any, rows: t.Sequence[Row]) -> BatchOutcome:
         table = self._table
         known: dict[str, dict[str, int]] = {}
         columns = sqlalchemy.select(table.c.delivery_id, table.c.content, table.c.version)
@@ -116,7 +111,7 @@ class Sql:
             found = columns.where(table.c.delivery_id.in_([row["delivery_id"] for row in chunk]))
             for identity, content, version in connection.execute(found):
                 known.setdefault(identity, {})[content] = version
-        outcome = Outcome()
+        outcome = BatchOutcome()
         wanted: list[Row] = []
         for row in rows:
             versions = known.setdefault(row["delivery_id"], {})

@@ -31,7 +31,7 @@ from .._http.settings import VERSION, check_settings, is_loopback, settings_from
 from .._http.tls import build_context
 from .._records.times import canonical_time
 from . import cef
-from .sink import Outcome, Record, number_option, rejected
+from .sink import BatchOutcome, Record, number_option, rejected
 from .view import view
 
 DEFAULT_PORTS = {True: 6514, False: 601}
@@ -83,9 +83,9 @@ class Syslog:
         self.batch_bytes = 4 << 20
         self.taken = False
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Send the batch over one connection; the module's docstring says when it counts as acknowledged."""
-        outcome = Outcome()
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
+        """One connection for the batch; see the module's text for what acknowledges it."""
+        outcome = BatchOutcome()
         frames = []
         for record in batch:
             message = self.message(record)

@@ -14,7 +14,7 @@ import typing as t
 from .._http.response import Response
 from .._http.session import ACCEPT, Verdict
 from .http_sink import HttpSink, short_hash
-from .sink import Outcome, Record, halved
+from .sink import BatchOutcome, Record, halved
 
 _REFUSES_CONTENT = (400, 413, 422)
 """Statuses that a record may cause. 415 refuses the format, which all records share."""
@@ -44,8 +44,8 @@ class Webhook(HttpSink):
         if options.get("token"):
             self._headers["Authorization"] = f"Bearer {options['token']}"
 
-    def send(self, batch: t.Sequence[Record]) -> Outcome:
-        """Send one POST. Any 2xx acknowledges all of it; a refusal of the content is narrowed down to the record."""
+    def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
+        """One POST. Any 2xx acknowledges the whole; a refusal of the content is narrowed down to the record."""
         body = self._body(batch)
         # The same batch has the same key, so that a receiver can drop a repeated one.
         headers = {"Idempotency-Key": hashlib.sha256(body).hexdigest(), "X-Perimeter-Records": str(len(batch))}
@@ -54,7 +54,7 @@ class Webhook(HttpSink):
         answer = self._posted(body, self._headers | headers)
         if 200 <= answer.status < 300:
             self.taken = True
-            return Outcome(delivered=len(batch))
+            return BatchOutcome(delivered=len(batch))
         if answer.status in _REFUSES_CONTENT:
             return halved(self.send, batch, self.refused(answer))
         raise self.refused(answer)

@@ -57,7 +57,7 @@ def _check(library: Library, *, needed: bool) -> Check:
     if found is None:
         text = f"{library.name} is not installed, or cannot be imported; it is for {library.use}."
         return Check(MACHINE, name, "failed", text, hint) if needed else Check(MACHINE, name, "skipped", text)
-    if numbers(found) < numbers(library.minimum):
+    if version_numbers(found) < version_numbers(library.minimum):
         text = f"{library.name} {found} is older than {library.minimum}."
         return Check(MACHINE, name, "failed" if needed else "warning", text, hint)
     return Check(MACHINE, name, "ok", f"{library.name} {found} is installed.")
@@ -72,7 +72,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version, for comparing."""
     found = re.match(r"\d+(\.\d+)*", version)
     return tuple(int(part) for part in found[0].split(".")) if found else ()

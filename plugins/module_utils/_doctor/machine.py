@@ -20,7 +20,7 @@ from .._http.settings import parse_proxy, settings_from
 from .._records.result import Result
 from .._state.directory import state_directory, warn_of_group
 from .checks import Check
-from .libraries import MACHINE, check_libraries, numbers
+from .libraries import MACHINE, check_libraries, version_numbers
 
 Params = t.Mapping[str, t.Any]
 LOWEST_PYTHON = "3.11"
@@ -50,7 +50,7 @@ def shown(params: Params, _environ: t.Mapping[str, str]) -> list[str]:
 
 
 def _version(name: str, found: str, lowest: str) -> Check:
-    if numbers(found) < numbers(lowest):
+    if version_numbers(found) < version_numbers(lowest):
         text = f"{name} {found} is older than {lowest}."
         return Check(MACHINE, name, "failed", text, f"Run modules with {name} {lowest} or newer.")
     return Check(MACHINE, name, "ok", f"{name} {found} is used.")

@@ -66,8 +66,8 @@ def _counted(queue: t.Any) -> _Counted | None:
     return t.cast("_Counted", queue.queue)
 
 
-class Delivery:
-    """The events of one source in flight to the engine. A context manager, entered in the engine's loop.
+class EventDelivery:
+    """The events of one source on their way to the engine. A context manager, entered in the engine's loop.
 
     Args:
         queue: the engine's queue.

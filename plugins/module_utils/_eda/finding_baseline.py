@@ -20,15 +20,15 @@ from .._records.model import SEVERITIES
 from .._records.times import now_text
 from .._spool.disk.source import Identity
 from .._spool.disk.stream import describe
-from .log_position import document_of, place_of
+from .log_position import place_of, position_document_of
 
 _JOURNAL_LEAST = 500
 _HINT = "The changes after the position on the disk are repeated after a restart."
 
 
 @dataclasses.dataclass(frozen=True)
-class Known:
-    """The state in which the engine knows a finding.
+class KnownFinding:
+    """A finding as the engine knows it.
 
     Attributes:
         state: one of the states of ``_records/changes.py``.
@@ -46,16 +46,16 @@ class Known:
         return f"{self.state} {self.severity} {self.revision}"
 
     @classmethod
-    def parsed(cls, text: str) -> Known:
-        """Parse the result of :meth:`text`. Raises ValueError for any other text."""
+    def parsed(cls, text: str) -> KnownFinding:
+        """Raises ValueError for anything but what :meth:`text` returns."""
         state, severity, revision = text.split(" ")
         if state not in STATES or severity not in SEVERITIES:
             raise ValueError("neither a state nor a severity")
         return cls(state, severity, int(revision))
 
 
-class Baseline:
-    """The findings that the engine knows, in memory and on disk.
+class KnownFindings:
+    """The findings that the engine knows, in memory and on the disk.
 
     Args:
         state: the state directory.
@@ -70,13 +70,13 @@ class Baseline:
     def __init__(self, state: pathlib.Path, identity: Identity, consumer: str) -> None:
         self.path = place_of(state, identity, consumer)
         self._about = describe(identity)
-        self._journal_file = document_of(self.path, identity, consumer)
-        self._findings_file = document_of(
+        self._journal_file = position_document_of(self.path, identity, consumer)
+        self._findings_file = position_document_of(
             self.path.with_suffix(".findings.json"), identity, consumer, "The file of known findings"
         )
-        self.known: dict[str, Known] = {}
+        self.known: dict[str, KnownFinding] = {}
         self.complete = False
-        self._journal: dict[str, Known | None] = {}
+        self._journal: dict[str, KnownFinding | None] = {}
         self._generation = 0
 
     def read(self) -> None:
@@ -94,8 +94,8 @@ class Baseline:
             for key, known in journal.changes.items():
                 self.change(key, known)
 
-    def change(self, key: str, known: Known | None) -> None:
-        """Record the new state in which the engine knows a finding; None when it is gone."""
+    def change(self, key: str, known: KnownFinding | None) -> None:
+        """Note how the engine knows a finding now; None when it is gone."""
         self._journal[key] = known
         if known is None:
             self.known.pop(key, None)
@@ -118,8 +118,10 @@ class Baseline:
         self._journal_file.write({**content, "updated_at": now_text(), "changes": journal}, hint=_HINT)
 
 
-def _parsed(content: dict[str, t.Any]) -> tuple[int, dict[str, Known]]:
-    return int(content["generation"]), {str(key): Known.parsed(text) for key, text in content["findings"].items()}
+def _parsed(content: dict[str, t.Any]) -> tuple[int, dict[str, KnownFinding]]:
+    return int(content["generation"]), {
+        str(key): KnownFinding.parsed(text) for key, text in content["findings"].items()
+    }
 
 
 class _Journal(t.NamedTuple):
@@ -127,10 +129,12 @@ class _Journal(t.NamedTuple):
 
     generation: int
     complete: bool
-    changes: dict[str, Known | None]
+    changes: dict[str, KnownFinding | None]
 
     @classmethod
     def parsed(cls, content: dict[str, t.Any]) -> _Journal:
-        """Parse a journal. Raises ValueError, LookupError, TypeError or AttributeError for anything else."""
-        changes = {str(key): None if text is None else Known.parsed(text) for key, text in content["changes"].items()}
+        """Raises ValueError, LookupError, TypeError or AttributeError for anything else."""
+        changes = {
+            str(key): None if text is None else KnownFinding.parsed(text) for key, text in content["changes"].items()
+        }
         return cls(int(content["generation"]), content["complete"] is True, changes)

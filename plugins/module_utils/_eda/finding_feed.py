@@ -25,7 +25,7 @@ from .._records.result import Result
 from .._records.times import now_text, read_time, utc_now
 from .._spool.disk.source import Identity
 from .._spool.disk.stream import identity_hash
-from .finding_baseline import Baseline, Known
+from .finding_baseline import KnownFinding, KnownFindings
 from .log_feed import since
 from .steps import Step, event_step, event_uuid
 
@@ -53,7 +53,7 @@ class FindingFeed:
         state: pathlib.Path,
         clock: t.Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        self._baseline = Baseline(state, identity, arguments["consumer"])
+        self._baseline = KnownFindings(state, identity, arguments["consumer"])
         self._stream = identity_hash(identity)
         self._arguments = arguments
         self._wanted = frozenset(arguments["changes"])
@@ -62,10 +62,10 @@ class FindingFeed:
         self._clock = clock
         self._snapshot = self._baseline.path.with_suffix(".snapshot.ndjson")
         self._first = False
-        # The state given to the engine, which may be ahead of what it has confirmed.
-        self._given: dict[str, Known] = {}
-        # The state given before this poll, for changes without an event.
-        self._before: dict[str, Known | None] = {}
+        # What was given to the engine, which may be ahead of what it confirmed.
+        self._given: dict[str, KnownFinding] = {}
+        # How a finding was given before this look, where no event says that it changed.
+        self._before: dict[str, KnownFinding | None] = {}
         self.lock = self._baseline.path.with_suffix(".lock")
 
     def begin(self) -> None:
@@ -105,7 +105,7 @@ class FindingFeed:
             )
         self._before.clear()
         batch: list[Step] = []
-        quiet: dict[str, Known | None] = {}
+        quiet: dict[str, KnownFinding | None] = {}
         left = dict.fromkeys(self._given)
         try:
             for key, finding in self._findings():
@@ -128,7 +128,7 @@ class FindingFeed:
         self._first = False
         yield batch
 
-    def _note(self, key: str, known: Known | None) -> None:
+    def _note(self, key: str, known: KnownFinding | None) -> None:
         if known is None:
             self._given.pop(key, None)
         else:
@@ -147,9 +147,9 @@ class FindingFeed:
         except (Unreadable, BadLine, OSError) as error:
             raise FileError(f"The snapshot {self._snapshot} cannot be read back.") from error
 
-    def _compare(self, key: str, finding: Finding, batch: list[Step], quiet: dict[str, Known | None]) -> None:
+    def _compare(self, key: str, finding: Finding, batch: list[Step], quiet: dict[str, KnownFinding | None]) -> None:
         before = self._given.get(key)
-        now = Known(state_of(finding), finding["severity"], before.revision if before else 0)
+        now = KnownFinding(state_of(finding), finding["severity"], before.revision if before else 0)
         change = what_changed(before, now)
         if before == now:
             return
@@ -158,11 +158,11 @@ class FindingFeed:
             self._given[key] = now
             quiet[key] = now
             return
-        now = Known(now.state, now.severity, now.revision + 1)
+        now = KnownFinding(now.state, now.severity, now.revision + 1)
         self._given[key] = now
         batch.append(self._step(key, change, finding, before, now))
 
-    def _compare_gone(self, key: str, batch: list[Step], quiet: dict[str, Known | None]) -> None:
+    def _compare_gone(self, key: str, batch: list[Step], quiet: dict[str, KnownFinding | None]) -> None:
         before = self._given.pop(key)
         change = what_changed(before, None)
         if change not in self._wanted or (self._severities and before.severity not in self._severities):
@@ -180,7 +180,9 @@ class FindingFeed:
         seen = read_time(finding["first_seen"])
         return self._since is not None and seen is not None and seen >= self._since
 
-    def _step(self, key: str, change: str, finding: Finding | None, before: Known | None, now: Known | None) -> Step:
+    def _step(
+        self, key: str, change: str, finding: Finding | None, before: KnownFinding | None, now: KnownFinding | None
+    ) -> Step:
         source, _zero, identity = key.partition("\0")
         record: dict[str, t.Any] = {
             "record": "change",
@@ -196,8 +198,8 @@ class FindingFeed:
         words = (key, change, str(revision), stated.state if stated else "", stated.severity if stated else "")
         return event_step(record, event_uuid(self._stream, "\0".join(words)), lambda: self._baseline.change(key, now))
 
-    def _quiet(self, changes: dict[str, Known | None]) -> Step:
-        """A step for changes without an event, and for the end of the first poll."""
+    def _quiet(self, changes: dict[str, KnownFinding | None]) -> Step:
+        """What changed without an event, and the end of the first look."""
 
         def done() -> None:
             self._baseline.complete = True

@@ -11,6 +11,7 @@ import os
 import pathlib
 import typing as t
 
+from .._http.session import ServiceClient
 from .._records.model import SEVERITIES
 from .._records.result import Result
 from .._spool.disk.source import Identity
@@ -18,7 +19,7 @@ from .._state.directory import state_directory
 from .arguments import COMMON, CONNECTION, Argument, Table, checked
 from .delivery import Queue
 from .finding_feed import OFFERED, FindingFeed
-from .polling import Client, guarded, run
+from .polling import guarded, run
 
 TABLE: Table = {
     **CONNECTION,
@@ -41,15 +42,15 @@ TABLE: Table = {
 """Every argument."""
 
 
-class Scanner(t.NamedTuple):
-    """The functions of the scanner's room that the source uses."""
+class ScannerRoom(t.NamedTuple):
+    """What the source needs of the scanner's room."""
 
     source: str
     connect: t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str]], t.Any]
     export: t.Callable[[t.Mapping[str, t.Any], t.Any, bool], Result]
 
 
-async def main(queue: Queue, given: t.Mapping[str, t.Any], scanner: Scanner) -> None:
+async def main(queue: Queue, given: t.Mapping[str, t.Any], scanner: ScannerRoom) -> None:
     """Feed the engine until the task is cancelled.
 
     Args:
@@ -63,8 +64,8 @@ async def main(queue: Queue, given: t.Mapping[str, t.Any], scanner: Scanner) -> 
     with guarded():
         arguments = checked(given, TABLE, os.environ)
 
-        def connect() -> Client:
-            return t.cast("Client", scanner.connect(arguments, os.environ))
+        def connect() -> ServiceClient:
+            return t.cast("ServiceClient", scanner.connect(arguments, os.environ))
 
         with scanner.connect(arguments, os.environ) as client:
             identity = _identity(scanner.source, client.connection, arguments)

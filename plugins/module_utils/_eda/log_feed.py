@@ -23,7 +23,7 @@ from .._records.model import SCHEMA
 from .._records.query import Query
 from .._records.times import parse_duration, parse_time, utc_now, utc_text
 from .._spool.collect.plan import cut, floor, horizon, oldest, parts, reread_from, windows
-from .._spool.disk.source import Dense, Enriching, Entry, Source, Timing, Window
+from .._spool.disk.source import Dense, Enriching, Source, SpoolEntry, Timing, Window
 from .._spool.disk.stream import identity_hash
 from .log_position import LogPosition, LogPositionFile
 from .steps import Step, event_step, event_uuid
@@ -115,8 +115,8 @@ class LogFeed:
                 left.extendleft(reversed(parts(dense.rest(window), dense.parts, timing)))
 
     def _window(self, source: Source, window: Window) -> t.Iterator[list[Step]]:
-        """Yield the steps of one window. If a service's pages are in time order, each page can be given at once."""
-        held: list[Entry] = []
+        """One window. Of a service whose pages are in the order of time, each page can be given at once."""
+        held: list[SpoolEntry] = []
         newest, ordered = window.start, True
         for page in source.pages(window):
             entries = [entry for entry in page if window.start <= entry.time < window.end]
@@ -143,12 +143,12 @@ class LogFeed:
         own, theirs = self._clock(), source.server_time()
         return min(window.end, horizon(min(own, theirs or own), self._timing))
 
-    def _fresh(self, source: Source, entries: list[Entry]) -> list[Step]:
-        """Return the steps of entries that were not given yet and that the rulebook wants.
+    def _fresh(self, source: Source, entries: list[SpoolEntry]) -> list[Step]:
+        """The steps of the entries that were not given yet and that the rulebook wants.
 
         A key counts as given only after the last operation that can fail.
         """
-        new: dict[str, Entry] = {}
+        new: dict[str, SpoolEntry] = {}
         for entry in entries:
             if self._given.knows(entry.key):
                 self._given.take(entry.key, entry.time)
@@ -160,7 +160,7 @@ class LogFeed:
         steps = []
         for entry in wanted:
             key = event_uuid(self._stream, entry.key)
-            steps.append(event_step(entry.record, key, _Taken(self, entry.key, entry.time)))
+            steps.append(event_step(entry.record, key, _TakenEvent(self, entry.key, entry.time)))
         for entry in new.values():
             self._given.take(entry.key, entry.time)
         return steps
@@ -213,8 +213,8 @@ class LogFeed:
 
 
 @dataclasses.dataclass(slots=True)
-class _Taken:
-    """The action for a confirmed event. It is kept small, because there is one for each event in flight."""
+class _TakenEvent:
+    """What a confirmed event means: small, since there is one for each event on its way."""
 
     feed: LogFeed
     key: str

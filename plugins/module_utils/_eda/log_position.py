@@ -16,7 +16,7 @@ import pathlib
 import typing as t
 
 from .._records.times import now_text, parse_time, utc_text
-from .._spool.disk.keys import KeyTable, Known, key_digest
+from .._spool.disk.keys import KeyState, KeyTable, key_digest
 from .._spool.disk.source import Identity
 from .._spool.disk.stream import describe, identity_hash
 from .._state.document import StateDocument
@@ -33,8 +33,10 @@ def place_of(state: pathlib.Path, identity: Identity, consumer: str) -> pathlib.
     return state / FOLDER / name
 
 
-def document_of(path: pathlib.Path, identity: Identity, consumer: str, called: str = "The position") -> StateDocument:
-    """Return the document at a path, for this stream and this consumer."""
+def position_document_of(
+    path: pathlib.Path, identity: Identity, consumer: str, called: str = "The position"
+) -> StateDocument:
+    """Return the document at a path, which belongs to this stream and this consumer."""
     same = {"identity_hash": identity_hash(identity), "consumer": consumer}
     return StateDocument(path, VERSION, restore=_RESTORE, called=called, same=same)
 
@@ -54,8 +56,8 @@ class LogPosition:
     seen: KeyTable = dataclasses.field(default_factory=KeyTable)
 
     def knows(self, key: str) -> bool:
-        """Whether the key has been recorded."""
-        return self.seen.look(key_digest(key), 0) is not Known.NOTHING
+        """Whether the key was taken."""
+        return self.seen.look(key_digest(key), 0) is not KeyState.NOTHING
 
     def take(self, key: str, time: dt.datetime) -> None:
         """Record a key. The later of two times is kept."""
@@ -85,7 +87,7 @@ class LogPositionFile:
     def __init__(self, state: pathlib.Path, identity: Identity, consumer: str) -> None:
         self.path = place_of(state, identity, consumer)
         self._about = describe(identity)
-        self._document = document_of(self.path, identity, consumer)
+        self._document = position_document_of(self.path, identity, consumer)
 
     def read(self) -> LogPosition | None:
         """Return the position, or None if there is none.

@@ -14,19 +14,19 @@ import threading
 import typing as t
 
 from .._base.errors import MissingLibrary, OptionError, PerimeterError
-from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
+from .._http.session import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, ServiceClient
 from .._spool.disk.lock import locked
 from .._state.directory import make_folder
 from .arguments import QUEUE, Arguments
-from .delivery import Delivery, Queue
+from .delivery import EventDelivery, Queue
 from .pace import Pace
 from .steps import Step
 
 R = t.TypeVar("R")
 
 
-class Feed(t.Protocol):
-    """The source of events, and how far the engine has received them."""
+class EventFeed(t.Protocol):
+    """Where events come from, and how far the engine has them."""
 
     lock: pathlib.Path
 
@@ -35,19 +35,6 @@ class Feed(t.Protocol):
 
     def write(self) -> None:
         """Make the position durable."""
-
-
-class Client(t.Protocol):
-    """The common interface of the vendors' clients."""
-
-    def __enter__(self) -> t.Any:
-        """Return the client; nothing is opened before the first request."""
-
-    def __exit__(self, *details: object) -> None:
-        """Close the connections."""
-
-    def secrets(self) -> tuple[str, ...]:
-        """Return every value that must never be shown."""
 
 
 class Poll(t.Protocol):
@@ -79,8 +66,8 @@ def guarded() -> t.Iterator[None]:
 
 
 async def run(
-    queue: Queue, arguments: Arguments, given: t.Mapping[str, t.Any], feed: Feed, connect: t.Callable[[], Client],
-    poll: Poll, name: str,
+    queue: Queue, arguments: Arguments, given: t.Mapping[str, t.Any], feed: EventFeed,
+    connect: t.Callable[[], ServiceClient], poll: Poll, name: str,
 ) -> None:  # fmt: skip
     """Feed the engine until the task is cancelled.
 
@@ -107,14 +94,14 @@ async def run(
         feed.begin()
         pace = Pace(name, arguments["interval"], arguments["max_backoff"])
         size, patience = arguments["queue_size"], arguments["feedback_timeout"]
-        async with Delivery(queue, feedback, size, feed.write, patience) as delivery:
+        async with EventDelivery(queue, feedback, size, feed.write, patience) as delivery:
             while True:
                 pause = await _poll(delivery, connect, poll, pace)
                 await delivery.rest(pause)
 
 
-async def _poll(delivery: Delivery, connect: t.Callable[[], Client], poll: Poll, pace: Pace) -> float:
-    """Poll once; returns the pause afterwards."""
+async def _poll(delivery: EventDelivery, connect: t.Callable[[], ServiceClient], poll: Poll, pace: Pace) -> float:
+    """One poll; returns the pause after it."""
     secrets: tuple[str, ...] = ()
     try:
         with contextlib.closing(_Batches(connect(), poll)) as batches:
@@ -134,7 +121,7 @@ async def _poll(delivery: Delivery, connect: t.Callable[[], Client], poll: Poll,
 class _Batches:
     """The batches of one poll, with the client that reads them."""
 
-    def __init__(self, client: Client, poll: Poll) -> None:
+    def __init__(self, client: ServiceClient, poll: Poll) -> None:
         self.client = client
         self._steps = poll(client)
 

@@ -11,12 +11,13 @@ import os
 import typing as t
 
 from .._base.errors import OptionError
+from .._http.session import ServiceClient
 from .._spool.disk.source import Source
 from .._state.directory import state_directory
 from .arguments import COMMON, CONNECTION, Argument, Table, checked
 from .delivery import Queue
 from .log_feed import LogFeed
-from .polling import Client, guarded, run
+from .polling import guarded, run
 
 _OWN: Table = {
     "vendor": Argument(choices=("edgecast", "scutum")),
@@ -47,7 +48,7 @@ TABLE: Table = {**CONNECTION, **COMMON, **_OWN, **_OF["edgecast"], **_OF["scutum
 class Vendor(t.NamedTuple):
     """The functions of a vendor's room that the source uses."""
 
-    connect: t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str]], Client]
+    connect: t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str]], ServiceClient]
     source: t.Callable[[t.Mapping[str, t.Any], t.Any], Source]
 
 
@@ -72,7 +73,7 @@ async def main(queue: Queue, given: t.Mapping[str, t.Any], vendors: t.Mapping[st
             raise OptionError(f"{foreign[0]} is not an argument of {name}.")
         vendor = vendors[name]
 
-        def connect() -> Client:
+        def connect() -> ServiceClient:
             return vendor.connect(arguments, os.environ)
 
         # This sends nothing: it determines the stream, and refuses missing options.

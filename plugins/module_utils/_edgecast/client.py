@@ -23,9 +23,8 @@ from .._http.retry import ACCEPT, RETRY_AS, Verdict
 from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import loads
 from .._records.coerce import whole
-from .._vendor import connection as base
-from .._vendor.client import Raw, VendorClient
-from .fields import id_of
+from .._vendor.client import Raw, VendorClient, VendorConnection
+from .fields import event_id_of
 
 MAX_PAGE_SIZE = 1000
 """Ceiling of ``page_size`` (docs/vendors/edgecast_waf.md 3.1)."""
@@ -52,15 +51,15 @@ _FILTER_HINT = "Give an object such as {Host: [www.example.com, secure.example.c
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection(base.Connection):
-    """A resolved connection. ``account_number`` is text, because its leading zeros count."""
+class EdgecastConnection(VendorConnection):
+    """Resolved connection. ``account_number`` is text: its leading zeros count."""
 
     account_number: str
     token: str = dataclasses.field(repr=False)
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """Return the connection that the options and the environment describe.
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> EdgecastConnection:
+    """The connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing or malformed.
@@ -74,7 +73,7 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
         )
     # Some pages of the vendor print the token with its scheme.
     token = re.sub(r"\Atok:\s*", "", require(options, "token", ENVIRONMENT), flags=re.IGNORECASE)
-    return Connection(
+    return EdgecastConnection(
         api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
         account_number=account,
         token=token,
@@ -127,8 +126,8 @@ class Bounds:
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
-    """One page. ``page_of`` is the current number of pages; it may be 0 when there are no events.
+class EventPage:
+    """One page. ``page_of`` is how many there are at this moment; it may be 0 when there are no events.
 
     ``events`` are the vendor's objects, unless a reader has converted them; then ``own`` has their ids.
     """
@@ -141,18 +140,18 @@ class Page:
     own: frozenset[int] | None = None
 
     def ids(self) -> frozenset[int]:
-        """Numbers in place of the events' ids: the texts would take megabytes for each span."""
-        return frozenset(hash(id_of(raw)) for raw in self.events) if self.own is None else self.own
+        """Numbers that stand for the events' ids: texts would be megabytes for each span that is read."""
+        return frozenset(hash(event_id_of(raw)) for raw in self.events) if self.own is None else self.own
 
 
-Read = t.Callable[[bytes], "Page | None"]
-"""Makes a page from an answer itself; returns None for an answer that has to be judged by the general rules."""
+Read = t.Callable[[bytes], "EventPage | None"]
+"""Makes a page of an answer itself; None for what has to be judged as usual."""
 
 
-class EdgecastClient(VendorClient[Connection]):
-    """One account. Thread-safe. Every call raises the errors of ``_http``."""
+class EdgecastClient(VendorClient[EdgecastConnection]):
+    """One account. Safe to be used from many threads. Every call raises the errors of ``_http``."""
 
-    def __init__(self, connection: Connection, settings: HttpSettings) -> None:
+    def __init__(self, connection: EdgecastConnection, settings: HttpSettings) -> None:
         super().__init__(
             connection,
             settings,
@@ -164,8 +163,10 @@ class EdgecastClient(VendorClient[Connection]):
         self.workers = settings.max_connections
         self._base = f"/v2/mcc/customers/{connection.account_number}/waf/eventlogs"
 
-    def page(self, bounds: Bounds, filters: Filters, number: int, page_size: int, *, read: Read | None = None) -> Page:
-        """Return one page of the events in a span of time (docs/vendors/edgecast_waf.md 3.1).
+    def page(
+        self, bounds: Bounds, filters: Filters, number: int, page_size: int, *, read: Read | None = None
+    ) -> EventPage:
+        """One page of the events in a span of time (docs/vendors/edgecast_waf.md 3.1).
 
         Args:
             bounds: the span; both ends are always sent, because the service's default of 24 hours moves between
@@ -187,7 +188,7 @@ class EdgecastClient(VendorClient[Connection]):
             if error.code == "400":
                 error.hint = _WINDOW_HINT
             raise
-        return body if isinstance(body, Page) else page_of(body, number)
+        return body if isinstance(body, EventPage) else page_of(body, number)
 
     def count(self, bounds: Bounds) -> int:
         """Return the number of events in a span; filters are not documented here (docs/vendors/edgecast_waf.md 3.5)."""
@@ -261,8 +262,8 @@ def _with(read: Read | None) -> t.Callable[[bytes], t.Any] | None:
     return parse
 
 
-def page_of(body: t.Any, asked: int) -> Page:
-    """Convert a parsed answer to a page.
+def page_of(body: t.Any, asked: int) -> EventPage:
+    """The page that a parsed answer is.
 
     Raises:
         BadResponse: the answer has no list of events.
@@ -272,7 +273,7 @@ def page_of(body: t.Any, asked: int) -> Page:
         raise BadResponse(
             "Edgecast answered without a list of events.", hint="Check api_url: another service may answer there."
         )
-    return Page(
+    return EventPage(
         events=events,
         number=asked if (told := whole(body.get("page"))) is None else told,
         page_of=1 if (told := whole(body.get("page_of"))) is None else told,

@@ -18,8 +18,8 @@ from .._records.query import Query
 from .._records.result import Result
 from .._records.times import parse_time, utc_text
 from .._vendor.client import Raw
-from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page, check_filters
-from .fields import id_of
+from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, EventPage, Filters, check_filters
+from .fields import event_id_of
 from .listing import read_pages
 from .normalise import EventNormaliser
 
@@ -29,7 +29,7 @@ _DAY = dt.timedelta(days=1)
 
 
 @dataclasses.dataclass
-class _Found:
+class _FoundEvents:
     """What was read; ``total`` is None when the service does not say how many events match."""
 
     events: list[Raw] = dataclasses.field(default_factory=list)
@@ -49,7 +49,7 @@ def run(params: Options, client: EdgecastClient, check_mode: bool) -> Result:
     _check(params)
     fields: list[Raw] = []
     if params["fields"]:
-        fields, found = client.fields(), _Found()
+        fields, found = client.fields(), _FoundEvents()
     elif params.get("event_id") is not None:
         found = _one(client, params["event_id"])
     else:
@@ -80,25 +80,25 @@ def _check(params: Options) -> None:
         raise OptionError(f"page_size must be 1 to {MAX_PAGE_SIZE}, not {page_size}.")
 
 
-def _one(client: EdgecastClient, event_id: str) -> _Found:
+def _one(client: EdgecastClient, event_id: str) -> _FoundEvents:
     if not event_id.strip():
         raise OptionError("event_id is empty.", hint="Give details.event_id of an event, or its id.")
     raw = client.event(event_id.strip())
-    return _Found([raw] if raw else [], 1 if raw else 0)
+    return _FoundEvents([raw] if raw else [], 1 if raw else 0)
 
 
-def _span(params: Options, client: EdgecastClient) -> _Found:
+def _span(params: Options, client: EdgecastClient) -> _FoundEvents:
     bounds = bounds_of(params.get("start_time"), params.get("end_time"), dt.datetime.now(dt.UTC))
     filters = check_filters(params.get("event_filters"))
     page_size = params.get("page_size") or MAX_PAGE_SIZE
     if params.get("page") is not None:
         return _page(client, bounds, filters, params["page"], page_size)
-    found = _Found(bounds=bounds)
+    found = _FoundEvents(bounds=bounds)
     seen: set[str] = set()
     limit = params.get("limit")
     for events in read_pages(client, bounds, filters, page_size, warnings=found.warnings):
         for raw in events:
-            key = id_of(raw)
+            key = event_id_of(raw)
             if key in seen:
                 continue
             if limit is not None and len(found.events) >= limit:
@@ -115,9 +115,9 @@ def _span(params: Options, client: EdgecastClient) -> _Found:
     return found
 
 
-def _page(client: EdgecastClient, bounds: Bounds, filters: Filters, number: int, page_size: int) -> _Found:
+def _page(client: EdgecastClient, bounds: Bounds, filters: Filters, number: int, page_size: int) -> _FoundEvents:
     page = client.page(bounds, filters, number, page_size)
-    found = _Found(page.events, pages=page.page_of, bounds=_reported(page, bounds))
+    found = _FoundEvents(page.events, pages=page.page_of, bounds=_reported(page, bounds))
     found.truncated = page.page_of > 1
     if page.page_of <= 1:
         found.total = len(page.events) if number == 1 else None
@@ -130,8 +130,8 @@ def _page(client: EdgecastClient, bounds: Bounds, filters: Filters, number: int,
     return found
 
 
-def _reported(page: Page, asked: Bounds) -> Bounds:
-    """The span of time that the service says it searched; the requested span if it does not say."""
+def _reported(page: EventPage, asked: Bounds) -> Bounds:
+    """The span of time that the service says it looked at; what was asked for where it says nothing."""
     try:
         start, end = (
             default if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)

@@ -17,15 +17,15 @@ from .._base.errors import BadResponse
 from .._records.codec import loads
 from .._records.result import Result
 from .._records.times import utc_now
-from .._spool.disk.source import SLICE_PAGES, Dense, Entry, Identity, Timing, Window
+from .._spool.disk.source import SLICE_PAGES, Dense, Identity, SpoolEntry, Timing, Window
 from .._vendor.client import Raw
 from .._vendor.crew import Crew
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
-from .client import Bounds, EdgecastClient, Filters, Page, Read, check_filters, page_of
-from .fields import content_of
+from .client import Bounds, EdgecastClient, EventPage, Filters, Read, check_filters, page_of
+from .fields import event_content_of
 from .listing import MAX_PAGES, Question, read_span
-from .normalise import SOURCE, EventNormaliser, time_of
+from .normalise import SOURCE, EventNormaliser, event_time_of
 
 WINDOWS_AT_WORK = 1.5
 """Windows in progress for each connection: while the page of one becomes records, the next page of another is on its
@@ -39,8 +39,8 @@ WIDEST = RETENTION
 _SECOND = dt.timedelta(seconds=1)
 
 
-class EncodedEntries(list[Entry]):
-    """The entries of a page, with their encoded lines, and the unknown values in them."""
+class EncodedEntries(list[SpoolEntry]):
+    """The entries of a page, with their lines, and what was unknown in them."""
 
     unknown: collections.Counter[str]
 
@@ -57,8 +57,8 @@ class PageMaker:
     keep_sensitive: bool
     include_raw: bool
 
-    def page(self, asked: tuple[int, dt.datetime], body: bytes) -> Page | None:
-        """Convert one page.
+    def page(self, asked: tuple[int, dt.datetime], body: bytes) -> EventPage | None:
+        """The page.
 
         Args:
             asked: the number of the requested page, and the time for events that have none.
@@ -115,8 +115,8 @@ class EdgecastEvents(LogSource[EdgecastClient]):
         )
         super().__init__(client, identity, timing)
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """Yield every event of the window and of one second around it, because the bounds may be exclusive."""
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
+        """Every event of the window, and of a second around it: whether the bounds are inclusive is not certain."""
         start = window.start.replace(microsecond=0) - _SECOND
         end = window.end.replace(microsecond=0) + _SECOND * (2 if window.end.microsecond else 1)
         normaliser = self._maker.normaliser()
@@ -154,14 +154,14 @@ class EdgecastEvents(LogSource[EdgecastClient]):
             yield events
 
 
-def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetime) -> list[Entry]:
-    """Convert a page's events, releasing each as soon as it is an entry; otherwise four pages would be held twice."""
+def _entries(normaliser: EventNormaliser, events: list[Raw], default: dt.datetime) -> list[SpoolEntry]:
+    """A page's events, each let go as soon as it is an entry: four pages at work would else be held twice."""
     page: list[t.Any] = events
     for place, raw in enumerate(page):
-        # An event without a time is placed at the start of the window that returned it.
-        moment = time_of(raw)
+        # An event without a time stands at the start of the window that brought it.
+        moment = event_time_of(raw)
         record = normaliser.event(raw, moment)
-        page[place] = Entry(record["id"], moment or default, content_of(raw), record)
+        page[place] = SpoolEntry(record["id"], moment or default, event_content_of(raw), record)
     return page
 
 

@@ -17,7 +17,7 @@ from .._vendor.client import Raw
 EVENT, SUB_EVENT = "event", "sub_event"
 
 
-class LogField(t.NamedTuple):
+class EdgecastField(t.NamedTuple):
     """One field.
 
     Attributes:
@@ -35,51 +35,51 @@ class LogField(t.NamedTuple):
     sensitive: bool = False
 
 
-FIELDS: tuple[LogField, ...] = (
-    LogField("id", "id", "string"),
-    LogField("Event ID", "details.event_id", "string"),
-    LogField("Timestamp", "time", "string"),
-    LogField("Epoch Time", "time", "float"),
-    LogField("Action Type", "action", "string"),
-    LogField("Profile Type", "details.profile_type", "string"),
-    LogField("Profile Name", "profile", "string"),
-    LogField("Instance Name", "details.instance_name", "string"),
-    LogField("Rule Message", "message", "string"),
-    LogField("Rule Policy", "details.rule_policy", "string"),
-    LogField("Rule Tags", "categories", "string"),
-    LogField("Sub Event Count", "details.sub_event_count", "integer"),
-    LogField("Sub Events", "sub_events", "array"),
-    LogField("Client IP", "client_ip", "string"),
-    LogField("Country Code", "country", "string"),
-    LogField("Country Name", "details.country_name", "string"),
-    LogField("City Name", "details.city", "string"),
-    LogField("Host", "host", "string"),
-    LogField("URL", "url", "string"),
-    LogField("User Agent", "user_agent", "string"),
-    LogField("Referer", "referer", "string"),
-    LogField("Referrer", "referer", "string"),
-    LogField("Acl ID", "details.acl_id", "string"),
-    LogField("Acl Name", "details.acl_name", "string"),
-    LogField("Bots ID", "details.bots_id", "string"),
-    LogField("Bots Name", "details.bots_name", "string"),
-    LogField("Rules Config ID", "details.rules_config_id", "string"),
-    LogField("Rules Config Name", "details.rules_config_name", "string"),
-    LogField("Scope ID", "details.scope_id", "string"),
-    LogField("Scope Name", "details.scope_name", "string"),
-    # Deprecated: these moved to the sub-events.
-    LogField("Rule ID", "sub_events[].rule_id", "integer"),
-    LogField("Rule Severity", "sub_events[].severity", "integer"),
-    LogField("Matched On", "sub_events[].matched_on", "string"),
-    LogField("Matched Value", "sub_events[].matched_value", "string", sensitive=True),
-    LogField("Matched Data", "sub_events[].matched_value", "string", sensitive=True),
-    # Fields of each sub-event.
-    LogField("Rule ID", "sub_events[].rule_id", "integer", SUB_EVENT),
-    LogField("Rule Message", "sub_events[].message", "string", SUB_EVENT),
-    LogField("Rule Severity", "sub_events[].severity", "integer", SUB_EVENT),
-    LogField("Total Anomaly Score", "sub_events[].total_score", "integer", SUB_EVENT),
-    LogField("Matched On", "sub_events[].matched_on", "string", SUB_EVENT),
-    LogField("Matched Value", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
-    LogField("Matched Data", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
+FIELDS: tuple[EdgecastField, ...] = (
+    EdgecastField("id", "id", "string"),
+    EdgecastField("Event ID", "details.event_id", "string"),
+    EdgecastField("Timestamp", "time", "string"),
+    EdgecastField("Epoch Time", "time", "float"),
+    EdgecastField("Action Type", "action", "string"),
+    EdgecastField("Profile Type", "details.profile_type", "string"),
+    EdgecastField("Profile Name", "profile", "string"),
+    EdgecastField("Instance Name", "details.instance_name", "string"),
+    EdgecastField("Rule Message", "message", "string"),
+    EdgecastField("Rule Policy", "details.rule_policy", "string"),
+    EdgecastField("Rule Tags", "categories", "string"),
+    EdgecastField("Sub Event Count", "details.sub_event_count", "integer"),
+    EdgecastField("Sub Events", "sub_events", "array"),
+    EdgecastField("Client IP", "client_ip", "string"),
+    EdgecastField("Country Code", "country", "string"),
+    EdgecastField("Country Name", "details.country_name", "string"),
+    EdgecastField("City Name", "details.city", "string"),
+    EdgecastField("Host", "host", "string"),
+    EdgecastField("URL", "url", "string"),
+    EdgecastField("User Agent", "user_agent", "string"),
+    EdgecastField("Referer", "referer", "string"),
+    EdgecastField("Referrer", "referer", "string"),
+    EdgecastField("Acl ID", "details.acl_id", "string"),
+    EdgecastField("Acl Name", "details.acl_name", "string"),
+    EdgecastField("Bots ID", "details.bots_id", "string"),
+    EdgecastField("Bots Name", "details.bots_name", "string"),
+    EdgecastField("Rules Config ID", "details.rules_config_id", "string"),
+    EdgecastField("Rules Config Name", "details.rules_config_name", "string"),
+    EdgecastField("Scope ID", "details.scope_id", "string"),
+    EdgecastField("Scope Name", "details.scope_name", "string"),
+    # Deprecated, and part of the sub events since.
+    EdgecastField("Rule ID", "sub_events[].rule_id", "integer"),
+    EdgecastField("Rule Severity", "sub_events[].severity", "integer"),
+    EdgecastField("Matched On", "sub_events[].matched_on", "string"),
+    EdgecastField("Matched Value", "sub_events[].matched_value", "string", sensitive=True),
+    EdgecastField("Matched Data", "sub_events[].matched_value", "string", sensitive=True),
+    # Of each sub event.
+    EdgecastField("Rule ID", "sub_events[].rule_id", "integer", SUB_EVENT),
+    EdgecastField("Rule Message", "sub_events[].message", "string", SUB_EVENT),
+    EdgecastField("Rule Severity", "sub_events[].severity", "integer", SUB_EVENT),
+    EdgecastField("Total Anomaly Score", "sub_events[].total_score", "integer", SUB_EVENT),
+    EdgecastField("Matched On", "sub_events[].matched_on", "string", SUB_EVENT),
+    EdgecastField("Matched Value", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
+    EdgecastField("Matched Data", "sub_events[].matched_value", "string", SUB_EVENT, sensitive=True),
 )
 """Every field that the vendor documents; all of them are optional in an answer."""
 
@@ -123,18 +123,18 @@ _NOISE = "Epoch Time"
 """A binary float with rounding noise, so it is no evidence of a change if there is a Timestamp."""
 
 
-def id_of(raw: Raw) -> str:
-    """Identity of an event: ``id``, else ``Event ID``, else 32 hexadecimal digits that hash the vendor's data."""
+def event_id_of(raw: Raw) -> str:
+    """Identity of an event: ``id``, else ``Event ID``, else 32 hexadecimal digits of what the vendor says."""
     for name in ("id", "Event ID"):
         value = raw.get(name)
         if value and isinstance(value, (str, int)):
             return str(value)
-    # A hash instead of the content, which may contain matched values and passwords in URLs.
-    return content_of(raw, 32)
+    # A hash and not the content itself, which holds matched values and passwords in URLs.
+    return event_content_of(raw, 32)
 
 
-def content_of(raw: Raw, digits: int = 16) -> str:
-    """Hexadecimal digits that hash the vendor's data, whatever the order of its keys and the noise of its floats."""
+def event_content_of(raw: Raw, digits: int = 16) -> str:
+    """Hexadecimal digits of what the vendor says, whatever the order of its keys and the noise of its floats."""
     if "Timestamp" in raw and _NOISE in raw:
         raw = raw.copy()
         del raw[_NOISE]

@@ -13,7 +13,7 @@ import typing as t
 
 from .._base.errors import IncompleteRead, VendorError
 from .._records.times import utc_text
-from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, Filters, Page, Read
+from .client import MAX_PAGE_SIZE, Bounds, EdgecastClient, EventPage, Filters, Read
 
 MAX_PAGES = 50
 """A span with more pages is read in parts: the longer the paging takes, the more likely the pages shift."""
@@ -40,7 +40,7 @@ class Question:
     page_size: int = MAX_PAGE_SIZE
     reader: t.Callable[[int], Read] | None = None
 
-    def page(self, client: EdgecastClient, number: int) -> Page:
+    def page(self, client: EdgecastClient, number: int) -> EventPage:
         """Request a page."""
         if self.reader is None:
             return client.page(self.bounds, self.filters, number, self.page_size)
@@ -80,7 +80,7 @@ def read_pages(
 
 
 def read_span(
-    client: EdgecastClient, question: Question, first: Page, warnings: list[str] | None = None
+    client: EdgecastClient, question: Question, first: EventPage, warnings: list[str] | None = None
 ) -> t.Iterator[list[t.Any]]:
     """Yield every event of a span. An event may repeat.
 
@@ -104,8 +104,10 @@ def read_span(
         warnings.append(warning)
 
 
-def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Generator[list[t.Any], None, str | None]:
-    """Yield the pages of a span; returns a warning, or None."""
+def _read_span(
+    client: EdgecastClient, question: Question, first: EventPage
+) -> t.Generator[list[t.Any], None, str | None]:
+    """The pages of a span, then a warning, or None."""
     size, bounds = question.page_size, question.bounds
     span = f"{utc_text(bounds.start)} to {utc_text(bounds.end)}"
     once = yield from _one_pass(client, question, first)
@@ -135,8 +137,8 @@ def _read_span(client: EdgecastClient, question: Question, first: Page) -> t.Gen
     return None
 
 
-class _Pass(t.NamedTuple):
-    """The result of one pass through the pages.
+class _EventPass(t.NamedTuple):
+    """What one way through the pages came to.
 
     Attributes:
         ids: numbers in place of the ids.
@@ -155,7 +157,9 @@ class _Pass(t.NamedTuple):
     understated: bool
 
 
-def _one_pass(client: EdgecastClient, question: Question, first: Page | None) -> t.Generator[list[t.Any], None, _Pass]:
+def _one_pass(
+    client: EdgecastClient, question: Question, first: EventPage | None
+) -> t.Generator[list[t.Any], None, _EventPass]:
     ids: set[int] = set()
     announced: list[int] = []
     events = number = 0
@@ -182,7 +186,7 @@ def _one_pass(client: EdgecastClient, question: Question, first: Page | None) ->
             break
     more = (yield from _beyond(client, question, number, ids)) if full and len(ids) > before else 0
     whole = whole and announced == sorted(announced)
-    return _Pass(ids, events + more, page.page_of, whole, steady and len(set(announced)) == 1, more > 0)
+    return _EventPass(ids, events + more, page.page_of, whole, steady and len(set(announced)) == 1, more > 0)
 
 
 def _beyond(

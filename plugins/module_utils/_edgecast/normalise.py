@@ -30,7 +30,7 @@ from .fields import (
     SEVERITIES,
     SUB_EVENT_NAMES,
     TEXTS,
-    id_of,
+    event_id_of,
 )
 
 SOURCE = "edgecast"
@@ -78,8 +78,8 @@ class EventNormaliser(Normaliser):
                 record[place[1]] = value if value.__class__ is str else text(value)
             else:
                 details[place[1]] = value if value.__class__ is str else text(value)
-        record["id"] = id_of(raw)
-        moment = moment or time_of(raw)
+        record["id"] = event_id_of(raw)
+        moment = moment or event_time_of(raw)
         record["time"] = None if moment is None else moment.isoformat()[:-6] + "Z"
         details["sub_event_count"] = whole(raw.get("Sub Event Count"))
         tags = raw.get("Rule Tags")
@@ -181,8 +181,8 @@ def scores(message: str) -> tuple[int | None, int | None, int | None]:
     return total, sqli, xss
 
 
-def time_of(raw: Raw) -> dt.datetime | None:
-    """The time of an event, UTC: its ``Timestamp``, else its ``Epoch Time``; None when neither can be parsed."""
+def event_time_of(raw: Raw) -> dt.datetime | None:
+    """When an event happened, UTC: its ``Timestamp``, else its ``Epoch Time``; None when neither can be read."""
     stamp = raw.get("Timestamp")
     if stamp.__class__ is str:
         try:

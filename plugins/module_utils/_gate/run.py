@@ -47,7 +47,7 @@ from .decide.outcome import (
 from .decide.scope import FILTERED, filters_shown, names_asked, snapshot_problems
 from .inputs.facts import Record, label
 from .inputs.match_files import match_problems
-from .inputs.records import Matches, is_image, newest_scans, read_records
+from .inputs.records import AttackMatches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
 from .policy.baseline import Baseline, Keeper, Moved, merged
 from .policy.baseline_file import BaselineFile
@@ -77,7 +77,7 @@ class _Inputs:
     baseline: Baseline
     scans: list[Record]
     images: list[Record]
-    matches: Matches
+    matches: AttackMatches
     reasons: list[Reason]
     snapshots: list[Snapshot]
     unwritable: PerimeterError | None = None
@@ -222,7 +222,7 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
         baseline=baseline,
         scans=[scan for scan in scans if not is_image(scan)],
         images=[scan for scan in scans if is_image(scan)],
-        matches=Matches(matches),
+        matches=AttackMatches(matches),
         reasons=[reason(code, "inconclusive", message) for code, message in scan_trouble + match_trouble],
         snapshots=snapshots,
         unwritable=unwritable,

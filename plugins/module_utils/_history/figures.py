@@ -16,7 +16,7 @@ from .._records.codec import loads
 from .._records.model import SEVERITIES
 from .._records.times import parse_time
 from .schema import Tables
-from .sla import DAY, Clock, Policy
+from .sla import DAY, SlaClock, SlaPolicy
 
 try:
     import sqlalchemy
@@ -117,8 +117,8 @@ def _row(group: Group, days: array.array[float], names: t.Mapping[App, str | Non
     }
 
 
-def standing(
-    connection: Connection, tables: Tables, policy: Policy, at: str, horizon: tuple[str, float] | None
+def sla_standing(
+    connection: Connection, tables: Tables, policy: SlaPolicy, at: str, horizon: tuple[str, float] | None
 ) -> dict[str, t.Any]:
     """What is overdue, and what will be by the end of the horizon.
 
@@ -129,7 +129,7 @@ def standing(
         at: the current time.
         horizon: the duration as given, and its seconds.
     """
-    clock = Clock(policy, parse_time(at), horizon and horizon[1])
+    clock = SlaClock(policy, parse_time(at), horizon and horizon[1])
     if policy.base or policy.overrides:
         findings = tables.findings
         query = sqlalchemy.select(findings).where(findings.c.state == "open")

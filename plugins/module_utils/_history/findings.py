@@ -16,7 +16,7 @@ import typing as t
 
 from .._records.changes import CHANGES, Keys, Sighting, what_changed
 from .._records.times import read_time, utc_text
-from .inputs import Source, findings_of
+from .inputs import FindingSource, findings_of
 from .rows import Row, hashed
 from .schema import COLUMNS, Tables, upsert, write
 
@@ -33,8 +33,8 @@ GONE = "gone"
 """The state of a finding that was open, and that its source no longer shows."""
 
 
-def stage(connection: Connection, sources: t.Iterable[Source]) -> int:
-    """Read all findings into the table ``incoming``; returns their number, counting those in several files once.
+def stage(connection: Connection, sources: t.Iterable[FindingSource]) -> int:
+    """Read all findings into the table ``incoming``; returns how many there are, those of several files once.
 
     Args:
         connection: a connection to the database, before the transaction of the run.
@@ -75,8 +75,8 @@ def _number(connection: Connection, incoming: t.Any) -> None:
 
 
 @dataclasses.dataclass
-class Tally:
-    """Counts of what happened to the findings of a run."""
+class HistoryTally:
+    """What became of the findings of a run."""
 
     counts: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(CHANGES, 0))
     written: int = 0
@@ -97,10 +97,10 @@ class Recorder:
         self._tables = tables
         self._number = number
         self._at = at
-        self.tally = Tally()
+        self.tally = HistoryTally()
 
-    def record(self, sources: t.Sequence[Source]) -> Tally:
-        """Record the findings that exist, and those that are gone from complete snapshots."""
+    def record(self, sources: t.Sequence[FindingSource]) -> HistoryTally:
+        """Record what is there, and what is gone from complete snapshots."""
         for page in self._pages(self._differing(), self._tables.incoming.c.key):
             self._take([dict(row) for row in page])
         snapshots = [source for source in sources if source.manifest is not None]
@@ -125,8 +125,8 @@ class Recorder:
             .where(sqlalchemy.or_(known.c.key.is_(None), *differs))
         )
 
-    def _missing(self, snapshots: t.Sequence[Source]) -> t.Any:
-        """Select open findings of these snapshots' sources that did not arrive."""
+    def _missing(self, snapshots: t.Sequence[FindingSource]) -> t.Any:
+        """Open findings of the sources of these snapshots that did not arrive."""
         incoming, known = self._tables.incoming, self._tables.findings
         return sqlalchemy.select(known).where(
             known.c.source.in_({snapshot.source for snapshot in snapshots}),
@@ -189,7 +189,7 @@ class Recorder:
             closed = read_time(self._at) if row["known_key"] is not None else None
         return None if closed is None else max(0.0, (closed - opened).total_seconds())
 
-    def _miss(self, page: list[Row], snapshots: t.Sequence[Source]) -> None:
+    def _miss(self, page: list[Row], snapshots: t.Sequence[FindingSource]) -> None:
         moved: list[Row] = []
         noted: list[Row] = []
         for row in page:

@@ -27,7 +27,7 @@ from .._records.identity import AppKey
 from .._records.model import SCHEMA
 from .._records.times import canonical_time
 from .._spool.disk.files import list_segments
-from .._spool.disk.stream import read_stream
+from .._spool.disk.stream import read_stream_document
 from .rows import (
     BadRecord,
     Record,
@@ -67,7 +67,7 @@ class Fold:
 
 
 @dataclasses.dataclass
-class Source:
+class FindingSource:
     """One snapshot or stream of findings.
 
     Attributes:
@@ -111,8 +111,8 @@ class Source:
         return covers(self.manifest, self.present, app, name)
 
 
-def open_sources(paths: t.Iterable[str]) -> list[Source]:
-    """Return the snapshots, the oldest first, and the streams, all of them unread.
+def open_sources(paths: t.Iterable[str]) -> list[FindingSource]:
+    """The snapshots, the oldest first, and the streams, none of them read yet.
 
     Raises:
         FileError: one is not complete, or is neither a snapshot nor a stream.
@@ -121,14 +121,14 @@ def open_sources(paths: t.Iterable[str]) -> list[Source]:
     return sorted(found, key=lambda item: (item.finished or "", str(item.path)))
 
 
-def _open(path: pathlib.Path) -> Source:
+def _open(path: pathlib.Path) -> FindingSource:
     if path.is_dir():
-        held = read_stream(path)
+        held = read_stream_document(path)
         if held is None:
             raise FileError(
                 f"findings: nothing was ever collected in {path}.", hint="Give the dest of an export module."
             )
-        return Source(path, str(held.about.get("source")), bounded(held.about.get("account")))
+        return FindingSource(path, str(held.about.get("source")), bounded(held.about.get("account")))
     try:
         manifest = read_manifest(path)
     except BadManifest as error:
@@ -137,11 +137,11 @@ def _open(path: pathlib.Path) -> Source:
     for _code, words in claim_faults(manifest):
         raise FileError(f"findings: {path}: {words}.", hint=_AGAIN)
     source = bounded(manifest.get("source")) or ""
-    return Source(path, source, bounded(manifest.get("account")), manifest, view_of(filters_of(manifest)))
+    return FindingSource(path, source, bounded(manifest.get("account")), manifest, view_of(filters_of(manifest)))
 
 
-def findings_of(source: Source) -> t.Iterator[Row]:
-    """Yield the findings of a source as rows. After the last one, its digest and its applications are set.
+def findings_of(source: FindingSource) -> t.Iterator[Row]:
+    """The findings of a snapshot or a stream as rows. When they are through, its digest and its applications are known.
 
     Raises:
         FileError: it cannot be read to its end, or does not match its manifest.
@@ -149,7 +149,7 @@ def findings_of(source: Source) -> t.Iterator[Row]:
     yield from _of_stream(source) if source.manifest is None else _of_snapshot(source, source.manifest)
 
 
-def _of_snapshot(source: Source, manifest: Record) -> t.Iterator[Row]:
+def _of_snapshot(source: FindingSource, manifest: Record) -> t.Iterator[Row]:
     lines, path = SnapshotLines(source.path), source.path
     finished = source.finished or ""
     try:
@@ -168,7 +168,7 @@ def _of_snapshot(source: Source, manifest: Record) -> t.Iterator[Row]:
     source.digest = lines.sha256 or ""
 
 
-def _of_stream(source: Source) -> t.Iterator[Row]:
+def _of_stream(source: FindingSource) -> t.Iterator[Row]:
     fold = Fold()
     for number, line, path in _stream_lines(source.path, "findings"):
         record = _record(line, number, path)
@@ -196,7 +196,7 @@ def _record(line: bytes, number: int, path: pathlib.Path) -> dict[str, t.Any]:
         raise FileError(f"findings: line {number} of {path} is not a record of this version.", hint=_AGAIN) from error
 
 
-def _row(source: Source, record: Record, number: int, path: pathlib.Path) -> Row:
+def _row(source: FindingSource, record: Record, number: int, path: pathlib.Path) -> Row:
     if record["record"] != "finding":
         kind = short(str(record["record"]), 40)
         raise FileError(f"findings: line {number} of {path} is not a finding but a record of kind {kind}.", hint=_AGAIN)
@@ -260,7 +260,7 @@ def _records(option: str, path: pathlib.Path) -> t.Iterator[t.Any]:
         raise FileError(f"{option}: {path} cannot be read: {error}.") from error
 
 
-def digest_of(sources: t.Iterable[Source], folds: t.Mapping[str, Fold]) -> str:
-    """One hash of all inputs of a run, independent of their order."""
+def digest_of(sources: t.Iterable[FindingSource], folds: t.Mapping[str, Fold]) -> str:
+    """One hash of everything that a run was fed with, which depends on no order."""
     parts = sorted(f"{item.source} {item.account} {item.filters} {item.digest}" for item in sources)
     return hashed(*parts, *(f"{name} {fold.text()}" for name, fold in sorted(folds.items())))

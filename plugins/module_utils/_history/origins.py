@@ -12,7 +12,7 @@ import typing as t
 from .._base.errors import FileError, StateError
 from .._base.log_text import short
 from .._records.times import parse_time
-from .inputs import Source
+from .inputs import FindingSource
 from .rows import hashed, storable
 from .schema import Tables, upsert
 
@@ -42,8 +42,8 @@ class Origins:
         self._connection = connection
         self._tables = tables
 
-    def check(self, sources: t.Iterable[Source], at: str) -> None:
-        """Refuse sources that do not belong to this store.
+    def check(self, sources: t.Iterable[FindingSource], at: str) -> None:
+        """Refuse what does not belong here.
 
         Args:
             sources: the sources, after they were read.
@@ -63,7 +63,7 @@ class Origins:
             if source.finished is not None:
                 _check_age(source, source.finished, known, at)
 
-    def _check_applications(self, source: Source) -> None:
+    def _check_applications(self, source: FindingSource) -> None:
         table = self._tables.findings
         query = sqlalchemy.select(table.c.app_id, table.c.app_name).distinct()
         told = query.where(table.c.source == source.source, table.c.app_id.is_not(None))
@@ -78,8 +78,8 @@ class Origins:
                 hint=_ANOTHER,
             )
 
-    def remember(self, sources: t.Iterable[Source], number: int) -> None:
-        """Store which sources were recorded in a run."""
+    def remember(self, sources: t.Iterable[FindingSource], number: int) -> None:
+        """Remember what was recorded in a run."""
         rows = {
             _key(source): {
                 "key": _key(source),
@@ -95,7 +95,7 @@ class Origins:
             self._connection.execute(upsert(self._connection, self._tables.sources), list(rows.values()))
 
 
-def _check_account(source: Source, known: t.Iterable[Row]) -> None:
+def _check_account(source: FindingSource, known: t.Iterable[Row]) -> None:
     accounts = {row["account"] for row in known if row["account"]}
     if source.account and accounts and storable(source.account) not in accounts:
         raise StateError(
@@ -105,7 +105,7 @@ def _check_account(source: Source, known: t.Iterable[Row]) -> None:
         )
 
 
-def _check_age(source: Source, finished: str, known: t.Iterable[Row], at: str) -> None:
+def _check_age(source: FindingSource, finished: str, known: t.Iterable[Row], at: str) -> None:
     made = f"findings: {source.path} was made at {finished}"
     if (parse_time(finished) - parse_time(at)).total_seconds() > _FUTURE:
         raise FileError(f"{made}, which is in the future: a clock is wrong.", hint="Nothing was recorded.")
@@ -117,5 +117,5 @@ def _check_age(source: Source, finished: str, known: t.Iterable[Row], at: str) -
         )
 
 
-def _key(source: Source) -> str:
+def _key(source: FindingSource) -> str:
     return hashed(source.source, source.filters)

@@ -24,11 +24,11 @@ from .._records.codec import dumps_sorted
 from .._records.result import Result
 from .._records.times import parse_duration, parse_time, utc_now, utc_text
 from . import estate, figures, findings
-from .inputs import OPTIONS, Source, digest_of, open_sources
+from .inputs import OPTIONS, FindingSource, digest_of, open_sources
 from .origins import Origins
 from .rows import hashed, storable
 from .schema import Tables
-from .sla import Policy, load_policy
+from .sla import SlaPolicy, load_sla
 from .store import Store, url_of
 
 try:
@@ -48,12 +48,12 @@ _DAYS = 36600
 
 
 @dataclasses.dataclass
-class _Order:
-    """The checked options."""
+class _Asked:
+    """What was asked for, checked."""
 
     given: dict[str, list[t.Any]]
     run_id: str | None
-    policy: Policy
+    policy: SlaPolicy
     horizon: tuple[str, float] | None
     dest: pathlib.Path | None
     now: dt.datetime
@@ -84,7 +84,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     result.warnings += _warnings(order, sources)
     if order.dest is not None:
         result.values["dest"] = str(order.dest)
-        result.changed |= _write(order.dest, document_of(values), check_mode=check_mode)
+        result.changed |= _write(order.dest, history_document_of(values), check_mode=check_mode)
     return result
 
 
@@ -98,18 +98,18 @@ def shown_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
     return secrets.shown_of(url_of(params, environ))
 
 
-def document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The document for ``dest``."""
+def history_document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What is written to ``dest``."""
     names = ("run_id", "at", "open", "trend", "time_to_fix", "sla")
     return {"schema": SCHEMA, "kind": "history", "counts": values["changes"], **{name: values[name] for name in names}}
 
 
-def _order(params: Params, now: dt.datetime) -> _Order:
+def _order(params: Params, now: dt.datetime) -> _Asked:
     dest = params.get("dest")
-    order = _Order(
+    order = _Asked(
         given={name: list(params.get(name) or ()) for name in OPTIONS},
         run_id=_run_id(params.get("run_id")),
-        policy=load_policy(params.get("policy") or None),
+        policy=load_sla(params.get("policy") or None),
         horizon=_horizon(params.get("horizon")),
         dest=pathlib.Path(dest).expanduser() if dest else None,
         now=now.replace(microsecond=0),
@@ -141,7 +141,7 @@ def _horizon(given: str | None) -> tuple[str, float] | None:
 class _Work:
     """One run in its transaction."""
 
-    def __init__(self, connection: t.Any, tables: Tables, order: _Order, sources: list[Source]) -> None:
+    def __init__(self, connection: t.Any, tables: Tables, order: _Asked, sources: list[FindingSource]) -> None:
         self._connection = connection
         self._tables = tables
         self._order = order
@@ -229,11 +229,11 @@ class _Work:
             "open": figures.open_counts(connection, tables),
             "trend": figures.trend(connection, tables),
             "time_to_fix": figures.time_to_fix(connection, tables),
-            "sla": figures.standing(connection, tables, order.policy, present or row["at"], order.horizon),
+            "sla": figures.sla_standing(connection, tables, order.policy, present or row["at"], order.horizon),
         }
 
 
-def _warnings(order: _Order, sources: t.Iterable[Source]) -> t.Iterator[str]:
+def _warnings(order: _Asked, sources: t.Iterable[FindingSource]) -> t.Iterator[str]:
     for source in sources:
         if source.gaps:
             yield f"findings: {source.path} has {source.gaps} gaps: data of the stream is missing."

@@ -30,8 +30,8 @@ Days = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
-class Policy:
-    """Seconds by severity, in general and for applications with overrides.
+class SlaPolicy:
+    """Seconds by severity, for all applications and for those with rules of their own.
 
     Attributes:
         base: the limits without an override.
@@ -64,8 +64,8 @@ def _whole(value: float) -> float:
     return int(value) if value == int(value) else round(value, 4)
 
 
-def load_policy(value: t.Any) -> Policy:
-    """Load the policy that the option gives.
+def load_sla(value: t.Any) -> SlaPolicy:
+    """The policy that the option stands for.
 
     Args:
         value: None, a path, or the mapping itself.
@@ -75,12 +75,12 @@ def load_policy(value: t.Any) -> Policy:
         MissingLibrary: it is YAML, and PyYAML is not installed.
     """
     if value is None:
-        return Policy(told=False)
+        return SlaPolicy(told=False)
     data = read_document(value, "policy").data
     if not isinstance(data, dict) or not data:
         raise PolicyError("policy: this is not a mapping.", hint="Give a policy of the gate, or days by severity.")
     if "schema" not in data and "sla" not in data:
-        return Policy({severity: _days(days, f"policy: {severity}") for severity, days in _checked(data, "policy")})
+        return SlaPolicy({severity: _days(days, f"policy: {severity}") for severity, days in _checked(data, "policy")})
     overrides = []
     for index, item in enumerate(items(data.get("applications"))):
         where = f"policy: applications[{index}]"
@@ -95,7 +95,7 @@ def load_policy(value: t.Any) -> Policy:
         if seconds is None:
             raise PolicyError(f"policy: sla.{severity} is null, which is no limit.", hint="Give a duration such as 7d.")
     found = {severity: seconds for severity, seconds in base.items() if seconds is not None}
-    return Policy(found, tuple(overrides))
+    return SlaPolicy(found, tuple(overrides))
 
 
 def _checked(data: dict[str, t.Any], where: str) -> t.Iterator[tuple[str, t.Any]]:
@@ -134,8 +134,8 @@ def _age(value: t.Any, where: str) -> float | None:
     return seconds
 
 
-class Item(t.NamedTuple):
-    """An open finding with its deadline."""
+class DueFinding(t.NamedTuple):
+    """An open finding, with when it has to be fixed."""
 
     due: dt.datetime
     rank: int
@@ -154,8 +154,8 @@ class Item(t.NamedTuple):
         }
 
 
-class Clock:
-    """Counts the open findings that are overdue, and those that will be within a horizon.
+class SlaClock:
+    """Counts the open findings that are late, and those that will be within a horizon.
 
     Args:
         policy: the SLA.
@@ -163,7 +163,7 @@ class Clock:
         horizon: seconds, or None.
     """
 
-    def __init__(self, policy: Policy, at: dt.datetime, horizon: float | None) -> None:
+    def __init__(self, policy: SlaPolicy, at: dt.datetime, horizon: float | None) -> None:
         self._policy = policy
         self._at = at
         self._until = at if horizon is None else at + dt.timedelta(seconds=horizon)
@@ -188,8 +188,8 @@ class Clock:
         if not what or (what == "due" and self._until == self._at):
             return
         self.counts[what][row["severity"]] += 1
-        item = Item(due, SEVERITIES.index(row["severity"]), row["key"], dict(row))
-        # The least urgent finding is first in the heap, where it makes room for a more urgent one.
+        item = DueFinding(due, SEVERITIES.index(row["severity"]), row["key"], dict(row))
+        # The heap has the least urgent first, which makes room for a more urgent one.
         entry = (-due.timestamp(), -item.rank, -int(item.key, 16), item)
         listed = self._listed[what]
         if len(listed) < LISTED:

@@ -14,7 +14,7 @@ import typing as t
 from urllib.parse import quote
 
 from .._base.errors import AuthenticationFailed, BadResponse, NotFound, PerimeterError, VendorError
-from .response import Response, time_of
+from .response import Response, header_time_of
 from .retry import ACCEPT, OK, THROTTLED, Verdict, parse_wait
 from .session import HttpSession
 
@@ -71,8 +71,8 @@ class JsonApi:
         self._date: str | None = None
 
     def server_time(self) -> dt.datetime | None:
-        """The ``Date`` of the newest answer, UTC; None when it had none, or it cannot be parsed."""
-        return time_of(self._date)
+        """The ``Date`` of the newest answer, UTC; None when there was none, or it cannot be read."""
+        return header_time_of(self._date)
 
     def get(
         self,

@@ -48,8 +48,8 @@ class Headers(t.Mapping[str, str]):
         return f"Headers({', '.join(self._values)})"
 
 
-def time_of(date: str | None) -> dt.datetime | None:
-    """The time in a ``Date`` header, UTC; None when it is missing or cannot be parsed."""
+def header_time_of(date: str | None) -> dt.datetime | None:
+    """The time in a ``Date`` header, UTC; None when there is none, or it cannot be read."""
     try:
         return email.utils.parsedate_to_datetime(date or "").astimezone(dt.UTC)
     except (ValueError, TypeError, OverflowError):

@@ -31,7 +31,7 @@ from .failures import Failure
 from .first_request import Gate
 from .governor import Governor, SharedPlaces, WaitBudget
 from .pools import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Pools
-from .response import Headers, Response, time_of
+from .response import Headers, Response, header_time_of
 from .retry import (
     ACCEPT,
     AUTH_STATUSES,
@@ -59,19 +59,35 @@ __all__ = [
     "Headers",
     "HttpSession",
     "Response",
+    "ServiceClient",
     "Stats",
     "Verdict",
 ]
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _AttemptOutcome:
     """The result of one attempt: an answer to return, or the reason why there is none."""
 
     decision: NextStep
     response: Response | None = None
     failure: Failure | None = None
     verdict: Verdict = OK
+
+
+class ServiceClient(t.Protocol):
+    """What every vendor's client provides."""
+
+    http: HttpSession
+
+    def __enter__(self) -> t.Any:
+        """Return the client; nothing is opened before the first request."""
+
+    def __exit__(self, *details: object) -> None:
+        """Close the connections."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every value that must never be shown."""
 
 
 class HttpSession:
@@ -239,11 +255,11 @@ class HttpSession:
             classify=classify,
         )
 
-    def _try(self, call: Call, *, first: bool) -> _Outcome:
+    def _try(self, call: Call, *, first: bool) -> _AttemptOutcome:
         with self._gate.passage():
             got = self._send(call, first=first)
             if isinstance(got, Failure):
-                return _Outcome(NextStep("retry"), failure=got)
+                return _AttemptOutcome(NextStep("retry"), failure=got)
             verdict = self._classify(call, got)
             decision = self._rules.decide(got.status, got.headers, idempotent=call.idempotent, verdict=verdict)
             if decision.action == "auth":
@@ -254,7 +270,7 @@ class HttpSession:
             if decision.action == "return":
                 self._governor.succeeded()
                 self._gate.open()
-            return _Outcome(decision, response=got, verdict=verdict)
+            return _AttemptOutcome(decision, response=got, verdict=verdict)
 
     def _send(self, call: Call, *, first: bool) -> Response | Failure:
         with self._governor.slot():
@@ -277,7 +293,7 @@ class HttpSession:
                 if trace.total != before:
                     self.stats.add(connections=trace.total - before)
             self.stats.add(received=received)
-            self.stats.compare_clocks(time_of(response.headers.get("date")))
+            self.stats.compare_clocks(header_time_of(response.headers.get("date")))
             self._answered.add(call.route.origin)
             if call.classify is None and response.status in self._rules.auth:
                 # Before the slot is released; otherwise another thread would send the same credentials.
@@ -302,7 +318,7 @@ class HttpSession:
             code=str(status),
         )
 
-    def _pause_or_raise(self, call: Call, outcome: _Outcome, failed: int, tries: int) -> None:
+    def _pause_or_raise(self, call: Call, outcome: _AttemptOutcome, failed: int, tries: int) -> None:
         """Wait before the next attempt, or raise the error of this one when it was the last."""
         if not self._may_retry(call, outcome) or failed > self._settings.retries:
             raise self._error(call, outcome, tries)
@@ -319,12 +335,12 @@ class HttpSession:
             error.hint = f"{error.hint} It was not tried again, because max_wait is used up.".strip()
             raise error from None
 
-    def _may_retry(self, call: Call, outcome: _Outcome) -> bool:
+    def _may_retry(self, call: Call, outcome: _AttemptOutcome) -> bool:
         if outcome.failure is None:
             return outcome.decision.action == "retry"
         return outcome.failure.retry and (call.idempotent or not outcome.failure.sent)
 
-    def _error(self, call: Call, outcome: _Outcome, tries: int) -> PerimeterError:
+    def _error(self, call: Call, outcome: _AttemptOutcome, tries: int) -> PerimeterError:
         if outcome.failure is not None:
             error: PerimeterError = outcome.failure.error(tries)
         elif outcome.verdict.error is not None:

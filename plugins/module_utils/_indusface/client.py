@@ -17,8 +17,7 @@ from .._http.environment import require, with_environment
 from .._http.governor import Governor
 from .._http.session import HttpSession
 from .._http.settings import HttpSettings, check_base_url, settings_from
-from .._vendor import connection as base
-from .._vendor.client import Raw, Session, VendorClient
+from .._vendor.client import Raw, Session, VendorClient, VendorConnection
 
 PATH = "/client/v1/fetch-s3-logs"
 PER_SECONDS = 1.0
@@ -45,22 +44,22 @@ _PORTAL_HINT = "The portal shows both keys once: Settings, Scan Log Config, API 
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection(base.Connection):
-    """A resolved connection. ``user_agent`` replaces the collection's own if it is set."""
+class IndusfaceConnection(VendorConnection):
+    """Resolved connection. ``user_agent`` replaces the collection's own when it is set."""
 
     access_key: str = dataclasses.field(repr=False)
     secret_key: str = dataclasses.field(repr=False)
     user_agent: str | None = None
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """Return the connection that the options and the environment describe.
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> IndusfaceConnection:
+    """The connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing, or ``api_url`` is not an address or uses plain http to another machine.
     """
     options = with_environment(params, environ, ENVIRONMENT)
-    return Connection(
+    return IndusfaceConnection(
         api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
         access_key=require(options, "access_key", ENVIRONMENT, _PORTAL_HINT),
         secret_key=require(options, "secret_key", ENVIRONMENT, _PORTAL_HINT),
@@ -93,10 +92,12 @@ class Answer:
     message: str | None
 
 
-class IndusfaceClient(VendorClient[Connection]):
+class IndusfaceClient(VendorClient[IndusfaceConnection]):
     """One account at Indusface WAS."""
 
-    def __init__(self, connection: Connection, settings: HttpSettings, *, session: Session = HttpSession) -> None:
+    def __init__(
+        self, connection: IndusfaceConnection, settings: HttpSettings, *, session: Session = HttpSession
+    ) -> None:
         headers = {"accessKey": connection.access_key, "secretKey": connection.secret_key}
         if connection.user_agent:
             headers["User-Agent"] = connection.user_agent

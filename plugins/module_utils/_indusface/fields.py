@@ -18,7 +18,7 @@ from .._records.coerce import text
 
 
 @dataclasses.dataclass(frozen=True)
-class LogField:
+class IndusfaceField:
     """One field.
 
     Attributes:
@@ -34,43 +34,43 @@ class LogField:
     meaning: str
 
 
-SCAN_LOG: dict[str, LogField] = {
-    "ScanlogId": LogField("id", "details.scan_id", "string", "Id of the scan; each scan has a new one."),
-    "ServiceType": LogField(
+SCAN_LOG: dict[str, IndusfaceField] = {
+    "ScanlogId": IndusfaceField("id", "details.scan_id", "string", "Id of the scan; each scan has a new one."),
+    "ServiceType": IndusfaceField(
         "details.service_type",
         "details.service_type",
         "string",
         "AA application audit, MM malware, VA vulnerabilities.",
     ),
-    "ServiceId": LogField("asset.id", "asset.id", "number", "Id of the customer's service, for its type."),
-    "URL": LogField("asset.url", "asset.url", "string", "Address of the application."),
-    "ApplicationName": LogField("asset.name", "asset.name", "string", "Its name, or the host of its address."),
-    "SealStatus": LogField(
+    "ServiceId": IndusfaceField("asset.id", "asset.id", "number", "Id of the customer's service, for its type."),
+    "URL": IndusfaceField("asset.url", "asset.url", "string", "Address of the application."),
+    "ApplicationName": IndusfaceField("asset.name", "asset.name", "string", "Its name, or the host of its address."),
+    "SealStatus": IndusfaceField(
         "details.seal_status", None, "string", "pass or fail; it is about the application, not the scan."
     ),
-    "TotalFoundVulnerabilities": LogField(
+    "TotalFoundVulnerabilities": IndusfaceField(
         "details.reported_total", None, "number", "How many the vendor counts, which need not be as many as it lists."
     ),
-    "ScanStatus": LogField(
+    "ScanStatus": IndusfaceField(
         "status_native", None, "string", "How the scan ended; see status, end_reason and conclusive."
     ),
-    "ScanDate": LogField("time", "last_seen", "string (YYYY-MM-DD)", "Day of the scan, as midnight UTC."),
-    "groups": LogField("asset.tags", "asset.tags", "array of strings", "Groups that the site belongs to."),
-    "Vulnerabilities": LogField(
+    "ScanDate": IndusfaceField("time", "last_seen", "string (YYYY-MM-DD)", "Day of the scan, as midnight UTC."),
+    "groups": IndusfaceField("asset.tags", "asset.tags", "array of strings", "Groups that the site belongs to."),
+    "Vulnerabilities": IndusfaceField(
         "counts", None, "array of objects", "The findings; in counts those that are not closed."
     ),
 }
 
-VULNERABILITY: dict[str, LogField] = {
-    "UniqueAlertId": LogField(None, "id", "number", "Id of the finding, the same in each scan of the service."),
-    "Title": LogField(None, "title", "string", "Its title."),
-    "Severity": LogField(
+VULNERABILITY: dict[str, IndusfaceField] = {
+    "UniqueAlertId": IndusfaceField(None, "id", "number", "Id of the finding, the same in each scan of the service."),
+    "Title": IndusfaceField(None, "title", "string", "Its title."),
+    "Severity": IndusfaceField(
         None, "severity", "string", "critical, high, medium, low or info; as sent in severity_native."
     ),
-    "CVSS_Score": LogField(None, "cvss_score", "string", "CVSS base score of an unknown version; may be empty."),
-    "OpenStatus": LogField(None, "status", "string", "new, open, fixed (Closed) or reopened."),
-    "FoundOn": LogField(None, "url", "string", "Where it was found."),
-    "FoundDate": LogField(
+    "CVSS_Score": IndusfaceField(None, "cvss_score", "string", "CVSS base score of an unknown version; may be empty."),
+    "OpenStatus": IndusfaceField(None, "status", "string", "new, open, fixed (Closed) or reopened."),
+    "FoundOn": IndusfaceField(None, "url", "string", "Where it was found."),
+    "FoundDate": IndusfaceField(
         None, "details.found_date", "string (YYYY-MM-DD)", "Day of this observation, not of the first."
     ),
 }

@@ -29,7 +29,7 @@ from .fields import (
 from .fields import (
     SEVERITIES as SEVERITY_WORDS,
 )
-from .rows import Row, day_of
+from .rows import Row, log_day_of
 
 SOURCE = "indusface"
 
@@ -112,7 +112,7 @@ class ScanLogNormaliser(Normaliser):
         }
 
     def _midnight(self, name: str, value: t.Any) -> str | None:
-        day = day_of(value)
+        day = log_day_of(value)
         if day is None:
             self._count(name)
             return None

@@ -39,8 +39,8 @@ class Row(t.NamedTuple):
     odd: int
 
 
-def rows_of(data: t.Iterable[Raw]) -> t.Iterator[Row]:
-    """Yield the scan logs of an answer. Those inside another are lifted out (docs/vendors/indusface_was.md 7.4)."""
+def scan_rows_of(data: t.Iterable[Raw]) -> t.Iterator[Row]:
+    """The scan logs of an answer. Those inside another are lifted out (docs/vendors/indusface_was.md 7.4)."""
     waiting = list(reversed(list(data)))
     while waiting:
         raw = waiting.pop()
@@ -63,8 +63,8 @@ def spelled(raw: Raw) -> Raw:
     return fields
 
 
-def day_of(value: t.Any) -> dt.date | None:
-    """A day in the form YYYY-MM-DD; None for any other value."""
+def log_day_of(value: t.Any) -> dt.date | None:
+    """A day in the form YYYY-MM-DD; None for what is not one."""
     found = text(value) or ""
     try:
         return dt.date.fromisoformat(found) if _DAY.fullmatch(found) else None

@@ -12,12 +12,12 @@ import typing as t
 
 from .._records.result import Result
 from .._records.times import utc_now
-from .._spool.disk.source import Entry, Identity, Timing, Window
+from .._spool.disk.source import Identity, SpoolEntry, Timing, Window
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .client import Days, IndusfaceClient
 from .normalise import SOURCE, ScanLogNormaliser
-from .rows import Row, alert_content, alert_keys, day_of, rows_of, scan_content, scan_key
+from .rows import Row, alert_content, alert_keys, log_day_of, scan_content, scan_key, scan_rows_of
 from .scan_log_info import chunk_days, outside_warning
 
 _DAY = dt.timedelta(days=1)
@@ -51,23 +51,23 @@ class ScanLogSource(LogSource[IndusfaceClient]):
         self.unknown = self._normaliser.unknown
         self.outside = 0
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """Yield the scan logs of the days that the window touches, as one page: the service has no smaller unit."""
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
+        """The scan logs of the days that the window touches, in one page: the service has no smaller ones."""
         days = Days(window.start.date(), (window.end - dt.timedelta(microseconds=1)).date())
-        entries: list[Entry] = []
-        for row in rows_of(self.client.scan_logs(days).rows):
+        entries: list[SpoolEntry] = []
+        for row in scan_rows_of(self.client.scan_logs(days).rows):
             entries.extend(self._entries(row, days, window))
         yield entries
 
-    def _entries(self, row: Row, days: Days, window: Window) -> t.Iterator[Entry]:
-        day = day_of(row.fields.get("ScanDate"))
+    def _entries(self, row: Row, days: Days, window: Window) -> t.Iterator[SpoolEntry]:
+        day = log_day_of(row.fields.get("ScanDate"))
         if day is not None and day not in days:
             self.outside += 1
         # A scan log without a day is kept, at the start of the window that returned it.
         time = window.start if day is None else dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
-        yield Entry(scan_key(row), time, scan_content(row), self._normaliser.scan(row))
+        yield SpoolEntry(scan_key(row), time, scan_content(row), self._normaliser.scan(row))
         for key, alert in alert_keys(row):
-            yield Entry(key, time, alert_content(alert), self._normaliser.finding(row, alert))
+            yield SpoolEntry(key, time, alert_content(alert), self._normaliser.finding(row, alert))
 
 
 def run(

@@ -16,7 +16,7 @@ from .._records.query import Query
 from .._records.result import Result
 from .client import Days, IndusfaceClient
 from .normalise import ScanLogNormaliser
-from .rows import Row, alert_keys, day_of, rows_of, scan_key
+from .rows import Row, alert_keys, log_day_of, scan_key, scan_rows_of
 
 Options = t.Mapping[str, t.Any]
 
@@ -53,9 +53,9 @@ def _read(client: IndusfaceClient, days: Days, chunk: int) -> tuple[list[Row], l
         answer = client.scan_logs(part)
         if answer.message:
             messages[answer.message] = None
-        for row in rows_of(answer.rows):
-            day = day_of(row.fields.get("ScanDate"))
-            # Whether the bounds are inclusive is not documented, so the days are checked here too.
+        for row in scan_rows_of(answer.rows):
+            day = log_day_of(row.fields.get("ScanDate"))
+            # Whether the bounds are inclusive is not documented, so the days are looked at here too.
             if day is not None and day not in part:
                 outside += 1
             else:
@@ -86,7 +86,7 @@ def asked_days(params: Options) -> Days:
 
 
 def _day(text: str, option: str) -> dt.date:
-    day = day_of(text.strip())
+    day = log_day_of(text.strip())
     if day is None:
         raise OptionError(f"{option}: {text!r} is not a day.", hint="Give YYYY-MM-DD, such as 2026-03-14.")
     return day

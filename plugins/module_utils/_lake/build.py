@@ -15,10 +15,10 @@ import typing as t
 
 from .._base.errors import FileError
 from .._records.codec import dump_line, loads
-from .._records.files.duck import LONGEST_LINE, Engine, Refused, Row
+from .._records.files.duck import LONGEST_LINE, MEMORY, Engine, Refused, Row, Told, open_duck
 from .._records.files.ndjson import Unreadable, read_lines
 from .._records.model import SCHEMA
-from .columns import ADDED, KINDS, Kind, members
+from .columns import ADDED, KINDS, RecordKind, members
 from .derive import add_event_columns
 from .feeds import STREAM, Feed, Piece
 from .folder import METADATA, Content, Pair
@@ -27,7 +27,33 @@ ROW_GROUP = 40_960
 """Rows that a thread holds before it compresses them. Few, because a row of events takes a kilobyte or more."""
 _SOURCE = "coalesce(source, finding ->> '$.source')"
 USUAL_LINE = 1 << 20
-"""Bytes of a line. DuckDB buffers twice that in each thread, so LONGEST_LINE is used only in a second attempt."""
+"""Bytes of a line: DuckDB has buffers of twice that for each thread, so LONGEST_LINE is for a second attempt only."""
+_TOLD: Told = {
+    "OutOfMemoryException": (
+        f"dest: a day needs more than {MEMORY} of memory, or more room on the disk of dest.",
+        "Free some room. What the lake had before is whole, and the next run goes on.",
+    ),
+    "IOException": (
+        "dest: DuckDB cannot read or write a file of a day.",
+        "Check the room on the disk of dest, and that nothing removes segments at the same time.",
+    ),
+}
+
+
+@contextlib.contextmanager
+def open_engine(temporary: pathlib.Path, folders: t.Iterable[pathlib.Path]) -> t.Iterator[Engine]:
+    """An empty database in which a day is built, and which may use these folders and no others.
+
+    Args:
+        temporary: an existing private folder for what does not fit in memory.
+        folders: what is read and written beside it.
+
+    Raises:
+        MissingLibrary: DuckDB is not installed, or too old.
+    """
+    # Of two rows with one key the later one counts, so rows have to keep the order of the segments.
+    with open_duck(temporary, folders, keep_order=True) as connection:
+        yield Engine(connection, _TOLD)
 
 
 class Day:
@@ -154,8 +180,8 @@ class Day:
         for table in ("loaded", "places", "attacks", "newest"):
             self._engine.run(f"DROP TABLE IF EXISTS {table}")
 
-    def _load(self, kind: Kind, pair: Pair) -> None:
-        """Read the records of a pair into the table ``loaded``, in order."""
+    def _load(self, kind: RecordKind, pair: Pair) -> None:
+        """Read the records of a pair into the table ``loaded``, in their order."""
         read = {"record": "VARCHAR", "source": "VARCHAR", "finding": "JSON", **members(kind)}
         added = {"lake_stream": self._feed.id, "lake_origin": self._feed.origin, "lake_as_of": self._feed.as_of}
         values = [f'TRY_CAST(? AS {column.type}) AS "{column.name}"' for column in ADDED]
@@ -166,8 +192,8 @@ class Day:
             [*(added[column.name] for column in ADDED), self._names(), *pair],
         )
 
-    def _newest(self, kind: Kind) -> str:
-        """The FROM expression for the newest content of each key, with the derived columns."""
+    def _newest(self, kind: RecordKind) -> str:
+        """What stands for the newest content of each key in a FROM clause, with the derived columns."""
         table = "loaded"
         if kind.derived:
             table = add_event_columns(self._engine, table, self._work)

@@ -19,7 +19,7 @@ TEXT, TEXTS, TIME, WHOLE, NUMBER, TRUTH = "VARCHAR", "VARCHAR[]", "TIMESTAMP", "
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class LakeColumn:
     """One column.
 
     Attributes:
@@ -47,7 +47,7 @@ class Column:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class RecordKind:
     """A kind of record.
 
     Attributes:
@@ -56,9 +56,9 @@ class Kind:
         derived: columns that Python computes (:mod:`.derive`).
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[LakeColumn, ...]
     order: tuple[str, ...]
-    derived: tuple[Column, ...] = ()
+    derived: tuple[LakeColumn, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,44 +66,44 @@ class Kind:
         return tuple(column.name for column in (*ADDED, *self.columns, *self.derived))
 
 
-def _texts(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, TEXT, name) for name in names)
+def _texts(*names: str) -> tuple[LakeColumn, ...]:
+    return tuple(LakeColumn(name, TEXT, name) for name in names)
 
 
-def _times(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, TIME, name) for name in names)
+def _times(*names: str) -> tuple[LakeColumn, ...]:
+    return tuple(LakeColumn(name, TIME, name) for name in names)
 
 
-def _list(name: str, kind: str = TEXTS) -> Column:
-    return Column(name, kind, name, json=True)
+def _list(name: str, kind: str = TEXTS) -> LakeColumn:
+    return LakeColumn(name, kind, name, json=True)
 
 
-def _nested(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, TEXT, name, json=True) for name in names)
+def _nested(*names: str) -> tuple[LakeColumn, ...]:
+    return tuple(LakeColumn(name, TEXT, name, json=True) for name in names)
 
 
-def _inner(member: str, inner: str, kind: str = TEXT, name: str | None = None) -> Column:
-    return Column(name or f"{member}_{inner}", kind, member, inner, json=True)
+def _inner(member: str, inner: str, kind: str = TEXT, name: str | None = None) -> LakeColumn:
+    return LakeColumn(name or f"{member}_{inner}", kind, member, inner, json=True)
 
 
 ADDED = (
-    Column("lake_stream", TEXT),
-    Column("lake_origin", TEXT),
-    Column("lake_as_of", TIME),
+    LakeColumn("lake_stream", TEXT),
+    LakeColumn("lake_origin", TEXT),
+    LakeColumn("lake_as_of", TIME),
 )
 """Columns that the lake adds: stream or snapshot id, which of the two it is, and when the snapshot was taken."""
 _KEYED = _texts("key", "content")
 _ASSET = (*(_inner("asset", name) for name in ("id", "name", "url")), _inner("asset", "tags", TEXTS))
 _LAST = _nested("details", "raw")
 
-EVENT = Kind(
+EVENT = RecordKind(
     columns=(
         *_KEYED,
         *_texts("id"),
         *_times("time"),
         *_texts("action", "action_native", "client_ip", "country"),
         # ``host`` is the comparable form, among the derived columns.
-        Column("host_native", TEXT, "host"),
+        LakeColumn("host_native", TEXT, "host"),
         *_texts("url", "path", "method", "user_agent", "referer"),
         _list("categories"),
         _list("rule_ids"),
@@ -111,17 +111,17 @@ EVENT = Kind(
         *_nested("sub_events"),
         *_LAST,
     ),
-    derived=tuple(Column(name, TEXT) for name in ("host", "path_template", "parameter", "attack_family")),
+    derived=tuple(LakeColumn(name, TEXT) for name in ("host", "path_template", "parameter", "attack_family")),
     order=("time", "key"),
 )
 
-FINDING = Kind(
+FINDING = RecordKind(
     columns=(
         *_KEYED,
         *_texts("id", "unique_id", "rule_id", "title", "kind", "severity", "severity_native", "original_severity"),
-        Column("cvss_score", NUMBER, "cvss_score"),
+        LakeColumn("cvss_score", NUMBER, "cvss_score"),
         *_texts("cvss_vector"),
-        Column("detection_score", WHOLE, "detection_score"),
+        LakeColumn("detection_score", WHOLE, "detection_score"),
         *_texts("status"),
         *(_inner("ignored", name) for name in ("reason", "by")),
         *(_inner("ignored", name, TIME) for name in ("at", "until")),
@@ -129,13 +129,13 @@ FINDING = Kind(
         *_ASSET,
         *_texts("url", "method", "parameter"),
         *_times("first_seen", "last_seen", "last_tested", "fixed_at"),
-        Column("times_seen", WHOLE, "times_seen"),
+        LakeColumn("times_seen", WHOLE, "times_seen"),
         _list("cwe", "BIGINT[]"),
         *_nested("owasp", "wasc"),
-        # GROUP is a reserved word in SQL.
-        Column("finding_group", TEXT, "group"),
+        # GROUP is a word of SQL.
+        LakeColumn("finding_group", TEXT, "group"),
         *_texts("finding_type"),
-        Column("potential", TRUTH, "potential"),
+        LakeColumn("potential", TRUTH, "potential"),
         *_texts("external_ref", "patch"),
         *_nested("ssl", "evidence"),
         *_texts("fingerprint"),
@@ -144,38 +144,38 @@ FINDING = Kind(
     order=("asset_name", "asset_id", "severity", "id", "key"),
 )
 
-SCAN = Kind(
+SCAN = RecordKind(
     columns=(
         *_KEYED,
         *_texts("id", "name", "reference", "kind", "mode", "profile"),
         *_ASSET,
         *_times("time", "ended"),
-        Column("duration", WHOLE, "duration"),
+        LakeColumn("duration", WHOLE, "duration"),
         *_texts("status", "status_native", "results_status", "auth_status", "end_reason"),
-        Column("conclusive", TRUTH, "conclusive"),
-        Column("links_crawled", WHOLE, "links_crawled"),
-        Column("requests_sent", WHOLE, "requests_sent"),
+        LakeColumn("conclusive", TRUTH, "conclusive"),
+        LakeColumn("links_crawled", WHOLE, "links_crawled"),
+        LakeColumn("requests_sent", WHOLE, "requests_sent"),
         *_texts("launched_by"),
         *(_inner("counts", name, WHOLE) for name in ("critical", "high", "medium", "low", "info", "unknown")),
-        Column("malware", WHOLE, "malware"),
+        LakeColumn("malware", WHOLE, "malware"),
         *_LAST,
     ),
     order=("time", "key"),
 )
 
-GAP = Kind(
+GAP = RecordKind(
     columns=(
         *_KEYED,
         *_texts("stream"),
-        # FROM and TO are reserved words in SQL.
-        Column("from_time", TIME, "from"),
-        Column("to_time", TIME, "to"),
+        # FROM and TO are words of SQL.
+        LakeColumn("from_time", TIME, "from"),
+        LakeColumn("to_time", TIME, "to"),
         *_texts("reason"),
     ),
     order=("from_time",),
 )
 
-MATCH = Kind(
+MATCH = RecordKind(
     columns=(
         *_KEYED,
         *(_inner("finding", name) for name in ("source", "id", "unique_id")),
@@ -185,34 +185,34 @@ MATCH = Kind(
         _inner("events", "last", TIME),
         _inner("events", "ids", TEXTS),
         _list("sources"),
-        Column("host_events", WHOLE, "host_events"),
+        LakeColumn("host_events", WHOLE, "host_events"),
         *_nested("finding", "events"),
     ),
     order=("class", "finding_source", "finding_id"),
 )
 
-CHANGE = Kind(
+CHANGE = RecordKind(
     columns=(
         *_KEYED,
         *_texts("change"),
         *_times("at"),
         *(_inner("before", name) for name in ("state", "severity")),
         *(_inner("finding", name) for name in ("source", "id", "unique_id", "title", "severity", "status")),
-        Column("finding_asset_id", TEXT, "finding", "asset.id", json=True),
-        Column("finding_asset_name", TEXT, "finding", "asset.name", json=True),
-        Column("risk_score", NUMBER, "risk_score"),
+        LakeColumn("finding_asset_id", TEXT, "finding", "asset.id", json=True),
+        LakeColumn("finding_asset_name", TEXT, "finding", "asset.name", json=True),
+        LakeColumn("risk_score", NUMBER, "risk_score"),
         *_nested("finding", "knowledge", "snapshot"),
     ),
     order=("at", "key"),
 )
 
-WEBAPP = Kind(
+WEBAPP = RecordKind(
     columns=(
         *_KEYED,
         *_texts("change"),
         *_times("at"),
         *_texts("id", "name", "url"),
-        Column("risk_score", NUMBER, "risk_score"),
+        LakeColumn("risk_score", NUMBER, "risk_score"),
         _list("tags"),
         *(_inner("open", name, WHOLE) for name in ("critical", "high", "medium", "low", "info", "unknown")),
         *_nested("snapshot"),
@@ -220,11 +220,11 @@ WEBAPP = Kind(
     order=("at", "key"),
 )
 
-SNAPSHOT = Kind(
+SNAPSHOT = RecordKind(
     columns=(
         *_texts("stream", "file"),
         *_times("started", "finished"),
-        Column("records", WHOLE, "records"),
+        LakeColumn("records", WHOLE, "records"),
         _list("assets"),
         *_nested("filters"),
     ),
@@ -232,7 +232,7 @@ SNAPSHOT = Kind(
 )
 """One record for each snapshot, so that a snapshot without findings is in the lake too."""
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, RecordKind] = {
     "event": EVENT,
     "finding": FINDING,
     "scan": SCAN,
@@ -244,6 +244,6 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def members(kind: Kind) -> dict[str, str]:
-    """The members of a record that a kind's columns are read from, each with the type to read it as."""
+def members(kind: RecordKind) -> dict[str, str]:
+    """The members of a kind's records that its columns are read from, each with the type to read it as."""
     return {column.member: "JSON" if column.json else TEXT for column in kind.columns}

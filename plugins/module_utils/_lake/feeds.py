@@ -23,7 +23,7 @@ from .._records.model import SCHEMA
 from .._records.times import read_time, utc_text
 from .._spool.disk.files import list_segments
 from .._spool.disk.kept import read_kept
-from .._spool.disk.stream import read_stream, stream_id
+from .._spool.disk.stream import read_stream_document, stream_id
 
 STREAM, SNAPSHOT = "stream", "snapshot"
 _STREAM = "matches"
@@ -144,7 +144,7 @@ def _id(*identity: t.Any) -> str:
 def _stream(path: pathlib.Path) -> Feed:
     if not path.is_dir():
         raise OptionError(f"streams: {path} is not a directory.", hint="Give the dest of an export module.")
-    identity, held, kept = stream_id(path), read_stream(path), read_kept(path)
+    identity, held, kept = stream_id(path), read_stream_document(path), read_kept(path)
     if identity is None or held is None:
         raise OptionError(
             f"streams: nothing was ever collected in {path}.", hint="Give the dest of an export module that has run."

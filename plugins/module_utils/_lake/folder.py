@@ -24,7 +24,7 @@ from .._base.errors import FileError
 from .._base.files import read_unlinked, reason, sha256_of, sync_directory
 from .._records.codec import loads
 from .._records.files.duck import Engine, Refused
-from .._spool.disk.files import day_folder, day_of
+from .._spool.disk.files import day_folder, folder_day_of
 
 MANIFEST = "_manifest.json"
 METADATA = "perimeter_lake"
@@ -43,7 +43,7 @@ WHOLE, DAMAGED, MISSING = "whole", "damaged", "missing"
 
 
 @dataclasses.dataclass
-class Held:
+class HeldFile:
     """A file of a feed in the lake.
 
     Attributes:
@@ -101,7 +101,7 @@ def day_folders(dest: pathlib.Path) -> t.Iterator[tuple[Pair, dt.date, pathlib.P
             for source in _folders(record, _SOURCE):
                 pair = record.name.partition("=")[2], source.name.partition("=")[2]
                 for folder in sorted(source.iterdir()):
-                    if (day := day_of(folder.name)) is not None and folder.is_dir() and not folder.is_symlink():
+                    if (day := folder_day_of(folder.name)) is not None and folder.is_dir() and not folder.is_symlink():
                         yield pair, day, folder
     except OSError as error:
         raise FileError(f"dest: {dest} cannot be read: {reason(error)}.") from error
@@ -113,8 +113,8 @@ def _folders(root: pathlib.Path, pattern: re.Pattern[str]) -> list[pathlib.Path]
     return sorted(path for path in root.iterdir() if pattern.fullmatch(path.name) and path.is_dir())
 
 
-def read_manifest(folder: pathlib.Path) -> dict[str, Content]:
-    """The files of a folder according to its manifest; empty if there is no usable manifest."""
+def read_lake_manifest(folder: pathlib.Path) -> dict[str, Content]:
+    """The files of a folder as its manifest describes them; empty if it has none that can be used."""
     try:
         content = loads(read_unlinked(folder / MANIFEST))
         files = content["files"] if content["schema"] == VERSION else {}
@@ -138,13 +138,13 @@ class Lake:
 
     def __init__(self, dest: pathlib.Path, feeds: t.Collection[str]) -> None:
         self.dest = dest
-        self.held: dict[tuple[str, dt.date], list[Held]] = {}
+        self.held: dict[tuple[str, dt.date], list[HeldFile]] = {}
         names = {file_name(feed): feed for feed in feeds}
         for pair, day, folder in day_folders(dest):
-            described = read_manifest(folder)
+            described = read_lake_manifest(folder)
             present = {name for name in names if name in described or (folder / name).exists()}
             for name in sorted(present):
-                held = Held(folder, pair, name, described.get(name, {}))
+                held = HeldFile(folder, pair, name, described.get(name, {}))
                 self.held.setdefault((names[name], day), []).append(held)
 
     def days(self, feed: str) -> list[dt.date]:
@@ -152,8 +152,8 @@ class Lake:
         return sorted(day for name, day in self.held if name == feed)
 
 
-def examine(held: Held, engine: Engine) -> None:
-    """Determine whether a file is intact. A commit that was interrupted before its manifest is completed in ``entry``.
+def examine(held: HeldFile, engine: Engine) -> None:
+    """Find out whether a file is whole. An unfinished commit is completed in ``held.entry``: the file is newer than it.
 
     A file counts as unchanged while its size, time, header and footer are the same; otherwise it is read.
     """
@@ -221,8 +221,8 @@ def _readable(path: pathlib.Path, engine: Engine) -> bool:
     return True
 
 
-def commit(work: pathlib.Path, staged: pathlib.Path, held: Held) -> None:
-    """Rename a finished file into its folder, which commits it, and then write the manifest of the folder.
+def commit(work: pathlib.Path, staged: pathlib.Path, held: HeldFile) -> None:
+    """Rename a finished file into its folder, which is the commit, and then write the manifest of the folder.
 
     Args:
         work: the folder for unfinished files, on the same file system.
@@ -239,17 +239,17 @@ def commit(work: pathlib.Path, staged: pathlib.Path, held: Held) -> None:
     _sync(staged)
     os.replace(staged, held.path)
     sync_directory(held.folder)
-    write_manifest(work, held.folder, {**read_manifest(held.folder), held.name: held.entry})
+    write_manifest(work, held.folder, {**read_lake_manifest(held.folder), held.name: held.entry})
 
 
-def drop(work: pathlib.Path, held: Held) -> None:
+def drop(work: pathlib.Path, held: HeldFile) -> None:
     """Remove the file of a feed from a folder, and its entry.
 
     Raises:
         OSError: it could not be removed.
     """
     held.path.unlink(missing_ok=True)
-    files = read_manifest(held.folder)
+    files = read_lake_manifest(held.folder)
     files.pop(held.name, None)
     write_manifest(work, held.folder, files)
     sync_directory(held.folder)

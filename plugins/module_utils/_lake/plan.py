@@ -17,14 +17,14 @@ import typing as t
 from .._base.errors import FileError
 from .._records.times import read_time
 from .feeds import SNAPSHOT, Feed, Piece
-from .folder import WHOLE, Content, Held
+from .folder import WHOLE, Content, HeldFile
 
 NEW, LATE, REBUILD, REPAIR = "new", "late", "rebuild", "damaged"
 UNCHANGED, OPEN, EXPIRED, KEPT, OLDER = "unchanged", "open", "expired", "kept", "older"
 
 
 @dataclasses.dataclass
-class Plan:
+class DayPlan:
     """What to do.
 
     Attributes:
@@ -45,8 +45,8 @@ class Plan:
         return bool(self.pieces)
 
 
-def plan_day(feed: Feed, day: dt.date, held: t.Sequence[Held], *, rebuild: bool) -> Plan:
-    """Decide what to do with a day.
+def plan_day(feed: Feed, day: dt.date, held: t.Sequence[HeldFile], *, rebuild: bool) -> DayPlan:
+    """Decide about a day.
 
     Args:
         feed: the feed.
@@ -60,7 +60,7 @@ def plan_day(feed: Feed, day: dt.date, held: t.Sequence[Held], *, rebuild: bool)
     pieces = feed.days.get(day, [])
     harmed = [item for item in held if item.state != WHOLE]
     if feed.origin == SNAPSHOT and _is_older(feed, held):
-        return Plan(OLDER)
+        return DayPlan(OLDER)
     names = _Names(held)
     here = [(piece, names.describe(piece)) for piece in pieces]
     present = {_key(told) for _piece, told in here}
@@ -68,28 +68,30 @@ def plan_day(feed: Feed, day: dt.date, held: t.Sequence[Held], *, rebuild: bool)
     gone = set() if feed.origin == SNAPSHOT else anywhere - present
     if harmed:
         _check_repair(feed, day, harmed, gone)
-        return Plan(REPAIR, pieces, [told for _piece, told in here])
+        return DayPlan(REPAIR, pieces, [told for _piece, told in here])
     fresh = [(piece, told) for piece, told in here if _key(told) not in everywhere]
     if gone:
         added = [piece for piece, _told in fresh]
         kept = [told for told in names.recorded() if _key(told) not in present]
-        return Plan(LATE if added else KEPT if rebuild else UNCHANGED, added, kept + [told for _p, told in here], True)
+        return DayPlan(
+            LATE if added else KEPT if rebuild else UNCHANGED, added, kept + [told for _p, told in here], True
+        )
     if not pieces:
-        return Plan(KEPT if rebuild else UNCHANGED)
+        return DayPlan(KEPT if rebuild else UNCHANGED)
     if fresh or rebuild:
-        return Plan(LATE if held and fresh else REBUILD if held else NEW, pieces, [told for _piece, told in here])
-    return Plan(UNCHANGED)
+        return DayPlan(LATE if held and fresh else REBUILD if held else NEW, pieces, [told for _piece, told in here])
+    return DayPlan(UNCHANGED)
 
 
-def _is_older(feed: Feed, held: t.Sequence[Held]) -> bool:
+def _is_older(feed: Feed, held: t.Sequence[HeldFile]) -> bool:
     """Whether the lake has a later snapshot of the same day."""
     ours = read_time(feed.as_of)
     theirs = [read_time(item.entry.get("as_of")) for item in held if item.state == WHOLE]
     return ours is not None and any(ours < moment for moment in theirs if moment)
 
 
-def _check_repair(feed: Feed, day: dt.date, harmed: t.Sequence[Held], gone: t.Collection[tuple[str, str]]) -> None:
-    """Refuse to rebuild a damaged file if some of its segments no longer exist."""
+def _check_repair(feed: Feed, day: dt.date, harmed: t.Sequence[HeldFile], gone: t.Collection[tuple[str, str]]) -> None:
+    """Refuse to write a damaged file again from less than it was made of."""
     unknown = any(not item.entry for item in harmed) and feed.removed_before and day < feed.removed_before
     if gone or unknown or not feed.days.get(day):
         raise FileError(
@@ -110,7 +112,7 @@ class _Names:
         held: those files. Each lists all segments of its day, so a missing file counts as one without segments.
     """
 
-    def __init__(self, held: t.Sequence[Held]) -> None:
+    def __init__(self, held: t.Sequence[HeldFile]) -> None:
         self._lists = [item.segments for item in held]
         pairs = {tuple(pair) for item in held for pair in item.entry.get("pairs", ())}
         if pairs - {item.pair for item in held}:

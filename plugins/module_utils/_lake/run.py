@@ -24,14 +24,13 @@ from .._records.result import Result
 from .._records.times import utc_now
 from .._spool.disk.files import check_dest
 from .._spool.disk.lock import locked
-from .build import Day, emptied
-from .engine import engine
+from .build import Day, emptied, open_engine
 from .feeds import STREAM, Feed, feeds_of
 from .folder import (
     HIDDEN,
     WHOLE,
     Content,
-    Held,
+    HeldFile,
     Lake,
     Pair,
     commit,
@@ -40,10 +39,10 @@ from .folder import (
     file_facts,
     file_name,
     folder_of,
-    read_manifest,
+    read_lake_manifest,
     write_manifest,
 )  # fmt: skip
-from .plan import EXPIRED, OPEN, Plan, plan_day
+from .plan import EXPIRED, OPEN, DayPlan, plan_day
 from .retain import old_folders, remove, retained_from
 
 Params = t.Mapping[str, t.Any]
@@ -66,10 +65,10 @@ def run(params: Params, check_mode: bool, *, clock: t.Callable[[], dt.datetime] 
     before = retained_from(params.get("retain_days"), today)
     feeds, failed = feeds_of(params.get("streams") or [], params.get("snapshots") or [])
     check_dest(dest)
-    job = Job(dest, feeds, today, before, bool(params.get("rebuild")), check_mode)
+    job = LakeJob(dest, feeds, today, before, bool(params.get("rebuild")), check_mode)
     with _working_folder(dest, check_mode) as work:
         roots = [dest, *(piece.path.parent for feed in feeds for day in feed.days.values() for piece in day)]
-        with engine(work, dict.fromkeys(roots)) as database:
+        with open_engine(work, dict.fromkeys(roots)) as database:
             return _Run(job, database, work, failed).result()
 
 
@@ -103,8 +102,8 @@ def _working_folder(dest: pathlib.Path, check_mode: bool) -> t.Iterator[pathlib.
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """The inputs of a run.
+class LakeJob:
+    """What is to be done.
 
     Attributes:
         dest: the directory of the lake.
@@ -126,7 +125,7 @@ class Job:
 class _Run:
     """One run over all feeds and days. A day that fails does not prevent the others from being written."""
 
-    def __init__(self, job: Job, database: Engine, work: pathlib.Path, failed: t.Iterable[PerimeterError]) -> None:
+    def __init__(self, job: LakeJob, database: Engine, work: pathlib.Path, failed: t.Iterable[PerimeterError]) -> None:
         self._job = job
         self._engine = database
         self._work = work
@@ -184,7 +183,7 @@ class _Run:
             examine(item, self._engine)
             if item.entry is not before and not self._job.check_mode:
                 # The run that wrote this file was killed before it wrote the manifest.
-                write_manifest(self._work, item.folder, {**read_manifest(item.folder), item.name: item.entry})
+                write_manifest(self._work, item.folder, {**read_lake_manifest(item.folder), item.name: item.entry})
         plan = plan_day(feed, day, held, rebuild=self._job.rebuild)
         for item in held:
             if item.state != WHOLE:
@@ -195,7 +194,7 @@ class _Run:
         with emptied(self._work):
             self._build(feed, day, plan, held)
 
-    def _build(self, feed: Feed, day: dt.date, plan: Plan, held: list[Held]) -> None:
+    def _build(self, feed: Feed, day: dt.date, plan: DayPlan, held: list[HeldFile]) -> None:
         source = Day(self._engine, feed, plan.pieces, self._work)
         pairs = source.pairs()
         for unknown in source.unknown:
@@ -209,14 +208,14 @@ class _Run:
             "stream": feed.id, "about": feed.about, "origin": feed.origin, "as_of": feed.as_of,
             "pairs": every, "segments": plan.segments, "write": secrets.token_hex(8),
         }  # fmt: skip
-        staged: list[tuple[pathlib.Path, Held]] = []
+        staged: list[tuple[pathlib.Path, HeldFile]] = []
         for number, pair in enumerate(every):
             target = self._work / f"part-{number}.parquet"
             old = olds.get(pair)
             source.write(pair, target, entry, old.path if old else None)
             facts = file_facts(target, self._engine)
             place = folder_of(self._job.dest, pair, day)
-            staged.append((target, Held(place, pair, file_name(feed.id), {**entry, **facts})))
+            staged.append((target, HeldFile(place, pair, file_name(feed.id), {**entry, **facts})))
         for target, item in staged:
             commit(self._work, target, item)
             self._written.append(self._told(feed, day, item.pair, plan, item))
@@ -224,7 +223,7 @@ class _Run:
             if item.pair not in every:
                 drop(self._work, item)
 
-    def _told(self, feed: Feed, day: dt.date, pair: Pair, plan: Plan, item: Held | None = None) -> Content:
+    def _told(self, feed: Feed, day: dt.date, pair: Pair, plan: DayPlan, item: HeldFile | None = None) -> Content:
         place = folder_of(self._job.dest, pair, day) / file_name(feed.id)
         entry = item.entry if item else {}
         return {

@@ -23,7 +23,7 @@ from .._records.result import Result
 from .argspec import Spec
 
 if t.TYPE_CHECKING:
-    from .._http.session import HttpSession
+    from .._http.session import ServiceClient
 
 _PASSWORD = re.compile(r"://[^:@/\s]*:([^\s]+)@")
 TRACEBACK_VERBOSITY = 3
@@ -34,22 +34,7 @@ Texts = t.Callable[[Params, t.Mapping[str, str]], t.Iterable[str]]
 """Texts that are found in the options and in the environment."""
 
 
-class Client(t.Protocol):
-    """What every vendor's client provides."""
-
-    http: HttpSession
-
-    def __enter__(self) -> t.Any:
-        """Return the client; nothing is opened before the first request."""
-
-    def __exit__(self, *details: object) -> None:
-        """Close the connections."""
-
-    def secrets(self) -> tuple[str, ...]:
-        """Return every value that must never be shown."""
-
-
-C = t.TypeVar("C", bound=Client)
+C = t.TypeVar("C", bound="ServiceClient")
 
 
 def run_vendor_module(

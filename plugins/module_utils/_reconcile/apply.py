@@ -18,25 +18,25 @@ R = t.TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome(t.Generic[R]):
+class ItemOutcome(t.Generic[R]):
     """The result of one item: a value or an error."""
 
     value: R | None = None
     error: PerimeterError | None = None
 
 
-def each(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> list[Outcome[R]]:
+def each(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> list[ItemOutcome[R]]:
     """Do the work for every item in parallel, and return the results in the order of the items.
 
     An error of one item does not stop the others. An error that concerns all of them, such as refused credentials,
     stops the session: the remaining items fail without a request, and finished items keep their results.
     """
 
-    def attempt(item: T) -> Outcome[R]:
+    def attempt(item: T) -> ItemOutcome[R]:
         try:
-            return Outcome(value=work(item))
+            return ItemOutcome(value=work(item))
         except PerimeterError as error:
-            return Outcome(error=error)
+            return ItemOutcome(error=error)
 
     if len(items) == 1 or workers == 1:
         return [attempt(item) for item in items]

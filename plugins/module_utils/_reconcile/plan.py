@@ -10,11 +10,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._records.redaction.values import MARKER
 from .desired import desired_record, given_fields
-from .redact import CHANGED
 from .spec import Field, Fields, Options, Record
 
 Action = t.Literal["create", "update", "delete", "none"]
+
+CHANGED = f"{MARKER} (changed)"
+"""Replaces the secret on the new side of a diff in which only secrets differ."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,8 @@ class Field:
         default: what a record has that shows no value, as far as that is known: the two are equal. None for "nothing".
         slot: items of one slot exclude each other at the vendor, so that an added item replaces those that were there;
             None where every key has a place of its own.
+        add_notes, remove_notes: what the documentation of ``<name>_add`` and ``<name>_remove`` says beyond what it says
+            for every list.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Field:
     aliases: t.Callable[[t.Any], t.Iterable[t.Hashable]] | None = None
     slot: t.Callable[[t.Any], t.Hashable] | None = None
     default: t.Any = None
+    add_notes: tuple[str, ...] = ()
+    remove_notes: tuple[str, ...] = ()
 
     def is_shown(self, present: t.Any, written: t.Any) -> bool:
         """Whether what a user wrote is exactly what the present value is shown as, and so means that value."""

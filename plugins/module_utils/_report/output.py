@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from .._base.errors import FileError
-from .._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, sync_directory
+from .._base.files import StagedFile, check_target, reason, remove_leftovers, sha256_of, sync_directory
 from .figures.rows import Unwritable
 from .inputs.model import ReportInput
 from .writers import write_all
@@ -58,7 +58,7 @@ class Outputs:
 
     def __init__(self, targets: t.Mapping[str, pathlib.Path]) -> None:
         self._targets = targets
-        self._staged: list[tuple[str, Staged]] = []
+        self._staged: list[tuple[str, StagedFile]] = []
         for name, path in targets.items():
             check_target(path, f"outputs.{name}")
 
@@ -93,7 +93,7 @@ class Outputs:
         remove_leftovers(path)
         _remove_backups(path)
         try:
-            staged = Staged(path)
+            staged = StagedFile(path)
         except OSError as error:
             raise _failed(name, path, error) from error
         self._staged.append((name, staged))

@@ -15,7 +15,7 @@ from .._base.errors import FileError, OptionError
 from .._records.files.knowledge import Entries, read_knowledge
 from .._records.result import Result
 from .figures import collect
-from .figures.beside import Beside, read_beside, with_waivers
+from .figures.beside import newest_time, read_beside, with_waivers
 from .figures.changes import Previous, read_previous
 from .formats.xlsx_writer import check_library
 from .inputs import model
@@ -175,9 +175,9 @@ def _report(
     previous: Previous | None,
     notes: list[str],
     knowledge: Entries | None,
-    beside: Beside,
+    beside: model.Beside,
 ) -> model.ReportInput:
-    generated = reader.generated or beside.time
+    generated = reader.generated or newest_time(beside)
     gate, root = params.get("gate"), pathlib.Path(params.get("catalog_root") or ".").expanduser()
     catalog = [pathlib.Path(path).expanduser() for path in params.get("catalog") or ()]
     report = collect.build(

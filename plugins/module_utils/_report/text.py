@@ -87,26 +87,19 @@ def line(text: str | None, limit: int = 0) -> str:
     return text if text.isprintable() else _HIDDEN.sub(_escape, text)
 
 
-@functools.lru_cache(maxsize=65536)
-def parse_time(value: str | None) -> datetime.datetime | None:
-    """A UTC time, or None when the value is missing or is no time at all."""
-    if not value:
-        return None
-    try:
-        return times.parse_time(value)
-    except (ValueError, OverflowError):
-        return None
+read_time = functools.lru_cache(maxsize=65536)(times.read_time)
+"""See :func:`.times.read_time`; remembered, since a report asks for most times more than once."""
 
 
-def canonical_time(value: str | None) -> str | None:
+def whole_seconds(value: str | None) -> str | None:
     """The time as ``YYYY-MM-DDTHH:MM:SSZ``, or None when it is no time."""
-    moment = parse_time(value)
+    moment = read_time(value)
     return None if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def age_in_days(first_seen: str | None, now: str | None) -> int | None:
     """Whole days from ``first_seen`` to ``now``; 0 when it lies in the future, None when either is unknown."""
-    start, end = parse_time(first_seen), parse_time(now)
+    start, end = read_time(first_seen), read_time(now)
     if start is None or end is None:
         return None
     return max(0, (end - start).days)
@@ -114,7 +107,7 @@ def age_in_days(first_seen: str | None, now: str | None) -> int | None:
 
 def readable_time(value: str | None) -> str:
     """A time for people: ``2026-11-20 09:12 UTC``. A value that is no time is shown as it is."""
-    moment = parse_time(value)
+    moment = read_time(value)
     if moment is None:
         return line(value, 40) or "not known"
     return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes") + " UTC"
@@ -122,7 +115,7 @@ def readable_time(value: str | None) -> str:
 
 def readable_date(value: str | None) -> str:
     """The day of a time, or an empty text."""
-    moment = parse_time(value)
+    moment = read_time(value)
     return line(value, 40) if moment is None else moment.date().isoformat()
 
 

@@ -18,12 +18,12 @@ from .._base.errors import AuthenticationFailed, OptionError, PerimeterError, Ra
 from .._records.coerce import text
 from .._records.result import Result
 from .._records.times import parse_time, utc_now
-from .._spool.disk.source import Entry, Identity, Timing, Window, content_hash
+from .._spool.disk.source import Identity, SpoolEntry, Timing, Window, content_hash
 from .._vendor.client import Raw
 from .._vendor.log_source import LogSource, Options, export
 from .._vendor.normaliser import raw_text
 from .alert_info import RETENTION, checked_address
-from .client import Listing, ScutumClient
+from .client import AlertQuery, ScutumClient
 from .fields import log_time
 from .listing import pages
 from .normalise import SOURCE, AlertNormaliser, DetailState
@@ -83,29 +83,29 @@ class AlertSource(LogSource[ScutumClient]):
         )
         self.unknown = self._normaliser.unknown
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
-        """Yield the alerts of the window, oldest first. Scutum's bounds match a window's: inclusive, exclusive."""
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
+        """The alerts of the window, oldest first. The bounds of Scutum are those of the window: from, not to."""
         self._begun = self._begun or window.start
-        for page in pages(self.client, Listing("asc", window.start, window.end, self._ip)):
+        for page in pages(self.client, AlertQuery("asc", window.start, window.end, self._ip)):
             self._pages += 1
             entries = [self._entry(row, window) for row in page.rows]
             self._rows = {entry.key: row for entry, row in zip(entries, page.rows, strict=True)}
             self._reached = entries[-1].time if page.marker and entries else window.end
             yield entries
 
-    def _entry(self, row: Raw, window: Window) -> Entry:
+    def _entry(self, row: Raw, window: Window) -> SpoolEntry:
         event = self._normaliser.event(row)
         content = content_hash(row)
-        # A log without id or time is kept: its content becomes its key, and its window's start its time.
-        return Entry(event["id"] or f"content:{content}", log_time(row.get("ts")) or window.start, content, event)
+        # A log without id or time is not lost for that: it stands under its content, at the start of its window.
+        return SpoolEntry(event["id"] or f"content:{content}", log_time(row.get("ts")) or window.start, content, event)
 
-    def enrich(self, entries: list[Entry]) -> list[Entry]:
-        """Add the details to alerts that are about to be written. The collector calls this for new alerts only."""
+    def enrich(self, entries: list[SpoolEntry]) -> list[SpoolEntry]:
+        """Add the details to alerts that are about to be written; the collector calls this with new ones only."""
         if self._details == "none":
             return entries
         return [self._with_detail(entry) for entry in entries]
 
-    def _with_detail(self, entry: Entry) -> Entry:
+    def _with_detail(self, entry: SpoolEntry) -> SpoolEntry:
         event = entry.record
         if not event["id"] or (self._details == "blocked_only" and event["action"] != "blocked"):
             return entry

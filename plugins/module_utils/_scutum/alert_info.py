@@ -16,7 +16,7 @@ from .._records.model import Event
 from .._records.query import Query
 from .._records.result import Result
 from .._records.times import utc_now, utc_text
-from .client import Listing, ScutumClient
+from .client import AlertQuery, ScutumClient
 from .fields import parse, whole_second
 from .listing import pages
 from .normalise import AlertNormaliser
@@ -51,7 +51,7 @@ def run(
 
 
 def _read(
-    client: ScutumClient, listing: Listing, limit: int | None, normaliser: AlertNormaliser
+    client: ScutumClient, listing: AlertQuery, limit: int | None, normaliser: AlertNormaliser
 ) -> tuple[list[Event], bool]:
     """Return the alerts in the order of the listing, and whether there are more than the limit."""
     events: dict[str, Event] = {}
@@ -76,7 +76,7 @@ def _limit(params: Options) -> int | None:
     return t.cast("int | None", limit)
 
 
-def _listing(params: Options, now: dt.datetime, warnings: list[str]) -> Listing:
+def _listing(params: Options, now: dt.datetime, warnings: list[str]) -> AlertQuery:
     start = parse(params["from"], "from") if params.get("from") else None
     end = parse(params["to"], "to") if params.get("to") else whole_second(now)
     oldest = whole_second(now) - RETENTION
@@ -96,7 +96,7 @@ def _listing(params: Options, now: dt.datetime, warnings: list[str]) -> Listing:
             f"from ({utc_text(start)}) is not before to ({utc_text(end)}).",
             hint="from is inclusive and to is exclusive; times without an offset are Japan time.",
         )
-    return Listing(order=params["time_order"], start=start, end=end, ip=checked_address(params.get("ip")))
+    return AlertQuery(order=params["time_order"], start=start, end=end, ip=checked_address(params.get("ip")))
 
 
 def checked_address(ip: str | None) -> str | None:

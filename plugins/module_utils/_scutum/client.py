@@ -21,8 +21,7 @@ from .._http.retry import Verdict
 from .._http.session import HttpSession
 from .._http.settings import HttpSettings, check_base_url, settings_from
 from .._records.codec import dumps
-from .._vendor import connection as base
-from .._vendor.client import Raw, Session, VendorClient
+from .._vendor.client import Raw, Session, VendorClient, VendorConnection
 from .fields import japan_text
 
 LIST, DETAIL = "/api/v1/alert", "/api/v1/alert_detail"
@@ -48,22 +47,22 @@ _CONSOLE_HINT = "The console of Scutum shows it, and issues a key for each host.
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection(base.Connection):
-    """A resolved connection. ``host`` is the FQDN that the key was issued for, ``id`` the console id of that FQDN."""
+class ScutumConnection(VendorConnection):
+    """Resolved connection. ``host`` is the FQDN that the key was issued for, ``id`` the console id of that FQDN."""
 
     api_key: str = dataclasses.field(repr=False)
     host: str
     id: str
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """Return the connection that the options and the environment describe.
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> ScutumConnection:
+    """The connection that the options and the environment describe.
 
     Raises:
         OptionError: something is missing, or ``api_url`` is not a valid address.
     """
     options = with_environment(params, environ, ENVIRONMENT)
-    return Connection(
+    return ScutumConnection(
         api_url=check_base_url(options["api_url"] or DEFAULT_URL, bool(params.get("allow_http"))),
         api_key=require(options, "api_key", ENVIRONMENT, _CONSOLE_HINT),
         host=require(options, "scutum_host", ENVIRONMENT, _CONSOLE_HINT),
@@ -72,8 +71,8 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
 
 
 @dataclasses.dataclass(frozen=True)
-class Listing:
-    """The parameters of a listing. They are frozen: a marker does not contain them, so each page must repeat them.
+class AlertQuery:
+    """What a listing asks for. It is frozen: a marker carries none of it, so each page has to repeat it exactly.
 
     Attributes:
         order: ``asc`` or ``desc``, by time.
@@ -99,18 +98,18 @@ class Listing:
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
-    """One page of the list. ``marker`` is None on the last page; ``whole`` is whether it has ``count`` rows."""
+class AlertPage:
+    """One page of the list. ``marker`` is None on the last one; ``whole`` says whether ``count`` rows are there."""
 
     rows: list[Raw]
     marker: str | None
     whole: bool
 
 
-class ScutumClient(VendorClient[Connection]):
+class ScutumClient(VendorClient[ScutumConnection]):
     """One host at Scutum."""
 
-    def __init__(self, connection: Connection, settings: HttpSettings, *, session: Session = HttpSession) -> None:
+    def __init__(self, connection: ScutumConnection, settings: HttpSettings, *, session: Session = HttpSession) -> None:
         self.max_wait = settings.max_wait
         self.governor = Governor(1, calls=CALLS, per_seconds=PER_SECONDS)
         self._listed = False
@@ -126,8 +125,8 @@ class ScutumClient(VendorClient[Connection]):
             pause=self.governor.clear_in,
         )
 
-    def page(self, listing: Listing, marker: str | None = None) -> Page:
-        """Return one page of at most 1000 alerts.
+    def page(self, listing: AlertQuery, marker: str | None = None) -> AlertPage:
+        """One page of at most 1000 alerts.
 
         Raises:
             VendorError: the parameters or the marker were refused; ``code`` is the status.
@@ -190,7 +189,7 @@ class ScutumClient(VendorClient[Connection]):
         return ("host", self.connection.host), ("id", self.connection.id)
 
 
-def _page(answer: t.Any) -> Page:
+def _page(answer: t.Any) -> AlertPage:
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BadResponse("Scutum answered a list call with something that is not a page of logs.")
@@ -204,14 +203,14 @@ def _page(answer: t.Any) -> Page:
             hint="Nothing of this window was kept. Try again later.",
         )
     if not truncated:
-        return Page(rows, None, whole)
+        return AlertPage(rows, None, whole)
     marker = answer.get("next_marker")
     if not isinstance(marker, str) or not marker:
         raise BadResponse(
             "Scutum says that more logs follow (truncated), and gives no next_marker.",
             hint="Ask for a shorter time; a page holds at most 1000 logs.",
         )
-    return Page(rows, marker, whole)
+    return AlertPage(rows, marker, whole)
 
 
 def _words(body: t.Any) -> str:

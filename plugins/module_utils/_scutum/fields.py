@@ -25,7 +25,7 @@ Read = t.Callable[[t.Any], t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class LogField:
+class ScutumField:
     """One field.
 
     Attributes:
@@ -43,17 +43,17 @@ class LogField:
     always: bool = True
 
 
-FIELDS: dict[str, LogField] = {
-    "log_id": LogField("id", "string", LIST, "Id of the log. It looks as if it began with a time, and is opaque."),
-    "ip": LogField("client_ip", "string", LIST, "Source address of the request."),
-    "block": LogField(
+FIELDS: dict[str, ScutumField] = {
+    "log_id": ScutumField("id", "string", LIST, "Id of the log. It looks as if it began with a time, and is opaque."),
+    "ip": ScutumField("client_ip", "string", LIST, "Source address of the request."),
+    "block": ScutumField(
         "action", "boolean", LIST, "blocked, or alerted when it was let pass (defence off, false positive)."
     ),
-    "category": LogField("categories", "array of strings", LIST, "Kinds of attack, in Scutum's own words."),
-    "uri": LogField("url", "string", LIST, "Target of the request as it was sent, mostly a path with its query."),
-    "ts": LogField("time", "string", LIST, "When Scutum saw or blocked the request, as UTC."),
-    "request": LogField("details.request", "string (Base64)", DETAIL, "The request as text.", always=False),
-    "response": LogField("details.response", "string (Base64)", DETAIL, "The response as text.", always=False),
+    "category": ScutumField("categories", "array of strings", LIST, "Kinds of attack, in Scutum's own words."),
+    "uri": ScutumField("url", "string", LIST, "Target of the request as it was sent, mostly a path with its query."),
+    "ts": ScutumField("time", "string", LIST, "When Scutum saw or blocked the request, as UTC."),
+    "request": ScutumField("details.request", "string (Base64)", DETAIL, "The request as text.", always=False),
+    "response": ScutumField("details.response", "string (Base64)", DETAIL, "The response as text.", always=False),
 }
 
 ENVELOPE: dict[str, str] = {

@@ -13,7 +13,7 @@ import typing as t
 
 from .._base.errors import BadResponse, IncompleteRead, VendorError
 from .._vendor.client import Raw
-from .client import Listing, Page, ScutumClient
+from .client import AlertPage, AlertQuery, ScutumClient
 from .fields import log_time
 
 MAX_PAGES = 10_000
@@ -24,8 +24,8 @@ _EXPIRED = frozenset({"400", "404", "410", "422"})
 """Statuses with which a marker may be refused. The vendor does not document how long a marker is valid."""
 
 
-def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
-    """Yield every log of the listing, page by page. After an expired marker, logs may repeat.
+def pages(client: ScutumClient, listing: AlertQuery) -> t.Iterator[AlertPage]:
+    """Every log of the listing, page by page. After an expired marker, logs may come twice.
 
     Raises:
         BadResponse: the marker repeats, or the listing does not end.
@@ -61,8 +61,8 @@ def pages(client: ScutumClient, listing: Listing) -> t.Iterator[Page]:
     raise BadResponse(f"Scutum's listing did not end within {MAX_PAGES} pages.", hint="Ask for a shorter time.")
 
 
-def _whole_page(client: ScutumClient, listing: Listing, marker: str | None) -> Page:
-    """Return a page that has as many logs as its ``count`` says; it is requested once more if it lacks some."""
+def _whole_page(client: ScutumClient, listing: AlertQuery, marker: str | None) -> AlertPage:
+    """A page with as many logs as its ``count`` says; when it lacks some it is asked for once more."""
     for _attempt in range(2):
         page = client.page(listing, marker)
         if page.whole:
@@ -72,8 +72,8 @@ def _whole_page(client: ScutumClient, listing: Listing, marker: str | None) -> P
     )
 
 
-def _from_there(listing: Listing, last: dt.datetime | None) -> Listing:
-    """The rest of a listing, from the second of the last log, which is read again because other logs may share it."""
+def _from_there(listing: AlertQuery, last: dt.datetime | None) -> AlertQuery:
+    """The rest of a listing, from the last log that was read: its second is read again, as others may share it."""
     if last is None:
         return listing
     last = last.replace(microsecond=0)

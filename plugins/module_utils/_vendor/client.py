@@ -1,12 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client of a service that answers in JSON: its session, its calls, its credentials.
+"""The client of a service that answers in JSON: where it is, its session, its calls, its credentials.
 
 This module is private to the collection and may change at any time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import typing as t
 
@@ -15,12 +16,25 @@ from .._http.jsonapi import JsonApi
 from .._http.session import HttpSession
 from .._http.settings import HttpSettings
 from .._records.codec import loads
-from .connection import Connection
 from .token import Token
 
 Raw = dict[str, t.Any]
-"""An object in the form in which the vendor sent it."""
-C = t.TypeVar("C", bound=Connection)
+"""An object as a vendor sent it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VendorConnection:
+    """Where a service is, and who asks. A vendor adds its own fields, and marks its credentials with ``repr=False``."""
+
+    api_url: str
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every value that must never be shown: each field that is left out of the representation."""
+        values = (getattr(self, field.name) for field in dataclasses.fields(self) if not field.repr)
+        return tuple(value for value in values if value)
+
+
+C = t.TypeVar("C", bound=VendorConnection)
 Session = t.Callable[..., HttpSession]
 
 

@@ -17,7 +17,7 @@ from .._http.session import HttpSession
 from .._records.result import Result
 from .._records.times import utc_now
 from .._spool.collect.entry import collect
-from .._spool.disk.source import Entry, Identity, Timing, Window
+from .._spool.disk.source import Identity, SpoolEntry, Timing, Window
 
 Options = t.Mapping[str, t.Any]
 
@@ -56,7 +56,7 @@ class LogSource(abc.ABC, t.Generic[K]):
         self._lock = threading.Lock()
 
     @abc.abstractmethod
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
         """Yield every record whose time is in the window; see :class:`.source.Source`."""
 
     def server_time(self) -> dt.datetime | None:

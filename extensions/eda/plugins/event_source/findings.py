@@ -247,4 +247,4 @@ async def main(queue: t.Any, args: dict[str, t.Any]) -> None:
     """Entry point of ansible-rulebook."""
     eda = room("_eda.findings")
     source, connect = room("_qualys.findings.normalise").SOURCE, room("_qualys.api.client").connect
-    await eda.main(queue, args, eda.Scanner(source, connect, room("_qualys.findings.finding_export").run))
+    await eda.main(queue, args, eda.ScannerRoom(source, connect, room("_qualys.findings.finding_export").run))

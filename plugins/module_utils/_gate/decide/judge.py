@@ -20,7 +20,7 @@ from ..._records.policy.patterns import application_test
 from ..._records.times import read_time
 from ..._records.verdicts import LEFT_OUT
 from ..inputs.facts import Facts, label
-from ..inputs.records import Matches, Problem
+from ..inputs.records import AttackMatches, Problem
 from ..policy.baseline import Baseline, Section, Twin
 from ..policy.policy import Judged, Policy
 from ..policy.rules import NEW_STATES, Rule
@@ -83,7 +83,7 @@ class Judge:
         policy: Policy,
         waivers: Waivers,
         baseline: Baseline,
-        matches: Matches,
+        matches: AttackMatches,
         explanations: Explanations,
         now: dt.datetime,
     ) -> None:

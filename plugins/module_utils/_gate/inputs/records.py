@@ -108,7 +108,7 @@ def _weight(scan: Record) -> tuple[bool, bool, dt.datetime, bool, str, str]:
     return scan.get("kind") != "discovery", launched is None, when, doubtful, *order
 
 
-class Matches:
+class AttackMatches:
     """What is known about attacks on findings: whether the firewall in front blocked them."""
 
     def __init__(self, records: t.Iterable[Record]) -> None:

@@ -19,7 +19,7 @@ from ..._http.retry import ACCEPT, Verdict
 from ..._http.session import HttpSession
 from ..._http.settings import HttpSettings, settings_from
 from ..._records.codec import dumps
-from .connection import Connection, resolve
+from .connection import QualysConnection, resolve
 from .criteria import Criterion
 from .envelope import Parse, envelope_of, judge
 from .shapes import Raw, number, truth
@@ -40,7 +40,7 @@ Judge = t.Callable[[Response], Verdict]
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class SearchPage:
     """One page of a search. ``last_id`` is the cursor, None when there is no further page."""
 
     records: list[Raw]
@@ -53,7 +53,9 @@ class QualysClient:
     Every call raises the errors of ``_http``, and of ``envelope.judge``.
     """
 
-    def __init__(self, connection: Connection, settings: HttpSettings, *, shared: SharedPlaces | None = None) -> None:
+    def __init__(
+        self, connection: QualysConnection, settings: HttpSettings, *, shared: SharedPlaces | None = None
+    ) -> None:
         self.connection = connection
         self.workers = settings.max_connections
         self._basic = _basic_value(connection)
@@ -101,7 +103,7 @@ class QualysClient:
         limit: int,
         verbose: bool = False,
         offset: int | None = None,
-    ) -> Page:
+    ) -> SearchPage:
         """One page of a search, ascending by id.
 
         Args:
@@ -293,7 +295,7 @@ def place_of(resource: str) -> tuple[str, str]:
     return _PLACES.get(resource, ("3.0", "was"))
 
 
-def _basic_value(connection: Connection) -> str | None:
+def _basic_value(connection: QualysConnection) -> str | None:
     if connection.username is None:
         return None
     return base64.b64encode(f"{connection.username}:{connection.password}".encode()).decode("ascii")
@@ -313,7 +315,7 @@ def search_path(resource: str) -> str:
     return f"search/{place_of(resource)[1]}/{resource}"
 
 
-def page_of(envelope: Raw, path: str) -> Page:
+def page_of(envelope: Raw, path: str) -> SearchPage:
     """The records of an envelope, which lacks ``data`` when there are none (docs/vendors/qualys_was.md 3.2).
 
     Raises:
@@ -329,13 +331,13 @@ def page_of(envelope: Raw, path: str) -> Page:
             raise BadResponse(f"Qualys answered {path} with an entry that is not one record.")
         records.append(record)
     if not truth(envelope.get("hasMoreRecords")):
-        return Page(records, None)
+        return SearchPage(records, None)
     last_id = number(envelope.get("lastId"))
     if last_id is None and records:
         last_id = number(records[-1].get("id"))
     if last_id is None:
         raise BadResponse(f"Qualys announced more records for {path}, but did not say after which id.")
-    return Page(records, last_id)
+    return SearchPage(records, last_id)
 
 
 def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> QualysClient:

@@ -14,6 +14,7 @@ import typing as t
 from ..._base.errors import OptionError
 from ..._http import environment
 from ..._http.settings import check_base_url
+from ..._vendor.client import VendorConnection
 
 _HOSTS: dict[str, tuple[str, str]] = {
     "qg1": ("qualysapi.qualys.com", "gateway.qg1.apps.qualys.com"),
@@ -53,10 +54,9 @@ _ALTERNATIVES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Connection:
+class QualysConnection(VendorConnection):
     """Resolved connection. Either user name and password, or client id and secret with a gateway, are set."""
 
-    api_url: str
     username: str | None = None
     password: str | None = dataclasses.field(default=None, repr=False)
     client_id: str | None = None
@@ -68,17 +68,13 @@ class Connection:
         user = self.client_id or self.username or ""
         return f"{self.api_url} {hashlib.sha256(user.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
-    def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
-        return tuple(secret for secret in (self.password, self.client_secret) if secret)
-
 
 def with_environment(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> dict[str, str | None]:
     """The connection options, with what the task left open taken from the environment."""
     return environment.with_environment(params, environ, ENVIRONMENT, _ALTERNATIVES)
 
 
-def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
+def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> QualysConnection:
     """The connection that the options and the environment describe.
 
     Raises:
@@ -93,14 +89,14 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Conn
     for name in ("username", "password"):
         if not options[name]:
             raise _missing(name, "Or give client_id and client_secret.")
-    return Connection(
+    return QualysConnection(
         api_url=check_base_url(api_url, allow_http), username=options["username"], password=options["password"]
     )
 
 
 def _token_connection(
     options: t.Mapping[str, str | None], api_url: str, gateway_url: str | None, allow_http: bool
-) -> Connection:
+) -> QualysConnection:
     for name in ("client_id", "client_secret"):
         if not options[name]:
             raise _missing(name, "client_id and client_secret go together.")
@@ -109,7 +105,7 @@ def _token_connection(
             "gateway_url is needed with client_id when api_url is given: tokens come from the gateway.",
             hint="Give gateway_url, or platform instead of api_url.",
         )
-    return Connection(
+    return QualysConnection(
         api_url=check_base_url(api_url, allow_http),
         client_id=options["client_id"],
         client_secret=options["client_secret"],

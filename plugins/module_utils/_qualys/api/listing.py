@@ -23,7 +23,7 @@ import typing as t
 
 from ..._base.errors import BadResponse, OptionError
 from ..._reconcile.apply import every
-from .client import Page, QualysClient
+from .client import QualysClient, SearchPage
 from .criteria import Criterion
 from .shapes import Raw, number
 
@@ -71,7 +71,7 @@ Fetch = t.Callable[["Listing", "list[Criterion]", Span], Fetched[T]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Window:
+class IdWindow:
     """The records with ``after < id <= upto``; None is open."""
 
     index: int
@@ -90,7 +90,7 @@ class Window:
 
 
 @dataclasses.dataclass
-class Tally:
+class ListingTally:
     """What became of a listing."""
 
     announced_before: int
@@ -162,7 +162,7 @@ class Listing:
             return self.client.count(self.resource, self.criteria)
         return sum(every(parts, lambda part: part.count(), workers=self.client.workers))
 
-    def windows(self, total: int, per_connection: int = WINDOWS_PER_CONNECTION) -> list[Window]:
+    def windows(self, total: int, per_connection: int = WINDOWS_PER_CONNECTION) -> list[IdWindow]:
         """Windows of whole pages, by asking which id stands at each border.
 
         A border only has to be some id: windows are disjoint and leave nothing out wherever the borders are.
@@ -176,19 +176,19 @@ class Listing:
         pages = math.ceil(total / self.page_size)
         wanted = min(pages, self.client.workers * per_connection)
         if wanted <= 1 or self.client.workers == 1:
-            return [Window(0, None, None)]
+            return [IdWindow(0, None, None)]
         step = math.ceil(pages / wanted) * self.page_size
         offsets = list(range(step, total, step))
         borders = sorted({found for found in every(offsets, self._id_at, workers=self.client.workers) if found})
         lower = [None, *borders]
         upper = [*borders, None]
-        return [Window(index, after, upto) for index, (after, upto) in enumerate(zip(lower, upper, strict=True))]
+        return [IdWindow(index, after, upto) for index, (after, upto) in enumerate(zip(lower, upper, strict=True))]
 
     def _id_at(self, offset: int) -> int | None:
         page = self.client.page(self.resource, self.criteria, limit=1, offset=offset)
         return number(page.records[0].get("id")) if page.records else None
 
-    def pages(self, window: Window, tally: Tally | None = None) -> t.Iterator[list[Raw]]:
+    def pages(self, window: IdWindow, tally: ListingTally | None = None) -> t.Iterator[list[Raw]]:
         """The window's pages in order, without the records that were already seen.
 
         Raises:
@@ -197,7 +197,7 @@ class Listing:
         return self.fetched(window, _fetch_raw, lambda raw: number(raw.get("id")) or 0, tally)
 
     def fetched(
-        self, window: Window, fetch: Fetch[T], id_of: t.Callable[[T], int], tally: Tally | None = None
+        self, window: IdWindow, fetch: Fetch[T], id_of: t.Callable[[T], int], tally: ListingTally | None = None
     ) -> t.Iterator[list[T]]:
         """The window's pages in order, in whatever form ``fetch`` returns them.
 
@@ -218,7 +218,7 @@ class Listing:
         else:
             yield from self._walk(window, fetch, tally)
 
-    def _walk(self, window: Window, fetch: Fetch[T], tally: Tally | None) -> t.Iterator[list[T]]:
+    def _walk(self, window: IdWindow, fetch: Fetch[T], tally: ListingTally | None) -> t.Iterator[list[T]]:
         cursor: int | None = None
         while True:
             criteria = [*self.criteria, *window.criteria(cursor)]
@@ -243,12 +243,12 @@ class Listing:
 
     def stream(self) -> t.Iterator[Raw]:
         """All records in one window, as they come; for when only the first few are wanted."""
-        for page in self.pages(Window(0, None, None)):
+        for page in self.pages(IdWindow(0, None, None)):
             yield from page
 
-    def read(self) -> tuple[list[Raw], Tally]:
+    def read(self) -> tuple[list[Raw], ListingTally]:
         """All records, ascending by id. Read a second time if the first does not match the announced total."""
-        tally = Tally(self.count())
+        tally = ListingTally(self.count())
         records = self._gather(tally)
         if not self.settled(tally, len(records)):
             tally.start_again()
@@ -256,14 +256,14 @@ class Listing:
             self.settled(tally, len(records))
         return records, tally
 
-    def settled(self, tally: Tally, records: int) -> bool:
+    def settled(self, tally: ListingTally, records: int) -> bool:
         """Note how many records came, and whether that is what Qualys announces now."""
         tally.records = records
         tally.announced_after = self.count()
         return tally.complete
 
-    def _gather(self, tally: Tally) -> list[Raw]:
-        def whole(window: Window) -> list[Raw]:
+    def _gather(self, tally: ListingTally) -> list[Raw]:
+        def whole(window: IdWindow) -> list[Raw]:
             return [record for page in self.pages(window, tally) for record in page]
 
         windows = self.windows(tally.announced_before)
@@ -275,7 +275,7 @@ def _fetch_raw(listing: Listing, criteria: list[Criterion], span: Span) -> Fetch
     return fresh_of(page, span)
 
 
-def fresh_of(page: Page, span: Span) -> Fetched[Raw]:
+def fresh_of(page: SearchPage, span: Span) -> Fetched[Raw]:
     """The page's records that are new and inside the span, ascending by id.
 
     Raises:

@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ET
 from xml.parsers import expat
 
 
-class _Refused(Exception):
+class _Declared(Exception):
     """The document declares something. Never leaves this file."""
 
 
@@ -38,18 +38,18 @@ def parse_xml(data: bytes) -> ET.Element:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise ValueError(f"not XML: {expat.errors.messages[error.code]} in line {error.lineno}") from None
-    except _Refused:
+    except _Declared:
         raise ValueError("XML with declarations of its own") from None
     return builder.close()
 
 
 def _doctype(_name: str, _system_id: str | None, _public_id: str | None, has_internal_subset: bool) -> None:
     if has_internal_subset:
-        raise _Refused
+        raise _Declared
 
 
 def _declaration(*_details: t.Any) -> t.NoReturn:
-    raise _Refused
+    raise _Declared
 
 
 def root_name(data: bytes) -> str | None:
@@ -59,13 +59,13 @@ def root_name(data: bytes) -> str | None:
 
     def start(name: str, _attributes: dict[str, str]) -> t.NoReturn:
         found.append(name)
-        raise _Refused
+        raise _Declared
 
     parser.StartElementHandler = start
     parser.EntityDeclHandler = _declaration
     parser.ExternalEntityRefHandler = _declaration
     try:
         parser.Parse(data, True)
-    except (expat.ExpatError, _Refused):
+    except (expat.ExpatError, _Declared):
         pass
     return found[0] if found else None

@@ -19,7 +19,7 @@ from ..._http.retry import OK, Verdict
 from ..._http.session import HttpSession
 from ..._records.codec import loads
 from ..._vendor.token import ASSUMED_LIFE, Token
-from .connection import Connection
+from .connection import QualysConnection
 from .shapes import Raw, decimal
 
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 class TokenSource(Token):
     """A token of the gateway."""
 
-    def __init__(self, connection: Connection, http: HttpSession) -> None:
+    def __init__(self, connection: QualysConnection, http: HttpSession) -> None:
         super().__init__(http)
         self._connection = connection
 

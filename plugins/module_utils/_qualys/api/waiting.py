@@ -55,7 +55,7 @@ def _utc_now() -> dt.datetime:
 
 
 @dataclasses.dataclass(frozen=True)
-class Timing:
+class PollTiming:
     """Clock, sleep and chance; tests put their own in their place.
 
     Attributes:
@@ -97,7 +97,7 @@ class Budget:
             for the same pause from the beginning.
     """
 
-    def __init__(self, seconds: float, interval: float, timing: Timing, *, first: float | None = None) -> None:
+    def __init__(self, seconds: float, interval: float, timing: PollTiming, *, first: float | None = None) -> None:
         self.seconds = seconds
         self._interval = interval
         self._first = interval if first is None else min(first, interval)

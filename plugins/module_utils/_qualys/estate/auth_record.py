@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One authentication record (docs/vendors/qualys_was.md 10).
+"""Authentication records: one, many in one task, and listed (docs/vendors/qualys_was.md 10).
 
 This module is private to the collection and may change at any time.
 """
@@ -11,12 +11,12 @@ import typing as t
 
 from ..._base.errors import OptionError, VendorError
 from ..._reconcile.plan import Change, Plan, holds
-from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record
+from ..._records.redaction.values import MARKER
 from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw
-from ..resource import one
+from ..resource import one, resource_info, resources
 from ..resource.elements import GET
 from ..resource.resource import Prepared, Resource, Written
 from .auth_record_desired import Secrets, check_parts, desired_form, desired_oauth2, desired_server, given_part
@@ -31,7 +31,7 @@ _DESIRED: dict[str, t.Callable[[Written, Part | None, Secrets], Part | None]] = 
 _RIVALS = {"form": "oauth2", "oauth2": "form"}
 
 
-class AuthRecord(Resource):
+class AuthRecordResource(Resource):
     """The authentication record."""
 
     object = "webappauthrecord"
@@ -118,7 +118,7 @@ def _without_new_secrets(prepared: Record, before: Record | None) -> Record | No
     return before | {"form": held | {"fields": fields}}
 
 
-AUTH_RECORD = AuthRecord()
+AUTH_RECORD = AuthRecordResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
@@ -128,3 +128,17 @@ def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
         PerimeterError: any of the collection's errors.
     """
     return one.run(AUTH_RECORD, params, client, check_mode)
+
+
+def run_many(params: Written, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of ``qualys_was_auth_records``.
+
+    Raises:
+        PerimeterError: any of the collection's errors.
+    """
+    return resources.run(AUTH_RECORD, params, client, check_mode)
+
+
+def run_info(params: Written, client: QualysClient, _check_mode: bool) -> Result:
+    """Logic of ``qualys_was_auth_record_info``. Reads only, so that check mode changes nothing."""
+    return resource_info.run(AUTH_RECORD, params, client)

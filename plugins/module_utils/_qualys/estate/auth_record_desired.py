@@ -20,7 +20,7 @@ import re
 import typing as t
 
 from ..._base.errors import OptionError
-from ..._reconcile.redact import MARKER
+from ..._records.redaction.values import MARKER
 from .auth_record_parts import (
     FORM_TYPES,
     GRANTS,

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record
+from ..._records.redaction.values import MARKER
 from ..api.shapes import Raw, items, text, truth
 from ..resource.elements import is_masked, word
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._reconcile.plan import Plan
-from ..._reconcile.redact import MARKER
+from ..._records.redaction.values import MARKER
 from ..api.shapes import Raw, items, number, text
 from ..api.xml import Node
 from ..resource.field import write_fields

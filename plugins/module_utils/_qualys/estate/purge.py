@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from ..._base.errors import NotFound, PartialFailure, PerimeterError, TransportError, VendorError
-from ..._reconcile.apply import Outcome, each, every
+from ..._reconcile.apply import ItemOutcome, each, every
 from ..._reconcile.settle import after_refusal, settle
 from ..._records.result import Result
 from ..api.client import QualysClient
@@ -27,7 +27,7 @@ _WHAT = "web application"
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class HeldScans:
     """What Qualys holds of the scans of one application.
 
     Attributes:
@@ -45,13 +45,13 @@ class Held:
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class PurgeTarget:
     """One application and what it holds."""
 
     id: int
     name: str | None
     url: str | None
-    held: Held
+    held: HeldScans
 
     def shown(self) -> dict[str, t.Any]:
         """As it is returned."""
@@ -73,7 +73,7 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
     targets = every(raws, lambda raw: _target(client, raw), workers=client.workers)
     doomed = [target for target in targets if not target.held.clean]
     check_ceiling(len(doomed), params, _CEILING, "web applications")
-    outcomes: list[Outcome[None]] = [Outcome() for _target in doomed]
+    outcomes: list[ItemOutcome[None]] = [ItemOutcome() for _target in doomed]
     if not check_mode:
         outcomes = each(doomed, lambda target: _purge(client, target.id), workers=client.workers)
     result = _result(doomed, outcomes, len(targets) - len(doomed))
@@ -81,16 +81,16 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
     return result
 
 
-def _target(client: QualysClient, raw: Raw) -> Target:
+def _target(client: QualysClient, raw: Raw) -> PurgeTarget:
     webapp_id = int(raw["id"])
-    return Target(webapp_id, text(raw.get("name")), text(raw.get("url")), _held(client, webapp_id))
+    return PurgeTarget(webapp_id, text(raw.get("name")), text(raw.get("url")), _held(client, webapp_id))
 
 
-def _held(client: QualysClient, webapp_id: int) -> Held:
+def _held(client: QualysClient, webapp_id: int) -> HeldScans:
     criteria = [{"field": "webApp.id", "operator": "EQUALS", "value": str(webapp_id)}]
     findings = client.count("finding", criteria)
     # Only the whole application tells its last scan, and most of those to be purged have findings anyway.
-    return Held(findings, None if findings else _last_scan(client.get(RESOURCE, webapp_id)))
+    return HeldScans(findings, None if findings else _last_scan(client.get(RESOURCE, webapp_id)))
 
 
 def _last_scan(raw: Raw | None) -> Raw | None:
@@ -126,7 +126,7 @@ def _if_clean(client: QualysClient, webapp_id: int) -> bool | None:
     return True if _held(client, webapp_id).clean else None
 
 
-def _result(doomed: t.Sequence[Target], outcomes: t.Sequence[Outcome[None]], unchanged: int) -> Result:
+def _result(doomed: t.Sequence[PurgeTarget], outcomes: t.Sequence[ItemOutcome[None]], unchanged: int) -> Result:
     pairs = list(zip(doomed, outcomes, strict=True))
     purged = [target.shown() for target, outcome in pairs if outcome.error is None]
     failed = [(target, outcome.error) for target, outcome in pairs if outcome.error is not None]
@@ -145,7 +145,7 @@ def _result(doomed: t.Sequence[Target], outcomes: t.Sequence[Outcome[None]], unc
     )
 
 
-def _diff(target: Target) -> dict[str, t.Any]:
+def _diff(target: PurgeTarget) -> dict[str, t.Any]:
     header = f"web application {target.id} ({target.name})"
     scan = target.held.last_scan
     before = {"findings": target.held.findings} if scan is None else {"last_scan": number(scan.get("id"))}
@@ -157,7 +157,7 @@ def _diff(target: Target) -> dict[str, t.Any]:
     }
 
 
-def _failure(failed: t.Sequence[tuple[Target, PerimeterError]]) -> PerimeterError | None:
+def _failure(failed: t.Sequence[tuple[PurgeTarget, PerimeterError]]) -> PerimeterError | None:
     if not failed:
         return None
     target, error = failed[0]

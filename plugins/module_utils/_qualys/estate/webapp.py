@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One web application (docs/vendors/qualys_was.md 9).
+"""Web applications: one, many in one task, and listed (docs/vendors/qualys_was.md 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -15,7 +15,7 @@ from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, text
 from ..api.xml import Node
-from ..resource import one
+from ..resource import one, resource_info, resources
 from ..resource.elements import GET
 from ..resource.resource import Prepared, Resource, Written
 from . import webapp_options
@@ -24,7 +24,7 @@ from .webapp_fields import FIELDS, from_raw, same_url, scanner
 RESOURCE = "webapp"
 
 
-class WebApp(Resource):
+class WebAppResource(Resource):
     """The web application."""
 
     object = RESOURCE
@@ -72,7 +72,7 @@ class WebApp(Resource):
         return contents + [script["data"] for script in scripts if script.get("data")]
 
 
-WEBAPP = WebApp()
+WEBAPP = WebAppResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
@@ -82,3 +82,17 @@ def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
         PerimeterError: any of the collection's errors.
     """
     return one.run(WEBAPP, params, client, check_mode)
+
+
+def run_many(params: Written, client: QualysClient, check_mode: bool) -> Result:
+    """Logic of ``qualys_was_webapps``.
+
+    Raises:
+        PerimeterError: any of the collection's errors.
+    """
+    return resources.run(WEBAPP, params, client, check_mode)
+
+
+def run_info(params: Written, client: QualysClient, _check_mode: bool) -> Result:
+    """Logic of ``qualys_was_webapp_info``. Reads only, so that check mode changes nothing."""
+    return resource_info.run(WEBAPP, params, client)

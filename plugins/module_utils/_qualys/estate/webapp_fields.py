@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from ..._base.errors import OptionError
 from ..._reconcile.plan import Change
-from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record, option_spec
+from ..._records.redaction.values import MARKER
 from ..._records.times import canonical_time
 from ..api.shapes import Raw, items, number, text, truth, user_name
 from ..api.xml import Attributed, Node
@@ -295,6 +295,8 @@ def _url_list(name: str, *elements: str) -> Field:
         removal=lambda written: ("text", written) if isinstance(written, str) else _entry_key(url_entry(written)),
         aliases=lambda entry: (("text", entry["value"]),),
         slot=lambda entry: entry["value"],
+        add_notes=("An added entry replaces the one with the same text.",),
+        remove_notes=("The text of an entry is enough, whether or not it is a regular expression.",),
         reader=lambda raw: _entries(raw, *elements),
         item="UrlEntry",
         writer=_entry_node,
@@ -346,6 +348,8 @@ FIELDS: tuple[Field, ...] = (
         removal=_header_removal,
         aliases=lambda line: (("name", _header_name(line)),),
         slot=_header_name,
+        add_notes=("An added header replaces those of the same name.",),
+        remove_notes=("A name without a value removes every header of that name.",),
     ),
     _url_list("url_allowlist", "urlAllowlist", "urlWhitelist"),
     _url_list("url_excludelist", "urlExcludelist", "urlBlacklist"),

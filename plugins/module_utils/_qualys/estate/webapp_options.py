@@ -10,8 +10,8 @@ from __future__ import annotations
 import typing as t
 
 from ..._base.errors import OptionError
-from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record
+from ..._records.redaction.values import MARKER
 from ..resource.resource import Prepared, Written
 
 

@@ -22,7 +22,7 @@ from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, text
 from ..api.targets import check_ceiling, check_selection, look_up, read_filtered, read_ids
-from .finding_change import INFORMATION, Step, Wish, wish_of
+from .finding_change import INFORMATION, FindingStep, Wish, wish_of
 from .finding_fields import RESOURCE
 from .normalise import FindingNormaliser
 from .retest import Retest, Wait, look, start
@@ -37,7 +37,7 @@ _QUOTED = 10
 
 
 @dataclasses.dataclass
-class Item:
+class FindingItem:
     """One finding, what is to be done to it, and what was.
 
     Attributes:
@@ -50,7 +50,7 @@ class Item:
     """
 
     raw: Raw
-    steps: list[Step]
+    steps: list[FindingStep]
     before: Retest | None = None
     done: list[str] = dataclasses.field(default_factory=list)
     retest: Retest | None = None
@@ -82,7 +82,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
     wait = _wait_of(params)
     check_selection(params, _CEILING)
     warnings: list[str] = []
-    items = [Item(raw, wish.steps(raw)) for raw in _read(client, params, warnings)]
+    items = [FindingItem(raw, wish.steps(raw)) for raw in _read(client, params, warnings)]
     _refuse_information(items, wish)
     if wish.retest:
         standing = every(items, lambda item: look(client, item.id), workers=client.workers)
@@ -138,7 +138,7 @@ def _by_unique_id(client: QualysClient, unique_id: str) -> Raw:
     )
 
 
-def _refuse_information(items: t.Sequence[Item], wish: Wish) -> None:
+def _refuse_information(items: t.Sequence[FindingItem], wish: Wish) -> None:
     """Information that was gathered has no state and cannot be tested again; Qualys would refuse it one by one."""
     wanted = "retested" if wish.retest else "ignored" if wish.ignored else None
     ids = [str(item.id) for item in items if item.raw.get("type") == INFORMATION]
@@ -154,7 +154,7 @@ def _refuse_information(items: t.Sequence[Item], wish: Wish) -> None:
 # Carrying out
 
 
-def _carry_out(client: QualysClient, wish: Wish, item: Item) -> None:
+def _carry_out(client: QualysClient, wish: Wish, item: FindingItem) -> None:
     """Send what has to be sent for one finding; the first failure ends its turn."""
     try:
         for step in item.steps:
@@ -166,7 +166,7 @@ def _carry_out(client: QualysClient, wish: Wish, item: Item) -> None:
         item.error = error
 
 
-def _send(client: QualysClient, wish: Wish, item: Item, step: Step) -> None:
+def _send(client: QualysClient, wish: Wish, item: FindingItem, step: FindingStep) -> None:
     data = None if step.data is None else {"Finding": step.data}
     try:
         client.write(step.operation, RESOURCE, data, item.id)
@@ -177,7 +177,7 @@ def _send(client: QualysClient, wish: Wish, item: Item, step: Step) -> None:
         settle(what, lambda: _if_visible(client, wish, item.id, step), error, sleep=client.http.wait)
 
 
-def _if_visible(client: QualysClient, wish: Wish, finding_id: int, step: Step) -> bool | None:
+def _if_visible(client: QualysClient, wish: Wish, finding_id: int, step: FindingStep) -> bool | None:
     raw = look_up(client, RESOURCE, [finding_id]).get(finding_id)
     return True if raw is not None and not _lacks(wish, raw, step.operation) else None
 
@@ -186,14 +186,14 @@ def _lacks(wish: Wish, raw: Raw, operation: str) -> bool:
     return any(step.operation == operation for step in wish.steps(raw))
 
 
-def _await_retests(client: QualysClient, wait: Wait, items: t.Sequence[Item]) -> None:
+def _await_retests(client: QualysClient, wait: Wait, items: t.Sequence[FindingItem]) -> None:
     awaited = {item.id: item for item in items if item.error is None}
     started = {item.id: item.before for item in awaited.values() if item.before is not None}
     for finding_id, ended in wait.until_ended(client, started).items():
         awaited[finding_id].retest, awaited[finding_id].error = ended.retest, ended.error
 
 
-def _read_back(client: QualysClient, wish: Wish, items: t.Sequence[Item]) -> list[str]:
+def _read_back(client: QualysClient, wish: Wish, items: t.Sequence[FindingItem]) -> list[str]:
     """The findings as they are now: the answer to a write holds only ids. Returns what the user should know."""
     touched = [item for item in items if item.done or item.retest is not None]
     warnings: list[str] = []
@@ -219,7 +219,7 @@ def _read_back(client: QualysClient, wish: Wish, items: t.Sequence[Item]) -> lis
     return warnings
 
 
-def _predict(items: t.Sequence[Item]) -> None:
+def _predict(items: t.Sequence[FindingItem]) -> None:
     for item in items:
         item.done += [step.operation for step in item.steps]
         item.raw = _predicted(item)
@@ -227,7 +227,7 @@ def _predict(items: t.Sequence[Item]) -> None:
             item.done.append(_RETEST)
 
 
-def _predicted(item: Item) -> Raw:
+def _predicted(item: FindingItem) -> Raw:
     """The finding as it is after the steps that were carried out."""
     raw = item.raw
     for step in item.steps:
@@ -239,7 +239,7 @@ def _predicted(item: Item) -> Raw:
 # Result
 
 
-def _result(items: t.Sequence[Item], warnings: list[str]) -> Result:
+def _result(items: t.Sequence[FindingItem], warnings: list[str]) -> Result:
     normaliser = FindingNormaliser()
     findings: list[dict[str, t.Any]] = []
     for item in items:
@@ -255,7 +255,7 @@ def _result(items: t.Sequence[Item], warnings: list[str]) -> Result:
     )
 
 
-def _item_result(item: Item) -> dict[str, t.Any]:
+def _item_result(item: FindingItem) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "id": str(item.id),
         "unique_id": text(item.raw.get("uniqueId")),
@@ -268,7 +268,7 @@ def _item_result(item: Item) -> dict[str, t.Any]:
     return result
 
 
-def _diff(item: Item) -> dict[str, t.Any]:
+def _diff(item: FindingItem) -> dict[str, t.Any]:
     header = f"finding {item.id} ({text(item.raw.get('name'))})"
     before: dict[str, t.Any] = {}
     after: dict[str, t.Any] = {}
@@ -282,7 +282,7 @@ def _diff(item: Item) -> dict[str, t.Any]:
     return {"before": before, "after": after, "before_header": header, "after_header": header}
 
 
-def _failure(items: t.Sequence[Item]) -> PerimeterError | None:
+def _failure(items: t.Sequence[FindingItem]) -> PerimeterError | None:
     failed = [item for item in items if item.error is not None]
     if not failed:
         return None

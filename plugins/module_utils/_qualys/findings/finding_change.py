@@ -27,7 +27,7 @@ _EDIT_FIELDS = ("originalSeverity", "severityComment", "editedSeverityUser", "ed
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class FindingStep:
     """One call for one finding.
 
     Attributes:
@@ -62,14 +62,14 @@ class Wish:
     restore_severity: bool
     retest: bool
 
-    def steps(self, raw: Raw) -> list[Step]:
+    def steps(self, raw: Raw) -> list[FindingStep]:
         """What has to be sent so that the finding is as wished; retest, which is no state, is not among it."""
         found = [self._severity_step(raw), self._state_step(raw)]
         return [step for step in found if step is not None]
 
     # State
 
-    def _state_step(self, raw: Raw) -> Step | None:
+    def _state_step(self, raw: Raw) -> FindingStep | None:
         if self.ignored is None:
             return None
         ignored = bool(truth(raw.get("isIgnored")))
@@ -84,7 +84,7 @@ class Wish:
             return None
         data = self._ignore_data(raw if ignored else {})
         after: Raw = dict.fromkeys((*_IGNORE_FIELDS, *_TIMER_FIELDS)) | {"isIgnored": True} | data
-        return Step("ignore", data, before, _ignored_view(after), after)
+        return FindingStep("ignore", data, before, _ignored_view(after), after)
 
     def _ignore_data(self, raw: Raw) -> dict[str, t.Any]:
         """All that the ignoring shall have: whether Qualys keeps what is left out is not documented."""
@@ -115,7 +115,7 @@ class Wish:
 
     # Severity
 
-    def _severity_step(self, raw: Raw) -> Step | None:
+    def _severity_step(self, raw: Raw) -> FindingStep | None:
         present, original = number(raw.get("severity")), number(raw.get("originalSeverity"))
         edited = original is not None and original != present
         present_comment = text(raw.get("severityComment"))
@@ -123,7 +123,7 @@ class Wish:
         if self.restore_severity:
             after: dict[str, t.Any] = {"severity": original, "severity_comment": None}
             overlay: Raw = dict.fromkeys(_EDIT_FIELDS) | {"severity": str(original)}
-            return Step("restoreSeverity", None, before, after, overlay) if edited else None
+            return FindingStep("restoreSeverity", None, before, after, overlay) if edited else None
         if self.severity is None:
             return None
         comment = self.severity_comment
@@ -141,12 +141,12 @@ class Wish:
             "severityComment": comment or None,
         }
         after = {"severity": self.severity, "severity_comment": comment or None}
-        return Step("editSeverity", data, before, after, overlay)
+        return FindingStep("editSeverity", data, before, after, overlay)
 
 
-def _activate(raw: Raw) -> Step:
+def _activate(raw: Raw) -> FindingStep:
     overlay: Raw = dict.fromkeys((*_IGNORE_FIELDS, *_TIMER_FIELDS)) | {"isIgnored": False}
-    return Step("activate", None, _ignored_view(raw), {"state": "active"}, overlay)
+    return FindingStep("activate", None, _ignored_view(raw), {"state": "active"}, overlay)
 
 
 def _ignored_view(raw: Raw) -> dict[str, t.Any]:

@@ -21,7 +21,7 @@ from ..._records.times import now_text, parse_time, utc_text
 from ..._vendor.crew import Crew
 from ..api.client import QualysClient
 from ..api.criteria import Criterion, build
-from ..api.listing import Fetched, Listing, Span, Tally, Window, fresh_of
+from ..api.listing import Fetched, IdWindow, Listing, ListingTally, Span, fresh_of
 from ..api.shapes import Raw
 from .finding_fields import GET, PAGE_SIZES, RESOURCE, VERBOSE
 from .normalise import SOURCE
@@ -75,9 +75,9 @@ class _Export:
         self._lock = threading.Lock()
         self.contents = Contents()
 
-    def read(self) -> Tally:
+    def read(self) -> ListingTally:
         """Everything; a second time if the first does not match the total that Qualys announces at the end."""
-        tally = Tally(self._listing.count())
+        tally = ListingTally(self._listing.count())
         if tally.announced_before <= FEW:
             self._crew.dismiss()
         self._read_once(tally)
@@ -87,7 +87,7 @@ class _Export:
             self._listing.settled(tally, self._snapshot.records)
         return tally
 
-    def _read_once(self, tally: Tally) -> None:
+    def _read_once(self, tally: ListingTally) -> None:
         self._snapshot.restart()
         self.contents = Contents()
         total = max(tally.announced_before, tally.announced_after)
@@ -95,7 +95,7 @@ class _Export:
         workers = self._client.workers * WINDOWS_AT_WORK
         every(windows, lambda window: self._window(window, tally), workers=workers)
 
-    def _window(self, window: Window, tally: Tally) -> None:
+    def _window(self, window: IdWindow, tally: ListingTally) -> None:
         part = self._snapshot.part(window.index)
         for lines in self._listing.fetched(window, self._fetch, lambda line: line[0], tally):
             part.write(b"".join(line for _id, line in lines), len(lines))
@@ -201,7 +201,7 @@ def _since(since: str | None) -> str | None:
         ) from None
 
 
-def _export_result(dest: pathlib.Path, manifest: Manifest, tally: Tally, changed: bool) -> Result:
+def _export_result(dest: pathlib.Path, manifest: Manifest, tally: ListingTally, changed: bool) -> Result:
     result = Result(
         changed=changed,
         values={

@@ -10,10 +10,10 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ..._reconcile.redact import MARKER
 from ..._records.fingerprint import fingerprint
 from ..._records.model import Asset, Evidence, Finding, Ignored
 from ..._records.redact import redact_text
+from ..._records.redaction.values import MARKER
 from ..._records.times import canonical_time
 from ..._vendor.blank import blank_finding
 from ..api.shapes import Raw, decoded, decoded_loosely, items, text, truth, user_name

@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ..._base.errors import BadResponse, PerimeterError, TransportError, VendorError
-from ..._reconcile.apply import Outcome, each
+from ..._reconcile.apply import ItemOutcome, each
 from ..._reconcile.settle import after_refusal, settle
 from ..._records.times import canonical_time
 from ..api.client import QualysClient
@@ -113,7 +113,7 @@ def start(client: QualysClient, finding_id: int, before: Retest) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ended:
+class RetestEnd:
     """Where a retest stands, and why it counts as failed: canceled, not ended in time, not to be seen."""
 
     retest: Retest
@@ -136,14 +136,14 @@ class Wait:
     clock: t.Callable[[], float] = time.monotonic
     sleep: t.Callable[[float], object] = time.sleep
 
-    def until_ended(self, client: QualysClient, started: t.Mapping[int, Retest]) -> dict[int, Ended]:
+    def until_ended(self, client: QualysClient, started: t.Mapping[int, Retest]) -> dict[int, RetestEnd]:
         """How each retest ended, or where it stands when the time is over.
 
         Args:
             client: the account.
             started: finding id to how its retest stood before.
         """
-        found = {finding_id: Ended(before) for finding_id, before in started.items()}
+        found = {finding_id: RetestEnd(before) for finding_id, before in started.items()}
         pending = list(started)
         deadline = self.clock() + self.timeout
         while pending:
@@ -158,7 +158,7 @@ class Wait:
                 break
         # Who does not want to wait is not told that it took too long.
         for finding_id in pending if self.timeout else ():
-            found[finding_id] = Ended(found[finding_id].retest, self._late(finding_id))
+            found[finding_id] = RetestEnd(found[finding_id].retest, self._late(finding_id))
         return found
 
     def _late(self, finding_id: int) -> PerimeterError:
@@ -169,13 +169,13 @@ class Wait:
         )
 
 
-def _ended(finding_id: int, before: Retest, last: Ended, outcome: Outcome[Retest]) -> Ended:
+def _ended(finding_id: int, before: Retest, last: RetestEnd, outcome: ItemOutcome[Retest]) -> RetestEnd:
     if outcome.value is None:
-        return Ended(last.retest, outcome.error, over=True)
+        return RetestEnd(last.retest, outcome.error, over=True)
     now = outcome.value
     if not now.ended_since(before):
-        return Ended(now)
-    return Ended(now, _canceled(finding_id, now) if now.status == "CANCELED" else None, over=True)
+        return RetestEnd(now)
+    return RetestEnd(now, _canceled(finding_id, now) if now.status == "CANCELED" else None, over=True)
 
 
 def _canceled(finding_id: int, found: Retest) -> PerimeterError:

@@ -14,7 +14,7 @@ from ..._base.errors import IncompleteRead
 from ..._reconcile.apply import every
 from ..api.client import MAX_PAGE, QualysClient
 from ..api.criteria import Criterion
-from ..api.listing import IDS_PER_SEARCH, Listing, Tally, Window
+from ..api.listing import IDS_PER_SEARCH, IdWindow, Listing, ListingTally
 from ..api.shapes import Raw, number, text, truth
 from .finding_fields import SEVERITY_LEVELS
 
@@ -51,9 +51,9 @@ def count_severities(client: QualysClient, ids: t.Sequence[int] | None) -> dict[
 
 def _count(listing: Listing) -> Counter[tuple[int, str]]:
     """Count window by window, so that no more than a few pages of findings are held."""
-    tally = Tally(listing.client.count(listing.resource, listing.criteria))
+    tally = ListingTally(listing.client.count(listing.resource, listing.criteria))
 
-    def window_counts(window: Window) -> tuple[int, Counter[tuple[int, str]]]:
+    def window_counts(window: IdWindow) -> tuple[int, Counter[tuple[int, str]]]:
         found: Counter[tuple[int, str]] = Counter()
         records = 0
         for page in listing.pages(window, tally):

@@ -23,7 +23,7 @@ Options = t.Mapping[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class LookupField:
     """One field of a look-up.
 
     Attributes:
@@ -39,7 +39,7 @@ class Entry:
     empty: t.Any = None
 
 
-Table = dict[str, Entry]
+Table = dict[str, LookupField]
 
 
 def references(collection: t.Any) -> list[dict[str, t.Any]]:
@@ -80,39 +80,39 @@ def time_text(value: t.Any) -> str | None:
 
 
 OPTION_PROFILE: Table = {
-    "id": Entry("id", number),
-    "name": Entry("name", text),
-    "isDefault": Entry("is_default", truth),
-    "owner": Entry("owner", user_name),
-    "tags": Entry("tags", references, empty=()),
-    "formSubmission": Entry("form_submission", text, full=True),
-    "maxCrawlRequests": Entry("max_crawl_requests", number, full=True),
-    "timeoutErrorThreshold": Entry("timeout_error_threshold", number, full=True),
-    "unexpectedErrorThreshold": Entry("unexpected_error_threshold", number, full=True),
-    "performance": Entry("performance", text, full=True),
-    "bruteforceOption": Entry("bruteforce_option", text, full=True),
-    "ignoreBinaryFiles": Entry("ignore_binary_files", truth, full=True),
-    "sensitiveContent": Entry("sensitive_content", sensitive_content, full=True),
-    "parameterSet": Entry("parameter_set", reference, full=True),
-    "comments": Entry("comments", comments, full=True, empty=()),
-    "createdDate": Entry("created", time_text),
-    "createdBy": Entry("created_by", user_name),
-    "updatedDate": Entry("updated", time_text),
-    "updatedBy": Entry("updated_by", user_name),
+    "id": LookupField("id", number),
+    "name": LookupField("name", text),
+    "isDefault": LookupField("is_default", truth),
+    "owner": LookupField("owner", user_name),
+    "tags": LookupField("tags", references, empty=()),
+    "formSubmission": LookupField("form_submission", text, full=True),
+    "maxCrawlRequests": LookupField("max_crawl_requests", number, full=True),
+    "timeoutErrorThreshold": LookupField("timeout_error_threshold", number, full=True),
+    "unexpectedErrorThreshold": LookupField("unexpected_error_threshold", number, full=True),
+    "performance": LookupField("performance", text, full=True),
+    "bruteforceOption": LookupField("bruteforce_option", text, full=True),
+    "ignoreBinaryFiles": LookupField("ignore_binary_files", truth, full=True),
+    "sensitiveContent": LookupField("sensitive_content", sensitive_content, full=True),
+    "parameterSet": LookupField("parameter_set", reference, full=True),
+    "comments": LookupField("comments", comments, full=True, empty=()),
+    "createdDate": LookupField("created", time_text),
+    "createdBy": LookupField("created_by", user_name),
+    "updatedDate": LookupField("updated", time_text),
+    "updatedBy": LookupField("updated_by", user_name),
 }
 
 TAG: Table = {
-    "id": Entry("id", number),
-    "name": Entry("name", text),
-    "parentTagId": Entry("parent_id", number),
-    "color": Entry("color", text),
-    "ruleType": Entry("rule_type", text),
-    "ruleText": Entry("rule_text", text),
-    "criticalityScore": Entry("criticality_score", number),
-    "description": Entry("description", text),
-    "children": Entry("children", references, empty=()),
-    "created": Entry("created", time_text),
-    "modified": Entry("updated", time_text),
+    "id": LookupField("id", number),
+    "name": LookupField("name", text),
+    "parentTagId": LookupField("parent_id", number),
+    "color": LookupField("color", text),
+    "ruleType": LookupField("rule_type", text),
+    "ruleText": LookupField("rule_text", text),
+    "criticalityScore": LookupField("criticality_score", number),
+    "description": LookupField("description", text),
+    "children": LookupField("children", references, empty=()),
+    "created": LookupField("created", time_text),
+    "modified": LookupField("updated", time_text),
 }
 
 

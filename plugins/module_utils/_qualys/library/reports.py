@@ -24,7 +24,7 @@ from ..api.envelope import judge, refusal
 from ..api.listing import Listing
 from ..api.safe_xml import parse_xml, root_name
 from ..api.shapes import Raw, number, text
-from ..api.waiting import Budget, Looks, Timing, look_until, seconds_of
+from ..api.waiting import Budget, Looks, PollTiming, look_until, seconds_of
 from ..api.xml import Node
 from ..resource.references import References
 
@@ -63,7 +63,7 @@ class ReportTimeout(PerimeterError):
     kind = "report_timeout"
 
 
-def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timing | None = None) -> Result:
+def run(params: Written, client: QualysClient, check_mode: bool, *, timing: PollTiming | None = None) -> Result:
     """Logic of ``qualys_was_report``.
 
     Raises:
@@ -77,7 +77,7 @@ def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timi
     budget = Budget(
         seconds_of("wait_timeout", params["wait_timeout"]),
         seconds_of("poll_interval", params["poll_interval"], positive=True),
-        timing or Timing(),
+        timing or PollTiming(),
     )
     own = params.get("id") is None
     if own:

@@ -12,7 +12,7 @@ import dataclasses
 import typing as t
 
 from ..._base.errors import AmbiguousMatch, OptionError, PartialFailure, PerimeterError
-from ..._reconcile.apply import Outcome, each
+from ..._reconcile.apply import ItemOutcome, each
 from ..._reconcile.desired import check_edits, given_fields
 from ..._reconcile.plan import Plan, diff_of
 from ..._reconcile.spec import Record
@@ -218,7 +218,7 @@ class _Task:
 
         return [t.cast(Item, outcome.value) for outcome in self._each_or_raise(wanted, plan)]
 
-    def _each_or_raise(self, wanted: t.Sequence[Written], plan: t.Callable[[Written], Item]) -> list[Outcome[Item]]:
+    def _each_or_raise(self, wanted: t.Sequence[Written], plan: t.Callable[[Written], Item]) -> list[ItemOutcome[Item]]:
         outcomes = each(wanted, plan, workers=self.client.threads)
         for outcome in outcomes:
             if outcome.error is not None:

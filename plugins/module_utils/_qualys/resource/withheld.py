@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ..._base.errors import PerimeterError
-from ..._reconcile.redact import MARKER
+from ..._records.redaction.values import MARKER
 
 _SHORTEST = 4
 """Characters of a word that is looked for. A shorter one is in every message, and tells nothing; unless it is all."""

@@ -15,7 +15,7 @@ from ..._records.model import Scan
 from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number, text
-from ..api.waiting import FIRST_LOOK, Budget, Timing, seconds_of
+from ..api.waiting import FIRST_LOOK, Budget, PollTiming, seconds_of
 from ..resource.references import References
 from .scan_delete import delete_filtered, runs, send_delete
 from .scan_fields import RESOURCE, scan_record, standing_of
@@ -38,14 +38,14 @@ from .scan_wait import await_end, wait_for
 Written = t.Mapping[str, t.Any]
 
 
-def run(params: Written, client: QualysClient, check_mode: bool, *, timing: Timing | None = None) -> Result:
+def run(params: Written, client: QualysClient, check_mode: bool, *, timing: PollTiming | None = None) -> Result:
     """Logic of ``qualys_was_scan``.
 
     Raises:
         PerimeterError: any of the collection's errors that arose before there was a scan. Later ones stand in the
             result, which then has the scan.
     """
-    task = _Task(params, client, check_mode, timing or Timing())
+    task = _ScanTask(params, client, check_mode, timing or PollTiming())
     state = params["state"]
     if params.get("again") is not None and state not in ("finished", "launched"):
         raise OptionError(f"again does not go with the state {state}.", hint="Give the id of the scan as id.")
@@ -77,10 +77,10 @@ def _check_company(params: Written) -> None:
         raise OptionError(f"filters does not go with the state {params['state']}.", hint="It says what to delete.")
 
 
-class _Task:
+class _ScanTask:
     """One run of the module, with its one budget."""
 
-    def __init__(self, params: Written, client: QualysClient, check_mode: bool, timing: Timing) -> None:
+    def __init__(self, params: Written, client: QualysClient, check_mode: bool, timing: PollTiming) -> None:
         self.params = params
         self.client = client
         self.check_mode = check_mode

@@ -56,7 +56,7 @@ _NOT_LOGGED_IN = frozenset({"FAILED", "PARTIAL", "NOT_USED", "NONE"})
 
 
 @dataclasses.dataclass(frozen=True)
-class Standing:
+class ScanStanding:
     """Where a scan stands.
 
     Attributes:
@@ -82,7 +82,7 @@ def _word(value: t.Any) -> str | None:
     return _SPELLINGS.get(word, word) or None
 
 
-def standing(status: t.Any, results: t.Any, auth: t.Any, *, authenticated: bool) -> Standing:
+def standing(status: t.Any, results: t.Any, auth: t.Any, *, authenticated: bool) -> ScanStanding:
     """What the vendor's three words say.
 
     Args:
@@ -93,13 +93,13 @@ def standing(status: t.Any, results: t.Any, auth: t.Any, *, authenticated: bool)
     """
     state, outcome = _word(status), _word(results)
     if state is None or state in RUNNING_WORDS:
-        return Standing("running" if state else "unknown", False, None)
+        return ScanStanding("running" if state else "unknown", False, None)
     if state not in END_WORDS:
         # A new word may mean anything, so it ends nothing.
-        return Standing("unknown", False, None, (f"status={state[:40]}",))
+        return ScanStanding("unknown", False, None, (f"status={state[:40]}",))
     if END_WORDS[state] != "finished":
         reason = _worse(END_WORDS[state], outcome)
-        return Standing("cancelled" if reason == "cancelled" else "failed", True, reason)
+        return ScanStanding("cancelled" if reason == "cancelled" else "failed", True, reason)
     return _finished(outcome, _word(auth), authenticated=authenticated)
 
 
@@ -111,16 +111,16 @@ def _worse(reason: EndReason, outcome: str | None) -> EndReason:
     return refined
 
 
-def _finished(outcome: str | None, auth: str | None, *, authenticated: bool) -> Standing:
+def _finished(outcome: str | None, auth: str | None, *, authenticated: bool) -> ScanStanding:
     if outcome is None or outcome in RUNNING_WORDS:
         # The scan is over, its results are not there yet.
-        return Standing("finished", True, None)
+        return ScanStanding("finished", True, None)
     if outcome not in END_WORDS:
-        return Standing("finished", True, None, (f"results_status={outcome[:40]}",))
+        return ScanStanding("finished", True, None, (f"results_status={outcome[:40]}",))
     reason = END_WORDS[outcome]
     if reason == "finished" and authenticated and auth in _NOT_LOGGED_IN:
         reason = "authentication_failed"
-    return Standing("finished", True, reason)
+    return ScanStanding("finished", True, reason)
 
 
 def part(raw: Raw, *path: str) -> t.Any:
@@ -138,7 +138,7 @@ def has_credentials(raw: Raw) -> bool:
     return bool(part(raw, "target", "webAppAuthRecord"))
 
 
-def standing_of(raw: Raw, *, authenticated: bool | None = None) -> Standing:
+def standing_of(raw: Raw, *, authenticated: bool | None = None) -> ScanStanding:
     """Where a scan stands, from any of Qualys' three answers about it.
 
     Args:
@@ -158,7 +158,7 @@ def _named(value: t.Any) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ScanField:
     """One field: where it stands at Qualys, our name, how it is read, and the cheapest read that has it."""
 
     path: tuple[str, ...]
@@ -167,22 +167,22 @@ class Entry:
     appears: str = SUMMARY
 
 
-FIELDS: tuple[Entry, ...] = (
-    Entry(("id",), "id", text),
-    Entry(("name",), "name", text),
-    Entry(("reference",), "reference", text),
-    Entry(("type",), "kind", lambda value: KINDS.get(_word(value) or "", "unknown")),
-    Entry(("mode",), "mode", text),
-    Entry(("profile",), "profile", _named),
-    Entry(("launchedDate",), "time", lambda value: canonical_time(text(value))),
-    Entry(("endScanDate",), "ended", lambda value: canonical_time(text(value)), FULL),
-    Entry(("scanDuration",), "duration", number, FULL),
-    Entry(("status",), "status_native", text),
-    Entry(("summary", "resultsStatus"), "results_status", text),
-    Entry(("summary", "authStatus"), "auth_status", text),
-    Entry(("summary", "linksCrawled"), "links_crawled", number, FULL),
-    Entry(("summary", "nbRequests"), "requests_sent", number, FULL),
-    Entry(("launchedBy",), "launched_by", user_name),
+FIELDS: tuple[ScanField, ...] = (
+    ScanField(("id",), "id", text),
+    ScanField(("name",), "name", text),
+    ScanField(("reference",), "reference", text),
+    ScanField(("type",), "kind", lambda value: KINDS.get(_word(value) or "", "unknown")),
+    ScanField(("mode",), "mode", text),
+    ScanField(("profile",), "profile", _named),
+    ScanField(("launchedDate",), "time", lambda value: canonical_time(text(value))),
+    ScanField(("endScanDate",), "ended", lambda value: canonical_time(text(value)), FULL),
+    ScanField(("scanDuration",), "duration", number, FULL),
+    ScanField(("status",), "status_native", text),
+    ScanField(("summary", "resultsStatus"), "results_status", text),
+    ScanField(("summary", "authStatus"), "auth_status", text),
+    ScanField(("summary", "linksCrawled"), "links_crawled", number, FULL),
+    ScanField(("summary", "nbRequests"), "requests_sent", number, FULL),
+    ScanField(("launchedBy",), "launched_by", user_name),
 )
 """The fields that are copied one to one; ``asset``, ``status`` and ``end_reason`` follow from several."""
 

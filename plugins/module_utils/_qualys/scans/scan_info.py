@@ -20,7 +20,7 @@ from ..api.criteria import build
 from ..api.listing import Listing, read_excerpt
 from ..api.shapes import Raw, word_of
 from .scan_fields import FULL, RESOURCE, scan_record, standing_of
-from .scan_results import ResultsReader, counts_of, download
+from .scan_results import ResultsReader, download, result_counts_of
 
 Options = t.Mapping[str, t.Any]
 
@@ -82,4 +82,4 @@ def _add_results(client: QualysClient, raws: list[Raw], scans: list[t.Any], resu
             result.warnings.append(f"The results of scan {t.cast(Scan, scan)['id']} could not be read: {found.message}")
         elif found is not None:
             scan["results"] = reader.results(found)
-            scan["counts"] = counts_of(found)
+            scan["counts"] = result_counts_of(found)

@@ -24,11 +24,11 @@ from ..api.client import MAX_PAGE, QualysClient
 from ..api.envelope import judge
 from ..api.listing import Listing
 from ..api.shapes import Raw, number, text
-from ..api.waiting import Budget, Timing
+from ..api.waiting import Budget, PollTiming
 from ..api.xml import Node
 from ..resource.references import Reference, References
 from .scan_fields import RESOURCE, has_credentials, part, standing_of
-from .scan_target import Auth, Target, auth_of, check_auth, proxy_of, scanner_of, target_node
+from .scan_target import Auth, ScanTarget, appliance_of, auth_of, check_auth, proxy_of, target_node
 
 Written = t.Mapping[str, t.Any]
 
@@ -90,7 +90,7 @@ def same_scans(client: QualysClient, wanted: Wanted) -> list[Raw]:
 
 
 def adoptable(
-    client: QualysClient, wanted: Wanted, scans: t.Sequence[Raw], resume_within: float, timing: Timing
+    client: QualysClient, wanted: Wanted, scans: t.Sequence[Raw], resume_within: float, timing: PollTiming
 ) -> Raw | None:
     """The newest scan that the task may take for its own; None when it has to launch one.
 
@@ -109,7 +109,7 @@ def adoptable(
     return newest if age is not None and age <= resume_within else None
 
 
-def _age(client: QualysClient, raw: Raw, timing: Timing) -> float | None:
+def _age(client: QualysClient, raw: Raw, timing: PollTiming) -> float | None:
     """Seconds since the launch; None when Qualys does not say when that was."""
     launched = text(raw.get("launchedDate"))
     if not launched:
@@ -121,7 +121,7 @@ def _age(client: QualysClient, raw: Raw, timing: Timing) -> float | None:
     return (server_time(client, int(raw["id"]), timing) - moment).total_seconds()
 
 
-def server_time(client: QualysClient, scan_id: int, timing: Timing) -> dt.datetime:
+def server_time(client: QualysClient, scan_id: int, timing: PollTiming) -> dt.datetime:
     """What Qualys' own clock says, so that the skew of this machine's does not matter; else this machine's."""
     path = f"status/was/{RESOURCE}/{scan_id}"
     response = client.request("GET", f"/qps/rest/3.0/{path}", lambda answer: judge(answer, path, idempotent=True))
@@ -177,10 +177,10 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
             hint="Give an option profile by name or id.",
         )
     profile = references.resolve("optionprofile", "profile", written, ()) if written else None
-    target = Target(
+    target = ScanTarget(
         webapps=(wanted.webapp_id,),
         auth=auth,
-        scanner=scanner_of(params.get("scanner"), references),
+        scanner=appliance_of(params.get("scanner"), references),
         limited=bool({"cancelAfterNHours", "cancelTime"} & settings.keys()),
         randomize=params.get("randomize"),
     )

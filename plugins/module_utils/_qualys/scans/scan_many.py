@@ -22,19 +22,19 @@ from ..api.client import QualysClient
 from ..api.criteria import Criterion
 from ..api.shapes import Raw, number
 from ..api.targets import read_complete
-from ..api.waiting import Budget, Timing
+from ..api.waiting import Budget, PollTiming
 from ..api.xml import Node
 from ..resource.references import Reference, References, reference_key
 from .scan_fields import RESOURCE, scan_record
 from .scan_launch import Launch, Wanted, adoptable, launch, prepare, same_scans
 from .scan_target import UNSAID, auth_of
-from .scan_wait import Ended, ScanTimeout, await_end
+from .scan_wait import ScanEnd, ScanTimeout, await_end
 
 Written = t.Mapping[str, t.Any]
 
 
 @dataclasses.dataclass
-class Part:
+class ScanPart:
     """The scan of one application: what is wanted, what there is already, what is adopted, and what came of it."""
 
     wanted: Wanted
@@ -54,7 +54,7 @@ def launch_many(
     client: QualysClient,
     references: References,
     budget: Budget,
-    timing: Timing,
+    timing: PollTiming,
     *,
     resume_within: float,
     check_mode: bool,
@@ -71,14 +71,14 @@ def launch_many(
         part.prepared = prepare(client, params, part.wanted, references)
     login = auth_of(params.get("auth_record"), references).given
     if check_mode:
-        return _result(parts, [Ended(_record(_raw_of(part), login)) for part in parts])
+        return _result(parts, [ScanEnd(_record(_raw_of(part), login)) for part in parts])
     if ceiling is not None and len(parts) > ceiling:
         return _result(parts, _side_by_side(client, parts, budget, ceiling, login=login))
     if missing:
         _launch(client, missing, budget)
     if params["state"] == "finished":
         return _result(parts, [_waited(client, _raw_of(part), budget, login) for part in parts])
-    return _result(parts, [Ended(_record(_raw_of(part), login)) for part in parts])
+    return _result(parts, [ScanEnd(_record(_raw_of(part), login)) for part in parts])
 
 
 def _ceiling(params: Written) -> int | None:
@@ -94,21 +94,21 @@ def _ceiling(params: Written) -> int | None:
     return ceiling
 
 
-def _raw_of(part: Part) -> Raw:
+def _raw_of(part: ScanPart) -> Raw:
     return part.adopted or part.raw or t.cast(Launch, part.prepared).outline()
 
 
 def _parts(
-    params: Written, client: QualysClient, references: References, resume_within: float, timing: Timing
-) -> list[Part]:
+    params: Written, client: QualysClient, references: References, resume_within: float, timing: PollTiming
+) -> list[ScanPart]:
     name = str(params.get("name") or "").strip()
     if not name:
         raise OptionError("name is needed with webapps and tags.", hint="It says which scans are meant.")
 
-    def look(webapp: Reference) -> Part:
+    def look(webapp: Reference) -> ScanPart:
         wanted = Wanted.of(name, params["type"], webapp)
         others = same_scans(client, wanted)
-        return Part(wanted, others, adoptable(client, wanted, others, resume_within, timing))
+        return ScanPart(wanted, others, adoptable(client, wanted, others, resume_within, timing))
 
     return every(_webapps(params, client, references), look, workers=client.workers)
 
@@ -150,7 +150,7 @@ def _tagged(client: QualysClient, references: References, params: Written, optio
     return [int(raw["id"]) for raw in read_complete(client, "webapp", criteria, "web applications")]
 
 
-def _launch(client: QualysClient, missing: t.Sequence[Part], budget: Budget) -> None:
+def _launch(client: QualysClient, missing: t.Sequence[ScanPart], budget: Budget) -> None:
     """One request for all that are missing. Which scan is whose is told by the application, not by the answer."""
     what = f"launch of {len(missing)} scans {missing[0].wanted.name!r}"
 
@@ -176,13 +176,13 @@ def _launch(client: QualysClient, missing: t.Sequence[Part], budget: Budget) -> 
         )
 
 
-def _new(client: QualysClient, part: Part) -> Raw | None:
+def _new(client: QualysClient, part: ScanPart) -> Raw | None:
     before = {number(raw.get("id")) for raw in part.others}
     found = [raw for raw in same_scans(client, part.wanted) if number(raw.get("id")) not in before]
     return found[-1] if found else None
 
 
-def _data(missing: t.Sequence[Part]) -> dict[str, Node]:
+def _data(missing: t.Sequence[ScanPart]) -> dict[str, Node]:
     first = t.cast(Launch, missing[0].prepared)
     scan = dict(t.cast(dict[str, Node], t.cast(dict[str, Node], first.data)["WasScan"]))
     target = dict(t.cast(dict[str, Node], scan["target"]))
@@ -194,15 +194,15 @@ def _data(missing: t.Sequence[Part]) -> dict[str, Node]:
 
 
 def _side_by_side(
-    client: QualysClient, parts: t.Sequence[Part], budget: Budget, ceiling: int, *, login: bool
-) -> list[Ended]:
+    client: QualysClient, parts: t.Sequence[ScanPart], budget: Budget, ceiling: int, *, login: bool
+) -> list[ScanEnd]:
     """At most so many at once, each launched when another has ended. What is under way already takes its place first.
 
     What could not be launched has a record too: that one application must not keep the scans of the others from being
     known.
     """
 
-    def carry_out(part: Part) -> Ended:
+    def carry_out(part: ScanPart) -> ScanEnd:
         if part.adopted is not None:
             return _waited(client, part.adopted, budget, login)
         prepared = t.cast(Launch, part.prepared)
@@ -223,14 +223,14 @@ def _side_by_side(
     return [ended[place] for place in range(len(parts))]
 
 
-def _unlaunched(prepared: Launch, error: PerimeterError, login: bool) -> Ended:
+def _unlaunched(prepared: Launch, error: PerimeterError, login: bool) -> ScanEnd:
     scan = _record(prepared.outline(), login)
     scan["end_reason"] = "error" if isinstance(error, AmbiguousWrite) else "not_launched"
     scan["conclusive"] = False
-    return Ended(scan, error)
+    return ScanEnd(scan, error)
 
 
-def _result(parts: t.Sequence[Part], ended: t.Sequence[Ended]) -> Result:
+def _result(parts: t.Sequence[ScanPart], ended: t.Sequence[ScanEnd]) -> Result:
     errors = [item.error for item in ended if item.error is not None]
     values = {
         "scan": None,
@@ -252,5 +252,5 @@ def _record(raw: Raw, login: bool) -> Scan:
     return scan_record(raw, authenticated=True if login else None)
 
 
-def _waited(client: QualysClient, raw: Raw, budget: Budget, login: bool) -> Ended:
+def _waited(client: QualysClient, raw: Raw, budget: Budget, login: bool) -> ScanEnd:
     return await_end(client, raw, budget, login=True if login else None)

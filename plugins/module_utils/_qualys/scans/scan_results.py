@@ -16,9 +16,9 @@ import xml.etree.ElementTree as ET
 from ..._base.errors import BadResponse
 from ..._http.response import Response
 from ..._http.retry import OK, RETRY_AS, Verdict
-from ..._reconcile.redact import MARKER
 from ..._records.model import SeverityCounts
 from ..._records.redact import redact_text, redact_url
+from ..._records.redaction.values import MARKER
 from ..api.client import QualysClient
 from ..api.envelope import judge, refusal
 from ..api.safe_xml import parse_xml, root_name
@@ -120,7 +120,7 @@ def _levels(stats: t.Any, prefix: str) -> SeverityCounts | None:
     return t.cast(SeverityCounts, counted)
 
 
-def counts_of(raw: Raw) -> SeverityCounts | None:
+def result_counts_of(raw: Raw) -> SeverityCounts | None:
     """How many vulnerabilities of each severity the scan found: its statistics, else its list; None without either."""
     counted = _levels(part(raw, "stats", "global"), "nbVulns")
     if counted is not None:

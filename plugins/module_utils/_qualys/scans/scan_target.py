@@ -35,7 +35,7 @@ SCANNER_OPTIONS: dict[str, dict[str, t.Any]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Scanner:
+class Appliance:
     """Which appliance scans: the vendor's own, one by its name, or those with a tag."""
 
     type: str
@@ -57,7 +57,7 @@ class Auth:
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class ScanTarget:
     """What is scanned: applications by id, or those that have the tags. One of the two is set.
 
     Attributes:
@@ -72,7 +72,7 @@ class Target:
     webapps: tuple[int, ...] = ()
     tags: tuple[int, ...] = ()
     auth: Auth = Auth()
-    scanner: Scanner | None = None
+    scanner: Appliance | None = None
     limited: bool = False
     randomize: bool | None = None
 
@@ -91,9 +91,9 @@ def auth_of(written: str | None, references: References, present: t.Sequence[Ref
     return Auth(references.resolve("webappauthrecord", "auth_record", word, present))
 
 
-def scanner_of(
+def appliance_of(
     written: t.Mapping[str, t.Any] | None, references: References, present: t.Sequence[Reference] = ()
-) -> Scanner | None:
+) -> Appliance | None:
     """What the option ``scanner`` means.
 
     Raises:
@@ -114,7 +114,9 @@ def scanner_of(
             "scanner: tags go with the type scannerTags, and only with it.",
             hint="They are the tags of the scanner appliances, by name or id.",
         )
-    return Scanner(kind, name or None, tuple(references.resolve("tag", "scanner.tags", item, present) for item in tags))
+    return Appliance(
+        kind, name or None, tuple(references.resolve("tag", "scanner.tags", item, present) for item in tags)
+    )
 
 
 def proxy_of(written: t.Any, present: t.Sequence[Reference] = ()) -> Reference:
@@ -158,7 +160,7 @@ def _ids(item: str, ids: t.Iterable[int]) -> Node:
     return {"set": {item: [{"id": found} for found in ids]}}
 
 
-def target_node(target: Target) -> dict[str, Node]:
+def target_node(target: ScanTarget) -> dict[str, Node]:
     """The element ``target``."""
     node: dict[str, Node] = {}
     if target.tags:
@@ -180,7 +182,7 @@ def target_node(target: Target) -> dict[str, Node]:
     return node
 
 
-def _scanner_nodes(scanner: Scanner) -> dict[str, Node]:
+def _scanner_nodes(scanner: Appliance) -> dict[str, Node]:
     appliance: dict[str, Node] = {"type": scanner.type}
     if scanner.friendly_name:
         appliance["friendlyName"] = scanner.friendly_name

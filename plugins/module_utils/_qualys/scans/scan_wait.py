@@ -15,7 +15,7 @@ from ..._records.model import EndReason, Scan
 from ..api.client import QualysClient
 from ..api.shapes import Raw
 from ..api.waiting import Budget, look_until
-from .scan_fields import RESOURCE, Standing, scan_record, standing_of
+from .scan_fields import RESOURCE, ScanStanding, scan_record, standing_of
 
 _MISSES = 3
 """Looks in a row that may find no such scan. A scan that was just launched may take a moment to be visible."""
@@ -87,7 +87,7 @@ class Waited:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ended:
+class ScanEnd:
     """What a task has to say about a scan: one that ended, or one that is not waited for any more.
 
     Attributes:
@@ -141,7 +141,7 @@ class _Watch:
         self._waited.raw = {**self._waited.raw, **status}
         self._waited.unknown.update(self._standing(self._waited.raw).unknown)
 
-    def _standing(self, raw: Raw) -> Standing:
+    def _standing(self, raw: Raw) -> ScanStanding:
         # Whether a login was asked for has no influence on whether it is over.
         return standing_of(raw, authenticated=False)
 
@@ -185,7 +185,7 @@ def _timeout(scan_id: int, budget: Budget, last: PerimeterError | None) -> ScanT
     )
 
 
-def await_end(client: QualysClient, raw: Raw, budget: Budget, *, login: bool | None) -> Ended:
+def await_end(client: QualysClient, raw: Raw, budget: Budget, *, login: bool | None) -> ScanEnd:
     """Wait for a scan, and judge it. Never raises: the scan must not get lost with an error.
 
     Args:
@@ -199,11 +199,11 @@ def await_end(client: QualysClient, raw: Raw, budget: Budget, *, login: bool | N
     if waited.error is not None:
         scan["end_reason"] = "error" if isinstance(waited.error, ScanGone) else "still_running"
         scan["conclusive"] = False
-        return Ended(scan, waited.error, tuple(warnings))
+        return ScanEnd(scan, waited.error, tuple(warnings))
     error = judged(scan)
     if error is None and scan["links_crawled"] == 0:
         warnings.append(f"Scan {scan['id']} finished, but crawled no link: look whether it saw anything.")
-    return Ended(scan, error, tuple(warnings))
+    return ScanEnd(scan, error, tuple(warnings))
 
 
 def judged(scan: Scan) -> ScanInconclusive | None:

@@ -21,13 +21,13 @@ from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number, text, truth
 from ..api.xml import Node
-from ..resource import one
+from ..resource import one, resource_info
 from ..resource.elements import GET
 from ..resource.references import Reference, References
 from ..resource.resource import Prepared, Resource, Written
 from . import schedule_notification as notification
 from .scan_fields import part
-from .scan_target import UNSAID, Auth, Scanner, auth_of, proxy_of, scanner_of
+from .scan_target import UNSAID, Appliance, Auth, appliance_of, auth_of, proxy_of
 from .schedule_fields import FIELDS, SCHEDULING, ScheduleField, from_raw
 from .schedule_write import LIMITS, write_data
 
@@ -125,8 +125,8 @@ def _auth(written: t.Any, held: Auth | None, references: References) -> Auth | s
     return auth if auth.given else ""
 
 
-def _scanner(written: t.Any, held: Scanner | None, references: References) -> Scanner | str:
-    return scanner_of(written, references, held.tags if held is not None else ()) or ""
+def _scanner(written: t.Any, held: Appliance | None, references: References) -> Appliance | str:
+    return appliance_of(written, references, held.tags if held is not None else ()) or ""
 
 
 def _proxy(written: t.Any, held: Reference | None, _references: References) -> Reference:
@@ -178,7 +178,7 @@ def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> Non
         )
 
 
-class Schedule(Resource):
+class ScheduleResource(Resource):
     """The schedule."""
 
     object = _OBJECT
@@ -237,7 +237,7 @@ class Schedule(Resource):
         return schedule_id
 
 
-SCHEDULE = Schedule()
+SCHEDULE = ScheduleResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
@@ -247,3 +247,8 @@ def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
         PerimeterError: any of the collection's errors.
     """
     return one.run(SCHEDULE, params, client, check_mode)
+
+
+def run_info(params: Written, client: QualysClient, _check_mode: bool) -> Result:
+    """Logic of ``qualys_was_schedule_info``. Reads only, so that check mode changes nothing."""
+    return resource_info.run(SCHEDULE, params, client)

@@ -21,7 +21,7 @@ from ..resource.field import Field, choice_field, flag_field, name_field, read_f
 from ..resource.references import Reference, reference_key, show_reference
 from . import schedule_notification as notification
 from .scan_fields import part
-from .scan_target import DEFAULT_AUTH, MATCHES, NO_AUTH, SCANNER_OPTIONS, TYPES, UNSAID, Auth, Scanner
+from .scan_target import DEFAULT_AUTH, MATCHES, NO_AUTH, SCANNER_OPTIONS, TYPES, UNSAID, Appliance, Auth
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 ORDERS = ("FIRST", "SECOND", "THIRD", "FOURTH", "LAST")
@@ -131,11 +131,11 @@ def _show_proxy(proxy: Reference) -> str:
     return str(proxy.id)
 
 
-def _scanner_key(scanner: Scanner) -> t.Hashable:
+def _scanner_key(scanner: Appliance) -> t.Hashable:
     return scanner.type, scanner.friendly_name, frozenset(reference_key(tag) for tag in scanner.tags)
 
 
-def _show_scanner(scanner: Scanner) -> Record:
+def _show_scanner(scanner: Appliance) -> Record:
     tags = [show_reference(tag) for tag in scanner.tags]
     return {"type": scanner.type, "friendly_name": scanner.friendly_name, "tags": tags}
 
@@ -152,12 +152,12 @@ def _auth(value: t.Any) -> Auth | None:
     return Auth(Reference.of(value))
 
 
-def _scanner(target: t.Any) -> Scanner | None:
+def _scanner(target: t.Any) -> Appliance | None:
     appliance = part(target, "scannerAppliance") if isinstance(target, dict) else None
     if not isinstance(appliance, dict) or not text(appliance.get("type")):
         return None
     tags = tuple(named(target.get("scannerTags")))
-    return Scanner(text(appliance["type"]) or "", text(appliance.get("friendlyName")), tags)
+    return Appliance(text(appliance["type"]) or "", text(appliance.get("friendlyName")), tags)
 
 
 def _recurrence(scheduling: Raw) -> Record | None:

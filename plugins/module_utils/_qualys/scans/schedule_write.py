@@ -22,7 +22,7 @@ from ..resource.elements import named
 from ..resource.field import write_fields
 from ..resource.references import Reference
 from .scan_fields import part
-from .scan_target import UNSAID, Auth, Scanner, Target, target_node
+from .scan_target import UNSAID, Appliance, Auth, ScanTarget, target_node
 from .schedule_fields import FIELDS, SCHEDULING, TARGET, ScheduleField
 
 LIMITS = frozenset(field.name for field in FIELDS if isinstance(field, ScheduleField) and len(field.parts) > 1)
@@ -62,10 +62,10 @@ def _target(after: Record, raw: Raw, beside: t.Collection[str], *, limit_changed
     webapp: Reference | None = after.get("webapp")
     tags: list[Reference] = after.get("tags") or []
     auth: Auth | None = after.get("auth_record")
-    scanner: Scanner | None = after.get("scanner")
+    scanner: Appliance | None = after.get("scanner")
     held = part(raw, "target") or {}
     chosen = _chosen(held) if webapp is None and not tags else []
-    target = Target(
+    target = ScanTarget(
         webapps=(webapp.id or 0,) if webapp is not None else tuple(chosen),
         tags=tuple(tag.id or 0 for tag in tags),
         auth=auth or Auth(),

@@ -106,8 +106,8 @@ def open_private(path: pathlib.Path) -> t.BinaryIO:
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
 
 
-def lines_of(path: pathlib.Path, columns: t.Mapping[str, str]) -> str:
-    """Return the expression that reads our own NDJSON in a FROM clause.
+def ndjson_source(path: pathlib.Path, columns: t.Mapping[str, str]) -> str:
+    """NDJSON of our own as what stands in a FROM clause.
 
     Args:
         path: the file.
@@ -148,7 +148,7 @@ def derive_table(
         for rows in engine.stream(f"SELECT DISTINCT {values} FROM {rows_of}"):
             file.writelines(dump_line(dict(zip(names, (*row, *derive(row)), strict=True))) for row in rows)
     types = {column: kind for column, (_value, kind) in given.items()} | dict.fromkeys(found, "VARCHAR")
-    engine.run(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {lines_of(path, types)}")
+    engine.run(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {ndjson_source(path, types)}")
     path.unlink()
 
 

@@ -22,7 +22,7 @@ import typing as t
 import zlib
 
 from ..._base.errors import FileError
-from ..._base.files import Staged, check_target, reason, remove_leftovers, sha256_of, sync_directory
+from ..._base.files import StagedFile, check_target, reason, remove_leftovers, sha256_of, sync_directory
 from ..model import Manifest
 
 MANIFEST_SUFFIX = ".manifest.json"
@@ -94,7 +94,7 @@ class SnapshotWriter:
         self.compress = compress
         self._parts: dict[int, SnapshotPart] = {}
         self._lock = threading.Lock()
-        self._joined: Staged | None = None
+        self._joined: StagedFile | None = None
 
     def tidy(self) -> None:
         """Remove temporary files that a killed run left beside both files; not for check mode."""
@@ -139,7 +139,7 @@ class SnapshotWriter:
         """
         digest = hashlib.sha256()
         try:
-            self._joined = Staged(self.dest)
+            self._joined = StagedFile(self.dest)
             for _index, part in sorted(self._parts.items()):
                 _append(part.finish(), self._joined.file, digest.update)
                 part.discard()
@@ -170,7 +170,7 @@ class SnapshotWriter:
             raise ValueError("commit before seal")
         with contextlib.ExitStack() as stack:
             try:
-                staged = Staged(manifest_path(self.dest))
+                staged = StagedFile(manifest_path(self.dest))
                 stack.callback(staged.discard)
                 staged.file.write(json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n")
                 staged.close()

@@ -20,6 +20,11 @@ from .ndjson import LINE_LIMIT, read_lines
 from .snapshot import manifest_path
 
 Record = dict[str, t.Any]
+_LINE_PROBLEMS = {
+    "json": "is not JSON",
+    "record": "is not a record of this collection",
+    "version": f"has a schema other than {SCHEMA}",
+}
 
 
 class BadManifest(Exception):
@@ -34,10 +39,13 @@ class BadManifest(Exception):
 
 
 class BadLine(Exception):
-    """A line is not a record. ``kind`` is json (invalid), record (something else) or version (another schema)."""
+    """A line is no record. ``kind`` is json, record (something else) or version (another schema).
+
+    Its text is the end of a sentence about the line.
+    """
 
     def __init__(self, kind: str) -> None:
-        super().__init__(kind)
+        super().__init__(_LINE_PROBLEMS[kind])
         self.kind = kind
 
 

@@ -161,7 +161,7 @@ def _word(value: t.Any) -> str:
 @functools.lru_cache(maxsize=4096)
 def _hour(value: str) -> str:
     """The hour of a time that is one, else an empty text."""
-    return value if len(value) == 13 and value[10:11] == "T" and text.parse_time(f"{value}:00:00Z") else ""
+    return value if len(value) == 13 and value[10:11] == "T" and text.read_time(f"{value}:00:00Z") else ""
 
 
 _HOURS_SHOWN = 72
@@ -189,7 +189,7 @@ def _moment(at: str, found: t.Mapping[str, tuple[int, int]]) -> Moment:
 
 def _span(first: str, last: str, hours: int) -> int:
     """How many steps of so many hours there are from the first to the last."""
-    start, end = text.parse_time(_whole(first)), text.parse_time(_whole(last))
+    start, end = text.read_time(_whole(first)), text.read_time(_whole(last))
     return int((end - start).total_seconds()) // (3600 * hours) if start and end else 0
 
 
@@ -199,7 +199,7 @@ def _whole(at: str) -> str:
 
 def _steps(first: str, last: str, hours: int, limit: int) -> list[str]:
     """The last steps up to the last one."""
-    end = text.parse_time(_whole(last))
+    end = text.read_time(_whole(last))
     if end is None:
         return []
     number = min(_span(first, last, hours), limit - 1)

@@ -11,40 +11,24 @@ import dataclasses
 import pathlib
 import typing as t
 
-from ..inputs.attack_figures import AttackFigures
-from ..inputs.history import HistoryView, read_history
+from ..inputs.history import read_history
 from ..inputs.matches import Matches
-from ..inputs.model import ImageRow, ScanRow
-from ..inputs.records import GapRow, Gaps, paths_of
+from ..inputs.model import Beside
+from ..inputs.records import Gaps, paths_of
 from ..inputs.scans import read_scan_inputs
-from ..inputs.services import ServiceRow, read_services
-from ..inputs.waivers import WaiverRow, read_waivers
+from ..inputs.services import read_services
+from ..inputs.waivers import read_waivers
 from .attacks import AttackTally
 
 Params = t.Mapping[str, t.Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class Beside:
-    """See the fields of the same names of ``model.ReportInput``. ``gap_count`` counts all gaps."""
-
-    scans: tuple[ScanRow, ...] | None = None
-    images: tuple[ImageRow, ...] | None = None
-    attacks: AttackFigures | None = None
-    hosts: t.Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
-    matches: Matches | None = None
-    history: HistoryView | None = None
-    waivers: tuple[WaiverRow, ...] | None = None
-    services: tuple[ServiceRow, ...] = ()
-    gaps: tuple[GapRow, ...] = ()
-
-    @property
-    def time(self) -> str:
-        """The newest time of all this, for a report without findings; empty when there is none."""
-        known = [self.history.at if self.history else "", (self.attacks["last"] if self.attacks else None) or ""]
-        known += [scan.ended or scan.time or "" for scan in self.scans or ()]
-        known += [image.time or "" for image in self.images or ()]
-        return max(known)
+def newest_time(beside: Beside) -> str:
+    """The newest time of all this, for a report without findings; empty when there is none."""
+    known = [beside.history.at if beside.history else "", (beside.attacks["last"] if beside.attacks else None) or ""]
+    known += [scan.ended or scan.time or "" for scan in beside.scans or ()]
+    known += [image.time or "" for image in beside.images or ()]
+    return max(known)
 
 
 def read_beside(params: Params, gaps: Gaps) -> Beside:

@@ -20,7 +20,6 @@ from ..inputs.knowledge import RuleTally
 from ..inputs.model import Place, ReportInput, ScanRow, SourceFile, WebApp
 from ..inputs.services import ServiceRow
 from . import changes
-from .beside import Beside
 from .changes import Previous, RunScope
 from .summarise import summarise
 
@@ -56,7 +55,7 @@ def build(
     gate: GateView | None = None,
     scans: t.Sequence[ScanRow] | None = None,
     places: t.Mapping[str, Place] | None = None,
-    beside: Beside | None = None,
+    beside: model.Beside | None = None,
 ) -> ReportInput:
     """Everything that the writers need.
 
@@ -75,7 +74,7 @@ def build(
         places: where in a catalog an application is declared, by its name.
         beside: events, matches, history and whatever else was read beside the findings.
     """
-    beside = beside or Beside(scans=None if scans is None else tuple(scans))
+    beside = beside or model.Beside(scans=None if scans is None else tuple(scans))
     rules = RuleTally() if knowledge is not None else None
     summary = summarise(findings, now=generated, rules=rules, matches=beside.matches)
     asked = None if scope is None else list(scope)
@@ -99,7 +98,7 @@ def build(
         scope=asked,
         gate=gate,
         places=places or {},
-        **{field.name: getattr(beside, field.name) for field in dataclasses.fields(beside)},
+        **vars(beside),
     )
     return dataclasses.replace(report, content=_content(report))
 

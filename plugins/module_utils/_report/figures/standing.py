@@ -16,7 +16,7 @@ from ..._records.changes import state_of
 from ..._records.model import Finding
 from ..._records.verdicts import COUNTED, SUPPRESSED
 from .. import text
-from ..inputs.gate_view import Decision
+from ..inputs.gate_view import DecisionView
 from ..inputs.model import ReportInput
 
 _WORDS = 1000
@@ -50,7 +50,7 @@ class Standing(t.NamedTuple):
     both, ``why`` says what decided.
     """
 
-    decision: Decision | None
+    decision: DecisionView | None
     counts: bool
     suppressed: bool
     why: str
@@ -81,7 +81,7 @@ def standing_of(report: ReportInput, finding: Finding) -> Standing:
     return Standing(decision, counts, suppressed, why, left_out)
 
 
-def _why(report: ReportInput, finding: Finding, decision: Decision) -> str:
+def _why(report: ReportInput, finding: Finding, decision: DecisionView) -> str:
     """What decided, in words for somebody who has not seen the policy."""
     if decision.decision == "waived":
         waiver = report.gate.waiver(decision.waiver) if report.gate else None
@@ -109,7 +109,7 @@ def _source_note(finding: Finding, state: str) -> str:
     return text.line(f"{state}: {said}", _WORDS)
 
 
-def decision_label(decision: Decision | None) -> str:
+def decision_label(decision: DecisionView | None) -> str:
     """A decision in words, with what it was new by: ``Fails (new)``."""
     if decision is None:
         return ""
@@ -117,7 +117,7 @@ def decision_label(decision: Decision | None) -> str:
     return f"{words} ({text.line(decision.state, 40)})" if decision.state else words
 
 
-def decided_by(decision: Decision | None) -> str:
+def decided_by(decision: DecisionView | None) -> str:
     """What decided, and what it said."""
     if decision is None:
         return ""

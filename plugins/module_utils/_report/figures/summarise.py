@@ -89,7 +89,7 @@ def _quality_of(finding: Finding) -> t.Iterator[str]:
         yield "without_title"
     if not finding["asset"]["name"]:
         yield "without_application_name"
-    if text.parse_time(finding["first_seen"]) is None:
+    if text.read_time(finding["first_seen"]) is None:
         yield "without_first_seen"
     if finding["evidence"]:
         yield "with_evidence"

@@ -129,7 +129,7 @@ def _vulnerability(
         "location": _location(finding),
         "evidence": evidence_of(finding),
     }
-    discovered = text.canonical_time(finding["first_seen"])
+    discovered = text.whole_seconds(finding["first_seen"])
     if discovered:
         entry["discovered_at"] = f"{discovered.removesuffix('Z')}.000"
     if known and known["solution"]:
@@ -248,5 +248,5 @@ def _source_of_files(report: ReportInput) -> str:
 
 def _local(moment: str) -> str:
     """A time without zone letter, as the schema wants it."""
-    canonical = text.canonical_time(moment)
+    canonical = text.whole_seconds(moment)
     return canonical.removesuffix("Z") if canonical else ""

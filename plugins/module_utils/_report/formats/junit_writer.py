@@ -25,7 +25,7 @@ from ..figures import collect
 from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import Standing
 from ..inputs import model
-from ..inputs.gate_view import Decision, GateView
+from ..inputs.gate_view import DecisionView, GateView
 from ..inputs.model import ReportInput
 from .scanners import explained_rules, rule_key, rule_label
 
@@ -143,7 +143,7 @@ def _case(suite: _Suite, row: FindingRow, outcome: str, solution: str | None) ->
     return _Case(classname, name, outcome, f"severity-{severity}", message, _body(finding, decision, solution))
 
 
-def _body(finding: Finding, decision: Decision | None, solution: str | None) -> str:
+def _body(finding: Finding, decision: DecisionView | None, solution: str | None) -> str:
     facts = (
         ("URL", finding["url"]),
         ("Parameter", finding["parameter"]),
@@ -204,7 +204,7 @@ def _write(report: ReportInput, suites: list[_Suite], stream: t.TextIO) -> None:
         total += suite.outcomes
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     stream.write(f'<testsuites name="{NAME}" {_counts(total)} time="0.0">\n')
-    stamp = (text.canonical_time(report.generated) or "1970-01-01T00:00:00Z").removesuffix("Z")
+    stamp = (text.whole_seconds(report.generated) or "1970-01-01T00:00:00Z").removesuffix("Z")
     for suite in suites:
         skipped = f'skipped="{suite.outcomes["skipped"]}" timestamp="{stamp}" hostname="ci" time="0.0"'
         stream.write(f" <testsuite name={_attribute(suite.name)} {_counts(suite.outcomes)} {skipped}>\n")

@@ -125,6 +125,6 @@ def _resource(finding: Finding) -> dict[str, t.Any]:
 
 
 def _milliseconds(value: str | None) -> int | None:
-    moment = text.parse_time(value)
+    moment = text.read_time(value)
     milliseconds = 0 if moment is None else int(moment.timestamp() * 1000)
     return milliseconds if milliseconds > _FIRST_TIME else None

@@ -31,7 +31,7 @@ from .. import text
 from ..figures import collect
 from ..figures.rows import FindingRow, FormatWriter
 from ..inputs import gate_view, model
-from ..inputs.gate_view import Decision
+from ..inputs.gate_view import DecisionView
 from ..inputs.model import Place, ReportInput
 from .scanners import explained_rules, is_qualys, rule_key, rule_label, scanner_of
 
@@ -231,13 +231,13 @@ def _result(report: ReportInput, row: FindingRow, index: int, rule_id: str, fing
     return result
 
 
-def _properties(finding: Finding, decision: Decision | None) -> dict[str, t.Any]:
+def _properties(finding: Finding, decision: DecisionView | None) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = {
         "severity": finding["severity"],
         "status": finding["status"],
         "source": text.line(finding["source"], 50),
         "id": text.line(finding["id"], 255),
-        "firstSeen": text.canonical_time(finding["first_seen"]),
+        "firstSeen": text.whole_seconds(finding["first_seen"]),
     }
     if decision is not None:
         shown |= {"decision": decision.decision, "decidedBy": text.line(decision.by, 255), "state": decision.state}

@@ -152,7 +152,6 @@ class _Island:
         self._separator = ""
         self.evidence: list[str] = []
         self._evidence_size = 0
-        self.evidence_left_out = 0
 
     def open(self) -> None:
         """Make room for the rows."""
@@ -246,12 +245,10 @@ class _Island:
             return 0
         if self._evidence_size + _least_size(items) > EVIDENCE_BUDGET:
             # No shorter for being encoded, which is most of the work.
-            self.evidence_left_out += 1
             return -1
         shown = [_shown_evidence(item) for item in items[:EVIDENCE_ITEMS]]
         entry = json_for_script({"total": len(items), "items": shown})
         if self._evidence_size + len(entry) > EVIDENCE_BUDGET:
-            self.evidence_left_out += 1
             return -1
         self._evidence_size += len(entry)
         self.evidence.append(entry)

@@ -29,7 +29,7 @@ _FIELDS = ("decision", "state", "decided_by", "waiver", "note")
 _RUN = frozenset({"run_id", "started", "finished"})
 
 
-class Decision(t.NamedTuple):
+class DecisionView(t.NamedTuple):
     """What became of one finding.
 
     ``decision`` is fail, warn, inconclusive, no_rule, within_limit, waived, ignored, protected, excluded or fixed;
@@ -49,7 +49,7 @@ class GateView:
     """A verdict that was read."""
 
     document: dict[str, t.Any]
-    decisions: t.Mapping[bytes, Decision]
+    decisions: t.Mapping[bytes, DecisionView]
 
     @property
     def verdict(self) -> str:
@@ -61,7 +61,7 @@ class GateView:
         """The code of the verdict."""
         return CODES[t.cast(Word, self.verdict)]
 
-    def decision(self, finding: Finding) -> Decision | None:
+    def decision(self, finding: Finding) -> DecisionView | None:
         """What became of a finding; None for one that the gate has not seen."""
         return self.decisions.get(finding_digest(finding))
 
@@ -138,13 +138,13 @@ def read_gate(path: pathlib.Path) -> GateView:
     return GateView(document, _decisions(path, document.get("explain_file")))
 
 
-def _decisions(path: pathlib.Path, named: t.Any) -> dict[bytes, Decision]:
+def _decisions(path: pathlib.Path, named: t.Any) -> dict[bytes, DecisionView]:
     if not isinstance(named, dict):
         return {}
     # Only a name: a verdict from somewhere else must not make us read another place.
     place = path.with_name(pathlib.PurePath(str(named.get("path"))).name)
-    found: dict[bytes, Decision] = {}
-    same: dict[Decision, Decision] = {}
+    found: dict[bytes, DecisionView] = {}
+    same: dict[DecisionView, DecisionView] = {}
     digest = hashlib.sha256()
     try:
         with place.open("rb") as file:
@@ -152,7 +152,7 @@ def _decisions(path: pathlib.Path, named: t.Any) -> dict[bytes, Decision]:
                 digest.update(line)
                 item = codec.loads(line)
                 what, *others = (_words(item[field]) for field in _FIELDS)
-                decision = Decision(what or "", *others)
+                decision = DecisionView(what or "", *others)
                 key = record_digest(item["application"]["id"], item)
                 found[key] = same.setdefault(decision, decision)
     except OSError as error:

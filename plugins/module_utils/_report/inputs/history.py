@@ -118,7 +118,7 @@ def _view(document: dict[str, t.Any]) -> HistoryView:
     points = (_point(mapping(item)) for item in items(document.get("trend"))[-_POINTS:])
     by_severity = mapping(sla.get("by_severity"))
     return HistoryView(
-        at=text.canonical_time(bounded(document.get("at"))) or "",
+        at=text.whole_seconds(bounded(document.get("at"))) or "",
         run_id=text.line(bounded(document.get("run_id")), 200),
         counts={name: _count(value) for name, value in list(mapping(document.get("counts")).items())[:20]},
         trend=tuple(sorted((point for point in points if point.at), key=lambda point: point.at)),
@@ -147,7 +147,7 @@ def _count(value: t.Any) -> int:
 def _point(item: dict[str, t.Any]) -> TrendPoint:
     counts = mapping(item.get("open"))
     return TrendPoint(
-        text.canonical_time(bounded(item.get("at"))) or "",
+        text.whole_seconds(bounded(item.get("at"))) or "",
         {name: _count(counts.get(name)) for name in SEVERITIES},
         *(_count(item.get(name)) for name in ("new", "fixed", "reopened", "escalated")),
     )
@@ -168,8 +168,8 @@ def _due(item: dict[str, t.Any]) -> DueItem:
         unique_id=bounded(item.get("unique_id")),
         id=bounded(item.get("id")),
         source=bounded(item.get("source")) or "unknown",
-        first_seen=text.canonical_time(bounded(item.get("first_seen"))),
-        due_at=text.canonical_time(bounded(item.get("due_at"))),
+        first_seen=text.whole_seconds(bounded(item.get("first_seen"))),
+        due_at=text.whole_seconds(bounded(item.get("due_at"))),
     )
 
 

@@ -98,7 +98,7 @@ def _key(named: t.Mapping[str, t.Any]) -> tuple[str, str]:
 
 def _view(record: t.Mapping[str, t.Any]) -> MatchView:
     kind, events = record.get("class"), mapping(record.get("events"))
-    first, last = (text.canonical_time(bounded(events.get(name))) for name in ("first", "last"))
+    first, last = (text.whole_seconds(bounded(events.get(name))) for name in ("first", "last"))
     return MatchView(
         # What nobody can read may be an attack, but nobody may be told that it is one.
         kind=kind if isinstance(kind, str) and kind in CLASSES else "unobserved",

@@ -328,18 +328,35 @@ class Findings(t.Protocol):
         """Each with its compact ASCII JSON."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ReportInput:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What is read beside the findings. ``services`` and ``gaps`` are empty, and the others None, when none were given.
+
+    ``hosts`` belongs to ``attacks``: events and those that were not blocked, by host. ``services`` says what came of
+    reading each service, and ``gaps`` what of a stream was not read.
+    """
+
+    scans: tuple[ScanRow, ...] | None = None
+    images: tuple[ImageRow, ...] | None = None
+    attacks: AttackFigures | None = None
+    hosts: t.Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    matches: Matches | None = None
+    history: HistoryView | None = None
+    waivers: tuple[WaiverRow, ...] | None = None
+    services: tuple[ServiceRow, ...] = ()
+    gaps: tuple[GapRow, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportInput(Beside):
     """Everything a writer may use.
 
     ``generated`` comes from the data (UTC, ISO-8601; empty when the data holds no time at all), so the same data gives
     the same bytes. ``marks`` holds one byte for each finding, in order: 0, or 1 + the position in ``CHANGES``.
     ``knowledge`` has the rules of the findings that a knowledge base explains, worst first; None without one. ``scope``
     is what the user asked for, None when only the manifests tell. ``content`` identifies all that a report is made of
-    but the time of the data. ``gate`` is the verdict and ``scans`` are the scans, when they were given; ``places`` says
-    by name where in a catalog an application is declared. ``images``, ``attacks`` (with ``hosts``: events and those
-    that were not blocked, by host), ``matches``, ``history`` and ``waivers`` are None when none were given.
-    ``services`` says what came of reading each service, and ``gaps`` what of a stream was not read.
+    but the time of the data. ``gate`` is the verdict, when it was given; ``places`` says by name where in a catalog an
+    application is declared.
     """
 
     findings: Findings
@@ -355,16 +372,7 @@ class ReportInput:
     scope: list[t.Any] | None = None
     content: str = ""
     gate: GateView | None = None
-    scans: tuple[ScanRow, ...] | None = None
     places: t.Mapping[str, Place] = dataclasses.field(default_factory=dict)
-    images: tuple[ImageRow, ...] | None = None
-    attacks: AttackFigures | None = None
-    hosts: t.Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
-    matches: Matches | None = None
-    history: HistoryView | None = None
-    waivers: tuple[WaiverRow, ...] | None = None
-    services: tuple[ServiceRow, ...] = ()
-    gaps: tuple[GapRow, ...] = ()
 
     @property
     def manifest(self) -> Manifest | None:

@@ -283,7 +283,7 @@ class SnapshotReader:
             raise FileError(f"findings: cannot read {path}: {error}.", hint=_AGAIN) from error
         if manifest is not None:
             _check_manifest(path, manifest, lines)
-            newest = text.canonical_time(manifest.get("finished")) or newest
+            newest = text.whole_seconds(manifest.get("finished")) or newest
         self._times.append(newest)
         self.files.append(
             model.SourceFile(name=path.name, sha256=lines.sha256 or "", records=lines.records, manifest=manifest)
@@ -320,7 +320,7 @@ class SnapshotReader:
             return ""
         finding = as_finding(record)
         self.store.add(finding, again=stream)
-        return text.canonical_time(finding["last_tested"]) or ""
+        return text.whole_seconds(finding["last_tested"]) or ""
 
 
 def _manifest_of(path: pathlib.Path) -> Manifest | None:
@@ -339,7 +339,7 @@ def _whole_manifest(raw: dict[str, t.Any]) -> Manifest:
     defaults: dict[str, t.Any] = {"source": "unknown", "filters": [], "assets": [], "unknown_values": {}, "since": None}
     found: dict[str, t.Any] = defaults | {key: value for key, value in raw.items() if value is not None}
     for name in ("started", "finished"):
-        found[name] = text.canonical_time(_clipped(found.get(name))) or ""
+        found[name] = text.whole_seconds(_clipped(found.get(name))) or ""
     found["source"] = _clipped(found["source"]) or "unknown"
     found["filters"] = [item for item in items(found["filters"]) if isinstance(item, dict)]
     found["assets"] = [item for item in map(_clipped, items(found["assets"])) if item]

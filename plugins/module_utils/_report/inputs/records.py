@@ -19,11 +19,6 @@ from .. import text
 
 GAPS_LISTED = 200
 _HINT = "Give NDJSON files, or directories of streams, that this collection wrote."
-_WRONG = {
-    "json": "is not JSON",
-    "record": "is not a record of this collection",
-    "version": "has another schema than this version reads",
-}
 
 
 class GapRow(t.NamedTuple):
@@ -76,6 +71,6 @@ def records_in(path: pathlib.Path, option: str) -> t.Iterator[dict[str, t.Any]]:
                 try:
                     yield record_of(line)
                 except BadLine as error:
-                    raise FileError(f"{option}: line {number} of {file} {_WRONG[error.kind]}.", hint=_HINT) from error
+                    raise FileError(f"{option}: line {number} of {file} {error}.", hint=_HINT) from error
     except Unreadable as error:
         raise FileError(f"{option}: {path} cannot be read: {error}.", hint=_HINT) from error

@@ -74,11 +74,6 @@ def read_scan_inputs(given: t.Iterable[t.Any]) -> ScanInputs:
     return found
 
 
-def read_scans(given: t.Iterable[t.Any]) -> tuple[ScanRow, ...]:
-    """:func:`read_scan_inputs`, without what is not of a web application."""
-    return read_scan_inputs(given).scans()
-
-
 def _records(item: t.Any) -> t.Iterator[dict[str, t.Any]]:
     if isinstance(item, dict):
         found: list[t.Any] = [item]
@@ -127,7 +122,7 @@ def _image(record: t.Mapping[str, t.Any]) -> ImageRow:
         name=_clipped(asset.get("name")) or identity or "(image not named)",
         source=_clipped(record.get("source")) or "unknown",
         id=identity,
-        time=text.canonical_time(bounded(record.get("time"))),
+        time=text.whole_seconds(bounded(record.get("time"))),
         counts=counts,
         malware=None if malware is None else malware > 0,
         conclusive=conclusive if isinstance(conclusive, bool) else None,

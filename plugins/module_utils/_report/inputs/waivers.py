@@ -58,7 +58,7 @@ def read_waivers(path: pathlib.Path, now: str) -> tuple[WaiverRow, ...]:
         raise FileError(error.message, hint=_HINT) from error
     if not isinstance(document, dict) or not isinstance(document.get("waivers"), list):
         raise FileError(f"waivers: {path} has no list of waivers.", hint=_HINT)
-    moment = text.parse_time(now)
+    moment = text.read_time(now)
     today = moment.date() if moment else None
     rows = [_row(mapping(item), today) for item in items(document["waivers"])[:_LISTED]]
     return tuple(sorted(rows, key=lambda row: (row.days_left is None, row.days_left or 0, row.id)))

@@ -25,8 +25,8 @@ from ..disk.source import Timing, Window
 from .plan import SECOND, ceil, horizon, oldest, reread_from
 
 
-def lines_of(dest: pathlib.Path, name: str) -> t.Iterator[dict[str, t.Any]]:
-    """Yield the records of a segment.
+def segment_records(dest: pathlib.Path, name: str) -> t.Iterator[dict[str, t.Any]]:
+    """The records of a segment.
 
     Raises:
         FileError: the segment cannot be read, or is damaged.
@@ -54,7 +54,7 @@ def keys_on_disk(dest: pathlib.Path, window: Window, timing: Timing) -> KeyTable
     """
     table = KeyTable()
     for segment in _touching(dest, window.start, window.end, timing):
-        _take_keys(lines_of(dest, segment.name), table, 0)
+        _take_keys(segment_records(dest, segment.name), table, 0)
     return table
 
 
@@ -104,7 +104,7 @@ def adopt(position: Position, dest: pathlib.Path, timing: Timing) -> tuple[list[
     for segment in fresh:
         # The lines do not contain the time that the source gave them, so all keys are kept as long as the latest one.
         kept_until = int((upper(segment, timing) - SECOND).timestamp())
-        for gap in _take_keys(lines_of(dest, segment.name), position.seen, kept_until):
+        for gap in _take_keys(segment_records(dest, segment.name), position.seen, kept_until):
             _take_gap(position, gap)
         if segment.window.start <= position.committed_until < segment.window.end:
             position.committed_until = segment.window.end

@@ -28,9 +28,9 @@ from ..disk.kept import Kept, not_before
 from ..disk.options import Options
 from ..disk.position import Position
 from ..disk.source import Identity
-from ..disk.stream import Stream, check_directory, check_owner, describe, identity_hash, new_owner, read_stream
+from ..disk.stream import Stream, check_directory, check_owner, describe, identity_hash, new_owner, read_stream_document
 from .adopt import upper
-from .job import Job
+from .job import CollectJob
 from .plan import SECOND, floor, horizon, oldest
 
 _LOST = "If it is lost, choose with first_run where to begin: lookback writes nothing twice."
@@ -61,8 +61,8 @@ class Beginning:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What exists of a stream on the disk.
+class FoundStream:
+    """What was found of a stream on the disk.
 
     Attributes:
         position: the position, or None.
@@ -90,19 +90,19 @@ class Found:
         return max([segment.window.end for segment in self.segments] + ([until] if until else []))
 
 
-def look(job: Job) -> Found:
-    """Read what exists of a stream. Writes nothing.
+def look(job: CollectJob) -> FoundStream:
+    """Read what is there of a stream. Writes nothing.
 
     Raises:
         StateError: a file is damaged, or was written by another release.
         FileError: the directory cannot be read.
     """
     dest = job.options.dest
-    return Found(job.place.read(), read_stream(dest), list_segments(dest), job.kept.read())
+    return FoundStream(job.place.read(), read_stream_document(dest), list_segments(dest), job.kept.read())
 
 
-def check(job: Job, found: Found) -> None:
-    """Refuse a stream that cannot be continued. Writes nothing, and may be called before anything is created.
+def check(job: CollectJob, found: FoundStream) -> None:
+    """Refuse what cannot be continued. Writes nothing, and may be called before anything is created.
 
     Raises:
         StateError: position and directory do not belong together, or to this stream, or there is no position and
@@ -125,7 +125,7 @@ def check(job: Job, found: Found) -> None:
         )
 
 
-def _described(dest: pathlib.Path, found: Found, last: dt.datetime) -> str:
+def _described(dest: pathlib.Path, found: FoundStream, last: dt.datetime) -> str:
     if found.segments:
         return f"{dest} holds records up to {utc_text(last)}"
     return f"{dest} was collected up to {utc_text(last)} at least"
@@ -136,8 +136,8 @@ def new_stream(identity: Identity, owner: str | None = None) -> Stream:
     return Stream(identity_hash(identity), owner or new_owner(), describe(identity))
 
 
-def begin(job: Job, found: Found, now: dt.datetime) -> Beginning:
-    """Return where to begin, after :func:`check` has accepted the stream. Writes nothing.
+def begin(job: CollectJob, found: FoundStream, now: dt.datetime) -> Beginning:
+    """Return where to begin, for something that passed :func:`check`. Writes nothing.
 
     Args:
         job: the run.
@@ -164,7 +164,7 @@ def first_start(options: Options, now: dt.datetime) -> dt.datetime:
     return min(end, start if edge is None else max(start, edge))
 
 
-def _first(job: Job, found: Found, stream: Stream, now: dt.datetime) -> Beginning:
+def _first(job: CollectJob, found: FoundStream, stream: Stream, now: dt.datetime) -> Beginning:
     """The beginning of a stream that was never collected, although a backfill may have written segments."""
     start = first_start(job.options, now)
     known_until = max((upper(segment, job.timing) for segment in found.segments), default=None)
@@ -172,7 +172,7 @@ def _first(job: Job, found: Found, stream: Stream, now: dt.datetime) -> Beginnin
     return Beginning(position, stream, True, found.held is None, known_until=known_until)
 
 
-def _lost(job: Job, found: Found, stream: Stream, last: dt.datetime, now: dt.datetime) -> Beginning:
+def _lost(job: CollectJob, found: FoundStream, stream: Stream, last: dt.datetime, now: dt.datetime) -> Beginning:
     """The beginning of a stream that was collected before, and lost its position."""
     options = job.options
     skip = options.first_run == "now"

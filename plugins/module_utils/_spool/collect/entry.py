@@ -15,7 +15,7 @@ import typing as t
 from ..._records.result import Result
 from ..._records.times import utc_now
 from ..._state.directory import state_directory, warn_of_group
-from ..disk.files import TEMPORARY, check_dest, make_dest, remove_leftovers
+from ..disk.files import TEMPORARY, check_dest, make_dest, remove_temporary_files
 from ..disk.kept import KEPT_FILE, KeptFile
 from ..disk.lock import LOCK_FILE, locked
 from ..disk.options import read_options
@@ -23,7 +23,7 @@ from ..disk.position import PositionFile
 from ..disk.source import Source
 from ..disk.stream import STREAM_FILE
 from .begin import check, look
-from .job import Job
+from .job import CollectJob
 from .live import Live
 from .report import RunReport
 from .sweep import backfill
@@ -57,7 +57,7 @@ def collect(
     check_dest(options.dest)
     state = state_directory(params.get("state_dir"), os.environ, create=not check_mode)
     place = PositionFile(state, source.identity)
-    job = Job(options, source, state, place, KeptFile(options, check_mode=check_mode), check_mode, clock)
+    job = CollectJob(options, source, state, place, KeptFile(options, check_mode=check_mode), check_mode, clock)
     check(job, look(job))  # every refusal comes before anything is created
     if not check_mode:
         make_dest(options)
@@ -69,9 +69,9 @@ def collect(
         ):
             stack.enter_context(locked(path, doing, create=not check_mode))
         if not check_mode:
-            remove_leftovers(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
-            remove_leftovers(place.folder, (f".{place.path.name}.",))
-        found = look(job)  # again: another run may have ended since
+            remove_temporary_files(options.dest, (TEMPORARY, f".{STREAM_FILE}.", f".{KEPT_FILE}."))
+            remove_temporary_files(place.folder, (f".{place.path.name}.",))
+        found = look(job)  # another run may have ended meanwhile
         check(job, found)
         report = RunReport(warnings=warn_of_group(state))
         if options.backfill is not None:

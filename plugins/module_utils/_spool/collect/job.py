@@ -20,7 +20,7 @@ from .plan import DAY, floor
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class CollectJob:
     """The inputs of a run.
 
     Attributes:

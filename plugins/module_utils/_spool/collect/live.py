@@ -21,8 +21,8 @@ from ..disk.source import Window
 from ..disk.stream import stream_id, write_stream
 from . import sweep
 from .adopt import adopt, damaged, set_back
-from .begin import Beginning, Found, begin, first_start
-from .job import Job
+from .begin import Beginning, FoundStream, begin, first_start
+from .job import CollectJob
 from .plan import SECOND, cut, floor, horizon, oldest, reread_from, windows
 from .progress import Progress
 from .reading import CLOCK_TOLERANCE, FAILED_BY_ITSELF, Head, Reading, is_wide
@@ -30,7 +30,7 @@ from .report import RunReport
 
 
 @dataclasses.dataclass
-class _Plan:
+class _WindowPlan:
     """The windows to request. ``lost`` is an earlier span that will never be read, with the reason."""
 
     end: dt.datetime
@@ -48,7 +48,7 @@ class Live:
         report: collects the results of the run.
     """
 
-    def __init__(self, job: Job, found: Found, report: RunReport) -> None:
+    def __init__(self, job: CollectJob, found: FoundStream, report: RunReport) -> None:
         self._job = job
         self._now = job.clock()
         self._beginning: Beginning = begin(job, found, self._now)
@@ -152,8 +152,8 @@ class Live:
     def _leaves_gaps(self) -> bool:
         return self._job.options.on_failed_window == "gap"
 
-    def _head(self, asked: Window, plan: _Plan) -> Head | None:
-        """Read the first page of the run; None when that failed and the window may become a gap.
+    def _head(self, asked: Window, plan: _WindowPlan) -> Head | None:
+        """Read the first page of the run; None when that failed and may become a gap.
 
         Raises:
             PerimeterError: the page could not be read.
@@ -165,7 +165,7 @@ class Live:
                 raise
             return None
 
-    def _plan(self, now: dt.datetime) -> _Plan:
+    def _plan(self, now: dt.datetime) -> _WindowPlan:
         position, timing = self._position, self._job.timing
         end, edge = horizon(now, timing), oldest(now, timing)
         if self._beginning.first:
@@ -183,7 +183,7 @@ class Live:
         planned = windows(start, lost[0] if lost else committed, end, timing)
         # Without any window, a first run would succeed even with wrong credentials or a wrong clock.
         unproven = not planned and (self._beginning.first or self._beginning.skip)
-        return _Plan(end, planned, Window(end - SECOND, end) if unproven else None, lost)
+        return _WindowPlan(end, planned, Window(end - SECOND, end) if unproven else None, lost)
 
     def _correct_start(self, now: dt.datetime, edge: dt.datetime | None) -> None:
         """Set the start by ``first_run`` while nothing was committed; the start of an earlier attempt is kept."""

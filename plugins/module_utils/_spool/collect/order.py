@@ -14,17 +14,17 @@ import threading
 import typing as t
 
 from ..._base.errors import PerimeterError
-from ..disk.reader import Staged, Stopped
+from ..disk.reader import StagedWindow, Stopped
 from ..disk.source import Dense, Timing, Window
 from .plan import parts
 
-Read = t.Callable[[Window], t.Iterator[Staged]]
+Read = t.Callable[[Window], t.Iterator[StagedWindow]]
 
 
 def in_order(
     windows: t.Sequence[Window], read: Read, timing: Timing, stop: threading.Event
-) -> t.Generator[Staged, None, None]:
-    """Read windows, as many at a time as the timing allows, and yield the staged data strictly in order.
+) -> t.Generator[StagedWindow, None, None]:
+    """Read windows, as many at a time as the timing allows, and yield what is staged strictly in order.
 
     A dense window is replaced by its parts. When the iterator is closed, or a window fails, windows that were read
     ahead are discarded.
@@ -51,17 +51,17 @@ def in_order(
 
 
 @dataclasses.dataclass
-class _Place:
-    """A window in the queue, and its result once it is being read."""
+class _QueuePlace:
+    """A window in the queue, and its reading, once that has begun."""
 
     window: Window
-    reading: concurrent.futures.Future[list[Staged]] | None = None
+    reading: concurrent.futures.Future[list[StagedWindow]] | None = None
 
 
 def _side_by_side(
     windows: t.Sequence[Window], read: Read, timing: Timing, stop: threading.Event
-) -> t.Generator[Staged, None, None]:
-    queue = collections.deque(map(_Place, windows))
+) -> t.Generator[StagedWindow, None, None]:
+    queue = collections.deque(map(_QueuePlace, windows))
     with concurrent.futures.ThreadPoolExecutor(max_workers=timing.parallel) as pool:
         try:
             while queue:
@@ -72,7 +72,7 @@ def _side_by_side(
                 try:
                     yield from first.reading.result() if first.reading else ()
                 except Dense as dense:
-                    queue.extendleft(map(_Place, reversed(parts(dense.rest(first.window), dense.parts, timing))))
+                    queue.extendleft(map(_QueuePlace, reversed(parts(dense.rest(first.window), dense.parts, timing))))
         finally:
             stop.set()
             for place in queue:
@@ -80,7 +80,7 @@ def _side_by_side(
                     place.reading.add_done_callback(_throw_away)
 
 
-def _throw_away(reading: concurrent.futures.Future[list[Staged]]) -> None:
+def _throw_away(reading: concurrent.futures.Future[list[StagedWindow]]) -> None:
     try:
         for staged in reading.result():
             staged.writer.discard()

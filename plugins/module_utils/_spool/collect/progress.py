@@ -21,11 +21,11 @@ from ..disk.files import size_of, window_of
 from ..disk.kept import Kept
 from ..disk.keys import KeyTable
 from ..disk.position import Position
-from ..disk.reader import Staged
+from ..disk.reader import StagedWindow
 from ..disk.segment import Writer
 from ..disk.source import Window, content_hash
 from .adopt import keys_on_disk, upper_of
-from .job import Job
+from .job import CollectJob
 from .plan import reread_from
 from .report import RunReport
 
@@ -38,7 +38,7 @@ class Progress:
         end: nothing after this time is committed as read; set once the service's clock is known.
     """
 
-    def __init__(self, job: Job, report: RunReport, position: Position) -> None:
+    def __init__(self, job: CollectJob, report: RunReport, position: Position) -> None:
         self._job = job
         self._report = report
         self.position = position
@@ -56,8 +56,8 @@ class Progress:
         """Return the time from which records can come again, once everything up to ``until`` is read."""
         return reread_from(min(until, self.end), self.position.origin, self._job.timing)
 
-    def commit(self, staged: Staged) -> None:
-        """Commit a window or a slice of one. A failed window becomes a gap if a later one could be read."""
+    def commit(self, staged: StagedWindow) -> None:
+        """Commit a window or a slice of one. One that failed becomes a gap when a later one could be read."""
         until = min(staged.window.end, self.end)
         if staged.error is not None:
             self._failed.append((until, staged.error))

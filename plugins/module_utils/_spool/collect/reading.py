@@ -25,10 +25,10 @@ from ..._base.errors import (
     VendorError,
 )
 from ..disk.keys import KeyTable
-from ..disk.reader import Pages, Staged, Stopped, Tally, WindowReader
+from ..disk.reader import Pages, StagedWindow, Stopped, WindowReader, WindowTally
 from ..disk.segment import Writer
 from ..disk.source import Dense, Window
-from .job import Job
+from .job import CollectJob
 from .order import in_order
 from .report import RunReport
 
@@ -58,14 +58,14 @@ class Keeper(t.Protocol):
     def remember_from(self, until: dt.datetime) -> dt.datetime:
         """Return the time from which records can come again, once everything up to ``until`` is read."""
 
-    def commit(self, staged: Staged) -> None:
+    def commit(self, staged: StagedWindow) -> None:
         """Commit a window or a slice of one. They come strictly in order."""
 
 
 class Reading:
     """The reading of one run."""
 
-    def __init__(self, job: Job, report: RunReport) -> None:
+    def __init__(self, job: CollectJob, report: RunReport) -> None:
         self._job = job
         self._report = report
 
@@ -112,7 +112,7 @@ class Reading:
         """
         job, stop, heads = self._job, threading.Event(), [head] if head else []
 
-        def read(window: Window) -> t.Iterator[Staged]:
+        def read(window: Window) -> t.Iterator[StagedWindow]:
             if stop.is_set():
                 raise Stopped
             # The head's window may have been shortened since, so compare only its start.
@@ -132,8 +132,8 @@ class Reading:
                     if staged.whole:
                         staged.writer.discard()
 
-    def _narrowed(self, window: Window, writer: Writer, slices: t.Iterator[Staged]) -> t.Iterator[Staged]:
-        """The slices of a window. A wide window that fails by itself is divided; a short one is passed on as failed."""
+    def _narrowed(self, window: Window, writer: Writer, slices: t.Iterator[StagedWindow]) -> t.Iterator[StagedWindow]:
+        """The slices of a window. A wide one that fails by itself is cut, and a short one is handed on as failed."""
         reached = window.start
         try:
             for staged in slices:
@@ -143,7 +143,7 @@ class Reading:
             rest = Window(reached, window.end)
             if is_wide(rest) and rest.end - rest.start > self._job.timing.granularity:
                 raise Dense(_PARTS, reached) from None
-            yield Staged(rest, writer, KeyTable(), Tally(), error=error)
+            yield StagedWindow(rest, writer, KeyTable(), WindowTally(), error=error)
 
 
 def is_wide(window: Window) -> bool:

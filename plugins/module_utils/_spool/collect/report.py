@@ -14,7 +14,7 @@ import typing as t
 from ..._base.errors import PerimeterError
 from ..._records.result import Result
 from ..._records.times import utc_text
-from ..disk.reader import Staged, Tally
+from ..disk.reader import StagedWindow, WindowTally
 
 
 @dataclasses.dataclass
@@ -33,7 +33,7 @@ class RunReport:
         error: why the run failed; None if it did not.
     """
 
-    tally: Tally = dataclasses.field(default_factory=Tally)
+    tally: WindowTally = dataclasses.field(default_factory=WindowTally)
     segments: list[str] = dataclasses.field(default_factory=list)
     gaps: list[dict[str, str]] = dataclasses.field(default_factory=list)
     gaps_written: int = 0
@@ -48,8 +48,8 @@ class RunReport:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def committed(self, staged: Staged, until: dt.datetime) -> list[str]:
-        """Rename a window's segments to their final names, and count its records. Check mode has no segments.
+    def committed(self, staged: StagedWindow, until: dt.datetime) -> list[str]:
+        """Rename a window's segments to their names, and count its records; in check mode there are no segments.
 
         Returns:
             The names of the segments.

@@ -19,12 +19,12 @@ from ..disk.files import write_failed
 from ..disk.kept import Kept
 from ..disk.keys import KeyTable
 from ..disk.position import Position
-from ..disk.reader import Staged
+from ..disk.reader import StagedWindow
 from ..disk.source import Window
 from ..disk.stream import write_stream
 from .adopt import keys_on_disk
-from .begin import Found, new_stream
-from .job import Job
+from .begin import FoundStream, new_stream
+from .job import CollectJob
 from .plan import ceil, cut, horizon, oldest, reread_from, windows
 from .reading import Reading
 from .report import RunReport
@@ -38,7 +38,7 @@ class _Again:
         reached: the time up to which the span was committed; None if nothing was.
     """
 
-    def __init__(self, job: Job, report: RunReport, end: dt.datetime) -> None:
+    def __init__(self, job: CollectJob, report: RunReport, end: dt.datetime) -> None:
         self._job = job
         self._report = report
         self.end = end
@@ -55,14 +55,14 @@ class _Again:
         """Return the time itself, because the windows do not overlap."""
         return until
 
-    def commit(self, staged: Staged) -> None:
+    def commit(self, staged: StagedWindow) -> None:
         """Commit a window or a slice of one."""
         self.reached = min(staged.window.end, self.end)
         self._report.committed(staged, self.reached)
 
 
-def sweep(job: Job, report: RunReport, position: Position, was: dt.datetime, now: dt.datetime) -> None:
-    """Read the time between ``sweep`` and ``overlap`` before the position at the start of the run.
+def sweep(job: CollectJob, report: RunReport, position: Position, was: dt.datetime, now: dt.datetime) -> None:
+    """Read the time between ``sweep`` and ``overlap`` before the position that the run began with.
 
     Raises:
         PerimeterError: a window failed; earlier windows are committed.
@@ -75,7 +75,7 @@ def sweep(job: Job, report: RunReport, position: Position, was: dt.datetime, now
     Reading(job, report).read(windows(start, start, end, timing), None, _Again(job, report, end))
 
 
-def backfill(job: Job, found: Found, report: RunReport, span: Window) -> Result:
+def backfill(job: CollectJob, found: FoundStream, report: RunReport, span: Window) -> Result:
     """Read the span that the user gave.
 
     Args:
@@ -103,7 +103,7 @@ def backfill(job: Job, found: Found, report: RunReport, span: Window) -> Result:
     return report.result(position.committed_until if position else None)
 
 
-def _backfill(job: Job, report: RunReport, span: Window, position: Position | None) -> None:
+def _backfill(job: CollectJob, report: RunReport, span: Window, position: Position | None) -> None:
     timing = job.timing
     now = job.clock()
     start, end = span.start, _end(job, report, span.end, position, now)
@@ -126,8 +126,10 @@ def _backfill(job: Job, report: RunReport, span: Window, position: Position | No
         raise
 
 
-def _end(job: Job, report: RunReport, end: dt.datetime, position: Position | None, now: dt.datetime) -> dt.datetime:
-    """Return the end of a backfill: times after the position, or younger than the lag, are left to ordinary runs."""
+def _end(
+    job: CollectJob, report: RunReport, end: dt.datetime, position: Position | None, now: dt.datetime
+) -> dt.datetime:
+    """Return the end of a backfill: time after the position, or younger than the lag, is left to ordinary runs."""
     limit, why = horizon(now, job.timing), "records still arrive there"
     if position is not None and position.generation and position.committed_until < limit:
         limit, why = position.committed_until, "later times are left to ordinary runs"

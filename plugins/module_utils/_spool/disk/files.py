@@ -19,7 +19,7 @@ import stat
 import tempfile
 
 from ..._base.errors import FileError
-from ..._base.files import reason, sync_directory, unwritable
+from ..._base.files import mode_of, reason, sync_directory, unwritable
 from .options import Options
 from .source import Window
 
@@ -60,7 +60,7 @@ def segment_name(window: Window, number: int, *, compress: bool) -> str:
     return f"{window.start.strftime(_COMPACT)}-{window.end.strftime(_COMPACT)}{again}{suffix}"
 
 
-def day_of(name: str) -> dt.date | None:
+def folder_day_of(name: str) -> dt.date | None:
     """Return the day of a folder, or None if it is not the folder of a day."""
     match = _FOLDER.fullmatch(name)
     try:
@@ -78,7 +78,7 @@ def list_segments(dest: pathlib.Path, *, since: dt.date | None = None, until: dt
     found = []
     try:
         for folder in _entries(dest):
-            day = day_of(folder.name)
+            day = folder_day_of(folder.name)
             if day is None or (since and day < since) or (until and day > until) or not folder.is_dir():
                 continue
             for item in _entries(folder.path):
@@ -145,13 +145,13 @@ def check_dest(dest: pathlib.Path) -> None:
     Raises:
         FileError: the path is not a directory or cannot be written, or is missing and its parent is not a directory.
     """
-    there = _mode_of(dest)
+    there = _usable_mode_of(dest)
     if there is None and dest.is_symlink():
         raise FileError(f"dest: {dest} is a dangling symbolic link.", hint="Create what it leads to, or remove it.")
     if there is not None and not stat.S_ISDIR(there):
         raise FileError(f"dest: {dest} is not a directory.", hint="Give a directory for this stream alone.")
     nearest = dest
-    while (mode := _mode_of(nearest)) is None and nearest != nearest.parent:
+    while (mode := _usable_mode_of(nearest)) is None and nearest != nearest.parent:
         nearest = nearest.parent
     if mode is not None and not stat.S_ISDIR(mode):
         raise FileError(f"dest: {nearest} is not a directory.", hint="Choose another path.")
@@ -162,11 +162,9 @@ def check_dest(dest: pathlib.Path) -> None:
         )
 
 
-def _mode_of(path: pathlib.Path) -> int | None:
+def _usable_mode_of(path: pathlib.Path) -> int | None:
     try:
-        return path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return mode_of(path)
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise FileError(f"dest: {path} cannot be used: {why}.", hint="Choose another path.") from error
@@ -182,14 +180,14 @@ def make_dest(options: Options) -> None:
     try:
         if not dest.is_dir():
             dest.parent.mkdir(parents=True, exist_ok=True)
-            make_folder(dest, options)
+            make_stream_folder(dest, options)
         with tempfile.TemporaryFile(dir=dest):
             pass
     except OSError as error:
         raise write_failed(dest, error) from error
 
 
-def make_folder(folder: pathlib.Path, options: Options) -> None:
+def make_stream_folder(folder: pathlib.Path, options: Options) -> None:
     """Create a directory durably with the permissions of the options; an existing one stays unchanged.
 
     Raises:
@@ -210,8 +208,8 @@ def make_folder(folder: pathlib.Path, options: Options) -> None:
     sync_directory(folder.parent)
 
 
-def remove_leftovers(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
-    """Remove temporary files of killed runs, whose names begin with these prefixes; returns their number.
+def remove_temporary_files(folder: pathlib.Path, prefixes: tuple[str, ...]) -> int:
+    """Remove temporary files of killed runs, which begin with these prefixes; returns their number.
 
     Raises:
         FileError: a file cannot be removed.

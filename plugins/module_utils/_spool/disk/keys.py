@@ -28,8 +28,8 @@ _SPREAD = 0x9E3779B97F4A7C15
 """An odd number that spreads the contents of one key over a table (2**64 divided by the golden ratio)."""
 
 
-class Known(enum.Enum):
-    """What a table knows about a pair of key and content."""
+class KeyState(enum.Enum):
+    """What a table knows of a pair of key and content."""
 
     NOTHING = 0
     KEY = 1
@@ -76,13 +76,13 @@ class KeyTable:
     def __len__(self) -> int:
         return self.count
 
-    def put(self, key: int, content: int, time: int) -> Known:
-        """Add a pair, and return what was known about it before.
+    def put(self, key: int, content: int, time: int) -> KeyState:
+        """Add a pair, and return what was known of it before.
 
         The later of the two times is kept, so that a pair is remembered as long as its record can come again.
         """
         slot, known = self._find(key, content)
-        if known is Known.PAIR:
+        if known is KeyState.PAIR:
             if time > self._times[slot]:
                 self._times[slot] = time
             return known
@@ -94,26 +94,26 @@ class KeyTable:
             self._grow()
         return known
 
-    def look(self, key: int, content: int) -> Known:
-        """Return what is known about a pair."""
+    def look(self, key: int, content: int) -> KeyState:
+        """Return what is known of a pair."""
         return self._find(key, content)[1]
 
-    def _find(self, key: int, content: int) -> tuple[int, Known]:
-        """The slot of a pair, or a free slot for it, and what is known about it."""
+    def _find(self, key: int, content: int) -> tuple[int, KeyState]:
+        """The place of a pair, or the free place for it, and what is known."""
         keys, contents, mask = self._keys, self._contents, self._mask
-        slot, known = key & mask, Known.NOTHING
+        slot, known = key & mask, KeyState.NOTHING
         while held := keys[slot]:
             if held == key:
                 if contents[slot] == content:
-                    return slot, Known.PAIR
-                known = Known.KEY
+                    return slot, KeyState.PAIR
+                known = KeyState.KEY
             slot = (slot + 1) & mask
-        if known is Known.NOTHING:
+        if known is KeyState.NOTHING:
             return slot, known
         slot = (((key ^ content) * _SPREAD) & _MASK64) >> 17 & mask
         while held := keys[slot]:
             if held == key and contents[slot] == content:
-                return slot, Known.PAIR
+                return slot, KeyState.PAIR
             slot = (slot + 1) & mask
         return slot, known
 

@@ -13,11 +13,11 @@ import threading
 import typing as t
 
 from ..._base.errors import PerimeterError
-from .keys import KeyTable, Known, content_digest, key_digest
+from .keys import KeyState, KeyTable, content_digest, key_digest
 from .segment import Writer
-from .source import SLICE_PAGES, Enriching, Entry, Source, Window
+from .source import SLICE_PAGES, Enriching, Source, SpoolEntry, Window
 
-Pages = t.Iterator[list[Entry]]
+Pages = t.Iterator[list[SpoolEntry]]
 
 _DAY = dt.timedelta(days=1)
 _SECOND = dt.timedelta(seconds=1)
@@ -25,12 +25,12 @@ _HELD = 20_000
 """Records of one second that are held in memory until it is certain that there are no more."""
 
 
-Fresh = tuple[Entry, bool]
-"""A record to write, and whether its key was known with another content."""
+Fresh = tuple[SpoolEntry, bool]
+"""A record to be written, and whether its key was known with another content."""
 
 
 @dataclasses.dataclass
-class Tally:
+class WindowTally:
     """Counts of records. ``seen`` counts the records of the window, each of which is new, changed or a duplicate.
 
     ``days`` counts the records, new and changed, that were written to each day and are not committed yet.
@@ -51,8 +51,8 @@ class Tally:
         """Count a record that was written to a day. It counts as new or changed when the day is committed."""
         self.days.setdefault(day, [0, 0])[changed] += 1
 
-    def taken(self, until: dt.datetime | None) -> Tally:
-        """Remove and return the counts of a slice up to a time; None for all of them."""
+    def taken(self, until: dt.datetime | None) -> WindowTally:
+        """Take out what belongs to a slice up to a time; None for everything."""
         slice_ = dataclasses.replace(self, days={})
         ready = [day for day in self.days if until is None or dt.datetime.combine(day, dt.time(), dt.UTC) < until]
         for day in ready:
@@ -63,7 +63,7 @@ class Tally:
             setattr(self, name, 0)
         return slice_
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: WindowTally) -> None:
         """Add the counts of another window."""
         for name in ("windows", "pages", "seen", "new", "changed", "duplicate", "outside"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -78,8 +78,8 @@ class Tally:
 
 
 @dataclasses.dataclass
-class Staged:
-    """A window, or a slice of one, that was read but not committed yet.
+class StagedWindow:
+    """A window, or a slice of one, that was read and is not committed yet.
 
     Attributes:
         window: its span.
@@ -94,7 +94,7 @@ class Staged:
     window: Window
     writer: Writer
     keys: KeyTable
-    tally: Tally
+    tally: WindowTally
     whole: bool = True
     disordered: bool = False
     error: PerimeterError | None = None
@@ -145,13 +145,13 @@ class WindowReader:
         self._one_day = window.start.date() == (window.end - dt.timedelta(microseconds=1)).date()
         self._keys = KeyTable()
         self._undated = KeyTable()
-        self._tally = Tally(windows=1)
-        self._order = _Order(window.start) if source.timing.ascending else None
-        # Older records cannot come again, so their times are not needed.
+        self._tally = WindowTally(windows=1)
+        self._order = _TimeOrder(window.start) if source.timing.ascending else None
+        # What is older cannot come again, so its time is not needed.
         self._noted_from = window.start if self._order else remember_from(window.end)
 
-    def slices(self, pages: Pages, stop: threading.Event) -> t.Iterator[Staged]:
-        """Read every page, write its new records, and yield what can be committed.
+    def slices(self, pages: Pages, stop: threading.Event) -> t.Iterator[StagedWindow]:
+        """Read every page and write its new records; yield what can be committed.
 
         A window without an order yields itself at the end. The next page is read after the slice was committed.
 
@@ -161,7 +161,7 @@ class WindowReader:
         """
         try:
             for page in self._kept_at_a_fault(pages):
-                if isinstance(page, Staged):
+                if isinstance(page, StagedWindow):
                     yield page
                     continue
                 self._take(page)
@@ -178,8 +178,8 @@ class WindowReader:
             self._writer.discard()
             raise
 
-    def _kept_at_a_fault(self, pages: Pages) -> t.Iterator[list[Entry] | Staged]:
-        """The pages; before an error is raised, the part that is complete in time order is yielded as a slice."""
+    def _kept_at_a_fault(self, pages: Pages) -> t.Iterator[list[SpoolEntry] | StagedWindow]:
+        """The pages; before an error is raised, what is complete in the order of time is yielded as a slice."""
         while True:
             try:
                 page = next(pages, None)
@@ -191,7 +191,7 @@ class WindowReader:
                 return
             yield page
 
-    def _take(self, page: list[Entry]) -> None:
+    def _take(self, page: list[SpoolEntry]) -> None:
         self._tally.pages += 1
         fresh = self._fresh(page)
         if fresh and self._source:
@@ -203,7 +203,7 @@ class WindowReader:
                 self._writer.from_start()
         self._write(fresh)
 
-    def _fresh(self, page: list[Entry]) -> list[Fresh]:
+    def _fresh(self, page: list[SpoolEntry]) -> list[Fresh]:
         """Return the records of a page that have to be written."""
         start, end, noted_from, put = self._window.start, self._window.end, self._noted_from, self._keys.put
         tables = self._known = self._load_known() if self._known is None else self._known
@@ -219,11 +219,11 @@ class WindowReader:
                 # This may be a record without a time, which gets the start of every window that returns it.
                 self._undated.put(key, content, last)
             own = put(key, content, int(time.timestamp()) if time >= noted_from else 0)
-            known = own if own is Known.PAIR else _strongest(own, tables, key, content)
-            if known is Known.PAIR:
+            known = own if own is KeyState.PAIR else _strongest(own, tables, key, content)
+            if known is KeyState.PAIR:
                 tally.duplicate += 1
             else:
-                fresh.append((entry, known is Known.KEY))
+                fresh.append((entry, known is KeyState.KEY))
         tally.seen += seen
         tally.outside += len(page) - seen
         if seen:
@@ -244,8 +244,8 @@ class WindowReader:
         for day, of_day in lines.items():
             self._writer.write(day, b"".join(of_day))
 
-    def _slice(self, until: dt.datetime) -> Staged:
-        """The part that is complete up to a time."""
+    def _slice(self, until: dt.datetime) -> StagedWindow:
+        """What is complete up to a time."""
         moment = int(until.timestamp())
         keys = KeyTable()
         for key, content, time in self._keys.entries():
@@ -257,25 +257,25 @@ class WindowReader:
         self._keys = self._keys.since(int(self._remember_from(until).timestamp()))
         return staged
 
-    def _staged(self, until: dt.datetime, keys: KeyTable, *, whole: bool) -> Staged:
+    def _staged(self, until: dt.datetime, keys: KeyTable, *, whole: bool) -> StagedWindow:
         disordered = self._order is not None and self._order.disordered
         window = Window(self._window.start, until, self._window.cut)
-        return Staged(window, self._writer, keys, self._tally.taken(None if whole else until), whole, disordered)
+        return StagedWindow(window, self._writer, keys, self._tally.taken(None if whole else until), whole, disordered)
 
 
-def _strongest(known: Known, tables: t.Sequence[KeyTable], key: int, content: int) -> Known:
-    """The best match for a pair among several tables."""
+def _strongest(known: KeyState, tables: t.Sequence[KeyTable], key: int, content: int) -> KeyState:
+    """The most that is known of a pair."""
     for table in tables:
         found = table.look(key, content)
-        if found is Known.PAIR:
+        if found is KeyState.PAIR:
             return found
-        if found is Known.KEY:
+        if found is KeyState.KEY:
             known = found
     return known
 
 
-class _Order:
-    """Up to which time a window is complete, if its records come in the order of their times.
+class _TimeOrder:
+    """Up to when a window is complete whose records come in the order of their times.
 
     Args:
         start: the start of the window.
@@ -295,8 +295,8 @@ class _Order:
         """The second of the newest record: more records of it may follow."""
         return self._newest.replace(microsecond=0)
 
-    def ready(self, page: list[Entry], fresh: list[Fresh], window: Window) -> list[Fresh]:
-        """Return the records that can be written: those of the newest second are held until a later one comes."""
+    def ready(self, page: list[SpoolEntry], fresh: list[Fresh], window: Window) -> list[Fresh]:
+        """Return what can be written: the records of the newest second are held until a later one comes."""
         self._pages += 1
         # A record at the very start may have no time, so it says nothing about the order.
         if any(self._start < entry.time < self._second for entry, _changed in fresh):

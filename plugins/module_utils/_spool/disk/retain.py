@@ -31,7 +31,7 @@ from ..._records.codec import loads
 from .files import list_segments, number_of
 from .kept import Kept, write_kept
 from .options import Options
-from .stream import read_stream
+from .stream import read_stream_document
 
 DELIVER_FOLDER = "deliver"
 DELIVERED_MARK = ".delivered-"
@@ -61,7 +61,7 @@ def delivered(dest: pathlib.Path, state: pathlib.Path, stream: str) -> dict[str,
         ValueError: a delivery position cannot be read or understood, or one is missing.
         StateError: the directory's hidden file is damaged.
     """
-    held = read_stream(dest)
+    held = read_stream_document(dest)
     owners = (None, held.owner if held else None)
     done: dict[str, frozenset[str]] = {}
     known: set[str] = set()

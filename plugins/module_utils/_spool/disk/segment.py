@@ -20,7 +20,7 @@ import typing as t
 import zlib
 
 from ..._base.files import sync_directory
-from .files import TEMPORARY, day_folder, make_folder, segment_name, write_failed
+from .files import TEMPORARY, day_folder, make_stream_folder, segment_name, write_failed
 from .kept import Kept
 from .options import Options
 from .source import Window
@@ -32,7 +32,7 @@ _OPEN = 32
 """Days whose files are open at the same time; a window of a year would exceed a process's limit of open files."""
 
 
-class _Part:
+class _DayPart:
     """The segment of one day under its temporary name."""
 
     def __init__(self, options: Options) -> None:
@@ -90,7 +90,7 @@ class Writer:
         self._from = window.start
         self._options = options
         self._kept = kept or Kept()
-        self._parts: dict[dt.date, _Part] = {}
+        self._parts: dict[dt.date, _DayPart] = {}
 
     def write(self, day: dt.date, lines: bytes) -> None:
         """Append whole lines to a day.
@@ -102,7 +102,7 @@ class Writer:
             part = self._parts.get(day)
             if part is None or part.file.closed:
                 self._rest()
-            part = part or _Part(self._options)
+            part = part or _DayPart(self._options)
             self._parts.pop(day, None)
             self._parts[day] = part  # keeps the parts in the order of their last use
             part.write(lines)
@@ -151,7 +151,7 @@ class Writer:
     def _name(self, day: dt.date, until: dt.datetime) -> str:
         dest, path = self._options.dest, self._parts[day].path
         folder = dest / day_folder(day)
-        make_folder(folder, self._options)
+        make_stream_folder(folder, self._options)
         midnight = _midnight(day)
         start = max(self._from, midnight)
         if start >= midnight + _DAY:  # out of order: any time of that day

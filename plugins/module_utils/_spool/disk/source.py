@@ -49,7 +49,7 @@ class Dense(Exception):
         return dataclasses.replace(window, start=self.start or window.start)
 
 
-class Entry(t.NamedTuple):
+class SpoolEntry(t.NamedTuple):
     """One record for the spool.
 
     Attributes:
@@ -125,7 +125,7 @@ class Source(t.Protocol):
     identity: Identity
     timing: Timing
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
         """Yield every record of the window, page by page, with constant parameters for the whole window.
 
         The vendor's bounds may be inclusive or not, so a page may contain records from outside the window: the
@@ -147,7 +147,7 @@ class Source(t.Protocol):
 class Enriching(t.Protocol):
     """A source that can add details to its records, at a cost that is spent on new records only."""
 
-    def enrich(self, entries: list[Entry]) -> list[Entry]:
+    def enrich(self, entries: list[SpoolEntry]) -> list[SpoolEntry]:
         """Return the same entries, with the same keys, times and contents, and more in their records.
 
         The collector calls this with the entries that it will write, and not in check mode.

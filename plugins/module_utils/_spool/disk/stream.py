@@ -62,7 +62,7 @@ def new_owner() -> str:
     return secrets.token_hex(16)
 
 
-def read_stream(dest: pathlib.Path) -> Stream | None:
+def read_stream_document(dest: pathlib.Path) -> Stream | None:
     """Return the content of a directory's hidden file, or None if there is none.
 
     Raises:
@@ -156,5 +156,5 @@ def stream_id(dest: pathlib.Path) -> str | None:
     Raises:
         StateError: the hidden file cannot be read, is damaged, or was written by a newer release.
     """
-    held = read_stream(dest)
+    held = read_stream_document(dest)
     return None if held is None else f"{held.about['source']}/{held.about['stream']}/{held.identity}"

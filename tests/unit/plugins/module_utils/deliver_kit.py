@@ -8,7 +8,12 @@ import json
 import typing as t
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import make_sink
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Record, Rejected, Sink, record_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import (
+    Record,
+    Rejected,
+    Sink,
+    delivery_record_of,
+)
 from tests.sandbox import Sandbox
 
 HOSTILE = "x\r\n<134>1 forged | = \\ \"]\x1b[31m {{ 7*7 }} =cmd|' /C calc'!A0 \u2028 \u0000 ünï"
@@ -38,7 +43,7 @@ def event(number: int, **more: t.Any) -> dict[str, t.Any]:
 def records(*documents: dict[str, t.Any]) -> list[Record]:
     """The records of these lines."""
     found = [
-        record_of("stream", json.dumps(document).encode(), "dt=2026-11-01/a.ndjson", number)
+        delivery_record_of("stream", json.dumps(document).encode(), "dt=2026-11-01/a.ndjson", number)
         for number, document in enumerate(documents, 1)
     ]
     assert not any(isinstance(item, Rejected) for item in found)

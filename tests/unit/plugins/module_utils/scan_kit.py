@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import TransportError
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.waiting import Timing
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.waiting import PollTiming
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.scan import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
@@ -43,8 +43,8 @@ class Clock:
         assert self._sandbox is not None
         return self._sandbox.clock.now()
 
-    def timing(self, draw: float = 0.5) -> Timing:
-        return Timing(clock=lambda: self.seconds, sleep=self.sleep, draw=lambda: draw, now=self.now)
+    def timing(self, draw: float = 0.5) -> PollTiming:
+        return PollTiming(clock=lambda: self.seconds, sleep=self.sleep, draw=lambda: draw, now=self.now)
 
 
 def scan_options(**options: Any) -> Options:

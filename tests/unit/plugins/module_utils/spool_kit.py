@@ -19,8 +19,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.result i
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.collect.entry import collect
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import (
     Dense,
-    Entry,
     Identity,
+    SpoolEntry,
     Timing,
     Window,
 )
@@ -64,7 +64,7 @@ class MemorySource:
             self.rows.append(Row(f"k{time}", at(time), content))
         return self
 
-    def pages(self, window: Window) -> Iterator[list[Entry]]:
+    def pages(self, window: Window) -> Iterator[list[SpoolEntry]]:
         number = len(self.asked)
         self.asked.append(window)
         # Bounds that are wider than what was asked for, as some services have them.
@@ -76,7 +76,7 @@ class MemorySource:
             rows.sort(key=lambda row: row.time)
         for start in range(0, len(rows), self.page_size):
             yield [
-                Entry(row.key, row.time, row.content, {"record": "event", "schema": 1, "id": row.key})
+                SpoolEntry(row.key, row.time, row.content, {"record": "event", "schema": 1, "id": row.key})
                 for row in rows[start : start + self.page_size]
             ]
         if number in self.failures:

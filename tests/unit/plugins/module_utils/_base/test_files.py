@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._base import files
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.files import (
-    Staged,
+    StagedFile,
     check_target,
     reason,
     replace_file,
@@ -77,12 +77,12 @@ def test_a_file_that_cannot_be_given_its_permissions_leaves_nothing(
 
     monkeypatch.setattr(os, "fchmod", refuse)
     with pytest.raises(OSError, match="not permitted"):
-        Staged(tmp_path / "data")
+        StagedFile(tmp_path / "data")
     assert names(tmp_path) == []
 
 
 def test_discarding_is_harmless_after_a_commit_and_twice(tmp_path: Path) -> None:
-    staged = Staged(tmp_path / "data")
+    staged = StagedFile(tmp_path / "data")
     staged.file.write(b"x")
     staged.commit()
     staged.close()

@@ -12,7 +12,10 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, OptionError
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import CarbonBlackClient, Page
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.client import (
+    CarbonBlackClient,
+    ScanLogPage,
+)
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.export import CarbonBlackScanLogs
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.listing import (
     Search,
@@ -23,7 +26,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.lis
     read_window,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.scan_log_info import run
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SpoolEntry, Window
 from tests.sandbox import Sandbox
 
 from ..carbon_black_kit import ANCHOR, NOW, RECORDS, Bodies, asked, client_of, info, info_options
@@ -63,14 +66,14 @@ class Ties:
         self.names = [f"tag-{number}" for number in range(count)]
         self.asked: list[tuple[int, int]] = []
 
-    def search(self, body: dict[str, Any]) -> Page:
+    def search(self, body: dict[str, Any]) -> ScanLogPage:
         start, rows = body["start"], body["rows"]
         self.asked.append((start, rows))
         names = self.names[:]
         if start:
             names[start - 1], names[start] = names[start], names[start - 1]
         found = names[start : start + rows]
-        return Page([{"full_tag": name, "scan_time": "2026-11-19T00:00:00Z"} for name in found], len(names))
+        return ScanLogPage([{"full_tag": name, "scan_time": "2026-11-19T00:00:00Z"} for name in found], len(names))
 
 
 def test_rows_of_one_second_at_the_border_of_pages_are_not_lost() -> None:
@@ -303,7 +306,7 @@ def options(**changes: Any) -> dict[str, Any]:
     }
 
 
-def entries(sandbox: Sandbox, start: dt.datetime, end: dt.datetime, **changes: Any) -> list[Entry]:
+def entries(sandbox: Sandbox, start: dt.datetime, end: dt.datetime, **changes: Any) -> list[SpoolEntry]:
     with client_of(sandbox) as client:
         source = CarbonBlackScanLogs(options(**changes), client)
         return [entry for page in source.pages(Window(start, end)) for entry in page]

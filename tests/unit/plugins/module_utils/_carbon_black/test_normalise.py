@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.export import content_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.export import row_content_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.fields import FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.listing import span_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black.normalise import (
     ScanNormaliser,
-    id_of,
+    row_id_of,
+    scan_time_of,
     split_image,
-    time_of,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.codec import dumps
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Finding, Scan
@@ -45,7 +45,7 @@ def test_the_sample_of_the_page_whole() -> None:
         "record": "scan",
         "schema": 1,
         "source": "carbon_black",
-        "id": id_of(PAGE),
+        "id": row_id_of(PAGE),
         "name": PAGE["full_tag"],
         "reference": DIGEST,
         "kind": "vulnerability",
@@ -107,10 +107,10 @@ def test_malware_is_a_finding_with_every_key() -> None:
 
 def test_the_identity_is_tag_digest_time_and_source() -> None:
     for name in ("full_tag", "manifest_digest", "scan_time", "source"):
-        assert id_of({**PAGE, name: "other"}) != id_of(PAGE)
-        assert id_of({key: value for key, value in PAGE.items() if key != name}) != id_of(PAGE)
+        assert row_id_of({**PAGE, name: "other"}) != row_id_of(PAGE)
+        assert row_id_of({key: value for key, value in PAGE.items() if key != name}) != row_id_of(PAGE)
     for name in ("workloads", "vulnerabilities_summary", "has_malware"):
-        assert id_of({**PAGE, name: None}) == id_of(PAGE)
+        assert row_id_of({**PAGE, name: None}) == row_id_of(PAGE)
 
 
 def test_severities_that_are_not_known_are_kept_and_counted() -> None:
@@ -200,5 +200,5 @@ def test_no_value_can_stop_it_and_every_record_has_the_same_types(row: dict[str,
     assert found["counts"] is None or found["details"]["total"] == sum(found["counts"].values())  # type: ignore[arg-type]
     dumps(found)
     dumps(normaliser.malware(row))
-    content_of(row)
-    time_of(row)
+    row_content_of(row)
+    scan_time_of(row)

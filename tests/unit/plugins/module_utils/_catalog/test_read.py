@@ -8,17 +8,19 @@ import datetime
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.validation import check_type_bool, check_type_int
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.read import Catalog, read
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 ONCE = "Each web application is listed once; give those of the same name their id."
+TYPES = {"int": check_type_int, "bool": check_type_bool}
 SHOP = {"name": "shop", "url": "https://shop.example.com/"}
 
 
 def read_one(**content: Any) -> Catalog:
-    return read([("a.yml", content)], KINDS)
+    return read([("a.yml", content)], KINDS, TYPES)
 
 
 def webapps(*entries: dict[str, Any]) -> list[dict[str, Any]]:
@@ -57,6 +59,23 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"webapps": [SHOP | {"tags": ["prod", 1.1]}]},
         "a.yml: webapps[0] ('shop'): tags is not text. Let the template give a text.",
     ),
+    "whole-number": (
+        {"webapps": [SHOP | {"cancel_after": "six"}]},
+        "a.yml: webapps[0] ('shop'): cancel_after is not a whole number.",
+    ),
+    "whole-number-in-a-mapping": (
+        {"schedules": [{"name": "x", "recurrence": {"type": "DAILY", "every": 1.5}}]},
+        "a.yml: schedules[0] ('x'): recurrence.every is not a whole number.",
+    ),
+    "truth-value": (
+        {"webapps": [SHOP | {"use_sitemap": "perhaps"}]},
+        "a.yml: webapps[0] ('shop'): use_sitemap is not true or false.",
+    ),
+    "truth-value-in-a-list": (
+        {"auth_records": [{"name": "x", "form": {"fields": [{"name": "a", "secured": []}]}}]},
+        "a.yml: auth_records[0] ('x'): form.fields[0].secured is not true or false.",
+    ),
+    "id": ({"webapps": [{"id": "shop"}]}, "a.yml: webapps[0] (id shop): id is not a whole number."),
     "header": (
         {"webapps": [SHOP | {"headers": ["X-A: value", "X-B: "]}]},
         "a.yml: webapps[0] ('shop'): headers has an entry without a value. Is a variable not set?",
@@ -101,6 +120,20 @@ def test_a_mistake_is_told_with_its_file_and_entry(content: dict[str, Any], prob
     assert read_one(**content).problems == [problem]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cancel_after": 8, "use_sitemap": True},
+        {"cancel_after": "8", "use_sitemap": "yes"},
+        {"cancel_after": 8.0, "use_sitemap": 0},
+        {"cancel_after": None, "use_sitemap": None},
+    ],
+)
+def test_what_the_module_takes_for_a_number_or_a_truth_value_is_no_mistake(options: dict[str, Any]) -> None:
+    """A template of an older ansible-core gives texts."""
+    assert webapps(SHOP | options) == [SHOP | options]
+
+
 def test_a_circle_is_told_once_for_each_in_it() -> None:
     circle = [{"name": name, "like": other} for name, other in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"))]
     assert read_one(webapps=circle).problems == [
@@ -120,8 +153,9 @@ def test_problems_of_all_files_are_told_at_once() -> None:
 def test_no_problem_quotes_a_value() -> None:
     secret = "canary"
     wrong = {"name": "x", "form": secret, "server": {"certificate": [secret]}, "update_secret": secret}
-    problems = read_one(auth_records=[wrong], webapps=[SHOP | {"headers": secret}]).problems
-    assert len(problems) == 4
+    other = SHOP | {"headers": secret, "cancel_after": secret, "use_sitemap": secret}
+    problems = read_one(auth_records=[wrong], webapps=[other]).problems
+    assert len(problems) == 6
     assert secret not in " ".join(problems)
 
 

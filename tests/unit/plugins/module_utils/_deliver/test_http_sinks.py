@@ -19,7 +19,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     RateLimited,
     VendorError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Record, record_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Record, delivery_record_of
 from tests.sandbox import Sandbox
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, http_options, records, sink
 
@@ -229,7 +229,7 @@ def test_a_part_that_elasticsearch_took_of_a_failed_batch_is_known(sandbox: Sand
 def test_elasticsearch_gets_a_time_for_a_record_without_one_and_always_the_same(sandbox: Sandbox) -> None:
     segment = "dt=2026-11-01/20261101T030000Z-20261101T040000Z.ndjson"
     line = json.dumps(event(1, time=None)).encode()
-    record = record_of("stream", line, segment, 1)
+    record = delivery_record_of("stream", line, segment, 1)
     assert isinstance(record, Record)
     target = sink("elasticsearch", http_options(sandbox, "elasticsearch"))
     target.send([record])

@@ -25,9 +25,9 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import quarantine
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.position import PositionFile
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.position import DeliveryPositionFile
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run, stream_of
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Outcome, rejected
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import BatchOutcome, rejected
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sql import Sql
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.retain import delivered
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Identity
@@ -186,7 +186,7 @@ def test_a_crash_at_any_step_loses_nothing_and_repeats_nothing(
     place, name = {
         "send": (Sql, "send"),
         "quarantine": (quarantine, "append"),
-        "position": (PositionFile, "write"),
+        "position": (DeliveryPositionFile, "write"),
     }[step]
     real, calls = getattr(place, name), 0
 
@@ -212,7 +212,7 @@ def test_an_error_of_the_sink_keeps_what_was_delivered(spool: Spool, monkeypatch
     spool.segment(0, *(event(number) for number in range(6)))
     real, calls = Sql.send, 0
 
-    def fail(self: Sql, batch: t.Any) -> Outcome:
+    def fail(self: Sql, batch: t.Any) -> BatchOutcome:
         nonlocal calls
         calls += 1
         if calls == 2:
@@ -229,7 +229,7 @@ def test_an_error_of_the_sink_keeps_what_was_delivered(spool: Spool, monkeypatch
 def test_records_that_are_not_accounted_for_stop_the_position(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     spool.segment(0, event(1), event(2))
     with monkeypatch.context() as patched:
-        patched.setattr(Sql, "send", lambda _self, _batch: Outcome(delivered=1))
+        patched.setattr(Sql, "send", lambda _self, _batch: BatchOutcome(delivered=1))
         result = spool.deliver()
     assert "1 of 2 records of a batch are accounted for" in str(result.error)
     assert counts(spool.deliver()) == (2, 2, 0, 0)
@@ -238,10 +238,10 @@ def test_records_that_are_not_accounted_for_stop_the_position(spool: Spool, monk
 def test_two_runs_at_once(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     spool.segment(0, event(1))
 
-    def again(_self: Sql, _batch: t.Any) -> Outcome:
+    def again(_self: Sql, _batch: t.Any) -> BatchOutcome:
         with pytest.raises(StateError, match="Another run delivers this spool"):
             spool.deliver()
-        return Outcome(delivered=1)
+        return BatchOutcome(delivered=1)
 
     monkeypatch.setattr(Sql, "send", again)
     assert counts(spool.deliver()) == (1, 1, 0, 0)
@@ -325,9 +325,9 @@ def test_one_reason_for_half_of_a_batch_is_the_receivers_fault(
 ) -> None:
     spool.segment(0, *(event(number) for number in range(size)))
 
-    def refuse(_self: Sql, batch: t.Any) -> Outcome:
+    def refuse(_self: Sql, batch: t.Any) -> BatchOutcome:
         bad = [rejected(item, f"reason {number % reasons}", str(number)) for number, item in enumerate(batch[:refused])]
-        return Outcome(delivered=len(batch) - refused, rejected=bad)
+        return BatchOutcome(delivered=len(batch) - refused, rejected=bad)
 
     monkeypatch.setattr(Sql, "send", refuse)
     result = spool.deliver()
@@ -348,7 +348,7 @@ def test_what_the_receiver_drops_is_counted_and_told(spool: Spool, monkeypatch: 
     del older["dropped"], older["filtered"]
     path.write_text(json.dumps(older))
     spool.segment(1, event(3), event(4))
-    monkeypatch.setattr(Sql, "send", lambda _self, _batch: Outcome(delivered=1, dropped=1))
+    monkeypatch.setattr(Sql, "send", lambda _self, _batch: BatchOutcome(delivered=1, dropped=1))
     result = spool.deliver()
     assert (counts(result), result.values["dropped"]) == ((2, 1, 0, 0), 1)
     assert result.values["totals"] == {"delivered": 3, "duplicate": 0, "dropped": 1, "quarantined": 0, "filtered": 0}
@@ -387,7 +387,9 @@ def test_a_state_folder_that_its_group_can_write_is_told(spool: Spool) -> None:
 def test_a_single_record_that_is_refused_is_set_aside(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     spool.segment(0, event(1), event(2))
     with monkeypatch.context() as patched:
-        patched.setattr(Sql, "send", lambda _self, batch: Outcome(rejected=[rejected(item, "no") for item in batch]))
+        patched.setattr(
+            Sql, "send", lambda _self, batch: BatchOutcome(rejected=[rejected(item, "no") for item in batch])
+        )
         assert counts(spool.deliver(batch_records=1)) == (2, 0, 0, 2)
 
 
@@ -396,7 +398,7 @@ def test_the_quarantine_can_be_delivered_again_as_the_guide_says(
 ) -> None:
     spool.segment(0, event(1), event(2))
 
-    def refuse_one(self: Sql, batch: t.Any) -> Outcome:
+    def refuse_one(self: Sql, batch: t.Any) -> BatchOutcome:
         outcome = real(self, batch[:1])
         outcome.rejected.append(rejected(batch[1], "no"))
         return outcome
@@ -478,7 +480,7 @@ def test_a_batch_that_failed_half_way_has_changed_something(spool: Spool, monkey
     spool.segment(0, event(1), event(2))
     real = Sql.send
 
-    def half(self: Sql, batch: t.Any) -> Outcome:
+    def half(self: Sql, batch: t.Any) -> BatchOutcome:
         real(self, batch[:1])
         raise TransportError("gone")
 

@@ -22,7 +22,6 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._database import engine
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver import sql
 from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.sink import Sink
 from tests.unit.plugins.module_utils.deliver_kit import HOSTILE, event, records, sink
 
@@ -123,7 +122,7 @@ def test_the_password_is_not_part_of_the_target() -> None:
 
 
 def test_without_sqlalchemy_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql, "HAS_SQLALCHEMY", False)
+    monkeypatch.setattr(engine, "HAS_SQLALCHEMY", False)
     with pytest.raises(MissingLibrary, match="sqlalchemy"):
         sink("sql", {"database_url": "sqlite://"})
 
@@ -253,8 +252,13 @@ def test_a_postgresql_elsewhere_must_show_its_certificate(
     url: str, connection: dict[str, t.Any], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PGHOST", raising=False)
-    found = engine.tls_of(sqlalchemy.make_url(url), connection, "database_url")
+    found = tls_of(sqlalchemy.make_url(url), connection)
     assert found.get("sslmode") == expected
+
+
+def tls_of(url: sqlalchemy.URL, connection: dict[str, t.Any]) -> dict[str, str]:
+    """What is added to the parameters of a URL."""
+    return engine.parameters_of(url, "database_url").arguments(url.query, connection)
 
 
 FAR = "[far]\nhost=db.example.com\nport=6000\ndbname=waf\n[near]\nhost=127.0.0.1\n[addressed]\nhostaddr=203.0.113.7\n"
@@ -297,7 +301,7 @@ def test_the_address_that_counts_is_the_one_that_libpq_goes_to(
     made = sink("sql", {"database_url": url})
     made.close()
     assert made.target == f"postgresql+psycopg://{address}#perimeter_records"
-    added = engine.tls_of(sqlalchemy.make_url(url), {}, "database_url")
+    added = tls_of(sqlalchemy.make_url(url), {})
     assert added.get("sslmode") == mode
     # What was judged is handed over, so that nothing can lead elsewhere afterwards.
     hosts, addresses = added.get("host", ""), added.get("hostaddr", "")
@@ -322,8 +326,8 @@ def test_an_address_that_libpq_does_not_understand_is_refused_without_its_passwo
 def test_the_ca_of_the_task_is_the_one_for_postgresql(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url, ca = sqlalchemy.make_url("postgresql://db.example.com/waf"), tmp_path / "ca.pem"
     with pytest.raises(OptionError, match="ca_path cannot be read"):
-        engine.tls_of(url, {"ca_path": str(ca)}, "database_url")
+        tls_of(url, {"ca_path": str(ca)})
     ca.touch()
-    assert engine.tls_of(url, {"ca_path": str(ca)}, "database_url")["sslrootcert"] == str(ca)
+    assert tls_of(url, {"ca_path": str(ca)})["sslrootcert"] == str(ca)
     monkeypatch.setenv("PGSSLROOTCERT", "/its/own.pem")
-    assert "sslrootcert" not in engine.tls_of(url, {}, "database_url")
+    assert "sslrootcert" not in tls_of(url, {})

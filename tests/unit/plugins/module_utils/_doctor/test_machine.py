@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._doctor import machine
-from ansible_collections.appsec.perimeter.plugins.module_utils._doctor.libraries import LIBRARIES, OPTIONAL, numbers
+from ansible_collections.appsec.perimeter.plugins.module_utils._doctor.libraries import (
+    LIBRARIES,
+    OPTIONAL,
+    version_numbers,
+)
 from ansible_collections.appsec.perimeter.plugins.modules import doctor_info
 from tests.tools import house_rules
 from tests.unit.plugins.module_utils.qualys_kit import run_main
@@ -71,7 +75,7 @@ def test_an_old_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_versions_are_compared_as_numbers() -> None:
-    assert numbers("2.10.1") > numbers("2.9") > numbers("2") > numbers("unknown")
+    assert version_numbers("2.10.1") > version_numbers("2.9") > version_numbers("2") > version_numbers("unknown")
 
 
 @pytest.mark.parametrize(

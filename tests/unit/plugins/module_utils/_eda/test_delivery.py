@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._eda import delivery
-from ansible_collections.appsec.perimeter.plugins.module_utils._eda.delivery import Delivery
+from ansible_collections.appsec.perimeter.plugins.module_utils._eda.delivery import EventDelivery
 from ansible_collections.appsec.perimeter.plugins.module_utils._eda.steps import Step
 
 from ..eda_kit import Engine, Position, until
@@ -37,7 +37,7 @@ def play(test: Coroutine[Any, Any, None]) -> None:
 def test_with_feedback_the_position_moves_over_what_the_engine_confirmed() -> None:
     async def test() -> None:
         engine, position = Engine(feedback=True), Position()
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
             for name in names(100):
                 await events.put(position.step(name))
             await until(lambda: position.disk == names(100))
@@ -51,7 +51,7 @@ def test_with_feedback_nothing_moves_while_the_engine_is_busy_and_the_source_wai
     async def test() -> None:
         engine, position = Engine(feedback=True), Position()
         engine.works.clear()
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
             for name in names(SIZE):
                 await events.put(position.step(name))
             waiting = asyncio.create_task(events.put(position.step("more")))
@@ -69,7 +69,7 @@ def test_with_feedback_nothing_moves_while_the_engine_is_busy_and_the_source_wai
 def test_a_kill_at_any_moment_loses_nothing_and_repeats_no_more_than_the_size(feedback: bool) -> None:
     async def test() -> None:
         engine, position = Engine(feedback=feedback), Position()
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
             for number, name in enumerate(names(200)):
                 await events.put(position.step(name))
                 # What the disk says now is what a process that is killed now leaves.
@@ -82,7 +82,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_repeats_no_more_than_the_size(fe
 def test_without_feedback_half_of_the_size_stays_behind_the_position() -> None:
     async def test() -> None:
         engine, position = Engine(feedback=False), Position()
-        async with engine.at_work(), Delivery(engine.queue, None, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, None, SIZE, position.write) as events:
             for name in names(57):
                 await events.put(position.step(name))
             await until(lambda: len(engine.received) == 57)
@@ -96,7 +96,7 @@ def test_without_feedback_half_of_the_size_stays_behind_the_position() -> None:
 def test_an_event_that_a_filter_drops_counts_as_received() -> None:
     async def test() -> None:
         engine, position = Engine(feedback=True, keep=lambda event: [event] if event["wanted"] else []), Position()
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
             for number, name in enumerate(names(100)):
                 await events.put(position.step(name, wanted=number % 25 == 0))
             await until(lambda: len(position.disk) == 100)
@@ -117,7 +117,7 @@ def test_an_event_that_the_engine_refused_is_given_again() -> None:
             return True
 
         engine.refuses = refuses
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
             for name in names(30):
                 await events.put(position.step(name))
             await until(lambda: position.disk == names(30))
@@ -133,7 +133,7 @@ def test_an_event_that_the_engine_never_takes_is_passed_over_once_it_took_later_
     async def test() -> None:
         engine, position = Engine(feedback=True), Position()
         engine.refuses = lambda event: event["name"] == "e3"
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write, 0.05) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write, 0.05) as events:
             for name in names(60):
                 await events.put(position.step(name))
             await until(lambda: len(position.disk) == 60)
@@ -151,7 +151,7 @@ def test_an_engine_that_confirms_nothing_is_asked_again_and_nothing_is_passed_ov
         engine, position = Engine(feedback=True), Position()
         down = True
         engine.refuses = lambda event: down
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write, 0.05) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write, 0.05) as events:
             for name in names(4):
                 await events.put(position.step(name))
             await until(lambda: bool(caplog.records))
@@ -175,7 +175,7 @@ def test_a_position_that_cannot_be_written_holds_the_events_back_and_is_said_onc
     async def test() -> None:
         engine, position = Engine(feedback=True), Position()
         position.fails = StateError("The position /x cannot be written: no space left on device.")
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
 
             async def all_of_them() -> None:
                 for name in names(40):
@@ -199,7 +199,7 @@ def test_marks_are_in_the_order_of_events_and_an_older_one_gives_way() -> None:
     async def test() -> None:
         engine, position = Engine(feedback=True), Position()
         engine.works.clear()
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
             await events.put(position.step("e0"))
             for number in range(1000):
                 await events.put(Step(lambda number=number: position.memory.append(f"m{number}"), is_mark=True))
@@ -217,7 +217,7 @@ def test_an_error_of_a_filter_ends_the_source() -> None:
             raise KeyError("x")
 
         engine, position = Engine(feedback=False, keep=keep), Position()
-        async with engine.at_work(), Delivery(engine.queue, None, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, None, SIZE, position.write) as events:
             await events.put(position.step("e0"))
             with pytest.raises(KeyError):
                 await events.rest(30)
@@ -229,7 +229,7 @@ def test_the_engine_gets_a_copy_and_two_sources_do_not_share_a_counter() -> None
     async def test() -> None:
         engine, position = Engine(feedback=True), Position()
         step = position.step("e0")
-        async with engine.at_work(), Delivery(engine.queue, engine.feedback, SIZE, position.write) as events:
+        async with engine.at_work(), EventDelivery(engine.queue, engine.feedback, SIZE, position.write) as events:
             await events.put(step)
             await until(lambda: position.disk == ["e0"])
             engine.events[0]["meta"]["source"] = "changed"

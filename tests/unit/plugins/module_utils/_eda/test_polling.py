@@ -39,7 +39,7 @@ VENDORS = {
     "edgecast": waf_events.Vendor(edgecast_client.connect, EdgecastEvents),
     "scutum": waf_events.Vendor(scutum_client.connect, lambda given, client: AlertSource(client, given)),
 }
-SCANNER = findings.Scanner("qualys_was", qualys_client.connect, finding_export.run)
+SCANNER = findings.ScannerRoom("qualys_was", qualys_client.connect, finding_export.run)
 SMALL = {"records": 60, "days": 2}
 
 

@@ -18,7 +18,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     PerimeterError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.export import EdgecastEvents, run
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SpoolEntry, Window
 from tests.sandbox import Sandbox
 
 from ..edgecast_kit import NOW, asked, client_of
@@ -30,7 +30,7 @@ def options(**changes: Any) -> dict[str, Any]:
     return {"event_filters": None, "sensitive": "redact", "include_raw": False, **changes}
 
 
-def entries(sandbox: Sandbox, start: dt.datetime, end: dt.datetime, **changes: Any) -> list[Entry]:
+def entries(sandbox: Sandbox, start: dt.datetime, end: dt.datetime, **changes: Any) -> list[SpoolEntry]:
     with client_of(sandbox) as client:
         source = EdgecastEvents(options(**changes), client)
         return [entry for page in source.pages(Window(start, end)) for entry in page]

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import IncompleteRead, VendorError
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import Bounds, EdgecastClient, Page
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import Bounds, EdgecastClient, EventPage
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.listing import read_pages
 
 HOUR = Bounds(dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 1, 1, 1, tzinfo=dt.UTC))
@@ -27,11 +27,11 @@ class Service:
         self.calls = 0
         self.changes = changes
 
-    def page(self, _bounds: Bounds, _filters: Any, number: int, size: int) -> Page:
+    def page(self, _bounds: Bounds, _filters: Any, number: int, size: int) -> EventPage:
         self.calls += 1
         self.changes.get(f"before_{self.calls}", lambda _service: None)(self)
         page_of = -(-len(self.events) // size)
-        return Page(self.events[(number - 1) * size : number * size], number, page_of, None, None)
+        return EventPage(self.events[(number - 1) * size : number * size], number, page_of, None, None)
 
 
 def arrive(service: Service) -> None:
@@ -106,7 +106,7 @@ def test_events_that_share_an_id_on_one_page_cost_nothing() -> None:
 
 def test_a_short_page_before_the_last_is_not_taken_for_all() -> None:
     class Cut(Service):
-        def page(self, _bounds: Bounds, _filters: Any, number: int, size: int) -> Page:
+        def page(self, _bounds: Bounds, _filters: Any, number: int, size: int) -> EventPage:
             page = super().page(_bounds, _filters, number, size)
             return dataclasses.replace(page, events=page.events[:60]) if number == 2 else page
 
@@ -119,7 +119,7 @@ class Understating(Service):
 
     beyond: str = "empty"
 
-    def page(self, _bounds: Bounds, _filters: Any, number: int, size: int) -> Page:
+    def page(self, _bounds: Bounds, _filters: Any, number: int, size: int) -> EventPage:
         page = super().page(_bounds, _filters, number, size)
         if not page.events and self.beyond == "refused":
             raise VendorError("no such page", code="400")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.fields import (
     ACTIONS,
     FIELDS,
-    content_of,
-    id_of,
+    event_content_of,
+    event_id_of,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise import EventNormaliser, time_of
+from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.normalise import EventNormaliser, event_time_of
 from ansible_collections.appsec.perimeter.plugins.module_utils._records import codec
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.codec import dumps
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Event, SubEvent
@@ -219,8 +219,12 @@ def test_an_event_without_an_id_is_known_by_a_hash_that_tells_nothing() -> None:
     raw["URL"] = "https://shop.example.com/?password=hunter2hunter2"
     event = normal(raw)
     assert re.fullmatch("[0-9a-f]{32}", event["id"])
-    assert id_of({**raw, "Epoch Time": 1735812299.1200341}) == id_of(dict(reversed(raw.items()))) == event["id"]
-    assert id_of({**raw, "Client IP": "203.0.113.10"}) != event["id"]
+    assert (
+        event_id_of({**raw, "Epoch Time": 1735812299.1200341})
+        == event_id_of(dict(reversed(raw.items())))
+        == event["id"]
+    )
+    assert event_id_of({**raw, "Client IP": "203.0.113.10"}) != event["id"]
     written = dumps(event).decode()
     assert "hunter2hunter2" not in written
     assert "1' or '1'='1" not in written
@@ -313,17 +317,17 @@ def test_content_does_not_depend_on_the_order_of_keys_or_the_noise_of_floats() -
     other = {name: SAMPLE[name] for name in names}
     other["Epoch Time"] = 1735812299.1200341
     other["Sub Events"] = [dict(reversed(sub.items())) for sub in SAMPLE["Sub Events"]]
-    assert content_of(other) == content_of(SAMPLE)
-    assert content_of({**SAMPLE, "Action Type": "ALERT"}) != content_of(SAMPLE)
-    assert content_of({"Epoch Time": 1.0}) != content_of({"Epoch Time": 2.0})
+    assert event_content_of(other) == event_content_of(SAMPLE)
+    assert event_content_of({**SAMPLE, "Action Type": "ALERT"}) != event_content_of(SAMPLE)
+    assert event_content_of({"Epoch Time": 1.0}) != event_content_of({"Epoch Time": 2.0})
     assert "Epoch Time" in SAMPLE
 
 
 def test_content_is_the_same_without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
     events = [*sandbox_events(), SAMPLE, {"Event ID": 2**70, "Host": "\ud800", "\u00fc": 1.5, "z": None}]
-    before = [content_of(raw) for raw in events]
+    before = [event_content_of(raw) for raw in events]
     monkeypatch.setattr(codec, "HAS_ORJSON", False)
-    assert [content_of(raw) for raw in events] == before
+    assert [event_content_of(raw) for raw in events] == before
 
 
 # Whatever comes
@@ -360,8 +364,8 @@ def test_no_value_can_stop_it_and_every_record_has_the_same_types(
         whole = name.endswith(("score", "count"))
         assert value is None or isinstance(value, int if whole else str), name
     dumps(event)
-    content_of(raw)
-    time_of(raw)
+    event_content_of(raw)
+    event_time_of(raw)
 
 
 @settings(max_examples=200, deadline=None)

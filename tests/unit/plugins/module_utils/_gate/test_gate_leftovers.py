@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.files import Staged
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.files import StagedFile
 from tests.unit.plugins.module_utils._gate.gate_kit import Folder, scan
 
 TARGETS = ["gate.json", "gate.explain.ndjson", "baseline.json", "baseline.json.gone.json"]
@@ -18,7 +18,7 @@ TARGETS = ["gate.json", "gate.explain.ndjson", "baseline.json", "baseline.json.g
 
 def _left(folder: Folder, target: str, *, seconds: float = 3600, held: bool = False) -> Path:
     """A temporary file as a process leaves it that is killed, or has it open."""
-    staged = Staged(folder.path / target)
+    staged = StagedFile(folder.path / target)
     staged.file.write(b"half")
     staged.file.flush()
     if not held:
@@ -39,7 +39,7 @@ def test_temporary_files_of_a_killed_run_are_removed_by_the_next(target: str, tm
 
 def test_temporary_files_of_a_run_at_work_stay(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
-    staged = Staged(folder.dest)
+    staged = StagedFile(folder.dest)
     then = time.time() - 3600
     os.utime(staged.path, (then, then))
     young, foreign = _left(folder, "gate.json", seconds=1), tmp_path / ".gate.json.mine.tmp"

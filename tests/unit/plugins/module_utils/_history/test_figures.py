@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PolicyError
-from ansible_collections.appsec.perimeter.plugins.module_utils._history.sla import load_policy
+from ansible_collections.appsec.perimeter.plugins.module_utils._history.sla import load_sla
 from tests.unit.plugins.module_utils.history_kit import BLOG, Desk, finding, time_of
 
 
@@ -157,7 +157,7 @@ def test_a_policy_without_an_sla_is_told(desk: Desk) -> None:
 )
 def test_a_policy_that_cannot_be_used_names_the_key(policy: Any, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
-        load_policy(policy)
+        load_sla(policy)
 
 
 def test_the_trend_has_one_entry_for_each_run(desk: Desk) -> None:

@@ -16,9 +16,9 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.normal
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.rows import (
     alert_content,
     alert_keys,
-    rows_of,
     scan_content,
     scan_key,
+    scan_rows_of,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Finding, Scan
 
@@ -59,7 +59,7 @@ LOGS = st.fixed_dictionaries(
 
 
 def row_of(log: dict[str, Any]) -> Any:
-    (row,) = rows_of([log])
+    (row,) = scan_rows_of([log])
     return row
 
 
@@ -248,7 +248,7 @@ def test_nested_scan_logs_are_lifted_at_any_depth() -> None:
     third = {**LOG, "ScanlogId": "3"}
     second = {**LOG, "ScanlogId": "2", "Vulnerabilities": [third, ALERT]}
     first = {**LOG, "Vulnerabilities": [ALERT, second]}
-    rows = list(rows_of([first, {**LOG, "ScanlogId": "4"}]))
+    rows = list(scan_rows_of([first, {**LOG, "ScanlogId": "4"}]))
     assert [scan_key(row) for row in rows] == ["78346:12832867", "78346:2", "78346:3", "78346:4"]
     assert [len(row.alerts) for row in rows] == [1, 1, 1, 1]
     assert rows[0].raw == LOG
@@ -303,7 +303,7 @@ def test_without_ids_the_content_is_the_identity() -> None:
 
 @given(LOGS)
 def test_no_value_breaks_a_scan_log(log: dict[str, Any]) -> None:
-    for row in rows_of([log]):
+    for row in scan_rows_of([log]):
         normaliser = ScanLogNormaliser()
         assert set(normaliser.scan(row)) == set(Scan.__annotations__) - {"raw"}
         keys = alert_keys(row)
@@ -319,4 +319,4 @@ def test_content_does_not_depend_on_the_order_of_keys(log: dict[str, Any], rando
     names = list(log)
     random.shuffle(names)
     shuffled = {name: log[name] for name in names}
-    assert [scan_content(row) for row in rows_of([log])] == [scan_content(row) for row in rows_of([shuffled])]
+    assert [scan_content(row) for row in scan_rows_of([log])] == [scan_content(row) for row in scan_rows_of([shuffled])]

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.client import IndusfaceClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._indusface.scan_log_export import ScanLogSource
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SpoolEntry, Window
 from tests.sandbox import Sandbox
 
 from ..indusface_kit import calls, client_of
@@ -26,13 +26,13 @@ def source_of(client: IndusfaceClient, **changed: Any) -> ScanLogSource:
     return ScanLogSource(client, {"chunk_days": 1, "sensitive": "redact", "include_raw": False} | changed)
 
 
-def read(sandbox: Sandbox, start: dt.datetime = TODAY, days: int = 1, **changed: Any) -> list[Entry]:
+def read(sandbox: Sandbox, start: dt.datetime = TODAY, days: int = 1, **changed: Any) -> list[SpoolEntry]:
     with client_of(sandbox) as client:
         pages = source_of(client, **changed).pages(Window(start, start + days * DAY))
         return [entry for page in pages for entry in page]
 
 
-def contents(entries: list[Entry]) -> dict[str, str]:
+def contents(entries: list[SpoolEntry]) -> dict[str, str]:
     return {entry.key: entry.content for entry in entries}
 
 

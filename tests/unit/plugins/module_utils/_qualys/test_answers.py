@@ -22,10 +22,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
-    auth_records,
     purge,
     webapp,
-    webapps,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.library import reports
@@ -100,11 +98,11 @@ WRITES: dict[str, tuple[str, Write]] = {
     ),
     "webapps": (
         "update/was/webapp",
-        lambda client, _box, _dir: webapps.run(webapps_options(entry(id=APP, cancel_after=77)), client, False),
+        lambda client, _box, _dir: webapp.run_many(webapps_options(entry(id=APP, cancel_after=77)), client, False),
     ),
     "webapps delete": (
         "delete/was/webapp",
-        lambda client, _box, _dir: webapps.run(webapps_options(state="absent", ids=[APP + 9]), client, False),
+        lambda client, _box, _dir: webapp.run_many(webapps_options(state="absent", ids=[APP + 9]), client, False),
     ),
     "purge": ("purge/was/webapp", lambda client, _box, _dir: _purge(client)),
     "auth record create": (
@@ -113,7 +111,7 @@ WRITES: dict[str, tuple[str, Write]] = {
     ),
     "auth records": (
         "update/was/webappauthrecord",
-        lambda client, box, _dir: auth_records.run(
+        lambda client, box, _dir: auth_record.run_many(
             records_options({"id": box.qualys.auth_records.ids[0], "name": "other"}), client, False
         ),
     ),
@@ -200,7 +198,7 @@ def test_one_throttled_write_of_many_loses_no_result(shared_box: Sandbox) -> Non
     shared_box.faults.add(kind="status", status=409, body=body, match={"route": "/update/"}, times=3, skip=4)
     wanted = [entry(id=APP + number, cancel_after=77) for number in range(8)]
     with client_of(shared_box, max_connections=4) as client:
-        done = webapps.run(webapps_options(*wanted), client, False)
+        done = webapp.run_many(webapps_options(*wanted), client, False)
     assert done.error is None
     assert [result["changed"] for result in done.values["results"]] == [True] * 8
     held = [shared_box.qualys.webapps[APP + number]["config"]["cancelScansAfterNHours"] for number in range(8)]

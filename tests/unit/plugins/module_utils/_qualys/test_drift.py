@@ -16,17 +16,14 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
+    auth_record,
     auth_record_fields,
-    auth_record_info,
-    auth_records,
+    webapp,
     webapp_fields,
-    webapp_info,
-    webapps,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import (
     schedule,
     schedule_fields,
-    schedule_info,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
@@ -36,14 +33,14 @@ from ..auth_record_kit import RECORDS, filled, records_options
 from ..qualys_kit import client_of, entry, info_options, webapps_options
 
 Catalog = dict[str, list[dict[str, Any]]]
-_INFOS: dict[str, Any] = {"auth_records": auth_record_info, "webapps": webapp_info, "schedules": schedule_info}
+_INFOS: dict[str, Any] = {"auth_records": auth_record, "webapps": webapp, "schedules": schedule}
 
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
     with Sandbox(webapps=40, findings=0) as running, client_of(running) as client:
         wanted = [{"name": f"made {kind}", **options} for kind, options in RECORDS.items()]
-        assert auth_records.run(records_options(*wanted), client, False).error is None
+        assert auth_record.run_many(records_options(*wanted), client, False).error is None
         yield running
 
 
@@ -51,7 +48,7 @@ def imported(client: QualysClient) -> Catalog:
     """The estate as the entries of a catalog, in the way of an import and of the files that it writes."""
     documents = []
     for kind in KINDS:
-        found = _INFOS[kind.name].run(info_options(detail="full"), client, False).values[kind.name]
+        found = _INFOS[kind.name].run_info(info_options(detail="full"), client, False).values[kind.name]
         entries = write.entries_of(found, kind, empty=True)
         documents.append((f"{kind.name}.yml", {kind.name: entries}))
     catalog = read.read(documents, KINDS)
@@ -61,11 +58,11 @@ def imported(client: QualysClient) -> Catalog:
 
 def applied(client: QualysClient, catalog: Catalog, *, check: bool) -> list[tuple[str, int, str]]:
     """Kind, id and field of each change, after applying the catalog or, in check mode, before it."""
-    result = auth_records.run(records_options(*catalog["auth_records"]), client, check)
+    result = auth_record.run_many(records_options(*catalog["auth_records"]), client, check)
     changes = _fields("auth_records", result)
-    result = webapps.run(webapps_options(*(entry(**item) for item in catalog["webapps"])), client, check)
+    result = webapp.run_many(webapps_options(*(entry(**item) for item in catalog["webapps"])), client, check)
     changes += _fields("webapps", result)
-    held = schedule_info.run(info_options(detail="full"), client, False).values["schedules"]
+    held = schedule.run_info(info_options(detail="full"), client, False).values["schedules"]
     for item in compare.to_check(catalog["schedules"], held):
         blank = {name: spec.get("default") for name, spec in schedule_fields.OPTIONS.items()}
         options = {

@@ -18,10 +18,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.crite
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import _COMPARED_TEXTS, only_exact
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
-    auth_records,
     purge,
     webapp,
-    webapps,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.library import lookups
@@ -102,12 +100,12 @@ def test_a_look_up_by_name_lists_that_name_alone(box: Sandbox, run: Callable[...
 
 
 def _webapps(client: QualysClient, filters: list[Any], box: Sandbox) -> tuple[list[int], Result]:
-    done = webapps.run(webapps_options(state="absent", filters=filters, max_deletes=50), client, True)
+    done = webapp.run_many(webapps_options(state="absent", filters=filters, max_deletes=50), client, True)
     return [record["id"] for record in done.values["deleted"]], done
 
 
 def _auth_records(client: QualysClient, filters: list[Any], box: Sandbox) -> tuple[list[int], Result]:
-    done = auth_records.run(records_options(state="absent", filters=filters, max_deletes=50), client, True)
+    done = auth_record.run_many(records_options(state="absent", filters=filters, max_deletes=50), client, True)
     return [record["id"] for record in done.values["deleted"]], done
 
 

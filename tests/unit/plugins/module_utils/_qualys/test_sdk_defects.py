@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp, webapp_info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
@@ -121,8 +121,8 @@ def test_sdk_defect_18_no_list_takes_the_place_of_another_when_it_is_read(sandbo
     # What an application does not have is no error either.
     sandbox.qualys.webapps[OTHER].update({name: [] for name in (*lists, "uris", "domains")})
     with client_of(sandbox) as client:
-        [full] = webapp_info.run(info_options(id=APP), client, False).values["webapps"]
-        [empty] = webapp_info.run(info_options(id=OTHER), client, False).values["webapps"]
+        [full] = webapp.run_info(info_options(id=APP), client, False).values["webapps"]
+        [empty] = webapp.run_info(info_options(id=OTHER), client, False).values["webapps"]
     names = ("url_allowlist", "url_excludelist", "post_data_excludelist", "logout_regex_list")
     assert [full[name] for name in names] == list(lists.values())
     assert [empty[name] for name in (*names, "uris", "domains")] == [[]] * 6

@@ -16,9 +16,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
-    auth_records,
     webapp,
-    webapps,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule_fields import FIELDS
@@ -87,7 +85,7 @@ WRITES: dict[str, Run] = {
         auth_records=[],
         url_allowlist=["z"],
     ),
-    "webapps": lambda client, check: webapps.run(
+    "webapps": lambda client, check: webapp.run_many(
         webapps_options(
             entry(name="bulk", url="https://bulk.test/", uris=["https://bulk.test/a"]),
             entry(id=APP + 2, tags=["uat"], headers_remove=["X-Scan"]),
@@ -106,7 +104,7 @@ WRITES: dict[str, Run] = {
         name="server mixed", server={"fields": [{"type": "DIGEST"}, {"type": "NTLM", "domain": "OTHER"}]}
     ),
     "auth record login": _record(name="server mixed", server={"fields": [{"type": "DIGEST"}]}),
-    "auth records": lambda client, check: auth_records.run(
+    "auth records": lambda client, check: auth_record.run_many(
         records_options(
             {"name": "oauth2 password", "oauth2": {"scope": "other"}},
             {"name": "form and server", "form": {"ssl_only": True}, "tags": ["prod"]},
@@ -140,7 +138,7 @@ def box(shared_box: Sandbox) -> Iterator[Sandbox]:
     shared_box.reset()
     with client_of(shared_box) as client:
         wanted = [{"name": kind, **options} for kind, options in RECORDS.items()]
-        assert auth_records.run(records_options(*wanted), client, False).error is None
+        assert auth_record.run_many(records_options(*wanted), client, False).error is None
     yield shared_box
     shared_box.switches.update(before)
     shared_box.faults.clear()

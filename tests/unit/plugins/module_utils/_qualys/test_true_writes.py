@@ -10,16 +10,13 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
-    auth_record_info,
-    auth_records,
+    auth_record,
     webapp,
-    webapp_info,
-    webapps,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule, schedule_info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule_fields import FIELDS
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 
@@ -40,7 +37,7 @@ def write(sandbox: Sandbox, **options: Any) -> Result:
 def write_many(sandbox: Sandbox, *wanted: dict[str, Any], check: bool = False, **options: Any) -> Result:
     sandbox.reset_counters()
     with client_of(sandbox, retries=0) as client:
-        return webapps.run(webapps_options(*(entry(**app) for app in wanted), **options), client, check)
+        return webapp.run_many(webapps_options(*(entry(**app) for app in wanted), **options), client, check)
 
 
 def plan_schedule(sandbox: Sandbox, **options: Any) -> Result:
@@ -368,8 +365,8 @@ def test_a_reference_to_one_of_two_records_of_one_name_is_shown_by_its_id(sandbo
     twins = [APP, APP + 1]
     sandbox.qualys.webapps[APP + 1]["name"] = sandbox.qualys.webapps[APP]["name"]
     with client_of(sandbox) as client:
-        listed = webapp_info.run(info_options(detail="full"), client, False).values["webapps"]
-        planned = schedule_info.run(info_options(detail="full"), client, False).values["schedules"]
+        listed = webapp.run_info(info_options(detail="full"), client, False).values["webapps"]
+        planned = schedule.run_info(info_options(detail="full"), client, False).values["schedules"]
     shown = next(app for app in listed if app["id"] == APP)
     assert (shown["tags"], shown["auth_records"]) == ([str(one)], [str(auth.ids[0])])
     stored = {key: item["target"].get("webApp", {}).get("id") for key, item in sandbox.qualys.schedules.items()}
@@ -431,9 +428,9 @@ def test_the_records_of_an_estate_can_be_fed_back_in_every_read_mode(empty: Sand
     for secrets, plain in (("clear_unless_secured", "shown"), ("masked", "masked"), ("absent", "absent")):
         empty.switches.update({"secret_read_mode": secrets, "plain_read_mode": plain})
         with client_of(empty) as client:
-            shown = auth_record_info.run(info_options(detail="full"), client, False).values["auth_records"]
+            shown = auth_record.run_info(info_options(detail="full"), client, False).values["auth_records"]
             known = set(record_options()) - {"state", "update_secret"}
             wanted = [{name: value for name, value in record.items() if name in known} for record in shown]
-            done = auth_records.run(records_options(*wanted), client, False)
+            done = auth_record.run_many(records_options(*wanted), client, False)
         assert (done.error, done.changed) == (None, False)
         assert MARKER in str(shown)

@@ -14,9 +14,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
-    auth_records,
     webapp,
-    webapps,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.library import reports
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.references import References
@@ -52,10 +50,10 @@ SINGLE = {
 }
 MANY = {
     "webapp": lambda **options: (
-        lambda client, check: webapps.run(webapps_options(entry(**NEW_APP, **options)), client, check)
+        lambda client, check: webapp.run_many(webapps_options(entry(**NEW_APP, **options)), client, check)
     ),
     "auth_record": lambda **options: (
-        lambda client, check: auth_records.run(records_options(NEW_LOGIN | options), client, check)
+        lambda client, check: auth_record.run_many(records_options(NEW_LOGIN | options), client, check)
     ),
 }
 KINDS: dict[str, Resource] = {
@@ -139,7 +137,9 @@ def test_a_login_an_application_and_its_schedule_are_planned_before_any_of_them_
 def test_of_many_each_has_its_own_names(sandbox: Sandbox) -> None:
     first, second = (entry(name=name, url=f"https://{name}.example.com/", tags=["prod", name]) for name in ("a", "b"))
     with client_of(sandbox) as client:
-        done = webapps.run(webapps_options(first, second, entry(name="c", url="https://c.example.com/")), client, True)
+        done = webapp.run_many(
+            webapps_options(first, second, entry(name="c", url="https://c.example.com/")), client, True
+        )
     told = [[row["name"] for row in item.get("unresolved", [])] for item in done.values["results"]]
     assert told == [["a"], ["b"], []]
     assert [row["name"] for row in done.values["unresolved"]] == ["a", "b"]
@@ -148,7 +148,7 @@ def test_of_many_each_has_its_own_names(sandbox: Sandbox) -> None:
 def test_many_missing_names_cost_one_more_listing(sandbox: Sandbox) -> None:
     wanted = [entry(id=APP + number, tags=[f"missing {number} {each}" for each in range(10)]) for number in range(10)]
     with client_of(sandbox) as client:
-        done = webapps.run(webapps_options(*wanted), client, True)
+        done = webapp.run_many(webapps_options(*wanted), client, True)
     assert len(done.values["unresolved"]) == 100
     assert len(routes(sandbox, "/am/tag")) <= 4
 
@@ -184,7 +184,7 @@ def test_ids_are_looked_at_together_in_check_mode(sandbox: Sandbox, module: str)
         if module == "one":
             done = webapp.run(webapp_options(id=APP, tags=tags), client, True)
         else:
-            done = webapps.run(
+            done = webapp.run_many(
                 webapps_options(*(entry(id=APP + number, tags=tags) for number in range(4))), client, True
             )
     assert (done.changed, done.error) == (True, None)
@@ -195,7 +195,7 @@ def test_an_id_that_does_not_exist_spoils_its_own_entry_only(sandbox: Sandbox) -
     good, *bad = str(sandbox.qualys.tags.ids[-1]), "99999999", "9" * 40
     wanted = [entry(id=APP + number, tags=[tag]) for number, tag in enumerate((*bad, good))]
     with client_of(sandbox) as client:
-        done = webapps.run(webapps_options(*wanted), client, True)
+        done = webapp.run_many(webapps_options(*wanted), client, True)
     assert [item["failed"] for item in done.values["results"]] == [True, True, False]
 
 

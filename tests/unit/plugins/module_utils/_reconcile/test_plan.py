@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.desired import desired_record, given_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import (
+    CHANGED,
     diff_of,
     plan_absent,
     plan_present,
     shown_record,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import CHANGED, MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import Field, option_spec
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 
 TITLE = Field(name="title", normalise=str.strip, key=str.lower)
 LABELS = Field(name="labels", kind="list", option={"type": "list", "elements": "str"}, normalise=str.strip)

@@ -146,7 +146,7 @@ def full_report(folder: Path, case: str) -> ReportInput:
     return report_of(
         findings,
         gate=gate_of(folder, findings),
-        scans=scans.read_scans([gate_kit.scan(), hostile_scan]),
+        scans=scans.read_scan_inputs([gate_kit.scan(), hostile_scan]).scans(),
         places={str(name): Place("catalog/web apps:1.yml", 12, 11, 20) for name in names if name},
         knowledge={("qualys", "150003"): entry, ("qualys", "150001"): {**entry, "cves": []}},
         webapps=factory.webapps(10),

@@ -22,7 +22,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs im
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.gate_view import read_gate
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import Place
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.places import read_places
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.scans import read_scans
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.scans import read_scan_inputs
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._gate import gate_kit
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory
@@ -200,7 +200,7 @@ def test_scans_come_as_records_and_files(tmp_path: Path) -> None:
     (tmp_path / "scans.ndjson").write_text("\n".join([*lines, '{"record": "gap", "schema": 1}']))
     (tmp_path / "scans.json.gz").write_bytes(gzip.compress(json.dumps([gate_kit.scan(id="3")]).encode()))
     odd = gate_kit.scan(id="4", asset=None, links_crawled="many", conclusive="yes", source=None)
-    found = read_scans([odd, str(tmp_path / "scans.ndjson"), tmp_path / "scans.json.gz"])
+    found = read_scan_inputs([odd, str(tmp_path / "scans.ndjson"), tmp_path / "scans.json.gz"]).scans()
     assert (found[0].application, found[0].id) == ("(application not named)", "4")
     assert sorted(row.id or "" for row in found) == ["1", "2", "3", "4"]
     assert (found[0].links_crawled, found[0].conclusive, found[0].source) == (None, None, "unknown")
@@ -209,21 +209,23 @@ def test_scans_come_as_records_and_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [5, None, ["x"], ""])
 def test_something_else_is_no_scan(given: Any) -> None:
     with pytest.raises(OptionError, match="neither a record nor a path"):
-        read_scans([given])
+        read_scan_inputs([given])
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"record": "scan", "schema": 9}', "\x1f\x8b"])
 def test_a_file_that_holds_no_scans_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "scans.json").write_text(content, encoding="latin-1")
     with pytest.raises(FileError, match=r"scans"):
-        read_scans([str(tmp_path / "scans.json")])
+        read_scan_inputs([str(tmp_path / "scans.json")])
     with pytest.raises(FileError, match="cannot be read"):
-        read_scans([str(tmp_path / "missing.json")])
+        read_scan_inputs([str(tmp_path / "missing.json")])
 
 
 @pytest.mark.parametrize("name", ["html", "markdown", "json"])
 def test_scans_are_shown(name: str) -> None:
-    report = kit.report_of([factory.finding()], scans=read_scans([gate_kit.scan(conclusive=False, links_crawled=4242)]))
+    report = kit.report_of(
+        [factory.finding()], scans=read_scan_inputs([gate_kit.scan(conclusive=False, links_crawled=4242)]).scans()
+    )
     content = kit.render(name, report)
     assert "4,242" in content or "4242" in content
     assert "shop" in content
@@ -235,4 +237,4 @@ def test_scans_are_read_from_the_directory_of_a_stream(tmp_path: Path, compress:
     folder = tmp_path / "dt=2026-01-01"
     folder.mkdir()
     (folder / "a.ndjson").write_bytes(gzip.compress(line.encode()) if compress else line.encode())
-    assert [(scan.application, scan.id) for scan in read_scans([str(tmp_path)])] == [("shop", "7")]
+    assert [(scan.application, scan.id) for scan in read_scan_inputs([str(tmp_path)]).scans()] == [("shop", "7")]

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import AuthenticationFailed, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.alert_export import AlertSource
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.client import DETAIL, ScutumClient
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Enriching, Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Enriching, SpoolEntry, Window
 from tests.sandbox import Sandbox
 
 from ..scutum_kit import ANCHOR, NOW, calls, client_of
@@ -30,7 +30,7 @@ def source_of(client: ScutumClient, **changed: Any) -> AlertSource:
     return AlertSource(client, options(**changed))
 
 
-def read(source: AlertSource, window: Window = MONTH) -> list[Entry]:
+def read(source: AlertSource, window: Window = MONTH) -> list[SpoolEntry]:
     return [entry for page in source.pages(window) for entry in page]
 
 
@@ -94,7 +94,9 @@ def test_a_late_alert_is_in_a_window_that_is_read_again() -> None:
 # Details
 
 
-def enriched(sandbox: Sandbox, wait: float = 900, **changed: Any) -> tuple[list[Entry], list[Entry], dict[str, int]]:
+def enriched(
+    sandbox: Sandbox, wait: float = 900, **changed: Any
+) -> tuple[list[SpoolEntry], list[SpoolEntry], dict[str, int]]:
     with client_of(sandbox, max_wait=wait) as client:
         source = source_of(client, **changed)
         assert isinstance(source, Enriching)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.model import Event
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.fields import CATEGORY_LABELS, FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._scutum.normalise import (
     AlertNormaliser,

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import BadResponse, OptionError
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api import client as client_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api import listing
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import Page
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import SearchPage
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.listing import (
+    IdWindow,
     Listing,
-    Tally,
-    Window,
+    ListingTally,
     read_excerpt,
     split,
 )
@@ -37,7 +37,9 @@ def many() -> Iterator[Sandbox]:
         yield running
 
 
-def read(sandbox: Sandbox, *criteria: dict[str, str], size: int = 10, workers: int = 4) -> tuple[list[int], Tally]:
+def read(
+    sandbox: Sandbox, *criteria: dict[str, str], size: int = 10, workers: int = 4
+) -> tuple[list[int], ListingTally]:
     with client_of(sandbox, max_connections=workers) as client:
         records, tally = Listing(client, "webapp", criteria, size).read()
     return [record["id"] for record in records], tally
@@ -53,14 +55,14 @@ class Tape:
     def __init__(self, ids: list[int], workers: int = 4) -> None:
         self.ids = sorted(ids)
         self.workers = workers
-        self.pages: list[Page] = []
+        self.pages: list[SearchPage] = []
 
     def count(self, _resource: str, _criteria: Any) -> int:
         return len(self.ids)
 
     def page(
         self, _resource: str, criteria: Any, *, limit: int, verbose: bool = False, offset: int | None = None
-    ) -> Page:
+    ) -> SearchPage:
         if self.pages:
             return self.pages.pop(0)
         ids = self.ids
@@ -69,7 +71,7 @@ class Tape:
             ids = [key for key in ids if (key > bound if criterion["operator"] == "GREATER" else key < bound)]
         ids = ids[(offset or 1) - 1 :]
         shown = [{"id": key} for key in ids[:limit]]
-        return Page(shown, shown[-1]["id"] if len(ids) > limit else None)
+        return SearchPage(shown, shown[-1]["id"] if len(ids) > limit else None)
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -229,27 +231,27 @@ def test_no_record_is_a_complete_listing(many: Sandbox, shape: str) -> None:
 @pytest.mark.parametrize("last_id", [2, 1])
 def test_a_cursor_that_does_not_move_ends_the_reading(last_id: int) -> None:
     tape = Tape([1, 2, 3])
-    tape.pages = [Page([{"id": 1}, {"id": 2}], 2), Page([{"id": 1}, {"id": 2}], last_id)]
+    tape.pages = [SearchPage([{"id": 1}, {"id": 2}], 2), SearchPage([{"id": 1}, {"id": 2}], last_id)]
     listing = Listing(tape, "webapp", [], 2)  # type: ignore[arg-type]
     with pytest.raises(BadResponse, match="does not advance"):
-        list(listing.pages(Window(0, None, None)))
+        list(listing.pages(IdWindow(0, None, None)))
 
 
 @pytest.mark.parametrize("record", [{}, {"id": None}, {"id": "x"}, {"name": "a"}])
 def test_a_record_without_an_id_ends_the_reading(record: dict[str, Any]) -> None:
     tape = Tape([1])
-    tape.pages = [Page([{"id": 1}, record], None)]
+    tape.pages = [SearchPage([{"id": 1}, record], None)]
     listing = Listing(tape, "webapp", [], 2)  # type: ignore[arg-type]
     with pytest.raises(BadResponse, match="no id"):
-        list(listing.pages(Window(0, None, None)))
+        list(listing.pages(IdWindow(0, None, None)))
 
 
 def test_a_page_that_ignores_the_window_gives_only_what_is_inside() -> None:
     tape = Tape([])
-    tape.pages = [Page([{"id": key} for key in (9, 3, 5, 5, 1, 12)], None)]
+    tape.pages = [SearchPage([{"id": key} for key in (9, 3, 5, 5, 1, 12)], None)]
     listing = Listing(tape, "webapp", [], 10)  # type: ignore[arg-type]
-    tally = Tally(0)
-    assert list(listing.pages(Window(1, 3, 9), tally)) == [[{"id": 5}, {"id": 9}]]
+    tally = ListingTally(0)
+    assert list(listing.pages(IdWindow(1, 3, 9), tally)) == [[{"id": 5}, {"id": 9}]]
     assert tally.duplicates == 4
 
 

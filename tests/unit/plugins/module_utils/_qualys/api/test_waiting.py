@@ -24,7 +24,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.waiting import (
     Budget,
-    Timing,
+    PollTiming,
     look_until,
     passing,
     seconds_of,
@@ -131,7 +131,7 @@ def _raiser(error: PerimeterError):  # type: ignore[no-untyped-def]
 
 
 def test_the_real_clock_is_utc() -> None:
-    assert abs((Timing().now() - dt.datetime.now(dt.UTC)).total_seconds()) < 60
+    assert abs((PollTiming().now() - dt.datetime.now(dt.UTC)).total_seconds()) < 60
 
 
 def test_the_first_looks_come_soon_and_the_later_ones_at_the_interval() -> None:

@@ -15,7 +15,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     PerimeterError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from tests.sandbox import Sandbox
 
 from ...auth_record_kit import (

@@ -19,7 +19,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.au
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_parts import is_secret_name
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_write import write_data
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import plan_present
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 
 from ...auth_record_kit import HARD, PEM, pem, record_entry
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 
 from ...auth_record_kit import HARD, NEW, PEM, RECORDS, SCRIPT, Records, all_modes, kinds, pem, secret_modes
 

@@ -13,11 +13,11 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     OptionError,
     PartialFailure,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run_info as info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record import run_many as run
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_fields import OPTIONS
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_record_info import run as info
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.auth_records import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run as run_webapp
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

@@ -16,7 +16,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import FIELDS
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

@@ -15,7 +15,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._http import governor, session
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapps
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile import settle
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
@@ -171,7 +171,7 @@ def test_many_tell_which_are_gone_after_their_write(sandbox: Sandbox) -> None:
     sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"}, skip=1, times=-1)
     wanted = [entry(id=APP, use_sitemap=True), entry(name="new", url="https://new.test/")]
     with client_of(sandbox, retries=0) as client:
-        done = webapps.run(webapps_options(*wanted), client, False)
+        done = webapp.run_many(webapps_options(*wanted), client, False)
     gone, new = done.values["results"]
     assert (gone["changed"], gone["failed"], gone["fields"]) == (False, True, [])
     assert "does not have it any more" in gone["msg"]

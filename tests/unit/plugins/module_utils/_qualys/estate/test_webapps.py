@@ -15,8 +15,8 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     PartialFailure,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api import listing
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_info import run as info
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapps import run
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run_info as info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp import run_many as run
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
 

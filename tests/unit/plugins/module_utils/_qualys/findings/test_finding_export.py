@@ -318,7 +318,7 @@ def test_a_dest_that_cannot_be_written_is_one_sentence_before_any_request(
 def test_a_disk_that_is_full_leaves_the_old_file(
     estate: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compress: bool
 ) -> None:
-    class FullDisk(snapshot.Staged):
+    class FullDisk(snapshot.StagedFile):
         def __init__(self, target: Path, **options: Any) -> None:
             super().__init__(target, **options)
             self.file.close()
@@ -327,7 +327,7 @@ def test_a_disk_that_is_full_leaves_the_old_file(
     dest = tmp_path / "a"
     export(estate, dest, filters=FEW)
     before = dest.read_bytes()
-    monkeypatch.setattr(snapshot, "Staged", FullDisk)
+    monkeypatch.setattr(snapshot, "StagedFile", FullDisk)
     with pytest.raises(FileError, match="no space left on device"):
         export(estate, dest, compress=compress)
     assert dest.read_bytes() == before

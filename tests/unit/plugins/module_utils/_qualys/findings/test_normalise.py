@@ -32,9 +32,9 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings.normalise import FindingNormaliser
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.plan import shown_record
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
 from ansible_collections.appsec.perimeter.plugins.module_utils._records import model
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.codec import dumps
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from tests.sandbox import Sandbox
 
 from ...qualys_kit import client_of

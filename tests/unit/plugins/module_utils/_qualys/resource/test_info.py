@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp, webapp_info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import webapp
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.result import Result
 from tests.sandbox import Sandbox
@@ -22,7 +22,7 @@ HIGH = [{"field": "severity", "operator": "GREATER", "value": 3}]
 
 def webapps(sandbox: Sandbox, *, workers: int = 4, **options: Any) -> Result:
     with client_of(sandbox, max_connections=workers) as client:
-        return webapp_info.run(info_options(**options), client, False)
+        return webapp.run_info(info_options(**options), client, False)
 
 
 def findings(sandbox: Sandbox, *, workers: int = 4, **options: Any) -> Result:

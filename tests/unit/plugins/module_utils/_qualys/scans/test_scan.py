@@ -18,7 +18,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import scan_launch
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.scan_target import Target, target_node
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.scan_target import ScanTarget, target_node
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile import settle
 from tests.sandbox import Sandbox
 
@@ -167,11 +167,11 @@ def test_trap_35_no_scan_is_launched_in_check_mode(scans: Scans) -> None:
 
 
 def test_sdk_defect_20_each_application_of_a_launch_is_an_element_of_its_own(sandbox: Sandbox) -> None:
-    node = target_node(Target(webapps=(APP, OTHER)))
+    node = target_node(ScanTarget(webapps=(APP, OTHER)))
     data = {"WasScan": {"name": "two", "type": "DISCOVERY", "target": node}}
     with client_of(sandbox) as client:
         launched = client.write("launch", "wasscan", data)
-        tagged = target_node(Target(tags=tuple(sandbox.qualys.webapps[APP]["tags"])))
+        tagged = target_node(ScanTarget(tags=tuple(sandbox.qualys.webapps[APP]["tags"])))
         by_tag = client.write("launch", "wasscan", {"WasScan": data["WasScan"] | {"target": tagged}})
     assert len(launched) == 2
     of = [sandbox.qualys.scans[int(raw["id"])]["webAppId"] for raw in launched]

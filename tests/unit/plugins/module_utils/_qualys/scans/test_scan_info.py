@@ -24,11 +24,11 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.sca
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.scan_results import (
     ResultsReader,
     _judge,
-    counts_of,
     download,
     entries,
+    result_counts_of,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
+from ansible_collections.appsec.perimeter.plugins.module_utils._records.redaction.values import MARKER
 from tests.sandbox import Sandbox
 
 from ...qualys_kit import client_of, run_module
@@ -270,13 +270,13 @@ def test_collections_in_every_form() -> None:
 
 def test_counts_without_statistics_come_from_the_list() -> None:
     listed = {"vulns": {"list": [{"WasScanVuln": {"severity": "5"}}, {"WasScanVuln": {"severity": 3}}]}}
-    assert counts_of(listed) == {"critical": 1, "high": 0, "medium": 1, "low": 0, "info": 0}
-    assert counts_of({"vulns": {"count": 0}}) == {"critical": 0, "high": 0, "medium": 0, "low": 0, "info": 0}
+    assert result_counts_of(listed) == {"critical": 1, "high": 0, "medium": 1, "low": 0, "info": 0}
+    assert result_counts_of({"vulns": {"count": 0}}) == {"critical": 0, "high": 0, "medium": 0, "low": 0, "info": 0}
     # Numbers that are not known are not zero.
-    assert counts_of({"vulns": {"list": [{"WasScanVuln": {"severity": None}}]}}) is None
-    assert counts_of({}) is None
+    assert result_counts_of({"vulns": {"list": [{"WasScanVuln": {"severity": None}}]}}) is None
+    assert result_counts_of({}) is None
     stats = {"stats": {"global": {"nbVulnsLevel5": "2"}}, **listed}
-    assert counts_of(stats) == {"critical": 2, "high": 0, "medium": 0, "low": 0, "info": 0}
+    assert result_counts_of(stats) == {"critical": 2, "high": 0, "medium": 0, "low": 0, "info": 0}
 
 
 # Answers
@@ -304,7 +304,7 @@ def test_a_bare_scan_in_xml_is_read() -> None:
     assert results["vulnerabilities"][0]["title"] == "A & B"
     assert results["vulnerabilities"][0]["instances"][0]["payloads"][0]["result"] == "ab"
     assert [item["name"] for item in results["by_owasp"]] == ["a", "b", "c"]
-    assert counts_of(raw) is not None
+    assert result_counts_of(raw) is not None
 
 
 def test_an_envelope_in_xml_is_read_and_its_refusal_is_told() -> None:

@@ -18,7 +18,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     VendorError,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule_fields, schedule_info
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule, schedule_fields
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule_fields import (
     FIELDS,
@@ -224,7 +224,7 @@ def test_deleted_once(schedules: Schedules) -> None:
 def test_every_seeded_schedule_fed_back_is_unchanged(schedules: Schedules) -> None:
     known = {"id", *(field.name for field in FIELDS)}
     with client_of(schedules.sandbox) as client:
-        listed = schedule_info.run(info_options(detail="full"), client, False).values["schedules"]
+        listed = schedule.run_info(info_options(detail="full"), client, False).values["schedules"]
     assert {item["recurrence"]["type"] for item in listed} == {"ONCE", "DAILY", "WEEKLY", "MONTHLY"}
     for item in listed:
         options = {name: value for name, value in item.items() if name in known and value is not None}
@@ -557,9 +557,9 @@ def test_a_record_has_every_key_whatever_is_missing(raw: dict[str, Any]) -> None
 def test_schedules_are_listed(sandbox: Sandbox) -> None:
     total = len(sandbox.qualys.schedules.ids)
     with client_of(sandbox) as client:
-        short = schedule_info.run(info_options(), client, False)
-        off = schedule_info.run(info_options(filters=[{"field": "active", "value": False}]), client, False)
-        counted = schedule_info.run(info_options(count_only=True), client, False)
+        short = schedule.run_info(info_options(), client, False)
+        off = schedule.run_info(info_options(filters=[{"field": "active", "value": False}]), client, False)
+        counted = schedule.run_info(info_options(count_only=True), client, False)
     assert (short.values["total"], len(short.values["schedules"])) == (total, total)
     assert "recurrence" not in short.values["schedules"][0]
     assert [item["name"] for item in off.values["schedules"]] == ["Retired schedule"]

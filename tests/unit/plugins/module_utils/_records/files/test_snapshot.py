@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base import files
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError
-from ansible_collections.appsec.perimeter.plugins.module_utils._base.files import Staged
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.files import StagedFile
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.files import snapshot as module
 from ansible_collections.appsec.perimeter.plugins.module_utils._records.files.snapshot import (
     SnapshotWriter,
@@ -185,7 +185,7 @@ def test_a_manifest_that_cannot_be_written_is_refused_at_once(tmp_path: Path) ->
         SnapshotWriter(tmp_path / ("n" * 245), compress=False)
 
 
-class FullDisk(Staged):
+class FullDisk(StagedFile):
     """A temporary file on a disk without room."""
 
     def __init__(self, target: Path, **options: Any) -> None:
@@ -206,7 +206,7 @@ class AlmostFullDisk(FullDisk):
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("when", ["parts", "joining"])
 def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: type[Staged], compress: bool, when: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: type[StagedFile], compress: bool, when: str
 ) -> None:
     dest = tmp_path / "a"
     dest.write_bytes(b"old")
@@ -221,7 +221,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
         with SnapshotWriter(dest, compress=compress) as snapshot:
             fill(snapshot)
             if when == "joining":
-                monkeypatch.setattr(module, "Staged", disk)
+                monkeypatch.setattr(module, "StagedFile", disk)
             snapshot.seal()
 
     with pytest.raises(FileError, match=r"^dest: writing .* failed: no space left on device\.") as caught:
@@ -315,7 +315,7 @@ def test_a_manifest_that_cannot_be_staged_leaves_the_old_pair(tmp_path: Path, mo
     with SnapshotWriter(dest, compress=False) as snapshot:
         snapshot.part(0).write(b"new\n", 1)
         snapshot.seal()
-        monkeypatch.setattr(module, "Staged", FullDisk)
+        monkeypatch.setattr(module, "StagedFile", FullDisk)
         with pytest.raises(FileError, match="no space left") as caught:
             snapshot.commit(MANIFEST)
     assert "An existing file is unchanged" in caught.value.hint

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import FileError, OptionError, StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.lock import locked
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SpoolEntry, Window
 from tests.unit.plugins.module_utils.spool_kit import (
     DAY,
     HOUR,
@@ -504,7 +504,7 @@ class Rich(MemorySource):
 
     enriched: list[str]
 
-    def enrich(self, entries: list[Entry]) -> list[Entry]:
+    def enrich(self, entries: list[SpoolEntry]) -> list[SpoolEntry]:
         self.enriched += [entry.key for entry in entries]
         return [entry._replace(record=entry.record | {"more": True}) for entry in entries]
 

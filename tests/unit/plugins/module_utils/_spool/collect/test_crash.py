@@ -43,7 +43,7 @@ class Trap:
         self.failure = failure
         targets: tuple[tuple[Any, str], ...] = (
             (os, "replace"), (os, "fsync"), (os, "utime"), (tempfile, "mkstemp"), (Path, "mkdir"),
-            (segment._Part, "write"), (segment._Part, "finish"),
+            (segment._DayPart, "write"), (segment._DayPart, "finish"),
         )  # fmt: skip
         for owner, name in targets:
             monkeypatch.setattr(owner, name, self._wrap(getattr(owner, name)))

@@ -20,7 +20,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors impo
     TransportError,
     VendorError,
 )
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SpoolEntry, Window
 from tests.unit.plugins.module_utils.spool_kit import DAY, HOUR, TIMING, Collector, MemorySource, at
 
 TIMES = ("09:10", "09:40", "10:10", "10:40", "11:10", "11:40")
@@ -33,7 +33,7 @@ class Failing(MemorySource):
     bad: tuple[str, ...] = ()
     error: PerimeterError = ServerFault("The record 17 is damaged.")
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
         yield from super().pages(window)
         if any(window.start <= at(time) < window.end for time in self.bad):
             raise self.error
@@ -136,7 +136,7 @@ def test_what_concerns_all_windows_always_ends_the_run(
 class FailingAtPage(Failing):
     """A service that fails at the page that holds one of these times."""
 
-    def pages(self, window: Window) -> t.Iterator[list[Entry]]:
+    def pages(self, window: Window) -> t.Iterator[list[SpoolEntry]]:
         for page in MemorySource.pages(self, window):
             if any(entry.time == at(time) for entry in page for time in self.bad):
                 raise self.error

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import RateLimited, StateError
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.position import PositionFile
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SpoolEntry, Window
 from tests.unit.plugins.module_utils.spool_kit import (
     DAY,
     TIMING,
@@ -59,7 +59,7 @@ def test_a_limit_in_a_sweep_ends_the_run_well(stream: Collector, source: MemoryS
     stream.ok()
     real, asked = source.pages, itertools.count()
 
-    def limited(window: Window) -> Iterator[list[Entry]]:
+    def limited(window: Window) -> Iterator[list[SpoolEntry]]:
         if next(asked):
             raise RateLimited("No more than so many calls.")
         yield from real(window)

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import RateLimited
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk import reader
-from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SLICE_PAGES, Entry, Window
+from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import SLICE_PAGES, SpoolEntry, Window
 from tests.unit.plugins.module_utils.spool_kit import (
     DAY,
     HOUR,
@@ -117,7 +117,7 @@ def limit_after(source: MemorySource, pages: int) -> None:
     """The next window fails after so many pages, at a limit of the service."""
     real = source.pages
 
-    def limited(window: Window) -> Iterator[list[Entry]]:
+    def limited(window: Window) -> Iterator[list[SpoolEntry]]:
         for number, page in enumerate(real(window)):
             if number == pages:
                 raise RateLimited("No more than so many calls.")
@@ -183,7 +183,7 @@ def test_a_second_with_more_rows_than_are_held_is_written_all_the_same(
 class Disordered(MemorySource):
     """A service that was asked for the order of time, and gives another."""
 
-    def pages(self, window: Window) -> Iterator[list[Entry]]:
+    def pages(self, window: Window) -> Iterator[list[SpoolEntry]]:
         pages = list(super().pages(window))
         yield from (*pages[10:], *pages[:10])
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.keys import (
+    KeyState,
     KeyTable,
-    Known,
     content_digest,
     key_digest,
 )
@@ -25,15 +25,15 @@ PUTS = st.lists(st.tuples(KEYS, st.integers(0, 3), st.integers(0, 9)), max_size=
 def test_it_behaves_as_a_set_of_pairs(puts: list[tuple[int, int, int]], since: int) -> None:
     table, model = KeyTable(), dict[tuple[int, int], int]()
     for key, content, time in puts:
-        known = Known.NOTHING
+        known = KeyState.NOTHING
         if any(key == other for other, _content in model):
-            known = Known.PAIR if (key, content) in model else Known.KEY
+            known = KeyState.PAIR if (key, content) in model else KeyState.KEY
         assert table.look(key, content) is known
         assert table.put(key, content, time) is known
         model[key, content] = max(time, model.get((key, content), 0))
     assert len(table) == len(model)
-    assert all(table.look(*pair) is Known.PAIR for pair in model)
-    assert table.look(77, 0) is Known.NOTHING
+    assert all(table.look(*pair) is KeyState.PAIR for pair in model)
+    assert table.look(77, 0) is KeyState.NOTHING
     for other in (KeyTable.unpack(table.pack()), table):
         assert {(key, content): time for key, content, time in other.entries()} == model
     assert {(key, content) for key, content, _time in table.since(since).entries()} == {
@@ -45,17 +45,17 @@ def test_a_key_with_very_many_contents_is_as_fast_as_any() -> None:
     table = KeyTable()
     began = process_time()
     for number in range(60_000):
-        assert table.put(1, number, 1) is (Known.KEY if number else Known.NOTHING)
-    assert all(table.look(1, number) is Known.PAIR for number in range(0, 60_000, 100))
+        assert table.put(1, number, 1) is (KeyState.KEY if number else KeyState.NOTHING)
+    assert all(table.look(1, number) is KeyState.PAIR for number in range(0, 60_000, 100))
     assert process_time() - began < 5, "in one chain it would be minutes"
 
 
 def test_it_grows() -> None:
     table = KeyTable()
     for number in range(10_000):
-        assert table.put(key_digest(str(number)), number, 1) is Known.NOTHING
+        assert table.put(key_digest(str(number)), number, 1) is KeyState.NOTHING
     assert len(table) == 10_000
-    assert all(table.look(key_digest(str(number)), number) is Known.PAIR for number in range(10_000))
+    assert all(table.look(key_digest(str(number)), number) is KeyState.PAIR for number in range(10_000))
 
 
 @pytest.mark.parametrize("text", ["AAAA", "not base64!", "AAAAAAAAAAAAAAAAAAAAAAAAAAA"])

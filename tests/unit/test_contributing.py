@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UTILS = ROOT / "plugins" / "module_utils"
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 LAYOUT = PAGE.partition("```\nplugins/modules/")[2].partition("```")[0].splitlines()
-WHERE = dict(re.findall(r"(?m)^\| (.+?) \| (.*`.+`.*) \|$", PAGE.partition("| where is |")[2].partition("\n\n")[0]))
+WHERE = dict(re.findall(r"(?m)^\| (.+?) \| (.*`.+`.*) \|$", PAGE.partition("| task | place |")[2].partition("\n\n")[0]))
 
 
 def shown_rooms(lines: list[str]) -> dict[str, set[str]]:
@@ -57,10 +57,10 @@ def test_what_is_asked_for_leads_to_a_file(places: str) -> None:
 
 
 ANSWERS = {
-    "the field of a vendor's record mapped": ("_scutum/fields.py", "FIELDS"),
-    "a retry decided": ("_http/retry.py", "def decide"),
-    "a baseline moved": ("_gate/policy/baseline.py", "def save_baseline"),
-    "SARIF written": ("_report/formats/sarif_writer.py", "class SarifWriter"),
+    "map a field of a vendor's record": ("_scutum/fields.py", "FIELDS"),
+    "decide about a retry": ("_http/retry.py", "def decide"),
+    "move a baseline": ("_gate/policy/baseline_file.py", "def save"),
+    "write SARIF": ("_report/formats/sarif_writer.py", "class SarifWriter"),
 }
 
 

@@ -34,6 +34,10 @@ SWITCHES: dict[str, Switch] = {
     ),
     "over_cap": Switch(("clamp", "reject"), "clamp", "limitResults of 0 or above the page cap"),
     "zero_result_shape": Switch(("a", "b"), "b", "a: count, hasMoreRecords and empty data; b: count only"),
+    "create_answer": Switch(("full", "short", "id"), "full", "reply to a create: all, id and name, the id"),
+    "create_takes": Switch(
+        ("all", "needed"), "all", "needed: a create stores what a record cannot be without, and passes over the rest"
+    ),
     "empty_set_clears": Switch(
         ("true", "false", "reject"), "true", "an empty set: clears, is ignored, or is INVALID_REQUEST"
     ),

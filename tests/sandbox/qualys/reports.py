@@ -20,8 +20,8 @@ from .tree import QList
 from .world import Call, Operation, Resource, World
 from .writes import (
     check_known,
+    created_reply,
     data_of,
-    full_reply,
     ids_reply,
     need,
     no_data,
@@ -142,7 +142,7 @@ def create(resource: Resource, call: Call) -> Reply:
         resource.table[key] = Record({"id": key, **record})
         _start(world, resource.table[key])
         world.wrote()
-        return full_reply(resource, call, resource.table[key])
+        return created_reply(resource, call, resource.table[key])
 
 
 def _add_config(node: Node, values: dict[str, Any], world: World) -> None:

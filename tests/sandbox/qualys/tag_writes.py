@@ -18,8 +18,8 @@ from .search import find
 from .world import Call, Operation, Resource, World
 from .writes import (
     check_known,
+    created_reply,
     data_of,
-    full_reply,
     ids_reply,
     need,
     no_data,
@@ -112,7 +112,7 @@ def create(resource: Resource, call: Call) -> Reply:
         for name in children:
             _put(world, {"name": name, "parentTagId": record["id"]})
         world.wrote()
-        return full_reply(resource, call, record)
+        return created_reply(resource, call, record)
 
 
 def update(resource: Resource, call: Call) -> Reply:

@@ -17,8 +17,8 @@ from .node import Node
 from .search import find, read_operations
 from .world import Call, Operation, Resource, World
 from .writes import (
+    created_reply,
     data_of,
-    full_reply,
     ids_reply,
     need,
     new_record,
@@ -29,6 +29,7 @@ from .writes import (
     sign_comments,
     sign_update,
     store,
+    taken,
     targets,
 )
 
@@ -152,7 +153,7 @@ def create(resource: Resource, call: Call) -> Reply:
         no_id(node)
         need(node, "name", "url")
         record = _revived(node, world) or _empty_record(world)
-        values = _written(node, record, context, world)
+        values = _written(taken(node, world, "name", "url"), record, context, world)
         _check(values, record, world)
         store(record, values)
         sign_update(record, world)
@@ -161,7 +162,7 @@ def create(resource: Resource, call: Call) -> Reply:
         world.state.in_subscription.pop((record["name"], record["url"]), None)
         world.state.webapps[record["id"]] = record
         world.wrote()
-        return full_reply(resource, call, record)
+        return created_reply(resource, call, record)
 
 
 def _revived(node: Node, world: World) -> Record | None:

@@ -24,7 +24,7 @@ from ..api.targets import look_up, read_complete, read_exact
 from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
 from .planning import plan_record, references_for
-from .proof import Proof, gone, prove, unread
+from .proof import Proof, gone, prove, shows_all, unread
 from .references import Unresolved
 from .resource import Resource, Written
 from .write import Sent, delete, write
@@ -113,7 +113,8 @@ class _Task:
 
     def _prove_all(self, done: t.Sequence[tuple[Item, Sent]]) -> list[Proof]:
         """Compare what is there with each plan: one search for the fields that a search holds, a get for the others."""
-        short = [sent.id for item, sent in done if sent.answer is None and self._proof_level(item) < GET]
+        answers = {sent.id: sent.answer for item, sent in done if sent.answer and self._shows_all(item, sent.answer)}
+        short = [sent.id for item, sent in done if sent.id not in answers and self._proof_level(item) < GET]
         try:
             found = look_up(self.client, self.resource.object, short, verbose=self.resource.verbose) if short else {}
         except PerimeterError:
@@ -122,7 +123,8 @@ class _Task:
 
         def prove_one(pair: tuple[Item, Sent]) -> Proof:
             item, sent = pair
-            raw, level = sent.answer or found.get(sent.id), GET if sent.answer else VERBOSE
+            answer = answers.get(sent.id)
+            raw, level = answer or found.get(sent.id), GET if answer else VERBOSE
             try:
                 if raw is None:
                     raw, level = self.client.get(self.resource.object, sent.id), GET
@@ -134,6 +136,9 @@ class _Task:
                 return Proof(item.plan, error=lost)
 
         return [t.cast(Proof, outcome.value) for outcome in each(done, prove_one, workers=self.client.threads)]
+
+    def _shows_all(self, item: Item, answer: Raw) -> bool:
+        return shows_all(self.resource, item.plan, self.resource.from_raw(answer, GET))
 
     def _proof(self, item: Item, raw: Raw, level: int) -> Proof:
         return prove(self.resource, item.plan, self.resource.from_raw(raw, level))

@@ -28,8 +28,8 @@ class Sent:
 
     Attributes:
         id: of the record.
-        answer: Qualys' whole record, where the answer of a create has it; None for an update, which is answered with
-            the id only (docs/vendors/qualys_was.md 8.4).
+        answer: Qualys' record as the answer of a create has it, which may be less than the whole; None for an update,
+            which is answered with the id only (docs/vendors/qualys_was.md 8.4).
     """
 
     id: int

@@ -41,6 +41,9 @@ SWITCHES: dict[str, Switch] = {
     "empty_set_clears": Switch(
         ("true", "false", "reject"), "true", "an empty set: clears, is ignored, or is INVALID_REQUEST"
     ),
+    "purge_takes": Switch(
+        ("all", "findings", "nothing"), "all", "what a purge that is a SUCCESS takes; findings: not the last scan"
+    ),
     "list_update_inserts": Switch(_BOOL, "false", "update of a list item whose key is not there yet adds it"),
     "empty_object_clears": Switch(_BOOL, "true", "an empty object or optional text: clears, or is INVALID_REQUEST"),
     "empty_element": Switch(

@@ -242,8 +242,9 @@ def purge(resource: Resource, call: Call) -> Reply:
     no_data(resource, call)
     with world.state.lock:
         ids = targets(resource, call)
-        world.state.forget_scan_data(set(ids))
-        for key in ids:
+        mode = world.switches["purge_takes"]
+        world.state.forget_scan_data(set(ids) if mode != "nothing" else set())
+        for key in ids if mode == "all" else ():
             resource.table[key].pop("lastScan", None)
         if ids:
             world.wrote()

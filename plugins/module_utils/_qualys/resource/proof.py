@@ -34,6 +34,11 @@ class Proof:
     error: PerimeterError | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> bool:
+        """Whether the record shows everything that was written."""
+        return self.error is None and not self.warnings
+
 
 def shows_all(resource: Resource, plan: Plan, answer: Record) -> bool:
     """Whether the answer of a create has every value that was written. A short one may leave out what was taken.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import look_up
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record_info,
     auth_records,
@@ -16,6 +17,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate im
     webapp_info,
     webapps,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource import resources
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule, schedule_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule_fields import FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
@@ -158,6 +160,18 @@ def test_five_hundred_writes_are_read_again_with_one_search_when_a_search_shows_
         assert routes(box, "/get/was/webapp") == []
         assert box.counters.writes == 120
         assert box.counters.requests < 120 + 12
+
+
+def test_a_search_that_lags_behind_a_write_is_no_sign_that_it_was_not_taken(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client_of(sandbox) as client:
+        stale = look_up(client, "webapp", [APP, APP + 1], verbose=True)
+    monkeypatch.setattr(resources, "look_up", lambda *_arguments, **_options: stale)
+    done = write_many(sandbox, *({"id": key, "url": f"https://{key}.test/"} for key in (APP, APP + 1)))
+    assert (done.error, done.changed) == (None, True)
+    assert [item["changed"] for item in done.values["results"]] == [True, True]
+    assert len(routes(sandbox, "/get/was/webapp")) == 2
 
 
 # What stays beside a change

@@ -115,16 +115,18 @@ def _list(field: Field, present: list[t.Any], options: Options) -> list[t.Any]:
 
 def _by_key(field: Field, values: t.Iterable[t.Any], present: t.Iterable[t.Any]) -> dict[t.Hashable, t.Any]:
     items: dict[t.Hashable, t.Any] = {}
+    held: set[t.Hashable] = set()
     # Several items may look the same, when what differs is not shown: each stands for one of them, in their order.
     left = [((without_nulls(field.show(item)), without_nulls(item)), item) for item in present]
     for written in values:
-        item = _recognised(written, left) if left else None
-        if item is None:
-            item = field.normalise(written)
+        known = _recognised(written, left) if left else None
+        item = field.normalise(written) if known is None else known
         key = field.key(item)
-        if key in items and items[key] != item:
+        # The vendor itself may hold two of one key: then both stay.
+        if key in items and items[key] != item and (known is None or key not in held):
             raise OptionError(f"{field.name}: the same entry is listed twice with different content.")
         items[key] = item
+        held |= {key} if known is not None else set()
     return items
 
 

@@ -308,6 +308,54 @@ def test_two_logins_of_one_type_that_qualys_holds_are_told_apart(records: Record
         records(name="two", server={"fields": [{"type": "NTLM"}, {"type": "NTLM"}]})
 
 
+FORM_EDITS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
+    "a flag": ({"ssl_only": True}, [("f", "a"), ("f", "b"), ("g", "c")]),
+    "another field": (
+        {"fields": [{"name": "f", "value": "a"}, {"name": "f", "value": "b"}, {"name": "g", "value": "new"}]},
+        [("f", "a"), ("f", "b"), ("g", "new")],
+    ),
+    "one of the two": (
+        {"fields": [{"name": "f", "value": "a"}, {"name": "f", "value": "new"}, {"name": "g"}]},
+        [("f", "a"), ("f", "new"), ("g", "c")],
+    ),
+    "one of the two goes": (
+        {"fields": [{"name": "f", "value": "b"}, {"name": "g"}]},
+        [("f", "b"), ("g", "c")],
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", FORM_EDITS)
+@pytest.mark.parametrize("key", ["name", "id"])
+def test_a_form_with_two_fields_of_one_name_can_be_edited(records: Records, key: str, edit: str) -> None:
+    fields = [{"name": name, "value": value} for name, value in (("f", "a"), ("g", "c"))]
+    records(name="two", form={"type": "CUSTOM", "fields": fields})
+    form = records.stored("two")["formRecord"]
+    form["fields"].insert(1, {**form["fields"][0], "id": 999999, "value": "b"})
+    records.sandbox.switches["auth_field_key"] = key
+    wanted, held = FORM_EDITS[edit]
+    done = records(name="two", form=wanted)
+    assert done.changed
+    stored = [(field["name"], field["value"]) for field in records.stored("two")["formRecord"]["fields"]]
+    if key == "id" or "two" not in edit:
+        assert (stored, done.error, done.warnings) == (held, None, [])
+        assert not records(name="two", form=wanted).changed
+    else:
+        # A service that goes by the name cannot tell the two apart; then it is said.
+        assert "Qualys holds form of the authentication record 'two' in another form" in done.warnings[0]
+
+
+@pytest.mark.parametrize("key", ["name", "id"])
+def test_a_flag_of_a_server_with_two_logins_of_one_type_leaves_both(records: Records, key: str) -> None:
+    records(name="two", server={"fields": [{"type": "NTLM", "domain": "A", "username": "a", "password": HARD}]})
+    stored = records.stored("two")["serverRecord"]["fields"]
+    stored.append({**stored[0], "id": 999999, "domain": "B", "username": "b"})
+    records.sandbox.switches["auth_field_key"] = key
+    assert records(name="two", server={"ssl_only": True}).changed
+    held = [(login["domain"], login["username"]) for login in records.stored("two")["serverRecord"]["fields"]]
+    assert held == [("A", "a"), ("B", "b")]
+
+
 @pytest.mark.parametrize("update", ["merge", "replace"])
 @pytest.mark.parametrize("plain", ["shown", "masked", "absent"])
 @pytest.mark.parametrize("kind", ["form standard", "form custom", "form selenium"])

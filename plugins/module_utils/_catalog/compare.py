@@ -33,8 +33,10 @@ def orphans(records: t.Iterable[Record], entries: t.Iterable[Entry]) -> list[dic
     ]
 
 
-def created(entries: t.Sequence[Entry], result: Record) -> list[str]:
+def created(entries: t.Sequence[Entry], result: Record) -> list[dict[str, t.Any]]:
     """The names that a run brings into being, as the catalog has them: of records that it creates or renames.
+
+    Each comes with the id of the record that gets it, which is None for a new one.
 
     A result is only asked which entries they are: Ansible masks whatever in it looks like a secret, names too.
 
@@ -44,7 +46,7 @@ def created(entries: t.Sequence[Entry], result: Record) -> list[str]:
     """
     results = list(result.get("results") or ())[: len(entries)]
     return [
-        str(entry["name"]).strip()
+        {"name": str(entry["name"]).strip(), "id": item.get("id") if item["action"] == "update" else None}
         for entry, item in zip(entries, results, strict=False)
         if not item["failed"] and entry.get("name") and _is_new_name(item)
     ]
@@ -54,15 +56,19 @@ def _is_new_name(item: Record) -> bool:
     return item["action"] == "create" or (item["action"] == "update" and "name" in (item.get("fields") or ()))
 
 
-def split_pending(
-    entries: t.Iterable[Entry], kind: Kind, pending: t.Mapping[str, t.Collection[str]]
-) -> tuple[list[Entry], list[Entry]]:
+Pending = t.Mapping[str, t.Collection[Record]]
+"""What :func:`created` returns, by kind."""
+
+
+def split_pending(entries: t.Iterable[Entry], kind: Kind, pending: Pending) -> tuple[list[Entry], list[Entry]]:
     """Entries as check mode can plan them: without references to what a real run would create before.
+
+    One to a record that a real run would rename before is by its id, so that it means the same record.
 
     Args:
         entries: of this kind.
         kind: says which fields refer to what.
-        pending: names by kind.
+        pending: the names that there will be.
 
     Returns:
         The entries to plan, and for each entry that lost something its name, id and the fields as they shall be. One
@@ -79,24 +85,30 @@ def split_pending(
     return planned, waiting
 
 
-def _without_pending(
-    entry: Entry, kind: Kind, pending: t.Mapping[str, t.Collection[str]]
-) -> tuple[Entry | None, Entry]:
+def _without_pending(entry: Entry, kind: Kind, pending: Pending) -> tuple[Entry | None, Entry]:
     """The entry without what is pending, None if nothing is left to plan; and the fields that it lost, as written."""
     whole, lost = dict(entry), {}
     for field, other in kind.references.items():
-        names = set(pending.get(other) or ())
+        ids = {row["name"]: row["id"] for row in pending.get(other) or ()}
+        names = {name for name, key in ids.items() if key is None}
         if str(entry.get(field) or "").strip() in names:
             return None, {}
-        if entry.get(f"{field}_mode") == "remove":
-            continue
-        for key in (field, f"{field}_add"):
-            value = entry.get(key)
-            kept = [item for item in value if str(item).strip() not in names] if isinstance(value, list) else value
-            if kept != value:
-                lost[field] = value
-                whole[key] = kept
+        for key in (name for name in (field, f"{field}_add", f"{field}_remove") if entry.get(name) is not None):
+            value = _by_id(entry[key], ids)
+            removed = key.endswith("_remove") or (key == field and entry.get(f"{field}_mode") == "remove")
+            whole[key] = value
+            if isinstance(value, list) and not removed:
+                whole[key] = [item for item in value if str(item).strip() not in names]
+                lost |= {field: entry[key]} if whole[key] != value else {}
     return whole, lost
+
+
+def _by_id(value: t.Any, ids: t.Mapping[str, t.Any]) -> t.Any:
+    """References with the ids of renamed records for the names that those are about to get."""
+    if isinstance(value, list):
+        return [_by_id(item, ids) for item in value]
+    found = ids.get(str(value).strip())
+    return value if found is None else str(found)
 
 
 def to_check(entries: t.Iterable[Entry], records: t.Sequence[Record]) -> list[dict[str, t.Any]]:
@@ -196,10 +208,13 @@ def _row(kind: Kind, result: Record, diff: Record) -> dict[str, t.Any]:
 def _single(kind: Kind, result: Record, about: Record) -> dict[str, t.Any]:
     entry, before = about["entry"], about["before"]
     after = (result[str(kind.singular)] or {}) | _named(entry)
+    diff = result.get("diff") or {}
     given = [name for name in kind.options if entry.get(name) is not None and name != "id"]
-    fields = given if before is None else [name for name in given if before.get(name) != after.get(name)]
+    # Without a difference, which a run shows on demand, a value that is not there and its default look different.
+    told = diff.get("after") or [name for name in given if not _same((before or {}).get(name), after.get(name))]
+    fields = given if before is None else list(told)
     about = {"id": after.get("id"), "name": after.get("name"), "fields": fields}
-    return _row(kind, {**about, "action": "create" if before is None else "update"}, result.get("diff") or {})
+    return _row(kind, {**about, "action": "create" if before is None else "update"}, diff)
 
 
 def _add_waiting(rows: list[dict[str, t.Any]], kind: Kind, item: Record) -> None:

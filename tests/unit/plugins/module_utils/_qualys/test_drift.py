@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, write
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, text, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record_fields,
@@ -47,41 +48,71 @@ def box() -> Iterator[Sandbox]:
         yield running
 
 
+class Loader(yaml.SafeLoader):
+    """Knows Ansible's tag."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
 def imported(client: QualysClient) -> Catalog:
-    """The estate as the entries of a catalog, in the way of an import and of the files that it writes."""
+    """The estate as the entries of a catalog: read, written as files, and read from them, as the roles do."""
     documents = []
     for kind in KINDS:
         found = _INFOS[kind.name].run(info_options(detail="full"), client, False).values[kind.name]
-        entries = write.entries_of(found, kind, empty=True)
-        documents.append((f"{kind.name}.yml", {kind.name: entries}))
+        content = write.to_yaml(write.entries_of(found, kind, empty=True), kind)
+        assert text.text_problems(content, f"{kind.name}.yml", KINDS) == []
+        documents.append((f"{kind.name}.yml", yaml.load(content, Loader)))
     catalog = read.read(documents, KINDS)
     assert catalog.problems == []
     return catalog.entries
 
 
-def applied(client: QualysClient, catalog: Catalog, *, check: bool) -> list[tuple[str, int, str]]:
-    """Kind, id and field of each change, after applying the catalog or, in check mode, before it."""
-    result = auth_records.run(records_options(*catalog["auth_records"]), client, check)
-    changes = _fields("auth_records", result)
-    result = webapps.run(webapps_options(*(entry(**item) for item in catalog["webapps"])), client, check)
-    changes += _fields("webapps", result)
+def summed_up(client: QualysClient, catalog: Catalog, *, check: bool) -> dict[str, Any]:
+    """What ``drift`` (with check) or ``apply`` sums up: the steps of the role catalog, in its order."""
+    kinds = {kind.name: kind for kind in KINDS}
+    entries, waiting = dict(catalog), dict.fromkeys(kinds, ())
+    pending: dict[str, Any] = {}
+    results: dict[str, Any] = {}
+    run: dict[str, Any] = {
+        "auth_records": lambda found: auth_records.run(records_options(*found), client, check),
+        "webapps": lambda found: webapps.run(webapps_options(*(entry(**item) for item in found)), client, check),
+    }
+    for name in ("auth_records", "webapps"):
+        entries[name], waiting[name] = compare.split_pending(catalog[name], kinds[name], pending)
+        results[name] = as_registered(run[name](entries[name]))
+        pending[name] = compare.created(entries[name], results[name]) if check else []
+    planned, waiting["schedules"] = compare.split_pending(catalog["schedules"], kinds["schedules"], pending)
     held = schedule_info.run(info_options(detail="full"), client, False).values["schedules"]
-    for item in compare.to_check(catalog["schedules"], held):
-        blank = {name: spec.get("default") for name, spec in schedule_fields.OPTIONS.items()}
-        options = {
-            name: filled(value, schedule_fields.OPTIONS.get(name, {})) if value else value
-            for name, value in item["entry"].items()
-        }
-        done = schedule.run({**blank, "state": "present", "id": None, **options}, client, check)
-        assert done.error is None
-        assert done.diff is not None
-        changes += [("schedules", done.values["schedule"]["id"], name) for name in done.diff["after"]]
-    return changes
+    entries["schedules"] = compare.to_check(planned, held)
+    looped = [scheduled(client, item["entry"], check=check) for item in entries["schedules"]]
+    results["schedules"] = {"results": looped}
+    parts = {
+        name: {"count": len(catalog[name]), "result": results[name], "entries": entries[name], "waiting": waiting[name]}
+        for name in kinds
+    }
+    return compare.summary(parts, KINDS, predicted=check)
 
 
-def _fields(kind: str, result: Result) -> list[tuple[str, int, str]]:
-    assert result.error is None, str(result.error)
-    return [(kind, item["id"], name) for item in result.values["results"] if item["changed"] for name in item["fields"]]
+def as_registered(result: Result) -> dict[str, Any]:
+    """A result as a task registers it."""
+    error = {"error": result.error.to_dict(), "msg": str(result.error)} if result.error else {}
+    return {**result.values, "changed": result.changed, "diff": result.diff, **error}
+
+
+def scheduled(client: QualysClient, wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    blank = {name: spec.get("default") for name, spec in schedule_fields.OPTIONS.items()}
+    options = {
+        name: filled(value, schedule_fields.OPTIONS.get(name, {})) if value else value for name, value in wanted.items()
+    }
+    return as_registered(schedule.run({**blank, "state": "present", "id": None, **options}, client, check))
+
+
+def applied(client: QualysClient, catalog: Catalog, *, check: bool) -> list[tuple[str, int, str]]:
+    """Kind, id and field of each change that a run lists."""
+    found = summed_up(client, catalog, check=check)
+    assert found["failures"] == []
+    return [(row["kind"], row["id"], name) for row in found["objects"] for name in row["fields"]]
 
 
 # By our name of the field: the element and a value that nobody has.
@@ -180,10 +211,42 @@ def test_an_import_differs_in_nothing_and_sees_each_of_thirty_changes_by_hand(bo
         assert box.counters.writes == 0
         changed = change_by_hand(box)
         assert len(changed) == 30
-        assert set(applied(client, catalog, check=True)) == changed
+        assert sorted(applied(client, catalog, check=True)) == sorted(changed)
         assert box.counters.writes == 0
-        assert set(applied(client, catalog, check=False)) == changed
+        assert sorted(applied(client, catalog, check=False)) == sorted(changed)
         assert applied(client, catalog, check=True) == []
+
+
+def test_drift_predicts_what_apply_makes_of_a_record_that_gets_another_name(box: Sandbox) -> None:
+    state = box.qualys
+    login, app = state.auth_records.ids[0], state.webapps.ids[3]
+    state.webapps[app]["authRecords"] = [login]
+    nightly = next(item for item in state.schedules.values() if "webApp" in item["target"])
+    nightly["target"] |= {"webApp": {"id": app}, "webAppAuthRecord": {"id": login}}
+    renamed = {state.auth_records[login]["name"]: "renamed login", state.webapps[app]["name"]: "renamed shop"}
+    with client_of(box) as client:
+        catalog: Catalog = _with_names(imported(client), renamed)
+        for kind, key in (("auth_records", login), ("webapps", app)):
+            new = renamed[getattr(state, kind)[key]["name"]]
+            next(item for item in catalog[kind] if item["name"] == new)["id"] = key
+        expected = [("auth_records", login, "name"), ("webapps", app, "name")]
+        assert "renamed login" in next(item for item in catalog["webapps"] if item.get("id") == app)["auth_records"]
+        assert any(
+            (item.get("webapp"), item.get("auth_record")) == ("renamed shop", "renamed login")
+            for item in catalog["schedules"]
+        )
+        assert applied(client, catalog, check=True) == expected
+        assert applied(client, catalog, check=False) == expected
+        assert applied(client, catalog, check=True) == []
+
+
+def _with_names(value: Any, names: dict[str, str]) -> Any:
+    """The same entries, in which records go by other names."""
+    if isinstance(value, dict):
+        return {key: _with_names(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_names(item, names) for item in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def test_the_changes_by_hand_cover_every_field_that_an_import_writes() -> None:

@@ -87,7 +87,7 @@ def split_pending(entries: t.Iterable[Entry], kind: Kind, pending: Pending) -> t
 
 def _without_pending(entry: Entry, kind: Kind, pending: Pending) -> tuple[Entry | None, Entry]:
     """The entry without what is pending, None if nothing is left to plan; and the fields that it lost, as written."""
-    whole, lost = dict(entry), {}
+    whole, lost = dict(entry), Entry()
     for field, other in kind.references.items():
         ids = {row["name"]: row["id"] for row in pending.get(other) or ()}
         names = {name for name, key in ids.items() if key is None}

@@ -38,6 +38,41 @@ def check_edits(fields: Fields, options: Options) -> None:
             _refuse_overlap(field, _words(add) & _words(remove))
 
 
+def check_words(fields: Fields, options: Options, present: Record | None) -> None:
+    """Refuse a word that is neither one of those that are known nor one that the record has in that place.
+
+    Args:
+        fields: the fields.
+        options: the options as the user gave them.
+        present: the present record; None for a new one.
+
+    Raises:
+        OptionError: a word is neither.
+    """
+    for field in fields:
+        shown = field.shown((present or {}).get(field.name))
+        held = {(path, word) for path, word, _known in _words_in(field.option, shown, field.name)}
+        for key in (field.name, f"{field.name}_add") if field.kind != "scalar" else (field.name,):
+            for path, word, known in _words_in(field.option, options.get(key), field.name):
+                if word not in known and (path, word) not in held:
+                    raise OptionError(
+                        f"{path}: {word!r} is none of {', '.join(known)}.",
+                        hint="Another word is only accepted where the record has it already.",
+                    )
+
+
+def _words_in(option: Options, value: t.Any, path: str) -> t.Iterator[tuple[str, str, t.Sequence[str]]]:
+    """Each word in a value for which the option has a list: where it is, the word, and the list."""
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if item is None:
+            continue
+        if option.get("choices"):
+            yield path, str(item), option["choices"]
+        if isinstance(item, t.Mapping):
+            for name, member in option.get("options", {}).items():
+                yield from _words_in(member, item.get(name), f"{path}.{name}")
+
+
 def _words(entries: t.Iterable[t.Any] | None) -> set[str]:
     """The entries as the user wrote them; for a mapping, its names."""
     return {str(entry).strip() for entry in entries or ()}

@@ -124,6 +124,9 @@ def _hours(value: t.Any) -> int | None:
     return int(value) or None
 
 
+_NAMELESS = ("EXTERNAL", "scannerTags")
+
+
 def scanner(value: t.Any) -> Record | None:
     """The scanner; None for an empty one, which Ansible hands over with all its members as None."""
     kind, name = value.get("type") or None, value.get("friendly_name") or None
@@ -134,7 +137,7 @@ def scanner(value: t.Any) -> Record | None:
 
 def _scanner_key(value: Record) -> t.Hashable:
     # Only an appliance of one's own has a name; one that Qualys keeps for another type means nothing.
-    return value["type"], value["friendly_name"] if value["type"] == "INTERNAL" else None
+    return value["type"], None if value["type"] in _NAMELESS else value["friendly_name"]
 
 
 # Reading

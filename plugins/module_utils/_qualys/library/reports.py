@@ -152,7 +152,9 @@ def _target(client: QualysClient, params: Written, references: References) -> di
     if params["type"] == "WAS_SCAN_REPORT":
         if set(targets) != {"scans"}:
             raise OptionError("targets: a WAS_SCAN_REPORT takes scans, and only scans.", hint="{scans: [9988]}")
-        return {"scans": {"WasScan": [{"id": scan_id} for scan_id in targets["scans"]]}}
+        references.expect("wasscan", targets["scans"])
+        scans = [references.resolve("wasscan", "targets.scans", item, ()) for item in targets["scans"]]
+        return {"scans": {"WasScan": [{"id": scan.id} for scan in scans]}}
     if not targets or "scans" in targets:
         raise OptionError("targets: a WAS_WEBAPP_REPORT takes webapps or tags.", hint="{webapps: [shop]}")
     ids = {references.resolve("webapp", "targets.webapps", item, ()).id: None for item in targets.get("webapps", ())}

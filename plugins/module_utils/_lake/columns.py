@@ -120,7 +120,7 @@ FINDING = Kind(
         *_texts("id", "unique_id", "rule_id", "title", "kind", "severity", "severity_native", "original_severity"),
         Column("cvss_score", NUMBER, "cvss_score"),
         *_texts("cvss_vector"),
-        Column("detection_score", WHOLE, "detection_score"),
+        Column("detection_score", NUMBER, "detection_score"),
         *_texts("status"),
         *(_inner("ignored", name) for name in ("reason", "by")),
         *(_inner("ignored", name, TIME) for name in ("at", "until")),

@@ -16,7 +16,7 @@ from ..._reconcile.plan import Change
 from ..._reconcile.redact import MARKER
 from ..._reconcile.spec import Record, option_spec
 from ..._records.times import canonical_time
-from ..api.shapes import Raw, items, number, text, truth, user_name
+from ..api.shapes import Raw, items, number, score, text, truth, user_name
 from ..api.xml import Attributed, Node
 from ..resource.elements import GET, SEARCH, TEXT_LIST, VERBOSE, word
 from ..resource.field import (
@@ -401,7 +401,7 @@ def from_raw(raw: Raw, level: int = GET) -> Record:
     record: Record = {"id": number(raw.get("id"))}
     record |= read_fields(FIELDS, raw, level)
     record |= {
-        "risk_score": number(raw.get("riskScore")),
+        "risk_score": score(raw.get("riskScore")),
         "created": canonical_time(text(raw.get("createdDate"))),
         "updated": canonical_time(text(raw.get("updatedDate"))),
     }

@@ -16,7 +16,7 @@ import typing as t
 from urllib.parse import unquote
 
 from ..._records.times import canonical_time
-from ..api.shapes import Raw, decimal, items, number, text, truth, word_of
+from ..api.shapes import Raw, decimal, items, number, score, text, truth, word_of
 
 SUMMARY, VERBOSE, GET = "summary", "verbose", "full"
 """The reads, cheapest first: search, verbose search, get. Each holds what the ones before it hold."""
@@ -93,7 +93,7 @@ FIELDS: dict[str, Entry] = {
     "id": Entry("id", identifier, SUMMARY),
     "uniqueId": Entry("unique_id", text, SUMMARY),
     "qid": Entry("rule_id", identifier, SUMMARY),
-    "detectionScore": Entry("detection_score", number, SUMMARY, always=False),
+    "detectionScore": Entry("detection_score", score, SUMMARY, always=False),
     "name": Entry("title", text, SUMMARY, always=False),
     "type": Entry("kind", None, SUMMARY),
     "potential": Entry("potential", truth, SUMMARY),

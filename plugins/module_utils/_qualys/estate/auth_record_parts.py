@@ -286,7 +286,8 @@ def held_secrets(parts: Record) -> set[str]:
     found: set[str] = set()
     for name in ("form", "server", "oauth2"):
         part = parts.get(name) or {}
-        found |= {f"{name}.{key}" for key in OAUTH2_SECRETS if part.get(key) == MARKER}
+        # Some tenants mask other values as well.
+        found |= {f"{name}.{key}" for key in (*OAUTH2_SECRETS, *OAUTH2_TEXTS) if part.get(key) == MARKER}
         for key in ("selenium_script", "certificate"):
             held = part.get(key) or {}
             found |= {f"{name}.{key}.{member}" for member, value in held.items() if value == MARKER}

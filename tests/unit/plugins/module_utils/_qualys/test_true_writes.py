@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import look_up
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
+    auth_record,
     auth_record_info,
     auth_records,
     webapp,
@@ -49,6 +50,11 @@ def plan_schedule(sandbox: Sandbox, **options: Any) -> Result:
     blank = {name: spec.get("default") for name, spec in option_spec(FIELDS).items()}
     with client_of(sandbox, retries=0) as client:
         return schedule.run({**blank, "state": "present", "id": None, **options}, client, False)
+
+
+def record(sandbox: Sandbox, **options: Any) -> Result:
+    with client_of(sandbox, retries=0) as client:
+        return auth_record.run(record_options(**options), client, False)
 
 
 FILLED = {
@@ -225,13 +231,12 @@ def test_several_headers_of_one_name_can_be_listed_on_purpose(sandbox: Sandbox) 
     assert not write(sandbox, id=APP, headers=two).changed
 
 
-@pytest.mark.parametrize("kind", ["webapp", "schedule"])
+@pytest.mark.parametrize("kind", ["webapp", "schedule", "auth_record"])
 def test_white_space_around_a_name_is_no_rename(sandbox: Sandbox, kind: str) -> None:
-    table = sandbox.qualys.webapps if kind == "webapp" else sandbox.qualys.schedules
+    table = getattr(sandbox.qualys, f"{kind}s")
     key = table.ids[0]
     table[key]["name"] = " held "
-    run = write if kind == "webapp" else plan_schedule
-    done = run(sandbox, id=key, name="held ")
+    done = {"webapp": write, "schedule": plan_schedule, "auth_record": record}[kind](sandbox, id=key, name="held ")
     assert (done.changed, table[key]["name"]) == (False, " held ")
 
 
@@ -369,6 +374,52 @@ def test_a_partial_update_keeps_every_value(records: Records, kind: str, plain: 
         # The tenant drops the script that nobody may read, and refuses a form without one.
         assert (kind, update, error.code) == ("form selenium", "replace", "CANNOT_BE_NULL")  # noqa: PT017
     assert {item["name"]: item["value"] for item in records.stored("x")["formRecord"]["fields"]} == before
+
+
+def everything(record: Any) -> dict[str, Any]:
+    """Secrets, user names and other values of a record that a tenant may not show."""
+    server, oauth2 = (record.get(name) or {} for name in ("serverRecord", "oauth2Record"))
+    logins = {
+        f"login {login['id']}": (login.get("domain"), login.get("username")) for login in server.get("fields", ())
+    }
+    return (
+        stored_secrets(record) | logins | {name: oauth2.get(name) for name in ("username", "clientId", "redirectUrl")}
+    )
+
+
+@pytest.mark.parametrize("update", ["merge", "replace"])
+@pytest.mark.parametrize("reading", ["masked", "absent"])
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_change_of_one_member_loses_nothing_that_cannot_be_read_or_says_so(
+    records: Records, kind: str, reading: str, update: str
+) -> None:
+    records.sandbox.switches.update({"plain_read_mode": reading, "secret_read_mode": reading, "object_update": update})
+    records(name="x", **RECORDS[kind])
+    before = everything(records.stored("x"))
+    part = next(iter(RECORDS[kind]))
+    change: dict[str, Any] = {"scope": "other"} if part == "oauth2" else {"ssl_only": True}
+    if RECORDS[kind][part].get("ssl_only"):
+        change = {"ssl_only": False}
+    said = ""
+    try:
+        records(name="x", **{part: change})
+    except (VendorError, OptionError) as error:
+        said = str(error)
+    assert MARKER not in str(records.stored("x"))
+    assert "***" not in str(records.stored("x"))
+    if everything(records.stored("x")) != before:
+        # A tenant that drops what is left out of a part; and where it shows no secret, nobody sees this one go.
+        assert update == "replace"
+        assert "dropped secrets" in said or (kind, reading) == ("oauth2 client", "absent")
+
+
+def test_a_masked_value_that_is_no_secret_and_goes_is_told(records: Records) -> None:
+    records.sandbox.switches["object_update"] = "replace"
+    # What the sandbox holds is what it shows of this value.
+    part = {"grant_type": "CLIENT_CREDS", "access_token_url": "https://x.test/", "client_id": "********"}
+    records(name="x", oauth2=part)
+    with pytest.raises(VendorError, match=r"did not know: oauth2\.client_id\."):
+        records(name="x", oauth2={"scope": "other"})
 
 
 @pytest.mark.parametrize("plain", ["masked", "absent"])

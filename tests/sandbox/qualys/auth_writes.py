@@ -19,6 +19,7 @@ from .writes import (
     check_known,
     created_reply,
     data_of,
+    doomed,
     ids_reply,
     need,
     new_record,
@@ -30,7 +31,6 @@ from .writes import (
     sign_update,
     store,
     taken,
-    targets,
 )
 
 
@@ -135,7 +135,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         used = {key: users_of(world, key) for key in ids}
         for key, apps in used.items():
             if apps and world.switches["delete_attached_auth_record"] == "refuse":

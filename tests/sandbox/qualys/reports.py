@@ -22,6 +22,7 @@ from .writes import (
     check_known,
     created_reply,
     data_of,
+    doomed,
     ids_reply,
     need,
     no_data,
@@ -29,7 +30,6 @@ from .writes import (
     no_id,
     same_id,
     store,
-    targets,
     trees_reply,
 )
 
@@ -273,7 +273,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         resource.table.remove_many(ids)
         world.state.running_reports.difference_update(ids)
         if ids:

@@ -25,6 +25,7 @@ from .writes import (
     check_known,
     created_reply,
     data_of,
+    doomed,
     ids_reply,
     need,
     new_record,
@@ -206,7 +207,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         resource.table.remove_many(ids)
         note_scheduled(world.state)
         if ids:

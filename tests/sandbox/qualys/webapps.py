@@ -19,6 +19,7 @@ from .world import Call, Operation, Resource, World
 from .writes import (
     created_reply,
     data_of,
+    doomed,
     ids_reply,
     need,
     new_record,
@@ -211,7 +212,7 @@ def delete(resource: Resource, call: Call) -> Reply:
         if any(child.tag != "removeFromSubscription" for child in node.children):
             raise invalid("delete takes only removeFromSubscription in WebApp.")
         forever = _flag(node.one("removeFromSubscription"))
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         for key in ids:
             record = resource.table[key]
             if not forever:

@@ -128,6 +128,12 @@ def targets(resource: Resource, call: Call) -> list[int]:
     return filtered(resource, call)
 
 
+def doomed(resource: Resource, call: Call) -> list[int]:
+    """Ids that a delete takes: its targets, or silently none."""
+    found = targets(resource, call)
+    return found if resource.world.switches["delete_takes"] == "all" else []
+
+
 def filtered(resource: Resource, call: Call) -> list[int]:
     """Ids of all that match the filters, of which there must be one."""
     if not call.body.criteria:

@@ -20,6 +20,7 @@ from ..._reconcile.settle import settle
 from ..._records.result import Result
 from ..._records.times import canonical_time
 from ..api.client import MAX_PAGE, QualysClient
+from ..api.deletion import delete_record
 from ..api.envelope import judge, refusal
 from ..api.listing import Listing
 from ..api.safe_xml import parse_xml, root_name
@@ -330,7 +331,7 @@ def _write(dest: pathlib.Path, body: bytes, result: Result) -> None:
 def _delete(client: QualysClient, report_id: int, result: Result) -> None:
     """Delete a report that was downloaded. Its file is there, so that a failure is no more than a warning."""
     try:
-        client.write("delete", RESOURCE, None, report_id)
+        delete_record(client, RESOURCE, report_id, f"report {report_id}")
     except PerimeterError as error:
         result.warnings.append(f"Report {report_id} was downloaded, but could not be deleted: {error.message}")
     else:

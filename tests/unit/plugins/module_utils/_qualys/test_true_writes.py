@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import look_up
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
@@ -19,6 +21,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate im
     webapps,
 )
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource import resources
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import scan as scan_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule, schedule_info
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule_fields import FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.redact import MARKER
@@ -28,7 +31,7 @@ from tests.sandbox import Sandbox
 
 from ..auth_record_kit import HARD, LOGIN, RECORDS, Records, record_options, records_options, stored_secrets
 from ..qualys_kit import client_of, entry, fed_back, info_options, routes, webapp_options, webapps_options
-from ..scan_kit import APP
+from ..scan_kit import APP, scan_options
 
 DEAF = {"empty_element": "ignored", "partial_config_wipes": "false", "empty_set_clears": "false"}
 """A tenant that takes no notice of what is empty."""
@@ -178,6 +181,43 @@ def test_a_search_that_lags_behind_a_write_is_no_sign_that_it_was_not_taken(
     assert (done.error, done.changed) == (None, True)
     assert [item["changed"] for item in done.values["results"]] == [True, True]
     assert len(routes(sandbox, "/get/was/webapp")) == 2
+
+
+def absent(kind: str, client: QualysClient, box: Sandbox) -> Result:
+    """Delete one record by a module of its kind."""
+    state = box.qualys
+    unused = set(state.auth_records.ids) - {key for app in state.webapps.values() for key in app["authRecords"]}
+    login, scan = min(unused), state.scans.ids[0]
+    blank = {name: spec.get("default") for name, spec in option_spec(FIELDS).items()}
+    runs: dict[str, Callable[[], Result]] = {
+        "webapp": lambda: webapp.run(webapp_options(id=APP, state="absent"), client, False),
+        "webapps": lambda: webapps.run(webapps_options(state="absent", ids=[APP]), client, False),
+        "auth_record": lambda: auth_record.run(record_options("absent", id=login), client, False),
+        "auth_records": lambda: auth_records.run(records_options(state="absent", ids=[login]), client, False),
+        "schedule": lambda: schedule.run({**blank, "state": "absent", "id": state.schedules.ids[0]}, client, False),
+        "scan": lambda: scan_module.run(scan_options(id=scan, state="absent"), client, False),
+        "scans": lambda: scan_module.run(
+            scan_options(filters=[{"field": "id", "value": str(scan)}], state="absent", max_deletes=1), client, False
+        ),
+    }
+    return runs[kind]()
+
+
+@pytest.mark.parametrize("kind", ["webapp", "webapps", "auth_record", "auth_records", "schedule", "scan", "scans"])
+def test_a_delete_that_takes_nothing_is_an_error_and_no_change(sandbox: Sandbox, kind: str) -> None:
+    sandbox.switches["delete_takes"] = "nothing"
+    sandbox.qualys.scans[sandbox.qualys.scans.ids[0]]["status"] = "FINISHED"
+    with client_of(sandbox, retries=0) as client:
+        try:
+            done = absent(kind, client, sandbox)
+        except VendorError as error:
+            said, changed = str(error), False
+        else:
+            said, changed = str(done.error), done.changed
+        assert "as done, but it is still there" in said
+        assert not changed
+        sandbox.switches["delete_takes"] = "all"
+        assert absent(kind, client, sandbox).changed
 
 
 # What stays beside a change

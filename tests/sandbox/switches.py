@@ -44,9 +44,7 @@ SWITCHES: dict[str, Switch] = {
     "purge_takes": Switch(
         ("all", "findings", "nothing"), "all", "what a purge that is a SUCCESS takes; findings: not the last scan"
     ),
-    "delete_takes": Switch(
-        ("all", "nothing"), "all", "nothing: a delete that is a SUCCESS names no id and takes none"
-    ),
+    "delete_takes": Switch(("all", "nothing"), "all", "nothing: a delete that is a SUCCESS names no id and takes none"),
     "list_update_inserts": Switch(_BOOL, "false", "update of a list item whose key is not there yet adds it"),
     "empty_object_clears": Switch(_BOOL, "true", "an empty object or optional text: clears, or is INVALID_REQUEST"),
     "empty_element": Switch(

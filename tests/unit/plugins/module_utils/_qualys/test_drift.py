@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, text, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
@@ -71,7 +72,8 @@ def imported(client: QualysClient) -> Catalog:
 def summed_up(client: QualysClient, catalog: Catalog, *, check: bool) -> dict[str, Any]:
     """What ``drift`` (with check) or ``apply`` sums up: the steps of the role catalog, in its order."""
     kinds = {kind.name: kind for kind in KINDS}
-    entries, waiting = dict(catalog), dict.fromkeys(kinds, ())
+    entries: dict[str, Any] = dict(catalog)
+    left: dict[str, Any] = {}
     pending: dict[str, Any] = {}
     results: dict[str, Any] = {}
     run: dict[str, Any] = {
@@ -79,16 +81,26 @@ def summed_up(client: QualysClient, catalog: Catalog, *, check: bool) -> dict[st
         "webapps": lambda found: webapps.run(webapps_options(*(entry(**item) for item in found)), client, check),
     }
     for name in ("auth_records", "webapps"):
-        entries[name], waiting[name] = compare.split_pending(catalog[name], kinds[name], pending)
+        seen = _INFOS[name].run(info_options(), client, False).values[name]
+        left[name] = compare.split_pending(catalog[name], kinds[name], pending)
+        entries[name] = left[name].planned
         results[name] = as_registered(run[name](entries[name]))
-        pending[name] = compare.created(entries[name], results[name]) if check else []
-    planned, waiting["schedules"] = compare.split_pending(catalog["schedules"], kinds["schedules"], pending)
+        pending[name] = compare.created(entries[name], results[name], seen) if check else []
+    left["schedules"] = compare.split_pending(catalog["schedules"], kinds["schedules"], pending)
     held = schedule_info.run(info_options(detail="full"), client, False).values["schedules"]
-    entries["schedules"] = compare.to_check(planned, held)
+    entries["schedules"] = compare.to_check(left["schedules"].planned, held)
     looped = [scheduled(client, item["entry"], check=check) for item in entries["schedules"]]
     results["schedules"] = {"results": looped}
     parts = {
-        name: {"count": len(catalog[name]), "result": results[name], "entries": entries[name], "waiting": waiting[name]}
+        name: {
+            "count": len(catalog[name]),
+            "result": results[name],
+            "entries": entries[name],
+            "waiting": left[name].waiting,
+            "missing": left[name].missing,
+            "wanted": catalog[name],
+            "places": (),
+        }
         for name in kinds
     }
     return compare.summary(parts, KINDS, predicted=check)
@@ -105,7 +117,10 @@ def scheduled(client: QualysClient, wanted: dict[str, Any], *, check: bool) -> d
     options = {
         name: filled(value, schedule_fields.OPTIONS.get(name, {})) if value else value for name, value in wanted.items()
     }
-    return as_registered(schedule.run({**blank, "state": "present", "id": None, **options}, client, check))
+    try:
+        return as_registered(schedule.run({**blank, "state": "present", "id": None, **options}, client, check))
+    except PerimeterError as error:
+        return {"changed": False, "failed": True, "error": error.to_dict(), "msg": str(error)}
 
 
 def applied(client: QualysClient, catalog: Catalog, *, check: bool) -> list[tuple[str, int, str]]:
@@ -238,6 +253,24 @@ def test_drift_predicts_what_apply_makes_of_a_record_that_gets_another_name(box:
         assert applied(client, catalog, check=True) == expected
         assert applied(client, catalog, check=False) == expected
         assert applied(client, catalog, check=True) == []
+
+
+def test_drift_predicts_that_apply_fails_at_a_name_which_the_catalog_takes_away(box: Sandbox) -> None:
+    state = box.qualys
+    login, app = state.auth_records.ids[0], state.webapps.ids[3]
+    state.webapps[app]["authRecords"] = [login]
+    nightly = next(item for item in state.schedules.values() if "webApp" in item["target"])
+    nightly["target"] |= {"webApp": {"id": app}, "webAppAuthRecord": {"id": login}}
+    old = state.auth_records[login]["name"]
+    with client_of(box) as client:
+        catalog = imported(client)
+        entries = {kind: [item for item in catalog[kind] if old in str(item)] for kind in catalog}
+        entries["auth_records"] = [{"id": login, "name": "renamed login"}]
+        told = [summed_up(client, entries, check=check)["failures"] for check in (True, False)]
+    predicted, failed = ([(row["kind"], row["name"]) for row in rows] for rows in told)
+    assert predicted == failed == [(kind, item["name"]) for kind in ("webapps", "schedules") for item in entries[kind]]
+    assert predicted
+    assert all(f"there is no authentication record named {old!r}" in row["message"] for rows in told for row in rows)
 
 
 def _with_names(value: Any, names: dict[str, str]) -> Any:

@@ -50,11 +50,15 @@ def check_words(fields: Fields, options: Options, present: Record | None) -> Non
         OptionError: a word is neither.
     """
     for field in fields:
-        shown = field.shown((present or {}).get(field.name))
-        held = {(path, word) for path, word, _known in _words_in(field.option, shown, field.name)}
-        for key in (field.name, f"{field.name}_add") if field.kind != "scalar" else (field.name,):
-            for path, word, known in _words_in(field.option, options.get(key), field.name):
-                if word not in known and (path, word) not in held:
+        for key in (field.name, f"{field.name}_add"):
+            written = options.get(key)
+            words = _words_in(field.option, written, field.name) if written is not None else ()
+            strange = [found for found in words if found[1] not in found[2]]
+            # Few records have such a word, so that what they hold is only looked at for it.
+            shown = field.shown((present or {}).get(field.name)) if strange else None
+            held = {(path, word) for path, word, _known in _words_in(field.option, shown, field.name)}
+            for path, word, known in strange:
+                if (path, word) not in held:
                     raise OptionError(
                         f"{path}: {word!r} is none of {', '.join(known)}.",
                         hint="Another word is only accepted where the record has it already.",

@@ -251,9 +251,10 @@ def _single(kind: Kind, result: Record, about: Record) -> dict[str, t.Any]:
     given = [name for name in kind.options if entry.get(name) is not None and name != "id"]
     # Without a difference, which a run shows on demand, a value that is not there and its default look different.
     told = diff.get("after") or [name for name in given if not _same((before or {}).get(name), after.get(name))]
-    fields = given if before is None else list(told)
-    about = {"id": after.get("id"), "name": after.get("name"), "fields": fields}
-    return _row(kind, {**about, "action": "create" if before is None else "update"}, diff)
+    # Which of several namesakes it is, the module may know although nobody else does.
+    new = before is None and not diff.get("before")
+    about = {"id": after.get("id"), "name": after.get("name"), "fields": given if new else list(told)}
+    return _row(kind, {**about, "action": "create" if new else "update"}, diff)
 
 
 def _add_waiting(rows: list[dict[str, t.Any]], kind: Kind, item: Record) -> None:

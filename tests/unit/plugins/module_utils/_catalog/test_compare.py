@@ -264,6 +264,22 @@ def test_a_default_that_is_not_shown_is_no_difference_of_a_schedule(diff: dict[s
     assert [row["fields"] for row in rows] == [["active"]]
 
 
+def test_a_schedule_that_only_the_module_could_find_is_an_update() -> None:
+    # Of several namesakes the entry says which one by the id of an application, which no reading shows.
+    checks = [{"entry": {"name": "nightly", "webapp": "5", "active": False}, "before": None}]
+    done = {"changed": True, "schedule": SCHEDULE | {"active": False}}
+    rows = differences(
+        BY_NAME["schedules"],
+        {"results": [done | {"diff": {"before": {"active": True}, "after": {"active": False}}}]},
+        entries=checks,
+    )
+    assert [(row["action"], row["fields"]) for row in rows] == [("update", ["active"])]
+    rows = differences(
+        BY_NAME["schedules"], {"results": [done | {"diff": {"before": {}, "after": {"active": False}}}]}, entries=checks
+    )
+    assert [(row["action"], row["fields"]) for row in rows] == [("create", ["name", "active", "webapp"])]
+
+
 def test_a_failure_has_file_and_line_and_does_not_hide_the_others() -> None:
     message = "webapps, web application 'a': tags: ##vso[task.x] are wrong."
     missing = {"option": "auth_records", "kind": "authentication record", "name": "typo"}

@@ -193,6 +193,7 @@ def test_what_a_purge_leaves_is_a_warning_beside_what_is_gone(living: Sandbox) -
     count, scan = len(living.qualys.findings_of(key)), living.qualys.webapps[key]["lastScan"]["id"]
     result = go(living, ids=[key])
     assert (result.changed, result.error) == (True, None)
+    assert len(routes(living, "count/was/finding")) == 2
     assert [(item["id"], item["findings"]) for item in result.values["purged"]] == [(key, count)]
     assert [f"web application {key} still has its last scan, {scan}" in told for told in result.warnings] == [True]
     again = go(living, ids=[key])

@@ -64,8 +64,8 @@ RETURN = r"""
 purged:
   description:
     - The applications that were purged, with how many findings of each are gone; in check mode those that would be.
-      Each is looked at after its purge. One of which nothing is gone is an error in RV(results), and what is left of
-      another is a warning.
+      Each is looked at after its purge. One whose findings are all still there is an error in RV(results); findings
+      that are left, and a last scan that is, are a warning.
   type: list
   elements: dict
   returned: success, and on failure once purging began

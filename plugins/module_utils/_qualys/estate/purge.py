@@ -91,19 +91,26 @@ class Purge:
     @property
     def failure(self) -> PerimeterError | None:
         """What the user has to see to."""
-        if self.error is not None or self.taken:
+        if self.error is not None or self.taken or not self.left.findings:
             return self.error
         return VendorError(
-            f"Qualys reported the purge of web application {self.target.id} as done, but it still has {self.left}.",
+            f"{self._said} it still has {self.left}.",
             hint="Purge it in Qualys' own pages, or wait until no scan of it runs.",
         )
 
     @property
     def warning(self) -> str | None:
         """What of it the user should know."""
-        if self.error is not None or not self.taken or self.left.clean:
+        if self.error is not None or self.left.clean or self.failure is not None:
             return None
-        return f"Qualys purged only a part: web application {self.target.id} still has {self.left}. Run again later."
+        if self.left.findings:
+            return f"{self._said} it still has {self.left}. Run again later."
+        # A tenant may keep it, so that this is no failure.
+        return f"{self._said} Qualys still shows {self.left}."
+
+    @property
+    def _said(self) -> str:
+        return f"Qualys reported the purge of web application {self.target.id} as done, but"
 
 
 def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -> Result:

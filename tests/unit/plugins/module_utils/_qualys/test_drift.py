@@ -232,6 +232,33 @@ def test_an_import_differs_in_nothing_and_sees_each_of_thirty_changes_by_hand(bo
         assert applied(client, catalog, check=True) == []
 
 
+def test_words_that_nobody_knows_are_imported_and_a_change_beside_them_is_mended(box: Sandbox) -> None:
+    state = box.qualys
+    app, nightly = state.webapps[state.webapps.ids[0]], state.schedules[state.schedules.ids[0]]
+    login = next(item for item in state.auth_records.values() if item["name"] == "made form custom")
+    app["scope"], nightly["type"] = "NEW_SCOPE", "NEW_KIND"
+    nightly["target"] = {**nightly["target"], "scannerAppliance": {"type": "NEW_SCANNER"}}
+    login["formRecord"] = {**login["formRecord"], "type": "NEW_FORM"}
+    with client_of(box) as client:
+        catalog = imported(client)
+        assert {"NEW_SCOPE", "NEW_KIND", "NEW_SCANNER", "NEW_FORM"} <= set(_texts_in(catalog))
+        box.reset_counters()
+        assert applied(client, catalog, check=False) == applied(client, catalog, check=True) == []
+        assert box.counters.writes == 0
+        app["config"], nightly["sendMail"] = {"cancelScansAfterNHours": 77}, not nightly.get("sendMail")
+        changes = [("webapps", app["id"], "cancel_after"), ("schedules", nightly["id"], "send_mail")]
+        assert applied(client, catalog, check=True) == applied(client, catalog, check=False) == changes
+        assert applied(client, catalog, check=True) == []
+    assert (app["scope"], nightly["type"]) == ("NEW_SCOPE", "NEW_KIND")
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts_in(item)
+
+
 def test_drift_predicts_what_apply_makes_of_a_record_that_gets_another_name(box: Sandbox) -> None:
     state = box.qualys
     login, app = state.auth_records.ids[0], state.webapps.ids[3]

@@ -61,8 +61,8 @@ options:
         description:
           - V(STANDARD) has the fields C(username) and C(password), V(CUSTOM) any fields, V(SELENIUM) runs a script.
           - A form of another type is written anew, so that every secret has to be given.
+          - One of V(STANDARD), V(CUSTOM), V(SELENIUM), or a word that the record has already.
         type: str
-        choices: [STANDARD, CUSTOM, SELENIUM]
       ssl_only:
         description:
           - Whether the login is only sent over TLS.
@@ -155,8 +155,8 @@ options:
           type:
             description:
               - Kind of authentication.
+              - One of V(BASIC), V(DIGEST), V(NTLM), or a word that the record has already.
             type: str
-            choices: [BASIC, DIGEST, NTLM]
             required: true
           domain:
             description:
@@ -183,8 +183,8 @@ options:
             C(password); V(CLIENT_CREDS) needs C(access_token_url).
           - All but V(IMPLICIT) also take C(client_id), C(client_secret) and C(scope).
           - Another grant is written anew, so that every secret has to be given.
+          - One of V(AUTH_CODE), V(IMPLICIT), V(PASSWORD), V(CLIENT_CREDS), or a word that the record has already.
         type: str
-        choices: [AUTH_CODE, IMPLICIT, PASSWORD, CLIENT_CREDS]
       selenium_script:
         description:
           - Script that logs in. A change of its name or regular expression writes it anew, with its data.

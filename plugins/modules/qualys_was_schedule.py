@@ -51,8 +51,8 @@ options:
     description:
       - V(VULNERABILITY) crawls and tests, V(DISCOVERY) only crawls. A new schedule is for V(VULNERABILITY) unless told
         otherwise.
+      - One of V(VULNERABILITY), V(DISCOVERY), or a word that the record has already.
     type: str
-    choices: [VULNERABILITY, DISCOVERY]
   active:
     description:
       - Whether the schedule launches scans. One that is switched off is switched off before anything else is changed,
@@ -89,8 +89,8 @@ options:
   tags_match:
     description:
       - Whether an application needs all of O(tags), or one of them. The default of a new schedule is V(ALL).
+      - One of V(ALL), V(ANY), or a word that the record has already.
     type: str
-    choices: [ALL, ANY]
   excluded_tags:
     description:
       - Tags of web applications that are not scanned although they have O(tags), by name or id.
@@ -118,8 +118,8 @@ options:
     description:
       - Whether all of O(excluded_tags) keep an application from being scanned, or one of them. The default of a new
         schedule is V(ANY).
+      - One of V(ALL), V(ANY), or a word that the record has already.
     type: str
-    choices: [ALL, ANY]
   start:
     description:
       - When the first scan is launched, as a UTC time such as V(2026-01-31T08:00:00Z). Needed to create a schedule.
@@ -137,8 +137,8 @@ options:
       type:
         description:
           - V(ONCE), or by day, week or month.
+          - One of V(ONCE), V(DAILY), V(WEEKLY), V(MONTHLY), or a word that the record has already.
         type: str
-        choices: [ONCE, DAILY, WEEKLY, MONTHLY]
         required: true
       every:
         description:
@@ -147,9 +147,10 @@ options:
       days:
         description:
           - Days of the week, for V(WEEKLY).
+          - One of V(MONDAY), V(TUESDAY), V(WEDNESDAY), V(THURSDAY), V(FRIDAY), V(SATURDAY), V(SUNDAY), or a word that
+            the record has already.
         type: list
         elements: str
-        choices: [MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY]
       day:
         description:
           - Day of the month, for V(MONTHLY), instead of O(recurrence.order) and O(recurrence.weekday).
@@ -157,13 +158,14 @@ options:
       order:
         description:
           - Which O(recurrence.weekday) of the month, for V(MONTHLY).
+          - One of V(FIRST), V(SECOND), V(THIRD), V(FOURTH), V(LAST), or a word that the record has already.
         type: str
-        choices: [FIRST, SECOND, THIRD, FOURTH, LAST]
       weekday:
         description:
           - Day of the week, for V(MONTHLY).
+          - One of V(MONDAY), V(TUESDAY), V(WEDNESDAY), V(THURSDAY), V(FRIDAY), V(SATURDAY), V(SUNDAY), or a word that
+            the record has already.
         type: str
-        choices: [MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY]
       count:
         description:
           - After how many scans the schedule ends. The default is never.
@@ -187,8 +189,8 @@ options:
       type:
         description:
           - V(EXTERNAL) are those of Qualys, V(INTERNAL) is one appliance, V(scannerTags) are the appliances with a tag.
+          - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or a word that the record has already.
         type: str
-        choices: [EXTERNAL, INTERNAL, scannerTags]
       friendly_name:
         description:
           - Name of the appliance, for V(INTERNAL).

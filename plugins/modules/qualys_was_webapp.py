@@ -59,8 +59,8 @@ options:
     description:
       - What the crawler may follow from the target URL. V(ALL) is its host, V(LIMIT) its directory, V(SUBDOMAIN)
         also the O(sub_domain), V(DOMAINS) also the O(domains).
+      - One of V(ALL), V(LIMIT), V(SUBDOMAIN), V(DOMAINS), or a word that the record has already.
     type: str
-    choices: [ALL, LIMIT, SUBDOMAIN, DOMAINS]
   sub_domain:
     description:
       - The domain whose subdomains belong to the application, for O(scope=SUBDOMAIN).
@@ -166,8 +166,8 @@ options:
       type:
         description:
           - Kind of the scanner. Needed for any scanner.
+          - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or a word that the record has already.
         type: str
-        choices: [EXTERNAL, INTERNAL, scannerTags]
       friendly_name:
         description:
           - Name of the appliance, for V(INTERNAL).

@@ -63,7 +63,9 @@ EXAMPLES = r"""
 RETURN = r"""
 purged:
   description:
-    - The applications that were purged, with how many findings each had; in check mode those that would be.
+    - The applications that were purged, with how many findings of each are gone; in check mode those that would be.
+      Each is looked at after its purge. One whose findings are all still there is an error in RV(results); findings
+      that are left, and a last scan that is, are a warning.
   type: list
   elements: dict
   returned: success, and on failure once purging began
@@ -75,7 +77,7 @@ unchanged:
   returned: success, and on failure once purging began
   sample: 3
 results:
-  description: One entry for each application that could not be purged.
+  description: One entry for each application that could not be purged, or read after it, with the findings that it had.
   type: list
   elements: dict
   returned: success, and on failure once purging began

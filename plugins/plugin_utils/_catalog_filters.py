@@ -90,17 +90,17 @@ def catalog_to_check(entries: t.Sequence[Entry], records: Records) -> list[dict[
     return compare.to_check(entries, records)
 
 
-def catalog_created(result: t.Mapping[str, t.Any], entries: t.Sequence[Entry]) -> list[str]:
-    """The names of the entries that a module for many creates or renames, as the catalog has them."""
-    return compare.created(entries, result)
+def catalog_created(
+    result: t.Mapping[str, t.Any], entries: t.Sequence[Entry], held: Records = ()
+) -> list[dict[str, t.Any]]:
+    """The names of the entries that a module for many creates or renames, as the catalog has them, each with its id."""
+    return compare.created(entries, result, held)
 
 
-def catalog_pending(
-    entries: t.Sequence[Entry], kind: str, pending: t.Mapping[str, t.Collection[str]]
-) -> dict[str, list[Entry]]:
+def catalog_pending(entries: t.Sequence[Entry], kind: str, pending: compare.Pending) -> dict[str, list[Entry]]:
     """Entries as check mode can plan them, and what had to be taken out."""
-    planned, waiting = compare.split_pending(entries, _kind(kind), pending)
-    return {"entries": planned, "waiting": waiting}
+    split = compare.split_pending(entries, _kind(kind), pending)
+    return {"entries": split.planned, "waiting": split.waiting, "missing": split.missing}
 
 
 def catalog_summary(

@@ -28,7 +28,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         name="auth_records",
         word="authentication record",
-        options={**_ID, **auth_record_fields.OPTIONS},
+        options={**_ID, **auth_record_fields.OPTIONS, **option_spec(auth_record_fields.FIELDS, words=True)},
         not_written=("comments", "update_secret"),
         defaults=_defaults(auth_record_fields.FIELDS),
         knows_marker=True,
@@ -36,7 +36,11 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         name="webapps",
         word="web application",
-        options={**_ID, **webapp_fields.OPTIONS, "reactivate_if_exists": {"type": "bool"}},
+        options={
+            **_ID,
+            **option_spec(webapp_fields.FIELDS, words=True),
+            "reactivate_if_exists": {"type": "bool"},
+        },
         references={"auth_records": "auth_records"},
         not_written=("comments", "reactivate_if_exists"),
         defaults=_defaults(webapp_fields.FIELDS),
@@ -45,7 +49,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         name="schedules",
         word="schedule",
-        options={**_ID, **option_spec(schedule_fields.FIELDS)},
+        options={**_ID, **option_spec(schedule_fields.FIELDS, words=True)},
         references={"webapp": "webapps", "auth_record": "auth_records"},
         identity=("webapp",),
         times=("start",),

@@ -71,9 +71,10 @@ def test_a_catalog_beside_an_estate() -> None:
     assert FILTERS["catalog_orphans"](records, [SHOP]) == [records[1]]
     assert FILTERS["catalog_to_check"]([SHOP], records) == []
     entries = [SHOP | {"auth_records": ["new"]}]
-    assert FILTERS["catalog_pending"](entries, "webapps", {"auth_records": ["new"]}) == {
+    assert FILTERS["catalog_pending"](entries, "webapps", {"auth_records": [{"name": "new", "id": None}]}) == {
         "entries": [SHOP | {"auth_records": []}],
         "waiting": [{"id": None, "name": "shop", "fields": {"auth_records": ["new"]}}],
+        "missing": [],
     }
     parts = {"webapps": {"count": 1, "result": {}, "orphans": records[1:], "deleted": []}}
     found = FILTERS["catalog_summary"](parts, ["webapps"])
@@ -96,7 +97,7 @@ def test_files_are_looked_at_before_ansible_reads_them(tmp_path: Path) -> None:
     with pytest.raises(AnsibleFilterError, match="cannot be read"):
         FILTERS["catalog_encoding_problems"]([str(tmp_path / "nowhere.yml")])
     done = {"results": [{"action": "create", "failed": False, "name": "****"}]}
-    assert FILTERS["catalog_created"](done, [SHOP]) == ["shop"]
+    assert FILTERS["catalog_created"](done, [SHOP]) == [{"name": "shop", "id": None, "was": None}]
 
 
 def test_an_unknown_kind_and_a_missing_library_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

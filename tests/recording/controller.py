@@ -89,7 +89,7 @@ def _catalog(area: Area, places: Places) -> None:
         "catalog_text_problems": ("catalog_text_problems", (["webapps: [", "a: {{ x }}\na: 2\n"], ["a.yml", "b.yml"])),
         "catalog_orphans": ("catalog_orphans", (records, [SHOP])),
         "catalog_to_check": ("catalog_to_check", ([SHOP, SHOP | {"name": "new"}, SHOP | {"tags": []}], records)),
-        "catalog_pending": ("catalog_pending", ([SHOP], "webapps", {"auth_records": ["login"]})),
+        "catalog_pending": ("catalog_pending", ([SHOP], "webapps", {"auth_records": [{"name": "login", "id": None}]})),
         "catalog_summary": ("catalog_summary", (parts, ["webapps"])),
         "catalog_summary, predicted": ("catalog_summary", (parts, ["webapps"], True)),
     }

@@ -34,9 +34,17 @@ SWITCHES: dict[str, Switch] = {
     ),
     "over_cap": Switch(("clamp", "reject"), "clamp", "limitResults of 0 or above the page cap"),
     "zero_result_shape": Switch(("a", "b"), "b", "a: count, hasMoreRecords and empty data; b: count only"),
+    "create_answer": Switch(("full", "short", "id"), "full", "reply to a create: all, id and name, the id"),
+    "create_takes": Switch(
+        ("all", "needed"), "all", "needed: a create stores what a record cannot be without, and passes over the rest"
+    ),
     "empty_set_clears": Switch(
         ("true", "false", "reject"), "true", "an empty set: clears, is ignored, or is INVALID_REQUEST"
     ),
+    "purge_takes": Switch(
+        ("all", "findings", "nothing"), "all", "what a purge that is a SUCCESS takes; findings: not the last scan"
+    ),
+    "delete_takes": Switch(("all", "nothing"), "all", "nothing: a delete that is a SUCCESS names no id and takes none"),
     "list_update_inserts": Switch(_BOOL, "false", "update of a list item whose key is not there yet adds it"),
     "empty_object_clears": Switch(_BOOL, "true", "an empty object or optional text: clears, or is INVALID_REQUEST"),
     "empty_element": Switch(

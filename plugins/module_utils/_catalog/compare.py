@@ -33,70 +33,121 @@ def orphans(records: t.Iterable[Record], entries: t.Iterable[Entry]) -> list[dic
     ]
 
 
-def created(entries: t.Sequence[Entry], result: Record) -> list[str]:
+def created(entries: t.Sequence[Entry], result: Record, held: t.Sequence[Record] = ()) -> list[dict[str, t.Any]]:
     """The names that a run brings into being, as the catalog has them: of records that it creates or renames.
+
+    Each comes with the id of the record that gets it, which is None for a new one, and with the name that nobody has
+    any more afterwards (``was``), as far as it is known.
 
     A result is only asked which entries they are: Ansible masks whatever in it looks like a secret, names too.
 
     Args:
         entries: what the module was given, in its order.
         result: of the module for many.
+        held: the records as they are, with id and name.
     """
     results = list(result.get("results") or ())[: len(entries)]
-    return [
-        str(entry["name"]).strip()
+    found = [
+        {"name": str(entry["name"]).strip(), "id": item.get("id") if item["action"] == "update" else None}
         for entry, item in zip(entries, results, strict=False)
         if not item["failed"] and entry.get("name") and _is_new_name(item)
     ]
+    renamed = {str(row["id"]) for row in found if row["id"] is not None}
+    before = {str(record["id"]): str(record.get("name") or "").strip() for record in held}
+    there = {name for key, name in before.items() if key not in renamed} | {row["name"] for row in found}
+    was = {key: name for key, name in before.items() if key in renamed and name not in there}
+    return [row | {"was": was.get(str(row["id"]))} for row in found]
 
 
 def _is_new_name(item: Record) -> bool:
     return item["action"] == "create" or (item["action"] == "update" and "name" in (item.get("fields") or ()))
 
 
-def split_pending(
-    entries: t.Iterable[Entry], kind: Kind, pending: t.Mapping[str, t.Collection[str]]
-) -> tuple[list[Entry], list[Entry]]:
+Pending = t.Mapping[str, t.Collection[Record]]
+"""What :func:`created` returns, by kind."""
+
+
+class Split(t.NamedTuple):
+    """Entries as check mode can plan them.
+
+    Attributes:
+        planned: the entries to plan.
+        waiting: for each entry that lost something its name, id and the fields as they shall be. One that refers to a
+            single record which is not there yet is not planned at all, and has no fields.
+        missing: for each entry that refers to a name which a real run takes away before, ``entry`` and ``unresolved``,
+            a row with ``option``, ``kind`` and ``name`` for each such name. A real run fails there, so that it is not
+            planned.
+    """
+
+    planned: list[Entry]
+    waiting: list[Entry]
+    missing: list[dict[str, t.Any]]
+
+
+def split_pending(entries: t.Iterable[Entry], kind: Kind, pending: Pending) -> Split:
     """Entries as check mode can plan them: without references to what a real run would create before.
+
+    One to a record that a real run would rename before is by its id, so that it means the same record.
 
     Args:
         entries: of this kind.
         kind: says which fields refer to what.
-        pending: names by kind.
-
-    Returns:
-        The entries to plan, and for each entry that lost something its name, id and the fields as they shall be. One
-        that refers to a single record which is not there yet is not planned at all, and has no fields.
+        pending: the names that there will be.
     """
-    planned: list[Entry] = []
-    waiting: list[Entry] = []
+    split = Split([], [], [])
     for entry in entries:
+        unresolved = list(_taken_away(entry, kind, pending))
+        if unresolved:
+            split.missing.append({"entry": entry, "unresolved": unresolved})
+            continue
         whole, lost = _without_pending(entry, kind, pending)
         if whole is not None:
-            planned.append(whole)
+            split.planned.append(whole)
         if whole is None or lost:
-            waiting.append({"id": entry.get("id"), "name": entry.get("name"), "fields": lost})
-    return planned, waiting
+            split.waiting.append({"id": entry.get("id"), "name": entry.get("name"), "fields": lost})
+    return split
 
 
-def _without_pending(
-    entry: Entry, kind: Kind, pending: t.Mapping[str, t.Collection[str]]
-) -> tuple[Entry | None, Entry]:
-    """The entry without what is pending, None if nothing is left to plan; and the fields that it lost, as written."""
-    whole, lost = dict(entry), {}
+def _taken_away(entry: Entry, kind: Kind, pending: Pending) -> t.Iterator[dict[str, str]]:
+    """The references of an entry to names that nobody has any more once the records are renamed."""
     for field, other in kind.references.items():
-        names = set(pending.get(other) or ())
+        gone = {row["was"] for row in pending.get(other) or () if row.get("was")}
+        for key in (field, f"{field}_add") if entry.get(f"{field}_mode") != "remove" else (f"{field}_add",):
+            value = entry.get(key)
+            for item in value if isinstance(value, list) else [value]:
+                name = str(item or "").strip()
+                if name in gone:
+                    yield {"option": field, "kind": other, "name": name}
+
+
+def _without_pending(entry: Entry, kind: Kind, pending: Pending) -> tuple[Entry | None, Entry]:
+    """The entry without what is pending, None if nothing is left to plan; and the fields that it lost, as written."""
+    whole, lost = dict(entry), Entry()
+    for field, other in kind.references.items():
+        rows = pending.get(other) or ()
+        ids = {row["name"]: row["id"] for row in rows}
+        names = {name for name, key in ids.items() if key is None}
         if str(entry.get(field) or "").strip() in names:
             return None, {}
-        if entry.get(f"{field}_mode") == "remove":
-            continue
-        for key in (field, f"{field}_add"):
-            value = entry.get(key)
-            kept = [item for item in value if str(item).strip() not in names] if isinstance(value, list) else value
-            if kept != value:
-                lost[field] = value
-                whole[key] = kept
+        for key in (name for name in (field, f"{field}_add", f"{field}_remove") if entry.get(name) is not None):
+            value = _by_id(entry[key], ids)
+            whole[key] = value
+            if not isinstance(value, list):
+                continue
+            removed = key.endswith("_remove") or (key == field and entry.get(f"{field}_mode") == "remove")
+            # What is to be removed by a name that is taken away is not there any more by then.
+            without = {row.get("was") for row in rows} if removed else names
+            whole[key] = [item for item in value if str(item).strip() not in without]
+            lost |= {field: entry[key]} if whole[key] != value and not removed else {}
     return whole, lost
+
+
+def _by_id(value: t.Any, ids: t.Mapping[str, t.Any]) -> t.Any:
+    """References with the ids of renamed records for the names that those are about to get."""
+    if isinstance(value, list):
+        return [_by_id(item, ids) for item in value]
+    found = ids.get(str(value).strip())
+    return value if found is None else str(found)
 
 
 def to_check(entries: t.Iterable[Entry], records: t.Sequence[Record]) -> list[dict[str, t.Any]]:
@@ -196,10 +247,14 @@ def _row(kind: Kind, result: Record, diff: Record) -> dict[str, t.Any]:
 def _single(kind: Kind, result: Record, about: Record) -> dict[str, t.Any]:
     entry, before = about["entry"], about["before"]
     after = (result[str(kind.singular)] or {}) | _named(entry)
+    diff = result.get("diff") or {}
     given = [name for name in kind.options if entry.get(name) is not None and name != "id"]
-    fields = given if before is None else [name for name in given if before.get(name) != after.get(name)]
-    about = {"id": after.get("id"), "name": after.get("name"), "fields": fields}
-    return _row(kind, {**about, "action": "create" if before is None else "update"}, result.get("diff") or {})
+    # Without a difference, which a run shows on demand, a value that is not there and its default look different.
+    told = diff.get("after") or [name for name in given if not _same((before or {}).get(name), after.get(name))]
+    # Which of several namesakes it is, the module may know although nobody else does.
+    new = before is None and not diff.get("before")
+    about = {"id": after.get("id"), "name": after.get("name"), "fields": given if new else list(told)}
+    return _row(kind, {**about, "action": "create" if new else "update"}, diff)
 
 
 def _add_waiting(rows: list[dict[str, t.Any]], kind: Kind, item: Record) -> None:
@@ -243,6 +298,21 @@ def failures(
     return found
 
 
+def _missing_failures(
+    kind: Kind,
+    missing: t.Iterable[Record],
+    places: t.Mapping[tuple[str, ...], str],
+    words: t.Mapping[str, str],
+) -> list[dict[str, t.Any]]:
+    """The same for the entries that :func:`split_pending` found to refer to a name which is taken away."""
+    rows = list(missing)
+    entries = [row["entry"] for row in rows]
+    results = [{"unresolved": [name | {"kind": words[name["kind"]]} for name in row["unresolved"]]} for row in rows]
+    if kind.singular is not None:
+        return failures(kind, {"results": results}, [{"entry": entry, "before": None} for entry in entries], places)
+    return failures(kind, {"results": results}, entries, places)
+
+
 def in_words(failure: Record) -> str:
     """A row of :func:`failures` for people."""
     return f"{failure['place']}: {failure['message']}" if failure["place"] else str(failure["message"])
@@ -267,7 +337,8 @@ def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted
 
     Args:
         parts: for each kind: ``count`` of its entries; ``wanted``, all of them, and ``places``, file and line of each;
-            ``result`` of the module, and ``entries``, what its results are about; ``waiting`` and ``orphans`` as above;
+            ``result`` of the module, and ``entries``, what its results are about; ``waiting``, ``missing`` and
+            ``orphans`` as above;
             ``deleted``, the records that were, or would be, pruned.
         kinds: in the order in which they are told.
         predicted: whether nothing was done.
@@ -287,7 +358,10 @@ def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted
         waiting = (part.get("waiting") or ()) if predicted else ()
         entries = part.get("entries") or ()
         rows = differences(kind, result, waiting, entries)
-        misses = failures(kind, result, entries, _places(kind, part))
+        places = _places(kind, part)
+        misses = failures(kind, result, entries, places)
+        words = {other.name: other.word for other in kinds}
+        misses += _missing_failures(kind, (part.get("missing") or ()) if predicted else (), places, words)
         counts[kind.name] = _counts(rows, part, misses)
         objects += rows
         failed += misses

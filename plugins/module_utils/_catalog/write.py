@@ -18,6 +18,7 @@ import collections
 import re
 import typing as t
 
+from .._reconcile.spec import WORDS
 from .kinds import Entry, Kind
 from .text import need_yaml
 
@@ -85,7 +86,7 @@ def _entry(record: t.Mapping[str, t.Any], kind: Kind, shared: bool, empty: bool)
 def _empty(spec: t.Mapping[str, t.Any]) -> t.Any:
     """What an option takes for "nothing"; None where it takes no such thing."""
     needs_member = any(inner.get("required") for inner in spec.get("options", {}).values())
-    if "choices" in spec or (spec["type"] == "dict" and needs_member):
+    if "choices" in spec or WORDS in spec or (spec["type"] == "dict" and needs_member):
         return None
     return {"str": "", "int": 0, "list": [], "dict": {}}.get(spec["type"])
 

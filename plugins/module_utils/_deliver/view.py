@@ -60,8 +60,10 @@ def cef_fields(document: Document) -> t.Iterator[tuple[str, t.Any]]:
     for kind, values in (("cs", strings), ("cn", numbers)):
         for number, (label, value) in enumerate(values.items(), 1):
             if value not in (None, ""):
-                yield f"{kind}{number}Label", label
-                yield f"{kind}{number}", value
+                # A custom number of CEF is whole; one with decimals has a key of its own.
+                key = f"{'cfp' if isinstance(value, float) and not value.is_integer() else kind}{number}"
+                yield f"{key}Label", label
+                yield key, value
 
 
 def hec_fields(document: Document) -> dict[str, str]:

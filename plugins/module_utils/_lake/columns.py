@@ -121,7 +121,7 @@ FINDING = RecordKind(
         *_texts("id", "unique_id", "rule_id", "title", "kind", "severity", "severity_native", "original_severity"),
         LakeColumn("cvss_score", NUMBER, "cvss_score"),
         *_texts("cvss_vector"),
-        LakeColumn("detection_score", WHOLE, "detection_score"),
+        LakeColumn("detection_score", NUMBER, "detection_score"),
         *_texts("status"),
         *(_inner("ignored", name) for name in ("reason", "by")),
         *(_inner("ignored", name, TIME) for name in ("at", "until")),

@@ -38,6 +38,45 @@ def check_edits(fields: Fields, options: Options) -> None:
             _refuse_overlap(field, _words(add) & _words(remove))
 
 
+def check_words(fields: Fields, options: Options, present: Record | None) -> None:
+    """Refuse a word that is neither one of those that are known nor one that the record has in that place.
+
+    Args:
+        fields: the fields.
+        options: the options as the user gave them.
+        present: the present record; None for a new one.
+
+    Raises:
+        OptionError: a word is neither.
+    """
+    for field in fields:
+        for key in (field.name, f"{field.name}_add"):
+            written = options.get(key)
+            words = _words_in(field.option, written, field.name) if written is not None else ()
+            strange = [found for found in words if found[1] not in found[2]]
+            # Few records have such a word, so that what they hold is only looked at for it.
+            shown = field.shown((present or {}).get(field.name)) if strange else None
+            held = {(path, word) for path, word, _known in _words_in(field.option, shown, field.name)}
+            for path, word, known in strange:
+                if (path, word) not in held:
+                    raise OptionError(
+                        f"{path}: {word!r} is none of {', '.join(known)}.",
+                        hint="Another word is only accepted where the record has it already.",
+                    )
+
+
+def _words_in(option: Options, value: t.Any, path: str) -> t.Iterator[tuple[str, str, t.Sequence[str]]]:
+    """Each word in a value for which the option has a list: where it is, the word, and the list."""
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if item is None:
+            continue
+        if option.get("choices"):
+            yield path, str(item), option["choices"]
+        if isinstance(item, t.Mapping):
+            for name, member in option.get("options", {}).items():
+                yield from _words_in(member, item.get(name), f"{path}.{name}")
+
+
 def _words(entries: t.Iterable[t.Any] | None) -> set[str]:
     """The entries as the user wrote them; for a mapping, its names."""
     return {str(entry).strip() for entry in entries or ()}
@@ -115,16 +154,18 @@ def _list(field: Field, present: list[t.Any], options: Options) -> list[t.Any]:
 
 def _by_key(field: Field, values: t.Iterable[t.Any], present: t.Iterable[t.Any]) -> dict[t.Hashable, t.Any]:
     items: dict[t.Hashable, t.Any] = {}
+    held: set[t.Hashable] = set()
     # Several items may look the same, when what differs is not shown: each stands for one of them, in their order.
     left = [((without_nulls(field.show(item)), without_nulls(item)), item) for item in present]
     for written in values:
-        item = _recognised(written, left) if left else None
-        if item is None:
-            item = field.normalise(written)
+        known = _recognised(written, left) if left else None
+        item = field.normalise(written) if known is None else known
         key = field.key(item)
-        if key in items and items[key] != item:
+        # The vendor itself may hold two of one key: then both stay.
+        if key in items and items[key] != item and (known is None or key not in held):
             raise OptionError(f"{field.name}: the same entry is listed twice with different content.")
         items[key] = item
+        held |= {key} if known is not None else set()
     return items
 
 

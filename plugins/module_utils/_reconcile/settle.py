@@ -64,6 +64,25 @@ def settle(
     ) from cause
 
 
+def watch(look: t.Callable[[], T], shows: t.Callable[[T], bool], *, sleep: t.Callable[[float], None] = time.sleep) -> T:
+    """Read the state until it shows a write that the vendor reported as done. Returns the last that was read.
+
+    Args:
+        look: reads the state.
+        shows: whether the write is visible in what was read.
+        sleep: as for :func:`settle`.
+
+    Raises:
+        PerimeterError: the state could not be read.
+    """
+    found = look()
+    for delay in DELAYS:
+        if shows(found) or _paused(sleep, delay) is not None:
+            break
+        found = look()
+    return found
+
+
 def after_refusal(refused: VendorError, look: t.Callable[[], T]) -> T:
     """What a look at the state finds after the vendor refused a write: what was asked for may be there all the same.
 

@@ -38,7 +38,9 @@ class Field:
     Attributes:
         name: the option, and the key in results.
         kind: ``scalar``; ``list`` of items without order; ``mapping`` of names to values.
-        option: Ansible's specification of the option, as plain data (``type``, ``elements``, ``choices`` ...).
+        option: Ansible's specification of the option, as plain data (``type``, ``elements``, ``options`` ...). Its
+            ``choices``, those of members too, are the vendor's words that are known. Ansible does not see them: a word
+            that the vendor itself shows is accepted on its way back, see :func:`.desired.check_words`.
         normalise: returns one value (one item of a list) in the form in which it is compared. Raises OptionError.
         key: what makes two items of a list the same item, or two scalars equal; the value itself by default.
         show: how one value (one item of a list) is shown; a secret is shown as a marker, a reference by its name.
@@ -114,20 +116,40 @@ Record = dict[str, t.Any]
 """A resource in option form: a key for each field, plus the vendor's read-only keys."""
 
 
-def option_spec(fields: Fields) -> dict[str, dict[str, t.Any]]:
-    """Return Ansible's argument specification; each list also has ``_mode``, ``_add`` and ``_remove``."""
+WORDS = "words"
+"""The key of an option, in what :func:`option_spec` returns with words, that holds the vendor's words."""
+
+
+def option_spec(fields: Fields, *, words: bool = False) -> dict[str, dict[str, t.Any]]:
+    """Return Ansible's argument specification; each list also has ``_mode``, ``_add`` and ``_remove``.
+
+    Args:
+        fields: the fields.
+        words: whether options also tell the vendor's words, under a key that Ansible does not know.
+    """
     spec: dict[str, dict[str, t.Any]] = {}
     for field in fields:
-        spec[field.name] = dict(field.option)
+        spec[field.name] = _without_choices(field.option, words=words)
         if field.kind == "scalar":
             continue
         spec[f"{field.name}_mode"] = {"type": "str", "choices": ["set", "add", "remove"], "default": "set"}
-        spec[f"{field.name}_add"] = dict(field.option)
+        spec[f"{field.name}_add"] = _without_choices(field.option, words=words)
         spec[f"{field.name}_remove"] = _removal_option(field)
     return spec
+
+
+def _without_choices(option: Options, *, words: bool = False) -> dict[str, t.Any]:
+    """The option in the form that Ansible gets."""
+    found = {name: value for name, value in option.items() if name != "choices"}
+    if "choices" in option and words:
+        found[WORDS] = option["choices"]
+    if "options" in option:
+        members = option["options"].items()
+        found["options"] = {name: _without_choices(member, words=words) for name, member in members}
+    return found
 
 
 def _removal_option(field: Field) -> dict[str, t.Any]:
     if field.kind == "mapping":
         return {"type": "list", "elements": "str"}
-    return dict(field.option if field.removal_option is None else field.removal_option)
+    return _without_choices(field.option if field.removal_option is None else field.removal_option)

@@ -74,6 +74,12 @@ def number(value: t.Any) -> float | None:
     return value if abs(value) < LARGEST else None
 
 
+def score(value: t.Any) -> float | None:
+    """A number that may have decimals; a whole one is a whole number, also where it is written as text."""
+    found = whole(value)
+    return number(value) if found is None else found
+
+
 def truth(value: t.Any) -> bool | None:
     """A boolean, also from text; None for anything else."""
     if isinstance(value, bool):

@@ -92,7 +92,7 @@ class Finding(t.TypedDict):
     original_severity: str | None
     cvss_score: float | None
     cvss_vector: str | None
-    detection_score: int | None
+    detection_score: float | None
     status: FindingStatus
     ignored: Ignored | None
     asset: Asset

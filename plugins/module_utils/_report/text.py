@@ -119,7 +119,7 @@ def readable_date(value: str | None) -> str:
     return line(value, 40) if moment is None else moment.date().isoformat()
 
 
-def number(value: int) -> str:
+def number(value: float) -> str:
     """A count with thousands separators."""
     return f"{value:,}"
 

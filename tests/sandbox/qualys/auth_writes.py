@@ -17,8 +17,9 @@ from .search import find
 from .world import Call, Operation, Resource, World
 from .writes import (
     check_known,
+    created_reply,
     data_of,
-    full_reply,
+    doomed,
     ids_reply,
     need,
     new_record,
@@ -29,7 +30,7 @@ from .writes import (
     sign_comments,
     sign_update,
     store,
-    targets,
+    taken,
 )
 
 
@@ -103,14 +104,14 @@ def create(resource: Resource, call: Call) -> Reply:
         no_id(node)
         need(node, "name")
         record = new_record(world, tags=[], comments=[])
-        store(record, _written(node, record, context, world))
+        store(record, _written(taken(node, world, "name", *auth_spec.PARTS), record, context, world))
         if not any(record.get(name) for name in auth_spec.PARTS):
             raise invalid("A record needs a formRecord, serverRecord or oauth2Record.", "Send one of them.")
         sign_update(record, world)
         key = resource.table.new_id()
         resource.table[key] = Record({"id": key, **record})
         world.wrote()
-        return full_reply(resource, call, resource.table[key])
+        return created_reply(resource, call, resource.table[key])
 
 
 def update(resource: Resource, call: Call) -> Reply:
@@ -134,7 +135,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         used = {key: users_of(world, key) for key in ids}
         for key, apps in used.items():
             if apps and world.switches["delete_attached_auth_record"] == "refuse":

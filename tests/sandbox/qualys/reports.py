@@ -20,8 +20,9 @@ from .tree import QList
 from .world import Call, Operation, Resource, World
 from .writes import (
     check_known,
+    created_reply,
     data_of,
-    full_reply,
+    doomed,
     ids_reply,
     need,
     no_data,
@@ -29,7 +30,6 @@ from .writes import (
     no_id,
     same_id,
     store,
-    targets,
     trees_reply,
 )
 
@@ -142,7 +142,7 @@ def create(resource: Resource, call: Call) -> Reply:
         resource.table[key] = Record({"id": key, **record})
         _start(world, resource.table[key])
         world.wrote()
-        return full_reply(resource, call, resource.table[key])
+        return created_reply(resource, call, resource.table[key])
 
 
 def _add_config(node: Node, values: dict[str, Any], world: World) -> None:
@@ -273,7 +273,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         resource.table.remove_many(ids)
         world.state.running_reports.difference_update(ids)
         if ids:

@@ -17,7 +17,7 @@ from .decode import CLEAR, Context, Decoder
 from .envelope import Refusal, invalid
 from .search import find
 from .world import Call, Operation, Resource, World
-from .writes import check_known, data_of, ids_reply, need, no_data, no_filters, targets, trees_reply
+from .writes import check_known, data_of, doomed, ids_reply, need, no_data, no_filters, trees_reply
 
 TYPES = ("VULNERABILITY", "DISCOVERY")
 Values = dict[str, Any]
@@ -163,7 +163,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         busy = [key for key in ids if resource.table[key]["status"] in scan_machine.RUNNING]
         if busy and (call.path_id or world.switches["delete_running_scans"] == "refuse"):
             raise invalid(f"Scan {busy[0]} is running and cannot be deleted.", "Cancel it first.")

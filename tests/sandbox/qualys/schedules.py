@@ -23,8 +23,9 @@ from .tree import QList
 from .world import Call, Operation, Resource, World
 from .writes import (
     check_known,
+    created_reply,
     data_of,
-    full_reply,
+    doomed,
     ids_reply,
     need,
     new_record,
@@ -34,8 +35,11 @@ from .writes import (
     same_id,
     sign_update,
     store,
+    taken,
     targets,
 )
+
+_NEEDED = ("name", "type", "target", "scheduling")
 
 
 def resource(world: World) -> Resource:
@@ -157,15 +161,15 @@ def create(resource: Resource, call: Call) -> Reply:
         no_filters(call, "create")
         check_known(node, schedule_spec.KNOWN, schedule_spec.READ_ONLY)
         no_id(node)
-        need(node, "name", "type", "target", "scheduling")
+        need(node, *_NEEDED)
         record = new_record(world, active=True, launchedCount=0)
-        store(record, _written(node, record, world))
+        store(record, _written(taken(node, world, *_NEEDED), record, world))
         sign_update(record, world)
         key = resource.table.new_id()
         resource.table[key] = Record({"id": key, **record})
         note_scheduled(world.state)
         world.wrote()
-        return full_reply(resource, call, resource.table[key])
+        return created_reply(resource, call, resource.table[key])
 
 
 def update(resource: Resource, call: Call) -> Reply:
@@ -203,7 +207,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         resource.table.remove_many(ids)
         note_scheduled(world.state)
         if ids:

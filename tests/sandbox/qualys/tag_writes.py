@@ -18,8 +18,9 @@ from .search import find
 from .world import Call, Operation, Resource, World
 from .writes import (
     check_known,
+    created_reply,
     data_of,
-    full_reply,
+    doomed,
     ids_reply,
     need,
     no_data,
@@ -27,7 +28,6 @@ from .writes import (
     no_id,
     same_id,
     store,
-    targets,
 )
 
 RULE_TYPES = (
@@ -112,7 +112,7 @@ def create(resource: Resource, call: Call) -> Reply:
         for name in children:
             _put(world, {"name": name, "parentTagId": record["id"]})
         world.wrote()
-        return full_reply(resource, call, record)
+        return created_reply(resource, call, record)
 
 
 def update(resource: Resource, call: Call) -> Reply:
@@ -138,7 +138,7 @@ def delete(resource: Resource, call: Call) -> Reply:
     world = resource.world
     no_data(resource, call)
     with world.state.lock:
-        gone = set(targets(resource, call))
+        gone = set(doomed(resource, call))
         for key in sorted(gone):
             left = [other["id"] for other in resource.table.values() if other.get("parentTagId") == key]
             if set(left) - gone:

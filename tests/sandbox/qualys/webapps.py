@@ -17,8 +17,9 @@ from .node import Node
 from .search import find, read_operations
 from .world import Call, Operation, Resource, World
 from .writes import (
+    created_reply,
     data_of,
-    full_reply,
+    doomed,
     ids_reply,
     need,
     new_record,
@@ -29,6 +30,7 @@ from .writes import (
     sign_comments,
     sign_update,
     store,
+    taken,
     targets,
 )
 
@@ -152,7 +154,7 @@ def create(resource: Resource, call: Call) -> Reply:
         no_id(node)
         need(node, "name", "url")
         record = _revived(node, world) or _empty_record(world)
-        values = _written(node, record, context, world)
+        values = _written(taken(node, world, "name", "url"), record, context, world)
         _check(values, record, world)
         store(record, values)
         sign_update(record, world)
@@ -161,7 +163,7 @@ def create(resource: Resource, call: Call) -> Reply:
         world.state.in_subscription.pop((record["name"], record["url"]), None)
         world.state.webapps[record["id"]] = record
         world.wrote()
-        return full_reply(resource, call, record)
+        return created_reply(resource, call, record)
 
 
 def _revived(node: Node, world: World) -> Record | None:
@@ -210,7 +212,7 @@ def delete(resource: Resource, call: Call) -> Reply:
         if any(child.tag != "removeFromSubscription" for child in node.children):
             raise invalid("delete takes only removeFromSubscription in WebApp.")
         forever = _flag(node.one("removeFromSubscription"))
-        ids = targets(resource, call)
+        ids = doomed(resource, call)
         for key in ids:
             record = resource.table[key]
             if not forever:
@@ -241,8 +243,9 @@ def purge(resource: Resource, call: Call) -> Reply:
     no_data(resource, call)
     with world.state.lock:
         ids = targets(resource, call)
-        world.state.forget_scan_data(set(ids))
-        for key in ids:
+        mode = world.switches["purge_takes"]
+        world.state.forget_scan_data(set(ids) if mode != "nothing" else set())
+        for key in ids if mode == "all" else ():
             resource.table[key].pop("lastScan", None)
         if ids:
             world.wrote()

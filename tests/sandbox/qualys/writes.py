@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..tables import Record
@@ -127,6 +128,12 @@ def targets(resource: Resource, call: Call) -> list[int]:
     return filtered(resource, call)
 
 
+def doomed(resource: Resource, call: Call) -> list[int]:
+    """Ids that a delete takes: its targets, or silently none."""
+    found = targets(resource, call)
+    return found if resource.world.switches["delete_takes"] == "all" else []
+
+
 def filtered(resource: Resource, call: Call) -> list[int]:
     """Ids of all that match the filters, of which there must be one."""
     if not call.body.criteria:
@@ -147,7 +154,18 @@ def ids_reply(resource: Resource, call: Call, ids: Sequence[int]) -> Reply:
     return trees_reply(resource, call, [{"id": key} for key in ids])
 
 
-def full_reply(resource: Resource, call: Call, record: Record) -> Reply:
-    """The whole of what was written."""
+def taken(node: Node, world: World, *needed: str) -> Node:
+    """What a create takes of its data, which is all, or silently no more than what is needed."""
+    if world.switches["create_takes"] == "all":
+        return node
+    return replace(node, children=[child for child in node.children if child.tag in needed])
+
+
+def created_reply(resource: Resource, call: Call, record: Record) -> Reply:
+    """The whole of what was created, or less of it."""
+    mode = resource.world.switches["create_answer"]
+    if mode != "full":
+        names = ("id", "name") if mode == "short" else ("id",)
+        return trees_reply(resource, call, [{name: record[name] for name in names}])
     page = Page(resource.element, [encoder(resource, call, "full")(record)])
     return resource.world.responder.page(call.request, page, resource.xsd)

@@ -185,6 +185,31 @@ def test_tags_and_records_add_and_remove_together(client: Client, sandbox: Sandb
     assert read["authRecords"]["list"][0]["WebAppAuthRecord"]["name"] == "Storefront login"
 
 
+def test_switches_of_what_a_create_answers_and_takes(client: Client, sandbox: Sandbox) -> None:
+    sandbox.switches["create_answer"] = "short"
+    app = client.create(**NEW, useSitemap="true")
+    assert set(app) == {"id", "name"}
+    assert client.get(app["id"])["useSitemap"] == "true"
+    sandbox.switches.update({"create_answer": "id", "create_takes": "needed"})
+    app = client.create(**NEW, useSitemap="true")
+    assert set(app) == {"id"}
+    read = client.get(app["id"])
+    assert (read["name"], read["useSitemap"]) == ("shop", "false")
+
+
+def test_switches_of_what_a_delete_and_a_purge_take(client: Client, sandbox: Sandbox) -> None:
+    key = next(key for key, app in sandbox.qualys.webapps.items() if app.get("lastScan"))
+    sandbox.switches.update({"delete_takes": "nothing", "purge_takes": "nothing"})
+    assert "data" not in client.json("POST", f"/delete/was/webapp/{key}")
+    found = len(sandbox.qualys.findings_of(key))
+    assert client.json("POST", f"/purge/was/webapp/{key}")["count"] == 1
+    assert (found, len(sandbox.qualys.findings_of(key))) == (found, found)
+    sandbox.switches["purge_takes"] = "findings"
+    client.json("POST", f"/purge/was/webapp/{key}")
+    assert sandbox.qualys.findings_of(key) == []
+    assert "lastScan" in client.get(key)
+
+
 def test_empty_set_switch(client: Client, sandbox: Sandbox) -> None:
     app = client.create(**NEW, uris={"set": {"Url": ["https://a.test"]}})
     sandbox.switches["empty_set_clears"] = "false"

@@ -49,6 +49,15 @@ def decimal(value: t.Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def score(value: t.Any) -> float | None:
+    """A number that may have decimals, such as a score; a whole one has none, however it is written."""
+    whole = number(value)
+    if whole is not None:
+        return whole
+    found = decimal(value)
+    return int(found) if found is not None and found.is_integer() else found
+
+
 def text(value: t.Any) -> str | None:
     """A text; also the text of an element with attributes, which is an object with ``value``."""
     # Nearly every value is a text already, and this runs a few dozen times for each record.

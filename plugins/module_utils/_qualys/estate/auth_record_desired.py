@@ -22,8 +22,10 @@ import typing as t
 from ..._base.errors import OptionError
 from ..._records.redaction.values import MARKER
 from .auth_record_parts import (
+    FORM_KEYS,
     FORM_TYPES,
     GRANTS,
+    LOGIN_KEYS,
     OAUTH2_SECRETS,
     OAUTH2_TEXTS,
     Grant,
@@ -151,21 +153,27 @@ def desired_form(given: Options, present: Part | None, secrets: Secrets) -> Part
     surplus = _selenium_surplus(given, form, {} if fresh else held)
     if surplus:
         raise OptionError(f"form.{surplus[0]} does not go with form.type {kind}.", hint="It needs SELENIUM.")
-    _check_form(form, changes_type=fresh and present is not None)
+    kept = [] if fresh else held.get("fields") or []
+    _check_form(form, kept, changes_type=fresh and present is not None)
     return form
 
 
 def _form_fields(written: t.Any, held: list[Part], secrets: Secrets, *, fresh: bool) -> list[Part]:
-    by_name = {field["name"]: field for field in held}
-    wanted = held if written is None else written
-    fields = [_form_field(field, by_name.get(field["name"]), secrets, fresh=fresh) for field in wanted]
-    return fields if fresh else _in_order(fields, "name", by_name)
+    # Qualys may have several fields of one name; what tells them apart beside it is the value.
+    pairs = paired(held, held if written is None else [dict(field) for field in written], FORM_KEYS)
+    fields = [(known, _form_field(field, known, secrets, fresh=fresh)) for known, field in pairs]
+    return [field for _known, field in fields] if fresh else _in_order(fields, held)
 
 
-def _in_order(fields: list[Part], key: str, held: t.Mapping[str, Part]) -> list[Part]:
-    """The fields in the order in which Qualys will have them: those that it holds, then those that are added."""
-    places = {name: place for place, name in enumerate(held)}
-    return sorted(fields, key=lambda field: places.get(field[key], len(places)))
+def _in_order(fields: t.Sequence[tuple[Part | None, Part]], held: t.Sequence[Part]) -> list[Part]:
+    """The fields in the order in which Qualys will have them: those that it holds, then those that are added.
+
+    Args:
+        fields: each with the present one that it is about, or None.
+        held: the present ones.
+    """
+    places = {id(known): place for place, known in enumerate(held)}
+    return [field for _known, field in sorted(fields, key=lambda pair: places.get(id(pair[0]), len(places)))]
 
 
 def _form_field(written: Options, held: Part | None, secrets: Secrets, *, fresh: bool) -> Part:
@@ -191,9 +199,9 @@ def _form_field(written: Options, held: Part | None, secrets: Secrets, *, fresh:
     return {**field, "value": value}
 
 
-def _check_form(form: Part, *, changes_type: bool) -> None:
+def _check_form(form: Part, held: t.Sequence[Part], *, changes_type: bool) -> None:
     kind, names = form["type"], [field["name"] for field in form["fields"]]
-    _refuse_repeated("form", names)
+    _refuse_repeated("form", names, [field["name"] for field in held])
     _check_values(form, changes_type=changes_type)
     if kind == "STANDARD":
         other = [name for name in names if name not in _STANDARD_FIELDS]
@@ -253,12 +261,9 @@ def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Pa
     known: list[Part] = held.get("fields") or []
     written = given.get("fields")
     # Qualys may have several logins of one type; what tells them apart beside it is domain and user name.
-    pairs = paired(known, known if written is None else [dict(field) for field in written], _LOGIN_KEYS)
+    pairs = paired(known, known if written is None else [dict(field) for field in written], LOGIN_KEYS)
     fields = [(login, _server_field(field, login, secrets, as_held=written is None)) for login, field in pairs]
-    places = {id(login): place for place, login in enumerate(known)}
-    server["fields"] = [
-        field for _login, field in sorted(fields, key=lambda pair: places.get(id(pair[0]), len(places)))
-    ]
+    server["fields"] = _in_order(fields, known)
     unchanged = _unless_changed(server, present)
     if unchanged is not None:
         return unchanged
@@ -275,9 +280,6 @@ def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Pa
                     hint="Or auth_vault: true, when the vault has the login.",
                 )
     return server
-
-
-_LOGIN_KEYS = ("type", "domain", "username")
 
 
 def _server_field(written: Options, held: Part | None, secrets: Secrets, *, as_held: bool) -> Part:
@@ -458,16 +460,17 @@ def _says_something(value: t.Any) -> bool:
     return bool(value) and not (isinstance(value, t.Mapping) and is_empty(value))
 
 
-def _refuse_repeated(part: str, names: t.Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+def _refuse_repeated(part: str, names: t.Sequence[str], held: t.Sequence[str]) -> None:
+    """Refuse what is listed twice, unless Qualys has it as often: what is read can be written."""
+    twice = sorted({name for name in names if names.count(name) > max(1, held.count(name))})
     if twice:
         raise OptionError(f"{part}.fields: {twice[0]} is listed more than once.", hint="Each belongs there once.")
 
 
-def _refuse_repeated_logins(fields: t.Sequence[Options]) -> None:
-    """Two logins of one type have to differ in domain or user name."""
-    logins = [tuple(str(field.get(key) or "") for key in _LOGIN_KEYS) for field in fields]
-    _refuse_repeated("server", [" ".join(login).strip() for login in logins])
+def _fields_of(part: Options | None, keys: t.Sequence[str]) -> list[str]:
+    """What tells the fields of a part apart, in words. Two logins of one type have to differ in domain or user name."""
+    fields = (part or {}).get("fields") or ()
+    return [" ".join(str(field.get(key) or "") for key in keys).strip() for field in fields]
 
 
 # Before a part is looked at by itself
@@ -497,7 +500,7 @@ def check_parts(options: Options, held: Options, kept: t.Collection[str]) -> Non
             hint="Give one of them; server goes with either.",
         )
     if form is not None and "form" not in kept:
-        _refuse_repeated("form", [str(field["name"]) for field in form.get("fields") or ()])
+        _refuse_repeated("form", *(_fields_of(part, FORM_KEYS[:1]) for part in (form, held.get("form"))))
     if server is not None and "server" not in kept:
-        _refuse_repeated_logins(server.get("fields") or ())
+        _refuse_repeated("server", *(_fields_of(part, LOGIN_KEYS) for part in (server, held.get("server"))))
         check_pem((server.get("certificate") or {}).get("contents"))

@@ -24,6 +24,10 @@ Part = dict[str, t.Any]
 
 FORM_TYPES = ("STANDARD", "CUSTOM", "SELENIUM")
 SERVER_TYPES = ("BASIC", "DIGEST", "NTLM")
+FORM_KEYS = ("name", "value", "secured")
+"""What tells form fields apart, the name above all: Qualys may have several of one name."""
+LOGIN_KEYS = ("type", "domain", "username")
+"""The same of the logins of a server."""
 _CLIENT = ("client_id", "client_secret", "scope")
 
 
@@ -200,7 +204,8 @@ def agree(wanted: t.Any, found: t.Any) -> bool:
     if one is None or other is None:
         return one is other
     names = set(one) | set(other)
-    fields = paired(other.get("fields") or [], one.get("fields") or [], ("name", "type", "domain", "username"))
+    keys = (*FORM_KEYS, *LOGIN_KEYS)
+    fields = paired(other.get("fields") or [], one.get("fields") or [], keys)
     return (
         all(_alike(one.get(name), other.get(name)) for name in names - {"fields"})
         and len(one.get("fields") or []) == len(other.get("fields") or [])
@@ -281,7 +286,8 @@ def held_secrets(parts: Record) -> set[str]:
     found: set[str] = set()
     for name in ("form", "server", "oauth2"):
         part = parts.get(name) or {}
-        found |= {f"{name}.{key}" for key in OAUTH2_SECRETS if part.get(key) == MARKER}
+        # Some tenants mask other values as well.
+        found |= {f"{name}.{key}" for key in (*OAUTH2_SECRETS, *OAUTH2_TEXTS) if part.get(key) == MARKER}
         for key in ("selenium_script", "certificate"):
             held = part.get(key) or {}
             found |= {f"{name}.{key}.{member}" for member, value in held.items() if value == MARKER}

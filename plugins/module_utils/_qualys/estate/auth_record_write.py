@@ -12,6 +12,7 @@ that is known is written along with the one that changes; :mod:`.auth_record` lo
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
 from ..._reconcile.plan import Plan
@@ -19,7 +20,7 @@ from ..._records.redaction.values import MARKER
 from ..api.shapes import Raw, items, number, text
 from ..api.xml import Node
 from ..resource.field import write_fields
-from .auth_record_parts import OAUTH2_SECRETS, OAUTH2_TEXTS, Part, paired
+from .auth_record_parts import FORM_KEYS, LOGIN_KEYS, OAUTH2_SECRETS, OAUTH2_TEXTS, Part, paired
 
 _FORM_FIELD = "WebAppAuthFormRecordField"
 _SERVER_FIELD = "WebAppAuthServerRecordField"
@@ -50,7 +51,7 @@ def form_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
     # A form of another type is written anew; all its values are known then.
     anew = before is None or (before["type"] != after["type"] and after["fields"])
     held = None if anew or before is None else before["fields"]
-    return node | _fields_node(_FORM_FIELD, ("name",), held, after["fields"], raw)
+    return node | _fields_node(_FORM_FIELD, FORM_KEYS, held, after["fields"], raw)
 
 
 def server_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
@@ -59,7 +60,7 @@ def server_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
         there = before or {}
         # There is no word for "no server part": one without fields and certificate is none.
         gone: dict[str, Node] = {} if there.get("certificate") is None else {"certificate": None}
-        return gone | _fields_node(_SERVER_FIELD, _SERVER_KEYS, there.get("fields"), [], raw)
+        return gone | _fields_node(_SERVER_FIELD, LOGIN_KEYS, there.get("fields"), [], raw)
     node: dict[str, Node] = _flags(after)
     certificate = after["certificate"]
     if certificate is None:
@@ -68,10 +69,7 @@ def server_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
     elif certificate["contents"] != MARKER:
         node["certificate"] = {name: value for name, value in certificate.items() if value is not None}
     held = None if before is None else before["fields"]
-    return node | _fields_node(_SERVER_FIELD, _SERVER_KEYS, held, after["fields"], raw)
-
-
-_SERVER_KEYS = ("type", "domain", "username")
+    return node | _fields_node(_SERVER_FIELD, LOGIN_KEYS, held, after["fields"], raw)
 
 
 def _field_node(field: Part) -> dict[str, Node]:
@@ -107,7 +105,10 @@ def _fields_node(
     }
     if not any(operations.values()):
         # Nothing differs: one field is written as far as it is known, so that the list is no member that is left out.
-        known = sorted(pairs, key=lambda pair: MARKER in pair[1].values())[:1]
+        # One that shares its name would be written over the others, where Qualys goes by the name.
+        names = collections.Counter(held[keys[0]] for held in before)
+        alone = [pair for pair in pairs if names[pair[1][keys[0]]] == 1]
+        known = sorted(alone, key=lambda pair: MARKER in pair[1].values())[:1]
         operations["update"] = [ids[id(held)] | _field_node(wanted) for held, wanted in known]
     found: dict[str, Node] = {name: {item: nodes} for name, nodes in operations.items() if nodes}
     return {"fields": found} if found else {}

@@ -15,7 +15,7 @@ import typing as t
 
 from ..._base.errors import NotFound, PartialFailure, PerimeterError, TransportError, VendorError
 from ..._reconcile.apply import ItemOutcome, each, every
-from ..._reconcile.settle import after_refusal, settle
+from ..._reconcile.settle import after_refusal, settle, watch
 from ..._records.result import Result
 from ..api.client import QualysClient
 from ..api.shapes import Raw, number, text
@@ -43,6 +43,11 @@ class HeldScans:
         """Whether there is nothing to purge."""
         return self.findings == 0 and not self.last_scan
 
+    def __str__(self) -> str:
+        if self.findings:
+            return f"{self.findings:,} finding{'s' if self.findings > 1 else ''}"
+        return f"its last scan, {number((self.last_scan or {}).get('id'))}"
+
 
 @dataclasses.dataclass(frozen=True)
 class PurgeTarget:
@@ -53,9 +58,59 @@ class PurgeTarget:
     url: str | None
     held: HeldScans
 
-    def shown(self) -> dict[str, t.Any]:
-        """As it is returned."""
-        return {"id": self.id, "name": self.name, "url": self.url, "findings": self.held.findings}
+    def shown(self, findings: int | None = None) -> dict[str, t.Any]:
+        """As it is returned, with the findings that it had, or that are gone."""
+        found = self.held.findings if findings is None else findings
+        return {"id": self.id, "name": self.name, "url": self.url, "findings": found}
+
+
+_NOTHING = HeldScans(0, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Purge:
+    """What came of the purge of one application.
+
+    Attributes:
+        target: the application as it was.
+        left: what it holds now.
+        error: why it failed, perhaps after it was carried out.
+        carried_out: whether Qualys reported it as done, or it showed.
+    """
+
+    target: PurgeTarget
+    left: HeldScans = _NOTHING
+    error: PerimeterError | None = None
+    carried_out: bool = True
+
+    @property
+    def taken(self) -> bool:
+        """Whether anything is gone."""
+        return self.carried_out and (self.left.clean or self.left.findings < self.target.held.findings)
+
+    @property
+    def failure(self) -> PerimeterError | None:
+        """What the user has to see to."""
+        if self.error is not None or self.taken or not self.left.findings:
+            return self.error
+        return VendorError(
+            f"{self._said} it still has {self.left}.",
+            hint="Purge it in Qualys' own pages, or wait until no scan of it runs.",
+        )
+
+    @property
+    def warning(self) -> str | None:
+        """What of it the user should know."""
+        if self.error is not None or self.left.clean or self.failure is not None:
+            return None
+        if self.left.findings:
+            return f"{self._said} it still has {self.left}. Run again later."
+        # A tenant may keep it, so that this is no failure.
+        return f"{self._said} Qualys still shows {self.left}."
+
+    @property
+    def _said(self) -> str:
+        return f"Qualys reported the purge of web application {self.target.id} as done, but"
 
 
 def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -> Result:
@@ -73,10 +128,11 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
     targets = every(raws, lambda raw: _target(client, raw), workers=client.workers)
     doomed = [target for target in targets if not target.held.clean]
     check_ceiling(len(doomed), params, _CEILING, "web applications")
-    outcomes: list[ItemOutcome[None]] = [ItemOutcome() for _target in doomed]
+    purges = [Purge(target) for target in doomed]
     if not check_mode:
-        outcomes = each(doomed, lambda target: _purge(client, target.id), workers=client.workers)
-    result = _result(doomed, outcomes, len(targets) - len(doomed))
+        outcomes = each(doomed, lambda target: _carried_out(client, target), workers=client.workers)
+        purges = [_of(target, outcome) for target, outcome in zip(doomed, outcomes, strict=True)]
+    result = _result(purges, len(targets) - len(doomed))
     result.warnings += warnings
     return result
 
@@ -96,6 +152,29 @@ def _held(client: QualysClient, webapp_id: int) -> HeldScans:
 def _last_scan(raw: Raw | None) -> Raw | None:
     scan = (raw or {}).get("lastScan")
     return scan if isinstance(scan, dict) and scan else None
+
+
+def _carried_out(client: QualysClient, target: PurgeTarget) -> Purge:
+    """Purge one application, and look what it holds then: Qualys may need a moment, or not take it."""
+    _purge(client, target.id)
+
+    def shows(held: HeldScans) -> bool:
+        # Where the findings are gone, a last scan that is still there is not waited for: a tenant may keep it.
+        return held.findings == 0 if target.held.findings else held.clean
+
+    try:
+        left = watch(lambda: _held(client, target.id), shows, sleep=client.http.wait)
+    except PerimeterError as error:
+        error.message = (
+            f"The purge of web application {target.id} was carried out, but reading it again failed: {error.message}"
+        )
+        error.args = (error.message,)
+        return Purge(target, error=error)
+    return Purge(target, left)
+
+
+def _of(target: PurgeTarget, outcome: ItemOutcome[Purge]) -> Purge:
+    return outcome.value or Purge(target, target.held, outcome.error, carried_out=False)
 
 
 def _purge(client: QualysClient, webapp_id: int) -> None:
@@ -126,32 +205,33 @@ def _if_clean(client: QualysClient, webapp_id: int) -> bool | None:
     return True if _held(client, webapp_id).clean else None
 
 
-def _result(doomed: t.Sequence[PurgeTarget], outcomes: t.Sequence[ItemOutcome[None]], unchanged: int) -> Result:
-    pairs = list(zip(doomed, outcomes, strict=True))
-    purged = [target.shown() for target, outcome in pairs if outcome.error is None]
-    failed = [(target, outcome.error) for target, outcome in pairs if outcome.error is not None]
+def _result(purges: t.Sequence[Purge], unchanged: int) -> Result:
+    taken = [purge for purge in purges if purge.taken]
+    failed = [(purge.target, failure) for purge in purges if (failure := purge.failure) is not None]
     return Result(
-        changed=bool(purged),
+        changed=bool(taken),
         values={
-            "purged": purged,
+            "purged": [purge.target.shown(purge.target.held.findings - purge.left.findings) for purge in taken],
             "unchanged": unchanged,
             "results": [
                 {**target.shown(), "failed": True, "msg": str(error), "error": error.to_dict()}
                 for target, error in failed
             ],
         },
-        diff=[_diff(target) for target, outcome in pairs if outcome.error is None],
+        diff=[_diff(purge) for purge in taken],
+        warnings=[warning for purge in purges if (warning := purge.warning) is not None],
         error=_failure(failed),
     )
 
 
-def _diff(target: PurgeTarget) -> dict[str, t.Any]:
+def _diff(purge: Purge) -> dict[str, t.Any]:
+    target = purge.target
     header = f"web application {target.id} ({target.name})"
     scan = target.held.last_scan
     before = {"findings": target.held.findings} if scan is None else {"last_scan": number(scan.get("id"))}
     return {
         "before": before,
-        "after": {name: 0 if name == "findings" else None for name in before},
+        "after": {name: purge.left.findings if name == "findings" else None for name in before},
         "before_header": header,
         "after_header": header,
     }
@@ -162,8 +242,7 @@ def _failure(failed: t.Sequence[tuple[PurgeTarget, PerimeterError]]) -> Perimete
         return None
     target, error = failed[0]
     return PartialFailure(
-        f"{len(failed)} of the web applications were not purged; the first is {target.id} ({target.name}): "
-        f"{error.message}",
+        f"{len(failed)} of the web applications failed; the first is {target.id} ({target.name}): {error.message}",
         hint="results has one entry for each that failed; the others were purged.",
         code=error.code,
     )

@@ -16,7 +16,7 @@ from ..._reconcile.plan import Change
 from ..._reconcile.spec import Record, option_spec
 from ..._records.redaction.values import MARKER
 from ..._records.times import canonical_time
-from ..api.shapes import Raw, items, number, text, truth, user_name
+from ..api.shapes import Raw, items, number, score, text, truth, user_name
 from ..api.xml import Attributed, Node
 from ..resource.elements import GET, SEARCH, TEXT_LIST, VERBOSE, word
 from ..resource.field import (
@@ -124,6 +124,9 @@ def _hours(value: t.Any) -> int | None:
     return int(value) or None
 
 
+_NAMELESS = ("EXTERNAL", "scannerTags")
+
+
 def scanner(value: t.Any) -> Record | None:
     """The scanner; None for an empty one, which Ansible hands over with all its members as None."""
     kind, name = value.get("type") or None, value.get("friendly_name") or None
@@ -134,7 +137,7 @@ def scanner(value: t.Any) -> Record | None:
 
 def _scanner_key(value: Record) -> t.Hashable:
     # Only an appliance of one's own has a name; one that Qualys keeps for another type means nothing.
-    return value["type"], value["friendly_name"] if value["type"] == "INTERNAL" else None
+    return value["type"], None if value["type"] in _NAMELESS else value["friendly_name"]
 
 
 # Reading
@@ -402,7 +405,7 @@ def from_raw(raw: Raw, level: int = GET) -> Record:
     record: Record = {"id": number(raw.get("id"))}
     record |= read_fields(FIELDS, raw, level)
     record |= {
-        "risk_score": number(raw.get("riskScore")),
+        "risk_score": score(raw.get("riskScore")),
         "created": canonical_time(text(raw.get("createdDate"))),
         "updated": canonical_time(text(raw.get("updatedDate"))),
     }

@@ -71,10 +71,23 @@ def _unredacted(header: str, left: list[str]) -> str:
 
 def _carry_script_data(options: Record, present: t.Sequence[Record]) -> None:
     """A script that Qualys does not give back is not compared: the other properties decide."""
-    held = {script["name"]: script for script in present}
     for key in ("crawling_scripts", "crawling_scripts_add"):
         if options.get(key) is not None:
-            options[key] = [_comparable_script(script, held.get(script["name"])) for script in options[key]]
+            left = list(present)
+            options[key] = [_comparable_script(script, _held_script(script, left)) for script in options[key]]
+
+
+def _held_script(script: Record, left: list[Record]) -> Record | None:
+    """The script that an entry is about. Qualys may have several of one name: one that looks the same comes first."""
+    namesakes = [held for held in left if held["name"] == script["name"]]
+    found = next((held for held in namesakes if _looks_like(script, held)), namesakes[0] if namesakes else None)
+    if len(namesakes) > 1:
+        left.remove(t.cast(Record, found))
+    return found
+
+
+def _looks_like(script: Record, held: Record) -> bool:
+    return {**script, "data": None} == {**held, "data": None}
 
 
 def _comparable_script(script: Record, held: Record | None) -> Record:
@@ -88,5 +101,4 @@ def _comparable_script(script: Record, held: Record | None) -> Record:
         return script
     if script.get("data") is None or redacted:
         return script | {"data": held["data"]}
-    unchanged = {**script, "data": None} == {**held, "data": None}
-    return held if held["data"] is None and unchanged else script
+    return held if held["data"] is None and _looks_like(script, held) else script

@@ -16,7 +16,7 @@ import typing as t
 from urllib.parse import unquote
 
 from ..._records.times import canonical_time
-from ..api.shapes import Raw, decimal, items, number, text, truth, word_of
+from ..api.shapes import Raw, decimal, items, number, score, text, truth, word_of
 
 SUMMARY, VERBOSE, GET = "summary", "verbose", "full"
 """The reads, cheapest first: search, verbose search, get. Each holds what the ones before it hold."""
@@ -93,7 +93,7 @@ FIELDS: dict[str, FindingField] = {
     "id": FindingField("id", identifier, SUMMARY),
     "uniqueId": FindingField("unique_id", text, SUMMARY),
     "qid": FindingField("rule_id", identifier, SUMMARY),
-    "detectionScore": FindingField("detection_score", number, SUMMARY, always=False),
+    "detectionScore": FindingField("detection_score", score, SUMMARY, always=False),
     "name": FindingField("title", text, SUMMARY, always=False),
     "type": FindingField("kind", None, SUMMARY),
     "potential": FindingField("potential", truth, SUMMARY),

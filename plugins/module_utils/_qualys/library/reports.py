@@ -20,6 +20,7 @@ from ..._reconcile.settle import settle
 from ..._records.result import Result
 from ..._records.times import canonical_time
 from ..api.client import MAX_PAGE, QualysClient
+from ..api.deletion import delete_record
 from ..api.envelope import judge, refusal
 from ..api.listing import Listing
 from ..api.safe_xml import parse_xml, root_name
@@ -152,7 +153,9 @@ def _target(client: QualysClient, params: Written, references: References) -> di
     if params["type"] == "WAS_SCAN_REPORT":
         if set(targets) != {"scans"}:
             raise OptionError("targets: a WAS_SCAN_REPORT takes scans, and only scans.", hint="{scans: [9988]}")
-        return {"scans": {"WasScan": [{"id": scan_id} for scan_id in targets["scans"]]}}
+        references.expect("wasscan", targets["scans"])
+        scans = [references.resolve("wasscan", "targets.scans", item, ()) for item in targets["scans"]]
+        return {"scans": {"WasScan": [{"id": scan.id} for scan in scans]}}
     if not targets or "scans" in targets:
         raise OptionError("targets: a WAS_WEBAPP_REPORT takes webapps or tags.", hint="{webapps: [shop]}")
     ids = {references.resolve("webapp", "targets.webapps", item, ()).id: None for item in targets.get("webapps", ())}
@@ -328,7 +331,7 @@ def _write(dest: pathlib.Path, body: bytes, result: Result) -> None:
 def _delete(client: QualysClient, report_id: int, result: Result) -> None:
     """Delete a report that was downloaded. Its file is there, so that a failure is no more than a warning."""
     try:
-        client.write("delete", RESOURCE, None, report_id)
+        delete_record(client, RESOURCE, report_id, f"report {report_id}")
     except PerimeterError as error:
         result.warnings.append(f"Report {report_id} was downloaded, but could not be deleted: {error.message}")
     else:

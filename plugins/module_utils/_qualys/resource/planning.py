@@ -11,6 +11,7 @@ import collections
 import typing as t
 
 from ..._base.errors import OptionError
+from ..._reconcile.desired import check_words
 from ..._reconcile.plan import Plan, plan_present
 from ..._reconcile.spec import Record
 from ..api.client import QualysClient
@@ -50,6 +51,7 @@ def plan_record(resource: Resource, options: Written, before: Record | None, ref
     Raises:
         OptionError, AmbiguousMatch: an option cannot be acted on.
     """
+    check_words(resource.fields, options, before)
     resource.check(options, before)
     if before is None:
         _check_creatable(resource, options)

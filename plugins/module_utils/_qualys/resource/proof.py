@@ -34,6 +34,22 @@ class Proof:
     error: PerimeterError | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> bool:
+        """Whether the record shows everything that was written."""
+        return self.error is None and not self.warnings
+
+
+def shows_all(resource: Resource, plan: Plan, answer: Record) -> bool:
+    """Whether the answer of a create has every value that was written. A short one may leave out what was taken.
+
+    Args:
+        resource: the kind of record.
+        plan: what was written.
+        answer: the record of the answer, in option form. A field that it lacks may look as if it had its default.
+    """
+    return all(answer.get(change.field.name) is not None and resource.holds(change, answer) for change in plan.changes)
+
 
 def prove(resource: Resource, plan: Plan, present: Record) -> Proof:
     """Compare a record with the plan that was carried out.

@@ -87,6 +87,7 @@ _KINDS = {
     "optionprofile": "option profile",
     "dnsoverride": "DNS override",
     "reporttemplate": "report template",
+    "wasscan": "scan",
 }
 
 
@@ -221,10 +222,13 @@ class References:
         return Reference(record_id, None)
 
     def _exists(self, resource: str, record_id: int) -> bool:
+        if record_id > _LARGEST_ID:
+            # Nothing has one beyond 64 bits, and a search for it is refused.
+            return False
         with self._lock:
             if record_id not in self._ids[resource]:
-                # All that may be asked for at once; one beyond 64 bits would spoil the search for the others.
-                wanted = {record_id, *(self._expected_ids.pop(resource, ()) if record_id <= _LARGEST_ID else ())}
+                # All that may be asked for at once.
+                wanted = {record_id, *self._expected_ids.pop(resource, ())}
                 found = look_up(self._client, resource, sorted(wanted))
                 self._ids[resource] |= {wanted_id: wanted_id in found for wanted_id in wanted}
             return self._ids[resource][record_id]

@@ -24,7 +24,7 @@ from ..api.targets import look_up, read_complete, read_exact
 from .elements import GET, SEARCH, VERBOSE
 from .find import check_identity, pick
 from .planning import plan_record, references_for
-from .proof import Proof, gone, prove, unread
+from .proof import Proof, gone, prove, shows_all, unread
 from .references import Unresolved
 from .resource import Resource, Written
 from .write import Sent, delete, write
@@ -112,8 +112,12 @@ class _Task:
         return [sent_ids.get(id(item), item.known_id) for item in items], proofs
 
     def _prove_all(self, done: t.Sequence[tuple[Item, Sent]]) -> list[Proof]:
-        """Compare what is there with each plan: one search for the fields that a search holds, a get for the others."""
-        short = [sent.id for item, sent in done if sent.answer is None and self._proof_level(item) < GET]
+        """Compare what is there with each plan: one search for the fields that a search holds, a get for the others.
+
+        Only a get is evidence that something was not taken: the answer of a create may be short, and a search may lag.
+        """
+        answers = {sent.id: sent.answer for item, sent in done if sent.answer and self._shows_all(item, sent.answer)}
+        short = [sent.id for item, sent in done if sent.id not in answers and self._proof_level(item) < GET]
         try:
             found = look_up(self.client, self.resource.object, short, verbose=self.resource.verbose) if short else {}
         except PerimeterError:
@@ -122,21 +126,26 @@ class _Task:
 
         def prove_one(pair: tuple[Item, Sent]) -> Proof:
             item, sent = pair
-            raw, level = sent.answer or found.get(sent.id), GET if sent.answer else VERBOSE
+            for read, level in ((answers.get(sent.id), GET), (found.get(sent.id), VERBOSE)):
+                proof = None if read is None else self._proof(item, read, level)
+                if proof is not None and proof.whole:
+                    return proof
             try:
-                if raw is None:
-                    raw, level = self.client.get(self.resource.object, sent.id), GET
+                raw = self.client.get(self.resource.object, sent.id)
             except PerimeterError as error:
                 return unread(item.plan, error)
-            try:
-                return gone(item.plan) if raw is None else self._proof(item, raw, level)
-            except PerimeterError as lost:
-                return Proof(item.plan, error=lost)
+            return gone(item.plan) if raw is None else self._proof(item, raw, GET)
 
         return [t.cast(Proof, outcome.value) for outcome in each(done, prove_one, workers=self.client.threads)]
 
+    def _shows_all(self, item: Item, answer: Raw) -> bool:
+        return shows_all(self.resource, item.plan, self.resource.from_raw(answer, GET))
+
     def _proof(self, item: Item, raw: Raw, level: int) -> Proof:
-        return prove(self.resource, item.plan, self.resource.from_raw(raw, level))
+        try:
+            return prove(self.resource, item.plan, self.resource.from_raw(raw, level))
+        except PerimeterError as lost:
+            return Proof(item.plan, error=lost)
 
     def _proof_level(self, item: Item) -> int:
         if self.resource.proven_by_get:

@@ -15,6 +15,7 @@ from ..._reconcile.plan import Plan
 from ..._reconcile.settle import after_refusal, settle
 from ..._reconcile.spec import Record
 from ..api.client import QualysClient
+from ..api.deletion import delete_record
 from ..api.shapes import Raw, number
 from .elements import GET
 from .find import find
@@ -28,8 +29,8 @@ class Sent:
 
     Attributes:
         id: of the record.
-        answer: Qualys' whole record, where the answer of a create has it; None for an update, which is answered with
-            the id only (docs/vendors/qualys_was.md 8.4).
+        answer: Qualys' record as the answer of a create has it, which may be less than the whole; None for an update,
+            which is answered with the id only (docs/vendors/qualys_was.md 8.4).
     """
 
     id: int
@@ -143,22 +144,7 @@ def delete(resource: Resource, client: QualysClient, record_id: int, options: Wr
 
     Raises:
         AmbiguousWrite: the connection failed, and the record is still there.
+        VendorError: as :func:`.delete_record`.
     """
-    try:
-        client.write("delete", resource.object, resource.delete_data(options), record_id)
-    except TransportError as error:
-        if not error.sent:
-            raise
-        settle(
-            f"delete of {resource.word} {record_id}",
-            lambda: _if_gone(resource, client, record_id),
-            error,
-            sleep=client.http.wait,
-        )
-    except VendorError as refused:
-        if after_refusal(refused, lambda: _if_gone(resource, client, record_id)) is None:
-            raise
-
-
-def _if_gone(resource: Resource, client: QualysClient, record_id: int) -> int | None:
-    return record_id if client.get(resource.object, record_id) is None else None
+    what = f"{resource.word} {record_id}"
+    delete_record(client, resource.object, record_id, what, data=resource.delete_data(options))

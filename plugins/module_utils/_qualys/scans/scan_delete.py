@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._base.errors import OptionError, PartialFailure, PerimeterError, TransportError, VendorError
+from ..._base.errors import OptionError, PartialFailure, PerimeterError
 from ..._reconcile.apply import each
-from ..._reconcile.settle import after_refusal, settle
 from ..._records.model import Scan
 from ..._records.result import Result
 from ..api.client import QualysClient
+from ..api.deletion import delete_record
 from ..api.shapes import Raw, text, word_of
 from ..api.targets import check_ceiling, check_selection, read_filtered
 from .scan_fields import RESOURCE, RUNNING_WORDS, scan_record
@@ -36,21 +36,9 @@ def send_delete(client: QualysClient, scan_id: int, sleep: t.Callable[[float], N
 
     Raises:
         AmbiguousWrite: the connection failed, and the scan is still there.
-        PerimeterError: as Qualys answered.
+        VendorError: as :func:`.delete_record`.
     """
-
-    def look() -> bool | None:
-        return True if client.get(RESOURCE, scan_id) is None else None
-
-    try:
-        client.write("delete", RESOURCE, None, scan_id)
-    except TransportError as error:
-        if not error.sent:
-            raise
-        settle(f"delete of scan {scan_id}", look, error, sleep=sleep)
-    except VendorError as refused:
-        if after_refusal(refused, look) is None:
-            raise
+    delete_record(client, RESOURCE, scan_id, f"scan {scan_id}", sleep=sleep)
 
 
 def delete_filtered(

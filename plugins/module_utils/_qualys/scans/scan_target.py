@@ -104,12 +104,12 @@ def appliance_of(
     if not written.get("type"):
         raise OptionError("scanner: type is missing.", hint=f"It is one of {', '.join(SCANNER_TYPES)}.")
     kind, name, tags = written["type"], (written.get("friendly_name") or "").strip(), written.get("tags") or []
-    if (kind == "INTERNAL") != bool(name):
+    if kind in SCANNER_TYPES and (kind == "INTERNAL") != bool(name):
         raise OptionError(
             "scanner: friendly_name goes with the type INTERNAL, and only with it.",
             hint="It is the name of the scanner appliance.",
         )
-    if (kind == "scannerTags") != bool(tags):
+    if kind in SCANNER_TYPES and (kind == "scannerTags") != bool(tags):
         raise OptionError(
             "scanner: tags go with the type scannerTags, and only with it.",
             hint="They are the tags of the scanner appliances, by name or id.",

@@ -96,7 +96,9 @@ def _check_whole(plan: Plan) -> None:
         raise OptionError("excluded_tags: they go with tags.", hint="Say which tags the applications have.")
     needed = {field.name for field in FIELDS if isinstance(field, ScheduleField) and SCHEDULING in field.parts}
     for name in sorted(needed - LIMITS) if changed & needed else ():
-        if not after.get(name):
+        # A recurrence of a type that is not known here is read as none.
+        held = name == "recurrence" and plan.before is not None and name not in changed
+        if not after.get(name) and not held:
             raise OptionError(
                 f"{name}: a schedule cannot be without it.",
                 hint=f"Give {name}; one that Qualys holds in a form which is not known here has to be given anew.",

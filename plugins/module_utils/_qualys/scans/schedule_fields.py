@@ -85,7 +85,12 @@ def _within(name: str, value: int, most: int | None, unit: str) -> int:
 def _days(written: t.Sequence[str] | None) -> list[str]:
     if not written:
         raise OptionError("recurrence: WEEKLY needs days.", hint="Such as [MONDAY, THURSDAY].")
-    return sorted(set(written), key=DAYS.index)
+    return _in_order(set(written))
+
+
+def _in_order(days: t.Iterable[str]) -> list[str]:
+    """Days in the order of the week, and after them what is not known here."""
+    return sorted(days, key=lambda day: (DAYS.index(day) if day in DAYS else len(DAYS), day))
 
 
 def _monthly(given: Record) -> Record:
@@ -170,7 +175,7 @@ def _recurrence(scheduling: Raw) -> Record | None:
     unit = {"DAILY": "everyNDays", "WEEKLY": "everyNWeeks", "MONTHLY": "everyNMonths"}[kind]
     found: Record = {"type": kind, "every": number(shape.get(unit))}
     if kind == "WEEKLY":
-        found["days"] = sorted(_weekdays(shape.get("onDays")), key=DAYS.index)
+        found["days"] = _in_order(_weekdays(shape.get("onDays")))
     if kind == "MONTHLY":
         found |= _read_monthly(part(shape, "monthlyType") or {})
     # Zero scans means that there is no end.
@@ -180,8 +185,7 @@ def _recurrence(scheduling: Raw) -> Record | None:
 
 def _weekdays(value: t.Any) -> list[str]:
     held = value.get("WeekDay") if isinstance(value, dict) and "WeekDay" in value else items(value)
-    words = [text(day) for day in (held if isinstance(held, list) else [held])]
-    return [word for word in words if word in DAYS]
+    return [found for day in (held if isinstance(held, list) else [held]) if (found := text(day))]
 
 
 def _read_monthly(shape: Raw) -> Record:

@@ -124,7 +124,8 @@ def _scheduling(after: Record, raw: Raw, *, limit_changed: bool) -> dict[str, No
     if offset and text(part(held, "timeZone", "code")) == after["time_zone"]:
         zone["offset"] = offset
     node: dict[str, Node] = {"startDate": after["start"], "timeZone": zone}
-    node |= _occurrence(after["recurrence"])
+    # One whose type is not known here is read as none, and stays as it is.
+    node |= _occurrence(after["recurrence"]) if after.get("recurrence") else _held_occurrence(held)
     hours, moment = after.get("cancel_after"), after.get("cancel_time")
     if hours is None and moment is None and not limit_changed:
         # One that is not managed here, because the application's own comes first.
@@ -134,6 +135,10 @@ def _scheduling(after: Record, raw: Raw, *, limit_changed: bool) -> dict[str, No
     if moment is not None:
         node["cancelTime"] = moment
     return node
+
+
+def _held_occurrence(held: Raw) -> dict[str, Node]:
+    return {name: held[name] for name in ("occurrenceType", "occurrence") if held.get(name) is not None}
 
 
 def _occurrence(recurrence: Record) -> dict[str, Node]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import typing as t
 
+from ..._records.coerce import score
 from ..._records.files.knowledge import Entries
 from .. import text
 from ..inputs import model
@@ -28,7 +29,6 @@ def web_application(raw: t.Mapping[str, t.Any]) -> WebApp:
     """What the report uses of one web application record in option form."""
     scan = raw.get("last_scan")
     scan = scan if isinstance(scan, dict) else {}
-    risk = raw.get("risk_score")
     identifier, name = raw.get("id"), raw.get("name")
     return WebApp(
         id=None if identifier is None else str(identifier),
@@ -37,7 +37,7 @@ def web_application(raw: t.Mapping[str, t.Any]) -> WebApp:
         never_scanned="last_scan" in raw and raw["last_scan"] is None,
         scanned=None if scan.get("date") is None else str(scan["date"]),
         scan_status=None if scan.get("status") is None else str(scan["status"]),
-        risk_score=int(risk) if isinstance(risk, (int, float)) and not isinstance(risk, bool) else None,
+        risk_score=score(raw.get("risk_score")),
     )
 
 

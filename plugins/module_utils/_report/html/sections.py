@@ -49,10 +49,10 @@ def cells_row(*cells: Markup) -> Markup:
     return h("tr", None, *cells)
 
 
-def number_cell(value: int | None, css_class: str = "") -> Markup:
+def number_cell(value: float | None, css_class: str = "") -> Markup:
     """A cell with a number, or a dash."""
     css = f"num {css_class}{' zero' if not value else ''}"
-    return h("td", {"class": css.strip()}, "–" if value is None else value)
+    return h("td", {"class": css.strip()}, "–" if value is None else text.number(value))
 
 
 def head_of(*labels: str, numeric: t.Container[int] = ()) -> Markup:

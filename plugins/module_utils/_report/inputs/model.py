@@ -136,7 +136,7 @@ class RiskSummary(t.TypedDict):
     applications: int
     application: str
     cvss_score: float | None
-    detection_score: int | None
+    detection_score: float | None
     reopened: int
     oldest_days: int | None
     times_seen: int | None
@@ -244,7 +244,7 @@ class WebApp(t.TypedDict):
     never_scanned: bool
     scanned: str | None
     scan_status: str | None
-    risk_score: int | None
+    risk_score: float | None
 
 
 class RuleKnowledge(t.TypedDict):

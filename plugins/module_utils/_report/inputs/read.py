@@ -22,7 +22,7 @@ import typing as t
 from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import codec
-from ..._records.coerce import bounded, items, mapping, number, whole
+from ..._records.coerce import bounded, items, mapping, number, score, whole
 from ..._records.files.ndjson import Unreadable, stream_files
 from ..._records.files.snapshot import manifest_path
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
@@ -126,7 +126,7 @@ def as_finding(raw: t.Mapping[str, t.Any]) -> Finding:
         original_severity=_clipped(get("original_severity")),
         cvss_score=number(get("cvss_score")),
         cvss_vector=_clipped(get("cvss_vector")),
-        detection_score=whole(get("detection_score")),
+        detection_score=score(get("detection_score")),
         status=_one_of(get("status"), model.STATUS_RANK),
         ignored=_ignored(get("ignored")),
         asset=_asset(get("asset")),

@@ -116,7 +116,7 @@ def test_a_shown_application_is_fed_back_through_real_arguments(estate: Sandbox)
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("qualys_was_webapp", {}, "one of the following is required: id, name"),
-    ("qualys_was_webapp", {"name": "a", "scope": "NONE"}, "scope"),
+    ("qualys_was_webapp", {"name": "a", "tags_mode": "NONE"}, "tags_mode"),
     ("qualys_was_webapp", {"id": "x"}, "id"),
     ("qualys_was_webapp", {"id": APP, "default_scanner": {"friendly_name": "x"}}, "type"),
     ("qualys_was_webapp", {"id": APP, "crawling_scripts": [{"data": CANARY}]}, "name"),

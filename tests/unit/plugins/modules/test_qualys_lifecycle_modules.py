@@ -109,3 +109,23 @@ def test_look_ups_list(living: Sandbox) -> None:
     assert 300 in profiles.result["option_profiles"]
     tags = run_module("qualys_was_tag_info", living, name="prod")
     assert [tag["name"] for tag in tags.result["tags"]] == ["prod"]
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("qualys_was_scan", {"webapp": "410001", "name": "ci", "profile": "CI quick", "state": "launched"}),
+        ("qualys_was_schedule", {"id": 640001}),
+    ],
+)
+def test_the_proxy_of_a_scan_is_not_the_proxy_of_the_connection(
+    living: Sandbox, monkeypatch: pytest.MonkeyPatch, module: str, options: dict[str, Any]
+) -> None:
+    proxy = str(living.qualys.proxies.ids[0])
+    assert not run_module(module, living, scan_proxy=proxy, check=True, **options).failed
+    living.reset_counters()
+    # A name that nobody resolves: what goes through the proxy does not reach the sandbox.
+    monkeypatch.setenv("PERIMETER_PROXY", "http://proxy.invalid:1")
+    ran = run_module(module, living, scan_proxy=proxy, allow_http=True, retries=0, check=True, **options)
+    assert (ran.failed, ran.result["error"]["kind"]) == (True, "connection"), ran.msg
+    assert living.counters.requests == 0

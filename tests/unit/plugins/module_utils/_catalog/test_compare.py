@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.compare import (
     created,
+    differences,
     failures,
     orphans,
     split_pending,
@@ -32,6 +33,9 @@ def test_orphans_are_what_no_entry_can_be_about() -> None:
     assert orphans(records, [*entries, {"name": "c"}]) == []
 
 
+NEW = {"name": "new", "id": None}
+
+
 def test_check_mode_leaves_out_what_a_run_would_create_before() -> None:
     entries: list[dict[str, Any]] = [
         {"name": "one", "auth_records": ["new", "old"]},
@@ -39,7 +43,7 @@ def test_check_mode_leaves_out_what_a_run_would_create_before() -> None:
         {"name": "three", "auth_records": ["new"], "auth_records_mode": "remove"},
         {"name": "four", "auth_records": ["old"]},
     ]
-    planned, waiting = split_pending(entries, BY_NAME["webapps"], {"auth_records": ["new"]})
+    planned, waiting, _missing = split_pending(entries, BY_NAME["webapps"], {"auth_records": [NEW]})
     assert planned == [
         {"name": "one", "auth_records": ["old"]},
         {"name": "two", "auth_records_add": []},
@@ -49,13 +53,66 @@ def test_check_mode_leaves_out_what_a_run_would_create_before() -> None:
         {"id": None, "name": "one", "fields": {"auth_records": ["new", "old"]}},
         {"id": None, "name": "two", "fields": {"auth_records": ["new"]}},
     ]
-    assert split_pending(entries, BY_NAME["webapps"], {}) == (entries, [])
+    assert split_pending(entries, BY_NAME["webapps"], {}) == (entries, [], [])
+
+
+def test_check_mode_means_a_record_that_is_renamed_by_its_id() -> None:
+    coming = {"auth_records": [{"name": "renamed", "id": 7}, NEW]}
+    entries: list[dict[str, Any]] = [
+        {"name": "one", "auth_records": [" renamed ", "old"]},
+        {"name": "two", "auth_records_add": ["renamed", "new"], "auth_records_remove": ["renamed"]},
+        {"name": "three", "auth_records": ["renamed", "new"], "auth_records_mode": "remove"},
+    ]
+    planned, waiting, missing = split_pending(entries, BY_NAME["webapps"], coming)
+    assert planned == [
+        {"name": "one", "auth_records": ["7", "old"]},
+        {"name": "two", "auth_records_add": ["7"], "auth_records_remove": ["7"]},
+        {"name": "three", "auth_records": ["7", "new"], "auth_records_mode": "remove"},
+    ]
+    assert waiting == [{"id": None, "name": "two", "fields": {"auth_records": ["renamed", "new"]}}]
+    schedules = [{"name": "a", "webapp": "renamed", "auth_record": "renamed"}]
+    coming = {kind: [{"name": "renamed", "id": key}] for kind, key in (("webapps", 5), ("auth_records", 7))}
+    planned, waiting, missing = split_pending(schedules, BY_NAME["schedules"], coming)
+    assert (planned, waiting, missing) == ([{"name": "a", "webapp": "5", "auth_record": "7"}], [], [])
+
+
+def test_check_mode_tells_of_a_name_that_the_catalog_takes_away() -> None:
+    held = [{"id": 7, "name": "old"}, {"id": 8, "name": "twin"}, {"id": 9, "name": "twin"}]
+    entries: list[dict[str, Any]] = [{"id": 7, "name": "new"}, {"id": 8, "name": "other"}]
+    results = [{"id": entry["id"], "action": "update", "failed": False, "fields": ["name"]} for entry in entries]
+    coming = created(entries, {"results": results}, held)
+    # Another record has the second name still.
+    assert [row["was"] for row in coming] == ["old", None]
+    apps: list[dict[str, Any]] = [
+        {"name": "a", "auth_records": ["old", "twin"]},
+        {"name": "b", "auth_records_add": ["old"]},
+        {"name": "c", "auth_records_remove": ["old", "twin"]},
+        {"name": "d", "auth_records": ["old"], "auth_records_mode": "remove"},
+    ]
+    planned, waiting, missing = split_pending(apps, BY_NAME["webapps"], {"auth_records": coming})
+    assert planned == [{"name": "c", "auth_records_remove": ["twin"]}, {**apps[3], "auth_records": []}]
+    assert (waiting, [row["entry"]["name"] for row in missing]) == ([], ["a", "b"])
+    nightly = {"name": "n", "webapp": "shop", "auth_record": "old"}
+    split = split_pending([nightly], BY_NAME["schedules"], {"auth_records": coming})
+    parts = {
+        "webapps": part(count=4, missing=missing, wanted=apps, places=["a.yml: line 2", "a.yml: line 3", "", ""]),
+        "schedules": part(count=1, missing=split.missing, wanted=[nightly], places=["b.yml: line 2"]),
+        "auth_records": part(count=2),
+    }
+    found = summary(parts, list(KINDS), predicted=True)
+    why = "there is no authentication record named 'old', and no entry of the catalog creates one."
+    assert [line for line in found["lines"] if line.startswith("Failed")] == [
+        f"Failed: a.yml: line 2: web application 'a': auth_records: {why}",
+        f"Failed: a.yml: line 3: web application 'b': auth_records: {why}",
+        f"Failed: b.yml: line 2: schedule 'n': auth_record: {why}",
+    ]
+    assert (found["objects"], found["counts"]["webapps"]["unchanged"]) == ([], 2)
 
 
 def test_a_schedule_for_what_is_not_there_yet_waits_as_a_whole() -> None:
     schedules: list[dict[str, Any]] = [{"name": "a", "webapp": "shop"}, {"name": "b", "auth_record": "new"}]
-    coming = {"webapps": ["shop"], "auth_records": ["new"]}
-    planned, waiting = split_pending(schedules, BY_NAME["schedules"], coming)
+    coming = {"webapps": [{"name": "shop", "id": None}], "auth_records": [NEW]}
+    planned, waiting, _missing = split_pending(schedules, BY_NAME["schedules"], coming)
     assert planned == []
     assert [item["name"] for item in waiting] == ["a", "b"]
 
@@ -165,8 +222,11 @@ MASKED = "********"
 def test_a_name_that_a_record_is_about_to_get_has_to_be_waited_for_too() -> None:
     entries = [{"id": 7, "name": " new login "}, {"id": 8, "name": "kept", "tags": []}, {"id": 9, "name": "broken"}]
     fields = [["tags", "name"], ["tags"], ["name"]]
-    results = [{"action": "update", "failed": index == 2, "fields": names} for index, names in enumerate(fields)]
-    assert created(entries, {"results": results}) == ["new login"]
+    results = [
+        {"id": 7 + index, "action": "update", "failed": index == 2, "fields": names}
+        for index, names in enumerate(fields)
+    ]
+    assert created(entries, {"results": results}) == [{"name": "new login", "id": 7, "was": None}]
 
 
 def test_names_come_from_the_catalog_and_never_from_a_result_that_is_masked() -> None:
@@ -179,7 +239,7 @@ def test_names_come_from_the_catalog_and_never_from_a_result_that_is_masked() ->
     # Behind the results for entries come those for deletions that failed.
     results.append({"id": 9, "name": "gone", "action": "delete", "changed": False, "failed": True})
     result = {"results": results}
-    assert created(entries, result) == ["shop login"]
+    assert created(entries, result) == [{"name": "shop login", "id": None, "was": None}]
     assert created(entries, {"skipped": True}) == []
     found = summary(
         {"auth_records": part(count=4, result=result, entries=entries)}, [BY_NAME["auth_records"]], predicted=True
@@ -193,6 +253,31 @@ def test_a_schedule_is_named_by_its_entry_too() -> None:
     result = {"results": [{"item": 0, "changed": True, "schedule": SCHEDULE | {"name": MASKED, "active": False}}]}
     found = summary({"schedules": part(count=1, result=result, entries=checks)}, [BY_NAME["schedules"]], predicted=True)
     assert [(row["name"], row["fields"]) for row in found["objects"]] == [("nightly", ["active"])]
+
+
+@pytest.mark.parametrize("diff", [{}, {"before": {"active": True}, "after": {"active": False}}])
+def test_a_default_that_is_not_shown_is_no_difference_of_a_schedule(diff: dict[str, Any]) -> None:
+    held = SCHEDULE | {"randomize": None, "cancel_after": None}
+    checks = [{"entry": {"name": "nightly", "active": False, "randomize": False, "cancel_after": 0}, "before": held}]
+    done = {"changed": True, "schedule": held | {"active": False, "randomize": False}, "diff": diff}
+    rows = differences(BY_NAME["schedules"], {"results": [done]}, entries=checks)
+    assert [row["fields"] for row in rows] == [["active"]]
+
+
+def test_a_schedule_that_only_the_module_could_find_is_an_update() -> None:
+    # Of several namesakes the entry says which one by the id of an application, which no reading shows.
+    checks = [{"entry": {"name": "nightly", "webapp": "5", "active": False}, "before": None}]
+    done = {"changed": True, "schedule": SCHEDULE | {"active": False}}
+    rows = differences(
+        BY_NAME["schedules"],
+        {"results": [done | {"diff": {"before": {"active": True}, "after": {"active": False}}}]},
+        entries=checks,
+    )
+    assert [(row["action"], row["fields"]) for row in rows] == [("update", ["active"])]
+    rows = differences(
+        BY_NAME["schedules"], {"results": [done | {"diff": {"before": {}, "after": {"active": False}}}]}, entries=checks
+    )
+    assert [(row["action"], row["fields"]) for row in rows] == [("create", ["name", "active", "webapp"])]
 
 
 def test_a_failure_has_file_and_line_and_does_not_hide_the_others() -> None:

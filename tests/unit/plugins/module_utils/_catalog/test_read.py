@@ -13,7 +13,6 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_i
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.read import Catalog, read
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
-DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 ONCE = "Each web application is listed once; give those of the same name their id."
 TYPES = {"int": check_type_int, "bool": check_type_bool}
 SHOP = {"name": "shop", "url": "https://shop.example.com/"}
@@ -48,8 +47,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         "a.yml: webapps[0] ('shop'): attributes is not a mapping.",
     ),
     "choice": (
-        {"webapps": [SHOP | {"scope": "EVERYTHING"}]},
-        "a.yml: webapps[0] ('shop'): scope is none of ALL, LIMIT, SUBDOMAIN, DOMAINS.",
+        {"webapps": [SHOP | {"tags_mode": "replace"}]},
+        "a.yml: webapps[0] ('shop'): tags_mode is none of set, add, remove.",
     ),
     "template-without-text": (
         {"webapps": [SHOP | {"default_profile": True}]},
@@ -91,10 +90,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "item": (
         {"auth_records": [{"name": "x", "form": {"fields": ["user"]}}]},
         "a.yml: auth_records[0] ('x'): form.fields[0] is not a mapping.",
-    ),
-    "element-choice": (
-        {"schedules": [{"name": "x", "recurrence": {"type": "WEEKLY", "days": ["FUNDAY"]}}]},
-        f"a.yml: schedules[0] ('x'): recurrence.days is none of {', '.join(DAYS)}.",
     ),
     "twice": (
         {"webapps": [SHOP, {"name": " shop "}]},

@@ -98,6 +98,17 @@ def test_at_a_webhook(lines: dict[tuple[str, str], Record]) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("score", "pair"), [(410, "cn1"), (410.5, "cfp1")])
+def test_a_custom_number_of_cef_is_whole_or_has_a_key_of_its_own(
+    lines: dict[tuple[str, str], Record], score: float, pair: str
+) -> None:
+    receiver = sink("syslog", {"host": "localhost", "tls": False, "format": "cef"})
+    assert isinstance(receiver, Syslog)
+    found = lines["1", "new"]
+    message = receiver.message(found._replace(document={**found.document, "risk_score": score})).decode()
+    assert f"{pair}Label=riskScore {pair}={score}" in message
+
+
 @pytest.mark.parametrize("form", ["json", "cef"])
 def test_at_syslog(lines: dict[tuple[str, str], Record], form: str) -> None:
     receiver = sink("syslog", {"host": "localhost", "tls": False, "format": form})

@@ -68,6 +68,23 @@ def _finding(client: QualysClient, sandbox: Sandbox, **options: Any) -> Result:
     return finding.run(finding_options(ids=[plain["id"]], **options), client, False)
 
 
+def _unused_record(box: Sandbox) -> int:
+    used = {key for app in box.qualys.webapps.values() for key in app["authRecords"]}
+    return next(key for key in box.qualys.auth_records.ids if key not in used)
+
+
+def _ignored_again(client: QualysClient, box: Sandbox, **options: Any) -> Result:
+    found = next(item for item in box.qualys.findings.in_order() if item["type"] == "VULNERABILITY")
+    found.update(isIgnored=True, ignoredReason="FALSE_POSITIVE")
+    return finding.run(finding_options(ids=[found["id"]], **options), client, False)
+
+
+def _edited(client: QualysClient, box: Sandbox, **options: Any) -> Result:
+    found = next(item for item in box.qualys.findings.in_order() if item["type"] == "VULNERABILITY")
+    found.update(severity=1, originalSeverity=4)
+    return finding.run(finding_options(ids=[found["id"]], **options), client, False)
+
+
 def _purge(client: QualysClient) -> Result:
     return purge.run({"ids": [APP], "filters": None, "filters_strict": True, "max_purges": None}, client, False)
 
@@ -138,6 +155,53 @@ WRITES: dict[str, tuple[str, Write]] = {
     ),
     "report": ("create/was/report", _report),
 }
+# The other operations of these modules: each status once, with one body after the other.
+MORE: dict[str, tuple[str, Write]] = {
+    "webapps create": (
+        "create/was/webapp",
+        lambda client, _box, _dir: webapp.run_many(
+            webapps_options(entry(name="n", url="https://n.test/")), client, False
+        ),
+    ),
+    "auth record update": (
+        "update/was/webappauthrecord",
+        lambda client, box, _dir: auth_record.run(
+            record_options(id=box.qualys.auth_records.ids[0], name="other"), client, False
+        ),
+    ),
+    "auth record delete": (
+        "delete/was/webappauthrecord",
+        lambda client, box, _dir: auth_record.run(record_options("absent", id=_unused_record(box)), client, False),
+    ),
+    "auth records delete": (
+        "delete/was/webappauthrecord",
+        lambda client, box, _dir: auth_record.run_many(
+            records_options(state="absent", ids=[_unused_record(box)]), client, False
+        ),
+    ),
+    "finding retest": ("retest/was/finding", lambda client, box, _dir: _finding(client, box, retest=True)),
+    "finding active": ("activate/was/finding", lambda client, box, _dir: _ignored_again(client, box, state="active")),
+    "finding restore": (
+        "restoreSeverity/was/finding",
+        lambda client, box, _dir: _edited(client, box, restore_severity=True),
+    ),
+    "scan cancel": (
+        "cancel/was/wasscan",
+        lambda client, box, _dir: _scan(client, box, id=_scan_that(box, "RUNNING"), state="canceled"),
+    ),
+    "scan delete": (
+        "delete/was/wasscan",
+        lambda client, box, _dir: _scan(client, box, id=_scan_that(box, "FINISHED"), state="absent"),
+    ),
+    "schedule update": (
+        "update/was/wasscanschedule",
+        lambda client, box, _dir: _schedule(client, id=box.qualys.schedules.ids[0], start="2027-05-01T00:00:00Z"),
+    ),
+    "schedule delete": (
+        "delete/was/wasscanschedule",
+        lambda client, box, _dir: _schedule(client, id=box.qualys.schedules.ids[0], state="absent"),
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +220,17 @@ def outcome(write: Write, box: Sandbox, folder: Path) -> tuple[Result | None, Pe
         return result, result.error
 
 
-@pytest.mark.parametrize("name", WRITES)
+EACH = list(itertools.product(STATUSES, BODIES))
+
+
+@pytest.mark.parametrize("name", [*WRITES, *MORE])
 def test_no_answer_makes_a_module_fail_inside(name: str, shared_box: Sandbox, tmp_path: Path) -> None:
-    route, write = WRITES[name]
+    route, write = (WRITES | MORE)[name]
+    shift = list(MORE).index(name) if name in MORE else 0
+    bodies = itertools.islice(itertools.cycle(BODIES), shift, None)
     shared_box.reset()
-    for status, (kind, body) in itertools.product(STATUSES, BODIES.items()):
+    for status, kind in EACH if name in WRITES else zip(STATUSES, bodies, strict=False):
+        body = BODIES[kind]
         if shared_box.counters.snapshot()["writes_applied"]:
             shared_box.reset()
         shared_box.reset_counters()
@@ -227,6 +297,7 @@ def test_a_create_that_is_answered_as_a_success_is_sent_once(shared_box: Sandbox
 
 def test_a_limit_and_a_success_at_once_leave_a_write_in_doubt(shared_box: Sandbox) -> None:
     shared_box.reset()
+    shared_box.reset_counters()
     body = '{"ServiceResponse": {"responseCode": "SUCCESS"}}'
     shared_box.faults.add(kind="status", status=409, body=body, match={"route": "/delete/"})
     with client_of(shared_box) as client, pytest.raises(AmbiguousWrite, match="HTTP 409 and SUCCESS"):

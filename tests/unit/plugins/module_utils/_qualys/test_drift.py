@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, write
+from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import PerimeterError
+from ansible_collections.appsec.perimeter.plugins.module_utils._catalog import compare, read, text, write
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
@@ -44,41 +46,85 @@ def box() -> Iterator[Sandbox]:
         yield running
 
 
+class Loader(yaml.SafeLoader):
+    """Knows Ansible's tag."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
 def imported(client: QualysClient) -> Catalog:
-    """The estate as the entries of a catalog, in the way of an import and of the files that it writes."""
+    """The estate as the entries of a catalog: read, written as files, and read from them, as the roles do."""
     documents = []
     for kind in KINDS:
         found = _INFOS[kind.name].run_info(info_options(detail="full"), client, False).values[kind.name]
-        entries = write.entries_of(found, kind, empty=True)
-        documents.append((f"{kind.name}.yml", {kind.name: entries}))
+        content = write.to_yaml(write.entries_of(found, kind, empty=True), kind)
+        assert text.text_problems(content, f"{kind.name}.yml", KINDS) == []
+        documents.append((f"{kind.name}.yml", yaml.load(content, Loader)))
     catalog = read.read(documents, KINDS)
     assert catalog.problems == []
     return catalog.entries
 
 
-def applied(client: QualysClient, catalog: Catalog, *, check: bool) -> list[tuple[str, int, str]]:
-    """Kind, id and field of each change, after applying the catalog or, in check mode, before it."""
-    result = auth_record.run_many(records_options(*catalog["auth_records"]), client, check)
-    changes = _fields("auth_records", result)
-    result = webapp.run_many(webapps_options(*(entry(**item) for item in catalog["webapps"])), client, check)
-    changes += _fields("webapps", result)
+def summed_up(client: QualysClient, catalog: Catalog, *, check: bool) -> dict[str, Any]:
+    """What ``drift`` (with check) or ``apply`` sums up: the steps of the role catalog, in its order."""
+    kinds = {kind.name: kind for kind in KINDS}
+    entries: dict[str, Any] = dict(catalog)
+    left: dict[str, Any] = {}
+    pending: dict[str, Any] = {}
+    results: dict[str, Any] = {}
+    run: dict[str, Any] = {
+        "auth_records": lambda found: auth_record.run_many(records_options(*found), client, check),
+        "webapps": lambda found: webapp.run_many(webapps_options(*(entry(**item) for item in found)), client, check),
+    }
+    for name in ("auth_records", "webapps"):
+        seen = _INFOS[name].run_info(info_options(), client, False).values[name]
+        left[name] = compare.split_pending(catalog[name], kinds[name], pending)
+        entries[name] = left[name].planned
+        results[name] = as_registered(run[name](entries[name]))
+        pending[name] = compare.created(entries[name], results[name], seen) if check else []
+    left["schedules"] = compare.split_pending(catalog["schedules"], kinds["schedules"], pending)
     held = schedule.run_info(info_options(detail="full"), client, False).values["schedules"]
-    for item in compare.to_check(catalog["schedules"], held):
-        blank = {name: spec.get("default") for name, spec in schedule_fields.OPTIONS.items()}
-        options = {
-            name: filled(value, schedule_fields.OPTIONS.get(name, {})) if value else value
-            for name, value in item["entry"].items()
+    entries["schedules"] = compare.to_check(left["schedules"].planned, held)
+    looped = [scheduled(client, item["entry"], check=check) for item in entries["schedules"]]
+    results["schedules"] = {"results": looped}
+    parts = {
+        name: {
+            "count": len(catalog[name]),
+            "result": results[name],
+            "entries": entries[name],
+            "waiting": left[name].waiting,
+            "missing": left[name].missing,
+            "wanted": catalog[name],
+            "places": (),
         }
-        done = schedule.run({**blank, "state": "present", "id": None, **options}, client, check)
-        assert done.error is None
-        assert done.diff is not None
-        changes += [("schedules", done.values["schedule"]["id"], name) for name in done.diff["after"]]
-    return changes
+        for name in kinds
+    }
+    return compare.summary(parts, KINDS, predicted=check)
 
 
-def _fields(kind: str, result: Result) -> list[tuple[str, int, str]]:
-    assert result.error is None, str(result.error)
-    return [(kind, item["id"], name) for item in result.values["results"] if item["changed"] for name in item["fields"]]
+def as_registered(result: Result) -> dict[str, Any]:
+    """A result as a task registers it."""
+    error = {"error": result.error.to_dict(), "msg": str(result.error)} if result.error else {}
+    return {**result.values, "changed": result.changed, "diff": result.diff, **error}
+
+
+def scheduled(client: QualysClient, wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    blank = {name: spec.get("default") for name, spec in schedule_fields.OPTIONS.items()}
+    options = {
+        name: filled(value, schedule_fields.OPTIONS.get(name, {})) if value else value for name, value in wanted.items()
+    }
+    try:
+        return as_registered(schedule.run({**blank, "state": "present", "id": None, **options}, client, check))
+    except PerimeterError as error:
+        return {"changed": False, "failed": True, "error": error.to_dict(), "msg": str(error)}
+
+
+def applied(client: QualysClient, catalog: Catalog, *, check: bool) -> list[tuple[str, int, str]]:
+    """Kind, id and field of each change that a run lists."""
+    found = summed_up(client, catalog, check=check)
+    assert found["failures"] == []
+    return [(row["kind"], row["id"], name) for row in found["objects"] for name in row["fields"]]
 
 
 # By our name of the field: the element and a value that nobody has.
@@ -177,10 +223,87 @@ def test_an_import_differs_in_nothing_and_sees_each_of_thirty_changes_by_hand(bo
         assert box.counters.writes == 0
         changed = change_by_hand(box)
         assert len(changed) == 30
-        assert set(applied(client, catalog, check=True)) == changed
+        assert sorted(applied(client, catalog, check=True)) == sorted(changed)
         assert box.counters.writes == 0
-        assert set(applied(client, catalog, check=False)) == changed
+        assert sorted(applied(client, catalog, check=False)) == sorted(changed)
         assert applied(client, catalog, check=True) == []
+
+
+def test_words_that_nobody_knows_are_imported_and_a_change_beside_them_is_mended(box: Sandbox) -> None:
+    state = box.qualys
+    app, nightly = state.webapps[state.webapps.ids[0]], state.schedules[state.schedules.ids[0]]
+    login = next(item for item in state.auth_records.values() if item["name"] == "made form custom")
+    app["scope"], nightly["type"] = "NEW_SCOPE", "NEW_KIND"
+    nightly["target"] = {**nightly["target"], "scannerAppliance": {"type": "NEW_SCANNER"}}
+    login["formRecord"] = {**login["formRecord"], "type": "NEW_FORM"}
+    with client_of(box) as client:
+        catalog = imported(client)
+        assert {"NEW_SCOPE", "NEW_KIND", "NEW_SCANNER", "NEW_FORM"} <= set(_texts_in(catalog))
+        box.reset_counters()
+        assert applied(client, catalog, check=False) == applied(client, catalog, check=True) == []
+        assert box.counters.writes == 0
+        app["config"], nightly["sendMail"] = {"cancelScansAfterNHours": 77}, not nightly.get("sendMail")
+        changes = [("webapps", app["id"], "cancel_after"), ("schedules", nightly["id"], "send_mail")]
+        assert applied(client, catalog, check=True) == applied(client, catalog, check=False) == changes
+        assert applied(client, catalog, check=True) == []
+    assert (app["scope"], nightly["type"]) == ("NEW_SCOPE", "NEW_KIND")
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts_in(item)
+
+
+def test_drift_predicts_what_apply_makes_of_a_record_that_gets_another_name(box: Sandbox) -> None:
+    state = box.qualys
+    login, app = state.auth_records.ids[0], state.webapps.ids[3]
+    state.webapps[app]["authRecords"] = [login]
+    nightly = next(item for item in state.schedules.values() if "webApp" in item["target"])
+    nightly["target"] |= {"webApp": {"id": app}, "webAppAuthRecord": {"id": login}}
+    renamed = {state.auth_records[login]["name"]: "renamed login", state.webapps[app]["name"]: "renamed shop"}
+    with client_of(box) as client:
+        catalog: Catalog = _with_names(imported(client), renamed)
+        for kind, key in (("auth_records", login), ("webapps", app)):
+            new = renamed[getattr(state, kind)[key]["name"]]
+            next(item for item in catalog[kind] if item["name"] == new)["id"] = key
+        expected = [("auth_records", login, "name"), ("webapps", app, "name")]
+        assert "renamed login" in next(item for item in catalog["webapps"] if item.get("id") == app)["auth_records"]
+        assert any(
+            (item.get("webapp"), item.get("auth_record")) == ("renamed shop", "renamed login")
+            for item in catalog["schedules"]
+        )
+        assert applied(client, catalog, check=True) == expected
+        assert applied(client, catalog, check=False) == expected
+        assert applied(client, catalog, check=True) == []
+
+
+def test_drift_predicts_that_apply_fails_at_a_name_which_the_catalog_takes_away(box: Sandbox) -> None:
+    state = box.qualys
+    login, app = state.auth_records.ids[0], state.webapps.ids[3]
+    state.webapps[app]["authRecords"] = [login]
+    nightly = next(item for item in state.schedules.values() if "webApp" in item["target"])
+    nightly["target"] |= {"webApp": {"id": app}, "webAppAuthRecord": {"id": login}}
+    old = state.auth_records[login]["name"]
+    with client_of(box) as client:
+        catalog = imported(client)
+        entries = {kind: [item for item in catalog[kind] if old in str(item)] for kind in catalog}
+        entries["auth_records"] = [{"id": login, "name": "renamed login"}]
+        told = [summed_up(client, entries, check=check)["failures"] for check in (True, False)]
+    predicted, failed = ([(row["kind"], row["name"]) for row in rows] for rows in told)
+    assert predicted == failed == [(kind, item["name"]) for kind in ("webapps", "schedules") for item in entries[kind]]
+    assert predicted
+    assert all(f"there is no authentication record named {old!r}" in row["message"] for rows in told for row in rows)
+
+
+def _with_names(value: Any, names: dict[str, str]) -> Any:
+    """The same entries, in which records go by other names."""
+    if isinstance(value, dict):
+        return {key: _with_names(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_names(item, names) for item in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def test_the_changes_by_hand_cover_every_field_that_an_import_writes() -> None:

@@ -8,6 +8,7 @@ Ansible's own validation and into a plan; through a catalog, too. Nothing may be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -82,11 +83,10 @@ def named(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Raw]:
 ENTRIES = listing(
     "UrlEntry",
     st.fixed_dictionaries({"value": TEXTS}, optional={"regex": BOOLS}),
-    unique_by=lambda held: held["value"],
 )
 HEADER = st.tuples(st.sampled_from(["X-A", "X-B", "Authorization"]), TEXTS).map(": ".join)
 SCRIPT = st.fixed_dictionaries(
-    {"id": IDS, "name": TEXTS},
+    {"id": IDS, "name": TEXTS | st.just("s")},
     optional={"data": TEXTS, "regex": TEXTS, "startingUrl": TEXTS, "startingUrlRegex": BOOLS},
 )
 ATTRIBUTE = st.fixed_dictionaries({"name": TEXTS}, optional={"value": WORDS, "category": TEXTS})
@@ -106,7 +106,7 @@ WEBAPPS = st.fixed_dictionaries(
         ),
         "authRecords": references("WebAppAuthRecord"),
         "defaultProfile": st.none() | reference(),
-        "attributes": listing("Attribute", ATTRIBUTE, unique_by=lambda held: held["name"]),
+        "attributes": listing("Attribute", ATTRIBUTE),
         "headers": listing("WebAppHeader", named(HEADER)),
         "urlAllowlist": ENTRIES,
         "urlBlacklist": ENTRIES,
@@ -116,7 +116,7 @@ WEBAPPS = st.fixed_dictionaries(
         "useSitemap": BOOLS,
         "config": some(cancelScansAfterNHours=NUMBERS, defaultAuthRecord=reference()),
         "dnsOverrides": references("DnsOverride"),
-        "crawlingScripts": listing("SeleniumScript", SCRIPT, unique_by=lambda held: held["name"]),
+        "crawlingScripts": listing("SeleniumScript", SCRIPT),
         "comments": listing("Comment", st.fixed_dictionaries({"contents": TEXTS})),
     },
 )
@@ -133,7 +133,7 @@ FORM = some(
     authVault=BOOLS,
     seleniumScript=LOGIN_SCRIPT,
     seleniumCreds=BOOLS,
-    fields=listing("WebAppAuthFormRecordField", FORM_FIELD, unique_by=lambda held: held["name"]),
+    fields=listing("WebAppAuthFormRecordField", FORM_FIELD),
 )
 LOGIN = st.fixed_dictionaries(
     {"id": IDS, "type": st.sampled_from(["BASIC", "DIGEST", "NTLM"])},
@@ -146,7 +146,6 @@ SERVER = some(
     fields=listing(
         "WebAppAuthServerRecordField",
         LOGIN,
-        unique_by=lambda held: (held["type"], held.get("domain") or "", held.get("username") or ""),
     ),
 )
 OAUTH2 = some(
@@ -316,6 +315,7 @@ def of(item: str, *held: Raw) -> Raw:
 
 LOGINS = [{"id": number, "type": "NTLM", "domain": "D", "username": "********"} for number in (1, 2)]
 FIELDS_OF_ONE_NAME = [{"id": number, "name": "f", "value": value} for number, value in ((1, "a"), (2, "b"))]
+TWO_SCRIPTS = [{"id": key, "name": "s", "data": f"<{key}/>", "regex": str(key)} for key in (1, 2)]
 FORM_AND_OAUTH2 = {
     "formRecord": {"type": "CUSTOM", "fields": of("WebAppAuthFormRecordField", {"id": 1, "name": "f", "value": "a"})},
     "oauth2Record": {"grantType": "CLIENT_CREDS", "accessTokenUrl": "https://x.test", "scope": "s"},
@@ -329,6 +329,13 @@ HELD: dict[str, tuple[str, Raw]] = {
     "two fields of a name": (
         "auth_record",
         {"formRecord": {"type": "CUSTOM", "fields": of("WebAppAuthFormRecordField", *FIELDS_OF_ONE_NAME)}},
+    ),
+    "two scripts of a name": (
+        "webapp",
+        {
+            "url": "https://a.test/",
+            "crawlingScripts": of("SeleniumScript", *TWO_SCRIPTS),
+        },
     ),
     "a form and OAuth2": ("auth_record", FORM_AND_OAUTH2),
     "an application and tags": ("schedule", {"target": AIMED_TWICE, "scheduling": ONCE}),
@@ -346,9 +353,44 @@ def test_what_nobody_could_have_written_is_accepted_and_each_option_alone_change
         assert writes(kind, raw, {name: value, "id": 1}) == []
 
 
+# By case: the option, what the user makes of the value that was read, and the values that differ then.
+EDITS: dict[str, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "two masked logins": ("server", lambda part: {**part, "ssl_only": True}, lambda part: part["ssl_only"]),
+    "two fields of a name": (
+        "form",
+        lambda part: {**part, "fields": [*part["fields"], {"name": "more", "value": "1"}]},
+        lambda part: [(field["name"], field["value"]) for field in part["fields"]],
+    ),
+    "two scripts of a name": (
+        "crawling_scripts",
+        lambda scripts: [*scripts, {"name": "more", "data": "<x/>"}],
+        lambda scripts: [script["name"] for script in scripts],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_what_nobody_could_have_written_can_be_edited_around(case: str) -> None:
+    kind, raw = HELD[case][0], {"id": 1, "name": "x", **HELD[case][1]}
+    option, edit, differing = EDITS[case]
+    options = validated(kind, {"id": 1, option: edit(shown(kind, raw)[option])})
+    resource = RESOURCES[kind]
+    plan = plan_record(resource, options, resource.from_raw(raw), References(Silent())).plan  # type: ignore[arg-type]
+    (change,) = plan.changes
+    assert (
+        differing(change.after)
+        == {
+            "two masked logins": True,
+            "two fields of a name": [("f", "a"), ("f", "b"), ("more", "1")],
+            "two scripts of a name": ["s", "more"],
+        }[case]
+    )
+
+
 @pytest.mark.parametrize(
     ("case", "changed"),
     [
+        ("two fields of a name", {"form": {"fields": [{"name": "f", "value": value} for value in "abc"]}}),
         ("two masked logins", {"server": {"fields": [{"type": "NTLM"}, {"type": "NTLM"}]}}),
         ("an application and tags", {"tags": ["t", "5"]}),
         ("an application and tags", {"excluded_tags": ["5"]}),
@@ -376,7 +418,7 @@ def test_an_import_covers_every_field_that_has_no_value(kind: str) -> None:
     record = shown(kind, {"id": 1, "name": "x"})
     (entry,) = write.entries_of([record], CATALOG[kind], empty=True)
     spec = CATALOG[kind].options
-    choices = {name for name in spec if "choices" in spec[name] or spec[name]["type"] == "bool"}
+    choices = {name for name in spec if {"choices", "words"} & set(spec[name]) or spec[name]["type"] == "bool"}
     needy = {"recurrence", "scanner"}
     companions = {name for name in spec if name.endswith(("_mode", "_add", "_remove"))}
     left_out = set(spec) - set(entry) - choices - needy - companions

@@ -25,11 +25,11 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.result i
 from tests.sandbox import Sandbox
 
 from ..auth_record_kit import RECORDS, record_options, records_options
-from ..qualys_kit import client_of, entry, webapp_options, webapps_options
+from ..qualys_kit import client_of, entry, routes, webapp_options, webapps_options
 from ..scan_kit import APP
 
 Run = Callable[[QualysClient, bool], Result]
-FORM, SERVER = 31001, "server record"
+ANSWERS = ("full", "short", "id")
 POSITIONS: list[dict[str, str]] = [
     {
         "secret_read_mode": secrets,
@@ -38,11 +38,16 @@ POSITIONS: list[dict[str, str]] = [
         "missing_list_entry": missing,
         "http_status_mode": status,
         "auth_field_key": key,
+        "create_answer": answer,
     }
-    for (secrets, plain), (cleared, missing), (status, key) in itertools.product(
-        [("clear_unless_secured", "shown"), ("masked", "masked"), ("absent", "absent")],
-        [("true", "ignored"), ("false", "reject"), ("reject", "reject")],
-        [("always_200", "name"), ("mapped", "id")],
+    for ((secrets, plain), (cleared, missing), (status, key)), answer in zip(
+        itertools.product(
+            [("clear_unless_secured", "shown"), ("masked", "masked"), ("absent", "absent")],
+            [("true", "ignored"), ("false", "reject"), ("reject", "reject")],
+            [("always_200", "name"), ("mapped", "id")],
+        ),
+        itertools.cycle(ANSWERS),
+        strict=False,
     )
 ]
 
@@ -125,6 +130,33 @@ WRITES: dict[str, Run] = {
 }
 
 
+APPS = {"tags": ["prod"], "use_sitemap": True, "cancel_after": 5, "scope": "LIMIT", "headers": ["X-A: 1"]}
+NIGHTLY = {"name": "new", "webapp": str(APP), "start": "2027-01-01T00:00:00Z", "recurrence": {"type": "ONCE"}}
+# Of each kind a create, by the module for one and that for many, and the fields that a record can be without.
+CREATES: dict[str, tuple[Run, set[str]]] = {
+    "webapp": (_webapp(name="new", url="https://new.test/", **APPS), set(APPS)),
+    "webapps": (
+        lambda client, check: webapp.run_many(
+            webapps_options(entry(name="new", url="https://new.test/", **APPS)), client, check
+        ),
+        set(APPS),
+    ),
+    "auth_record": (_record(name="new", tags=["prod"], comments=["c"], **RECORDS["form custom"]), {"tags", "comments"}),
+    "auth_records": (
+        lambda client, check: auth_record.run_many(
+            records_options({"name": "new", "tags": ["prod"], "comments": ["c"], **RECORDS["server mixed"]}),
+            client,
+            check,
+        ),
+        {"tags", "comments"},
+    ),
+    "schedule": (
+        _schedule(**NIGHTLY, send_mail=True, notification={"recipients": ["a@x.test"], "delay": 1}),
+        {"send_mail", "notification"},
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def shared_box() -> Iterator[Sandbox]:
     with Sandbox(webapps=6, findings=0) as running:
@@ -177,3 +209,44 @@ def _forget(box: Sandbox) -> None:
         for record in table.values():
             if record["name"] == "new":
                 record["name"] = f"made {record['id']}"
+
+
+def created(box: Sandbox, kind: str) -> Result:
+    with client_of(box, retries=0) as client:
+        return CREATES[kind][0](client, False)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("kind", CREATES)
+def test_a_create_is_taken_as_a_whole_whatever_its_answer_shows(box: Sandbox, kind: str, answer: str) -> None:
+    box.switches["create_answer"] = answer
+    done = created(box, kind)
+    assert (done.changed, done.error, done.warnings) == (True, None, [])
+    assert done.diff is not None
+    (diff,) = done.diff if isinstance(done.diff, list) else [done.diff]
+    assert CREATES[kind][1] <= set(diff["after"])
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("kind", CREATES)
+def test_what_a_create_passes_over_is_told_whatever_its_answer_shows(box: Sandbox, kind: str, answer: str) -> None:
+    box.switches.update({"create_answer": answer, "create_takes": "needed"})
+    done = created(box, kind)
+    assert done.changed
+    names = str(done.error).partition("did not take ")[2].partition(".")[0].split(", ")
+    assert set(names) == CREATES[kind][1]
+    assert done.diff is not None
+    (diff,) = done.diff if isinstance(done.diff, list) else [done.diff]
+    assert not set(names) & set(diff["after"])
+    for (item,) in [done.values["results"]] if "results" in done.values else []:
+        assert (item["changed"], item["failed"], set(item["fields"]) & set(names)) == (True, True, set())
+
+
+def test_creates_that_are_answered_in_full_are_not_read_again(box: Sandbox) -> None:
+    for answer, gets in (("full", 0), ("short", 3), ("id", 3)):
+        box.switches["create_answer"] = answer
+        box.reset_counters()
+        wanted = [entry(name=f"{answer} {number}", url=f"https://{number}.test/", **APPS) for number in range(3)]
+        with client_of(box, retries=0) as client:
+            assert webapp.run_many(webapps_options(*wanted), client, False).error is None
+        assert len(routes(box, "/get/was/webapp")) == gets

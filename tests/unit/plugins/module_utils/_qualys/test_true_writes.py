@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.errors import OptionError, VendorError
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.client import QualysClient
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.targets import look_up
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate import (
     auth_record,
     webapp,
 )
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource import resources
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import scan as scan_module
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans import schedule
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.scans.schedule_fields import FIELDS
 from ansible_collections.appsec.perimeter.plugins.module_utils._reconcile.spec import option_spec
@@ -22,7 +27,7 @@ from tests.sandbox import Sandbox
 
 from ..auth_record_kit import HARD, LOGIN, RECORDS, Records, record_options, records_options, stored_secrets
 from ..qualys_kit import client_of, entry, fed_back, info_options, routes, webapp_options, webapps_options
-from ..scan_kit import APP
+from ..scan_kit import APP, scan_options
 
 DEAF = {"empty_element": "ignored", "partial_config_wipes": "false", "empty_set_clears": "false"}
 """A tenant that takes no notice of what is empty."""
@@ -44,6 +49,11 @@ def plan_schedule(sandbox: Sandbox, **options: Any) -> Result:
     blank = {name: spec.get("default") for name, spec in option_spec(FIELDS).items()}
     with client_of(sandbox, retries=0) as client:
         return schedule.run({**blank, "state": "present", "id": None, **options}, client, False)
+
+
+def record(sandbox: Sandbox, **options: Any) -> Result:
+    with client_of(sandbox, retries=0) as client:
+        return auth_record.run(record_options(**options), client, False)
 
 
 FILLED = {
@@ -157,6 +167,55 @@ def test_five_hundred_writes_are_read_again_with_one_search_when_a_search_shows_
         assert box.counters.requests < 120 + 12
 
 
+def test_a_search_that_lags_behind_a_write_is_no_sign_that_it_was_not_taken(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client_of(sandbox) as client:
+        stale = look_up(client, "webapp", [APP, APP + 1], verbose=True)
+    monkeypatch.setattr(resources, "look_up", lambda *_arguments, **_options: stale)
+    done = write_many(sandbox, *({"id": key, "url": f"https://{key}.test/"} for key in (APP, APP + 1)))
+    assert (done.error, done.changed) == (None, True)
+    assert [item["changed"] for item in done.values["results"]] == [True, True]
+    assert len(routes(sandbox, "/get/was/webapp")) == 2
+
+
+def absent(kind: str, client: QualysClient, box: Sandbox) -> Result:
+    """Delete one record by a module of its kind."""
+    state = box.qualys
+    unused = set(state.auth_records.ids) - {key for app in state.webapps.values() for key in app["authRecords"]}
+    login, scan = min(unused), state.scans.ids[0]
+    blank = {name: spec.get("default") for name, spec in option_spec(FIELDS).items()}
+    runs: dict[str, Callable[[], Result]] = {
+        "webapp": lambda: webapp.run(webapp_options(id=APP, state="absent"), client, False),
+        "webapps": lambda: webapp.run_many(webapps_options(state="absent", ids=[APP]), client, False),
+        "auth_record": lambda: auth_record.run(record_options("absent", id=login), client, False),
+        "auth_records": lambda: auth_record.run_many(records_options(state="absent", ids=[login]), client, False),
+        "schedule": lambda: schedule.run({**blank, "state": "absent", "id": state.schedules.ids[0]}, client, False),
+        "scan": lambda: scan_module.run(scan_options(id=scan, state="absent"), client, False),
+        "scans": lambda: scan_module.run(
+            scan_options(filters=[{"field": "id", "value": str(scan)}], state="absent", max_deletes=1), client, False
+        ),
+    }
+    return runs[kind]()
+
+
+@pytest.mark.parametrize("kind", ["webapp", "webapps", "auth_record", "auth_records", "schedule", "scan", "scans"])
+def test_a_delete_that_takes_nothing_is_an_error_and_no_change(sandbox: Sandbox, kind: str) -> None:
+    sandbox.switches["delete_takes"] = "nothing"
+    sandbox.qualys.scans[sandbox.qualys.scans.ids[0]]["status"] = "FINISHED"
+    with client_of(sandbox, retries=0) as client:
+        try:
+            done = absent(kind, client, sandbox)
+        except VendorError as error:
+            said, changed = str(error), False
+        else:
+            said, changed = str(done.error), done.changed
+        assert "as done, but it is still there" in said
+        assert not changed
+        sandbox.switches["delete_takes"] = "all"
+        assert absent(kind, client, sandbox).changed
+
+
 # What stays beside a change
 
 
@@ -208,13 +267,12 @@ def test_several_headers_of_one_name_can_be_listed_on_purpose(sandbox: Sandbox) 
     assert not write(sandbox, id=APP, headers=two).changed
 
 
-@pytest.mark.parametrize("kind", ["webapp", "schedule"])
+@pytest.mark.parametrize("kind", ["webapp", "schedule", "auth_record"])
 def test_white_space_around_a_name_is_no_rename(sandbox: Sandbox, kind: str) -> None:
-    table = sandbox.qualys.webapps if kind == "webapp" else sandbox.qualys.schedules
+    table = getattr(sandbox.qualys, f"{kind}s")
     key = table.ids[0]
     table[key]["name"] = " held "
-    run = write if kind == "webapp" else plan_schedule
-    done = run(sandbox, id=key, name="held ")
+    done = {"webapp": write, "schedule": plan_schedule, "auth_record": record}[kind](sandbox, id=key, name="held ")
     assert (done.changed, table[key]["name"]) == (False, " held ")
 
 
@@ -291,6 +349,54 @@ def test_two_logins_of_one_type_that_qualys_holds_are_told_apart(records: Record
         records(name="two", server={"fields": [{"type": "NTLM"}, {"type": "NTLM"}]})
 
 
+FORM_EDITS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
+    "a flag": ({"ssl_only": True}, [("f", "a"), ("f", "b"), ("g", "c")]),
+    "another field": (
+        {"fields": [{"name": "f", "value": "a"}, {"name": "f", "value": "b"}, {"name": "g", "value": "new"}]},
+        [("f", "a"), ("f", "b"), ("g", "new")],
+    ),
+    "one of the two": (
+        {"fields": [{"name": "f", "value": "a"}, {"name": "f", "value": "new"}, {"name": "g"}]},
+        [("f", "a"), ("f", "new"), ("g", "c")],
+    ),
+    "one of the two goes": (
+        {"fields": [{"name": "f", "value": "b"}, {"name": "g"}]},
+        [("f", "b"), ("g", "c")],
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", FORM_EDITS)
+@pytest.mark.parametrize("key", ["name", "id"])
+def test_a_form_with_two_fields_of_one_name_can_be_edited(records: Records, key: str, edit: str) -> None:
+    fields = [{"name": name, "value": value} for name, value in (("f", "a"), ("g", "c"))]
+    records(name="two", form={"type": "CUSTOM", "fields": fields})
+    form = records.stored("two")["formRecord"]
+    form["fields"].insert(1, {**form["fields"][0], "id": 999999, "value": "b"})
+    records.sandbox.switches["auth_field_key"] = key
+    wanted, held = FORM_EDITS[edit]
+    done = records(name="two", form=wanted)
+    assert done.changed
+    stored = [(field["name"], field["value"]) for field in records.stored("two")["formRecord"]["fields"]]
+    if key == "id" or "two" not in edit:
+        assert (stored, done.error, done.warnings) == (held, None, [])
+        assert not records(name="two", form=wanted).changed
+    else:
+        # A service that goes by the name cannot tell the two apart; then it is said.
+        assert "Qualys holds form of the authentication record 'two' in another form" in done.warnings[0]
+
+
+@pytest.mark.parametrize("key", ["name", "id"])
+def test_a_flag_of_a_server_with_two_logins_of_one_type_leaves_both(records: Records, key: str) -> None:
+    records(name="two", server={"fields": [{"type": "NTLM", "domain": "A", "username": "a", "password": HARD}]})
+    stored = records.stored("two")["serverRecord"]["fields"]
+    stored.append({**stored[0], "id": 999999, "domain": "B", "username": "b"})
+    records.sandbox.switches["auth_field_key"] = key
+    assert records(name="two", server={"ssl_only": True}).changed
+    held = [(login["domain"], login["username"]) for login in records.stored("two")["serverRecord"]["fields"]]
+    assert held == [("A", "a"), ("B", "b")]
+
+
 @pytest.mark.parametrize("update", ["merge", "replace"])
 @pytest.mark.parametrize("plain", ["shown", "masked", "absent"])
 @pytest.mark.parametrize("kind", ["form standard", "form custom", "form selenium"])
@@ -304,6 +410,52 @@ def test_a_partial_update_keeps_every_value(records: Records, kind: str, plain: 
         # The tenant drops the script that nobody may read, and refuses a form without one.
         assert (kind, update, error.code) == ("form selenium", "replace", "CANNOT_BE_NULL")  # noqa: PT017
     assert {item["name"]: item["value"] for item in records.stored("x")["formRecord"]["fields"]} == before
+
+
+def everything(record: Any) -> dict[str, Any]:
+    """Secrets, user names and other values of a record that a tenant may not show."""
+    server, oauth2 = (record.get(name) or {} for name in ("serverRecord", "oauth2Record"))
+    logins = {
+        f"login {login['id']}": (login.get("domain"), login.get("username")) for login in server.get("fields", ())
+    }
+    return (
+        stored_secrets(record) | logins | {name: oauth2.get(name) for name in ("username", "clientId", "redirectUrl")}
+    )
+
+
+@pytest.mark.parametrize("update", ["merge", "replace"])
+@pytest.mark.parametrize("reading", ["masked", "absent"])
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_change_of_one_member_loses_nothing_that_cannot_be_read_or_says_so(
+    records: Records, kind: str, reading: str, update: str
+) -> None:
+    records.sandbox.switches.update({"plain_read_mode": reading, "secret_read_mode": reading, "object_update": update})
+    records(name="x", **RECORDS[kind])
+    before = everything(records.stored("x"))
+    part = next(iter(RECORDS[kind]))
+    change: dict[str, Any] = {"scope": "other"} if part == "oauth2" else {"ssl_only": True}
+    if RECORDS[kind][part].get("ssl_only"):
+        change = {"ssl_only": False}
+    said = ""
+    try:
+        records(name="x", **{part: change})
+    except (VendorError, OptionError) as error:
+        said = str(error)
+    assert MARKER not in str(records.stored("x"))
+    assert "***" not in str(records.stored("x"))
+    if everything(records.stored("x")) != before:
+        # A tenant that drops what is left out of a part; and where it shows no secret, nobody sees this one go.
+        assert update == "replace"
+        assert "dropped secrets" in said or (kind, reading) == ("oauth2 client", "absent")
+
+
+def test_a_masked_value_that_is_no_secret_and_goes_is_told(records: Records) -> None:
+    records.sandbox.switches["object_update"] = "replace"
+    # What the sandbox holds is what it shows of this value.
+    part = {"grant_type": "CLIENT_CREDS", "access_token_url": "https://x.test/", "client_id": "********"}
+    records(name="x", oauth2=part)
+    with pytest.raises(VendorError, match=r"did not know: oauth2\.client_id\."):
+        records(name="x", oauth2={"scope": "other"})
 
 
 @pytest.mark.parametrize("plain", ["masked", "absent"])

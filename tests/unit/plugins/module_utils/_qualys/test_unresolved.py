@@ -278,6 +278,23 @@ def test_a_report_on_names_that_do_not_exist_yet_is_planned(
     assert sandbox.counters.writes == 0
 
 
+def test_the_scans_of_a_report_are_looked_up_in_check_mode(sandbox: Sandbox, tmp_path: Path) -> None:
+    scans = sandbox.qualys.scans.ids[:30]
+    report = {"name": "x", "type": "WAS_SCAN_REPORT", "format": "PDF"}
+    with client_of(sandbox) as client:
+
+        def run(ids: list[int]) -> Result:
+            return reports.run(report_options(tmp_path / "x.pdf", **report, targets={"scans": ids}), client, True)
+
+        done = run(scans)
+        assert (done.changed, done.values["report"]["id"]) == (True, None)
+        assert len(routes(sandbox, "/was/wasscan")) == 1
+        for wrong in (99999999, 10**30):
+            with pytest.raises(OptionError, match=f"targets.scans: there is no scan {wrong}, or these credentials"):
+                run([*scans, wrong])
+    assert sandbox.counters.writes == 0
+
+
 def test_a_real_run_tells_of_no_names(sandbox: Sandbox) -> None:
     with client_of(sandbox) as client:
         assert "unresolved" not in SINGLE["webapp"](tags=["prod"])(client, False).values

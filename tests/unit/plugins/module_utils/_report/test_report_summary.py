@@ -239,3 +239,12 @@ def test_only_an_application_that_is_known_to_have_no_scan_was_never_scanned() -
     ]
     report = collect.build(FindingList([]), title="x", generated="", webapps=webapps)
     assert [item["name"] for item in collect.never_scanned(report)] == ["B"]
+
+
+def test_scores_keep_their_decimals(tmp_path: pathlib.Path) -> None:
+    found = factory.write_snapshot(tmp_path / "f.ndjson", [factory.finding(1, detection_score=71.5)])
+    run({"findings": [found], "outputs": {"csv": tmp_path / "r.csv"}}, False)
+    assert ",71.5," in (tmp_path / "r.csv").read_text()
+    for told, score in ((612.5, 612.5), (612.0, 612), ("612.5", None), (True, None)):
+        app = collect.web_application({"id": 1, "name": "A", "risk_score": told})
+        assert app["risk_score"] == score

@@ -18,6 +18,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.shape
     decoded_loosely,
     items,
     number,
+    score,
     text,
     truth,
     user_name,
@@ -62,6 +63,29 @@ def test_a_boolean_is_read_from_text_and_false_is_false(value: Any, found: bool 
 )
 def test_a_whole_number_is_read_from_a_number_or_a_text(value: Any, found: int | None) -> None:
     assert number(value) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (410, 410),
+        (410.0, 410),
+        ("410.0", 410),
+        (612.5, 612.5),
+        ("612.5", 612.5),
+        ("4.1e2", 410),
+        (0, 0),
+        (-0.5, -0.5),
+        (2**60 + 1, 2**60 + 1),
+        ("x", None),
+        (None, None),
+        (math.inf, None),
+        (math.nan, None),
+    ],
+)
+def test_a_score_keeps_its_decimals_and_a_whole_one_has_none(value: Any, found: float | None) -> None:
+    assert score(value) == found
+    assert score(value).__class__ is found.__class__
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,66 @@ def test_an_application_that_vanishes_is_told(living: Sandbox, monkeypatch: pyte
     result = go(living, ids=[key])
     assert result.values["results"][0]["error"]["kind"] == "not_found"
     assert "vanished" in result.values["results"][0]["msg"]
+
+
+def test_a_purge_that_takes_nothing_is_an_error_and_no_change(living: Sandbox) -> None:
+    living.switches["purge_takes"] = "nothing"
+    ids = with_findings(living, 2)
+    counts = {key: len(living.qualys.findings_of(key)) for key in ids}
+    for _run in range(2):
+        result = go(living, ids=ids)
+        assert isinstance(result.error, PartialFailure)
+        assert (result.changed, result.values["purged"], result.diff) == (False, [], [])
+        assert {item["id"]: item["findings"] for item in result.values["results"]} == counts
+        for item in result.values["results"]:
+            said = f"Qualys reported the purge of web application {item['id']} as done, but it still has"
+            assert item["msg"].startswith(f"{said} {counts[item['id']]} findings.")
+            assert item["error"]["hint"]
+
+
+def test_what_a_purge_leaves_is_a_warning_beside_what_is_gone(living: Sandbox) -> None:
+    living.switches["purge_takes"] = "findings"
+    key = next(key for key in with_findings(living, 1) if living.qualys.webapps[key].get("lastScan"))
+    count, scan = len(living.qualys.findings_of(key)), living.qualys.webapps[key]["lastScan"]["id"]
+    result = go(living, ids=[key])
+    assert (result.changed, result.error) == (True, None)
+    assert len(routes(living, "count/was/finding")) == 2
+    assert [(item["id"], item["findings"]) for item in result.values["purged"]] == [(key, count)]
+    again = go(living, ids=[key])
+    assert (again.changed, again.values["purged"], again.error) == (False, [], None)
+    said = f"Qualys reported the purge of web application {key} as done, but Qualys still shows its last scan, {scan}."
+    assert result.warnings == again.warnings == [said]
+
+
+def test_findings_that_a_purge_leaves_are_a_warning_beside_those_that_are_gone(living: Sandbox) -> None:
+    [key] = with_findings(living, 1)
+    count = len(living.qualys.findings_of(key))
+    living.faults.add({"match": {"route": "count/was/finding"}, "kind": "wrong_count", "n": 1, "skip": 1, "times": -1})
+    result = go(living, ids=[key])
+    assert (result.changed, result.error) == (True, None)
+    assert result.values["purged"][0]["findings"] == count - 1
+    assert "it still has 1 finding. Run again later." in result.warnings[0]
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_a_purge_that_shows_a_little_later_is_waited_for(living: Sandbox, looks: int) -> None:
+    [key] = with_findings(living, 1)
+    count = len(living.qualys.findings_of(key))
+    # The count that is asked for before the purge, and those that are asked for too early after it.
+    living.faults.add(
+        {"match": {"route": "count/was/finding"}, "kind": "wrong_count", "n": count, "skip": 1, "times": looks}
+    )
+    result = go(living, ids=[key])
+    assert (result.changed, result.error, result.warnings) == (True, None, [])
+    assert result.values["purged"][0]["findings"] == count
+
+
+def test_a_purge_after_which_nothing_can_be_read_happened_and_failed(living: Sandbox) -> None:
+    [key] = with_findings(living, 1)
+    living.faults.add(
+        {"match": {"route": "count/was/finding"}, "kind": "response_code", "code": "UNAUTHORIZED", "skip": 1}
+    )
+    result = go(living, ids=[key])
+    assert result.changed
+    assert "was carried out, but reading it again failed" in str(result.error)
+    assert [item["id"] for item in result.values["purged"]] == [key]

@@ -501,3 +501,8 @@ def test_whole_numbers_that_come_as_doubles_are_whole_numbers() -> None:
     names = ("id", "rule_id", "severity", "severity_native", "times_seen", "original_severity", "cwe", "details")
     assert {name: found[name] for name in names} == {name: expected[name] for name in names}
     assert (found["id"], found["asset"]["id"], found["cwe"]) == ("12345670", "410001", [79])
+
+
+def test_a_detection_score_keeps_its_decimals() -> None:
+    for value, score in ((71.5, 71.5), ("71.5", 71.5), (71.0, 71), (71, 71)):
+        assert finding(RAW | {"detectionScore": value})["detection_score"] == score

@@ -522,8 +522,10 @@ def test_a_schedule_cannot_lose_what_it_needs(schedules: Schedules, monkeypatch:
     monkeypatch.setattr(
         schedule_fields, "_recurrence", lambda held: real(held) if held.get("occurrenceType") == "ONCE" else None
     )
-    with pytest.raises(OptionError, match="recurrence: a schedule cannot be without"):
-        schedules(id=schedule_id, start="2027-03-01T00:00:00Z")
+    held = dict(schedules.sandbox.qualys.schedules[schedule_id]["scheduling"])
+    assert schedules(id=schedule_id, start="2027-03-01T00:00:00Z").changed
+    stored = schedules.sandbox.qualys.schedules[schedule_id]["scheduling"]
+    assert stored == held | {"startDate": "2027-03-01T00:00:00Z"}
     assert schedules(id=schedule_id, recurrence={"type": "ONCE"}).changed
 
 

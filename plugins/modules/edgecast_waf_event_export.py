@@ -58,17 +58,17 @@ records:
   returned: success, or when the service fails midway
   sample: 1200
 duplicates:
-  description: How many records were read that had been written before, and were left out.
+  description: Number of records that were read again after an earlier run wrote them, and skipped.
   type: int
   returned: success, or when the service fails midway
   sample: 17
 changed_rows:
-  description: How many of RV(records) were written before with other content.
+  description: Number of RV(records) that were written before with other content.
   type: int
   returned: success, or when the service fails midway
   sample: 0
 gaps:
-  description: Spans of time that could not be read and will not be, each with C(from), C(to) and C(reason).
+  description: Spans of time that could not be read and never will be, each with C(from), C(to) and C(reason).
   type: list
   elements: dict
   returned: success, or when the service fails midway
@@ -80,7 +80,7 @@ segments:
   returned: success, or when the service fails midway
   sample: [dt=2026-01-31/20260131T080000Z-20260131T090000Z.ndjson]
 position:
-  description: Up to when the stream has been read, UTC; the next run goes on from there.
+  description: The time up to which the stream has been read, UTC; the next run continues from there.
   type: str
   returned: success, or when the service fails midway
   sample: "2026-01-31T09:00:00Z"

@@ -214,7 +214,7 @@ results:
         hint: The account needs the permission API Access, and the WAS permission for this operation.
         code: UNAUTHORIZED
 stats:
-  description: What the task cost. Times are seconds.
+  description: Statistics of the task. Times are in seconds.
   type: dict
   returned: always
   sample: {requests: 3, retries: 0, bytes: 20480, connections: 1, waited: 0.0, elapsed: 0.4}

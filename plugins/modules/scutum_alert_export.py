@@ -107,8 +107,9 @@ position:
   sample: "2026-01-31T09:00:00Z"
 complete:
   description:
-    - Whether everything up to the lag was read. V(false) after an error, and when the run ended at a limit of calls or
-      at O(max_wait) with progress. Then the module does not fail, and the next run goes on from RV(position).
+    - Whether everything up to the lag was read. V(false) after an error, and when the run stopped at a limit of calls
+      or at O(max_wait) after some progress. In that case the module does not fail, and the next run continues from
+      RV(position).
   type: bool
   returned: success, or when the service fails midway
   sample: true

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nox
@@ -175,6 +175,11 @@ def test_environment(session: nox.Session) -> Iterator[dict[str, str]]:
         }
 
 
+def base_folder(environment: Mapping[str, str]) -> str:
+    """The option of pytest for the folders of tests. Their paths have to be short: a socket's has 107 characters."""
+    return f"--basetemp={environment['TMPDIR']}/t"
+
+
 def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) -> None:
     """Run the tests in these folders, and leave their count and times for run_sessions.py."""
     for folder in folders:
@@ -183,7 +188,7 @@ def run_pytest(session: nox.Session, *arguments: str, folders: tuple[str, ...]) 
     selected = session.posargs or folders
     command = ("python", "-m", "pytest", f"--junitxml={results}", *arguments, *selected)
     with test_environment(session) as environment:
-        session.run(*command, env=environment)
+        session.run(*command, base_folder(environment), env=environment)
 
 
 def run_controller_tests(session: nox.Session, *arguments: str) -> bool:
@@ -199,8 +204,9 @@ def run_controller_tests(session: nox.Session, *arguments: str) -> bool:
     try:
         with test_environment(session) as environment:
             session.run(
-                "python", "-m", "pytest", f"--junitxml={results}", *arguments, "tests/controller", env=environment
-            )
+                "python", "-m", "pytest", f"--junitxml={results}", *arguments, "tests/controller",
+                base_folder(environment), env=environment,
+            )  # fmt: skip
     except nox.command.CommandFailed:
         return False
     return True

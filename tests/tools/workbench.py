@@ -143,7 +143,7 @@ def temporary_folder() -> Iterator[Path]:
 
     Most of what the tests write is flushed to the disk, file by file, as the product must; in memory that is free.
     """
-    with tempfile.TemporaryDirectory(prefix="perimeter-", dir=MEMORY if _memory_suits() else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="p", dir=MEMORY if _memory_suits() else None) as folder:
         # PostgreSQL, which does not run as root, has a folder of its own in it.
         Path(folder).chmod(0o711)
         yield Path(folder)

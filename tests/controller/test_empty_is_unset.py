@@ -80,7 +80,9 @@ def values(path: Path) -> dict[str, str]:
     """What the values of a file that ask the environment come to, with everything random or timed taken out."""
     loader = DataLoader()
     data = read(path)
-    variables = {"omit": "<omit>", "ansible_check_mode": False}
+    # What a task of the role gate makes of its variables.
+    read_texts = {"given": trusted("{{ _gate_unread }}"), "problems": []}
+    variables = {"omit": "<omit>", "ansible_check_mode": False, "_gate_read": read_texts}
     for kind in ("defaults", "vars"):
         beside = path.parent.parent / kind / "main.yml"
         if beside.exists():

@@ -49,7 +49,7 @@ from .inputs.facts import Record, label
 from .inputs.match_files import match_problems
 from .inputs.records import AttackMatches, is_image, newest_scans, read_records
 from .inputs.snapshots import Snapshot, open_snapshot, read_findings
-from .policy.baseline import Baseline, Keeper, Moved, merged
+from .policy.baseline import Baseline, BaselineKeeper, Moved, merged
 from .policy.baseline_file import BaselineFile
 from .policy.keeping import keeper_of, secrets_of, texts_of
 from .policy.policy import Policy, load_policy
@@ -73,7 +73,7 @@ class _Inputs:
 
     policy: Policy
     waivers: Waivers
-    keeper: Keeper | None
+    keeper: BaselineKeeper | None
     baseline: Baseline
     scans: list[Record]
     images: list[Record]
@@ -229,7 +229,7 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     )
 
 
-def _unwritable(keeper: Keeper, *, check_mode: bool) -> PerimeterError | None:
+def _unwritable(keeper: BaselineKeeper, *, check_mode: bool) -> PerimeterError | None:
     """Why the baseline cannot be stored, if it cannot."""
     try:
         keeper.check(create=not check_mode)

@@ -209,7 +209,7 @@ def section_key(raw: t.Mapping[str, t.Any]) -> AppKey:
     return raw["source"], raw["id"] or f"name:{raw['name'] or ''}"
 
 
-class Keeper(t.Protocol):
+class BaselineKeeper(t.Protocol):
     """Where a baseline is kept.
 
     Attributes:

@@ -78,14 +78,14 @@ class BaselineDatabase:
         return () if self._path is None else (self._path,)
 
     def load(self) -> Baseline:
-        """See :class:`.baseline.Keeper`. Needs no right to write."""
+        """See :class:`.baseline.BaselineKeeper`. Needs no right to write."""
         if self._is_absent():
             return Baseline()
         with self._connected() as connection, connection.begin():
             return self._read(connection) if self._is_made(connection) else Baseline()
 
     def check(self, *, create: bool) -> None:
-        """See :class:`.baseline.Keeper`. What it would write is written and taken back."""
+        """See :class:`.baseline.BaselineKeeper`. What it would write is written and taken back."""
         if self._is_absent() and not create:
             self._check_folder()
             return
@@ -94,7 +94,7 @@ class BaselineDatabase:
             transaction.rollback()
 
     def note(self, baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         if not has_news(baseline, gone):
             return
         with self._writing() as (connection, _transaction):
@@ -106,7 +106,7 @@ class BaselineDatabase:
                 connection.execute(change.values(generation=newest.generation + 1, gone=marks))
 
     def save(self, baseline: Baseline, content: dict[str, t.Any]) -> bool:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         data = renewed(baseline, content)
         with self._writing() as (connection, _transaction):
             # Also where nothing changes: what another run noted meanwhile is not judged by yet.
@@ -121,7 +121,7 @@ class BaselineDatabase:
         return data is not None
 
     def told(self, baseline: Baseline) -> dict[str, t.Any]:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         return {"path": None, "database": self._address, "name": self._name, "generation": baseline.generation}
 
     # The database

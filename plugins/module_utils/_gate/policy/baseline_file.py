@@ -43,7 +43,7 @@ class BaselineFile:
         return self._path, self._path.with_name(self._path.name + _MARKS_SUFFIX)
 
     def load(self) -> Baseline:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         if not self._path.exists() and not self._linked:
             return Baseline()
         document = read_document(self._path, "baseline", limit=SIZE_LIMIT)
@@ -57,7 +57,7 @@ class BaselineFile:
         return read_marks(read_document(place, "baseline", limit=SIZE_LIMIT).data, document.sha256, str(place))
 
     def check(self, *, create: bool) -> None:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         folder = self._path.parent
         if os.path.exists(folder):
             check_target(self._path, "baseline")
@@ -71,7 +71,7 @@ class BaselineFile:
             check_target(self._path, "baseline")
 
     def note(self, baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         if not has_news(baseline, gone):
             return
         # Another run may have marked findings, or moved the baseline, since this one read them.
@@ -80,7 +80,7 @@ class BaselineFile:
             _write(self.files[1], marks_of(newest, gone))
 
     def save(self, baseline: Baseline, content: dict[str, t.Any]) -> bool:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         self._refuse_moved(baseline)
         data = renewed(baseline, content)
         if data is not None:
@@ -102,7 +102,7 @@ class BaselineFile:
             )
 
     def told(self, _baseline: Baseline) -> dict[str, t.Any]:
-        """See :class:`.baseline.Keeper`."""
+        """See :class:`.baseline.BaselineKeeper`."""
         return {"path": str(self._path)}
 
 

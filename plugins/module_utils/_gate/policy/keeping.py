@@ -11,7 +11,7 @@ import typing as t
 
 from ..._base.errors import OptionError
 from ..._database.secrets import hidden_of, shown_of
-from .baseline import Keeper
+from .baseline import BaselineKeeper
 from .baseline_file import BaselineFile
 
 VARIABLES = {"database_url": "PERIMETER_GATE_DATABASE_URL", "baseline_name": "PERIMETER_GATE_BASELINE_NAME"}
@@ -21,7 +21,7 @@ Params = t.Mapping[str, t.Any]
 Environ = t.Mapping[str, str]
 
 
-def keeper_of(params: Params, environ: Environ) -> Keeper | None:
+def keeper_of(params: Params, environ: Environ) -> BaselineKeeper | None:
     """Return what keeps the baseline; None when none was asked for.
 
     Raises:

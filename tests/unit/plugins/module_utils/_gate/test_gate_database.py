@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from pathlib import Path
@@ -43,7 +44,7 @@ class Shared(Folder):
 
     def rows(self) -> list[tuple[Any, ...]]:
         """What is stored."""
-        with sqlite3.connect(self.file) as connection:
+        with contextlib.closing(sqlite3.connect(self.file)) as connection, connection:
             wanted = "select name, generation, content, gone from perimeter_baselines order by name"
             return connection.execute(wanted).fetchall()
 
@@ -52,7 +53,7 @@ class Shared(Folder):
         if options.pop("baseline", None):
             if self.baseline.exists():
                 self.main([], policy=ADOPT)
-                with sqlite3.connect(self.file) as connection:
+                with contextlib.closing(sqlite3.connect(self.file)) as connection, connection:
                     connection.execute("update perimeter_baselines set content = ?", [self.baseline.read_text()])
             options = {"database_url": self.url, "baseline_name": "shop main", "baseline_update": True, **options}
         return super().gate(*arguments, **options)
@@ -273,14 +274,14 @@ def test_an_empty_variable_is_unset_and_never_a_missing_baseline(
 def test_a_damaged_or_foreign_row_is_never_taken_for_a_missing_one(shared: Shared) -> None:
     shared.adopt([finding()])
     for column, text in (("content", "{"), ("content", ""), ("content", '{"record": "x"}'), ("gone", "[]")):
-        with sqlite3.connect(shared.file) as connection:
+        with contextlib.closing(sqlite3.connect(shared.file)) as connection, connection:
             (kept,) = connection.execute(f"select {column} from perimeter_baselines").fetchone()
             connection.execute(f"update perimeter_baselines set {column} = ?", [text])
         for run in (shared.main, shared.proposed):
             assert run([], policy=ADOPT).values["verdict"] == "policy_error", (column, text)
-        with sqlite3.connect(shared.file) as connection:
+        with contextlib.closing(sqlite3.connect(shared.file)) as connection, connection:
             connection.execute(f"update perimeter_baselines set {column} = ?", [kept])
-    with sqlite3.connect(shared.file) as connection:
+    with contextlib.closing(sqlite3.connect(shared.file)) as connection, connection:
         connection.execute("alter table perimeter_baselines rename column content to other")
     for run in (shared.main, shared.proposed):
         result = run([], policy=ADOPT)

@@ -38,7 +38,7 @@ def test_what_was_changed_by_hand_is_found_and_written_again(
     changes = (
         ("qualys_was_webapp", "Entries to add to O(uris)", "Uris to add to O(uris)"),
         ("qualys_was_auth_records", "Name of the certificate.", "The certificate's name."),
-        ("scutum_alert_info", "What the task cost.", "Its price."),
+        ("scutum_alert_info", "Statistics of the task.", "Its price."),
     )
     for module, old, new in changes:
         path = tmp_path / f"{module}.py"

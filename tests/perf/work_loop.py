@@ -45,7 +45,7 @@ def main() -> None:
                 record = normaliser.event(raw)
                 if record["id"] not in seen:
                     seen.add(record["id"])
-                    record["key"], record["content"] = record["id"], identity.content_of(raw)
+                    record["key"], record["content"] = record["id"], identity.event_content_of(raw)
                     file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
             pages = body["page_of"]
             page += 1

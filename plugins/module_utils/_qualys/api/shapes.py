@@ -13,6 +13,9 @@ import math
 import re
 import typing as t
 
+SOURCE = "qualys"
+"""The name of the service in records."""
+
 Raw = dict[str, t.Any]
 
 

@@ -22,9 +22,8 @@ from ..._vendor.crew import Crew
 from ..api.client import QualysClient
 from ..api.criteria import Criterion, build
 from ..api.listing import Fetched, IdWindow, Listing, ListingTally, Span, fresh_of
-from ..api.shapes import Raw
+from ..api.shapes import SOURCE, Raw
 from .finding_fields import GET, PAGE_SIZES, RESOURCE, VERBOSE
-from .normalise import SOURCE
 from .page_lines import Contents, Line, LineMaker, PageLines, drained
 
 Options = t.Mapping[str, t.Any]

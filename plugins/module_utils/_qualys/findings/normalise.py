@@ -16,10 +16,8 @@ from ..._records.redact import redact_text
 from ..._records.redaction.values import MARKER
 from ..._records.times import canonical_time
 from ..._vendor.blank import blank_finding
-from ..api.shapes import Raw, decoded, decoded_loosely, items, text, truth, user_name
+from ..api.shapes import SOURCE, Raw, decoded, decoded_loosely, items, text, truth, user_name
 from .finding_fields import DIRECT, KINDS, SEVERITY_LEVELS, STATUS_WORDS, cvss_score, cvss_vector
-
-SOURCE = "qualys"
 
 _LISTS = ("cwe", "owasp", "wasc", "evidence")
 _BLANK: dict[str, t.Any] = {

@@ -14,7 +14,7 @@ import typing as t
 
 from ..api.shapes import items, text
 from ..api.xml import Node
-from .references import Reference, without_names
+from .reference import Reference, without_names
 
 SEARCH, VERBOSE, GET = 0, 1, 2
 """The reads, cheapest first: search, verbose search, get (one request for each record)."""

@@ -29,7 +29,7 @@ from .elements import (
     texts,
     word,
 )
-from .references import reference_key, show_reference
+from .reference import reference_key, show_reference
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from ..._reconcile.spec import Record
 from ..api.client import QualysClient
 from ..api.shapes import text
 from .field import Field
-from .references import Reference, References
+from .reference import Reference
+from .references import References
 from .resource import Resource, Written
 
 

@@ -20,65 +20,9 @@ from ..._base.errors import AmbiguousMatch, OptionError
 from ..._records.result import Result
 from ..api.client import MAX_PAGE, QualysClient
 from ..api.listing import Listing
-from ..api.shapes import Raw, number, text
+from ..api.shapes import Raw, text
 from ..api.targets import look_up
-
-
-@dataclasses.dataclass(frozen=True)
-class Reference:
-    """A record that another one names. At least one of the two is set."""
-
-    id: int | None
-    name: str | None
-
-    @classmethod
-    def of(cls, raw: Raw) -> Reference:
-        """From Qualys' ``{id, name}``, or a user's ``{id, username}``."""
-        return cls(number(raw.get("id")), text(raw.get("name")) or text(raw.get("username")))
-
-
-def _is_id(word: str) -> bool:
-    return word.isascii() and word.isdigit()
-
-
-def reference_key(reference: Reference) -> t.Hashable:
-    """What makes two references the same."""
-    return reference.id if reference.id is not None else reference.name
-
-
-def references_in(value: t.Any) -> t.Iterator[Reference]:
-    """Every reference in the value of a field: one, a list, or one inside of something larger."""
-    if isinstance(value, Reference):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from references_in(item)
-    elif dataclasses.is_dataclass(value):
-        for member in dataclasses.fields(value):
-            yield from references_in(getattr(value, member.name))
-
-
-def without_names(value: t.Any, names: t.Collection[str]) -> t.Any:
-    """The same value, in which the references with these names are known by their ids only."""
-    if isinstance(value, Reference):
-        return dataclasses.replace(value, name=None) if value.name in names and value.id is not None else value
-    if isinstance(value, (list, tuple)):
-        return type(value)(without_names(item, names) for item in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changed = {
-            member.name: without_names(getattr(value, member.name), names) for member in dataclasses.fields(value)
-        }
-        return dataclasses.replace(value, **changed)
-    return value
-
-
-def show_reference(reference: Reference) -> str:
-    """The form that an option takes: the name, or the id where the name would be read as something else."""
-    name = reference.name
-    if name and not _is_id(name) and name == name.strip():
-        return name
-    return str(reference.id) if reference.id is not None else str(name)
-
+from .reference import Reference, is_id
 
 _KINDS = {
     "tag": "tag",
@@ -168,7 +112,7 @@ class References:
             written: what the user wrote, ids included.
         """
         words = {str(item).strip() for item in written}
-        ids = {word for word in words if _is_id(word)}
+        ids = {word for word in words if is_id(word)}
         self._expected[resource] = len(words - ids - {""})
         self._expected_ids[resource] = {int(word) for word in ids if int(word) <= _LARGEST_ID}
 
@@ -190,9 +134,9 @@ class References:
         """
         word = str(written).strip()
         for reference in present:
-            if word == str(reference.id) or (word == reference.name and not _is_id(word)):
+            if word == str(reference.id) or (word == reference.name and not is_id(word)):
                 return reference
-        if _is_id(word):
+        if is_id(word):
             return self._by_id(resource, option, int(word)) if verify else Reference(int(word), None)
         if resource == "user":
             return Reference(None, word)

@@ -18,7 +18,8 @@ from ..api.client import MAX_PAGE, QualysClient
 from ..api.criteria import build
 from ..api.listing import Listing, read_excerpt
 from .elements import GET, SEARCH, VERBOSE
-from .references import References, kind_word, references_in, without_names
+from .reference import references_in, without_names
+from .references import References, kind_word
 from .resource import Resource
 
 LEVELS = {"summary": SEARCH, "verbose": VERBOSE, "full": GET}

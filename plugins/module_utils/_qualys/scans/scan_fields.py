@@ -18,8 +18,7 @@ import typing as t
 
 from ..._records.model import SCHEMA, EndReason, Scan, ScanStatus
 from ..._records.times import canonical_time
-from ..api.shapes import Raw, number, text, user_name
-from ..findings.normalise import SOURCE
+from ..api.shapes import SOURCE, Raw, number, text, user_name
 
 RESOURCE = "wasscan"
 SUMMARY, FULL = "summary", "full"

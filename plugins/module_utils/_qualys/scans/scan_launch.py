@@ -26,7 +26,8 @@ from ..api.listing import Listing
 from ..api.shapes import Raw, number, text
 from ..api.waiting import Budget, PollTiming
 from ..api.xml import Node
-from ..resource.references import Reference, References
+from ..resource.reference import Reference
+from ..resource.references import References
 from .scan_fields import RESOURCE, has_credentials, part, standing_of
 from .scan_target import Auth, ScanTarget, appliance_of, auth_of, check_auth, proxy_of, target_node
 

@@ -24,7 +24,8 @@ from ..api.shapes import Raw, number
 from ..api.targets import read_complete
 from ..api.waiting import Budget, PollTiming
 from ..api.xml import Node
-from ..resource.references import Reference, References, reference_key
+from ..resource.reference import Reference, reference_key
+from ..resource.references import References
 from .scan_fields import RESOURCE, scan_record
 from .scan_launch import Launch, Wanted, adoptable, launch, prepare, same_scans
 from .scan_target import UNSAID, auth_of

@@ -13,7 +13,10 @@ import typing as t
 from ..._base.errors import OptionError
 from ..api.shapes import Raw, text
 from ..api.xml import Node
-from ..resource.references import Reference, References
+from ..resource.reference import Reference
+
+if t.TYPE_CHECKING:
+    from ..resource.references import References
 
 TYPES = ("VULNERABILITY", "DISCOVERY")
 DEFAULT_AUTH = "default"

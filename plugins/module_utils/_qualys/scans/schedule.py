@@ -23,7 +23,8 @@ from ..api.shapes import Raw, number, text, truth
 from ..api.xml import Node
 from ..resource import one, resource_info
 from ..resource.elements import GET
-from ..resource.references import Reference, References
+from ..resource.reference import Reference
+from ..resource.references import References
 from ..resource.resource import Prepared, Resource, Written
 from . import schedule_notification as notification
 from .scan_fields import part

@@ -18,7 +18,7 @@ from ..api.shapes import Raw, items, number, text, truth, user_name
 from ..api.xml import Node
 from ..resource.elements import GET, SEARCH, named, one, reference_node, stripped, word
 from ..resource.field import Field, choice_field, flag_field, name_field, read_fields, reference_field, reference_list
-from ..resource.references import Reference, reference_key, show_reference
+from ..resource.reference import Reference, reference_key, show_reference
 from . import schedule_notification as notification
 from .scan_fields import part
 from .scan_target import DEFAULT_AUTH, MATCHES, NO_AUTH, SCANNER_OPTIONS, TYPES, UNSAID, Appliance, Auth

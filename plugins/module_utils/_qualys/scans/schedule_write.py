@@ -20,7 +20,7 @@ from ..api.shapes import Raw, number, text
 from ..api.xml import Node
 from ..resource.elements import named
 from ..resource.field import write_fields
-from ..resource.references import Reference
+from ..resource.reference import Reference
 from .scan_fields import part
 from .scan_target import UNSAID, Appliance, Auth, ScanTarget, target_node
 from .schedule_fields import FIELDS, SCHEDULING, TARGET, ScheduleField

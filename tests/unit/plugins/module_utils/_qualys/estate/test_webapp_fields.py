@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.estate.webapp_fields import from_raw, same_url
-from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.references import (
+from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.resource.reference import (
     Reference,
     show_reference,
 )

@@ -33,8 +33,22 @@ BYTECODE = IMPORT_TREE / "bytecode"
 _payloads = tempfile.TemporaryDirectory(prefix="payloads-")
 PREFIX = "appsec.perimeter."
 TIMEOUT_S = 300
+WARM = bool(os.environ.get("TEST_WARM"))
 Task = dict[str, Any]
 
+SETTINGS = {
+    "ANSIBLE_LOCALHOST_WARNING": "false",
+    "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+    "ANSIBLE_NOCOLOR": "true",
+    "ANSIBLE_RETRY_FILES_ENABLED": "false",
+    # The newest versions show the options of a task only when asked to.
+    "ANSIBLE_INJECT_INVOCATION": "true",
+    # The tests of secrets turn it off, so that the arguments of a module travel in a file.
+    "ANSIBLE_PIPELINING": "true",
+    "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+    "ANSIBLE_CALLBACKS_ENABLED": "json_lines",
+}
+"""Settings of each run, unless its test says otherwise."""
 # coverage's own, so that modules are measured when the tests are; the root is what .coveragerc asks for.
 _KEPT = ("PATH", "TZ", "PYTHONPATH")
 _KEPT_PREFIXES = ("COVERAGE_", "COV_", "PERIMETER_ROOT")
@@ -94,7 +108,7 @@ def base_environment(folder: Path, collections_path: Path) -> dict[str, str]:
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
     settings = folder / "ansible.cfg"
-    settings.touch()
+    settings.write_text("[defaults]\ninternal_poll_interval = 0.005\n")
     return kept | {
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
@@ -105,16 +119,7 @@ def base_environment(folder: Path, collections_path: Path) -> dict[str, str]:
         "ANSIBLE_LOCAL_TEMP": str(_made(folder / "tmp" / "local")),
         "ANSIBLE_REMOTE_TEMP": str(_made(folder / "tmp" / "remote")),
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-        "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_RETRY_FILES_ENABLED": "false",
-        # The newest versions show the options of a task only when asked to.
-        "ANSIBLE_INJECT_INVOCATION": "true",
-        # The tests of secrets turn it off, so that the arguments of a module travel in a file.
-        "ANSIBLE_PIPELINING": "true",
-        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
-        "ANSIBLE_CALLBACKS_ENABLED": "json_lines",
+        **SETTINGS,
     }
 
 
@@ -133,15 +138,15 @@ def kept_environment(collections_path: Path, python_path: str = "") -> dict[str,
     }
 
 
-def warm_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What lets the modules of a run share a Python that has started already.
+def warm_interpreter(kind: str, variables: Mapping[str, str]) -> str:
+    """A program that runs scripts of a kind in a Python that has started already.
 
     Args:
+        kind: ``modules`` or ``playbooks``.
         variables: of the run.
     """
     start = {name: variables[name] for name in ("PATH", "LC_ALL", "PYTHONPATH", "TEST_BYTECODE")}
-    program = warm.interpreter(tuple(sorted(start.items())))
-    return {"ANSIBLE_PYTHON_INTERPRETER": program, "TEST_INTERPRETER": program}
+    return warm.interpreter(kind, tuple(sorted((start | SETTINGS).items())))
 
 
 def _made(folder: Path) -> Path:
@@ -156,14 +161,14 @@ class Ansible:
         folder: for playbooks, results and everything temporary.
         collections_path: folder that holds ``ansible_collections``.
         fresh: whether each run makes payloads and bytecode anew, as a user's does; for what is measured.
-        warm: whether modules may run in a Python that has started already.
+        warm_modules: whether modules, as playbooks, may run in a Python that has started already.
     """
 
-    def __init__(self, folder: Path, collections_path: Path, *, fresh: bool = False, warm: bool = True) -> None:
+    def __init__(self, folder: Path, collections_path: Path, *, fresh: bool = False, warm_modules: bool = True) -> None:
         self.folder = folder
         self.collections_path = collections_path
         self._fresh = fresh
-        self._warm = warm and bool(os.environ.get("TEST_WARM"))
+        self._warm_modules = warm_modules
         self._serial = 0
 
     def program(
@@ -177,15 +182,19 @@ class Ansible:
             results: where the callback writes.
         """
         variables = base_environment(self.folder, self.collections_path)
+        name, *rest = arguments
+        command = [str(BIN / name), *rest]
         if not self._fresh:
             variables |= kept_environment(self.collections_path, variables.get("PYTHONPATH", ""))
-        if self._warm and not self._fresh:
-            variables |= warm_environment(variables)
+            if WARM and name == "ansible-playbook":
+                command.insert(0, warm_interpreter("playbooks", variables))
+            if WARM and self._warm_modules:
+                modules = warm_interpreter("modules", variables)
+                variables |= {"ANSIBLE_PYTHON_INTERPRETER": modules, "TEST_INTERPRETER": modules}
         variables |= dict(environment or {})
         variables |= {"TEST_RESULTS": str(results or os.devnull)}
-        name, *rest = arguments
         done = subprocess.run(
-            [str(BIN / name), *rest],
+            command,
             cwd=self.folder,
             env={name: value for name, value in variables.items() if value},
             capture_output=True,

@@ -169,7 +169,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) ->
         app["crawlingScripts"] = [{"id": 55999, "name": "login.html", "data": SCRIPT}]
         folder = tmp_path_factory.mktemp("modules")
         # Each module in a new Python, as a user's.
-        run = Ansible(folder, collections_path, warm=False).play(
+        run = Ansible(folder, collections_path, warm_modules=False).play(
             _tasks(), arguments=["-vvvv", "--diff"], counters=sandbox.url, module_defaults=_groups(sandbox),
             environment={"PERIMETER_STATE_DIR": str(folder / "state")},
         )  # fmt: skip

@@ -32,17 +32,17 @@ def _kept(path: str, source: bytes, make: typing.Callable[[], types.CodeType]) -
             found: types.CodeType = marshal.loads(file.read())
     except OSError:
         made = make()
-        _keep(name, made)
+        keep(name, made)
         return made
     _imp._fix_co_filename(found, path)
     return found
 
 
-def _keep(name: str, code: types.CodeType) -> None:
-    """Write it under a name of its own first: many modules start at the same time."""
+def keep(name: str, value: object) -> None:
+    """Write a file under a name of its own first: many modules start at the same time."""
     own = f"{name}.{os.getpid()}"
     with open(own, "wb") as file:
-        file.write(marshal.dumps(code))
+        file.write(marshal.dumps(value))
     os.replace(own, name)
 
 
@@ -55,11 +55,16 @@ def _from_collection(source: bytes | str, filename: str, **rest: typing.Any) -> 
     return _kept(filename, text, lambda: compile(source=source, filename=filename, **rest))
 
 
+def keep_collection() -> None:
+    """Keep the bytecode of what Ansible's own loader imports of a collection."""
+    from ansible.utils.collection_loader import _collection_finder
+
+    _collection_finder.compile = _from_collection  # type: ignore[attr-defined]
+
+
 if FOLDER:
     zipimport._compile_source = _from_zip  # type: ignore[attr-defined]
     if any(os.path.basename(word).removesuffix(".py") in CONTROLLER for word in sys.orig_argv[:3]):
-        from ansible.utils.collection_loader import _collection_finder
-
-        _collection_finder.compile = _from_collection  # type: ignore[attr-defined]
+        keep_collection()
         # What Ansible calls the Python of the playbook, with which it runs modules on this machine.
         sys.executable = os.environ.get("TEST_INTERPRETER") or sys.executable

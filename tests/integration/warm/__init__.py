@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the warm Python, and makes the program that Ansible starts for each module."""
+"""Starts a Python that stays warm, and makes the program to start in its place: for modules, or for playbooks."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ launcher.main({python!r}, {address!r}, {served!r})
 
 
 @functools.cache
-def interpreter(environment: tuple[tuple[str, str], ...]) -> str:
-    """The path of a program that runs modules as this Python would; the warm Python ends with this process.
+def interpreter(kind: str, environment: tuple[tuple[str, str], ...]) -> str:
+    """The path of a program that runs scripts as this Python would; the warm Python ends with this process.
 
     Args:
-        environment: of the warm Python. Modules with other settings of Python get a Python of their own.
+        kind: of scripts, ``modules`` or ``playbooks``.
+        environment: of the warm Python. Scripts with other settings of Python get a Python of their own.
     """
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
     address, program = folder / "socket", folder / "python"
     server = subprocess.Popen(
-        [sys.executable, str(HERE / "server.py"), str(address)],
-        env=dict(environment),
+        [sys.executable, str(HERE / "server.py"), str(address), kind],
+        env=dict(environment) | {"HOME": str(folder), "ANSIBLE_HOME": str(folder / "home")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Python that has started already: it forks for each module that Ansible runs.
+"""A Python that has started already: it forks for each module that Ansible runs, or for each ``ansible-playbook``.
 
 Most of the time of a module goes into starting Python and importing what every module imports. This program has done
 both: the standard library, requests, and Ansible's own ``module_utils``. What belongs to the collection still comes
 from the payload of each module, so that a file which Ansible leaves out of a payload is missed here too. Ansible starts
-``launcher.py`` in the place of Python.
+``launcher.py`` in the place of Python. For ``ansible-playbook``, see ``controller.py``.
 
 A request has the arguments, the environment, the folder and the umask, with the three standard streams as file
 descriptors; the answer is the exit status. Both sides are the same Python, so that ``marshal`` is their format.
@@ -28,6 +28,8 @@ import time
 import traceback
 import types
 from typing import Any
+
+from controller import Controller
 
 IMPORTED = (
     "ansible.module_utils.basic",
@@ -53,9 +55,15 @@ IMPORTED = (
 """What modules import, of everything that is not in the collection."""
 
 
-def main(address: str) -> None:
-    """Serve until standard input ends, which it does when the process that started this one has ended."""
-    for name in IMPORTED:
+def main(address: str, kind: str) -> None:
+    """Serve until standard input ends, which it does when the process that started this one has ended.
+
+    Args:
+        address: the socket.
+        kind: what it runs, ``modules`` or ``playbooks``.
+    """
+    controller = Controller() if kind == "playbooks" else None
+    for name in () if controller else IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -64,10 +72,10 @@ def main(address: str) -> None:
         gc.collect()
         gc.freeze()
         print("ready", flush=True)
-        _serve(listener)
+        _serve(listener, controller)
 
 
-def _serve(listener: socket.socket) -> None:
+def _serve(listener: socket.socket, controller: Controller | None) -> None:
     """Fork for each request; the fork waits for its module, so that this process never waits for one."""
     while True:
         ready = select.select([listener, sys.stdin], [], [], 1.0)[0]
@@ -80,17 +88,17 @@ def _serve(listener: socket.socket) -> None:
             connection = listener.accept()[0]
             if os.fork() == 0:
                 listener.close()
-                _answer(connection)
+                _answer(connection, controller)
             connection.close()
 
 
-def _answer(connection: socket.socket) -> None:
+def _answer(connection: socket.socket, controller: Controller | None) -> None:
     """Run what is asked for in a process of its own, and send its exit status. Never returns."""
     request, streams = _receive(connection)
     child = os.fork()
     if child == 0:
         connection.close()
-        _become(request, streams)
+        _become(request, streams, controller)
     for stream in streams:
         os.close(stream)
     status = os.waitpid(child, 0)[1]
@@ -110,7 +118,7 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return marshal.loads(text), list(streams)
 
 
-def _become(request: dict[str, Any], streams: list[int]) -> None:
+def _become(request: dict[str, Any], streams: list[int], controller: Controller | None) -> None:
     """Turn this process into the one that the launcher was asked for. Never returns."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -121,6 +129,8 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     os.chdir(request["folder"])
     os.umask(request["umask"])
     time.tzset()
+    if controller:
+        controller.become(request["arguments"])
     os._exit(_run(request["arguments"]))
 
 
@@ -162,4 +172,4 @@ def _exit_status(code: object) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

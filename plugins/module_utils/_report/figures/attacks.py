@@ -64,7 +64,7 @@ class AttackTally:
                 self.other_records += 1
 
     def add(self, event: t.Mapping[str, t.Any]) -> None:
-        """Count one event. A value of the wrong type counts as unknown; nothing in an event raises."""
+        """Count one event. A value of the wrong type counts as unknown or missing, and never raises."""
         get = event.get
         action = get("action")
         action = action if isinstance(action, str) and action in self.actions else "unknown"

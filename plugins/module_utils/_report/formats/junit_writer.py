@@ -5,10 +5,9 @@
 This module is private to the collection and may change at any time.
 
 Each application has a suite with one case for each finding. One more suite is about the report itself: a case for the
-verdict and one for the completeness of the data. These are errors when there is no conclusion or data is missing, so a
-report without data never passes. Findings that are waived, ignored, protected or excluded are skipped with the reason:
-a case that vanished would look like a fix. GitLab reads 30 MB at most; the worst findings come first, and the file says
-how many were left out.
+verdict and one for the completeness of the data. These never pass without a conclusion of the gate or with incomplete
+data. Findings that are waived, ignored, protected or excluded are skipped with the reason: a case that vanished would
+look like a fix. GitLab reads 30 MB at most; the worst findings come first, and the file says how many were left out.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def sheets(report: ReportInput) -> t.Iterator[Sheet]:
     severities = (model.SEVERITY_LABELS[name] for name in SEVERITIES)
     yield Sheet("Age", _columns(("Open risks by age", *severities, "Oldest (days)")), _ages(report))
     yield Sheet("Scan quality", _columns(_SCAN_HEAD), _scans(report))
-    yield Sheet("Data quality", _columns(("What", "State", "Records", "From", "To", "Words")), _quality(report))
+    yield Sheet("Data quality", _columns(("What", "State", "Records", "From", "To", "Details")), _quality(report))
 
 
 def _columns(names: t.Iterable[str]) -> list[tuple[str, int]]:

@@ -56,7 +56,7 @@ STATE_LABELS = {
 
 # The order in which a reader wants to know; the first five are the headline.
 CHANGES: tuple[str, ...] = tuple(change for change in changes.CHANGES if change != "changed")
-"""What a report counts. That something else about a finding changed is not of interest here."""
+"""The changes that a report counts. Other differences of a finding are not shown."""
 CHANGE_LABELS = {
     "new": "New",
     "reopened": "Reopened",

@@ -47,7 +47,7 @@ _LINE_PROBLEMS = {
 
 
 def _clipped(value: t.Any) -> str | None:
-    """Text of limited length; None for nothing."""
+    """Text of limited length; None for a missing or empty value."""
     if value is None or value == "":
         return None
     # Nearly every value ends here, and there are millions of them.

@@ -217,12 +217,12 @@ def quality_notes(report: ReportInput) -> list[str]:
     """Sentences about the data: what is unknown, missing, duplicate or redacted."""
     quality = report.summary["quality"]
     wording = {
-        "unknown_severity": "with a severity that is not known; a gate counts them as critical",
-        "unknown_status": "with a status that is not known; they count as open",
-        "unknown_kind": "of a kind that is not known; they count as risks",
+        "unknown_severity": "with an unknown severity, which a gate counts as critical",
+        "unknown_status": "with an unknown status, which counts as open",
+        "unknown_kind": "of an unknown kind, which counts as a risk",
         "without_title": "without a title",
         "without_application_name": "without an application name",
-        "without_first_seen": "without the time of first detection; their age is not known",
+        "without_first_seen": "without the time of first detection, so of unknown age",
         "duplicates": "more than once in the files; the one from the last file counts",
         "with_evidence": "with evidence",
         "with_redacted_evidence": "with evidence that had secrets removed",

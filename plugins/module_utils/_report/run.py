@@ -118,7 +118,8 @@ def _inputs(params: t.Mapping[str, t.Any]) -> list[pathlib.Path]:
     if not given and not alone and not any(params.get(name) for name in ("events", "scans", "history", "services")):
         raise OptionError(
             "`findings` is empty.",
-            hint="Give the paths of snapshots written by a finding_export module, or `events`, `scans`, `history` or `services`.",
+            hint="Give the paths of snapshots written by a finding_export module, or `events`, `scans`, `history` or "
+            "`services`.",
         )
     given = given or ()
     return [pathlib.Path(path).expanduser() for path in given]

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the tables of ``rst/findings_and_reports.rst`` from the field table of the code.
 
-The collection must be importable, that is, stand in ``ansible_collections/appsec/perimeter`` below a directory on
-PYTHONPATH; ``tests/conftest.py`` makes such a directory, ``.build``:
+The collection must be importable: in ``ansible_collections/appsec/perimeter`` below a directory on PYTHONPATH.
+``tests/conftest.py`` makes such a directory, ``.build``:
 
     PYTHONPATH=.build python docs/docsite/tables.py           writes
-    PYTHONPATH=.build python docs/docsite/tables.py --check   only says whether something would change
+    PYTHONPATH=.build python docs/docsite/tables.py --check   fails when something would change, and writes nothing
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ COMPOSED = {
     "method": ("resultList",),
     "ignored": ("isIgnored", "ignoredReason", "ignoredBy", "ignoredDate", "ignoredComment", "reactivateDate"),
 }
-"""Fields of ours that are made of vendor fields which the table does not name for them."""
+"""Our fields that are made of vendor fields which the field table does not assign to them."""
 
 FINDING = {
     "record": "Always ``finding``.",
     "schema": "Version of this layout, ``1``.",
-    "source": "Which scanner, here ``qualys``.",
+    "source": "The scanner, here ``qualys``.",
     "id": "Id at the source, as text.",
-    "unique_id": "Id that stays when the finding is found again; the identity of a finding.",
-    "rule_id": "Which check found it, the QID.",
+    "unique_id": "Id that stays the same when the finding is detected again; the identity of a finding.",
+    "rule_id": "The check that detected it: the QID.",
     "title": "Name of the check.",
     "kind": "``vulnerability``, ``sensitive_content``, ``information`` or ``unknown``.",
     "severity": "``critical``, ``high``, ``medium``, ``low``, ``info`` (5 to 1 at Qualys) or ``unknown``.",
-    "severity_native": "Severity in the words of the source.",
-    "original_severity": "Severity before somebody edited it, in the words of the source.",
+    "severity_native": "Severity as the source gives it.",
+    "original_severity": "Severity before somebody edited it, as the source gives it.",
     "cvss_score": "CVSS 3 base score.",
     "cvss_vector": "All that Qualys gives of the vector: the attack vector, such as ``Network``.",
     "detection_score": "Qualys detection score, 0 to 100.",
     "status": "``new``, ``open``, ``reopened``, ``fixed``, ``protected``, ``retesting`` or ``unknown``.",
     "ignored": "``reason``, ``by``, ``at``, ``until`` and ``comment``; null when the finding is not ignored.",
     "asset": "The web application: ``id``, ``name``, ``url`` and ``tags``.",
-    "url": "Where it was found.",
+    "url": "Address at which it was found.",
     "method": "HTTP method of the first piece of evidence.",
     "parameter": "Parameter that is affected.",
     "first_seen": "First detection.",
     "last_seen": "Last detection.",
     "last_tested": "Last test.",
     "fixed_at": "When it was found to be fixed.",
-    "times_seen": "How many scans detected it.",
+    "times_seen": "Number of scans that detected it.",
     "cwe": "CWE numbers.",
     "owasp": "OWASP Top 10 categories: ``code``, ``name`` and ``url``.",
     "wasc": "WASC threat classes: ``code``, ``name`` and ``url``.",
@@ -67,20 +67,20 @@ FINDING = {
     "potential": "Whether it is not confirmed.",
     "external_ref": "Reference to another system, such as a ticket.",
     "patch": "Id of the virtual patch.",
-    "ssl": "What is known about TLS.",
+    "ssl": "Facts about TLS.",
     "evidence": (
         "Requests and responses: ``payload``, ``method``, ``url``, ``headers``, ``body``, ``response``, ``result`` and "
         "``authenticated``."
     ),
     "fingerprint": "Computed: stays the same when title, order or session ids in the URL change.",
-    "details": "What only one source says; of Qualys ``original_severity`` in our words, if it was edited.",
+    "details": "Values that only one source has; for Qualys ``original_severity`` on our scale, if it was edited.",
     "raw": "The object of Qualys as JSON text, with ``include_raw`` only. It is not redacted.",
 }
 
 MANIFEST = {
     "record": "Always ``manifest``.",
     "schema": "Version of this layout, ``1``.",
-    "source": "Which scanner, here ``qualys``.",
+    "source": "The scanner, here ``qualys``.",
     "account": "The address of the API, and a hash of the user or client that read it.",
     "stream": "Always ``findings``.",
     "file": "Name of the file that it describes.",
@@ -90,24 +90,24 @@ MANIFEST = {
     "since": "The ``since`` of the export; null for a whole snapshot.",
     "started": "When the export started.",
     "finished": "When it ended: the time of the data.",
-    "announced_before": "How many findings Qualys announced at the start.",
-    "announced_after": "How many it announced at the end.",
-    "records": "How many the file holds.",
-    "complete": "Whether the file holds every finding that Qualys announced.",
+    "announced_before": "Number of findings that Qualys announced at the start.",
+    "announced_after": "Number of findings that Qualys announced at the end.",
+    "records": "Number of findings in the file.",
+    "complete": "Whether the file contains every finding that Qualys announced.",
     "assets": "Ids of the applications that occur in the file.",
-    "unknown_values": "Words of Qualys that this version does not know, and how often they occurred.",
+    "unknown_values": "Values of Qualys that this version does not know, and how often they occurred.",
     "bytes": "Size of the file.",
     "sha256": "SHA-256 of the file.",
 }
 
 
 def vendor_fields(name: str) -> tuple[str, ...]:
-    """The vendor fields that a field of ours is made of; none for what is computed."""
+    """The vendor fields that one of our fields is made of; none for a computed field."""
     return COMPOSED.get(name) or tuple(vendor for vendor, entry in FIELDS.items() if entry.ours == name)
 
 
 def appears(name: str) -> str:
-    """The cheapest ``detail`` that has a field."""
+    """The cheapest ``detail`` that fills a field."""
     levels = {FIELDS[vendor].appears for vendor in vendor_fields(name)}
     return next((level for level in (GET, VERBOSE) if level in levels), "summary")
 
@@ -134,7 +134,7 @@ def manifest_table() -> str:
 
 
 def rendered(page: str) -> str:
-    """The page with its tables as the code has them."""
+    """The page with its tables written from the code."""
     for name, table in (("finding", finding_table()), ("manifest", manifest_table())):
         pattern = rf"(?s)(\.\. begin {name} table\n\n).*?(\n\.\. end {name} table)"
         page, count = re.subn(pattern, lambda found, table=table: f"{found[1]}{table}{found[2]}", page)  # type: ignore[misc]

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pack report.css, report.js and report.html into plugins/module_utils/_report/html/assets.py.
 
-Only Python files travel with an Ansible module, so the page's parts travel inside one. Run without arguments to write
-the file, or with ``--check`` to fail when it is stale.
+Only Python files travel with an Ansible module, so the parts of the page travel inside one. Run without arguments to
+write the file, or with ``--check`` to fail when it is stale.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def render(parts: dict[str, str]) -> str:
 
 
 def is_fresh(parts: dict[str, str]) -> bool:
-    """Whether assets.py unpacks to the sources. Compared unpacked: the packed bytes depend on the zlib in use."""
+    """Whether assets.py unpacks to the sources. The packed bytes are not compared: they depend on the zlib in use."""
     if not TARGET.is_file():
         return False
     text = runpy.run_path(str(TARGET))["text"]

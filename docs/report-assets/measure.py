@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time and memory of a report in all formats, with a previous run to compare with.
 
-The collection must be importable, that is, stand in ``ansible_collections/appsec/perimeter`` below a directory on
-PYTHONPATH:
+The collection must be importable: in ``ansible_collections/appsec/perimeter`` below a directory on PYTHONPATH.
 
     PYTHONPATH=<directory> python docs/report-assets/measure.py --findings 100000
 """
@@ -23,7 +22,7 @@ from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._repor
 
 
 def prepare(folder: pathlib.Path, findings: int) -> None:
-    """Two snapshots of one estate, a week apart, and the report of the first."""
+    """Write two snapshots of one estate, a week apart, and the report of the first."""
     old = factory.estate_before(factory.estate_findings(findings))
     before = factory.write_snapshot(folder / "before.ndjson", old, finished="2026-11-13T09:00:00Z")
     report.run({"findings": [str(before)], "outputs": {"json": str(folder / "before.json")}}, False)
@@ -31,7 +30,7 @@ def prepare(folder: pathlib.Path, findings: int) -> None:
 
 
 def measure(folder: pathlib.Path) -> None:
-    """Write all formats and print what it took. In a process of its own, so that memory is that of the report."""
+    """Write all formats and print time and memory. Runs in a process of its own, to measure the report only."""
     outputs = {name: str(folder / f"report.{name}") for name in WRITERS}
     params = {"findings": [str(folder / "findings.ndjson.gz")], "outputs": outputs}
     start, work = time.monotonic(), time.process_time()

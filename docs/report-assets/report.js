@@ -3,7 +3,7 @@
 // The findings explorer. Everything that comes from a finding reaches the page through textContent or the value of an
 // option, never as markup and never as an address. The page's policy (Trusted Types without a policy) enforces it.
 
-// Charts: the arrow keys go from column to column, and the text of one is shown below the plot, and read aloud.
+// Charts: the arrow keys go from column to column; the text of a column is shown below the plot and read aloud.
 (function () {
   "use strict";
 
@@ -157,10 +157,10 @@
     if (state.sort) {
       const order = compare(state.sort);
       const sign = state.down ? -1 : 1;
-      // The index last: rows arrive worst first, and equal rows stay so in both directions.
+      // Rows arrive worst first. Comparing the index last keeps equal rows in that order in both directions.
       shown.sort((a, b) => sign * order(a, b) || a - b);
     } else if (data.matched) {
-      // What was attacked and not blocked comes first, whatever its severity.
+      // Findings that were attacked and not blocked come first, whatever their severity.
       const first = shown.filter((index) => rows[index][column.attack] === 0);
       shown = first.concat(shown.filter((index) => rows[index][column.attack] !== 0));
     }
@@ -187,7 +187,7 @@
   if (data.matched) {
     heads.push(["attack", "Attacks", ""]);
   }
-  // What a first click means: most people want the worst, oldest or highest first. Severity 0 is the worst.
+  // Columns that a first click sorts downwards: most people want the worst, oldest or highest first. Severity 0 is the worst.
   const downFirst = new Set(["cvss_score", "age", "times_seen"]);
   const body = element("tbody");
   const status = element("p", { class: "status", role: "status", "aria-live": "polite" });
@@ -298,7 +298,7 @@
     return [list, meaningOf(row), evidenceOf(row)];
   }
 
-  // What the knowledge base says stands in a section of its own; its nodes are copied, so nothing is parsed again.
+  // The words of the knowledge base are in a section of their own; its nodes are copied, so nothing is parsed again.
   let meanings = null;
   function meaningOf(row) {
     if (!meanings) {
@@ -329,7 +329,7 @@
       return "";
     }
     if (number < 0) {
-      return element("p", { class: "under" }, "The evidence of this finding was left out for size. The JSON report holds it.");
+      return element("p", { class: "under" }, "The evidence of this finding was left out for size. The JSON report contains it.");
     }
     if (!evidence) {
       evidence = JSON.parse(document.getElementById("evidence").textContent);
@@ -421,7 +421,7 @@
     );
   }
 
-  // Set every filter at once: what is not named is cleared.
+  // Set all filters at once: a filter that is not named is cleared.
   function apply(wanted) {
     for (const [name, box] of Object.entries(controls)) {
       state[name] = wanted[name] === undefined ? "" : String(wanted[name]);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures of the HTML report of an estate of 200 applications: light, dark, narrow, and printed.
 
-Needs Chromium, and pdftoppm (poppler-utils) for the printed pages. The collection must be importable, that is, stand in
-``ansible_collections/appsec/perimeter`` below a directory on PYTHONPATH:
+Needs Chromium, and pdftoppm (poppler-utils) for the printed pages. The collection must be importable: in
+``ansible_collections/appsec/perimeter`` below a directory on PYTHONPATH.
 
     PYTHONPATH=<directory> python docs/report-assets/screenshot.py <where the pictures go>
 """
@@ -35,7 +35,7 @@ SECTIONS = (
 
 
 def make_report(folder: pathlib.Path, findings: int) -> pathlib.Path:
-    """The report of this week, compared with that of last week, with attacks and all that stands beside findings."""
+    """Write the report of this week, compared with the one of last week, with attacks and all other inputs."""
     page, before = folder / "report.html", folder / "before.json"
     estate = list(factory.estate_findings(findings))
     old = factory.estate_before(estate)
@@ -50,7 +50,7 @@ def make_report(folder: pathlib.Path, findings: int) -> pathlib.Path:
 
 
 def take(page: Page, folder: pathlib.Path, name: str, width: int) -> None:
-    """One picture of the top and of each section."""
+    """Take a picture of the top and of each section."""
     page.viewport(width, 1000)
     page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
     page.screenshot(folder / f"{name}-top.png")

@@ -13,7 +13,7 @@ Fields = t.Sequence[t.Mapping[str, t.Any]]
 
 
 def awx_inputs(fields: Fields) -> dict[str, t.Any]:
-    """What a form of AWX asks for."""
+    """The inputs of a credential type, for the form of AWX."""
     secret = {"secret": True}
     return {
         "fields": [
@@ -24,14 +24,14 @@ def awx_inputs(fields: Fields) -> dict[str, t.Any]:
 
 
 def awx_injectors(fields: Fields) -> dict[str, t.Any]:
-    """Which environment variables AWX sets, as templates of its own."""
+    """The injectors of a credential type: environment variables, with templates that AWX evaluates."""
     return {"env": {field["env"]: f"{{{{ {field['id']} | default('') }}}}" for field in fields}}
 
 
 def awx_credentials(
     services: t.Mapping[str, t.Mapping[str, t.Any]], environ: t.Mapping[str, str], always: t.Mapping[str, t.Any]
 ) -> dict[str, dict[str, str]]:
-    """The inputs of each service for which anything is set."""
+    """The inputs of each service that has any."""
     found = {
         name: {field["id"]: environ[field["env"]] for field in service["fields"] if environ.get(field["env"])}
         | dict(always.get(name) or {})
@@ -44,7 +44,7 @@ class FilterModule:
     """The filters by name."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """What Ansible asks for."""
+        """Return the filters to Ansible."""
         filters: dict[str, t.Callable[..., t.Any]] = {
             "awx_inputs": awx_inputs,
             "awx_injectors": awx_injectors,

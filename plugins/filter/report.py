@@ -12,7 +12,7 @@ class FilterModule:
     """The filters by name."""
 
     def filters(self) -> dict[str, Filter]:
-        """What Ansible asks for."""
+        """Return the filters to Ansible."""
         return filters_in(
             "_report_filters",
             "to_sarif",

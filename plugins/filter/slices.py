@@ -1,7 +1,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter of roles that AWX may cut into slices. It is documented in a file of its own name beside this one."""
+"""The filter of roles whose job AWX may slice. It is documented in a file of its own name beside this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class FilterModule:
     """The filters by name."""
 
     def filters(self) -> dict[str, Filter]:
-        """What Ansible asks for."""
+        """Return the filters to Ansible."""
         return filters_in(
             "_slice_filters",
             "slice_part",

@@ -15,7 +15,7 @@ description:
   - The HTML report is one file that needs no network. Its first page says what to fix first, what got worse, what is
     attacked and what is overdue. Then come the changes, each application, all findings in a table that can be searched
     and sorted, the attacks, container images, the scans, and what is known about the data.
-  - With O(matches), what was attacked and not blocked comes first, whatever its severity.
+  - With O(matches), findings that were attacked and not blocked come first, whatever their severity.
   - Findings contain attack payloads. They are escaped for each format, and the HTML report forbids every script but its
     own.
   - No output is replaced unless all of them could be rendered.
@@ -42,11 +42,11 @@ attributes:
 options:
   findings:
     description:
-      - Files that were written by a C(_finding_export) module. The manifest beside each is checked; what is not
+      - Files that were written by a C(_finding_export) module. The manifest beside each is checked; a file that is not
         complete is reported, and marked as such in every output.
-      - A directory is that of a stream, as M(appsec.perimeter.indusface_scan_log_export) and
-        M(appsec.perimeter.carbon_black_scan_log_export) write it. The last word of the stream on a finding counts.
-      - Needed, unless one of O(events), O(scans), O(history) or O(services) is given.
+      - A directory is read as a stream, as M(appsec.perimeter.indusface_scan_log_export) and
+        M(appsec.perimeter.carbon_black_scan_log_export) write it. The newest record of a finding counts.
+      - Required, unless one of O(events), O(scans), O(history) or O(services) is given.
     type: list
     elements: path
   events:
@@ -54,7 +54,7 @@ options:
       - Events of web firewalls, as directories of streams or NDJSON files (gzip too), as
         M(appsec.perimeter.edgecast_waf_event_export) and M(appsec.perimeter.scutum_alert_export) write them.
       - With them the report says when, from where and on which hosts there were attacks, and what was not blocked. They
-        are counted in one pass, and none is kept, however many there are.
+        are counted in one pass, and none is kept in memory.
     type: list
     elements: path
   matches:
@@ -70,13 +70,13 @@ options:
     type: path
   waivers:
     description:
-      - The file of waivers that M(appsec.perimeter.gate) takes, as JSON or YAML. They are listed with the days that are
-        left. Which findings they cover is shown with O(gate).
+      - The file of waivers for M(appsec.perimeter.gate), as JSON or YAML. They are listed with the days that are left.
+        O(gate) shows which findings they cover.
     type: path
   services:
     description:
-      - What came of reading each service, for the part about the data. One that failed or is not complete is reported
-        at the top of every output that has a place for it.
+      - The outcome of reading each service, for the section about the data. A service that failed or is not complete is
+        reported at the top of every output that has a place for it.
     type: list
     elements: dict
     suboptions:
@@ -92,7 +92,7 @@ options:
         default: false
       complete:
         description:
-          - Whether it was read to its end.
+          - Whether it was read completely.
         type: bool
         default: false
       records:
@@ -101,7 +101,7 @@ options:
         type: int
       reason:
         description:
-          - Why it could not be read, or not to its end.
+          - Why it could not be read, or not completely.
         type: str
   outputs:
     description:
@@ -120,12 +120,12 @@ options:
         type: path
       csv:
         description:
-          - All findings, one in each row, for spreadsheets. Cells that a spreadsheet would calculate are made harmless.
+          - All findings, one in each row, for spreadsheets. Cells that a spreadsheet would evaluate are made harmless.
         type: path
       markdown:
         description:
           - The figures and the worst findings, for tickets, chats and step summaries; at most one mebibyte, which is
-            what GitHub takes.
+            the limit of GitHub.
         type: path
       xlsx:
         description:
@@ -134,17 +134,17 @@ options:
         type: path
       sarif:
         description:
-          - SARIF 2.1.0 for GitHub code scanning and other tools. With O(catalog) a result stands on the line that
-            declares its application.
+          - SARIF 2.1.0 for GitHub code scanning and other tools. With O(catalog), the location of a result is the line
+            that declares its application.
           - Each severity of a scanner's rule is a rule of its own, so that GitHub and others show each result with the
             severity of its finding.
-          - GitHub keeps 25,000 results, and 10 MB when compressed. What counts comes first, worst first, and the file
-            says what was left out.
+          - GitHub keeps 25,000 results, and accepts 10 MB after compression. Findings that count come first, worst
+            first, and the file says how many were left out.
         type: path
       junit:
         description:
-          - JUnit XML for Jenkins, GitLab and others, at most 30 MB. Each finding is a case. So is the verdict of each
-            application, and whether the data is whole.
+          - JUnit XML for Jenkins, GitLab and others, at most 30 MB. Each finding is a case. The verdict of each
+            application and the completeness of the data are cases too.
         type: path
       gitlab:
         description:
@@ -158,7 +158,7 @@ options:
       github_annotations:
         description:
           - Workflow commands of GitHub Actions, for the verdict and the worst findings. GitHub keeps ten errors of a
-            step. A step that prints the file makes them count.
+            step. They take effect when a step prints the file.
         type: path
       azure_annotations:
         description:
@@ -180,7 +180,7 @@ options:
   webapps:
     description:
       - The applications of the estate, as M(appsec.perimeter.qualys_was_webapp_info) returns them. With them, the
-        report also tells which applications have no findings, and which were never scanned.
+        report also says which applications have no findings, and which were never scanned.
     type: list
     elements: dict
   knowledge:
@@ -188,41 +188,40 @@ options:
       - File with the entries of a knowledge base, as M(appsec.perimeter.qualys_kb_info) writes it to its
         O(ignore:dest). A JSON list of entries, and NDJSON with one entry in each line, are read too, compressed with
         gzip or not.
-      - With it the HTML, JSON and Markdown reports say for each rule what it means, what follows from it, how it is
-        fixed, and which CVEs belong to it. SARIF, JUnit, GitLab and OCSF say how it is fixed. HTML in these texts is
+      - With it the HTML, JSON and Markdown reports say for each rule what it means, what its consequences are, how to
+        fix it, and which CVEs belong to it. SARIF, JUnit, GitLab and OCSF say how to fix it. HTML in these texts is
         reduced to plain text.
     type: path
   scope:
     description:
-      - What was asked for, such as the filters of the applications and of the findings. It decides whether this report
-        and the earlier one can be compared.
-      - Without it the filters of the manifests decide, where a filter that was resolved to ids differs as soon as an
+      - What the findings were limited to, such as the filters of the applications and of the findings. It decides
+        whether this report and the earlier one can be compared.
+      - Without it the filters of the manifests decide. A filter that was resolved to ids differs as soon as an
         application comes or goes.
     type: list
     elements: raw
   gate:
     description:
-      - The verdict that M(appsec.perimeter.gate) wrote. Its file of explanations has to stand beside it.
-      - With it every format shows the verdict and what was decided about each finding. What is waived, ignored or
-        protected is marked as such, or left out where a format has no word for it. SARIF and JUnit mark what the policy
-        excludes, too.
-      - The output V(markdown) alone needs nothing else. It then has the verdict and its reasons, as when nothing was
-        judged.
+      - The verdict that M(appsec.perimeter.gate) wrote. Its file of explanations must be beside it.
+      - With it every format shows the verdict and the decision about each finding. Findings that are waived, ignored or
+        protected are marked as such, or left out in a format that cannot mark them. SARIF and JUnit also mark findings
+        that the policy excludes.
+      - If V(markdown) is the only output, no other input is needed. The output then has the verdict and its reasons.
     type: path
   scans:
     description:
       - The scans that the findings come from, as records that M(appsec.perimeter.qualys_was_scan) or
         M(appsec.perimeter.qualys_was_scan_info) returned, or as paths of JSON or NDJSON files of them (gzip too), or of
         the directories of a stream.
-      - Scans of container images, as M(appsec.perimeter.carbon_black_scan_log_export) writes them, are a part of their
-        own. Of each image the newest counts.
+      - Scans of container images, as M(appsec.perimeter.carbon_black_scan_log_export) writes them, have a section of
+        their own. Of each image the newest scan counts.
     type: list
     elements: raw
   catalog:
     description:
       - YAML files that declare web applications under the key C(webapps), each with a C(name), and folders of them.
-        Results of SARIF and annotations stand on the line of their application.
-      - The files are only looked at; no tag in them is carried out. It needs the Python package C(PyYAML).
+        Results of SARIF and annotations point to the line of their application.
+      - The files are only parsed; no tag in them is executed. It needs the Python package C(PyYAML).
     type: list
     elements: path
   catalog_root:
@@ -253,7 +252,7 @@ EXAMPLES = r"""
       html: report.html
       json: report.json
 
-- name: Write the report with what the findings mean and how they are fixed
+- name: Write the report with what the findings mean and how to fix them
   appsec.perimeter.report:
     findings:
       - findings.ndjson.gz
@@ -275,7 +274,7 @@ EXAMPLES = r"""
     outputs:
       html: report.html
 
-- name: Tell a pipeline what the gate decided
+- name: Write the verdict of the gate for a pipeline
   appsec.perimeter.report:
     findings:
       - findings.ndjson.gz
@@ -290,7 +289,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 written:
-  description: The files, each with whether it differs from what was there before, and whether there was none.
+  description: The files, each with whether it differs from the file before, and whether it is new.
   type: list
   elements: dict
   returned: success
@@ -303,8 +302,8 @@ written:
       created: false
 only_time_changed:
   description:
-    - Whether the reports were all there, and are made of the same data as the earlier report that was compared with.
-      They then differ in the time of the data, in ages, and in what they say about changes since, if at all.
+    - Whether all outputs existed, and have the same content as the earlier report. They then differ at most in the time
+      of the data, in ages, and in the changes since the earlier report.
   type: bool
   returned: success
   sample: false

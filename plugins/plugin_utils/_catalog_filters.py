@@ -20,7 +20,7 @@ Records = t.Sequence[t.Mapping[str, t.Any]]
 
 
 def _kinds() -> t.Sequence[Kind]:
-    # The rooms of Qualys, which half of the filters do without.
+    # Imported only here: half of the filters do not need the rooms of Qualys.
     from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
     return KINDS
@@ -30,11 +30,12 @@ def _kind(name: str) -> Kind:
     for kind in _kinds():
         if kind.name == name:
             return kind
-    raise AnsibleFilterError(f"{name} is no kind of a catalog. One of {', '.join(kind.name for kind in _kinds())}.")
+    known = ", ".join(kind.name for kind in _kinds())
+    raise AnsibleFilterError(f"{name} is not a kind of a catalog. Give one of {known}.")
 
 
 def catalog_text_problems(contents: t.Sequence[str], paths: t.Sequence[str]) -> list[str]:
-    """What is wrong with files before Ansible reads them."""
+    """The problems in the text of files, found before Ansible reads them."""
     try:
         pairs = zip(paths, contents, strict=True)
         return [problem for path, content in pairs for problem in text.text_problems("".join(content), path, _kinds())]
@@ -43,7 +44,7 @@ def catalog_text_problems(contents: t.Sequence[str], paths: t.Sequence[str]) -> 
 
 
 def catalog_encoding_problems(paths: t.Sequence[str]) -> list[str]:
-    """Which files are not UTF-8 text; that of an encrypted file is, whatever is in it."""
+    """The problems of files that are not UTF-8 text. An encrypted file is text, whatever it contains."""
     try:
         return [problem for path in paths for problem in text.encoding_problems(_bytes_of(path), path)]
     except OSError as error:
@@ -67,7 +68,7 @@ def catalog_places(contents: t.Sequence[str], paths: t.Sequence[str]) -> dict[st
 
 
 def from_catalog(contents: t.Sequence[t.Any], paths: t.Sequence[str]) -> dict[str, t.Any]:
-    """The entries of catalog files by kind, and what is wrong with them."""
+    """The entries of catalog files by kind, and their problems."""
     catalog = read.read(zip(paths, contents, strict=True), _kinds(), _TYPES)
     return {"entries": catalog.entries, "problems": catalog.problems}
 
@@ -81,24 +82,24 @@ def to_catalog(records: Records, kind: str, empty: bool = False) -> str:
 
 
 def catalog_orphans(records: Records, entries: t.Sequence[Entry]) -> list[dict[str, t.Any]]:
-    """The records that no entry is about."""
+    """The records that no entry describes."""
     return compare.orphans(records, entries)
 
 
 def catalog_to_check(entries: t.Sequence[Entry], records: Records) -> list[dict[str, t.Any]]:
-    """The entries that are not certainly made good already, with the record that each seems to be about."""
+    """The entries that may differ from their record, each with the record that it seems to describe."""
     return compare.to_check(entries, records)
 
 
 def catalog_created(
     result: t.Mapping[str, t.Any], entries: t.Sequence[Entry], held: Records = ()
 ) -> list[dict[str, t.Any]]:
-    """The names of the entries that a module for many creates or renames, as the catalog has them, each with its id."""
+    """The names, as in the catalog, of the entries that a module for many records creates or renames, with ids."""
     return compare.created(entries, result, held)
 
 
 def catalog_pending(entries: t.Sequence[Entry], kind: str, pending: compare.Pending) -> dict[str, list[Entry]]:
-    """Entries as check mode can plan them, and what had to be taken out."""
+    """Entries as check mode can plan them, and what had to be left out."""
     split = compare.split_pending(entries, _kind(kind), pending)
     return {"entries": split.planned, "waiting": split.waiting, "missing": split.missing}
 

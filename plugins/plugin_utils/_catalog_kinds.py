@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a catalog of Qualys WAS may hold.
+"""The kinds of records that a catalog of Qualys WAS may contain.
 
 This module is private to the collection and may change at any time.
 
-It stands here because a room of ``module_utils`` must not know a vendor, and a vendor's room no other room. Like them
-it imports nothing of Ansible.
+It is here because the room ``_catalog`` must not import a vendor's room, nor a vendor's room ``_catalog``. Like these
+rooms it imports nothing of Ansible.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._doctor import ju
 
 
 def doctor_checks(probes: t.Sequence[t.Mapping[str, t.Any]], service: str, configured: bool) -> list[dict[str, str]]:
-    """What the results of info modules say of one service."""
+    """The checks of one service, made from the results of info modules."""
     asked = [judge.Probe(item["part"], item["result"], bool(item.get("optional"))) for item in probes]
     return [check.to_dict() for check in judge.judge(judge.Service(service, asked, bool(configured)))]
 

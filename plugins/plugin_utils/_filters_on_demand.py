@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Filters whose code is imported when one of them is used.
 
-For one filter Ansible loads every file in plugins/filter, and again in the process of each task that has a template: a
-room that was imported there would cost each task of a play its time.
+To find one filter, Ansible loads every file in plugins/filter, and again in the process of each task that has a
+template: the import of a room there would slow down every task of a play.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def filters_in(module: str, *names: str) -> dict[str, Filter]:
     """The filters by name, each with a result in which no text is ever a template.
 
     Args:
-        module: the file beside this one that has the functions.
-        names: of the functions, and so of the filters.
+        module: name of the file beside this one that has the functions.
+        names: names of the functions, which are also the names of the filters.
     """
     return {name: _on_demand(f"{_HERE}.{module}", name) for name in names}
 

@@ -1,7 +1,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The function of the filter of roles that AWX may cut into slices."""
+"""The function of the filter of roles whose job AWX may slice."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats i
 
 
 def to_csv_safe(value: t.Any) -> str:
-    """One value as a cell that no spreadsheet calculates."""
+    """One value as a cell that no spreadsheet evaluates."""
     return csv_writer.safe_cell(None if value is None else str(value))
 
 

@@ -17,7 +17,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._records.policy.d
 
 
 def from_environment(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Values of variables, those that are the text of their environment variable read; and what is wrong with them."""
+    """The values of variables, parsed when they are the text of their environment variable; and the problems."""
     given, problems = dict[str, t.Any](), list[str]()
     for name, value in variables.items():
         given[name] = value
@@ -26,7 +26,7 @@ def from_environment(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         if not text or value != text:
             continue
         try:
-            # Bytes that are not UTF-8 are refused by name, too.
+            # The original bytes, so that text that is not UTF-8 is refused with the name of the variable.
             given[name] = parse(text.encode("utf-8", "surrogateescape"), source, pathlib.Path("the text"))
         except PolicyError as error:
             problems.append(f'{error.message} Give a list as JSON, such as ["first", "second"].')
@@ -36,21 +36,22 @@ def from_environment(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def switch(value: t.Any) -> bool:
-    """Whether a switch of a role is on: for every word that Ansible's check of types takes for true."""
+    """Whether a switch of a role is on: True for every word that Ansible's type check accepts as true."""
     try:
         return bool(boolean(value, strict=False))
     except TypeError:
-        # A list or a mapping, which the check of types refuses.
+        # A list or a mapping, which the type check refuses.
         return False
 
 
 def async_dir(user: t.Any) -> str:
-    """The folder in which tasks in the background leave their results.
+    """The folder in which background tasks leave their results.
 
-    Said in full: the two halves of Ansible's background jobs disagree about ``~`` where HOME is not that of the user.
+    An absolute path: the two parts of Ansible's background jobs expand ``~`` differently when HOME is not the home of
+    the user.
 
     Args:
-        user: who runs Ansible where the environment does not say it, as in a container.
+        user: the user who runs Ansible, for an environment that does not name one, as in a container.
     """
     home = os.environ.get("HOME") or os.path.expanduser(f"~{os.environ.get('USER') or user}")
     return f"{home}/.ansible_async"

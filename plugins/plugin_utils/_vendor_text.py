@@ -1,7 +1,7 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How plugins of the controller hand a vendor's data to Ansible: as data, which is never evaluated as a template."""
+"""Marks a vendor's data for Ansible as data, which is never evaluated as a template."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typing as t
 import ansible.template
 from ansible.utils.unsafe_proxy import wrap_var
 
-# From ansible-core 2.19 on, only what is marked as trusted is a template, which data of a server never is.
+# From ansible-core 2.19 on, only text that is marked as trusted is a template, and data of a server never is.
 _NOTHING_IS_TRUSTED = hasattr(ansible.template, "trust_as_template")
 
 
 def as_data(value: t.Any) -> t.Any:
     """The value, in which no text is ever a template.
 
-    Where texts have to be marked for that, all of them are, keys included: a template needs no brace, since the first
-    line of a text may choose other marks. The mark shows in the output of ansible-inventory.
+    Before ansible-core 2.19 every text is marked, keys included: a template needs no brace, since the first line of a
+    text may choose other delimiters. The mark is visible in the output of ansible-inventory.
     """
     if isinstance(value, dict):
         return {as_data(name): as_data(item) for name, item in value.items()}

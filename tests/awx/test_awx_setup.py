@@ -69,7 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
 def test_check_mode_writes_nothing_and_says_what_would_be_made(runs: Runs) -> None:
     assert runs.writes[0] == 0
-    assert "a real run would make what is shown above" in runs.check.stdout
+    assert "a real run would create the objects that are shown above" in runs.check.stdout
 
 
 def test_the_first_run_makes_everything_and_the_second_changes_nothing(runs: Runs) -> None:
@@ -173,7 +173,7 @@ def test_the_state_is_on_the_volume(runs: Runs) -> None:
     ("variables", "words"),
     [
         ({"awx_setup_project": {"name": "x", "scm_type": "cvs"}}, "value of scm_type must be one of"),
-        ({"awx_setup_webapp_filters": []}, "which applications scan and gate are about"),
+        ({"awx_setup_webapp_filters": []}, "the applications that scan and gate process"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_sent(tmp_path: Path, variables: dict[str, Any], words: str) -> None:

@@ -101,7 +101,7 @@ def test_files_are_looked_at_before_ansible_reads_them(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_and_a_missing_library_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AnsibleFilterError, match="webapp is no kind of a catalog"):
+    with pytest.raises(AnsibleFilterError, match="webapp is not a kind of a catalog"):
         FILTERS["to_catalog"]([], "webapp")
     monkeypatch.setattr(text_room, "HAS_YAML", False)
     for name, arguments in (

@@ -8,8 +8,8 @@ Each version of a record has its own id. It is created and never updated, becaus
 id that already exists is a duplicate, so a row that returns to an earlier content adds no document.
 
 An entry is set aside only if the cause is the entry itself: a mapping that it does not fit (400), or its size (413). A
-missing index, a missing permission, a block or a limit of the index is no fault of a record, whatever the status, and
-stops the delivery. A created entry is not always in the index: it may be in the failure store of the data stream.
+missing index, a missing permission, a block or a limit of the index is not the fault of a record, whatever the status,
+and stops the delivery. A created entry is not always in the index: it may be in the failure store of the data stream.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Elasticsearch(HttpSink):
     def _created(
         self, record: Record, item: t.Mapping[str, t.Any], outcome: BatchOutcome
     ) -> t.Mapping[str, t.Any] | None:
-        """Count an entry that was taken, by where it went; returns it when that is to be an error."""
+        """Count an entry that was accepted, by where it is stored; returns it when that is an error, else None."""
         self.taken = True
         if item.get("failure_store") == "used":
             if self._strict:

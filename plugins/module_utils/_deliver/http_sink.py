@@ -112,5 +112,5 @@ def _split(url: str | None, allow_http: bool) -> tuple[str, str, str]:
         raise OptionError(f"sink_options.url {error}.", hint="Give https://host:port/path.") from None
     check_plain_http(parts.scheme, host, allow_http, name="sink_options.url")
     if parts.fragment:
-        raise OptionError("sink_options.url holds a fragment.", hint="Give https://host:port/path.")
+        raise OptionError("sink_options.url contains a fragment.", hint="Give https://host:port/path.")
     return origin_of(parts.scheme, host, port), parts.path.rstrip("/"), parts.query

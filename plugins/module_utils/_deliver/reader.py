@@ -143,7 +143,7 @@ def stamps_of(root: pathlib.Path, names: t.Iterable[str]) -> dict[str, str]:
         found = {name: (root / name).stat() for name in names}
     except OSError as error:
         raise FileError(f"spool: {root} cannot be read: {reason(error)}.", hint="The next run continues.") from error
-    return {name: f"{told.st_size}/{told.st_mtime_ns}" for name, told in found.items()}
+    return {name: f"{stat.st_size}/{stat.st_mtime_ns}" for name, stat in found.items()}
 
 
 def _lines(path: pathlib.Path, skip: int) -> t.Iterator[tuple[int, bytes]]:

@@ -145,7 +145,7 @@ def _deliver(delivery: _Delivery, sink: Sink, place: DeliveryPositionFile) -> Re
     try:
         for batch in delivery.batches(position, sink):
             _pass_on(batch, sink, place, position, tally)
-            # Only a sink that has received something makes retain_days wait: a wrong address holds up nobody.
+            # Only a sink that has received something makes retain_days wait, so a wrong address does not delay it.
             warning = place.mark(delivery.root)
     except PerimeterError as error:
         failure = error

@@ -55,7 +55,7 @@ class Rejected(t.NamedTuple):
 
 @dataclasses.dataclass
 class BatchOutcome:
-    """What became of a batch. All of it is accounted for: delivered + duplicate + dropped + rejected.
+    """The outcome of a batch. Every record is counted once: delivered + duplicate + dropped + rejected.
 
     ``dropped`` are records that the receiver accepted and discarded by a rule of its own, such as a pipeline.
     """
@@ -66,7 +66,7 @@ class BatchOutcome:
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
 
     def add(self, other: BatchOutcome) -> None:
-        """Add what became of another batch."""
+        """Add the outcome of another batch."""
         self.delivered += other.delivered
         self.duplicate += other.duplicate
         self.dropped += other.dropped
@@ -74,7 +74,7 @@ class BatchOutcome:
 
     @property
     def total(self) -> int:
-        """Number of records in the result."""
+        """Number of records that are counted."""
         return self.delivered + self.duplicate + self.dropped + len(self.rejected)
 
 

@@ -38,7 +38,7 @@ class SplunkHec(HttpSink):
 
     def _prepare(self, options: t.Mapping[str, t.Any]) -> None:
         if self.query:
-            raise OptionError("sink_options.url holds a query.", hint="Give https://host:port only.")
+            raise OptionError("sink_options.url contains a query.", hint="Give https://host:port only.")
         if not options.get("token"):
             raise OptionError("sink_options.token is missing.", hint="Give the token of the event collector.")
         self._headers = {"Authorization": f"Splunk {options['token']}", "Content-Type": "application/json"}
@@ -51,7 +51,7 @@ class SplunkHec(HttpSink):
         self.target = f"{self.base_url}{self.path}#{self._index or ''}"
 
     def send(self, batch: t.Sequence[Record]) -> BatchOutcome:
-        """One POST of all events; what Splunk cannot read is set aside, and the events behind it are sent on."""
+        """One POST of all events; an event that Splunk cannot read is set aside, and the events after it are sent."""
         outcome, rest, size = BatchOutcome(), list(batch), len(batch)
         while rest:
             number = self._sent(rest[:size], outcome)
@@ -62,7 +62,7 @@ class SplunkHec(HttpSink):
         return outcome
 
     def _sent(self, batch: t.Sequence[Record], outcome: BatchOutcome) -> int | None:
-        """Send events, and count what became of them; returns the place of the one where Splunk stopped to read.
+        """Send events, and count the outcome; returns the index of the event at which Splunk stopped reading, or None.
 
         Splunk indexes the events before it, so they are delivered and must not be sent again. Those after it are not
         counted.
@@ -79,7 +79,7 @@ class SplunkHec(HttpSink):
             outcome.add(halved(self.send, batch, self.refused(answer)))
             return None
         if number and self._acknowledge and not isinstance(reply.get("ackId"), int):
-            # Whether those are indexed is unknown. With acknowledgement, that matters more than sending them once.
+            # Whether those are indexed is unknown. With acknowledgement, certainty matters more than sending them once.
             outcome.add(self.send(batch[:number]))
         elif number:
             self.taken = True

@@ -27,7 +27,7 @@ try:
     import sqlalchemy
     from sqlalchemy.dialects import postgresql, sqlite
 except ImportError:
-    # The engine says that it is missing.
+    # make_engine() reports that the package is missing.
     pass
 
 DEFAULT_TABLE = "perimeter_records"
@@ -70,7 +70,7 @@ class Sql:
                     self._make(connection)
                 outcome = self._store(connection, rows)
         except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError, UnicodeError) as error:
-            # Half a surrogate pair has no bytes in any encoding, and the drivers say so in errors of Python's own.
+            # Half a surrogate pair cannot be encoded, which the drivers report with Python's own errors.
             return halved(self.send, batch, _poison(error))
         except sqlalchemy.exc.DBAPIError as error:
             raise self._failed(error) from None

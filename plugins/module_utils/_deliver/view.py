@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-A change that ends a risk is no alarm, however severe the finding was. So the severity of the change is ``info``; the
-finding's severity is a separate field.
+A change that ends a risk is not an alarm, however severe the finding was. So the severity of the change is ``info``;
+the finding's severity is a separate field.
 """
 
 from __future__ import annotations

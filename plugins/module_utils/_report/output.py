@@ -25,7 +25,7 @@ from .writers import write_all
 
 
 class Written(t.TypedDict):
-    """One output. ``bytes`` and ``sha256`` are of the file as it stands, or would stand, on the disk."""
+    """One output. ``bytes`` and ``sha256`` describe the file on disk; in check mode, the one that a run would write."""
 
     format: str
     path: str
@@ -35,7 +35,7 @@ class Written(t.TypedDict):
 
 
 class _OutputFile(io.RawIOBase):
-    """Bytes, counted and hashed on their way to a file, or to nowhere in check mode."""
+    """Counts and hashes bytes and writes them to a file; in check mode, it writes nothing."""
 
     def __init__(self, file: t.BinaryIO | None) -> None:
         self._file = file
@@ -70,7 +70,10 @@ class Outputs:
             staged.discard()
 
     def render(self, report: ReportInput, *, check_mode: bool) -> list[Written]:
-        """Write every format beside its target, or to nowhere in check mode.
+        """Write every format to a temporary file beside its target; in check mode, write nothing.
+
+        Returns:
+            The outputs, in the order of the targets.
 
         Raises:
             FileError: a file cannot be written; no target was touched.
@@ -100,10 +103,10 @@ class Outputs:
         return _OutputFile(staged.file)
 
     def commit(self, written: t.Iterable[Written]) -> None:
-        """Rename the files that differ over their targets; when one rename fails, take the others back.
+        """Rename the files that differ over their targets; when one rename fails, undo the others.
 
         Raises:
-            FileError: a rename failed; the message says which targets are not as they were before, if any.
+            FileError: a rename failed; the hint names the targets that stay replaced, if any.
         """
         changed = {item["format"] for item in written if item["changed"]}
         done: list[_Replaced] = []
@@ -121,7 +124,7 @@ class Outputs:
         self._settle(done)
 
     def _settle(self, done: t.Iterable[_Replaced]) -> None:
-        """Make the renames durable, then drop what was kept for taking them back."""
+        """Make the renames durable, then remove the backups."""
         for directory in {replaced.target.parent for replaced in done}:
             # Some network file systems cannot sync a directory; the files themselves are synced.
             with contextlib.suppress(OSError):
@@ -140,21 +143,21 @@ def _written(name: str, path: pathlib.Path, sink: _OutputFile) -> Written:
 
 _RUN = secrets.token_hex(6)
 _KEPT = 60.0
-"""Seconds that a second name may belong to a run which replaces its files now."""
+"""Seconds for which a backup may belong to another run that is replacing its files right now."""
 
 
 def _remove_backups(target: pathlib.Path) -> None:
-    """Remove second names that a killed run left; what cannot be removed stays."""
+    """Remove backups that a killed run left behind; one that cannot be removed stays."""
     with contextlib.suppress(OSError):
         for path in target.parent.glob(f".{glob.escape(target.name[:100])}.{'[0-9a-f]' * 12}.old"):
-            # A link changes no time of the content, but that of the inode.
+            # Making a link does not change the modification time, only the change time of the inode.
             with contextlib.suppress(OSError):
                 if time.time() - path.lstat().st_ctime >= _KEPT:
                     path.unlink()
 
 
 class _Replaced:
-    """A target that is about to be replaced, and a second name for what it was."""
+    """A target that is about to be replaced, with a hard link to its old content as the backup."""
 
     def __init__(self, name: str, target: pathlib.Path) -> None:
         self.name = name
@@ -162,12 +165,12 @@ class _Replaced:
         self._backup = target.with_name(f".{target.name[:100]}.{_RUN}.old")
         self._existed = target.exists()
         if self._existed:
-            # Without hard links each rename is still atomic, only not all of them together.
+            # Without hard links each rename is still atomic, but not all of them together.
             with contextlib.suppress(OSError):
                 os.link(target, self._backup)
 
     def take_back(self) -> bool:
-        """Bring the target back to what it was; False when that is not possible."""
+        """Restore the old target; False when that is not possible."""
         try:
             if self._existed:
                 os.replace(self._backup, self.target)
@@ -178,7 +181,7 @@ class _Replaced:
         return True
 
     def forget(self) -> None:
-        """Drop the second name."""
+        """Remove the backup."""
         with contextlib.suppress(OSError):
             self._backup.unlink(missing_ok=True)
 

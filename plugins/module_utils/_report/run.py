@@ -34,20 +34,20 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
     Args:
         params: the options of the module: ``findings`` (paths of snapshots), ``outputs`` (format to path), ``title``,
             ``previous`` (path of an earlier JSON report or its summary), ``webapps`` (records in option form),
-            ``knowledge`` (path of the entries of a knowledge base), ``scope`` (what was asked for), ``notes``,
+            ``knowledge`` (path of the entries of a knowledge base), ``scope`` (what the user asked for), ``notes``,
             ``gate`` (path of a verdict), ``scans`` (records or paths of them), ``events`` and ``matches`` (paths of
-            files or streams), ``history`` and ``waivers`` (paths), ``services`` (what came of reading each),
+            files or streams), ``history`` and ``waivers`` (paths), ``services`` (the outcome of reading each),
             ``catalog`` (paths of YAML files and directories that declare the applications) and ``catalog_root`` (root
             of the repository they are in).
-        check_mode: render everything, write nothing, and say what would change.
+        check_mode: True to render everything, write nothing, and report what would change.
 
     Returns:
-        With the values ``written`` (format, path, bytes, sha256, changed, created), ``summary`` (figures) and
-        ``only_time_changed``.
+        The result with the values ``written`` (format, path, bytes, sha256, changed, created), ``summary`` (figures)
+        and ``only_time_changed``.
 
     Raises:
-        OptionError: an option that cannot be acted on.
-        FileError: a file that cannot be read or written; existing outputs are then as they were.
+        OptionError: an option is missing or invalid.
+        FileError: a file cannot be read or written; existing outputs are unchanged, except those that the hint names.
         MissingLibrary: a package that only one of the formats needs is not installed.
     """
     inputs, targets = _inputs(params), _targets(params)
@@ -81,7 +81,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
 
 
 def figures(report: model.ReportInput) -> dict[str, t.Any]:
-    """The figures that a playbook decides on; the full summary is in the JSON output."""
+    """The figures that playbooks use in conditions; the full summary is in the JSON output."""
     summary = report.summary
     manifests = [file["manifest"] or file.get("stream") for file in report.files]
     return {
@@ -111,14 +111,15 @@ def _inputs(params: t.Mapping[str, t.Any]) -> list[pathlib.Path]:
     given = params.get("findings")
     if isinstance(given, (str, os.PathLike)):
         given = [given]
-    # A verdict without anything that was judged is a page of its own in Markdown; other formats are about findings.
+    # Markdown can show a verdict alone; the other formats are about findings.
     alone = params.get("gate") and {name for name, path in (params.get("outputs") or {}).items() if path} == {
         "markdown"
     }
     if not given and not alone and not any(params.get(name) for name in ("events", "scans", "history", "services")):
         raise OptionError(
             "`findings` is empty.",
-            hint="Give the paths of snapshots written by a finding_export module, or `events`, `scans` or `history`.",
+            hint="Give the paths of snapshots written by a finding_export module, or `events`, `scans`, `history` or "
+            "`services`.",
         )
     given = given or ()
     return [pathlib.Path(path).expanduser() for path in given]
@@ -146,7 +147,7 @@ def _other_inputs(params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, pathli
 
 
 def _check_apart(inputs: list[tuple[str, pathlib.Path]], targets: dict[str, pathlib.Path]) -> None:
-    """No output may stand on another output or on an input."""
+    """Refuse an output that is the same file as another output or an input."""
     seen: dict[str, str] = {os.path.realpath(path): option for option, path in inputs}
     for name, path in targets.items():
         place = os.path.realpath(path)
@@ -156,7 +157,7 @@ def _check_apart(inputs: list[tuple[str, pathlib.Path]], targets: dict[str, path
 
 
 def _previous(params: t.Mapping[str, t.Any], targets: dict[str, pathlib.Path]) -> tuple[Previous | None, list[str]]:
-    """The earlier run: the option, else what stands where the JSON report goes, read before it is replaced."""
+    """The earlier report: the one of the option, else the existing JSON report, read before it is replaced."""
     given, old = params.get("previous"), targets.get("json")
     if given:
         return read_previous(pathlib.Path(given).expanduser()), []
@@ -165,8 +166,8 @@ def _previous(params: t.Mapping[str, t.Any], targets: dict[str, pathlib.Path]) -
     try:
         return read_previous(old), []
     except FileError:
-        # Whatever it is, it is about to be replaced, and a damaged report must not block all that follow.
-        return None, ["The file at outputs.json was no earlier report, so there is nothing to compare with."]
+        # The file is replaced anyway, and a damaged report must not block every later run.
+        return None, ["The existing file at outputs.json is not a report, so there is nothing to compare with."]
 
 
 def _report(

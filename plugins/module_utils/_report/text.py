@@ -49,7 +49,7 @@ def visible_block(text: str) -> str:
 
 
 def json_text(value: t.Any) -> str:
-    """A value as compact ASCII JSON in which no CI system finds a command: ``##vso[`` only stands in strings."""
+    """A value as compact ASCII JSON in which no CI system finds a command: ``##vso[`` occurs only in strings."""
     return without_commands(_ENCODE(value))
 
 
@@ -67,7 +67,7 @@ _CLIPPED = re.compile(r"… \[(\d{1,12}) more characters\]\Z")
 
 
 def clip(text: str, limit: int) -> str:
-    """At most ``limit`` characters of the text, and how many were left out, earlier clipping included."""
+    """At most ``limit`` characters of the text, with the number of those cut off, also by an earlier call."""
     if len(text) <= limit:
         return text
     left = len(text) - limit
@@ -88,11 +88,11 @@ def line(text: str | None, limit: int = 0) -> str:
 
 
 read_time = functools.lru_cache(maxsize=65536)(times.read_time)
-"""See :func:`.times.read_time`; remembered, since a report asks for most times more than once."""
+"""See :func:`.times.read_time`; cached, because a report reads most times more than once."""
 
 
 def whole_seconds(value: str | None) -> str | None:
-    """The time as ``YYYY-MM-DDTHH:MM:SSZ``, or None when it is no time."""
+    """The time as ``YYYY-MM-DDTHH:MM:SSZ``, or None when the value is not a time."""
     moment = read_time(value)
     return None if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
@@ -106,7 +106,7 @@ def age_in_days(first_seen: str | None, now: str | None) -> int | None:
 
 
 def readable_time(value: str | None) -> str:
-    """A time for people: ``2026-11-20 09:12 UTC``. A value that is no time is shown as it is."""
+    """A time for people: ``2026-11-20 09:12 UTC``. A value that is not a time is shown as it is."""
     moment = read_time(value)
     if moment is None:
         return line(value, 40) or "not known"

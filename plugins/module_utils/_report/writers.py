@@ -55,7 +55,7 @@ def write_all(report: ReportInput, streams: t.Mapping[str, t.BinaryIO]) -> None:
         streams: where the bytes of each format go.
 
     Raises:
-        Unwritable: the stream of a format takes no more.
+        Unwritable: the stream of a format cannot be written.
     """
     feed(report, {name: _writer(name, report, stream) for name, stream in streams.items()})
 
@@ -70,7 +70,7 @@ def write(name: str, report: ReportInput, stream: t.BinaryIO) -> None:
     """Write a report in one format, as bytes.
 
     Raises:
-        OSError: the stream takes no more.
+        OSError: the stream cannot be written.
     """
     try:
         write_all(report, {name: stream})
@@ -84,13 +84,13 @@ def write_text(name: str, report: ReportInput, stream: t.TextIO) -> None:
 
 
 class _Text(io.TextIOBase):
-    """Text on its way to bytes. Line ends stay as they are: some formats ask for CR LF."""
+    """Encodes text for a binary stream. Line ends are not translated: some formats need CR LF."""
 
     def __init__(self, stream: t.BinaryIO) -> None:
         self._stream = stream
 
     def write(self, value: str, /) -> int:
-        """Pass a text on as UTF-8."""
+        """Write a text as UTF-8."""
         # Writers make surrogates visible; "replace" only guards a title that no writer touched.
         self._stream.write(value.encode("utf-8", "replace"))
         return len(value)

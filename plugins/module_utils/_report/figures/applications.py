@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report says about each application beyond its counts: gathered while the findings are written anyway.
+"""Collects what a report shows of each application beyond its counts, while the findings are written.
 
 This module is private to the collection and may change at any time.
 """
@@ -33,7 +33,7 @@ class WorstFinding(t.NamedTuple):
 
 @dataclasses.dataclass
 class ApplicationFacts:
-    """Of one application: what changed, what to fix first, and the hosts of its findings."""
+    """What changed in one application, what to fix first, and the hosts of its findings."""
 
     changes: dict[str, int] = dataclasses.field(default_factory=dict)
     hosts: set[str] = dataclasses.field(default_factory=set)
@@ -71,7 +71,7 @@ class ApplicationTally:
             facts.hosts.add(host)
         attack = row.match.kind if row.match else ""
         score = base_score(finding, row.age) + attack_score(finding, attack)
-        # The earlier of two with one score stays: report order decides.
+        # Of two findings with the same score, the earlier one stays: report order decides.
         if len(facts.ranked) < WORST:
             heapq.heappush(facts.ranked, (score, -row.position, _worst(row, attack)))
         elif score > facts.ranked[0][0]:

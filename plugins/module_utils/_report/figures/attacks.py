@@ -23,7 +23,7 @@ from ..inputs.records import Gaps, records_in
 from .counts import TopCounts
 
 ROOM = 20_000
-"""Words of one kind that are counted apart."""
+"""The largest number of words of one kind, such as clients, that are counted separately."""
 LISTED = 25
 _CATEGORIES = 50
 _WORD = 200
@@ -52,7 +52,7 @@ class AttackTally:
         """Count the events of a file or of a stream.
 
         Raises:
-            FileError: it cannot be read.
+            FileError: the file or stream cannot be read.
         """
         for record in records_in(path, "events"):
             kind = record["record"]
@@ -64,7 +64,7 @@ class AttackTally:
                 self.other_records += 1
 
     def add(self, event: t.Mapping[str, t.Any]) -> None:
-        """Count one event. Nothing in it can end the run."""
+        """Count one event. A value of the wrong type counts as unknown or missing, and never raises."""
         get = event.get
         action = get("action")
         action = action if isinstance(action, str) and action in self.actions else "unknown"
@@ -87,7 +87,7 @@ class AttackTally:
         self._place(_word(get("source")) or "unknown", get("time"), bad)
 
     def _remember(self, client: str, country: str) -> None:
-        """Remember where a client is, for as long as it is counted."""
+        """Remember the country of a client, for as long as the client is counted."""
         if len(self.places) > 2 * self.clients.limit:
             self.places = {name: self.places.get(name, "") for name, _events, _bad in self.clients.items()}
         self.places[client] = country
@@ -152,7 +152,7 @@ def _attacked(name: str, events: int, bad: int, country: str = "") -> Attacked:
 
 
 def _word(value: t.Any) -> str:
-    # As text.line(), which is slower, for what nearly every event has.
+    # A shortcut for what nearly every event has: text.line() is slower.
     if isinstance(value, str):
         return value if len(value) <= _WORD and value.isprintable() else text.line(value, _WORD)
     return "" if value is None else text.line(str(value), _WORD)
@@ -160,7 +160,7 @@ def _word(value: t.Any) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _hour(value: str) -> str:
-    """The hour of a time that is one, else an empty text."""
+    """The value when it is an hour such as ``2026-11-20T09``, else an empty text."""
     return value if len(value) == 13 and value[10:11] == "T" and text.read_time(f"{value}:00:00Z") else ""
 
 
@@ -169,7 +169,7 @@ _DAYS_SHOWN = 92
 
 
 def _timeline(hours: TopCounts[str]) -> list[Moment]:
-    """By hour when they are few, else the newest days, each without a hole between the first and the last."""
+    """By hour when there are few hours, else by day for the newest days; hours and days without events included."""
     found = {hour: (events, bad) for hour, events, bad in hours.items()}
     if not found:
         return []
@@ -188,7 +188,7 @@ def _moment(at: str, found: t.Mapping[str, tuple[int, int]]) -> Moment:
 
 
 def _span(first: str, last: str, hours: int) -> int:
-    """How many steps of so many hours there are from the first to the last."""
+    """The number of steps, each of ``hours`` hours, from the first moment to the last."""
     start, end = text.read_time(_whole(first)), text.read_time(_whole(last))
     return int((end - start).total_seconds()) // (3600 * hours) if start and end else 0
 
@@ -198,7 +198,7 @@ def _whole(at: str) -> str:
 
 
 def _steps(first: str, last: str, hours: int, limit: int) -> list[str]:
-    """The last steps up to the last one."""
+    """The moments from the first to the last, in steps of ``hours`` hours: at most ``limit``, the newest."""
     end = text.read_time(_whole(last))
     if end is None:
         return []

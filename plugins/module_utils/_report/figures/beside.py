@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read beside the findings: scans, events, matches, the history, the waivers, and what came of the services.
+"""Reads the inputs other than findings: scans, events, matches, history, waivers, and the outcome of each service.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,7 +24,7 @@ Params = t.Mapping[str, t.Any]
 
 
 def newest_time(beside: Beside) -> str:
-    """The newest time of all this, for a report without findings; empty when there is none."""
+    """The newest time of these inputs, for a report without findings; empty when there is none."""
     known = [beside.history.at if beside.history else "", (beside.attacks["last"] if beside.attacks else None) or ""]
     known += [scan.ended or scan.time or "" for scan in beside.scans or ()]
     known += [image.time or "" for image in beside.images or ()]
@@ -32,11 +32,11 @@ def newest_time(beside: Beside) -> str:
 
 
 def read_beside(params: Params, gaps: Gaps) -> Beside:
-    """All inputs that do not depend on the findings.
+    """Read all inputs that do not depend on the findings.
 
     Raises:
-        OptionError: an option that cannot be acted on.
-        FileError: a file that cannot be read.
+        OptionError: an option is invalid.
+        FileError: a file cannot be read, or has the wrong content.
     """
     scans = None if params.get("scans") is None else read_scan_inputs(params["scans"])
     if scans is not None:
@@ -47,7 +47,7 @@ def read_beside(params: Params, gaps: Gaps) -> Beside:
     history = params.get("history")
     return Beside(
         scans=None if scans is None else scans.scans(),
-        # Nobody who scans no images wants to read that there are none.
+        # Somebody who scans no images does not want a section that says so.
         images=images or None,
         attacks=events.figures() if events else None,
         hosts=events.host_counts() if events else {},
@@ -58,7 +58,7 @@ def read_beside(params: Params, gaps: Gaps) -> Beside:
 
 
 def with_waivers(beside: Beside, params: Params, gaps: Gaps, now: str) -> Beside:
-    """The same with the waivers, whose days count from the time of the data, and with the gaps of all inputs."""
+    """Add the waivers, whose remaining days count from the time of the data, and the gaps of all inputs."""
     given = params.get("waivers")
     waivers = read_waivers(pathlib.Path(given).expanduser(), now) if given else None
     return dataclasses.replace(beside, waivers=waivers, gaps=tuple(gaps.listed))

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changed since the previous run: reading an earlier JSON report, and comparing.
+"""Reads an earlier JSON report and compares this run with it.
 
 This module is private to the collection and may change at any time.
 
-The JSON writer puts one finding on one line, so an earlier report of any size is read line by line. A report that went
-through a formatter since then is still understood, at the price of holding it in memory once.
+The JSON writer puts one finding on one line, so an earlier report of any size is read line by line. A report that was
+reformatted since then can be read too, but it is held in memory as a whole.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HINT = "Give a JSON report of this module, or leave `previous` out."
 
 
 class Before(t.NamedTuple):
-    """What is remembered of one finding of the previous run; of a finding of this run also its address."""
+    """What a comparison needs of one finding. ``url`` is None for a finding of the previous run."""
 
     state: str
     severity: str
@@ -42,7 +42,7 @@ class Before(t.NamedTuple):
 class RunScope(t.NamedTuple):
     """What decides which findings a run can see at all.
 
-    ``asked`` is what the user asked for, None when nobody told; ``manifests`` are sources and filters of the snapshots.
+    ``asked`` is what the user asked for, None when not given; ``manifests`` are sources and filters of the snapshots.
     """
 
     asked: list[t.Any] | None
@@ -52,7 +52,7 @@ class RunScope(t.NamedTuple):
         """Whether two runs saw the same part of the estate.
 
         A filter that was resolved to ids changes with every application that comes or goes, although nobody changed it.
-        So where both runs know what was asked for, that decides.
+        So when both runs have ``asked``, it decides.
         """
         if self.asked is not None and other.asked is not None:
             return self.asked == other.asked
@@ -61,7 +61,7 @@ class RunScope(t.NamedTuple):
 
 @dataclasses.dataclass
 class Previous:
-    """An earlier report. ``findings`` is None when there are only figures; ``marks`` is what that run showed."""
+    """An earlier report. ``findings`` is None when the file has only figures; ``marks`` are those of that run."""
 
     summary: model.Summary
     title: str
@@ -75,10 +75,10 @@ class Previous:
 
 
 def read_previous(path: pathlib.Path) -> Previous:
-    """An earlier JSON report, or only its ``summary``.
+    """Read an earlier JSON report, or only its ``summary``.
 
     Raises:
-        FileError: the file cannot be read, or is neither.
+        FileError: the file cannot be read, or is neither of the two.
     """
     try:
         with path.open("rb") as file:
@@ -91,7 +91,7 @@ def read_previous(path: pathlib.Path) -> Previous:
 
 
 def _split(file: t.BinaryIO) -> tuple[dict[str, t.Any], t.Iterable[t.Any] | None]:
-    """Everything but the findings as one object, and the findings one by one (None when there is no such list)."""
+    """Everything but the findings as one object, and the findings one by one (None when the file has none)."""
     head: list[bytes] = []
     for row in file:
         if row == b'"findings": [\n':
@@ -168,7 +168,7 @@ def _before(finding: Finding) -> Before:
 def compare(
     findings: t.Iterable[Finding], summary: model.Summary, previous: Previous, scope: RunScope
 ) -> tuple[model.Changes, bytes]:
-    """This run against an earlier one.
+    """Compare this run with an earlier one.
 
     Returns:
         The changes, and a mark for each finding (see ``ReportInput.marks``).

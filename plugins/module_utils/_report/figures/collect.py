@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From findings to a :class:`ReportInput`: counting, comparing, and what must be said about the data itself.
+"""Makes a :class:`ReportInput` from findings: counts, compares, and collects warnings and notes about the data.
 
 This module is private to the collection and may change at any time.
 """
@@ -57,22 +57,22 @@ def build(
     places: t.Mapping[str, Place] | None = None,
     beside: model.Beside | None = None,
 ) -> ReportInput:
-    """Everything that the writers need.
+    """Collect everything that the writers need.
 
     Args:
         findings: in report order, see ``read.FindingStore`` and ``read.FindingList``.
         title: heading of the report.
-        generated: UTC time of the data, which ages are measured to; never the time of day.
+        generated: UTC time of the data, at which ages are computed; never the current time.
         files: the snapshots that the findings come from.
         previous: an earlier report, or None.
-        webapps: web application records in option form; tells what is in scope and was never scanned.
+        webapps: web application records in option form: what is in scope, and what was never scanned.
         notes: further sentences for the data-quality section.
         knowledge: entries of a knowledge base, see :mod:`knowledge`.
-        scope: what was asked for, in any form that JSON has; decides whether two runs can be compared.
+        scope: what the user asked for, as any JSON values; decides whether two runs can be compared.
         gate: the verdict about these findings.
         scans: the scans that the findings come from, see :mod:`scans`.
-        places: where in a catalog an application is declared, by its name.
-        beside: events, matches, history and whatever else was read beside the findings.
+        places: where a catalog declares an application, by the name of the application.
+        beside: events, matches, history and the other inputs. ``scans`` is ignored when it is given.
     """
     beside = beside or model.Beside(scans=None if scans is None else tuple(scans))
     rules = RuleTally() if knowledge is not None else None
@@ -104,7 +104,7 @@ def build(
 
 
 def _content(report: ReportInput) -> str:
-    """A digest of what a report is made of, without the time of the data and what follows from it."""
+    """A digest of the content of a report, without the time of the data and what follows from it."""
     parts = (
         report.title,
         sorted(file["sha256"] for file in report.files),
@@ -122,7 +122,7 @@ def _content(report: ReportInput) -> str:
 
 
 def _beside(report: ReportInput) -> list[t.Any]:
-    """What was read beside the findings; nothing when nothing was."""
+    """The inputs other than findings, without those that are missing or empty."""
     history = report.history.as_dict() | {"at": "", "run_id": ""} if report.history else None
     matches = report.matches.digest() if report.matches else None
     known = (report.attacks, matches, history, report.images, report.waivers, report.services, report.gaps)
@@ -142,24 +142,24 @@ def _changes(
 ) -> tuple[model.Changes | None, bytes]:
     if previous is None:
         return None, b""
-    # The same snapshots again: this is the same run, and it keeps what it said about the run before it. Comparing it
-    # with itself would hide every change behind the second start of a pipeline.
+    # The same snapshots are the same run, which keeps its comparison with the run before it. Comparing the run with
+    # itself would hide every change as soon as a pipeline is started a second time.
     if files and previous.inputs == input_digests(files) and len(previous.marks) == len(findings):
         return previous.changes, previous.marks if previous.changes else b""
     return changes.compare(findings, summary, previous, scope)
 
 
 def input_digests(files: t.Iterable[SourceFile]) -> list[str]:
-    """What identifies the data of a run, in any order of its files: their bytes and their manifests.
+    """A digest for the bytes and the manifest of each file, sorted: together they identify the data of a run.
 
-    A later snapshot with the same bytes is another run, in which nothing changed.
+    A later snapshot with the same bytes has another manifest, so it is another run, in which nothing changed.
     """
     known = (file["sha256"] + json.dumps(file["manifest"], sort_keys=True) for file in files)
     return sorted(hashlib.sha256(words.encode()).hexdigest() for words in known)
 
 
 def warnings_of(report: ReportInput) -> list[tuple[str, str]]:
-    """What nobody may overlook: pairs of a headline and a sentence, for the top of every format."""
+    """The warnings that every format shows at its top: pairs of a headline and a sentence."""
     found: list[tuple[str, str]] = []
     if only_verdict(report):
         return []
@@ -174,18 +174,18 @@ def warnings_of(report: ReportInput) -> list[tuple[str, str]]:
 
 
 def only_verdict(report: ReportInput) -> bool:
-    """Whether there is a verdict and nothing that was judged, so that nothing can be said about findings."""
+    """Whether there is a verdict and no other input, so that nothing can be said about findings."""
     return bool(report.gate) and not report.files and not report.summary["total"] and not _anything(report)
 
 
 def _anything(report: ReportInput) -> bool:
-    """Whether anything but findings was given."""
+    """Whether any input other than findings was given."""
     return any((report.attacks, report.images, report.scans, report.services, report.history))
 
 
 def _service_warning(service: ServiceRow) -> tuple[str, str]:
     name, why = text.line(service.name, 100), text.line(service.reason, 500)
-    said = "could not be read, so what it knows is missing" if service.state == "failed" else "was not read to its end"
+    said = "could not be read, so its data is missing" if service.state == "failed" else "was not read completely"
     return "Incomplete data", f"{name} {said}{': ' + why if why else '.'}"
 
 
@@ -194,7 +194,7 @@ def _file_warnings(file: SourceFile) -> t.Iterator[tuple[str, str]]:
     if file.get("stream"):
         return
     if manifest is None:
-        yield "Scope unknown", f"{name} has no manifest: nobody can tell what it covers, nor whether it is whole."
+        yield "Scope unknown", f"{name} has no manifest: it is not known what it covers, or whether it is complete."
         return
     if not manifest["complete"]:
         of = f" of {manifest['announced_after']:,} announced" if manifest["announced_after"] else ""
@@ -208,21 +208,21 @@ def _file_warnings(file: SourceFile) -> t.Iterator[tuple[str, str]]:
 
 
 NO_SCANNER = (
-    "No finding was attacked by a known scanner alone: unless scanner_sources of correlate named your scanners, the "
+    "No finding was attacked only by a known scanner: unless scanner_sources of correlate names your scanners, the "
     "requests of your own scans count as attacks."
 )
 
 
 def quality_notes(report: ReportInput) -> list[str]:
-    """Sentences about the data: what is unknown, missing, doubled or redacted."""
+    """Sentences about the data: what is unknown, missing, duplicate or redacted."""
     quality = report.summary["quality"]
     wording = {
-        "unknown_severity": "with a severity that is not known; a gate counts them as critical",
-        "unknown_status": "with a status that is not known; they count as open",
-        "unknown_kind": "of a kind that is not known; they count as risks",
+        "unknown_severity": "with an unknown severity, which a gate counts as critical",
+        "unknown_status": "with an unknown status, which counts as open",
+        "unknown_kind": "of an unknown kind, which counts as a risk",
         "without_title": "without a title",
         "without_application_name": "without an application name",
-        "without_first_seen": "without the time of first detection; their age is not known",
+        "without_first_seen": "without the time of first detection, so of unknown age",
         "duplicates": "more than once in the files; the one from the last file counts",
         "with_evidence": "with evidence",
         "with_redacted_evidence": "with evidence that had secrets removed",
@@ -248,8 +248,8 @@ def quality_notes(report: ReportInput) -> list[str]:
 
 
 _STREAM = (
-    "Findings from the stream of a scanner: the last word on each counts. One that later scans do not list any more "
-    "stays what it was."
+    "Findings come from the stream of a scanner: the newest record of each counts. A finding that later scans no "
+    "longer list keeps its last status."
 )
 
 
@@ -260,19 +260,19 @@ def _attack_notes(report: ReportInput) -> list[str]:
     if attacks is None:
         return notes
     if attacks["undated"]:
-        notes.append(f"{text.plural(attacks['undated'], 'event')} without a time, in no timeline.")
+        notes.append(f"{text.plural(attacks['undated'], 'event')} without a time, not in the timeline.")
     if attacks["other_records"]:
         notes.append(f"{text.plural(attacks['other_records'], 'record')} of another kind than event, left out.")
     if attacks["missed"]:
         notes.append(
-            "There are more sources, hosts or categories of attacks than are counted apart: a count in these lists may "
-            f"be too low by up to {attacks['missed']:,}."
+            "There are more sources, hosts or categories of attacks than are counted separately: a count in these "
+            f"lists may be too low by up to {attacks['missed']:,}."
         )
     return notes
 
 
 def scope_facts(report: ReportInput) -> list[tuple[str, str]]:
-    """Label and text of the lines that say what the report covers."""
+    """The lines that say what the report covers: pairs of a label and a text."""
     facts = [("Data as of", text.readable_time(report.generated) if report.generated else "not known")]
     if report.files or not _anything(report):
         facts.append(("Source", _listed(map(source_label, report.summary["sources"])) or _sources(report)))
@@ -302,7 +302,7 @@ _SOURCE_LABELS = {
 
 
 def source_label(source: str) -> str:
-    """A source by the name that people know; one that is not ours by its own word."""
+    """The product name of a source; the source itself when it is not one of this collection."""
     return _SOURCE_LABELS.get(source) or text.line(source, 60)
 
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counting words of which there may be any number, in bounded memory.
+"""Counts words in bounded memory, however many different words there are.
 
 This module is private to the collection and may change at any time.
 """
@@ -14,10 +14,10 @@ K = t.TypeVar("K", bound=t.Hashable)
 
 
 class TopCounts(t.Generic[K]):
-    """How often each word occurs, and how often it did so in a bad way.
+    """Counts how often each word occurs, and how often in something bad, such as an attack that was not blocked.
 
-    When there are more than ``limit`` words, the rarer half is forgotten. What is left may then be counted too low, by
-    at most ``missed``; no word that occurred more often than that is missing.
+    When there are more than ``limit`` words, the rarer half is forgotten. The other counts may then be too low by at
+    most ``missed``; every word that occurred more often than that is still there.
     """
 
     def __init__(self, limit: int) -> None:
@@ -26,7 +26,7 @@ class TopCounts(t.Generic[K]):
         self._counts: dict[K, list[int]] = {}
 
     def add(self, word: K, bad: int = 0) -> None:
-        """Count one occurrence; ``bad`` is 1 for a bad one."""
+        """Count one occurrence; ``bad`` is 1 for a bad one, else 0."""
         found = self._counts.get(word)
         if found is None:
             if len(self._counts) >= self.limit:
@@ -45,11 +45,11 @@ class TopCounts(t.Generic[K]):
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was forgotten."""
+        """Whether no word was forgotten, so that all counts are exact."""
         return not self.missed
 
     def __len__(self) -> int:
-        """How many words there are; once something was forgotten, how many are left."""
+        """The number of words, without those that were forgotten."""
         return len(self._counts)
 
     def get(self, word: K) -> tuple[int, int]:

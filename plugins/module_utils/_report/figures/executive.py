@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report in five sentences that are made from its data: for those who read no further.
+"""Summarises a report in five sentences, for people who read no further.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,7 +23,7 @@ OLD_DAYS = 90
 class Sentence(t.NamedTuple):
     """One sentence. ``mood`` is bad, good or plain.
 
-    ``section`` is the part of the page that says more; empty for none.
+    ``section`` is the section of the page that says more; empty for none.
     """
 
     topic: str
@@ -111,7 +111,7 @@ def _overdue(report: ReportInput) -> Sentence:
     days = max((day for day in oldest if day is not None), default=None)
     if days is None:
         return Sentence(
-            "What is overdue", "Not known: no history was given, and no finding says its age.", "sla", "plain"
+            "What is overdue", "Not known: no history was given, and no finding has an age.", "sla", "plain"
         )
     old = sum(sum(counts.values()) - counts["info"] for label, counts in ages.items() if label in _OLD)
     aged = f"{text.plural(old, 'open risk')} {_is(old)} older than {OLD_DAYS} days"
@@ -130,7 +130,7 @@ def _sure(report: ReportInput) -> Sentence:
     unsure = sum(scan.conclusive is False for scan in report.scans or ())
     if unsure:
         doubts.append(f"{text.plural(unsure, 'scan')} without a conclusion")
-    as_of = f"The data is of {text.readable_time(report.generated)}" if report.generated else "The data says no time"
+    as_of = f"The data is from {text.readable_time(report.generated)}" if report.generated else "The data has no time"
     if not doubts:
         return Sentence("How sure this is", f"{as_of}, and nothing is known to be missing.", "quality", "good")
     return Sentence("How sure this is", f"{as_of}, with {_listed(doubts)}.", "quality", "bad")
@@ -155,7 +155,7 @@ def _listed(words: t.Iterable[str]) -> str:
 
 
 def trend_of(report: ReportInput) -> list[TrendPoint]:
-    """The open risks of each run, oldest first: of the history, else of the earlier run and this one."""
+    """The open risks of each run, oldest first: from the history, else from the previous run and this one."""
     if report.history is not None and report.history.trend:
         return list(report.history.trend)
     changes = report.changes

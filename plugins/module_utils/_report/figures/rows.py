@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One walk over the findings that feeds every format.
+"""Walks over the findings once and gives each one to every format.
 
 This module is private to the collection and may change at any time.
 
-What all formats say of a finding (where it stands, what changed, how old it is) is decided here, once. A writer keeps
-no findings: it is begun, is given each finding in report order, and is ended.
+What all formats say about a finding (its standing, what changed, its age) is decided here, once. A writer keeps no
+findings: it gets ``begin``, then each finding in report order, then ``end``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .standing import Standing, standing_of
 class FindingRow(t.NamedTuple):
     """One finding with what a report says about it.
 
-    ``state`` is open, ignored, protected, fixed or information; ``change`` is empty for nothing; ``age`` counts days;
+    ``state`` is open, ignored, protected, fixed or information; ``change`` is empty for none; ``age`` is in days;
     ``encoded`` is the finding as compact ASCII JSON; ``match`` says whether it was attacked, None without matches.
     """
 
@@ -42,21 +42,21 @@ class FormatWriter:
     """One format of one report."""
 
     def begin(self) -> None:
-        """Write what stands before the findings."""
+        """Write what comes before the findings."""
 
     def row(self, row: FindingRow) -> None:
-        """Take one finding."""
+        """Write or count one finding."""
         raise NotImplementedError
 
     def end(self) -> None:
-        """Write what stands behind the findings."""
+        """Write what comes after the findings."""
 
     def close(self) -> None:
-        """Free what the writer holds, whether it came to its end or not."""
+        """Free the resources of the writer, also after a failure."""
 
 
 class Unwritable(Exception):
-    """The output of one format takes no more."""
+    """The output of one format cannot be written."""
 
     def __init__(self, name: str, error: OSError) -> None:
         super().__init__(str(error))
@@ -83,7 +83,7 @@ def feed(report: ReportInput, writers: t.Mapping[str, FormatWriter]) -> None:
     """Give a report to all its writers in one walk over the findings.
 
     Raises:
-        Unwritable: the output of a writer takes no more.
+        Unwritable: the output of a writer cannot be written.
     """
     with contextlib.ExitStack() as stack:
         for writer in writers.values():

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a finding stands: whether it counts, does not count on purpose, or is out of the question.
+"""The standing of a finding: it counts, is suppressed on purpose, or is outside of the policy.
 
 This module is private to the collection and may change at any time.
 
-All formats ask here, so that a finding that is waived in one of them is waived in every other. A finding that the gate
-has not judged stands where the scanner's words put it: a gate that broke must not make findings vanish.
+All formats ask here, so that a finding that is waived in one of them is waived in every other. Without a decision of
+the gate, the state that the scanner reports decides: a gate that failed must not make findings vanish.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..inputs.model import ReportInput
 
 _WORDS = 1000
 _EXCLUSION = "exclude"
-"""What the gate names as what decided, for an exclusion of the policy."""
+"""The value of ``decided_by`` for an exclusion of the policy."""
 DECISION_LABELS = {
     "fail": "Fails",
     "warn": "Warning",
@@ -44,10 +44,10 @@ VERDICT_LABELS = {
 
 
 class Standing(t.NamedTuple):
-    """Where a finding stands.
+    """The standing of a finding.
 
-    ``suppressed`` is what is there and does not count on purpose; ``left_out`` is what the policy is not about. For
-    both, ``why`` says what decided.
+    ``suppressed``: it exists and does not count on purpose. ``left_out``: the gate excluded it. For both, ``why`` says
+    what decided.
     """
 
     decision: DecisionView | None
@@ -58,17 +58,17 @@ class Standing(t.NamedTuple):
 
     @property
     def set_aside(self) -> bool:
-        """Whether it is shown and does not count: a format that left it out would show an exclusion as a fix."""
+        """Whether it is shown without being counted: in a format without it, an exclusion would look like a fix."""
         return self.suppressed or self.left_out
 
     @property
     def fails(self) -> bool:
-        """Whether the gate is closed because of it."""
+        """Whether the finding fails the gate."""
         return self.decision is not None and self.decision.decision == "fail"
 
 
 def standing_of(report: ReportInput, finding: Finding) -> Standing:
-    """Where a finding stands, by the gate when it judged it, else by its state at the source."""
+    """The standing of a finding: by the decision of the gate, else by its state at the source."""
     state = state_of(finding)
     decision = report.gate.decision(finding) if report.gate else None
     if decision is None:
@@ -82,7 +82,7 @@ def standing_of(report: ReportInput, finding: Finding) -> Standing:
 
 
 def _why(report: ReportInput, finding: Finding, decision: DecisionView) -> str:
-    """What decided, in words for somebody who has not seen the policy."""
+    """What decided, in words for a reader who does not know the policy."""
     if decision.decision == "waived":
         waiver = report.gate.waiver(decision.waiver) if report.gate else None
         return _waiver_note(waiver) if waiver else decision.note or decision.by or decision.decision
@@ -110,7 +110,7 @@ def _source_note(finding: Finding, state: str) -> str:
 
 
 def decision_label(decision: DecisionView | None) -> str:
-    """A decision in words, with what it was new by: ``Fails (new)``."""
+    """A decision in words, with the state of the finding: ``Fails (new)``."""
     if decision is None:
         return ""
     words = DECISION_LABELS.get(decision.decision, text.line(decision.decision, 40))
@@ -118,7 +118,7 @@ def decision_label(decision: DecisionView | None) -> str:
 
 
 def decided_by(decision: DecisionView | None) -> str:
-    """What decided, and what it said."""
+    """The rule, waiver or option that decided, and its note."""
     if decision is None:
         return ""
     return text.line(": ".join(filter(None, (decision.by, decision.note))), _WORDS)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All figures of a report, in one pass over the findings.
+"""Computes all figures of a report in one pass over the findings.
 
 This module is private to the collection and may change at any time.
 
@@ -27,7 +27,7 @@ _NOT_MAPPED: _Category = (None, None, "")
 TOP_RISKS = 25
 IGNORED_LISTED = 200
 ATTACKED_POINTS = 500
-"""More than a severity is worth: what is attacked and not blocked comes first."""
+"""More than any severity gives: a finding that was attacked and not blocked comes first."""
 _SEVERITY_POINTS = {"critical": 400, "high": 300, "medium": 200, "low": 100}
 
 
@@ -81,7 +81,7 @@ def _larger(first: int | None, second: int | None) -> int | None:
 
 
 def _quality_of(finding: Finding) -> t.Iterator[str]:
-    """Names of the data-quality counters that this finding raises."""
+    """Names of the data-quality counters that this finding increments."""
     for field in ("severity", "status", "kind"):
         if finding[field] == "unknown":
             yield f"unknown_{field}"
@@ -182,8 +182,8 @@ class _SummaryTally:
         self._add_rule(finding, days, f"{application['source']}\0{application['id'] or application['name']}", attack)
 
     def _add_rule(self, finding: Finding, days: int | None, application: str, attack: str) -> None:
-        # One rule is one row, whatever its titles are: Qualys reuses a QID for variants. Imported ones have no rule;
-        # only their title says what they have in common.
+        # One rule is one row, whatever its titles are: Qualys reuses a QID for variants. Imported findings have no
+        # rule, so the title groups them.
         rule_id = finding["rule_id"] or ""
         key = (finding["source"], rule_id, "" if rule_id not in ("", "0") else finding["title"] or "")
         score = base_score(finding, days) + attack_score(finding, attack)
@@ -273,7 +273,7 @@ def _worst_application_first(application: model.ApplicationSummary) -> tuple[t.A
 
 
 def _owasp(categories: dict[_Category, SeverityCounts]) -> list[model.OwaspSummary]:
-    """Categories by edition, the newest first, and number; then what is not mapped."""
+    """Categories by edition, newest first, and number; unmapped findings come last."""
 
     def order(category: _Category) -> tuple[bool, int, int, str]:
         edition, code, name = category
@@ -294,9 +294,12 @@ def summarise(
 
     Args:
         findings: in report order, so that the lists of the summary are worst first.
-        now: the UTC time to which ages are measured; empty when there is none, then no age is known.
-        rules: told which rules occur.
-        matches: which findings were attacked; those that were, and were not blocked, come first.
+        now: the UTC time at which ages are computed; empty when not known, and then no age is known.
+        rules: receives every finding and counts the rules.
+        matches: which findings were attacked; those with an attack that was not blocked come first.
+
+    Returns:
+        The figures.
     """
     tally = _SummaryTally(now, matches)
     for finding in findings:

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What fails the gate as annotations of a CI system: workflow commands of GitHub and Azure, a report of GitLab.
+"""The findings that fail the gate as annotations of a CI system: commands for GitHub and Azure, a report for GitLab.
 
 This module is private to the collection and may change at any time.
 
-A pipeline prints the file, and the runner obeys what is in it. So each line is one command of our own, everything in it
-is escaped as that runner asks, and there are no more than it keeps: GitHub takes ten errors of a step.
+A pipeline prints the file, and the runner executes the commands in it. So each line is one command of our own, its text
+is escaped as the runner requires, and there are no more lines than the runner keeps: GitHub keeps ten errors of a step.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _LinesWriter(FormatWriter):
             self.write(line)
 
     def row(self, row: FindingRow) -> None:
-        """Write a finding as long as there is room."""
+        """Write a finding that fails the gate, as long as there is room; count the others."""
         if not _fails(row):
             return
         if self._room > 0:
@@ -147,7 +147,7 @@ def _of(report: ReportInput, finding: Finding) -> _Line:
 
 
 def _address(url: str) -> str | None:
-    """The URL when it is one that may be a link, with everything that is not of a URL escaped."""
+    """The URL when it may be a link (http or https), with all characters escaped that a URL cannot have; else None."""
     if not url.startswith(("http://", "https://")):
         return None
     return _UNSAFE_URL.sub(lambda match: _percent(match[0]), url[:_ADDRESS])

@@ -24,9 +24,9 @@ from ..inputs import owasp
 from ..inputs.matches import CLASS_LABELS
 from ..inputs.model import ReportInput
 
-# A spreadsheet takes a cell that begins like this for a formula; some skip blanks and quotes first, and East Asian
-# editions take other forms of the signs too: small, full-width, raised, lowered and doubled ones, and the minus sign.
-# Tabs and line ends are visible escapes by the time this is asked.
+# A spreadsheet reads a cell that begins like this as a formula; some skip blanks and quotes first, and East Asian
+# editions accept other forms of the signs too: small, full-width, raised, lowered and doubled ones, and the minus sign.
+# Tabs and line ends are visible escapes already when this expression is used.
 _OTHER_FORMS = (
     "\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\u207a\u207b\u207c\u208a\u208b\u208c\u2a75\u2a76\u2212\ufb29"
 )
@@ -86,7 +86,7 @@ COLUMNS = (
 
 
 def safe_cell(value: str | None) -> str:
-    """Text for one cell: one visible line that no spreadsheet calculates and no pipeline obeys."""
+    """Text for one cell: one visible line that no spreadsheet evaluates and no pipeline executes."""
     if not value:
         return ""
     # Most cells are harmless at first sight, and there are millions of them.
@@ -98,7 +98,7 @@ def safe_cell(value: str | None) -> str:
 
 
 def names_of(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:
-    """Categories in words, such as WASC's: code and name of each."""
+    """Categories, such as those of WASC, as text: code and name of each."""
     words = (" ".join(str(item[key]) for key in ("code", "name") if item[key] is not None) for item in items)
     return "; ".join(words)
 
@@ -166,7 +166,7 @@ def _yes_or_no(value: bool | None) -> str:
 
 
 def snapshot_word(report: ReportInput) -> str:
-    """What each row says of the data as a whole: this format has no other place for a banner."""
+    """The word about the data as a whole, which each row repeats: this format has no other place for a warning."""
     headlines = [headline for headline, _words in collect.warnings_of(report)]
     return headlines[0].lower() if headlines else "complete"
 
@@ -184,7 +184,7 @@ class CsvWriter(FormatWriter):
         self._table = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
 
     def begin(self) -> None:
-        """Write the head."""
+        """Write the header row."""
         self._stream.write("\ufeff")
         self._table.writerow(COLUMNS)
 
@@ -193,7 +193,7 @@ class CsvWriter(FormatWriter):
         self._table.writerow(["" if cell is None else cell for cell in cells_of(row, self._snapshot)])
 
     def end(self) -> None:
-        """Say that there are no findings, where there are none."""
+        """Write a row that says so when there are no findings."""
         if not len(self._report.findings):
             nothing = {"severity": "none", "snapshot": self._snapshot, "title": "No findings"}
             self._table.writerow([nothing.get(column, "") for column in COLUMNS])

@@ -4,10 +4,10 @@
 
 This module is private to the collection and may change at any time.
 
-GitLab knows a vulnerability again by its first identifier and its place, so the first identifier is the scanner's rule.
-What does not count on purpose is not in the report. A verdict without a conclusion is a scan that failed. GitLab shows
-descriptions and solutions as Markdown, so they are escaped as such. Importers of other tools take ``evidence`` and
-``links`` for granted, so that every vulnerability has both.
+GitLab recognises a vulnerability by its first identifier and its location, so the first identifier is the scanner's
+rule. Findings that do not count are not in the report. A verdict without a conclusion is reported as a failed scan.
+GitLab shows descriptions and solutions as Markdown, so they are escaped as such. Importers of other tools expect
+``evidence`` and ``links``, so every vulnerability has both.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class GitlabWriter(FormatWriter):
                 self._resources.add("GET", webapp["url"])
 
     def row(self, row: FindingRow) -> None:
-        """Write what counts."""
+        """Write a finding that counts."""
         finding = row.finding
         self._resources.add("GET", finding["asset"]["url"])
         if not row.standing.counts:
@@ -83,15 +83,15 @@ class GitlabWriter(FormatWriter):
         self._written += 1
 
     def _solution(self, known: model.RuleKnowledge) -> str:
-        """The solution of a rule as Markdown, made once for each rule."""
+        """The solution of a rule as Markdown, escaped once for each rule."""
         key = (known["source"], known["rule_id"])
         if key not in self._solutions:
-            # An escape takes at most eight characters for one.
+            # Escaping replaces one character with at most eight.
             self._solutions[key] = markdown_writer.escape(known["solution"], _SOLUTION)[:_SOLUTION]
         return self._solutions[key]
 
     def end(self) -> None:
-        """Write what is known about the scan."""
+        """Write the facts about the scan."""
         scan = _scan(self._report, self._resources.listed(), self._left)
         self._stream.write(f'\n],\n"scan": {text.json_text(scan)}}}\n')
 
@@ -103,12 +103,12 @@ class _Resources:
         self._known: dict[tuple[str, str], None] = {}
 
     def add(self, method: str | None, url: str | None) -> None:
-        """Take an address, as long as there is room."""
+        """Add an address, as long as there is room."""
         if url and len(self._known) < RESOURCES and _is_web(url):
             self._known[text.line(method, 20) or "GET", text.line(url, 2000)] = None
 
     def listed(self) -> list[dict[str, str]]:
-        """All of them, in the order of GitLab's schema."""
+        """All of them, with the members of GitLab's schema."""
         return [{"method": method, "url": url, "type": "url"} for method, url in self._known]
 
 
@@ -138,7 +138,7 @@ def _vulnerability(
 
 
 def _identifier(finding: Finding, seen: dict[str, int]) -> str:
-    """The vendor's unique id where it is one, else one made of the fingerprint; never the same twice in a report."""
+    """The vendor's unique id when it is a UUID, else a UUID made of the fingerprint; unique in a report."""
     base = finding["unique_id"] or finding["fingerprint"] or finding["id"]
     seen[base] = seen.get(base, 0) + 1
     try:
@@ -167,7 +167,7 @@ def _identifiers(finding: Finding) -> list[dict[str, str]]:
 
 
 def _location(finding: Finding) -> dict[str, str]:
-    """Where it is. Readers put ``hostname`` and ``path`` together, so that both together are an address, or a path."""
+    """The location of a finding. Readers join ``hostname`` and ``path``, so together they are an address or a path."""
     url = finding["url"] or finding["asset"]["url"] or ""
     host, path = _split(url)
     if not host:
@@ -187,9 +187,9 @@ def _is_web(url: str) -> bool:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Scheme, host and port of an address of the web, without user and password, and its path with the query.
+    """Scheme, host and port of a web address, without user and password, and its path with the query.
 
-    The host is empty when there is none that a reader could take for one.
+    The host is empty, and the path is the whole text, when there is no valid host.
     """
     if not _is_web(url):
         return "", url
@@ -247,6 +247,6 @@ def _source_of_files(report: ReportInput) -> str:
 
 
 def _local(moment: str) -> str:
-    """A time without zone letter, as the schema wants it."""
+    """A time without zone letter, as the schema requires it."""
     canonical = text.whole_seconds(moment)
     return canonical.removesuffix("Z") if canonical else ""

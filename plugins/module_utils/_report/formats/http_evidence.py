@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recorded request and response of a finding in the terms of HTTP: method, headers, status.
+"""The recorded request and response of a finding as HTTP messages: method, headers, status.
 
 This module is private to the collection and may change at any time.
 
 Evidence is text that a scanner recorded, or that an attacker made it record. Values of headers that carry secrets are
-masked here again, whatever the export was told, and bodies are not given at all: this is for files that many can read.
+always masked here, whatever the options of the export were, and bodies are left out: many people can read these files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RecordedHeader(t.TypedDict):
 
 
 class RecordedRequest(t.TypedDict):
-    """What was asked."""
+    """The request."""
 
     headers: list[RecordedHeader]
     method: str
@@ -44,7 +44,7 @@ class RecordedRequest(t.TypedDict):
 
 
 class RecordedResponse(t.TypedDict):
-    """What was answered; ``status_code`` is ``NO_STATUS`` where it was not recorded."""
+    """The response; ``status_code`` is ``NO_STATUS`` when it was not recorded."""
 
     headers: list[RecordedHeader]
     reason_phrase: str
@@ -52,7 +52,7 @@ class RecordedResponse(t.TypedDict):
 
 
 class HttpEvidence(t.TypedDict):
-    """The first recorded exchange of a finding; every member is there, also when nothing was recorded."""
+    """The first recorded exchange of a finding; no member is missing, even when nothing was recorded."""
 
     summary: str
     request: RecordedRequest
@@ -80,10 +80,10 @@ def _summary(finding: Finding, item: Evidence | None) -> str:
     if item is None:
         return "The scanner recorded neither a request nor a response."
     facts = (("Parameter", finding["parameter"]), ("Payload", item["payload"]))
-    told = [f"{label}: {text.line(value, _WORDS)}" for label, value in facts if value]
+    lines = [f"{label}: {text.line(value, _WORDS)}" for label, value in facts if value]
     if len(finding["evidence"]) > 1:
-        told.append(f"The first of {len(finding['evidence'])} recorded exchanges.")
-    return "\n".join(told) or "The request as the scanner recorded it."
+        lines.append(f"The first of {len(finding['evidence'])} recorded exchanges.")
+    return "\n".join(lines) or "The request as the scanner recorded it."
 
 
 def _response(item: Evidence | None) -> RecordedResponse:
@@ -98,7 +98,7 @@ def _response(item: Evidence | None) -> RecordedResponse:
 
 
 def _headers(block: str | None) -> list[RecordedHeader]:
-    """The headers at the start of a text, until an empty line or one that is no header."""
+    """The headers at the start of a text, up to an empty line or a line that is not a header."""
     found: list[RecordedHeader] = []
     for line in _LINE_END.split((block or "")[:_HEAD_CHARACTERS]):
         header = _HEADER.fullmatch(line)

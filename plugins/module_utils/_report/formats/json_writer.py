@@ -5,7 +5,7 @@
 This module is private to the collection and may change at any time.
 
 One member on each line and one finding on each line, so that line tools and :mod:`changes` can stream it. All text is
-ASCII with ``\\uXXXX`` escapes: nothing is lost, and nothing in a terminal or a pipeline log comes alive.
+ASCII with ``\\uXXXX`` escapes: nothing is lost, and no terminal or pipeline log interprets anything in it.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class JsonWriter(FormatWriter):
         self._stream.write('"findings": [\n')
 
     def row(self, row: FindingRow) -> None:
-        """Write a finding on a line of its own, with what was decided about it."""
-        told: dict[str, t.Any] = {"change": row.change or None}
+        """Write a finding on a line of its own, with its change and the decision about it."""
+        members: dict[str, t.Any] = {"change": row.change or None}
         if self._report.gate:
             decision = row.standing.decision
-            told["decision"] = None if decision is None else decision._asdict()
+            members["decision"] = None if decision is None else decision._asdict()
         if row.match is not None:
-            told["match"] = row.match._asdict()
+            members["match"] = row.match._asdict()
         if row.position:
             self._stream.write(",\n")
-        # The finding is encoded already; what was said above stands before its first member.
-        self._stream.write(f"{text.json_text(told)[:-1]},{text.without_commands(row.encoded[1:])}")
+        # The finding is already encoded, so the members above are written before its first member.
+        self._stream.write(f"{text.json_text(members)[:-1]},{text.without_commands(row.encoded[1:])}")
 
     def end(self) -> None:
         """Close the list."""

@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The findings as JUnit XML, as Jenkins' schema and GitLab take it.
+"""The findings as JUnit XML, as Jenkins' schema and GitLab accept it.
 
 This module is private to the collection and may change at any time.
 
-One suite for each application with one case for each finding, and one suite for the report itself, with a case for the
-verdict and one that says whether the data is whole: without a conclusion these are errors, and never a pass over
-nothing. What is waived, ignored or protected, and what the policy excludes, is skipped with the reason: a case that
-vanished would look like a fix. GitLab reads 30 MB at most; the worst come first, and the file says what was left out.
+Each application has a suite with one case for each finding. One more suite is about the report itself: a case for the
+verdict and one for the completeness of the data. These never pass without a conclusion of the gate or with incomplete
+data. Findings that are waived, ignored, protected or excluded are skipped with the reason: a case that vanished would
+look like a fix. GitLab reads 30 MB at most; the worst findings come first, and the file says how many were left out.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Suite:
     names: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
 
     def add(self, case: _Case) -> int:
-        """Add one case; its bytes. GitLab takes two cases of one name for the same one, so names are made unique."""
+        """Add one case, and return its bytes. GitLab treats two cases of one name as one, so names are made unique."""
         key = (case.classname, case.name)
         self.names[key] += 1
         name = case.name if self.names[key] == 1 else f"{case.name} ({self.names[key]})"
@@ -94,7 +94,7 @@ class JunitWriter(FormatWriter):
             self._left += 1
             return
         suite, added = _suite(self._suites, model.application_label(row.finding))
-        # Solutions are long and come again with each finding: they must not take the room of other findings.
+        # Solutions are long and repeated in each finding of a rule: they must not take the room of other findings.
         known = self._known.get(rule_key(row.finding)) if self._size < MAX_BYTES // 2 else None
         self._size += added + suite.add(_case(suite, row, outcome, known["solution"] if known else None))
 
@@ -106,7 +106,7 @@ class JunitWriter(FormatWriter):
 
 
 def _suite(suites: dict[str, _Suite], name: str) -> tuple[_Suite, int]:
-    """The suite of an application, and the bytes that it adds when it is new."""
+    """The suite of an application, and the bytes that it adds; 0 for a suite that exists."""
     shown = text.line(name, 200)
     if shown in suites:
         return suites[shown], 0
@@ -115,13 +115,13 @@ def _suite(suites: dict[str, _Suite], name: str) -> tuple[_Suite, int]:
 
 
 def _outcome(report: ReportInput, standing: Standing) -> str | None:
-    """failure, error, skipped, or an empty text for a pass; None for what has no case."""
+    """failure, error, skipped, or an empty text for a pass; None when the finding has no case."""
     if standing.set_aside:
         return "skipped"
     if not standing.counts:
         return None
     if standing.decision is None:
-        # What the gate has not judged is not known to be good.
+        # A finding without a decision of the gate is not known to pass.
         return "error" if report.gate else "failure"
     return {"fail": "failure", "inconclusive": "error"}.get(standing.decision.decision, "")
 
@@ -159,9 +159,9 @@ def _body(finding: Finding, decision: DecisionView | None, solution: str | None)
 
 
 def _conclusions(report: ReportInput, suites: dict[str, _Suite], about: _Suite) -> int:
-    """Cases for the verdict of each application and of the run, and one for the data; the bytes of all."""
+    """Add the cases for the verdicts of the applications and the run, and for the data; return the bytes of all."""
     warnings = [f"{headline}: {words}" for headline, words in collect.warnings_of(report)]
-    # Findings that were handed over without a file have no manifest to be whole by.
+    # Findings that came without a file have no manifest, so nobody can know whether they are complete.
     outcome = "" if not warnings else "error" if report.files else "skipped"
     size = about.add(
         _Case(about.name, "the data is whole", outcome, "data", "; ".join(warnings[:5]), "\n".join(warnings[:100]))

@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-Text of a finding never makes structure: it is escaped so that GitHub, GitLab, Azure DevOps and Jira importers show it
-as text. No raw line begins with anything but our own words, so a pipeline log that prints the file obeys nothing in it.
+Text of a finding never becomes structure: it is escaped so that GitHub, GitLab, Azure DevOps and Jira importers show
+it as text. Every raw line begins with our own words, so a pipeline that prints the file finds no command in it.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _RESERVE = 400
 # Safe in a code span of a table cell: no pipe, no backtick, nothing that HTML or a mention needs.
 _PLAIN = re.compile(r"[A-Za-z0-9 ._~:/?=%+,;()\-]+")
 _BACKSLASHED = re.compile(r"([\\`*_\[\]{}()!#~^$|])")
-# Safe in a fenced block: the lines of a waiver, that somebody copies.
+# Safe in a fenced block: the lines of a waiver, which people copy.
 _COPIED = re.compile(r"(?!.*(?:::|##|//)) [A-Za-z0-9 ._:/,;()\[\]\"#\\|\-]*")
 _BREAK = "&#8203;"
-# Mentions, issue and merge request numbers, labels and other references of the platforms; each needs a word behind it.
+# Mentions, issue and merge request numbers, labels and other references of the platforms; a word follows each.
 _REFERENCE = re.compile(r"(@|\\#|\\!|\\~|\\\$|%|&amp;)(?=[\w\"'])")
 _AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 # Workflow commands, checkboxes, lists: a cell is never at the start of a line, a heading is.
@@ -66,7 +66,7 @@ def escape(value: str | None, limit: int = _CELL) -> str:
 
 
 def code(value: str | None, limit: int = _CELL) -> str:
-    """Text in a code span when nothing in it can break one out, else as escaped text."""
+    """Text in a code span when nothing in it can end the span, else escaped text."""
     shown = text.line(value, limit).strip()
     return f"`{shown}`" if shown and _PLAIN.fullmatch(shown) else escape(shown, limit + 64)
 
@@ -114,7 +114,7 @@ def _verdict(report: ReportInput) -> list[str]:
     label = VERDICT_LABELS.get(gate.verdict, gate.verdict)
     lines = ["## Verdict of the gate", "", f"**{label} (code {gate.exit_code})**", ""]
     against = _grouped(gate.against())
-    # What an exclusion took is in their table.
+    # The exclusions have a table of their own.
     notes = _grouped(item for item in gate.reasons() if item.get("verdict") == "pass" and item.get("code") != _TOOK)
     shown = against[:_REASONS] + notes[:_NOTES]
     lines += [f"- {_reason(message, applications, note)}" for (message, note), applications in shown]
@@ -134,7 +134,7 @@ def _verdict(report: ReportInput) -> list[str]:
 
 
 def _grouped(reasons: t.Iterable[dict[str, t.Any]]) -> list[tuple[tuple[str, bool], list[str]]]:
-    """Each message once, and whether it is a note, with the applications that it is about."""
+    """Each message once, with whether it is a note and the applications that it is about."""
     found: dict[tuple[str, bool], list[str]] = {}
     for item in reasons:
         named = found.setdefault((str(item.get("message")), item.get("verdict") == "pass"), [])
@@ -220,7 +220,7 @@ def _overview(report: ReportInput) -> list[str]:
 
 
 def _states(summary: model.Summary, risks: int) -> t.Iterator[tuple[int, str]]:
-    """The headline: open findings of severity info are no risks, and are counted apart."""
+    """The headline: open findings of severity info are not risks, and are counted separately."""
     for state, words in _STATE_WORDS.items():
         if state != "open":
             yield summary["states"][state], words
@@ -244,7 +244,7 @@ def _changes(report: ReportInput) -> list[str]:
     lines = ["## Since the previous run", ""]
     if changes is None:
         return [*lines, "No previous run to compare with.", ""]
-    # As in the headline, what has the severity info is no risk.
+    # As in the headline, a finding with the severity info is not a risk.
     before = changes["open_before"] - changes["open_by_severity_before"]["info"]
     now = changes["open_now"] - report.summary["open_by_severity"]["info"]
     when = text.readable_time(changes["previous_generated"])
@@ -252,7 +252,7 @@ def _changes(report: ReportInput) -> list[str]:
     if not changes["same_scope"]:
         lines += ["The previous run had another scope, so new and gone findings may come from that.", ""]
     if not changes["listed"]:
-        return [*lines, "The previous run is known by its figures only.", ""]
+        return [*lines, "Only the figures of the previous run are known, not its findings.", ""]
     rows = [
         [model.CHANGE_LABELS[change], text.number(count), model.CHANGE_MEANINGS[change]]
         for change, count in changes["counts"].items()
@@ -338,7 +338,7 @@ def _owasp(report: ReportInput) -> list[str]:
 
 
 def owasp_label(item: model.OwaspSummary) -> str:
-    """``A03:2021 Injection``, or what there is."""
+    """``A03:2021 Injection``, or "Not mapped"."""
     return owasp.label(item["code"], item["name"], item["edition"]) or "Not mapped"
 
 
@@ -404,7 +404,7 @@ def _attacks(report: ReportInput) -> list[str]:
     lines = ["## Attacks", "", f"{text.plural(attacks['total'], 'event')}: {', '.join(actions) or 'nothing'}.", ""]
     for heading, name in _ATTACKED:
         rows = [
-            [escape(item["name"] or "not told"), text.number(item["events"]), text.number(item["not_blocked"])]
+            [escape(item["name"] or "not known"), text.number(item["events"]), text.number(item["not_blocked"])]
             for item in attacks[name][:_TOP_ATTACKED]  # type: ignore[literal-required]
         ]
         if rows:
@@ -473,11 +473,11 @@ _SECTIONS: tuple[t.Callable[[ReportInput], list[str]], ...] = (
 
 
 _VERDICT_SECTIONS = (_title, _verdict)
-"""What can be said when nothing was judged."""
+"""The sections of a report that has a verdict and no findings."""
 
 
 class MarkdownWriter(FormatWriter):
-    """Writes the figures, then the open risks worst first, until ``max_bytes`` are full.
+    """Writes the figures, then the open risks worst first, until ``max_bytes`` are used.
 
     The last line says what was left out.
     """

@@ -4,7 +4,7 @@
 
 This module is private to the collection and may change at any time.
 
-OCSF wants exactly one of advisory, cve and cwe for each vulnerability. A scanner's rule is an advisory where the
+OCSF requires exactly one of advisory, cve and cwe for each vulnerability. A scanner's rule is an advisory when the
 finding has no CWE; a finding with several CWEs or CVEs has one vulnerability for each. Times are milliseconds.
 """
 
@@ -26,13 +26,13 @@ _SEVERITY_IDS = {"info": 1, "low": 2, "medium": 3, "high": 4, "critical": 5, "un
 _STATUS_IDS = {"new": 1, "open": 2, "reopened": 2, "retesting": 2, "protected": 3, "fixed": 4, "unknown": 0}
 _SUPPRESSED = 3
 _FIRST_TIME = 10**12
-"""Milliseconds, in 2001: what is earlier was given in seconds, or is no time of a finding."""
+"""Milliseconds, in 2001: an earlier value was in seconds, or is not the time of a finding."""
 _CREATE, _UPDATE, _CLOSE = 1, 2, 3
 _WORDS = 2000
 
 
 class OcsfWriter(FormatWriter):
-    """Writes one line for each finding but those that were only gathered as information; none for none."""
+    """Writes one line for each finding, except those of the state information; without findings, an empty file."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
         self._stream = stream

@@ -1,19 +1,19 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The findings as SARIF 2.1.0, as GitHub code scanning takes it.
+"""The findings as SARIF 2.1.0, as GitHub code scanning accepts it.
 
 This module is private to the collection and may change at any time.
 
-A web application has no source file, and GitHub refuses a URL in its place. So a result stands on the line of the
-catalog that declares the application, where there is one, else on a path made of host and path. The URL itself is in
-the message, the logical location and the request.
+A web application has no source file, and GitHub refuses a URL in its place. So the location of a result is the line of
+the catalog that declares the application, else a path made of the host and path of the URL. The URL itself is in the
+message, the logical location and the request.
 
 Consumers take the severity of a result from ``security-severity`` of its rule, or from ``level``. So each severity of a
 scanner's rule is a rule of its own, with a number inside the band of that severity.
 
-GitHub keeps 25,000 results of a run and takes 10 MB when compressed. What counts comes first, worst first; what is
-waived, ignored, protected or excluded follows as suppressed, as long as there is room: a result that vanished would
-look like a fix. The file says what was left out.
+GitHub keeps 25,000 results of a run and accepts 10 MB after compression. Findings that count come first, worst first.
+Those that are waived, ignored, protected or excluded follow as suppressed, as long as there is room: a result that
+vanished would look like a fix. The file says how many were left out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
 TOOL = "appsec.perimeter"
 MAX_RESULTS = 25_000
 MAX_COMPRESSED = 9_000_000
-"""Bytes that results and rules may fill after compression; the fastest compression counts, so others need less."""
+"""Bytes of results and rules after compression, measured with the fastest level; other levels need less."""
 LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note", "unknown": "error"}
 _BANDS: dict[str, tuple[float, float, float]] = {
     "critical": (9.1, 10.0, 9.5),
@@ -49,7 +49,7 @@ _BANDS: dict[str, tuple[float, float, float]] = {
     "info": (0.0, 0.0, 0.0),
     "unknown": (9.1, 10.0, 9.5),
 }
-"""GitHub's bands of security-severity, and what stands for a finding whose CVSS score is not in the band of its own."""
+"""Lowest and highest security-severity of a severity at GitHub, and the value for a CVSS score outside of these."""
 
 _PLACEHOLDER = re.compile(r"\{(\d+)\}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{16,64}")
@@ -75,7 +75,7 @@ class SarifWriter(FormatWriter):
         self._stream.write(head)
 
     def row(self, row: FindingRow) -> None:
-        """Write what counts; keep what does not for the end."""
+        """Write a finding that counts; keep one that is set aside for the end."""
         standing, results = row.standing, self._results
         if not standing.counts and not standing.set_aside:
             return
@@ -87,14 +87,14 @@ class SarifWriter(FormatWriter):
             self._later.append(results.result(row))
 
     def end(self) -> None:
-        """Write what does not count, and the rules."""
+        """Write the findings that are set aside, and the rules."""
         for result in self._later:
             self._results.add(result)
         self._stream.write("\n],\n" + _rest(self._report, self._results) + "}]}\n")
 
 
 class _Results:
-    """Writes results for as long as GitHub has room for them."""
+    """Writes results until a limit of GitHub is reached."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
         self._report = report
@@ -108,7 +108,7 @@ class _Results:
 
     @property
     def full(self) -> bool:
-        """Whether GitHub has no room for another result."""
+        """Whether a limit of GitHub is reached."""
         return self._written >= MAX_RESULTS or self._size > MAX_COMPRESSED
 
     def result(self, row: FindingRow) -> str:
@@ -134,7 +134,7 @@ class _Results:
 class _RuleIndex:
     """The rules of the results so far, one for each severity of a scanner's rule.
 
-    Inside the band of its severity, a rule takes the worst score of its findings.
+    Inside the band of its severity, a rule has the worst score of its findings.
     """
 
     def __init__(self, report: ReportInput) -> None:
@@ -267,7 +267,7 @@ def _made_path(finding: Finding) -> str:
 
 
 def _hash(finding: Finding) -> str:
-    """16 hexadecimal digits of the fingerprint, or of what else tells the finding from others."""
+    """The first 16 hexadecimal digits of the fingerprint, else of a hash of what identifies the finding."""
     known = finding["fingerprint"]
     if _HEXADECIMAL.fullmatch(known):
         return known[:16]
@@ -276,7 +276,7 @@ def _hash(finding: Finding) -> str:
 
 
 def _message(words: str) -> str:
-    """Text for a SARIF message in which no embedded link and no placeholder begins (section 3.11)."""
+    """Text for a SARIF message, escaped so that it has no embedded link and no placeholder (section 3.11)."""
     if "](" in words:
         words = words.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
     return _PLACEHOLDER.sub(r"{{\1}}", words)
@@ -291,7 +291,7 @@ def _rest(report: ReportInput, writer: _Results) -> str:
             "and takes 10 MB."
         )
     gate = report.gate
-    # Only a gate that came to no conclusion failed to run; a closed gate did its work.
+    # Only a gate without a conclusion did not succeed; a gate with the verdict fail did its work.
     successful = gate is None or gate.concluded
     invocation: dict[str, t.Any] = {"executionSuccessful": successful}
     if gate is not None:

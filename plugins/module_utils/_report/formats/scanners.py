@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sources of findings by the names that standard formats want, and the id of a rule in them.
+"""Names of scanners and ids of rules for the standard formats.
 
 This module is private to the collection and may change at any time.
 """
@@ -16,7 +16,7 @@ from ..inputs import model
 
 
 class Scanner(t.NamedTuple):
-    """A scanner: a short id, its product name, and who makes it."""
+    """A scanner: a short id, its product name, and its vendor."""
 
     id: str
     product: str
@@ -32,7 +32,7 @@ _NOT_A_SLUG = re.compile(r"[^a-z0-9]+")
 
 
 def scanner_of(source: str) -> Scanner:
-    """The scanner behind the ``source`` of a record; never an empty name, whatever the source is."""
+    """The scanner for the ``source`` of a record. Its names are never empty, whatever the source is."""
     known = _KNOWN.get(source.removesuffix("_was"))
     if known is not None:
         return known
@@ -41,12 +41,12 @@ def scanner_of(source: str) -> Scanner:
 
 
 def is_qualys(finding: Finding) -> bool:
-    """Whether its rule is a QID of Qualys."""
+    """Whether the rule of a finding is a QID of Qualys."""
     return finding["source"].removesuffix("_was") == "qualys" and bool(finding["rule_id"])
 
 
 def rule_label(finding: Finding, limit: int = 200) -> str:
-    """The scanner's rule, or the title where it has none."""
+    """The rule of a finding, or its title when it has no rule."""
     return text.line(finding["rule_id"] or model.title_label(finding), limit)
 
 

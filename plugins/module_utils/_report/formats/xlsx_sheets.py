@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the sheets of the workbook, but that of the findings. Each has its head also when nothing is listed.
+"""The content of all sheets of the workbook but the one with the findings. A sheet has its header row even when empty.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,7 +21,7 @@ Row = t.Sequence[Cell]
 
 
 class Sheet(t.NamedTuple):
-    """A sheet: ``columns`` are heads and their widths in characters."""
+    """A sheet: ``columns`` are headings and their widths in characters."""
 
     name: str
     columns: t.Sequence[tuple[str, int]]
@@ -60,7 +60,7 @@ def summary(report: ReportInput) -> Sheet:
 
 
 def sheets(report: ReportInput) -> t.Iterator[Sheet]:
-    """The sheets behind that of the findings."""
+    """The sheets after the one with the findings."""
     heads = ("Change", "Findings", "Severity", "Before", "Title", "Application", "URL")
     yield Sheet("Changes", _columns(heads), _changes(report))
     yield Sheet("Applications", _columns(_APPLICATION_HEAD), _applications(report))
@@ -74,7 +74,7 @@ def sheets(report: ReportInput) -> t.Iterator[Sheet]:
     severities = (model.SEVERITY_LABELS[name] for name in SEVERITIES)
     yield Sheet("Age", _columns(("Open risks by age", *severities, "Oldest (days)")), _ages(report))
     yield Sheet("Scan quality", _columns(_SCAN_HEAD), _scans(report))
-    yield Sheet("Data quality", _columns(("What", "State", "Records", "From", "To", "Words")), _quality(report))
+    yield Sheet("Data quality", _columns(("What", "State", "Records", "From", "To", "Details")), _quality(report))
 
 
 def _columns(names: t.Iterable[str]) -> list[tuple[str, int]]:

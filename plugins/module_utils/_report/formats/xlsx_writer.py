@@ -60,7 +60,7 @@ _FINDING_COLUMNS = (
 
 
 def check_library() -> None:
-    """Say early that the format cannot be written.
+    """Fail early when the format cannot be written.
 
     Raises:
         MissingLibrary: XlsxWriter is not installed.
@@ -69,7 +69,7 @@ def check_library() -> None:
 
 
 def _library() -> t.Any:
-    """XlsxWriter, which is loaded for a workbook only: no other format is slower for it."""
+    """XlsxWriter, which is imported only for a workbook, so that it does not slow down other formats."""
     try:
         import xlsxwriter
         import xlsxwriter.exceptions
@@ -79,7 +79,7 @@ def _library() -> t.Any:
 
 
 class XlsxWriter(rows.FormatWriter):
-    """Writes the workbook; each sheet has its head also when there is nothing to list.
+    """Writes the workbook; each sheet has its header row even when there is nothing to list.
 
     The stream is only written to, from front to back. Rows wait in a temporary directory until all sheets are complete.
     """
@@ -99,7 +99,7 @@ class XlsxWriter(rows.FormatWriter):
 
     def begin(self) -> None:
         """Write the summary, and begin the sheet of the findings."""
-        # A directory of our own, so that nothing is left behind whatever happens in between.
+        # A directory of our own can be removed as a whole, so nothing is left behind after a failure.
         self._folder = tempfile.TemporaryDirectory()
         options = {
             "constant_memory": True,
@@ -127,7 +127,7 @@ class XlsxWriter(rows.FormatWriter):
         """Write the other sheets and the file.
 
         Raises:
-            OSError: the stream or the temporary directory takes no more.
+            OSError: the stream or the temporary directory cannot be written.
         """
         if not len(self._report.findings):
             self._findings.write(["none", self._snapshot])
@@ -137,7 +137,7 @@ class XlsxWriter(rows.FormatWriter):
         try:
             self._book.close()
         except self._library.exceptions.FileCreateError as error:
-            # It is no OSError, and hides one; callers know what to do with that.
+            # XlsxWriter hides the OSError in an error of its own; callers handle the OSError.
             raise (error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error))) from None
 
     def _write(self, sheet: Sheet) -> None:
@@ -147,7 +147,7 @@ class XlsxWriter(rows.FormatWriter):
         page.finish()
 
     def close(self) -> None:
-        """Remove the temporary directory, with the rows of a workbook that did not come to its end."""
+        """Remove the temporary directory, with the rows of a workbook that was not completed."""
         for page in self._book.worksheets() if self._book else ():
             if page.row_data_fh is not None:
                 page.row_data_fh.close()
@@ -156,9 +156,9 @@ class XlsxWriter(rows.FormatWriter):
 
 
 class _UntilItFails:
-    """What an archive needs of a stream; it takes no more after its first error.
+    """The stream of the archive, which drops all data after the first error.
 
-    XlsxWriter leaves its archive open then, which tries once more when it is thrown away.
+    After an error, XlsxWriter leaves its archive open, and the archive tries to write again when it is collected.
     """
 
     def __init__(self, stream: t.BinaryIO) -> None:
@@ -174,7 +174,7 @@ class _UntilItFails:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back here."""
+        """Do nothing: there is no buffer."""
 
 
 class _Page:
@@ -199,7 +199,7 @@ class _Page:
                 self._page.write_number(self._number, column, cell)
 
     def finish(self) -> None:
-        """Say what the rows are."""
+        """Freeze the header row and add the filter."""
         self._page.freeze_panes(1, 0)
         self._page.autofilter(0, 0, self._number, self._width - 1)
 
@@ -208,7 +208,7 @@ def _text(value: str) -> str:
     """Text that XlsxWriter writes as it is."""
     if not value.isprintable():
         value = _FORBIDDEN.sub("\ufffd", value)
-    # XlsxWriter takes such text for markup of its own, and would copy it into the file as it is.
+    # XlsxWriter treats such text as markup, and would copy it into the file as it is.
     return f"'{value}" if value.startswith("<r>") and value.endswith("</r>") else value
 
 

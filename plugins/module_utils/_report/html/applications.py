@@ -29,7 +29,7 @@ def applications(report: ReportInput, tally: ApplicationTally) -> Markup:
 
     Args:
         report: the report.
-        tally: what was gathered about each while the findings were walked.
+        tally: facts about each application, collected in the walk over the findings.
     """
     listed = [item for item in report.summary["applications"] if item["open"]]
     if not listed:
@@ -90,7 +90,7 @@ def _application_row(
     if webapp is not None and webapp["never_scanned"]:
         scan = "never"
     elif webapp is not None:
-        # What was tested was scanned; it is the best that there is when the estate list has no time.
+        # Without a time in the list of applications, the last test of a finding is the best known time of a scan.
         date = text.readable_date(webapp["scanned"] or item["last_tested"])
         scan = " ".join(filter(None, (date, text.line(webapp["scan_status"], 40).lower()))) or scan
     return cells_row(*cells, number_cell(webapp["risk_score"] if webapp else None), h("td", {"class": "nowrap"}, scan))
@@ -175,13 +175,13 @@ def _facts(
     history = report.history
     if history is not None and history.with_policy and item["id"]:
         late = sum(due.application_id == item["id"] and due.source == item["source"] for due in history.breached)
-        # The history names only the most urgent.
+        # The history lists only the most urgent findings.
         some = history.breached_total > len(history.breached)
         told.append(("Overdue", f"{late:,} or more" if some and late else "" if some else text.number(late)))
     if webapp is not None and webapp["risk_score"] is not None:
         told.append(("Risk score", text.number(webapp["risk_score"])))
     if scan is not None:
-        sure = {True: "conclusive", False: "not conclusive", None: "worth not known"}[scan.conclusive]
+        sure = {True: "conclusive", False: "not conclusive", None: "not known whether conclusive"}[scan.conclusive]
         told.append(("Last scan", f"{text.readable_date(scan.ended or scan.time) or 'time not known'}, {sure}"))
     else:
         told.append(("Last test", text.readable_date(item["last_tested"]) or "not known"))

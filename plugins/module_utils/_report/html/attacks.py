@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The section of the HTML report about attacks: when, from where, on what, and which findings they meant.
+"""The section of the HTML report about attacks: when, from where, on which hosts, and on which findings.
 
 This module is private to the collection and may change at any time.
 """
@@ -176,7 +176,7 @@ def _list(heading: str, column: str, listed: t.Sequence[Attacked], *, with_count
 
 def _list_row(item: Attacked, scale: int, *, with_country: bool) -> Markup:
     place = h("span", {"class": "under"}, item["country"]) if with_country and item["country"] else None
-    name = text.line(item["name"], 120) or "not told"
+    name = text.line(item["name"], 120) or "not known"
     bad = item["not_blocked"]
     return cells_row(
         h("th", {"scope": "row"}, name, place),

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Column charts over time as inline SVG: each column with a text of its own, and all of them as a table.
+"""Column charts over time as inline SVG: each column has a text of its own, and a table repeats all columns.
 
 This module is private to the collection and may change at any time.
 
-The plot is stretched to the room that it has, so that every text stands beside it, in HTML. A script makes the columns
-reachable with the arrow keys, and shows the text of one below the plot; without it each column has its tooltip.
+The plot is stretched to the available width, so all text is HTML beside it. A script makes the columns reachable with
+the arrow keys and shows the text of a column below the plot; without the script, each column has a tooltip.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .markup import Attributes, Markup, h, void
 
 _HEIGHT = 100.0
 _LEAST = 1.2
-"""So high is a part at least, that anything at all is seen of it."""
+"""The smallest height of a part, so that it can be seen."""
 _WIDEST = 9.0
 _GAP = 0.18
 _COLUMNS = 92
 
 
 class Part(t.NamedTuple):
-    """One part of all columns: a CSS class that fills it, and what it is called."""
+    """One part of all columns: the CSS class of its colour, and its label."""
 
     css_class: str
     label: str
@@ -60,7 +60,7 @@ def column_chart(name: str, parts: t.Sequence[Part], columns: t.Sequence[Column]
 
 
 def _thinned(columns: t.Sequence[Column]) -> list[Column]:
-    """As many columns as can be told apart, the last among them."""
+    """At most ``_COLUMNS`` columns, evenly spaced, the last among them: more could not be told apart."""
     every = -(-len(columns) // _COLUMNS) or 1
     return list(columns[::-1][::every][::-1])
 

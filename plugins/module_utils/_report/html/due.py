@@ -27,14 +27,14 @@ def due_link(report: ReportInput) -> Markup:
 
 
 def due_dates(report: ReportInput) -> Markup:
-    """What is overdue and what soon will be, and how long fixes took; nothing without a history."""
+    """What is overdue or will be soon, and how long fixes took; nothing without a history."""
     history = report.history
     if history is None:
         return Markup("")
     heading = "Due dates and times to a fix"
     parts: list[Markup] = []
     if not history.with_policy:
-        parts.append(h("p", {"class": "empty"}, "The history has no policy, so that nothing has a due date."))
+        parts.append(h("p", {"class": "empty"}, "The history has no policy, so nothing has a due date."))
     elif not history.breached_total and not history.due_total:
         parts.append(h("p", {"class": "empty"}, "Nothing is overdue."))
     for words, listed, total in (
@@ -83,7 +83,7 @@ def _days(days: float | None) -> str:
 
 
 def waivers(report: ReportInput) -> Markup:
-    """The waivers of the file; nothing without one."""
+    """The waivers of the file; nothing without a file."""
     listed = report.waivers
     if listed is None:
         return Markup("")
@@ -91,9 +91,9 @@ def waivers(report: ReportInput) -> Markup:
         return section("waivers", "Waivers", h("p", {"class": "empty"}, "There is no waiver."))
     expired = sum(row.state == "expired" for row in listed)
     counts = f"{text.plural(len(listed), 'waiver')}, {expired:,} expired."
-    lead = f"{counts} Which findings they cover is what the gate decides."
+    lead = f"{counts} The gate decides which findings they cover."
     heads = head_of("State", "Waiver", "Type", "Owner", "Reason", "Ticket", "Expires", "Days left", numeric={7})
-    table = table_of("Waivers, those that end first first", heads, map(_waiver, listed[:_WAIVERS]))
+    table = table_of("Waivers, those that expire first at the top", heads, map(_waiver, listed[:_WAIVERS]))
     return section("waivers", "Waivers", table, lead=lead)
 
 

@@ -26,12 +26,12 @@ _SHOWN = tuple(name for name in SEVERITIES if name not in ("info", "unknown"))
 
 
 def has_trend(report: ReportInput) -> bool:
-    """Whether the first page shows how the open risks went; else it shows what they are."""
+    """Whether the first page shows the open risks over time; else it shows them by severity."""
     return len(executive.trend_of(report)) > 1
 
 
 def has_due_dates(report: ReportInput) -> bool:
-    """Whether the first page shows what is overdue; else it shows how old the open risks are."""
+    """Whether the first page shows what is overdue; else it shows the open risks by age."""
     return report.history is not None and report.history.with_policy
 
 

@@ -24,7 +24,7 @@ _SCANS = 500
 
 
 def verdict_label(verdict: t.Any) -> str:
-    """A verdict in words; one that is not ours as it is."""
+    """A verdict in words; an unknown one as it is."""
     return VERDICT_LABELS.get(str(verdict), text.line(str(verdict), 40))
 
 
@@ -39,7 +39,7 @@ def links(report: ReportInput) -> Markup:
 
 
 def verdict(report: ReportInput) -> Markup:
-    """The verdict, why, and what it is for each application; nothing when none was given."""
+    """The verdict, its reasons, and the verdict of each application; nothing when no verdict was given."""
     gate = report.gate
     if gate is None:
         return Markup("")
@@ -83,7 +83,7 @@ def _reason(item: dict[str, t.Any]) -> str:
 
 
 def _badge(verdict: t.Any) -> Markup:
-    # A reason that does not speak against a pass is a warning.
+    # A reason that does not prevent a pass is a note.
     label = "Note" if verdict == "pass" else verdict_label(verdict)
     return h("span", {"class": f"tag v-{kind_of(verdict)}"}, label)
 

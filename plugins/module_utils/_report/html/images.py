@@ -17,7 +17,7 @@ from .sections import cells_row, figure, head_of, number_cell, section, table_of
 _FIRST = 25
 _AT_MOST = 500
 _DIGEST = 19
-"""As far as people compare one: the algorithm and twelve digits."""
+"""Characters of a digest that people compare: the algorithm and twelve digits."""
 
 
 def link(report: ReportInput) -> Markup:

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small HTML builder that escapes unless told otherwise, and the charts of the report as inline SVG.
+"""A small HTML builder that escapes all text by default, and bars and rings as inline SVG.
 
 This module is private to the collection and may change at any time.
 
-Only :class:`Markup` is passed through; every other text is escaped and made visible first. Attribute names and tags are
-our own words. No ``style`` attribute is ever made: the page's content security policy would refuse it.
+Only :class:`Markup` is passed through; every other text is made visible and escaped. Tags and attribute names are our
+own words. There is no ``style`` attribute: the page's content security policy would refuse it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _attributes(attributes: Attributes | None) -> str:
 
 
 def counts_in_words(counts: model.SeverityCounts) -> str:
-    """``3 critical, 12 high``, for those who do not see the chart."""
+    """``3 critical, 12 high``, for readers who cannot see the chart."""
     words = [f"{counts[severity]:,} {severity}" for severity in SEVERITIES if counts[severity]]
     return ", ".join(words) or "none"
 
@@ -89,7 +89,7 @@ def plain_bar(count: int, scale: int, css_class: str) -> Markup:
 
 
 def two_part_bar(bad: int, rest: int, scale: int) -> Markup:
-    """A bar of what was not blocked and what was."""
+    """A bar with a part for events that were not blocked, and one for the others."""
     width = 100 * bad / max(scale, 1)
     parts = [
         void("rect", {"class": css_class, "x": _short(left), "width": _short(part), "height": 10})
@@ -127,7 +127,7 @@ def donut(counts: model.SeverityCounts, caption: str) -> Markup:
     for severity in SEVERITIES:
         share = counts[severity] / total if total else 0
         if share:
-            # A hair of background between two segments, so that they part without colour too.
+            # A thin gap separates two segments also for readers who cannot see colours.
             length = max(around * share - (1.2 if share < 1 else 0), 0.6)
             dash = {"stroke-dasharray": f"{_short(length)} {_short(around - length)}"}
             turn = {"stroke-dashoffset": _short(-around * start), "transform": "rotate(-90 60 60)"}

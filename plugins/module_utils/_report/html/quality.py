@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The section of the HTML report about its data: what is missing, what came of each service, and how figures are made.
+"""The section of the HTML report about its data: what is missing, the outcome of each service, how figures are made.
 
 This module is private to the collection and may change at any time.
 """
@@ -30,7 +30,7 @@ _ATTACKS = (
 def quality(report: ReportInput, evidence_note: str) -> Markup:
     """What the reader should know about the data, and how figures are made."""
     notes = [h("li", None, note) for note in collect.quality_notes(report)]
-    known = h("ul", None, *notes) if notes else h("p", None, "Nothing to report: every field that is used is filled.")
+    known = h("ul", None, *notes) if notes else h("p", None, "Nothing to report: all fields that are used are filled.")
     ages = "Ages are not known, because the data holds no time."
     if report.generated:
         ages = f"Ages run from the first detection to {text.readable_time(report.generated)}, the time of the data."
@@ -53,8 +53,8 @@ def _services(report: ReportInput) -> Markup:
         )
         for service in report.services
     )
-    heads = head_of("Service", "Read", "Records", "What was said", numeric={2})
-    return card("Services", table_of("What came of reading each service", heads, rows), css_class="before")
+    heads = head_of("Service", "Read", "Records", "Reason", numeric={2})
+    return card("Services", table_of("Outcome of reading each service", heads, rows), css_class="before")
 
 
 def _gaps(report: ReportInput) -> Markup:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The section of the HTML report that says what the rules mean and how they are fixed.
+"""The section of the HTML report that says what the rules mean and how to fix the findings.
 
 This module is private to the collection and may change at any time.
 """
@@ -17,7 +17,7 @@ from .sections import badge, section
 
 RULES_AT_MOST = 400
 CHARACTERS = 6000
-"""How many rules, and how much of each text, the page holds; the JSON report has more."""
+"""Limits of the page for rules and for the characters of each text; the JSON report has more."""
 
 
 def link(report: ReportInput) -> Markup:
@@ -34,7 +34,7 @@ def remediation(report: ReportInput) -> Markup:
         return Markup("")
     heading = "What it means and how to fix it"
     if not rules:
-        words = h("p", {"class": "empty"}, "The knowledge base explains none of the rules that were found.")
+        words = h("p", {"class": "empty"}, "The knowledge base explains none of the rules of the findings.")
         return section("remediation", heading, words)
     shown = rules[:RULES_AT_MOST]
     lead = (

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sections of the HTML report that stand without a script.
+"""The sections of the HTML report that need no script.
 
 This module is private to the collection and may change at any time.
 """
@@ -86,7 +86,7 @@ def header(report: ReportInput) -> Markup:
 
 
 def banners(report: ReportInput) -> Markup:
-    """What nobody may overlook."""
+    """The warnings, at the top of the page."""
     return join(
         h("div", {"class": "banner", "role": "note"}, h("strong", None, headline), " ", words)
         for headline, words in collect.warnings_of(report)
@@ -108,8 +108,8 @@ def overview(report: ReportInput, *, severity: bool, age: bool) -> Markup:
 
     Args:
         report: the report.
-        severity: whether the chart by severity is among them; the first page may have it.
-        age: whether that by age is.
+        severity: whether to include the chart by severity; without it, the first page has the chart.
+        age: the same for the chart by age.
     """
     summary = report.summary
     heading = "Figures"
@@ -169,7 +169,7 @@ def by_severity(report: ReportInput) -> Markup:
     table = table_of("Open risks by severity", head_of(*labels, numeric={1, 2}), rows, "legend")
     return card(
         "Open risks by severity",
-        # As in the headline, what has the severity info is no risk.
+        # As in the headline, a finding with the severity info is not a risk.
         h("div", {"class": "donut-row"}, donut(counts | {"info": 0}, "open risks"), table),
         css_class="severity",
     )
@@ -204,7 +204,7 @@ def by_age(report: ReportInput) -> Markup:
 def _by_status(report: ReportInput) -> Markup:
     statuses = report.summary["by_status"]
     rows = ((model.STATUS_LABELS[name], statuses[name]) for name in STATUSES if any(statuses[name].values()))
-    words = "Findings by status, ignored ones included, information gathered not"
+    words = "Findings by status, with ignored findings, without information gathered"
     return card("Risks by status", _bars(words, "Status", rows))
 
 
@@ -256,7 +256,7 @@ def changes(report: ReportInput) -> Markup:
         words = "The previous run had another scope, so new and gone findings may come from that."
         parts.append(h("p", {"class": "caution"}, words))
     if not found["listed"]:
-        parts.append(h("p", {"class": "caution"}, "The previous run is known by its figures only."))
+        parts.append(h("p", {"class": "caution"}, "Only the figures of the previous run are known."))
         return section("changes", heading, *parts, lead=lead)
     tiles = (
         _change_figure(name, count) for name, count in found["counts"].items() if count or name in model.CHANGES[:5]
@@ -288,7 +288,7 @@ def _change_list(name: str, found: model.Changes) -> Markup:
 
 
 def _address(item: model.ChangedFinding) -> Markup | None:
-    # The report of an earlier version, which is shown again when nothing changed, has none.
+    # Changes that are read from the report of an earlier version have no URL.
     url = item.get("url")
     return h("span", {"class": "where url"}, text.line(url, 300)) if url else None
 
@@ -314,9 +314,8 @@ def risks(report: ReportInput) -> Markup:
     total = report.summary["rules_with_open"]
     lead = f"The {len(listed)} highest of {text.plural(total, 'rule')} with open risks."
     table = table_of("Top risks, highest score first", head_of(*heads, numeric={0, *range(3, 11)}), rows, "risks")
-    method = h(
-        "details", {"class": "method"}, h("summary", None, "How the score is made"), h("p", None, model.SCORING_RULE)
-    )
+    how = h("summary", None, "How the score is calculated")
+    method = h("details", {"class": "method"}, how, h("p", None, model.SCORING_RULE))
     return section("risks", "Top risks", table, method, lead=lead)
 
 
@@ -369,7 +368,7 @@ def findings(report: ReportInput, rows: t.Sequence[Markup]) -> Markup:
     note = h(
         "p",
         {"class": "lead print-note"},
-        f"{caption}, at most 100 on paper. The screen and the other formats hold all.",
+        f"{caption}, at most 100 on paper. The page on screen and the other formats contain all.",
     )
     static = h("div", {"id": "static-findings"}, note, table if rows else h("p", {"class": "empty"}, "No open risks."))
     return section("findings", "Findings", h("div", {"id": "explorer"}), static)
@@ -417,7 +416,7 @@ def ignored(report: ReportInput) -> Markup:
         f"Show the worst {len(listed):,} of {count:,}" if count > len(listed) else f"Show all {count:,}",
     )
     details = h("details", {"class": "more"}, summary, table)
-    lead = f"{text.plural(count, 'finding')} not counted as open, because somebody said so in the scanner."
+    lead = f"{text.plural(count, 'finding')} not counted as open, because somebody ignored them in the scanner."
     return section("ignored", "Ignored findings", h("div", {"class": "card narrow"}, by_reason), details, lead=lead)
 
 
@@ -429,6 +428,6 @@ def _ignored_row(item: model.IgnoredSummary) -> Markup:
         h("td", None, text.line(item["reason"], 120) or "no reason given"),
         h("td", None, text.line(item["by"], 80)),
         h("td", {"class": "nowrap"}, text.readable_date(item["at"])),
-        h("td", {"class": "nowrap"}, text.readable_date(item["until"]) or "open end"),
+        h("td", {"class": "nowrap"}, text.readable_date(item["until"]) or "no end date"),
         h("td", None, text.line(item["comment"], 300)),
     )

@@ -4,9 +4,9 @@
 
 This module is private to the collection and may change at any time.
 
-Three walls keep a payload from running: every text is escaped where it becomes HTML (:mod:`markup`), the findings
-travel as JSON that holds no ``<``, and the content security policy allows exactly our own script and style by their
-hashes, forbids every connection, and asks for Trusted Types without allowing a single policy.
+Three measures keep a payload from running: every text is escaped where it becomes HTML (:mod:`markup`), the findings
+are embedded as JSON without ``<``, and the content security policy allows exactly our own script and style by their
+hashes, forbids every connection, and requires Trusted Types without allowing any policy.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ _CHANGE_NUMBERS = {change: number for number, change in enumerate(("", *model.CH
 
 def json_for_script(value: t.Any) -> str:
     """JSON that is inert inside a script element: ASCII, without ``<``, ``>`` and ``&``."""
-    # What could end the script element or matter to an HTML parser; three replacements are faster than a translation.
+    # These could end the script element or matter to an HTML parser; three replacements are faster than translate().
     encoded = _ENCODE(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return encoded.replace("##", "#\\u0023")
 
 
 class _Words:
-    """Text that occurs often, as a number. Number 0 is the empty text."""
+    """Gives each different text a number, so that the page contains it once. Number 0 is the empty text."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {"": 0}
@@ -138,9 +138,10 @@ WORD_COLUMNS = (
 
 
 class _Island:
-    """The findings as compact rows, and their evidence apart, which is parsed only when somebody opens it.
+    """The findings as compact rows, and their evidence separately, which is parsed only when somebody opens it.
 
-    Sections that stand before the rows in the page are known after them, so the rows wait in a temporary file.
+    Sections that come before the rows in the page are complete only after the last row, so the rows wait in a
+    temporary file.
     """
 
     def __init__(self, gated: bool, matched: bool) -> None:
@@ -154,18 +155,18 @@ class _Island:
         self._evidence_size = 0
 
     def open(self) -> None:
-        """Make room for the rows."""
+        """Open the temporary file for the rows."""
         # Unnamed: nothing is left behind even when the process is killed.
         file = tempfile.TemporaryFile("w+", encoding="ascii", newline="")  # noqa: SIM115 - closed in close()
         self._file = t.cast(t.TextIO, file)
 
     def close(self) -> None:
-        """Give the room back."""
+        """Close the temporary file, which removes it."""
         if self._file is not None:
             self._file.close()
 
     def add(self, row: FindingRow) -> None:
-        """Take the row of a finding."""
+        """Add the row of a finding."""
         self._rows.append(self._row(row))
         if len(self._rows) == _ROWS_IN_A_CHUNK:
             self._flush()
@@ -244,7 +245,7 @@ class _Island:
         if not items:
             return 0
         if self._evidence_size + _least_size(items) > EVIDENCE_BUDGET:
-            # No shorter for being encoded, which is most of the work.
+            # Encoding does not make it shorter, and is most of the work.
             return -1
         shown = [_shown_evidence(item) for item in items[:EVIDENCE_ITEMS]]
         entry = json_for_script({"total": len(items), "items": shown})
@@ -256,7 +257,7 @@ class _Island:
 
 
 def _attacks(match: MatchView | None) -> str:
-    """What the firewalls saw of a finding, in words."""
+    """What the firewalls saw of attacks on a finding, in words."""
     if match is None or match == UNOBSERVED:
         return ""
     parts = [text.plural(match.events, "event")] if match.events else []
@@ -282,7 +283,7 @@ _IGNORED_WORDS = (("by", "by"), ("since", "at"), ("until", "until"), ("comment:"
 
 
 def _least_size(items: list[Evidence]) -> int:
-    """What the texts of an evidence entry take at least, in characters."""
+    """The least number of characters that the texts of an evidence entry need."""
     values = (item[name] for item in items[:EVIDENCE_ITEMS] for name in _EVIDENCE_FIELDS)  # type: ignore[literal-required]
     return sum(min(len(value), EVIDENCE_CHARACTERS) for value in values if value)
 
@@ -303,7 +304,7 @@ def _hash(content: str) -> str:
 
 
 def content_security_policy(css: str, script: str) -> str:
-    """Only our own style and script, by their hashes; no connection, no frame, no form, no string made into markup."""
+    """Allows only our own style and script, by their hashes; no connection, frame or form, no markup from strings."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -326,25 +327,25 @@ def _evidence_note() -> str:
 
 
 class HtmlWriter(FormatWriter):
-    """Writes the page. What a section inserts is never searched for placeholders again."""
+    """Writes the page. Placeholders are replaced only in the template, never in the content of a section."""
 
     def __init__(self, report: ReportInput, stream: t.TextIO) -> None:
         self._report = report
         self._stream = stream
         self._gated = report.gate is not None
         self._island = _Island(self._gated, report.matches is not None)
-        # What is attacked and not blocked comes before what is worse and not attacked.
+        # Findings that were attacked and not blocked come before worse findings that were not attacked.
         self._attacked: list[Markup] = []
         self._hit: list[Markup] = []
         self._worst: list[Markup] = []
         self._applications = ApplicationTally()
 
     def begin(self) -> None:
-        """Make room for the findings."""
+        """Open the temporary file for the findings."""
         self._island.open()
 
     def row(self, row: FindingRow) -> None:
-        """Take one finding."""
+        """Add one finding to the data, the tables and the applications."""
         self._island.add(row)
         self._applications.add(row)
         if row.state != "open":
@@ -365,7 +366,7 @@ class HtmlWriter(FormatWriter):
                 self._stream.write(content)
 
     def close(self) -> None:
-        """Give up the temporary file."""
+        """Remove the temporary file."""
         self._island.close()
 
     def _first(self) -> list[Markup]:

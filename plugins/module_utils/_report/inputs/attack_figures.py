@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report says about attacks: plain data, so that it can stand in the JSON report.
+"""The figures about attacks: plain data, so that the JSON report can contain them.
 
 This module is private to the collection and may change at any time.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 ACTIONS: tuple[str, ...] = ("blocked", "challenged", "redirected", "alerted", "allowed", "unknown")
-"""What a firewall did with an attack; the first three kept it from its target."""
+"""What a firewall did with an attack; the first three stopped it."""
 ACTION_LABELS = {
     "blocked": "Blocked",
     "challenged": "Challenged",
@@ -22,7 +22,7 @@ ACTION_LABELS = {
 
 
 class Attacked(t.TypedDict):
-    """Events of one client, country, category or host. An empty name: the events do not say it."""
+    """Events of one client, country, category or host. ``name`` is empty for events that do not say it."""
 
     name: str
     events: int
@@ -49,9 +49,9 @@ class Moment(t.TypedDict):
 
 
 class AttackFigures(t.TypedDict):
-    """All figures of the events. Lists have what was blocked least first.
+    """All figures of the events. Lists begin with the item that has the most events that were not blocked.
 
-    ``missed`` is by how much a count of a list may be too low, 0 as a rule; the totals are always right.
+    ``missed`` is by how much a count in a list may be too low, usually 0; the totals are always exact.
     """
 
     total: int

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verdict of the gate, as the writers use it: the document, and what was decided about each finding.
+"""The verdict of the gate, as the writers use it: the document, and the decision about each finding.
 
 This module is private to the collection and may change at any time.
 """
@@ -30,11 +30,11 @@ _RUN = frozenset({"run_id", "started", "finished"})
 
 
 class DecisionView(t.NamedTuple):
-    """What became of one finding.
+    """The decision about one finding.
 
     ``decision`` is fail, warn, inconclusive, no_rule, within_limit, waived, ignored, protected, excluded or fixed;
-    ``state`` is new, reopened, escalated or known for what was counted; ``by`` names the rule, waiver or option that
-    decided.
+    ``state`` is new, reopened, escalated or known for a finding that was counted; ``by`` names the rule, waiver or
+    option that decided.
     """
 
     decision: str
@@ -46,7 +46,7 @@ class DecisionView(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GateView:
-    """A verdict that was read."""
+    """A verdict, with the decisions about the findings."""
 
     document: dict[str, t.Any]
     decisions: t.Mapping[bytes, DecisionView]
@@ -58,11 +58,11 @@ class GateView:
 
     @property
     def exit_code(self) -> int:
-        """The code of the verdict."""
+        """The exit code of the verdict."""
         return CODES[t.cast(Word, self.verdict)]
 
     def decision(self, finding: Finding) -> DecisionView | None:
-        """What became of a finding; None for one that the gate has not seen."""
+        """The decision about a finding; None when the gate has not seen the finding."""
         return self.decisions.get(finding_digest(finding))
 
     @property
@@ -71,7 +71,7 @@ class GateView:
         return self.verdict in ("pass", "fail")
 
     def reasons(self) -> list[dict[str, t.Any]]:
-        """Why the verdict is what it is, what decided first."""
+        """The reasons for the verdict, the decisive one first."""
         return self._listed("reasons")
 
     def against(self) -> list[dict[str, t.Any]]:
@@ -84,7 +84,7 @@ class GateView:
         return sorted(self._listed("applications"), key=lambda item: worst.get(str(item.get("verdict")), 1))
 
     def exclusions(self) -> list[dict[str, t.Any]]:
-        """The exclusions of the policy that took findings."""
+        """The exclusions of the policy that excluded at least one finding."""
         return [item for item in self._listed("exclusions") if item.get("findings")]
 
     def next_steps(self) -> list[str]:
@@ -93,11 +93,11 @@ class GateView:
         return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
 
     def waivers(self) -> list[dict[str, t.Any]]:
-        """The waivers with what has to be said about them."""
+        """The waivers, with their flags and the days that are left."""
         return self._listed("waivers")
 
     def waiver(self, name: str | None) -> dict[str, t.Any] | None:
-        """The waiver of this id; None for one that the verdict does not list."""
+        """The waiver with this id; None when the verdict does not list it."""
         return self._waivers_by_id.get(name)
 
     @functools.cached_property
@@ -109,7 +109,7 @@ class GateView:
         return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
     def essence(self) -> dict[str, t.Any]:
-        """What two verdicts have in common that say the same: all but the name of the run and its times."""
+        """The document without the id and the times of the run: equal for two verdicts that say the same."""
         return {name: value for name, value in self.document.items() if name not in _RUN}
 
 
@@ -120,7 +120,7 @@ def read_gate(path: pathlib.Path) -> GateView:
         path: gate.json.
 
     Raises:
-        FileError: it cannot be read, is no verdict, or its explanations are missing or damaged.
+        FileError: the file cannot be read or is not a verdict, or its explanations are missing or damaged.
     """
     try:
         with path.open("rb") as file:
@@ -134,14 +134,14 @@ def read_gate(path: pathlib.Path) -> GateView:
     if document.get("schema") != SCHEMA:
         raise FileError(f"gate: {path} has a schema other than {SCHEMA}.", hint="Update this collection.")
     if _CODES.get(str(document.get("verdict")), -1) != document.get("exit_code"):
-        raise FileError(f"gate: {path} has no verdict, or a code that is not its verdict's.", hint=_HINT)
+        raise FileError(f"gate: {path} has no valid verdict, or an exit code that does not match it.", hint=_HINT)
     return GateView(document, _decisions(path, document.get("explain_file")))
 
 
 def _decisions(path: pathlib.Path, named: t.Any) -> dict[bytes, DecisionView]:
     if not isinstance(named, dict):
         return {}
-    # Only a name: a verdict from somewhere else must not make us read another place.
+    # Only the file name is used: a verdict from somewhere else must not choose another directory.
     place = path.with_name(pathlib.PurePath(str(named.get("path"))).name)
     found: dict[bytes, DecisionView] = {}
     same: dict[DecisionView, DecisionView] = {}
@@ -158,7 +158,7 @@ def _decisions(path: pathlib.Path, named: t.Any) -> dict[bytes, DecisionView]:
     except OSError as error:
         raise FileError(f"gate: {place} cannot be read: {reason(error)}.", hint=_HINT) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileError(f"gate: {place} holds no explanations.", hint=_HINT) from error
+        raise FileError(f"gate: {place} is not a file of explanations.", hint=_HINT) from error
     if digest.hexdigest() != named.get("sha256"):
         raise FileError(f"gate: {place} does not have the SHA-256 that {path} states.", hint=_HINT)
     return found

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The history of the findings, as the module ``history`` writes it to a file: trend, due dates, times to a fix.
+"""Reads the history of the findings that the module ``history`` wrote to a file: trend, due dates, times to a fix.
 
 This module is private to the collection and may change at any time.
 """
@@ -25,7 +25,7 @@ _HINT = "Give the file that the module history wrote to its dest."
 
 
 class TrendPoint(t.NamedTuple):
-    """The open findings of one run, and what had changed. ``at`` is UTC, ISO-8601 with ``Z``."""
+    """The open findings of one run, and what changed in it. ``at`` is UTC, ISO-8601 with ``Z``."""
 
     at: str
     open: dict[str, int]
@@ -36,7 +36,7 @@ class TrendPoint(t.NamedTuple):
 
     @property
     def risks(self) -> int:
-        """The open risks: as everywhere, what has the severity info is none."""
+        """The number of open risks; as everywhere, a finding with the severity info is not a risk."""
         return sum(self.open.values()) - self.open["info"]
 
 
@@ -55,7 +55,7 @@ class DueItem(t.NamedTuple):
 
 
 class TimeToFix(t.NamedTuple):
-    """How long fixes took: of one severity or application, of all where both are None."""
+    """How long fixes took, for one severity or application; for all findings when both are None."""
 
     severity: str | None
     application: str | None
@@ -66,7 +66,7 @@ class TimeToFix(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class HistoryView:
-    """A history that was read. ``policy`` has the days that a finding of a severity may stay open."""
+    """A history. ``policy`` has the days for which a finding may stay open, by severity."""
 
     at: str
     run_id: str
@@ -83,11 +83,11 @@ class HistoryView:
 
     @property
     def with_policy(self) -> bool:
-        """Whether there are due dates at all."""
+        """Whether findings have due dates."""
         return bool(self.policy)
 
     def as_dict(self) -> dict[str, t.Any]:
-        """For the JSON report."""
+        """The history as plain data, for the JSON report."""
         shown = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in ("trend", "times_to_fix", "breached", "due"):
             shown[name] = [item._asdict() for item in shown[name]]
@@ -98,7 +98,7 @@ def read_history(path: pathlib.Path) -> HistoryView:
     """Read a history.
 
     Raises:
-        FileError: it cannot be read, or is none.
+        FileError: the file cannot be read, or is not a history of this version.
     """
     try:
         documents = read_documents(path)

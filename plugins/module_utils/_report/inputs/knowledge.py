@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the rules mean and how they are fixed: the knowledge base of a scanner, joined to the rules that were found.
+"""Joins the knowledge base of a scanner (what a rule means, how to fix it) to the rules that occur in the findings.
 
 This module is private to the collection and may change at any time.
 
@@ -23,7 +23,7 @@ FIELDS: tuple[tuple[str, str], ...] = tuple((name, name.capitalize()) for name i
 
 
 class RuleTally:
-    """Which rules occur in the findings; filled while the findings are walked for their figures anyway."""
+    """Counts the rules that occur in the findings, in the same pass that computes the figures."""
 
     def __init__(self) -> None:
         self._rules: dict[Key, model.RuleKnowledge] = {}
@@ -56,7 +56,10 @@ class RuleTally:
             rule["open"] += 1
 
     def joined(self, entries: Entries) -> tuple[tuple[model.RuleKnowledge, ...], int]:
-        """The rules that have an entry, those with open risks first, worst first; and how many have none."""
+        """The rules that have an entry, those with open risks first, worst first; and the number of rules without one.
+
+        Rules of a scanner that has no entry at all are not counted.
+        """
         known = [_joined(rule, entries[key]) for key, rule in self._rules.items() if key in entries]
         sources = {source for source, _rule_id in entries}
         unknown = sum(key not in entries for key in self._rules if not sources or key[0] in sources)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which findings were attacked: the matches of findings and events.
+"""Reads the matches of findings and events, which say what findings were attacked.
 
 This module is private to the collection and may change at any time.
 """
@@ -17,7 +17,7 @@ from .. import text
 from .records import Gaps, records_in
 
 CLASSES: tuple[str, ...] = ("attacked_not_blocked", "blocked", "scanner_only", "unobserved")
-"""What is known about attacks on a finding, what matters most first."""
+"""What is known about attacks on a finding, the most important first."""
 NOT_BLOCKED = CLASSES[0]
 CLASS_LABELS = {
     "attacked_not_blocked": "Attacked, not blocked",
@@ -29,7 +29,7 @@ _SOURCES = 10
 
 
 class MatchView(t.NamedTuple):
-    """What is known about attacks on one finding. Times are as the match has them."""
+    """What is known about attacks on one finding. Times are UTC, ISO-8601 with ``Z``."""
 
     kind: str
     events: int
@@ -45,7 +45,7 @@ UNOBSERVED = MatchView("unobserved", 0, None, None, None, None, (), 0)
 
 
 class Matches:
-    """The matches of all files. Those that say nothing are only counted."""
+    """The matches of all files. One that says no more than ``UNOBSERVED`` is only counted."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(CLASSES, 0)
@@ -56,7 +56,7 @@ class Matches:
         """Read a file of matches; of two about one finding, the worse counts.
 
         Raises:
-            FileError: it cannot be read.
+            FileError: the file cannot be read.
         """
         for record in records_in(path, "matches"):
             if record["record"] == "gap":
@@ -78,12 +78,12 @@ class Matches:
 
     @property
     def names_no_scanner(self) -> bool:
-        """Whether something was attacked, and nothing by scanners alone: perhaps no scanner was named."""
+        """Whether findings were attacked, and none by scanners only: perhaps no scanner was named."""
         attacked = self.counts[NOT_BLOCKED] + self.counts["blocked"]
         return bool(attacked) and not self.counts["scanner_only"]
 
     def digest(self) -> str:
-        """Identifies everything that the matches say."""
+        """A digest of all matches that were kept."""
         return hashlib.sha256(repr(sorted(self._found.items())).encode("utf-8", "replace")).hexdigest()
 
     def of(self, finding: Finding) -> MatchView:
@@ -100,7 +100,7 @@ def _view(record: t.Mapping[str, t.Any]) -> MatchView:
     kind, events = record.get("class"), mapping(record.get("events"))
     first, last = (text.whole_seconds(bounded(events.get(name))) for name in ("first", "last"))
     return MatchView(
-        # What nobody can read may be an attack, but nobody may be told that it is one.
+        # An unknown class may be an attack, but must not be reported as one.
         kind=kind if isinstance(kind, str) and kind in CLASSES else "unobserved",
         events=max(whole(events.get("count")) or 0, 0),
         first=first,

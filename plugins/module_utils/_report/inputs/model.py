@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report is made of, before any format.
+"""The data of a report, before it is written in any format.
 
 This module is private to the collection and may change at any time.
 
@@ -56,7 +56,7 @@ STATE_LABELS = {
 
 # The order in which a reader wants to know; the first five are the headline.
 CHANGES: tuple[str, ...] = tuple(change for change in changes.CHANGES if change != "changed")
-"""What a report counts. That something else about a finding changed is not of interest here."""
+"""The changes that a report counts. Other differences of a finding are not shown."""
 CHANGE_LABELS = {
     "new": "New",
     "reopened": "Reopened",
@@ -91,8 +91,8 @@ SCORING_RULE = (
     "Inside one severity up to 99 points are added: 4 for each CVSS point (the detection score divided by ten where "
     "there is no CVSS), 15 when the finding was reopened, 1 for each 12 days of age up to 15, 1 for each time it was "
     "seen up to 10, and 1 for each application that the same rule hits up to 19. "
-    "A rule ranks by its highest open finding. 500 points more has a finding that was attacked and not blocked, "
-    "whatever its severity, unless that is info."
+    "A rule ranks by its highest open finding. A finding that was attacked and not blocked gets 500 points more, "
+    "unless its severity is info."
 )
 
 SeverityCounts = dict[str, int]
@@ -104,7 +104,7 @@ def no_counts() -> SeverityCounts:
 
 
 class ApplicationSummary(t.TypedDict):
-    """One application: open risks by severity, and what is not counted as open. ``oldest_days`` is of open risks.
+    """One application: open risks by severity, and the findings in other states. ``oldest_days`` is of open risks.
 
     ``attacked`` counts open risks that were attacked and not blocked.
     """
@@ -122,7 +122,7 @@ class ApplicationSummary(t.TypedDict):
 
 
 class RiskSummary(t.TypedDict):
-    """One rule of a scanner with its open findings; the details are those of the highest scored one.
+    """One rule of a scanner with its open findings; the details are those of the finding with the highest score.
 
     ``attacked`` counts findings that were attacked and not blocked, ``blocked`` those whose attacks were all blocked.
     """
@@ -158,7 +158,7 @@ class IgnoredSummary(t.TypedDict):
 
 
 class OwaspSummary(t.TypedDict):
-    """Open risks of one OWASP Top 10 category; ``code`` None and an empty name is "not mapped".
+    """Open risks of one OWASP Top 10 category; ``code`` None and an empty name mean "not mapped".
 
     ``edition`` is the year of the list, None when it is not known.
     """
@@ -205,7 +205,7 @@ class ChangedFinding(t.TypedDict):
 
 
 class Changes(t.TypedDict):
-    """This run against the previous one. ``listed`` is False when the previous run has figures only."""
+    """This run compared with the previous one. ``listed`` is False when the previous run has figures only."""
 
     previous_generated: str
     previous_title: str
@@ -221,7 +221,7 @@ class Changes(t.TypedDict):
 class SourceFile(t.TypedDict):
     """One snapshot file that was read, and its manifest when there is one beside it.
 
-    ``stream``: it is the directory of a stream, which has no manifest; what is missing from it, its gaps tell.
+    ``stream`` is True for the directory of a stream, which has no manifest; its gap records say what is missing.
     """
 
     name: str
@@ -234,7 +234,7 @@ class SourceFile(t.TypedDict):
 class WebApp(t.TypedDict):
     """What the report uses of a web application record in option form.
 
-    Qualys tells the time of the last scan of an application in no list, so that ``scanned`` may be None although
+    No list of Qualys has the time of the last scan of an application, so ``scanned`` may be None although
     ``never_scanned`` is False.
     """
 
@@ -316,24 +316,24 @@ class ImageRow(t.NamedTuple):
 
 
 class Findings(t.Protocol):
-    """Findings in report order (worst severity, application, title), to be walked as often as needed."""
+    """Findings in report order (worst severity, application, title), which can be walked any number of times."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of findings."""
 
     def __iter__(self) -> t.Iterator[Finding]:
-        """One after the other."""
+        """Iterate over the findings."""
 
     def encoded(self) -> t.Iterator[tuple[Finding, str]]:
-        """Each with its compact ASCII JSON."""
+        """Iterate over the findings, each with its compact ASCII JSON."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What is read beside the findings. ``services`` and ``gaps`` are empty, and the others None, when none were given.
+    """The inputs other than findings. When not given, ``hosts``, ``services`` and ``gaps`` are empty, the others None.
 
-    ``hosts`` belongs to ``attacks``: events and those that were not blocked, by host. ``services`` says what came of
-    reading each service, and ``gaps`` what of a stream was not read.
+    ``hosts`` belongs to ``attacks``: by host, the number of events and of those that were not blocked. ``services`` is
+    the outcome of reading each service, and ``gaps`` are the spans of streams that were not read.
     """
 
     scans: tuple[ScanRow, ...] | None = None
@@ -354,9 +354,9 @@ class ReportInput(Beside):
     ``generated`` comes from the data (UTC, ISO-8601; empty when the data holds no time at all), so the same data gives
     the same bytes. ``marks`` holds one byte for each finding, in order: 0, or 1 + the position in ``CHANGES``.
     ``knowledge`` has the rules of the findings that a knowledge base explains, worst first; None without one. ``scope``
-    is what the user asked for, None when only the manifests tell. ``content`` identifies all that a report is made of
-    but the time of the data. ``gate`` is the verdict, when it was given; ``places`` says by name where in a catalog an
-    application is declared.
+    is what the user asked for, None when not given. ``content`` is a digest of the report without the time of the data.
+    ``gate`` is the verdict, None when not given; ``places`` says where a catalog declares an application, by the name
+    of the application.
     """
 
     findings: Findings
@@ -386,13 +386,13 @@ class ReportInput(Beside):
 
 
 def headline(summary: Summary) -> tuple[int, int]:
-    """Open risks and applications with open risks, without what has the severity info: that is no risk to act on."""
+    """The numbers of open risks and of applications with them. The severity info does not count: it needs no action."""
     risks = summary["states"]["open"] - summary["open_by_severity"]["info"]
     return risks, sum(1 for item in summary["applications"] if item["open"] > item["severity"]["info"])
 
 
 def application_label(finding: Finding) -> str:
-    """The name of the application, or the best that there is."""
+    """The name of the application, else its URL or id."""
     asset = finding["asset"]
     return asset["name"] or asset["url"] or asset["id"] or "(application not named)"
 

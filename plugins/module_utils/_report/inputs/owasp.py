@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a category of the OWASP Top 10 is called: with its edition, since the same number means something else in each.
+"""Labels of OWASP Top 10 categories, with the edition: a number has another meaning in each edition.
 
 This module is private to the collection and may change at any time.
 """
@@ -41,11 +41,11 @@ _NAMES: dict[int, tuple[str, ...]] = {
         "server-side request forgery",
     ),
 }
-"""Where a category has no address, its number and name together say which list it is of: no two lists agree on both."""
+"""For categories without an address: number and name together identify the edition, as no two editions share both."""
 
 
 def edition_of(category: t.Mapping[str, t.Any]) -> int | None:
-    """The year of the list that a category is of; None when nothing says it.
+    """The edition (a year) of a category; None when it cannot be determined.
 
     Args:
         category: with ``code``, ``name`` and ``url``, each possibly None.
@@ -70,5 +70,5 @@ def label(code: int | None, name: str | None, edition: int | None) -> str:
 
 
 def label_of(category: t.Mapping[str, t.Any]) -> str:
-    """As :func:`label`, of a category of a finding."""
+    """Like :func:`label`, for a category of a finding."""
     return label(category["code"], category["name"], edition_of(category))

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a catalog declares each web application, so that annotations and results stand on that line.
+"""Finds the line on which a catalog declares each web application, so that annotations and results point to it.
 
 This module is private to the collection and may change at any time.
 
@@ -32,11 +32,14 @@ KEY = "webapps"
 
 
 def read_places(catalogs: t.Sequence[pathlib.Path], root: pathlib.Path) -> dict[str, Place]:
-    """The line of each application's name.
+    """Find the line of each application's name.
 
     Args:
-        catalogs: files, or directories whose YAML files are meant.
-        root: root of the repository; paths are relative to it.
+        catalogs: files, or directories whose YAML files are read.
+        root: root of the repository; the paths in the result are relative to it.
+
+    Returns:
+        The places by application name; of a name that occurs twice, the first.
 
     Raises:
         OptionError: a file is not below the root.

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading snapshots of findings into an ordered store that does not hold them in memory.
+"""Reads snapshots of findings into an ordered store that does not hold them in memory.
 
 This module is private to the collection and may change at any time.
 
-Each snapshot is read once, as a stream. The findings go to an unnamed temporary file; memory keeps only where each one
-stands and how it sorts. The manifest beside a snapshot is checked against what was really read.
+Each snapshot is read once, as a stream. The findings go to an unnamed temporary file; memory holds only the position
+and the sort key of each. The manifest beside a snapshot is checked against what was read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LINE_PROBLEMS = {
 
 
 def _clipped(value: t.Any) -> str | None:
-    """Text of limited length; None for nothing."""
+    """Text of limited length; None for a missing or empty value."""
     if value is None or value == "":
         return None
     # Nearly every value ends here, and there are millions of them.
@@ -107,7 +107,7 @@ def _evidence(value: t.Any) -> Evidence:
 
 
 def as_finding(raw: t.Mapping[str, t.Any]) -> Finding:
-    """A finding whose every key is there and has its type, whatever a file in between did to it.
+    """A finding in which every key is present and has its type, whatever the file contained.
 
     Unknown words become ``unknown`` (and are counted later), long texts are clipped, ``raw`` is dropped.
     """
@@ -197,7 +197,7 @@ class FindingStore:
 
         Args:
             finding: the finding.
-            again: whether it is expected to come more than once, as in a stream.
+            again: True when a finding may occur more than once, as in a stream; it is not counted as a duplicate.
         """
         data = _json(finding).encode("ascii")
         self._file.write(data)
@@ -237,7 +237,7 @@ class FindingStore:
 
 
 def _json(finding: Finding) -> str:
-    # Not the codec of the collection: that one replaces lone surrogates, and a report shows them.
+    # Not the codec of the collection, which replaces lone surrogates: a report shows them.
     return _ENCODE(finding)
 
 
@@ -250,7 +250,7 @@ def _digest(finding: Finding) -> bytes:
 
 
 class SnapshotReader:
-    """Reads snapshot files into a store and collects what has to be said about them."""
+    """Reads snapshot files into a store, and collects their manifests, gaps and times."""
 
     def __init__(self, store: FindingStore) -> None:
         self.store = store
@@ -265,10 +265,10 @@ class SnapshotReader:
         return max(self._times, default="")
 
     def read(self, path: pathlib.Path) -> None:
-        """Read one NDJSON file, plain or gzip, with its manifest; or a stream, whose last word on a finding counts.
+        """Read one NDJSON file, plain or gzip, with its manifest; or a stream, whose newest record of a finding counts.
 
         Raises:
-            FileError: unreadable, damaged, not NDJSON, from a newer version, or not what its manifest says.
+            FileError: the file cannot be read, is not NDJSON, has another schema, or differs from its manifest.
         """
         if path.is_dir():
             self._read_stream(path)
@@ -306,14 +306,14 @@ class SnapshotReader:
         )
 
     def _take(self, path: pathlib.Path, number: int, row: bytes, *, stream: bool = False) -> str:
-        """Store the finding of one line; its newest time, or empty."""
+        """Store the finding of one line. Returns the time of its last test, or an empty text."""
         try:
             record = record_of(row)
         except BadLine as error:
             words, hint = _LINE_PROBLEMS[error.kind]
             raise FileError(f"findings: line {number} of {path} {words}.", hint=hint) from error
         if record["record"] != "finding":
-            # The stream of a scanner holds its scans, too.
+            # The stream of a scanner contains its scans, too.
             self.other_records += not stream
             if record["record"] == "gap":
                 self.gaps.add(record)
@@ -364,10 +364,10 @@ def _check_manifest(path: pathlib.Path, manifest: Manifest, lines: SnapshotLines
 
 @contextlib.contextmanager
 def open_store() -> t.Iterator[FindingStore]:
-    """A store for as long as the report is being written.
+    """A store that exists until the report is written.
 
     Raises:
-        FileError: there is no room for temporary data.
+        FileError: the temporary file cannot be written.
     """
     try:
         # Unnamed: nothing is left behind even when the process is killed.
@@ -376,5 +376,5 @@ def open_store() -> t.Iterator[FindingStore]:
     except OSError as error:
         raise FileError(
             f"Temporary data in {tempfile.gettempdir()} failed: {reason(error)}.",
-            hint="Set TMPDIR to a directory with room for the findings once more.",
+            hint="Set TMPDIR to a directory with room for a copy of the findings.",
         ) from error

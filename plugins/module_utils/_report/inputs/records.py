@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of a file or of a stream's directory, one by one: however many there are, only one is held.
+"""Reads the records of a file or of a stream's directory one by one, with only one in memory.
 
 This module is private to the collection and may change at any time.
 """
@@ -39,7 +39,7 @@ class Gaps:
     listed: list[GapRow] = dataclasses.field(default_factory=list)
 
     def add(self, record: t.Mapping[str, t.Any]) -> None:
-        """Take one record of a gap."""
+        """Count one gap record, and list it while there is room."""
         self.count += 1
         if len(self.listed) < GAPS_LISTED:
             words = (text.line(bounded(record.get(name)), 300) for name in ("source", "stream", "from", "to", "reason"))
@@ -50,12 +50,12 @@ def paths_of(given: t.Any, option: str) -> list[pathlib.Path]:
     """The paths of an option that takes a list of them.
 
     Raises:
-        OptionError: an item is no path.
+        OptionError: an item is not a path.
     """
     listed = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     for item in listed:
         if not isinstance(item, (str, pathlib.Path)) or not str(item):
-            raise OptionError(f"`{option}` holds something that is no path.", hint=_HINT)
+            raise OptionError(f"`{option}` contains an item that is not a path.", hint=_HINT)
     return [pathlib.Path(item).expanduser() for item in listed]
 
 
@@ -63,7 +63,7 @@ def records_in(path: pathlib.Path, option: str) -> t.Iterator[dict[str, t.Any]]:
     """The records of an NDJSON file, plain or gzip, or of all segments of a stream, in their order.
 
     Raises:
-        FileError: something in it cannot be read, or is no record of this version.
+        FileError: a file cannot be read, or a line is not a record of this version.
     """
     try:
         for file in stream_files(path):

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scans behind the findings, and the container images, as far as a report shows them.
+"""Reads the scans behind the findings and those of container images, as far as a report shows them.
 
 This module is private to the collection and may change at any time.
 """
@@ -25,14 +25,14 @@ _HINT = "Give records of scans, or NDJSON files of them."
 
 @dataclasses.dataclass
 class ScanInputs:
-    """What the scans of all inputs come to: of each image only its newest scan is kept."""
+    """The scans and gaps of all inputs. Of each image, only the newest scan is kept."""
 
     rows: dict[ScanRow, None] = dataclasses.field(default_factory=dict)
     newest: dict[tuple[str, str], ImageRow] = dataclasses.field(default_factory=dict)
     gaps: Gaps = dataclasses.field(default_factory=Gaps)
 
     def take(self, record: t.Mapping[str, t.Any]) -> None:
-        """Take one record; what is neither a scan nor a gap is left out."""
+        """Add one record; one that is neither a scan nor a gap is ignored."""
         if record.get("record") == "gap":
             self.gaps.add(record)
         elif record.get("record") != "scan":
@@ -57,15 +57,15 @@ class ScanInputs:
 
 
 def read_scan_inputs(given: t.Iterable[t.Any]) -> ScanInputs:
-    """The scans and images of all inputs.
+    """Read the scans and images of all inputs.
 
     Args:
         given: records of scans, or paths: JSON or NDJSON files (gzip too), and directories of a stream of them. Other
-            records are left out.
+            records are ignored.
 
     Raises:
         OptionError: an item is neither a record nor a path.
-        FileError: a file cannot be read, or holds something else.
+        FileError: a file cannot be read, or contains something that is not a record of this version.
     """
     found = ScanInputs()
     for item in given:
@@ -80,15 +80,15 @@ def _records(item: t.Any) -> t.Iterator[dict[str, t.Any]]:
     elif isinstance(item, (str, pathlib.Path)) and str(item):
         path = pathlib.Path(item).expanduser()
         if path.is_dir():
-            # A stream may be long, and only its newest scans are of interest.
+            # A stream may be long, so it is read record by record.
             yield from records_in(path, "scans")
             return
         found = _documents(path)
     else:
-        raise OptionError("`scans` holds something that is neither a record nor a path.", hint=_HINT)
+        raise OptionError("`scans` contains an item that is neither a record nor a path.", hint=_HINT)
     for record in found:
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-            raise FileError("scans: something in it is not a record of this version.", hint=_HINT)
+            raise FileError("scans: an item is not a record of this version.", hint=_HINT)
         yield record
 
 
@@ -132,7 +132,7 @@ def _image(record: t.Mapping[str, t.Any]) -> ImageRow:
 
 def _worst_image_first(image: ImageRow) -> tuple[t.Any, ...]:
     counts = tuple(-image.counts[name] for name in SEVERITIES) if image.counts else ()
-    # One that nobody could read may be the worst, but what is known to be bad comes first.
+    # An image whose counts could not be read may be the worst, but images that are known to be bad come first.
     return (not image.malware, image.counts is None, counts, image.name.casefold(), image.id or "")
 
 

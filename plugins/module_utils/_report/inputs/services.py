@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came of reading each service: said by whoever read them, such as the role audit.
+"""The outcome of reading each service, as reported by whoever read it, such as the role audit.
 
 This module is private to the collection and may change at any time.
 """
@@ -26,10 +26,10 @@ class ServiceRow(t.NamedTuple):
 
 
 def read_services(given: t.Iterable[t.Any]) -> tuple[ServiceRow, ...]:
-    """The services in their order.
+    """The services in the given order.
 
     Raises:
-        OptionError: an item is no mapping with a name.
+        OptionError: an item is not a mapping with a name.
     """
     rows = []
     for index, item in enumerate(given):

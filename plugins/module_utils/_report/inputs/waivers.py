@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The waivers of a file, as far as a report shows them. Which findings they cover is what the gate decides.
+"""Reads the waivers of a file, as far as a report shows them. The gate decides which findings they cover.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,7 +23,7 @@ _SOON = 14
 
 
 class WaiverRow(t.NamedTuple):
-    """One waiver. ``days_left`` counts from the time of the data, and is None when either day is not known."""
+    """One waiver. ``days_left`` counts from the time of the data, None when that time or the expiry is not known."""
 
     id: str
     type: str
@@ -42,15 +42,15 @@ class WaiverRow(t.NamedTuple):
 
 
 def read_waivers(path: pathlib.Path, now: str) -> tuple[WaiverRow, ...]:
-    """The waivers of a file, those that end first first.
+    """Read the waivers of a file; those that expire first come first.
 
     Args:
         path: JSON or YAML, with a list at its key ``waivers``.
         now: the time of the data.
 
     Raises:
-        FileError: it cannot be read, or has no such list.
-        MissingLibrary: it is YAML, and PyYAML is not installed.
+        FileError: the file cannot be read, or has no such list.
+        MissingLibrary: the file is YAML, and PyYAML is not installed.
     """
     try:
         document = read_document(path, "waivers", limit=_LIMIT).data
@@ -75,5 +75,5 @@ def _row(item: dict[str, t.Any], today: dt.date | None) -> WaiverRow:
 
 
 def _words(value: t.Any) -> str:
-    # A list or an object is no word.
+    # A list or an object is not text.
     return "" if value is None or isinstance(value, (dict, list)) else text.clip(str(value), 500)

@@ -409,7 +409,7 @@ def test_half_a_surrogate_pair_in_a_record_is_no_crash_of_any_sink(
 
 
 def test_splunk_takes_no_query(sandbox: Sandbox) -> None:
-    with pytest.raises(OptionError, match="holds a query"):
+    with pytest.raises(OptionError, match="contains a query"):
         sink("splunk_hec", http_options(sandbox, "splunk_hec") | {"url": f"{sandbox.url}/?auto=1"})
 
 

@@ -67,12 +67,12 @@ def _edit(path: Path, **changes: Any) -> None:
     [
         ({"record": "report"}, "is not the verdict of a gate"),
         ({"schema": 2}, "a schema other than 1"),
-        ({"verdict": "pass"}, "no verdict, or a code that is not its verdict's"),
-        ({"verdict": "fine"}, "no verdict"),
-        ({"exit_code": "10"}, "no verdict"),
+        ({"verdict": "pass"}, "no valid verdict, or an exit code that does not match it"),
+        ({"verdict": "fine"}, "no valid verdict"),
+        ({"exit_code": "10"}, "no valid verdict"),
         ({"explain_file": {"path": "other.ndjson", "sha256": ""}}, "other.ndjson cannot be read"),
         ({"explain_file": {"path": "../../etc/passwd", "sha256": ""}}, "passwd cannot be read"),
-        ({"explain_file": {"path": "findings.ndjson", "sha256": ""}}, "holds no explanations"),
+        ({"explain_file": {"path": "findings.ndjson", "sha256": ""}}, "is not a file of explanations"),
         ({"explain_file": {"path": "gate.explain.ndjson", "sha256": "0"}}, "does not have the SHA-256"),
     ],
 )

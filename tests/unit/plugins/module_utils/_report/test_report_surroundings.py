@@ -69,11 +69,11 @@ def test_every_part_of_the_page_is_there_and_only_when_it_has_something_to_say(
 def test_a_service_that_failed_is_named_at_the_top_and_among_the_data(whole: tuple[Path, dict[str, t.Any]]) -> None:
     folder, report = whole
     assert [service["state"] for service in report["services"]] == ["complete", "complete", "failed"]
-    words = "Scutum WAF could not be read, so what it knows is missing: HTTP 401: the key is not accepted."
+    words = "Scutum WAF could not be read, so its data is missing: HTTP 401: the key is not accepted."
     assert words in [warning["text"] for warning in report["warnings"]]
     page = (folder / "report.html").read_text()
     assert page.count(words) == 1
-    assert "What came of reading each service" in page
+    assert "Outcome of reading each service" in page
 
 
 @pytest.mark.parametrize("given", [[{}], ["Scutum"], [{"name": ""}]])
@@ -181,7 +181,7 @@ def test_a_stream_of_findings_is_read_and_its_last_word_counts(tmp_path: Path) -
     assert "duplicates" not in report["summary"]["quality"]
     assert "other_records" not in report["summary"]["quality"]
     assert [warning["headline"] for warning in report["warnings"]] == ["Incomplete data"]
-    assert any("the last word on each counts" in note for note in report["notes"])
+    assert any("the newest record of each counts" in note for note in report["notes"])
     assert result.values["summary"]["total"] == 1
 
 

@@ -13,7 +13,7 @@ from tests.conftest import IMPORT_TREE, ROOT
 
 PACKAGE = "ansible_collections.appsec.perimeter.plugins.plugin_utils"
 FILES = sorted(path.stem for path in (ROOT / "plugins" / "plugin_utils").glob("_*.py") if path.stem != "__init__")
-SLOW = ("requests", "urllib3", "sqlite3", "ansible_collections.appsec.perimeter.plugins.module_utils._http")
+SLOW = ("requests", "urllib3", "sqlite3")
 
 
 def imported(name: str) -> set[str]:

@@ -317,7 +317,7 @@ next_steps:
   elements: str
   returned: always
   sample:
-    - Fix what broke a rule, and scan again.
+    - Fix the findings that broke a rule, and scan again.
 run_id:
   description: What tells this run from others.
   type: str

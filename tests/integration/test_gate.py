@@ -364,7 +364,7 @@ def test_the_program_of_the_job_ends_with_the_code_and_obeys_no_finding(gate: Ga
     assert (
         "rule_ids.include names 149999, which no finding, no scan and no entry of the knowledge base has" in done.stdout
     )
-    assert "Next: Fix what broke a rule, and scan again." in done.stdout
+    assert "Next: Fix the findings that broke a rule, and scan again." in done.stdout
     assert "- id: W-" in done.stdout
     # A playbook that cannot even begin leaves no verdict, and the one of the run before is gone.
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(tmp_path / "nowhere")

@@ -93,7 +93,9 @@ def load_sla(value: t.Any) -> SlaPolicy:
     base = _ages(data.get("sla"), "policy: sla")
     for severity, seconds in base.items():
         if seconds is None:
-            raise PolicyError(f"policy: sla.{severity} is null, which is no limit.", hint="Give a duration such as 7d.")
+            raise PolicyError(
+                f"policy: sla.{severity} is null, which is not a limit.", hint="Give a duration such as 7d."
+            )
     found = {severity: seconds for severity, seconds in base.items() if seconds is not None}
     return SlaPolicy(found, tuple(overrides))
 

@@ -290,7 +290,9 @@ def test_a_waiver_that_was_outgrown_is_told_and_so_is_a_lowered_severity(tmp_pat
         "1002": "its severity was lowered to info at its source: it counts as critical",
     }
     told = [item["message"] for item in result.values["reasons"] if item["code"] == "severity_lowered"]
-    assert told == ["the severity of 1 finding was lowered at the source without a waiver: the original severity counts"]
+    assert told == [
+        "the severity of 1 finding was lowered at the source without a waiver: the original severity counts"
+    ]
 
 
 @pytest.mark.parametrize("places", ["high", ["sev9"], [[]], None, {}])

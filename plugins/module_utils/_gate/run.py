@@ -187,7 +187,8 @@ def _judge_or_tell(params: Params, order: Order, now: dt.datetime) -> Conclusion
     except Exception as error:  # noqa: BLE001 - a gate that breaks is closed, and says so in its file
         # The text of an unexpected error may quote secrets, so only its type is shown.
         failure = PerimeterError(
-            f"The gate stopped because of an unexpected {type(error).__name__}.", hint="Please report this."
+            f"The gate failed with an internal error, {type(error).__name__}.",
+            hint="That is a defect of appsec.perimeter.",
         )
     if not order.check_mode:
         # The explanations on the disk belong to another run.

@@ -253,7 +253,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
     "typos in switches": (
         {}, {f"PERIMETER_GATE_{name.upper()}": "ture" for name in SWITCHES}, [f"gate_{name}" for name in SWITCHES],
     ),
-    "a number": ({"gate_formats": None}, {"PERIMETER_GATE_FORMATS": "5"}, ["gate_formats: 5 is no format"]),
+    "a number": ({"gate_formats": None}, {"PERIMETER_GATE_FORMATS": "5"}, ["gate_formats: 5 is not a format"]),
     "a slice": ({"awx_job_slice_count": 2, "gate_formats": ["markdown"]}, {}, ["gate cannot run as a sliced job"]),
     "a duration of the scan": ({}, {"PERIMETER_SCAN_POLL_INTERVAL": "5 minutes"}, ["poll_interval"]),
 }  # fmt: skip

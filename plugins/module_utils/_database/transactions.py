@@ -22,8 +22,7 @@ _OPTION = "perimeter_lock"
 def begin_ourselves(engine: t.Any) -> None:
     """Begin the transactions of an engine here, and not in the driver of SQLite.
 
-    The driver would begin a transaction only before the first change, so that data could be outdated that was read
-    before.
+    The driver would begin a transaction only before the first change, so data that was read before could be outdated.
     """
     if engine.dialect.name == "sqlite":
         sqlalchemy.event.listen(engine, "connect", _leave_transactions_to_us)

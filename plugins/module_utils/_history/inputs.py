@@ -233,7 +233,7 @@ def estate_of(option: str, given: t.Iterable[t.Any], fold: Fold) -> t.Iterator[R
         where = item if isinstance(item, str) else f"{option}[{index}]"
         for record in [item] if isinstance(item, dict) else _records(option, pathlib.Path(item).expanduser()):
             if not isinstance(record, dict) or not _is_ours(record, kind):
-                raise FileError(f"{option}: {where} holds something that is not a record of this version.")
+                raise FileError(f"{option}: {where} contains something that is not a record of this version.")
             if record.get("record", kind) != kind:
                 continue
             try:

@@ -93,7 +93,7 @@ class Known:
         return [word for word, fits in named.words if not any(map(fits, words))]
 
     def asked(self, named: Named) -> str:
-        """Return which inputs do not have the words of a selector, as the middle of a sentence."""
+        """Return the subject and verb of a sentence about the inputs in which a word of the selector is missing."""
         if named.field == "rule_ids" and self._explained is not None:
             return "no finding, no scan and no entry of the knowledge base has"
         return "no finding and no scan has"

@@ -210,7 +210,7 @@ def _crawl_problems(scan: Record, name: str, quality: Quality, before: Record | 
     elif links < quality.min_links:
         yield "nothing_crawled", f"{name} crawled {links:.0f} links, but the policy requires {quality.min_links}"
     elif usual and links < usual * quality.min_links_ratio:
-        yield "crawled_less", f"{name} crawled {links:.0f} links, but the scan of the baseline run {usual:.0f}"
+        yield "crawled_less", f"{name} crawled {links:.0f} links, compared with {usual:.0f} in the baseline run"
 
 
 def _profile_problems(scan: Record, name: str, quality: Quality, before: Record | None) -> t.Iterator[Problem]:

@@ -112,8 +112,9 @@ class Section:
     def states_of(self, key: str, twins: t.Sequence[Twin]) -> list[str]:
         """Return the states of all findings with one identity. The result does not depend on their order.
 
-        Findings whose severity is in the baseline take their places first. Within each group, milder findings and those
-        that fewer rules count go first, so that the worst ones are left without a place and count as new.
+        Findings whose severity is in the baseline take their places first. Within each group, those that the source
+        does not report as reopened go first, then milder ones, then those that fewer rules count. So the worst ones are
+        left without a place, and count as new.
         """
 
         def mild_first(index: int) -> tuple[t.Any, ...]:

@@ -33,7 +33,7 @@ SYNC_LIMIT = 5000
 
 
 class Waiting(t.NamedTuple):
-    """A counted finding whose state is still open, because the baseline has its identity.
+    """A counted finding whose state is not decided yet, because the baseline has its identity.
 
     ``by_state`` holds the decision for each state, and ``place`` is the place of its explanation.
     """
@@ -265,7 +265,7 @@ class Judge:
         until = facts.ignored.get("until")
         if until is None:
             return True
-        # A time that cannot be read counts as passed.
+        # An end that cannot be read counts as reached, so the finding is not ignored.
         moment_until = read_time(until)
         return moment_until is not None and moment_until > self._now
 

@@ -2,23 +2,23 @@
 # Copyright: appsec.perimeter contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide whether findings may ship."""
+"""Decide by a policy whether an application may be released with its findings."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gate
-short_description: Decide whether findings may ship
+short_description: Decide by a policy whether findings block a release
 version_added: 1.0.0
 description:
-  - Holds exported findings and the scans that they come from against a policy, and gives a verdict for each application
-    and for all of them together.
+  - Judges exported findings, and the scans that they come from, by a policy. Returns a verdict for each application and
+    for all of them together.
   - The gate fails closed. Only a complete and fresh snapshot of findings after a conclusive scan can pass; anything
     else is V(inconclusive). An unknown severity counts as critical, and an unknown status as open.
-  - What is new is decided by a frozen baseline, which holds what the last passing run counted, and not by the status
-    of the vendor. So scanning once more never launders a finding.
-  - The verdict is written to O(dest) whatever happens, also when the policy is wrong. Each finding is explained by the
-    rule or the waiver that decided.
+  - A frozen baseline decides which findings are new. It holds the findings that the last passing run counted. The
+    status that the vendor reports is not used, so that scanning again never makes a new finding a known one.
+  - The verdict is always written to O(dest), even if the policy is invalid. For each finding it names the rule or the
+    waiver that decided.
   - The guide R(The security gate,ansible_collections.appsec.perimeter.docsite.gate) describes policy, waivers, baseline
     and the verdict file key by key.
 author:
@@ -32,22 +32,22 @@ attributes:
   check_mode:
     support: full
     details:
-      - Everything is judged and nothing is written, and the verdict is V(inconclusive), as no scan was launched. The
-        task therefore fails, unless O(report_only) is set.
+      - Everything is judged and nothing is written. The verdict is V(inconclusive), because no scan was launched, so
+        the task fails unless O(report_only) is set.
   diff_mode:
     support: none
     details:
-      - A verdict is not a change of something that was there.
+      - A verdict is not a change to existing data.
   idempotent:
     support: full
     details:
-      - The same input gives the same verdict; the file then differs in its times and its O(run_id), and the task is
-        not changed.
+      - The same input gives the same verdict. The file then differs only in its times and its O(run_id), and the task
+        reports no change.
 options:
   findings:
     description:
-      - Snapshots that were written by a C(_finding_export) module, each with its manifest beside it.
-      - May be left out when the policy judges nothing but container images.
+      - Snapshots written by a C(_finding_export) module, each with its manifest beside it.
+      - Not needed if the policy judges only container images.
     type: list
     elements: path
     default: []
@@ -61,82 +61,82 @@ options:
     default: []
   matches:
     description:
-      - What is known about attacks on the findings, as records or paths of NDJSON files.
-      - Files may be as old as a scan. How old one is, its manifest says, which M(appsec.perimeter.correlate) writes
-        beside it, else the time at which it was last written.
+      - Matches of attacks and findings, as records or paths of NDJSON files.
+      - Files may be as old as a scan. The age of a file is taken from its manifest, which
+        M(appsec.perimeter.correlate) writes beside it. Without a manifest, the time of the last change counts.
     type: list
     elements: raw
     default: []
   policy:
     description:
       - The policy, as the path of a YAML or JSON file, or as the mapping itself.
-      - YAML needs PyYAML where the module runs; JSON needs nothing.
+      - YAML needs PyYAML on the host where the module runs. JSON needs nothing.
     type: raw
     required: true
   waivers:
     description:
       - The waivers, as the path of a YAML or JSON file, or as the mapping itself.
-      - When there is no such file, no waiver is in force, and a warning says so.
+      - If the file does not exist, no waiver is in force, and the module warns.
     type: raw
   baseline:
     description:
-      - Path of the baseline. When the file does not exist, C(missing_baseline) of the policy decides.
+      - Path of the baseline. If the file does not exist, C(missing_baseline) of the policy decides.
     type: path
   database_url:
     description:
-      - A database that the baseline is kept in, in place of a file at O(baseline), such as
+      - URL of a database that stores the baseline instead of a file at O(baseline), such as
         V(postgresql://user@host/database) or V(sqlite:////srv/gate.db). It has a row for each O(baseline_name).
       - If neither is set, the environment variable E(PERIMETER_GATE_DATABASE_URL) is used.
-      - Only the password in it is secret, and what its query holds beside well known parameters.
-      - A PostgreSQL on another machine must show a certificate that is trusted and names it, as with
-        C(sslmode=verify-full), unless the URL says another C(sslmode).
-      - Without O(baseline_update) nothing is written, so that a user who may only read is enough.
+      - The password in the URL is secret, and so are the parameters of its query that are not well known.
+      - A PostgreSQL server on another host needs a trusted certificate for its host name, as with
+        C(sslmode=verify-full), unless the URL sets another C(sslmode).
+      - Without O(baseline_update) nothing is written, so a database user with read access is enough.
     type: str
   baseline_name:
     description:
-      - What tells this baseline from others at O(database_url), such as the name of the repository and its branch.
-        Required with O(database_url).
+      - Name of the baseline at O(database_url), unique in the database, such as the name of the repository and its
+        branch. Required with O(database_url).
       - If neither O(baseline) nor this is set, the environment variable E(PERIMETER_GATE_BASELINE_NAME) is used.
     type: str
   baseline_update:
     description:
-      - Whether to make this run the baseline of the next ones. That happens only when the verdict is V(pass) and
-        nothing is new, and never in check mode or with O(report_only).
-      - Its directory is created when it is missing. Whether it can be written is checked before anything is read.
+      - Whether to store the findings of this run as the new baseline. That happens only if the verdict is V(pass) and
+        no finding is new, and never in check mode or with O(report_only).
+      - A missing directory is created. Whether the baseline can be written is checked before any finding is read.
     type: bool
     default: false
   max_scan_age:
     description:
-      - How old a scan, and a snapshot, may be, such as V(12h). Can only shorten what the policy says.
+      - The maximum age of scans and snapshots, such as V(12h). It can only shorten the value in the policy.
     type: str
   run_id:
     description:
-      - What tells this run from others, such as the number of a pipeline. It is written to the verdict file, so that a
-        job recognises a file of another run. The default is a random one.
+      - Unique id of the run, such as the number of a pipeline. It is written to the verdict file, so that a job
+        recognises the file of another run. The default is a random id.
     type: str
   report_only:
     description:
-      - Whether the task succeeds whatever the verdict is. The verdict itself, and its code, do not change.
+      - Whether the task succeeds regardless of the verdict. The verdict and its code do not change.
     type: bool
     default: false
   knowledge:
     description:
       - File with the entries of a knowledge base, as M(appsec.perimeter.qualys_kb_info) writes it to its
-        O(ignore:dest); the forms of the option of M(appsec.perimeter.report) are read.
-      - It decides nothing. A rule that a selector of the policy names and that no finding has is looked up in it,
-        before the verdict calls it unknown. RV(rule_ids) lists the rules that it should have.
+        O(ignore:dest). The other formats that M(appsec.perimeter.report) accepts are read as well.
+      - It decides nothing. If a selector of the policy names a rule that no finding has, the rule is looked up in it
+        before the verdict reports the rule as unknown. RV(rule_ids) lists the rules that it should contain.
     type: path
   notes:
     description:
-      - What the verdict and the reports say beside the reasons, such as the commit that the policy is from. It decides
+      - Notes to show with the reasons in the verdict and the reports, such as the commit of the policy. They decide
         nothing.
     type: list
     elements: str
     default: []
   dest:
     description:
-      - Where to write the verdict, readable for its owner only. All explanations go to a file beside it, which is
-        called C(gate.explain.ndjson) when this is C(gate.json).
+      - Path of the verdict file, readable only for its owner. All explanations go to a file beside it, which is called
+        C(gate.explain.ndjson) if this is C(gate.json).
     type: path
     required: true
 seealso:
@@ -175,15 +175,15 @@ verdict:
   sample: fail
 exit_code:
   description:
-    - The verdict as a code, 0, 10, 11, 12 or 20 in the order above. C(ansible-playbook) itself ends with 2 when a task
-      failed, so a job takes the code from the file.
+    - The verdict as a code, 0, 10, 11, 12 or 20 in the order above. C(ansible-playbook) itself ends with 2 if a task
+      failed, so a job has to read the code from the file.
   type: int
   returned: always
   sample: 10
 reasons:
   description:
-    - Why, what decided first; at most 200 of them.
-    - C(verdict) is what a reason alone calls for; V(pass) marks a warning.
+    - The reasons of the verdict, at most 200, those that decided first.
+    - C(verdict) is the verdict that the reason alone leads to; V(pass) marks a warning.
   type: list
   elements: dict
   returned: always
@@ -195,7 +195,7 @@ reasons:
       message: "limits.new.vulnerability.critical: 1 finding, at most 0 allowed"
 counts:
   description:
-    - How many findings were counted, and what became of the others. C(new) holds reopened and escalated ones too.
+    - How many findings were counted, and how many were left out and why. C(new) includes reopened and escalated ones.
   type: dict
   returned: always
   sample:
@@ -241,8 +241,8 @@ applications:
       scan: {id: "9988", time: "2026-11-01T00:00:00Z", ended: "2026-11-01T00:40:00Z", profile: CI quick}
 explain:
   description:
-    - The rule or waiver that decided about each finding, the worst first; at most 100 of them. The file at O(dest) has
-      1000, and the file beside it all.
+    - The rule or waiver that decided about each finding, at most 100, the worst first. The file at O(dest) has 1000 of
+      them, and the file beside it has all.
   type: list
   elements: dict
   returned: always
@@ -292,7 +292,7 @@ waivers:
       flags: []
 baseline:
   description:
-    - Which baseline the run was held against, and whether it was moved. Null when the gate could not judge.
+    - The baseline that the findings were compared with, and whether it was updated. Null if the gate could not judge.
   type: dict
   returned: always
   sample:
@@ -307,19 +307,19 @@ rule_ids:
       M(appsec.perimeter.qualys_kb_info). At most 5000 of them, and none of a range of 200 rules or more.
   type: list
   elements: str
-  returned: when the gate could be asked at all
+  returned: unless the verdict file cannot be written
   sample: ["150003", "150084"]
 next_steps:
   description:
-    - What to do about the verdict, line by line; empty for V(pass). After V(fail) the lines hold a waiver that has to
-      be completed and can then be added to the waivers.
+    - What to do next, line by line; empty for V(pass). After V(fail) the lines contain a waiver, which can be completed
+      and added to the waivers.
   type: list
   elements: str
   returned: always
   sample:
-    - Fix what broke a rule, and scan again.
+    - Fix the findings that broke a rule, and scan again.
 run_id:
-  description: What tells this run from others.
+  description: The id of the run.
   type: str
   returned: always
   sample: "812"
@@ -357,7 +357,7 @@ def main() -> None:
             "policy": {"type": "raw", "required": True},
             "waivers": {"type": "raw"},
             "baseline": {"type": "path"},
-            # No fallbacks here: the environment is read later, see _gate.policy.keeping.
+            # No fallbacks here: _gate.policy.keeping reads the environment.
             "database_url": {"type": "str", "no_log": True},
             "baseline_name": {"type": "str"},
             "baseline_update": {"type": "bool", "default": False},

@@ -56,8 +56,8 @@ options:
       - The default is a SQLite file in O(state_dir). An execution environment loses it unless O(state_dir) is a mounted
         volume.
       - If not set, the environment variable E(PERIMETER_DATABASE_URL) is used.
-      - Only the password in it is secret, and parameters of its query that are not well known.
-      - A PostgreSQL on another machine must present a trusted certificate with its name, as with
+      - The password in the URL is secret, and so are the parameters of its query that are not well known.
+      - A PostgreSQL server on another host needs a trusted certificate for its host name, as with
         C(sslmode=verify-full), unless the URL sets another C(sslmode) or O(allow_http) is true.
       - O(timeout) limits how long to wait for another run.
     type: str
@@ -100,7 +100,7 @@ options:
     description:
       - The SLA. Either a policy of the gate, of which only C(sla) and the C(sla) of each item of C(applications) are
         used, or a mapping of severities to days; as the mapping itself, or as the path of a YAML or JSON file.
-      - YAML needs PyYAML where the module runs; JSON needs nothing.
+      - YAML needs PyYAML on the host where the module runs. JSON needs nothing.
     type: raw
   horizon:
     description:

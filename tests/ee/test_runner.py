@@ -178,5 +178,5 @@ def test_what_is_whole_refuses_to_be_sliced_before_any_request(
     for name, given in jobs.items():
         job = run_job(tmp_path / f"sliced-{name}", installed, sandbox, name, **given, **slices)
         assert job.status == "failed", name
-        assert f"{name} cannot be cut into slices" in " ".join(job.output.split()), job.output
+        assert f"{name} cannot run as a sliced job" in " ".join(job.output.split()), job.output
     assert sandbox.counters.requests == 0

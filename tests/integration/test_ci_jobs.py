@@ -152,8 +152,8 @@ def test_the_copied_folder_judges_twice_and_obeys_no_pull_request(shop: Shop, tm
 
     first = machine.run()
     assert (first.code, first.verdict["verdict"]) == (0, "pass"), tell(first)
-    assert "there is no branch perimeter-baseline, and so no baseline yet" in first.notes
-    assert f"policy and waivers are those of commit {main[:12]} of main" in first.notes
+    assert "there is no branch perimeter-baseline, so there is no baseline yet" in first.notes
+    assert f"policy and waivers are from commit {main[:12]} of main" in first.notes
     stored = baseline_of(shop)
     assert stored["run_id"] == first.verdict["run_id"]
     kept = {path.name for path in first.report.iterdir()}
@@ -163,7 +163,7 @@ def test_the_copied_folder_judges_twice_and_obeys_no_pull_request(shop: Shop, tm
     commit = machine.git("rev-parse", "perimeter-baseline")
     second = machine.run()
     assert second.code == 0, tell(second)
-    assert f"the baseline is that of commit {commit[:12]} of perimeter-baseline" in second.notes
+    assert f"the baseline is from commit {commit[:12]} of perimeter-baseline" in second.notes
     judged_by: Any = second.verdict
     assert (judged_by["baseline"]["exists"], judged_by["applications"][0]["in_baseline"]) == (True, True)
     assert all(len(judged_by[name]["sha256"]) == 64 for name in ("policy", "waivers_file", "baseline"))
@@ -237,7 +237,7 @@ def test_a_baseline_that_another_job_moved_is_judged_by_and_not_overwritten(shop
     hook.chmod(0o755)
     job = machine.run()
     assert job.code == 0, tell(job)
-    assert "Another job moved the baseline" in job.output
+    assert "Another job updated the baseline" in job.output
     assert "main has no security/waivers.yml, so no waiver is in force" in job.notes
     assert machine.git("rev-list", "--count", "perimeter-baseline") == "2"
     assert machine.git("rev-parse", "perimeter-baseline^") == other_commit

@@ -253,8 +253,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
     "typos in switches": (
         {}, {f"PERIMETER_GATE_{name.upper()}": "ture" for name in SWITCHES}, [f"gate_{name}" for name in SWITCHES],
     ),
-    "a number": ({"gate_formats": None}, {"PERIMETER_GATE_FORMATS": "5"}, ["gate_formats: 5 is no format"]),
-    "a slice": ({"awx_job_slice_count": 2, "gate_formats": ["markdown"]}, {}, ["gate cannot be cut into slices"]),
+    "a number": ({"gate_formats": None}, {"PERIMETER_GATE_FORMATS": "5"}, ["gate_formats: 5 is not a format"]),
+    "a slice": ({"awx_job_slice_count": 2, "gate_formats": ["markdown"]}, {}, ["gate cannot run as a sliced job"]),
     "a duration of the scan": ({}, {"PERIMETER_SCAN_POLL_INTERVAL": "5 minutes"}, ["poll_interval"]),
 }  # fmt: skip
 
@@ -294,7 +294,7 @@ def test_the_role_checks_each_type_that_its_specification_leaves_to_it() -> None
 def test_check_mode_launches_and_writes_nothing(gate: Gate) -> None:
     run = gate("--check", "--diff", gate_policy=STRICT)
     assert "check mode comes to no conclusion" in error(run)
-    assert "A real run would launch a scan of each of 1 applications" in run.output
+    assert "A real run would launch a scan for each of the 1 applications" in run.output
     assert gate.sandbox.counters.writes == 0
     assert not gate.directory.exists()
 
@@ -364,7 +364,7 @@ def test_the_program_of_the_job_ends_with_the_code_and_obeys_no_finding(gate: Ga
     assert (
         "rule_ids.include names 149999, which no finding, no scan and no entry of the knowledge base has" in done.stdout
     )
-    assert "Next: Fix what broke a rule, and scan again." in done.stdout
+    assert "Next: Fix the findings that broke a rule, and scan again." in done.stdout
     assert "- id: W-" in done.stdout
     # A playbook that cannot even begin leaves no verdict, and the one of the run before is gone.
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(tmp_path / "nowhere")

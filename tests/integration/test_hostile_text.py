@@ -52,7 +52,7 @@ class Estate:
             "ansible-playbook", *arguments, "--extra-vars", json.dumps(variables), environment=login or self.login
         )
         assert self.infection.ran() == [], run.output
-        assert "failed inside" not in run.output, run.output
+        assert "failed with an internal error" not in run.output, run.output
         assert "internal error" not in run.output, run.output
         return run
 

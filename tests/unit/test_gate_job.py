@@ -143,9 +143,9 @@ def test_what_is_in_force_is_that_of_the_protected_branch(site: Site) -> None:
     assert Path(environment["PERIMETER_GATE_POLICY"]).read_text(encoding="utf-8") == POLICY
     assert (environment["PERIMETER_GATE_WAIVERS"], environment["PERIMETER_GATE_BASELINE_UPDATE"]) == ("", "false")
     assert notes(site) == [
-        f"policy and waivers are those of commit {main[:12]} of main",
+        f"policy and waivers are from commit {main[:12]} of main",
         "main has no security/waivers.yml, so no waiver is in force",
-        "there is no branch perimeter-baseline, and so no baseline yet",
+        "there is no branch perimeter-baseline, so there is no baseline yet",
         "security/gate.yml differs from main in this change: not in force until merged",
         "security/waivers.yml differs from main in this change: not in force until merged",
         "ci.yml differs from main in this change: not in force until merged",
@@ -202,7 +202,7 @@ def test_only_the_job_of_the_protected_branch_stores_the_baseline_and_the_next_o
     assert site.git("show", "FETCH_HEAD:baseline.json") == "second"
     # What did not change was not stored again.
     assert site.git("rev-list", "--count", "FETCH_HEAD") == "2"
-    assert "the baseline is that of commit" in notes(site)[-1]
+    assert "the baseline is from commit" in notes(site)[-1]
 
 
 def test_a_definition_that_passes_a_database_keeps_the_baseline_there_and_no_branch(
@@ -221,7 +221,7 @@ def test_a_definition_that_passes_a_database_keeps_the_baseline_there_and_no_bra
         assert environment["PERIMETER_GATE_BASELINE"] == ""
         assert environment["PERIMETER_GATE_BASELINE_UPDATE"] == moves
         assert environment["PERIMETER_GATE_BASELINE_NAME"] == f"{site.remote.with_suffix('')} main"
-        assert f"the baseline is that of the database, under the name {site.remote.with_suffix('')} main" in notes(site)
+        assert f"the baseline is in the database, with the name {site.remote.with_suffix('')} main" in notes(site)
     assert site.git("ls-remote", "origin", "refs/heads/perimeter-baseline") == stored
     monkeypatch.setenv(names[1], "shop")
     assert site.run(names=names) == 0
@@ -240,9 +240,8 @@ def test_a_database_whose_secret_is_missing_closes_the_gate_and_is_no_missing_ba
     monkeypatch.delenv("PERIMETER_GATE_DATABASE_URL", raising=False)
     for _attempt in range(2):
         assert site.run(names=["PERIMETER_GATE_DATABASE_URL"]) == 20
-        assert (
-            site.verdict["reasons"][0]["message"] == "PERIMETER_GATE_DATABASE_URL is passed to the gate, and is empty"
-        )
+        message = site.verdict["reasons"][0]["message"]
+        assert message == "PERIMETER_GATE_DATABASE_URL is passed to the gate, but it is empty"
         monkeypatch.setenv("PERIMETER_GATE_DATABASE_URL", "")
     assert site.plays == []
 
@@ -271,7 +270,7 @@ def test_a_baseline_that_is_moved_all_the_time_is_given_up_and_never_overwritten
     assert [environment.get("PERIMETER_GATE_WEBAPPS") for environment in site.plays] == [None, "", "", ""]
     site.git("fetch", "--quiet", "origin", "perimeter-baseline")
     assert site.git("show", "FETCH_HEAD:baseline.json").startswith("other")
-    assert "others moved it 3 times" in capsys.readouterr().out
+    assert "other jobs updated it 3 times" in capsys.readouterr().out
 
 
 def test_a_baseline_that_may_not_be_pushed_closes_the_gate_and_keeps_the_report(site: Site) -> None:

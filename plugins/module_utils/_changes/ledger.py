@@ -24,7 +24,7 @@ from .._records.codec import dump_line, loads
 from .._records.files.ndjson import Unreadable, read_lines
 from .._records.files.snapshot_reader import Record
 
-RESTORE = "Restore it from a backup. If there is none, remove the file of the state: initial then says what to write."
+RESTORE = "Restore it from a backup. If there is none, remove the file of the state; initial then decides what is new."
 FINDING, WEBAPP = "finding", "webapp"
 _LEFT_OUT = ("evidence", "raw", "details")
 _GZIP_LEVEL = 1

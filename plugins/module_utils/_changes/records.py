@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The records of the stream: changes of findings, and applications with their risk score.
+"""Makes the records of the stream: changes of findings, and applications with their risk score.
 
 This module is private to the collection and may change at any time.
 

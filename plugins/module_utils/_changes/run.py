@@ -67,7 +67,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
     Raises:
         OptionError: an option is invalid.
         FileError: the snapshot is not complete, or a file cannot be read or written.
-        StateError: the state is damaged, newer or of another directory, or another run is active.
+        StateError: the state is damaged, of a newer release or of another directory, or another run is active.
     """
     options = stream_options(params)
     snapshot = open_snapshot(option_path_of(params["findings"]))
@@ -98,7 +98,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 @dataclasses.dataclass
 class _OnDisk:
-    """What is on the disk of a stream. ``announced`` says that the state is adopted from a run that was killed."""
+    """The state and the owner of a stream. ``announced`` says that the state is adopted from a killed run."""
 
     state: State | None
     held: Stream | None
@@ -106,7 +106,7 @@ class _OnDisk:
 
 
 class _ChangesJob:
-    """One run on a stream that nobody else works on.
+    """One run on a stream, which is locked for it.
 
     Args:
         options: the options of the stream's directory.
@@ -119,10 +119,10 @@ class _ChangesJob:
         self._options, self._snapshot, self._files, self._check_mode = options, snapshot, files, check_mode
 
     def look(self) -> _OnDisk:
-        """Read what is there, and refuse what cannot be continued. Writes nothing.
+        """Read the state, and refuse a snapshot that cannot be compared with it. Writes nothing.
 
         Raises:
-            StateError: the directory or the state belongs to something else, or the snapshot is older than the last.
+            StateError: the directory or the state belongs to another stream, or the snapshot is older than the last.
         """
         dest, snapshot = self._options.dest, self._snapshot
         held = read_stream_document(dest)
@@ -159,7 +159,7 @@ class _ChangesJob:
         return result
 
     def _begin(self, found: _OnDisk, state: State) -> None:
-        """Store whose directory it is, and take over what a killed run has committed."""
+        """Store the owner of the directory, and adopt the state that a killed run has announced."""
         if found.state is None or found.announced:
             self._files.write(state)
         else:
@@ -181,7 +181,7 @@ class _ChangesJob:
         return [f"{missing} The stream was restarted: {what}, and other changes since then are lost."]
 
     def _written(self, records: t.Iterator[Record], state: State, ledger: LedgerWriter) -> list[str]:
-        """Write the records as one segment, then the state; returns the names of the segments."""
+        """Write the records as one segment, then the state, and return the names of the segments."""
         end = self._snapshot.finished
         start = end if state.finished is None else state.finished
         writer = Writer(Window(start, end), self._options, read_kept(self._options.dest))

@@ -34,7 +34,7 @@ class File:
 
 @dataclasses.dataclass
 class CorrelationInputs:
-    """Everything that is to be read.
+    """The files to read.
 
     Attributes:
         files: the files with events.
@@ -56,7 +56,7 @@ def find_inputs(job: CorrelationJob) -> CorrelationInputs:
     """Find the files.
 
     Raises:
-        FileError: a path cannot be read, or is something else.
+        FileError: a path cannot be read, or is neither a stream, nor a lake, nor a file of events.
     """
     inputs = CorrelationInputs()
     since = job.since.date() if job.since else None

@@ -47,7 +47,7 @@ class Scanners:
 
 @dataclasses.dataclass(frozen=True)
 class CorrelationJob:
-    """What is to be done.
+    """The checked options of a run.
 
     Attributes:
         findings: the snapshots.
@@ -124,13 +124,13 @@ def _network(text: str, where: str) -> Network:
             hint="Give one such as 192.0.2.7 or 192.0.2.0/24.",
         ) from None
     if not found.prefixlen:
-        raise OptionError(f"{where}: {text!r} is everybody.", hint="Name the networks that scanners are in.")
+        raise OptionError(f"{where}: {text!r} matches everything.", hint="Name the networks that scanners are in.")
     return found
 
 
 def _pattern(text: str, where: str) -> str:
     if not text.strip("* "):
-        raise OptionError(f"{where}: {text!r} is everybody.", hint="Give a part of the text, such as *Scanner/*.")
+        raise OptionError(f"{where}: {text!r} matches everything.", hint="Give a part of the text, such as *Scanner/*.")
     for sign in ("\\", "%", "_"):
         text = text.replace(sign, f"\\{sign}")
     return text.replace("*", "%")

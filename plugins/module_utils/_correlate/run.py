@@ -108,7 +108,7 @@ def _correlate(job: CorrelationJob, inputs: CorrelationInputs, work: pathlib.Pat
 
 
 def _write(engine: Engine, job: CorrelationJob, target: pathlib.Path | None) -> tuple[MatchTally, bool]:
-    """Write the matches, and return their figures, and whether they differ from those that are there."""
+    """Write the matches, and return their figures, and whether they differ from the previous ones."""
     tally, digest, records = MatchTally(), hashlib.sha256(), 0
     staged = StagedFile(target) if target else None
     try:
@@ -133,7 +133,7 @@ def _write(engine: Engine, job: CorrelationJob, target: pathlib.Path | None) -> 
 
 
 def _write_manifest(job: CorrelationJob, sha256: str, records: int) -> None:
-    """Say when the matches were made, also where they are those of the run before: a gate asks how old they are."""
+    """Write the manifest with the time of the run, even if no match changed, because a gate checks their age."""
     made = utc_text(job.now.replace(microsecond=0))
     content = {
         "record": "manifest",

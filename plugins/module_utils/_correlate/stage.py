@@ -191,7 +191,7 @@ class Stage:
                 _copy(names[order], None)
             kind = short(str(record), 40)
             raise FileError(
-                f"events: {names[order]} holds records of kind {kind}, and not events.",
+                f"events: {names[order]} holds records of kind {kind}, not events.",
                 hint="Give the events of web firewalls.",
             )
 

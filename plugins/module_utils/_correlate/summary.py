@@ -108,7 +108,7 @@ def event_figures(engine: Engine) -> dict[str, t.Any]:
 
 
 def gaps_of(engine: Engine, job: CorrelationJob) -> list[dict[str, t.Any]]:
-    """The gaps that reach into the window, oldest first. One whose times cannot be read may be anywhere."""
+    """Return the gaps that overlap the window, oldest first. Gaps with invalid times count as overlapping."""
     found = []
     for source, stream, start, until, reason in engine.run(
         "SELECT DISTINCT source, stream, start, until, reason FROM gaps ORDER BY ALL"
@@ -132,7 +132,7 @@ def problems_of(problems: list[str], gaps: list[dict[str, t.Any]], events: dict[
             else f"the events have a gap {where}"
         )
     if not events["read"] and not problems:
-        found.append("there is no event at all in the window")
+        found.append("there are no events in the window")
     return found
 
 

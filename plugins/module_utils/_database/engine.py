@@ -79,7 +79,7 @@ def make_engine(url: str | None, connection: Options, option: str, sqlite: Optio
 
 
 def parameters_of(url: t.Any, option: str) -> PostgresqlParameters:
-    """What libpq makes of a URL.
+    """Return the parameters that libpq derives from a URL.
 
     Raises:
         OptionError: the URL is invalid.
@@ -89,7 +89,7 @@ def parameters_of(url: t.Any, option: str) -> PostgresqlParameters:
         _positional, given = dialect().create_connect_args(url)
     except sqlalchemy.exc.ArgumentError:
         raise OptionError(
-            f"{option} names several hosts in a way that is not understood.",
+            f"{option} names several hosts in a form that is not supported.",
             hint="For example postgresql:///waf?host=one:5432&host=two:5432.",
         ) from None
     return PostgresqlParameters(given, option)

@@ -24,7 +24,7 @@ _HARMLESS = frozenset({
 
 
 def secrets_in(url: str) -> list[str] | None:
-    """The secrets in a database URL; None when they cannot be determined."""
+    """Return the secrets in a database URL; None if they cannot be determined."""
     match = _DATABASE_URL.fullmatch(url)
     if match is None:
         return None
@@ -35,7 +35,7 @@ def secrets_in(url: str) -> list[str] | None:
 
 
 def hidden_of(url: str | None) -> tuple[str, ...]:
-    """What must never be shown of the URL of a database: the secrets in it, or the whole where that is not clear."""
+    """Return what must never be shown of a database URL: its secrets, or all of it if they cannot be determined."""
     if not url:
         return ()
     found = secrets_in(url)
@@ -43,5 +43,5 @@ def hidden_of(url: str | None) -> tuple[str, ...]:
 
 
 def shown_of(url: str | None) -> tuple[str, ...]:
-    """The URL, where only parts of it are secret."""
+    """Return the URL if only parts of it are secret."""
     return (url,) if url and url not in hidden_of(url) else ()

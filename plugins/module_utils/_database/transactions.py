@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transactions that no other program shares, in SQLite and in PostgreSQL.
+"""Exclusive transactions in SQLite and PostgreSQL.
 
 This module is private to the collection and may change at any time.
 """
@@ -13,16 +13,16 @@ import typing as t
 try:
     import sqlalchemy
 except ImportError:
-    # The engine says that it is missing.
+    # The engine reports that the package is missing.
     pass
 
 _OPTION = "perimeter_lock"
 
 
 def begin_ourselves(engine: t.Any) -> None:
-    """Leave the begin of a transaction to us.
+    """Begin the transactions of an engine here, and not in the driver of SQLite.
 
-    The driver of SQLite would begin one only before the first change, and so read what another one replaces.
+    The driver would begin a transaction only before the first change, so data that was read before could be outdated.
     """
     if engine.dialect.name == "sqlite":
         sqlalchemy.event.listen(engine, "connect", _leave_transactions_to_us)
@@ -31,12 +31,12 @@ def begin_ourselves(engine: t.Any) -> None:
 
 @contextlib.contextmanager
 def exclusive(connection: t.Any, lock: int, wait: int) -> t.Iterator[t.Any]:
-    """A transaction that no other one with the same lock shares.
+    """Open a transaction that excludes all others with the same lock.
 
     Args:
-        connection: of an engine that :func:`begin_ourselves` was called for.
-        lock: the advisory lock of PostgreSQL; SQLite locks the whole file.
-        wait: seconds to wait for the lock of PostgreSQL; the engine has those of SQLite.
+        connection: a connection of an engine that was passed to :func:`begin_ourselves`.
+        lock: number of the advisory lock of PostgreSQL; SQLite locks the whole file.
+        wait: seconds to wait for the lock of PostgreSQL; for SQLite the engine sets them.
     """
     with connection.execution_options(**{_OPTION: True}).begin() as transaction:
         if connection.dialect.name == "postgresql":

@@ -31,7 +31,7 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def run(params: Params, _check_mode: bool) -> Result:
-    """Logic of ``doctor_info``. It only reads, so check mode makes no difference."""
+    """Check the machine. This only reads, so check mode makes no difference."""
     environ = os.environ
     checks = [
         _version("Python", platform.python_version(), LOWEST_PYTHON),
@@ -71,7 +71,7 @@ def _state_directory(option: str | None, environ: t.Mapping[str, str]) -> list[C
     found = [Check(MACHINE, name, "ok", where)]
     if (free := shutil.disk_usage(place).free) < LITTLE_SPACE:
         text = f"state_dir: only {free // (1024 * 1024)} MiB are free in {place}."
-        found.append(Check(MACHINE, "space", "warning", text, "Free some space, or give another state_dir."))
+        found.append(Check(MACHINE, "space", "warning", text, "Free disk space, or give another state_dir."))
     hint = "Remove the write permission of the group (chmod g-w), unless the volume needs it."
     found += [Check(MACHINE, name, "warning", text, hint) for text in warn_of_group(folder)]
     return found

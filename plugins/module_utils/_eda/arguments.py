@@ -89,7 +89,7 @@ def checked(given: t.Mapping[str, t.Any], table: Table, environ: t.Mapping[str, 
     for name in given:
         if name not in table and name != QUEUE:
             near = difflib.get_close_matches(str(name), table, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(table))}."
+            hint = f"Did you mean {near[0]}?" if near else f"The arguments are {', '.join(sorted(table))}."
             raise OptionError(f"{name} is not an argument of this event source.", hint=hint)
     found: Arguments = {}
     for name, argument in table.items():
@@ -132,7 +132,7 @@ def _property(argument: Argument) -> dict[str, t.Any]:
 
 
 def _value(name: str, value: t.Any, argument: Argument) -> t.Any:
-    """Convert and check a value. Raises OptionError if it has a wrong type, is not allowed or is out of range."""
+    """Convert and check a value. Raises OptionError if it has the wrong type, is not allowed or is out of range."""
     try:
         found = _TYPES[argument.type](value)
     except (ValueError, TypeError, OverflowError) as error:

@@ -284,7 +284,7 @@ class EventDelivery:
                 self._unwritten += 1
 
     def _settle_and_write(self) -> bool:
-        """Write the position if it moved; returns whether all progress is on disk."""
+        """Write the position if it moved, and return whether all progress is on disk."""
         self._settle()
         if not self._stale:
             return True

@@ -95,7 +95,7 @@ class KnownFindings:
                 self.change(key, known)
 
     def change(self, key: str, known: KnownFinding | None) -> None:
-        """Note how the engine knows a finding now; None when it is gone."""
+        """Record how the engine knows a finding now; None if it is gone."""
         self._journal[key] = known
         if known is None:
             self.known.pop(key, None)

@@ -62,9 +62,9 @@ class FindingFeed:
         self._clock = clock
         self._snapshot = self._baseline.path.with_suffix(".snapshot.ndjson")
         self._first = False
-        # What was given to the engine, which may be ahead of what it confirmed.
+        # The findings as given to the engine, which may be ahead of the confirmed ones.
         self._given: dict[str, KnownFinding] = {}
-        # How a finding was given before this look, where no event says that it changed.
+        # For findings that changed without an event in this poll, how they were given before.
         self._before: dict[str, KnownFinding | None] = {}
         self.lock = self._baseline.path.with_suffix(".lock")
 
@@ -115,7 +115,7 @@ class FindingFeed:
                     yield batch
                     batch = []
         except PerimeterError:
-            # The next poll will find the changes again for which no step was made.
+            # Changes without a step are undone, so that the next poll finds them again.
             for key, known in self._before.items():
                 if key in quiet:
                     self._note(key, known)
@@ -199,7 +199,7 @@ class FindingFeed:
         return event_step(record, event_uuid(self._stream, "\0".join(words)), lambda: self._baseline.change(key, now))
 
     def _quiet(self, changes: dict[str, KnownFinding | None]) -> Step:
-        """What changed without an event, and the end of the first look."""
+        """Return the step that records changes without an event, and the end of the first poll."""
 
         def done() -> None:
             self._baseline.complete = True

@@ -43,7 +43,7 @@ TABLE: Table = {
 
 
 class ScannerRoom(t.NamedTuple):
-    """What the source needs of the scanner's room."""
+    """The name and the functions of the scanner's room that the source uses."""
 
     source: str
     connect: t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str]], t.Any]

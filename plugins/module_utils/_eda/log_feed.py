@@ -115,7 +115,7 @@ class LogFeed:
                 left.extendleft(reversed(parts(dense.rest(window), dense.parts, timing)))
 
     def _window(self, source: Source, window: Window) -> t.Iterator[list[Step]]:
-        """One window. Of a service whose pages are in the order of time, each page can be given at once."""
+        """Yield the steps of a window. If the pages of the service are in order of time, each is given at once."""
         held: list[SpoolEntry] = []
         newest, ordered = window.start, True
         for page in source.pages(window):
@@ -214,7 +214,7 @@ class LogFeed:
 
 @dataclasses.dataclass(slots=True)
 class _TakenEvent:
-    """What a confirmed event means: small, since there is one for each event on its way."""
+    """Records a confirmed event. It is small, because there is one for each event in flight."""
 
     feed: LogFeed
     key: str

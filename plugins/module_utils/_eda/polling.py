@@ -26,7 +26,7 @@ R = t.TypeVar("R")
 
 
 class EventFeed(t.Protocol):
-    """Where events come from, and how far the engine has them."""
+    """A source of events, and how far the engine has received them."""
 
     lock: pathlib.Path
 
@@ -46,7 +46,7 @@ class Poll(t.Protocol):
 
 @contextlib.contextmanager
 def guarded() -> t.Iterator[None]:
-    """Let only errors pass that are fit for a message: the engine logs the text of any error that ends a source.
+    """Turn unexpected errors into errors without secrets, because the engine logs the text of any error.
 
     Raises:
         MissingLibrary: requests is not installed.
@@ -77,16 +77,16 @@ async def run(
         given: the arguments from ansible-rulebook, including the queue of its confirmations.
         feed: the position.
         connect: makes a client; sends nothing.
-        poll: reads what is new.
+        poll: reads the new events.
         name: the name of the source in messages.
 
     Raises:
-        PerimeterError: it cannot start: the arguments, the position, or another rulebook on the same stream.
+        PerimeterError: it cannot start, because of the arguments, the position, or another rulebook on the same stream.
     """
     feedback = given.get(QUEUE)
     if arguments["feedback"] and feedback is None:
         raise OptionError(
-            "feedback is true, and ansible-rulebook passes no queue for it.",
+            "feedback is true, but ansible-rulebook passes no queue for it.",
             hint="ansible-rulebook 1.3 and newer have it, with --persistence-id; without it, remove feedback.",
         )
     make_folder(feed.lock.parent)
@@ -101,7 +101,7 @@ async def run(
 
 
 async def _poll(delivery: EventDelivery, connect: t.Callable[[], ServiceClient], poll: Poll, pace: Pace) -> float:
-    """One poll; returns the pause after it."""
+    """Poll once, and return the pause after it."""
     secrets: tuple[str, ...] = ()
     try:
         with contextlib.closing(_Batches(connect(), poll)) as batches:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts that are not found by judging: what a job writes when it has to close the gate itself.
+"""Closes the gate from outside: the verdict that a job writes when no judging produced one.
 
 This module is private to the collection and may change at any time.
 """
@@ -16,13 +16,13 @@ from .verdict import reason
 
 
 def close_gate(dest: pathlib.Path, run_id: str, verdict: Word, words: str) -> None:
-    """Write a verdict with one reason, over what the same run has found so far.
+    """Write a verdict for one reason, and keep what the same run has found so far.
 
     Args:
-        dest: gate.json.
-        run_id: of this run.
-        verdict: what it becomes, whatever was there.
-        words: why.
+        dest: path of the verdict file.
+        run_id: the id of this run.
+        verdict: the verdict to write; it replaces the one in the file.
+        words: the message of the reason.
 
     Raises:
         FileError: the file cannot be written.

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ``gate`` module without Ansible: options in, verdict out.
+"""The logic of the ``gate`` module, without Ansible: takes the options and returns the verdict.
 
 This module is private to the collection and may change at any time.
 
-Whatever happens, the verdict is written: from the first moment the file says that the gate did not finish, so a run
-that is killed leaves no old pass behind. Every error that was not foreseen closes the gate.
+A verdict is always written. Before anything is read, the file says that the gate did not finish, so that a killed run
+leaves no pass of an earlier run behind. Every unexpected error closes the gate.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ __all__ = ["run", "secrets_of", "texts_of"]
 
 _RULES_AT_MOST = 5000
 MOVES = 3
-"""How often a run is judged, each time by the baseline that another one stored meanwhile."""
+"""How often a run is judged at most: again each time another run has changed the baseline meanwhile."""
 Params = t.Mapping[str, t.Any]
 Clock = t.Callable[[], dt.datetime]
 
 
 @dataclasses.dataclass
 class _Inputs:
-    """Everything that was read before the first finding. ``unwritable`` says why the baseline cannot be stored."""
+    """Everything that is read before the findings. ``unwritable`` is the error if the baseline cannot be stored."""
 
     policy: Policy
     waivers: Waivers
@@ -88,11 +88,11 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
     Args:
         params: the options of the module.
-        check_mode: judge, write nothing, and come to no conclusion.
-        clock: tells the present, UTC.
+        check_mode: judge without writing anything; the verdict is then inconclusive at best.
+        clock: returns the current time, UTC.
 
     Returns:
-        With the values of the module, and an error unless the verdict is pass or only a report was asked for.
+        The return values of the module, and an error unless the verdict is pass or ``report_only`` is set.
     """
     now = clock()
     order = Order(
@@ -135,7 +135,7 @@ def run(params: Params, check_mode: bool, clock: Clock = utc_now) -> Result:
 
 
 def _tidy(dest: pathlib.Path, baseline: str | None) -> None:
-    """Remove what a run that was killed left beside the files that this one writes."""
+    """Remove the temporary files of killed runs beside the files that this run writes."""
     targets = [dest, doc.explain_path(dest)]
     if baseline:
         targets += BaselineFile(baseline).files
@@ -165,7 +165,7 @@ def _warnings(conclusion: Conclusion) -> list[str]:
 
 def _paths(params: Params) -> t.Iterator[tuple[str, pathlib.Path]]:
     with contextlib.suppress(PerimeterError):
-        # What is wrong with it is told where it is read.
+        # Invalid options are reported when the baseline is loaded.
         keeper = keeper_of(params, os.environ)
         yield from (("baseline", path) for path in (keeper.files if keeper else ()))
     for option in ("findings", "scans", "matches", "policy", "waivers", "knowledge"):
@@ -185,10 +185,13 @@ def _judge_or_tell(params: Params, order: Order, now: dt.datetime) -> Conclusion
     except PerimeterError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - a gate that breaks is closed, and says so in its file
-        # The text of an unforeseen error may quote anything, so only its type is told.
-        failure = PerimeterError(f"The gate failed inside, with {type(error).__name__}.", hint="Please report it.")
+        # The text of an unexpected error may quote secrets, so only its type is shown.
+        failure = PerimeterError(
+            f"The gate failed with an internal error, {type(error).__name__}.",
+            hint="That is a defect of appsec.perimeter.",
+        )
     if not order.check_mode:
-        # What is there explains another run.
+        # The explanations on the disk belong to another run.
         with contextlib.suppress(OSError):
             doc.explain_path(order.dest).unlink(missing_ok=True)
     return doc.failed(verdict, failure, next_steps(verdict, _day(now)))
@@ -198,7 +201,8 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     keeper = keeper_of(params, os.environ)
     if params.get("baseline_update") and keeper is None:
         raise OptionError(
-            "baseline_update needs baseline, or database_url with baseline_name.", hint="Say where it is kept."
+            "baseline_update needs baseline, or database_url with baseline_name.",
+            hint="Say where the baseline is stored.",
         )
     age = params.get("max_scan_age")
     policy = load_policy(params["policy"], duration(age, "max_scan_age") if age else None)
@@ -206,13 +210,13 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
     baseline = keeper.load() if keeper is not None else Baseline()
     unwritable = _unwritable(keeper, check_mode=check_mode) if keeper and params.get("baseline_update") else None
     if unwritable and (check_mode or not (params.get("findings") or params.get("scans"))):
-        # Nothing was spent yet.
+        # Fail before a scan is launched or a finding is read.
         raise unwritable
     scans, scan_trouble = read_records(params.get("scans") or (), "scans", "scan")
     matches, match_trouble = read_records(params.get("matches") or (), "matches", "match")
     match_trouble += match_problems(params.get("matches") or (), now, policy.base_quality.max_scan_age)
     snapshots = [open_snapshot(pathlib.Path(path).expanduser()) for path in params.get("findings") or ()]
-    # The newest first: what a later export says about a finding holds.
+    # The newest first, because the newest export of a finding is the one that is judged.
     earliest = dt.datetime.min.replace(tzinfo=dt.UTC)
     snapshots.sort(key=lambda item: (item.time("finished") or earliest, str(item.path)), reverse=True)
     return _Inputs(
@@ -230,7 +234,7 @@ def _load(params: Params, now: dt.datetime, *, check_mode: bool) -> _Inputs:
 
 
 def _unwritable(keeper: BaselineKeeper, *, check_mode: bool) -> PerimeterError | None:
-    """Why the baseline cannot be stored, if it cannot."""
+    """Return the error if the baseline cannot be stored, otherwise None."""
     try:
         keeper.check(create=not check_mode)
     except PerimeterError as error:
@@ -239,7 +243,7 @@ def _unwritable(keeper: BaselineKeeper, *, check_mode: bool) -> PerimeterError |
 
 
 def _judge_by_newest(params: Params, order: Order, now: dt.datetime) -> Conclusion:
-    """Judge, and once more where another run moved the baseline meanwhile."""
+    """Judge, and judge again if another run changed the baseline meanwhile."""
     for _time in range(1, MOVES):
         with contextlib.suppress(Moved):
             return _judge(params, order, now, again=True)
@@ -263,7 +267,7 @@ def _judge(params: Params, order: Order, now: dt.datetime, *, again: bool) -> Co
             run_reasons += exclusion_reasons(exclusions, judge.known, policy.named)
         outcome = decide(judge, policy, scans, run_reasons)
         images, image_reasons = _images(given, now)
-        # Before there are findings, as when only the policy is to be checked, no waiver can have matched one.
+        # Without findings, as when only the policy is checked, no waiver can have matched.
         if policy.waivers.strict and given.snapshots:
             _refuse_unused(given.waivers)
         conclusion = _conclude(order, outcome, outcome.reasons + image_reasons, images)
@@ -275,7 +279,7 @@ def _judge(params: Params, order: Order, now: dt.datetime, *, again: bool) -> Co
 
 
 def _conclude(order: Order, outcome: Judgement, reasons: list[Reason], images: list[dict[str, t.Any]]) -> Conclusion:
-    """Return the verdict and its reasons, and the applications with theirs."""
+    """Return the verdict with its reasons, and the entries of all applications and images."""
     applications = [application_entry(app, outcome) for app in outcome.applications] + images
     verdict = worst([item["verdict"] for item in reasons])
     if order.check_mode:
@@ -291,7 +295,7 @@ def _conclude(order: Order, outcome: Judgement, reasons: list[Reason], images: l
 def _with_figures(
     conclusion: Conclusion, outcome: Judgement, given: _Inputs, explained: dict[str, t.Any], now: dt.datetime
 ) -> Conclusion:
-    """Return the same, with everything that the document tells about the run."""
+    """Return the conclusion with the sections of the document that describe the run."""
     waivers = given.waivers.report()
     sections = {
         **conclusion.sections,
@@ -319,10 +323,10 @@ def _stored(
     *,
     again: bool,
 ) -> Conclusion:
-    """Store what the next run has to know, and return the conclusion with what became of the baseline.
+    """Store the baseline for the next run, and return the conclusion with the section about the baseline.
 
     Raises:
-        Moved: another run moved the baseline, and this one may be judged ``again``.
+        Moved: another run changed the baseline, and this run may be judged ``again``.
     """
     passed = conclusion.verdict == "pass" and not _figures(outcome)["new"]
     updated = False
@@ -331,7 +335,7 @@ def _stored(
     except PerimeterError as error:
         if again and isinstance(error, Moved):
             raise
-        # What was judged stays in the file, so that there is a report of it; only nobody may ship on it.
+        # The document keeps the results for the report, but the verdict is no longer a pass.
         steps = next_steps("platform_error", _day(now))
         conclusion = dataclasses.replace(conclusion.but(error, *conclusion.in_order()), next_steps=steps)
     sections = {**conclusion.sections, "baseline": _baseline_entry(given, updated=updated)}
@@ -339,7 +343,7 @@ def _stored(
 
 
 def _expect(judge: Judge, scans: dict[AppKey, Record], snapshots: list[Snapshot]) -> None:
-    """Make a place for each application that has to be judged, also if it has no finding."""
+    """Register each application that has to be judged, even if it has no finding."""
     for key, scan in scans.items():
         judge.known.see_scan(key, scan)
         name = bounded(mapping(scan.get("asset")).get("name"))
@@ -366,22 +370,22 @@ def _read(judge: Judge, given: _Inputs, now: dt.datetime) -> None:
 
 
 def _emptiness(given: _Inputs) -> list[Reason]:
-    """Nothing to judge is never a pass; a policy that seems to forget something is told about."""
+    """Return reasons for missing input, which is never a pass, and a warning about gaps in the limits of the policy."""
     found = []
     if given.snapshots and given.policy.gaps:
-        words = f"the policy limits milder vulnerabilities, and none of severity {', '.join(given.policy.gaps)}"
+        words = f"the policy limits milder vulnerabilities, but none of severity {', '.join(given.policy.gaps)}"
         found.append(reason("severity_gap", "pass", words))
     if not given.snapshots and given.policy.has_rules:
         found.append(
-            reason("findings_missing", "inconclusive", "no findings were given, and the policy has rules for them")
+            reason("findings_missing", "inconclusive", "no findings were given, but the policy has rules for them")
         )
     if given.snapshots and not given.policy.has_rules:
         found.append(
-            reason("no_finding_rules", "inconclusive", "findings were given, and the policy has no rule for them")
+            reason("no_finding_rules", "inconclusive", "findings were given, but the policy has no rule for them")
         )
     if given.images and given.policy.images is None:
         found.append(
-            reason("no_image_rules", "inconclusive", "scans of images were given, and the policy has no rule for them")
+            reason("no_image_rules", "inconclusive", "scans of images were given, but the policy has no rule for them")
         )
     return found
 
@@ -392,7 +396,7 @@ def _exclusions(judge: Judge, policy: Policy) -> list[dict[str, t.Any]]:
 
 
 def _see_knowledge(params: Params, judge: Judge) -> list[Reason]:
-    """Note which rules the knowledge base has. It decides nothing, and so keeps nothing from being decided."""
+    """Note which rules the knowledge base has. An unreadable file is only a warning, because it decides nothing."""
     if not params.get("knowledge"):
         return []
     try:
@@ -404,13 +408,13 @@ def _see_knowledge(params: Params, judge: Judge) -> list[Reason]:
 
 
 def _rule_ids(judge: Judge, policy: Policy) -> list[str]:
-    """The rules of Qualys that were found, and those that the policy names."""
+    """Return the Qualys rules (QIDs) of the findings and those that the policy names."""
     found = sorted(judge.known.qids | set(rules_named(policy.named)), key=lambda word: (len(word), word))
     return found[:_RULES_AT_MOST]
 
 
 def _unmatched(judge: Judge) -> list[Reason]:
-    """A rule about attacks cannot be judged without a match: nobody looked whether there were any."""
+    """A rule about attacks cannot be judged for findings without a match, because they were never correlated."""
     if not judge.unmatched:
         return []
     words = f"{judge.unmatched} findings that a rule about attacks may count have no match: correlate them"
@@ -418,9 +422,9 @@ def _unmatched(judge: Judge) -> list[Reason]:
 
 
 def _remarks(params: Params, given: _Inputs) -> list[Reason]:
-    """What has to be said about the input, and decides nothing."""
+    """Return remarks about the input, which decide nothing."""
     found = [reason(doc.NOTE, "pass", str(note)) for note in params.get("notes") or ()]
-    # What a filter hides cannot be counted, as what an exclusion takes is.
+    # Findings that a filter hides cannot be counted, unlike those that an exclusion leaves out.
     shown = (words for snapshot in given.snapshots for words in filters_shown(snapshot, given.policy))
     found += [reason(FILTERED, "pass", words) for words in shown]
     if given.waivers.path is not None and given.waivers.sha256 is None:
@@ -439,7 +443,7 @@ def _refuse_unused(waivers: Waivers) -> None:
     unused = [waiver.id for waiver in waivers.all if not waiver.matched]
     if unused:
         raise PolicyError(
-            f"waivers: {', '.join(unused[:10])} match nothing, and the policy is strict about that.",
+            f"waivers: {', '.join(unused[:10])} match no finding, and waivers.strict is set in the policy.",
             hint="Remove them, or set waivers.strict to false.",
         )
 
@@ -452,7 +456,7 @@ def _figures(outcome: Judgement) -> dict[str, t.Any]:
 
 
 def _told_of(given: _Inputs, judge: Judge) -> dict[str, t.Any]:
-    """What was read, and what the sources have to be told."""
+    """Return the sections about the input, and about findings to ignore or activate at their sources."""
     waivers = given.waivers
     told: dict[str, t.Any] = {
         "policy": {"name": given.policy.name, "sha256": given.policy.sha256},
@@ -486,7 +490,7 @@ def _baseline_entry(given: _Inputs, *, updated: bool) -> dict[str, t.Any]:
 
 
 def _explain(order: Order, outcome: Judgement, explanations: Explanations) -> dict[str, t.Any]:
-    """Write the explanations, and return what the document says of them."""
+    """Write the explanations, and return the sections of the document about them."""
     settle = settler(outcome)
     if order.check_mode:
         return {"explain": explanations.finish(settle, None)[0]}
@@ -500,10 +504,10 @@ def _explain(order: Order, outcome: Judgement, explanations: Explanations) -> di
 def _remember(
     params: Params, order: Order, outcome: Judgement, given: _Inputs, now: dt.datetime, *, passed: bool
 ) -> bool:
-    """Move the baseline if that was asked for and all is well; otherwise note what is gone from it.
+    """Update the baseline if that was requested and the run passed; otherwise note which of its findings are gone.
 
-    A run that only reports moves nothing, and still notes: notes only make the gate stricter, and a finding that came
-    back in such a run would be known in the next one.
+    A run with ``report_only`` never updates the baseline, but still writes the notes. They only make the gate stricter,
+    and without them a finding that comes back in such a run would count as known in the next one.
 
     Returns:
         Whether the baseline was written.
@@ -531,12 +535,12 @@ def _remember(
 
 def _section(app: Application, outcome: Judgement, order: Order, now: dt.datetime) -> dict[str, t.Any]:
     scan = outcome.scans.get(app.key)
-    # Without a scan, what the last one was like still is what the next one is held against.
+    # Without a scan, the next one is still compared with the last one.
     seen: dict[str, t.Any] | None = app.section.scan if app.section else None
     if scan is not None:
         seen = {name: bounded(scan.get(name)) for name in ("id", "profile", "auth_status")}
         links = [scan.get("links_crawled"), ((app.section.scan if app.section else None) or {}).get("links_crawled")]
-        # The most that was ever crawled: a little less each time would end at nothing.
+        # Keep the maximum. Otherwise many small decreases would bring the expected number down to nothing.
         counted = [amount for amount in links if isinstance(amount, int) and not isinstance(amount, bool)]
         seen["links_crawled"] = max([amount for amount in counted if amount >= 0], default=None)
     return {

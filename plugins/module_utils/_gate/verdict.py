@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reasons of a verdict, and the errors that stand for one.
+"""The reasons of a verdict, and the error for a verdict that is not pass.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,10 +21,10 @@ class GateClosed(PerimeterError):
 
 
 class Reason(t.TypedDict):
-    """Why the verdict is what it is.
+    """One reason of the verdict.
 
-    ``application`` is the label of one application, None where the whole run is meant; ``rule`` the name of the rule
-    of the policy that decided, if one did. ``verdict`` is what this reason alone calls for; ``pass`` marks a warning.
+    ``application`` is the label of one application, or None for the whole run. ``rule`` is the name of the policy's
+    rule that decided, or None. ``verdict`` is the verdict that this reason alone leads to; ``pass`` marks a warning.
     """
 
     code: str
@@ -37,6 +37,6 @@ class Reason(t.TypedDict):
 def reason(
     code: str, verdict: Word, message: str, *, application: str | None = None, rule: str | None = None
 ) -> Reason:
-    """One reason, its text on one line and harmless in a log."""
+    """Return a reason whose texts are on one line and safe in a log."""
     label = None if application is None else short(application)
     return Reason(code=code, verdict=verdict, application=label, rule=rule, message=short(message, 600))

@@ -25,7 +25,7 @@ Connection = t.Any
 
 
 def stage(connection: Connection, given: t.Mapping[str, t.Sequence[t.Any]]) -> dict[str, Fold]:
-    """Read all records into the table ``staged``; returns a hash for each kind.
+    """Read all records into the table ``staged``, and return a hash for each kind.
 
     Args:
         connection: a connection to the database, before the transaction of the run.
@@ -48,7 +48,7 @@ def _staged(option: str, row: Row) -> Row:
 
 
 def record(connection: Connection, tables: Tables, number: int) -> dict[str, int]:
-    """Record the differences; returns how many of each kind were new or changed.
+    """Record the differences, and return how many records of each kind were new or changed.
 
     Args:
         connection: a connection to the database, in the transaction of the run.

@@ -120,7 +120,7 @@ def _row(group: Group, days: array.array[float], names: t.Mapping[App, str | Non
 def sla_standing(
     connection: Connection, tables: Tables, policy: SlaPolicy, at: str, horizon: tuple[str, float] | None
 ) -> dict[str, t.Any]:
-    """What is overdue, and what will be by the end of the horizon.
+    """Return which findings are overdue, and which will be by the end of the horizon.
 
     Args:
         connection: to the database.

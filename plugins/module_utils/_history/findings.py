@@ -34,7 +34,7 @@ GONE = "gone"
 
 
 def stage(connection: Connection, sources: t.Iterable[FindingSource]) -> int:
-    """Read all findings into the table ``incoming``; returns how many there are, those of several files once.
+    """Read all findings into the table ``incoming``, and return their number. One in several files counts once.
 
     Args:
         connection: a connection to the database, before the transaction of the run.
@@ -76,7 +76,7 @@ def _number(connection: Connection, incoming: t.Any) -> None:
 
 @dataclasses.dataclass
 class HistoryTally:
-    """What became of the findings of a run."""
+    """The numbers of changes, and of recorded observations, in a run."""
 
     counts: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(CHANGES, 0))
     written: int = 0
@@ -100,7 +100,7 @@ class Recorder:
         self.tally = HistoryTally()
 
     def record(self, sources: t.Sequence[FindingSource]) -> HistoryTally:
-        """Record what is there, and what is gone from complete snapshots."""
+        """Record the changes of the staged findings, and the findings that are gone from complete snapshots."""
         for page in self._pages(self._differing(), self._tables.incoming.c.key):
             self._take([dict(row) for row in page])
         snapshots = [source for source in sources if source.manifest is not None]
@@ -126,7 +126,7 @@ class Recorder:
         )
 
     def _missing(self, snapshots: t.Sequence[FindingSource]) -> t.Any:
-        """Open findings of the sources of these snapshots that did not arrive."""
+        """Select open findings of the sources of these snapshots that are not staged."""
         incoming, known = self._tables.incoming, self._tables.findings
         return sqlalchemy.select(known).where(
             known.c.source.in_({snapshot.source for snapshot in snapshots}),

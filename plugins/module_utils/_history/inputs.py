@@ -47,7 +47,7 @@ _KINDS: dict[str, tuple[str, t.Callable[[Record], Row]]] = {
     "webapps": ("webapp", webapp_row),
     "auth_records": ("auth_record", auth_record_row),
 }
-"""For each option: the kind of its records, and the function that makes them rows."""
+"""For each option, the kind of its records, and the function that converts them to rows."""
 OPTIONS = ("findings", *_KINDS)
 
 
@@ -112,7 +112,7 @@ class FindingSource:
 
 
 def open_sources(paths: t.Iterable[str]) -> list[FindingSource]:
-    """The snapshots, the oldest first, and the streams, none of them read yet.
+    """Return the streams, and then the snapshots with the oldest first. None of them is read yet.
 
     Raises:
         FileError: one is not complete, or is neither a snapshot nor a stream.
@@ -141,7 +141,7 @@ def _open(path: pathlib.Path) -> FindingSource:
 
 
 def findings_of(source: FindingSource) -> t.Iterator[Row]:
-    """The findings of a snapshot or a stream as rows. When they are through, its digest and its applications are known.
+    """Yield the findings of a snapshot or a stream as rows. After the last one, its digest and applications are set.
 
     Raises:
         FileError: it cannot be read to its end, or does not match its manifest.
@@ -202,7 +202,7 @@ def _row(source: FindingSource, record: Record, number: int, path: pathlib.Path)
         raise FileError(f"findings: line {number} of {path} is not a finding but a record of kind {kind}.", hint=_AGAIN)
     if bounded(record.get("source")) != source.source:
         raise FileError(
-            f"findings: line {number} of {path} is a finding of {short(str(record.get('source')), 40)}, and the others"
+            f"findings: line {number} of {path} is a finding of {short(str(record.get('source')), 40)}, but the others"
             f" are of {short(source.source, 40)}.",
             hint=_AGAIN,
         )
@@ -233,7 +233,7 @@ def estate_of(option: str, given: t.Iterable[t.Any], fold: Fold) -> t.Iterator[R
         where = item if isinstance(item, str) else f"{option}[{index}]"
         for record in [item] if isinstance(item, dict) else _records(option, pathlib.Path(item).expanduser()):
             if not isinstance(record, dict) or not _is_ours(record, kind):
-                raise FileError(f"{option}: {where} holds something that is not a record of this version.")
+                raise FileError(f"{option}: {where} contains something that is not a record of this version.")
             if record.get("record", kind) != kind:
                 continue
             try:
@@ -261,6 +261,6 @@ def _records(option: str, path: pathlib.Path) -> t.Iterator[t.Any]:
 
 
 def digest_of(sources: t.Iterable[FindingSource], folds: t.Mapping[str, Fold]) -> str:
-    """One hash of everything that a run was fed with, which depends on no order."""
+    """Return one hash of all inputs of a run, which does not depend on their order."""
     parts = sorted(f"{item.source} {item.account} {item.filters} {item.digest}" for item in sources)
     return hashed(*parts, *(f"{name} {fold.text()}" for name, fold in sorted(folds.items())))

@@ -26,7 +26,7 @@ Row = t.Mapping[str, t.Any]
 _FUTURE = 300.0
 """Seconds by which a snapshot may be ahead of the clock."""
 _ANOTHER = (
-    "Give each account a database of its own, with database_url; begin a new one when all applications were replaced."
+    "Use a separate database for each account, with database_url. Start a new one if all applications were replaced."
 )
 
 
@@ -43,7 +43,7 @@ class Origins:
         self._tables = tables
 
     def check(self, sources: t.Iterable[FindingSource], at: str) -> None:
-        """Refuse what does not belong here.
+        """Refuse sources that do not belong to this store.
 
         Args:
             sources: the sources, after they were read.
@@ -73,13 +73,13 @@ class Origins:
         if held and len(shown) == len(held) and not held.keys() & source.present.keys():
             raise StateError(
                 f"findings: {source.path} has none of the applications that the store knows of"
-                f" {short(source.source, 40)} ({len(held)}), and {len(source.present)} others: it is of another"
+                f" {short(source.source, 40)} ({len(held)}), but {len(source.present)} others, so it belongs to another"
                 " account. Nothing was recorded.",
                 hint=_ANOTHER,
             )
 
     def remember(self, sources: t.Iterable[FindingSource], number: int) -> None:
-        """Remember what was recorded in a run."""
+        """Store which sources were recorded in a run."""
         rows = {
             _key(source): {
                 "key": _key(source),
@@ -99,7 +99,7 @@ def _check_account(source: FindingSource, known: t.Iterable[Row]) -> None:
     accounts = {row["account"] for row in known if row["account"]}
     if source.account and accounts and storable(source.account) not in accounts:
         raise StateError(
-            f"findings: {source.path} is of the account {short(source.account, 80)}, and the store holds"
+            f"findings: {source.path} belongs to the account {short(source.account, 80)}, but the store holds"
             f" {short(min(accounts), 80)}. Nothing was recorded.",
             hint=_ANOTHER,
         )
@@ -112,7 +112,7 @@ def _check_age(source: FindingSource, finished: str, known: t.Iterable[Row], at:
     newest = next((row["finished"] for row in known if row["key"] == _key(source)), None)
     if newest and parse_time(newest) > parse_time(finished):
         raise FileError(
-            f"{made}, and a newer one, made at {newest}, is recorded already.",
+            f"{made}, but a newer one, made at {newest}, is already recorded.",
             hint="Export the snapshot again. Nothing was recorded.",
         )
 

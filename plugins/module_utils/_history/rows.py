@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Converts records to rows: what the store keeps of a finding, a scan, an application and an authentication record.
+"""Converts findings, scans, applications and authentication records to the rows of the store.
 
 This module is private to the collection and may change at any time.
 
@@ -85,11 +85,11 @@ def finding_row(record: Record, view: str, *, exact: bool) -> Row:
             later sighting of the same finding.
 
     Raises:
-        BadRecord: it has no identity, or a value of a wrong type.
+        BadRecord: it has no identity, or a value of the wrong type.
     """
     get = record.get
     if wrong := mistyped_finding(record):
-        raise BadRecord(f"has a value of a wrong type as {wrong}")
+        raise BadRecord(f"has a value of the wrong type in {wrong}")
     source, asset = bounded(get("source")) or UNKNOWN_SOURCE, mapping(get("asset"))
     own, unique, fingerprint = (bounded(get(name)) for name in ("id", "unique_id", "fingerprint"))
     known_by = run_key(unique, fingerprint, own)

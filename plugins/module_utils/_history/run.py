@@ -49,7 +49,7 @@ _DAYS = 36600
 
 @dataclasses.dataclass
 class _Asked:
-    """What was asked for, checked."""
+    """The checked options of a run."""
 
     given: dict[str, list[t.Any]]
     run_id: str | None
@@ -99,7 +99,7 @@ def shown_of(params: Params, environ: t.Mapping[str, str]) -> tuple[str, ...]:
 
 
 def history_document_of(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What is written to ``dest``."""
+    """Return the document to write to ``dest``."""
     names = ("run_id", "at", "open", "trend", "time_to_fix", "sla")
     return {"schema": SCHEMA, "kind": "history", "counts": values["changes"], **{name: values[name] for name in names}}
 
@@ -148,7 +148,7 @@ class _Work:
         self._sources = sources
 
     def record(self, digest: str) -> tuple[dict[str, t.Any], bool]:
-        """Record the run, unless it is already recorded; returns the values, and whether it is new."""
+        """Record the run unless it is already recorded, and return the values, and whether it is new."""
         # Without an id, the same files are the same run, and so is a new export of the same content.
         run_id = self._order.run_id or hashed(digest, *sorted(str(source.finished) for source in self._sources))
         runs = self._tables.runs
@@ -156,9 +156,9 @@ class _Work:
         if known is not None:
             if known["digest"] != digest:
                 raise StateError(
-                    f"run_id: {short(run_id, 80)} was recorded already at {known['at']}, with other data; nothing was"
+                    f"run_id: {short(run_id, 80)} was already recorded at {known['at']}, with other data; nothing was"
                     " recorded.",
-                    hint="Give each run an id of its own, such as the number of the pipeline.",
+                    hint="Give each run its own id, such as the number of the pipeline.",
                 )
             return self._values(known, dict.fromkeys(OPTIONS, 0)), False
         last = self._last()
@@ -208,7 +208,7 @@ class _Work:
         before = None if last is None else parse_time(last["at"])
         if before is not None and (before - now).total_seconds() > SKEW:
             raise StateError(
-                f"The clock says {utc_text(now)}, and the last run was recorded at {utc_text(before)}: the clock was"
+                f"The clock shows {utc_text(now)}, but the last run was recorded at {utc_text(before)}: the clock was"
                 " set back.",
                 hint="Set the clock of this machine. Nothing was recorded.",
             )
@@ -217,7 +217,7 @@ class _Work:
     def _values(
         self, row: t.Mapping[str, t.Any], recorded: dict[str, int], present: str | None = None
     ) -> dict[str, t.Any]:
-        """The values of a run: as they were recorded, or with the SLA at the present time."""
+        """Return the values of a run. The SLA is judged at ``present``, or else at the time of the run."""
         changes = figures.changes_of(row)
         connection, tables, order = self._connection, self._tables, self._order
         return {
@@ -244,7 +244,7 @@ def _warnings(order: _Asked, sources: t.Iterable[FindingSource]) -> t.Iterator[s
 
 
 def _write(dest: pathlib.Path, document: dict[str, t.Any], *, check_mode: bool) -> bool:
-    """Write the document if it differs; returns whether it does."""
+    """Write the document if it differs, and return whether it does."""
     data = json.dumps(document, indent=1).encode() + b"\n"
     try:
         if dest.read_bytes() == data:

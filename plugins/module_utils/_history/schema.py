@@ -159,12 +159,12 @@ def version_of(connection: Connection, address: str) -> int | None:
         return None
     if {"name", "value"} - {column["name"] for column in looking.get_columns(table.name)}:
         raise StateError(
-            f"database_url: the table {table.name} in {address} belongs to something else; nothing was changed.",
-            hint="Name another database.",
+            f"database_url: the table {table.name} in {address} belongs to another application; nothing was changed.",
+            hint="Use another database.",
         )
     told = connection.execute(sqlalchemy.select(table.c.value).where(table.c.name == "version")).scalar()
     if not isinstance(told, str) or not told.isdecimal() or not 0 < int(told) < 10**6:
-        raise StateError(f"database_url: the store in {address} does not say its version; nothing was changed.")
+        raise StateError(f"database_url: the store in {address} has no valid version; nothing was changed.")
     if int(told) > VERSION:
         raise StateError(
             f"database_url: the store in {address} has version {int(told)}, and this release knows {VERSION};"

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Within how many days findings must be fixed, which are overdue, and which will be.
+"""Checks the deadlines for fixing findings: which are overdue, and which will be.
 
 This module is private to the collection and may change at any time.
 
@@ -65,7 +65,7 @@ def _whole(value: float) -> float:
 
 
 def load_sla(value: t.Any) -> SlaPolicy:
-    """The policy that the option stands for.
+    """Load the SLA from the option ``policy``.
 
     Args:
         value: None, a path, or the mapping itself.
@@ -93,7 +93,9 @@ def load_sla(value: t.Any) -> SlaPolicy:
     base = _ages(data.get("sla"), "policy: sla")
     for severity, seconds in base.items():
         if seconds is None:
-            raise PolicyError(f"policy: sla.{severity} is null, which is no limit.", hint="Give a duration such as 7d.")
+            raise PolicyError(
+                f"policy: sla.{severity} is null, which is not a limit.", hint="Give a duration such as 7d."
+            )
     found = {severity: seconds for severity, seconds in base.items() if seconds is not None}
     return SlaPolicy(found, tuple(overrides))
 
@@ -155,7 +157,7 @@ class DueFinding(t.NamedTuple):
 
 
 class SlaClock:
-    """Counts the open findings that are late, and those that will be within a horizon.
+    """Counts the open findings that are overdue, and those that will be within a horizon.
 
     Args:
         policy: the SLA.

@@ -89,7 +89,7 @@ class Store:
 
         Raises:
             TransportError: the database failed. Nothing of the run was recorded.
-            StateError: the store has a newer version, or the database belongs to something else.
+            StateError: the store has a newer version, or the table belongs to another application.
         """
         make_private(self._path, OPTION)
         try:
@@ -105,7 +105,7 @@ class Store:
         """The transaction of a run, which excludes other runs. In check mode it is rolled back.
 
         Raises:
-            StateError: the errors of :meth:`connected`.
+            StateError: as in :meth:`connected`, if another run has changed the store meanwhile.
         """
         with exclusive(connection, _LOCK, self._wait) as transaction:
             migrate(connection, version_of(connection, self.address))

@@ -27,31 +27,32 @@ ROW_GROUP = 40_960
 """Rows that a thread holds before it compresses them. Few, because a row of events takes a kilobyte or more."""
 _SOURCE = "coalesce(source, finding ->> '$.source')"
 USUAL_LINE = 1 << 20
-"""Bytes of a line: DuckDB has buffers of twice that for each thread, so LONGEST_LINE is for a second attempt only."""
+"""Maximum bytes of a line in the first attempt. DuckDB has buffers of twice that for each thread, so the second attempt
+alone uses LONGEST_LINE."""
 _TOLD: Told = {
     "OutOfMemoryException": (
-        f"dest: a day needs more than {MEMORY} of memory, or more room on the disk of dest.",
-        "Free some room. What the lake had before is whole, and the next run goes on.",
+        f"dest: a day needs more than {MEMORY} of memory, or more space on the disk of dest.",
+        "Free disk space. The previous content of the lake is intact, and the next run continues.",
     ),
     "IOException": (
         "dest: DuckDB cannot read or write a file of a day.",
-        "Check the room on the disk of dest, and that nothing removes segments at the same time.",
+        "Check the free space on the disk of dest, and that nothing removes segments at the same time.",
     ),
 }
 
 
 @contextlib.contextmanager
 def open_engine(temporary: pathlib.Path, folders: t.Iterable[pathlib.Path]) -> t.Iterator[Engine]:
-    """An empty database in which a day is built, and which may use these folders and no others.
+    """Open an empty database to build days in. It can use only the given folders.
 
     Args:
-        temporary: an existing private folder for what does not fit in memory.
-        folders: what is read and written beside it.
+        temporary: an existing private folder for data that does not fit in memory.
+        folders: the other folders that it reads and writes.
 
     Raises:
         MissingLibrary: DuckDB is not installed, or too old.
     """
-    # Of two rows with one key the later one counts, so rows have to keep the order of the segments.
+    # Of two rows with the same key the later one counts, so rows have to keep the order of the segments.
     with open_duck(temporary, folders, keep_order=True) as connection:
         yield Engine(connection, _TOLD)
 
@@ -193,7 +194,7 @@ class Day:
         )
 
     def _newest(self, kind: RecordKind) -> str:
-        """What stands for the newest content of each key in a FROM clause, with the derived columns."""
+        """Return the FROM expression for the newest content of each key, with the derived columns."""
         table = "loaded"
         if kind.derived:
             table = add_event_columns(self._engine, table, self._work)

@@ -27,7 +27,7 @@ from .._spool.disk.stream import read_stream_document, stream_id
 
 STREAM, SNAPSHOT = "stream", "snapshot"
 _STREAM = "matches"
-"""Their name in the manifest that correlate writes."""
+"""The stream name of matches in the manifest that correlate writes."""
 MATCHES = "correlate"
 """The source name of match snapshots."""
 
@@ -184,7 +184,7 @@ def _snapshot(path: pathlib.Path) -> Feed:
             ) from error
         manifest = _of_matches(path, told)
     if manifest.get("stream") == _STREAM:
-        # That of correlate says when they were last looked at, and may be newer than what they say.
+        # The manifest has the time of the last run of correlate, which may be later than the last change of the file.
         manifest = _of_matches(path, told)
     taken = read_time(manifest.get("finished"))
     source = manifest.get("source")

@@ -153,7 +153,7 @@ class Lake:
 
 
 def examine(held: HeldFile, engine: Engine) -> None:
-    """Find out whether a file is whole. An unfinished commit is completed in ``held.entry``: the file is newer than it.
+    """Determine whether a file is whole. If the file is newer than ``held.entry``, its commit is completed there.
 
     A file counts as unchanged while its size, time, header and footer are the same; otherwise it is read.
     """

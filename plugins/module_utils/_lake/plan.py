@@ -25,7 +25,7 @@ UNCHANGED, OPEN, EXPIRED, KEPT, OLDER = "unchanged", "open", "expired", "kept", 
 
 @dataclasses.dataclass
 class DayPlan:
-    """What to do.
+    """What to do with one day of a feed.
 
     Attributes:
         reason: why the day is written, or why not.
@@ -91,7 +91,7 @@ def _is_older(feed: Feed, held: t.Sequence[HeldFile]) -> bool:
 
 
 def _check_repair(feed: Feed, day: dt.date, harmed: t.Sequence[HeldFile], gone: t.Collection[tuple[str, str]]) -> None:
-    """Refuse to write a damaged file again from less than it was made of."""
+    """Refuse to rebuild a damaged file if segments that it was built from are missing."""
     unknown = any(not item.entry for item in harmed) and feed.removed_before and day < feed.removed_before
     if gone or unknown or not feed.days.get(day):
         raise FileError(

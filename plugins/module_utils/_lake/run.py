@@ -51,7 +51,7 @@ _SHOWN = 10
 
 
 def run(params: Params, check_mode: bool, *, clock: t.Callable[[], dt.datetime] = utc_now) -> Result:
-    """Logic of ``lake``. Check mode writes nothing, and returns what would be written.
+    """Update the lake. Check mode writes nothing, and returns what would be written.
 
     Raises:
         OptionError: an option is invalid.
@@ -90,7 +90,7 @@ def _working_folder(dest: pathlib.Path, check_mode: bool) -> t.Iterator[pathlib.
             dest.mkdir(mode=0o700, parents=True)
         hidden.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise FileError(f"dest: {hidden} cannot be made: {reason(error)}.") from error
+        raise FileError(f"dest: {hidden} cannot be created: {reason(error)}.") from error
     with locked(hidden / "lock", "writes this lake"):
         work = hidden / "work"
         try:
@@ -103,7 +103,7 @@ def _working_folder(dest: pathlib.Path, check_mode: bool) -> t.Iterator[pathlib.
 
 @dataclasses.dataclass(frozen=True)
 class LakeJob:
-    """What is to be done.
+    """The checked options of a run.
 
     Attributes:
         dest: the directory of the lake.
@@ -169,7 +169,7 @@ class _Run:
         except OSError as error:
             words = reason(error)
             self._failed.append(
-                FileError(f"dest: writing {day} of {feed.label} failed: {words}.", hint="Free some space.")
+                FileError(f"dest: writing {day} of {feed.label} failed: {words}.", hint="Free disk space.")
             )
         except Refused as error:
             self._failed.append(FileError(f"DuckDB cannot read {day} of {feed.label} ({error})."))

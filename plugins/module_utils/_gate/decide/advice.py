@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to do next, after a verdict that is not a pass: fix, waive with these lines, or run the gate again.
+"""The next steps after a verdict that is not a pass: fix findings, add a suggested waiver, or run the gate again.
 
 This module is private to the collection and may change at any time.
 """
@@ -16,14 +16,14 @@ from ..._records.verdicts import Word
 from ..inputs.facts import RANKS
 
 _WAIVED_AT_MOST = 5
-"""How many findings the suggested waiver names. Somebody has to answer for each of them."""
+"""Number of findings that the suggested waiver names. Few, because somebody takes responsibility for each of them."""
 _LONGEST = 30
-"""Days that the suggested waiver holds, unless the policy allows fewer."""
+"""Days for which the suggested waiver is valid, unless the policy allows fewer."""
 _IDENTITIES = (("unique_id", "unique_ids"), ("fingerprint", "fingerprints"), ("id", "ids"))
 _OTHERWISE = {
-    "inconclusive": "Nothing can be concluded, with or without waivers. Mend what the reasons name, and run again.",
-    "policy_error": "Mend the file or the option that the reason names, and run again.",
-    "platform_error": "Not all was judged or stored. Mend what the reason names, and run again.",
+    "inconclusive": "No conclusion is possible, with or without waivers. Fix what the reasons name, and run again.",
+    "policy_error": "Correct the file or the option that the reason names, and run again.",
+    "platform_error": "Not everything was judged or stored. Fix what the reason names, and run again.",
 }
 
 
@@ -33,28 +33,28 @@ def next_steps(
     explained: t.Sequence[t.Mapping[str, t.Any]] = (),
     max_days: t.Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Lines that tell a person what to do about a verdict; none for a pass.
+    """Return lines of advice for people; none for a pass.
 
     Args:
-        verdict: of the run.
-        today: the present UTC day.
+        verdict: the verdict of the run.
+        today: the current UTC day.
         explained: explanations of findings, the worst first.
-        max_days: for how many days a waiver may hold, by severity.
+        max_days: for how many days a waiver may be valid, by severity.
     """
     if verdict == "pass":
         return []
     if verdict != "fail":
         return [_OTHERWISE[verdict]]
     failed = [item for item in explained if item["decision"] == "fail"]
-    lines = ["Fix what broke a rule, and scan again."]
+    lines = ["Fix the findings that broke a rule, and scan again."]
     waiver = _waiver(failed, today, max_days or {})
     if waiver:
-        lines.append("Or, where somebody answers for it until a day, complete these lines and add them to the waivers:")
+        lines.append("Or, if somebody takes responsibility for them, complete these lines and add them to the waivers:")
     return lines + waiver
 
 
 def _waiver(failed: t.Sequence[t.Mapping[str, t.Any]], today: dt.date, max_days: t.Mapping[str, int]) -> list[str]:
-    """The lines of a waiver for the worst findings, as an item of the list ``waivers``."""
+    """Return a waiver for the worst findings as lines of YAML, an item of the list ``waivers``."""
     found = [(key, field) for field, key in _IDENTITIES if any(item[field] for item in failed)]
     if not found:
         return []
@@ -78,5 +78,5 @@ def _waiver(failed: t.Sequence[t.Mapping[str, t.Any]], today: dt.date, max_days:
 
 
 def _quoted(identity: str) -> str:
-    """Text in double quotes, for YAML; without what a CI system would obey, and the same text when it is read."""
+    """Quote a text for YAML, and escape what a CI system would read as a command in its log."""
     return json.dumps(identity).replace("#", "\\u0023").replace("::", ":\\u003a")

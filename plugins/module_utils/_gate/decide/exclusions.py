@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the exclusions of a policy took, and which of its selectors name something that nothing has.
+"""How many findings the exclusions of a policy left out, and which of its selectors name something unknown.
 
 This module is private to the collection and may change at any time.
 
-Whether an exclusion is a mistake is told by what it took, not by how it is written: a misspelt pattern, and a rule that
-is about nothing that was found, look as good as any other.
+Only the result shows whether an exclusion is a mistake. A misspelt pattern, or a rule that matches no finding, is as
+valid as any other.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ..policy.selectors import Named
 from ..verdict import Reason, reason
 
 RISKS = frozenset({"vulnerability", "sensitive_content"})
-"""Kinds of findings that an exclusion must not take all of."""
+"""Kinds of findings that exclusions must not leave out completely."""
 NO_RULE = "rules"
-"""The name under which everything is counted that no rule of the policy is about."""
+"""The name under which findings are counted that no rule of the policy covers."""
 TOOK, UNKNOWN = "exclusion_took", "selector_unknown"
-"""Codes of reasons that decide nothing, and that a person has to see."""
+"""Codes of reasons that decide nothing, but have to be shown."""
 
 
 class Taken:
-    """How many findings each exclusion took: ``exclude[0]``, and ``rules`` for what no rule is about."""
+    """Counts the findings that each exclusion left out, by name: ``exclude[0]``, or ``rules`` if no rule covers one."""
 
     def __init__(self) -> None:
         self._by_name: collections.Counter[str] = collections.Counter()
@@ -37,7 +37,7 @@ class Taken:
         self._left = 0
 
     def see(self, facts: Facts, name: str | None) -> None:
-        """Note one finding that is not fixed, and the exclusion that took it; None for none."""
+        """Note one finding that is not fixed, and the name of the exclusion that left it out, or None."""
         if name is not None:
             self._by_name[name] += 1
         if facts.kind in RISKS:
@@ -45,18 +45,21 @@ class Taken:
             self._left += name is None
 
     def all_risks(self) -> str | None:
-        """Say what took every open vulnerability and all sensitive content; None if any was left, or none was there."""
+        """Return which exclusions left out all open vulnerabilities and all sensitive content.
+
+        None if at least one such finding is left, or there were none.
+        """
         if self._left or not self._risks:
             return None
         return ", ".join(f"{name} {count}" for name, count in sorted(self._risks.items()))
 
     def count(self, name: str) -> int:
-        """How many findings one exclusion took."""
+        """Return how many findings one exclusion left out."""
         return self._by_name[name]
 
 
 class Known:
-    """The tags, applications and rules that occur in findings, in scans, and in a knowledge base where there is one."""
+    """The tags, applications and rules that occur in findings, in scans, and in the knowledge base if one was given."""
 
     def __init__(self) -> None:
         self._words: dict[str, set[str]] = {"tags": set(), "applications": set(), "rule_ids": set()}
@@ -64,7 +67,7 @@ class Known:
         self.qids: set[str] = set()
 
     def see(self, app: AppKey, name: str | None, tags: t.Iterable[str], rule_id: str | None = None) -> None:
-        """Note what one record has."""
+        """Note the tags, the application and the rule of one record."""
         self._words["tags"].update(tags)
         self._words["applications"].update(word for word in (app[1].removeprefix("name:"), name) if word)
         if rule_id:
@@ -77,28 +80,31 @@ class Known:
         self._explained = (self._explained or set()) | set(rule_ids)
 
     def see_scan(self, app: AppKey, scan: Record) -> None:
-        """Note what one scan has."""
+        """Note the application of one scan, and its tags."""
         asset = mapping(scan.get("asset"))
         tags = (bounded(mapping(tag).get("name") if isinstance(tag, dict) else tag) for tag in items(asset.get("tags")))
         self.see(app, bounded(asset.get("name")), [tag for tag in tags if tag])
 
     def unknown(self, named: Named) -> list[str]:
-        """The words of a selector that no record has, and no knowledge base."""
+        """Return the words of a selector that occur neither in a record nor in the knowledge base."""
         words = self._words[named.field]
         if named.field == "rule_ids":
             words = words | (self._explained or set())
         return [word for word, fits in named.words if not any(map(fits, words))]
 
     def asked(self, named: Named) -> str:
-        """Say what has no such word."""
+        """Return the subject and verb of a sentence about the inputs in which a word of the selector is missing."""
         if named.field == "rule_ids" and self._explained is not None:
             return "no finding, no scan and no entry of the knowledge base has"
         return "no finding and no scan has"
 
 
 def exclusion_entries(taken: t.Sequence[Taken], whys: t.Sequence[tuple[str, str]]) -> list[dict[str, t.Any]]:
-    """Each exclusion of the policy with what it took in all applications; the last one is what no rule is about."""
-    named = [*whys, (NO_RULE, "no rule is about such findings")]
+    """Return each exclusion of the policy with the number of findings that it left out in all applications.
+
+    The last entry counts the findings that no rule covers.
+    """
+    named = [*whys, (NO_RULE, "no rule covers such findings")]
     return [
         {"name": name, "reason": short(why, 500), "findings": sum(item.count(name) for item in taken)}
         for name, why in named
@@ -108,12 +114,12 @@ def exclusion_entries(taken: t.Sequence[Taken], whys: t.Sequence[tuple[str, str]
 def exclusion_reasons(
     entries: t.Iterable[t.Mapping[str, t.Any]], known: Known, selectors: t.Sequence[Named]
 ) -> t.Iterator[Reason]:
-    """Say what each exclusion took, and which selectors name what nothing has. None of it decides."""
+    """Report what each exclusion left out, and which selectors name something unknown. These reasons decide nothing."""
     for entry in entries:
         count = entry["findings"]
         if count:
             took = "1 finding" if count == 1 else f"{count} findings"
-            yield reason(TOOK, "pass", f"{entry['name']} took {took}: {short(entry['reason'], 200)}")
+            yield reason(TOOK, "pass", f"{entry['name']} left out {took}: {short(entry['reason'], 200)}")
     for named in selectors:
         words = known.unknown(named)
         if words:
@@ -122,5 +128,5 @@ def exclusion_reasons(
 
 
 def matches_name(names: t.Container[str], app: AppKey, name: str | None) -> bool:
-    """Whether an application is one of those that are named, by id or by name, letter for letter."""
+    """Whether the id or the name of an application is in ``names``, compared exactly."""
     return app[1].removeprefix("name:") in names or (name is not None and name in names)

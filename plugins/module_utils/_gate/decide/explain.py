@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The explanation of each finding, kept on disk until it is known which rules were broken.
+"""The explanation of each finding, kept on the disk until it is known which rules were broken.
 
 This module is private to the collection and may change at any time.
 
-A rule with a limit is broken only once the last finding is counted. So each explanation is written in two halves: what
-the finding is goes to a temporary file at once, and what became of it, which thousands of findings share, is made at
-the end, once for each kind.
+Whether a rule with a limit is broken is known only after the last finding. So each explanation has two halves. The
+first describes the finding and goes to a temporary file at once. The second states the decision; it is made at the end,
+once for each distinct decision, because thousands of findings share one.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from ..._records.verdicts import DECISIONS
 from ..inputs.facts import RANKS, Facts
 
 SHOWN = 1000
-"""How many explanations, the worst first, also stand in the verdict itself."""
+"""How many explanations, the worst first, the verdict file itself also holds."""
 
 _CLIP = 500
 
 
 class Decision(t.NamedTuple):
-    """What became of a finding, as far as it is known while reading.
+    """The decision about a finding, as far as it is known while reading.
 
-    ``decision`` is counted, waived, ignored, protected, excluded or fixed; ``state`` is set for counted ones only;
-    ``by`` names what decided, and ``note`` says more.
+    ``decision`` is counted, waived, ignored, protected, excluded or fixed. ``state`` is set for counted findings only.
+    ``by`` names what decided, and ``note`` holds details for people.
     """
 
     app: AppKey
@@ -82,7 +82,7 @@ class Explanations:
     """All explanations of a run. Use as a context manager."""
 
     def __init__(self) -> None:
-        # Unnamed: nothing is left behind even when the process is killed.
+        # The file has no name, so nothing is left behind even if the process is killed.
         self._file: t.BinaryIO = t.cast(t.BinaryIO, tempfile.TemporaryFile(buffering=1 << 20))  # noqa: SIM115
         self._decisions: dict[Decision, int] = {}
         self._decision_of = array.array("L")
@@ -100,13 +100,13 @@ class Explanations:
         return len(self._sizes)
 
     def add(self, facts: Facts, label: str, decision: Decision) -> int:
-        """Note what became of one finding.
+        """Add the explanation of one finding.
 
         Returns:
-            Its place, for :meth:`revise`.
+            The place of the explanation, for :meth:`revise`.
 
         Raises:
-            FileError: there is no room for temporary data.
+            FileError: temporary data could not be written.
         """
         half = codec.dumps(_head(facts, label))[:-1]
         try:
@@ -119,7 +119,7 @@ class Explanations:
         return len(self._sizes) - 1
 
     def revise(self, place: int, decision: Decision) -> None:
-        """Replace what was noted of a finding."""
+        """Replace the decision of the explanation at a place."""
         self._decision_of[place] = self._decisions.setdefault(decision, len(self._decisions))
 
     def finish(
@@ -128,11 +128,11 @@ class Explanations:
         """Write all explanations as NDJSON, in the order of the findings.
 
         Args:
-            settle: the second half for a decision.
-            target: where to write; None to write nothing.
+            settle: returns the second half of the explanations for a decision.
+            target: file to write to; None to write nothing.
 
         Returns:
-            The worst of them as data, and the SHA-256 of all lines.
+            The worst explanations as data, at most ``SHOWN``, and the SHA-256 of all lines.
 
         Raises:
             FileError: temporary data could not be read back.
@@ -165,6 +165,6 @@ class Explanations:
 
 def _no_room(error: OSError) -> FileError:
     return FileError(
-        f"Data of the gate in {tempfile.gettempdir()} or beside dest failed: {reason(error)}.",
-        hint="Make room, or set TMPDIR to a directory that has some.",
+        f"The explanations could not be written in {tempfile.gettempdir()} or beside dest: {reason(error)}.",
+        hint="Free disk space, or set TMPDIR to a directory with enough space.",
     )

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verdict as a file: what ``gate.json`` holds, and writing it so that an old one never passes for a new one.
+"""The verdict file: the content of ``gate.json``, and how it is written so that an old verdict is never taken for new.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,7 +23,7 @@ from ..verdict import Reason, reason
 
 SCHEMA = 1
 NOTE = "note"
-"""Code of a reason that decides nothing: whoever started the gate says where its input comes from."""
+"""Code of a reason that decides nothing: a note of the caller, such as where the input comes from."""
 EXPLAIN_SUFFIX = ".explain.ndjson"
 _TIMES = ("run_id", "started", "finished")
 _RESULT_LIMITS = {"reasons": 200, "applications": 1000, "explain": 100}
@@ -32,7 +32,7 @@ Document = dict[str, t.Any]
 
 
 def explain_path(dest: pathlib.Path) -> pathlib.Path:
-    """Where all explanations stand: ``gate.explain.ndjson`` for ``gate.json``."""
+    """Return the path of the explanations file: ``gate.explain.ndjson`` for ``gate.json``."""
     return dest.parent / (dest.stem + EXPLAIN_SUFFIX)
 
 
@@ -41,11 +41,11 @@ class Order:
     """What a run was asked to do.
 
     Attributes:
-        dest: the file of the verdict.
-        run_id: name of the run.
-        started: when it began, UTC, as text.
-        report_only: the task does not fail, and the baseline does not move.
-        check_mode: nothing is written, and there is no conclusion.
+        dest: path of the verdict file.
+        run_id: the id of the run.
+        started: when the run began, UTC, as text.
+        report_only: the task does not fail, and the baseline is not updated.
+        check_mode: nothing is written, and the verdict is not a conclusion.
     """
 
     dest: pathlib.Path
@@ -57,16 +57,16 @@ class Order:
 
 @dataclasses.dataclass(frozen=True)
 class Conclusion:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        verdict: of the whole run.
-        reasons: why, in any order.
-        error: what kept the gate from judging or storing, if something did.
-        sections: members of the document that only a run that judged has.
+        verdict: the verdict of the whole run.
+        reasons: the reasons of the verdict, in any order.
+        error: the error that kept the gate from judging or storing, or None.
+        sections: members of the document that only exist if the run judged.
         remarks: sentences about waivers, for the user.
-        next_steps: what a person can do about it.
-        rule_ids: rules of Qualys that were found, or that the policy names.
+        next_steps: what a person can do next, line by line.
+        rule_ids: Qualys rules that the findings have, or that the policy names.
     """
 
     verdict: Word
@@ -78,36 +78,36 @@ class Conclusion:
     rule_ids: t.Sequence[str] = ()
 
     def in_order(self) -> list[Reason]:
-        """Return the reasons once each, those that decided first."""
+        """Return the reasons without duplicates, those that decided first."""
         return ordered(self.reasons)
 
     def but(self, error: PerimeterError, *more: Reason) -> Conclusion:
-        """Return the same as a platform error: what was found stays, but nobody may ship on it.
+        """Return this conclusion with the verdict ``platform_error``. Its sections stay.
 
         Args:
-            error: what went wrong after the judging.
-            more: reasons that stay beside that.
+            error: the error that occurred after the judging.
+            more: reasons to keep beside the error.
         """
         told = [reason("platform_error", "platform_error", str(error)), *more]
         return dataclasses.replace(self, verdict="platform_error", reasons=told, error=error)
 
 
 UNFINISHED = Conclusion("platform_error", [reason("not_finished", "platform_error", "the gate did not finish")])
-"""What stands in the file while the gate is at work."""
+"""The content of the file while the gate is running."""
 
 
 def failed(verdict: Word, error: PerimeterError, next_steps: t.Sequence[str]) -> Conclusion:
-    """Return the conclusion of a gate that could not judge at all."""
+    """Return the conclusion of a run that could not judge at all."""
     return Conclusion(verdict, [reason(verdict, verdict, str(error))], error, next_steps=next_steps)
 
 
 def document_of(order: Order, conclusion: Conclusion, finished: str | None = None) -> Document:
-    """Return the verdict as it is written. No run reads its own again.
+    """Return the content of the verdict file. A run never reads its own file back.
 
     Args:
         order: what the run was asked to do.
-        conclusion: what it came to.
-        finished: when, UTC; None for a run that is still at work.
+        conclusion: the result of the run.
+        finished: when the run finished, UTC; None while it is running.
     """
     document: Document = {
         "record": "gate",
@@ -139,19 +139,19 @@ def document_of(order: Order, conclusion: Conclusion, finished: str | None = Non
 
 
 def closed_over(document: Document, item: Reason, finished: str) -> Document:
-    """Return a document of another process with one more reason, which decides."""
+    """Return a document that another process wrote, with one more reason that decides the verdict."""
     verdict = item["verdict"]
     reasons = ordered([item, *document["reasons"]])
     return {**document, "verdict": verdict, "exit_code": CODES[verdict], "reasons": reasons, "finished": finished}
 
 
 def ordered(reasons: t.Iterable[Reason]) -> list[Reason]:
-    """Return reasons once each, those that decide first."""
+    """Return reasons without duplicates, those that decide first."""
     return sorted(_once(reasons), key=lambda item: -weight(item["verdict"]))
 
 
 def _once(reasons: t.Iterable[Reason]) -> t.Iterator[Reason]:
-    """Reasons without repetitions."""
+    """Yield each reason once."""
     seen: list[Reason] = []
     for item in reasons:
         if item not in seen:
@@ -160,10 +160,10 @@ def _once(reasons: t.Iterable[Reason]) -> t.Iterator[Reason]:
 
 
 def check_files(dest: pathlib.Path, read: t.Iterable[tuple[str, pathlib.Path]]) -> None:
-    """Refuse a target that cannot be written, or that is one of the files that are read.
+    """Make sure that the target can be written, and is not one of the files that are read.
 
     Raises:
-        FileError: names the option.
+        FileError: the target cannot be used; the message names the option.
     """
     targets = {os.path.realpath(path) for path in (dest, explain_path(dest))}
     for option, path in read:
@@ -174,7 +174,7 @@ def check_files(dest: pathlib.Path, read: t.Iterable[tuple[str, pathlib.Path]]) 
 
 
 def write_document(dest: pathlib.Path, document: Document) -> None:
-    """Write the verdict, whole or not at all.
+    """Write the verdict atomically.
 
     Raises:
         FileError: it could not be written.
@@ -184,14 +184,14 @@ def write_document(dest: pathlib.Path, document: Document) -> None:
         with replace_file(dest, mode=PRIVATE) as file:
             file.write(data)
     except OSError as error:
-        raise FileError(f"dest: writing {dest} failed: {os_reason(error)}.", hint="Make room.") from error
+        raise FileError(f"dest: writing {dest} failed: {os_reason(error)}.", hint="Free disk space.") from error
 
 
 def begin_document(dest: pathlib.Path, document: Document) -> None:
-    """Replace the verdict of an earlier run. Where there is no room even for that, none is better than an old one.
+    """Replace the verdict of an earlier run, or remove it if it cannot be replaced.
 
     Raises:
-        FileError: as :func:`write_document`.
+        FileError: it could not be written.
     """
     try:
         write_document(dest, document)
@@ -202,14 +202,14 @@ def begin_document(dest: pathlib.Path, document: Document) -> None:
 
 
 def essence(document: Document | None) -> str | None:
-    """Everything but the times and the name of the run, to tell whether a verdict is the same again."""
+    """Return everything but the times and the id of the run, to compare verdicts. None for no document."""
     if document is None:
         return None
     return json.dumps({name: value for name, value in document.items() if name not in _TIMES}, sort_keys=True)
 
 
 def read_old(dest: pathlib.Path) -> Document | None:
-    """The verdict of an earlier run; None for anything that is not one."""
+    """Return the verdict of an earlier run; None if there is no readable one."""
     try:
         found = json.loads(dest.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -218,7 +218,7 @@ def read_old(dest: pathlib.Path) -> Document | None:
 
 
 def values_of(document: Document) -> dict[str, t.Any]:
-    """The return values of the module: the verdict file, cut to what a play can carry."""
+    """Return the return values of the module: parts of the verdict file, with long lists cut."""
     names = (
         "verdict", "exit_code", "reasons", "counts", "applications", "explain", "waivers", "baseline", "next_steps",
         "run_id",
@@ -231,7 +231,7 @@ def _cut(name: str, value: t.Any) -> t.Any:
 
 
 def summary(conclusion: Conclusion) -> str:
-    """The verdict in a sentence or two, for the message of the failed task."""
+    """Summarise the verdict in a sentence or two, for the message of the failed task."""
     told = _grouped(item for item in conclusion.in_order() if item["verdict"] != "pass")
     words = "; ".join(f"{', '.join(apps)}: {message}" if apps else message for message, apps in told[:5])
     more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
@@ -240,7 +240,7 @@ def summary(conclusion: Conclusion) -> str:
 
 
 def _grouped(reasons: t.Iterable[Reason]) -> list[tuple[str, list[str]]]:
-    """Each message once, with the applications that it is about; the first five of them by name."""
+    """Return each message once, with the applications that it is about: five by name, then the number of the others."""
     found: dict[str, list[str]] = {}
     for item in reasons:
         apps = found.setdefault(item["message"], [])

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Container images: scans that come with counts instead of findings.
+"""Judges container images, whose scans have counts instead of findings.
 
 This module is private to the collection and may change at any time.
 """
@@ -57,13 +57,13 @@ def judge_images(
             )
     if not entries and not images.required:
         reasons.append(
-            reason("image_scan_missing", "inconclusive", "no scan of an image was given, and the policy judges images")
+            reason("image_scan_missing", "inconclusive", "no scan of an image was given, but the policy judges images")
         )
     return entries, reasons
 
 
 def _counts(scan: Record) -> dict[str, int] | None:
-    """Counts by severity, the unknown ones as critical; None where one of them cannot be read."""
+    """Return the counts by severity, with unknown severities as critical; None if one of them cannot be read."""
     given = scan.get("counts")
     if not isinstance(given, dict) or not given:
         return None
@@ -87,7 +87,7 @@ def _judge(
         yield say("image_scan_failed", "inconclusive", f"the scan has the status {short(str(scan.get('status')), 40)}")
         return
     wrong = mistyped(scan, SCAN)
-    problems = [] if wrong is None else [("scan_mistyped", f"the scan has a value of a wrong type as {wrong}")]
+    problems = [] if wrong is None else [("scan_mistyped", f"the scan has a value of the wrong type in {wrong}")]
     problems += list(scan_age_problems(scan_time(scan), now, images.max_scan_age, "the scan"))
     if not rules.limits and rules.malware == "ignore":
         problems.append(("no_image_rule", "the policy has no rule for this image, so everything would pass"))
@@ -117,4 +117,4 @@ def _malware(found: t.Any, rules: ImageRules, say: t.Callable[..., Reason]) -> t
         unknown: Word = "pass" if rules.malware == "warn" else "inconclusive"
         yield say("malware_unknown", unknown, "the scan does not say whether there is malware", "images.malware")
     elif amount > 0:
-        yield say("malware", verdict, "images.malware: there is malware in the image", "images.malware")
+        yield say("malware", verdict, "images.malware: the image contains malware", "images.malware")

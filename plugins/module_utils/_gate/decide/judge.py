@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judges findings one by one: what counts, what is new, and which rules it meets.
+"""Judges findings one by one: which count, which are new, and which rules count them.
 
 This module is private to the collection and may change at any time.
 """
@@ -29,11 +29,14 @@ from .exclusions import NO_RULE, Known, Taken
 from .explain import Decision, Explanations
 
 SYNC_LIMIT = 5000
-"""How many findings are listed for being ignored, or no longer ignored, at their source."""
+"""How many findings each list of findings to ignore or activate at their source holds at most."""
 
 
 class Waiting(t.NamedTuple):
-    """A counted finding that the baseline may know: its decision by state, and the place of its explanation."""
+    """A counted finding whose state is not decided yet, because the baseline has its identity.
+
+    ``by_state`` holds the decision for each state, and ``place`` is the place of its explanation.
+    """
 
     twin: Twin
     by_state: dict[str, Decision]
@@ -42,7 +45,7 @@ class Waiting(t.NamedTuple):
 
 @dataclasses.dataclass
 class Application:
-    """What was counted for one application."""
+    """The figures of one application."""
 
     key: AppKey
     name: str | None
@@ -63,20 +66,20 @@ class Application:
 
     @property
     def label(self) -> str:
-        """The application for people."""
+        """The name and id of the application, for people."""
         return label(self.key, self.name)
 
     def exceeded(self) -> list[Rule]:
-        """The rules of which more findings were counted than allowed, but for those of the whole run."""
+        """Return the broken rules, except those that count over the whole run."""
         return [rule for rule in self.judged.rules if not rule.per_run and self.by_rule[rule.name] > rule.limit]
 
     def needs_baseline(self) -> bool:
-        """Whether a rule asks what is new."""
+        """Whether a rule depends on which findings are new."""
         return any(rule.states is not None for rule in self.judged.rules)
 
 
 class Judge:
-    """Takes the findings of a run, in any number, and keeps only figures of them."""
+    """Judges any number of findings, and keeps only figures about them."""
 
     def __init__(
         self,
@@ -105,11 +108,11 @@ class Judge:
         self.sync: dict[str, list[dict[str, t.Any]]] = {"ignore": [], "activate": [], "without_waiver": []}
 
     def is_in_scope(self, app: AppKey, name: str | None) -> bool:
-        """Whether the policy asks for this application; it asks for all when it names none."""
+        """Whether an application is in the scope of the policy. All are if the policy names none."""
         return self._in_scope is None or self._in_scope(app[1].removeprefix("name:"), name)
 
     def application(self, key: AppKey, name: str | None) -> Application:
-        """The figures of an application, made when they are first asked for."""
+        """Return the figures of an application, and create them on the first call."""
         found = self.applications.get(key)
         if found is None:
             section = self._baseline.sections.get(key)
@@ -117,14 +120,14 @@ class Judge:
             self.applications[key] = found
         elif name is not None and name != found.name:
             judged = self._policy.for_application(key, name)
-            # What was judged before this name was met would have been held against other rules.
+            # Findings that were judged before this name occurred may have been judged by the wrong rules.
             found.renamed |= judged is not found.judged and (found.name is not None or bool(found.counts))
             if found.name is None:
                 found.name, found.judged = name, judged
         return found
 
     def unseen_sections(self) -> t.Iterator[tuple[AppKey, Section]]:
-        """What the baseline knows about applications that the policy asks for and this run did not meet."""
+        """Yield the sections of the baseline for applications that are in scope and do not occur in this run."""
         for key, section in self._baseline.sections.items():
             if key not in self.applications and self.is_in_scope(key, bounded(section.raw.get("name"))):
                 yield key, section
@@ -134,18 +137,19 @@ class Judge:
 
         Args:
             facts: the finding.
-            file: number of the snapshot that it is from. A finding that an earlier one held is not judged again.
+            file: number of the snapshot that it is from. A finding that also occurs in an earlier snapshot is skipped.
         """
         self.counts["findings"] += 1
         if self._is_repeated(facts, file):
             self.counts["duplicates"] += 1
             return
         self.known.see(facts.app, facts.app_name, facts.tags, facts.rule_id)
-        # One that was asked for stays so under another name: it may have been renamed since its scan.
+        # An application that is in scope stays so under another name, as it may have been renamed since its scan.
         if facts.app not in self.applications and not self.is_in_scope(facts.app, facts.app_name):
             self.left_out.add(facts.app)
             self.strays += self._is_stray(facts)
-            decision = Decision(facts.app, "excluded", by="scope", note="the policy does not ask for this application")
+            note = "this application is not in the scope of the policy"
+            decision = Decision(facts.app, "excluded", by="scope", note=note)
             self.counts["excluded"] += 1
             self._explanations.add(facts, label(facts.app, facts.app_name), decision)
             return
@@ -165,7 +169,7 @@ class Judge:
             self._place(app, facts, decision, place)
 
     def settle(self) -> None:
-        """Find out what is new among the findings of the baseline's identities, once all of them are there."""
+        """Decide which of the waiting findings are new. Call it after the last finding."""
         for app in self.applications.values():
             for key, waiting in app.waiting.items():
                 twins = [item.twin for item in waiting]
@@ -176,14 +180,14 @@ class Judge:
             app.waiting = {}
 
     def _place(self, app: Application, facts: Facts, decision: Decision, place: int) -> None:
-        """Count a finding under its state, or keep it until all of its identity are there."""
+        """Count a finding under its state, or let it wait until all findings of its identity have been read."""
         key, again = facts.key, facts.status == "reopened"
         if key is None or app.section is None or not app.section.knows(key):
             self._count(app, facts.severity, decision)
             return
         found = {state: self._met(app, facts, decision, state) for state in ("known", *sorted(NEW_STATES))}
         rules = tuple(item.rules for item in found.values())
-        # Thousands of findings share these.
+        # Shared, because thousands of findings have the same decisions.
         by_state = self._by_state.setdefault((decision, rules), found)
         weight = (sum(map(len, rules)), rules, facts.id or "", facts.rule_id or "")
         app.waiting.setdefault(key, []).append(Waiting(Twin(facts.severity, again, weight), by_state, place))
@@ -199,7 +203,7 @@ class Judge:
         return decision._replace(state=state, rules=tuple(rule.name for rule in met))
 
     def _is_stray(self, facts: Facts) -> bool:
-        """Whether a finding tells no application and would count in one: not knowing is not elsewhere."""
+        """Whether a finding has no application id but would count: it may belong to an application in scope."""
         if not facts.app[1].startswith("name:") or facts.status == "fixed":
             return False
         if any(exclusion.takes(facts) for exclusion in self._policy.exclusions):
@@ -211,7 +215,7 @@ class Judge:
         if facts.id is None:
             return False
         identity = "\x1f".join((*facts.app, facts.id)).encode("utf-8", "replace")
-        # Twice in one file is two findings: nothing may hide behind the identity of another one.
+        # The same identity twice in one file is two findings, so that no finding can hide behind another.
         return self._seen.setdefault(hashlib.blake2b(identity, digest_size=12).digest(), file) != file
 
     def _decide(self, app: Application, facts: Facts) -> Decision:
@@ -230,7 +234,7 @@ class Judge:
         if waiver is not None:
             waiver.applied -= 1
             facts.unwaived = True
-            remark = f"the waiver {waiver.id} does not cover what the rule {firm} is about"
+            remark = f"the waiver {waiver.id} does not apply, because the rule {firm} is not waivable"
         if lapsed is not None:
             remark = f"the waiver {lapsed.id} {self._waivers.why_not(lapsed, facts, known)}"
         if facts.edited is not None:
@@ -240,7 +244,7 @@ class Judge:
         return self._counted(app, facts, lapsed, remark)
 
     def _left_out(self, app: Application, facts: Facts) -> Decision | None:
-        """Why a finding is not counted, whatever a waiver says."""
+        """Return the decision that leaves a finding out regardless of waivers, or None."""
         if facts.status == "fixed":
             return Decision(app.key, "fixed", by="status")
         for exclusion in self._policy.exclusions:
@@ -249,7 +253,7 @@ class Judge:
                 return Decision(app.key, "excluded", by="exclude", note=short(exclusion.reason))
         if not any(rule.takes(facts) for rule in app.judged.rules):
             app.taken.see(facts, NO_RULE)
-            return Decision(app.key, "excluded", by="rules", note="no rule is about such findings")
+            return Decision(app.key, "excluded", by="rules", note="no rule covers such findings")
         app.taken.see(facts, None)
         if self._is_ignored(facts):
             return Decision(app.key, "ignored", by="ignored_at_source")
@@ -261,23 +265,23 @@ class Judge:
         until = facts.ignored.get("until")
         if until is None:
             return True
-        # A time that cannot be read ends nothing, and so excuses nothing.
+        # An end that cannot be read counts as reached, so the finding is not ignored.
         moment_until = read_time(until)
         return moment_until is not None and moment_until > self._now
 
     def _protected(self, app: Application, facts: Facts) -> Decision | None:
         outcome = self._matches.outcome(_names(facts))
         if outcome == "blocked" and self._policy.blocked_by_waf == "exclude":
-            return Decision(app.key, "protected", by="matches", note="the firewall was seen to block attacks on it")
+            return Decision(app.key, "protected", by="matches", note="the firewall blocked attacks on it")
         if facts.status != "protected" or self._policy.protected == "count":
             return None
-        # A virtual patch that attacks were seen to pass is none.
+        # A virtual patch that let attacks through does not protect.
         if outcome in ("allowed", "mixed") or (self._policy.protected == "require_match" and outcome != "blocked"):
             return None
         return Decision(app.key, "protected", by="status")
 
     def _firm(self, app: Application, facts: Facts) -> str | None:
-        """The name of a rule that counts a finding whatever a waiver says, if there is one."""
+        """Return the name of a rule that is not waivable and counts the finding, or None."""
         asking = [rule for rule in app.judged.rules if rule.attacks is not None and facts.severity in rule.severities]
         if facts.attack is None and any(rule.takes(facts) for rule in asking):
             self.unmatched += 1
@@ -321,7 +325,7 @@ class Judge:
         else:
             app.counts["ignored_without_waiver"] += 1
             self._list("without_waiver", facts, reason=short(str(facts.ignored.get("reason")), 100))
-        return "it is ignored at its source, and no waiver says so"
+        return "it is ignored at its source without a waiver"
 
     def _list(self, name: str, facts: Facts, **more: str) -> None:
         self.counts[f"sync_{name}"] += 1
@@ -331,6 +335,6 @@ class Judge:
 
 
 def _names(facts: Facts) -> list[str]:
-    """What matches may call a finding, as ``identities`` in ``inputs/records.py`` does."""
+    """Return the names that matches use for a finding, in the form of ``identities`` in ``inputs/records.py``."""
     names = [f"u:{facts.unique_id}"] if facts.unique_id else []
     return [*names, f"i:{facts.source}:{short(facts.id, 200)}"] if facts.id else names

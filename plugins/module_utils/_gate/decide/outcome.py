@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From figures to a verdict: for each application, for the run, and for each kind of explanation.
+"""Turns figures into verdicts: for each application, for the run, and for each explanation.
 
 This module is private to the collection and may change at any time.
 """
@@ -45,11 +45,11 @@ class Judgement:
 
     @property
     def applications(self) -> list[Application]:
-        """In the order of their names."""
+        """All applications, sorted by name."""
         return sorted(self.judge.applications.values(), key=lambda app: (app.label.casefold(), app.key))
 
     def exceeded_in_run(self) -> dict[str, Rule]:
-        """Rules with a limit for the whole run of which there are too many."""
+        """Return the broken rules that count over the whole run, by name."""
         return {name: rule for name, (rule, count) in self.run_rules.items() if count > rule.limit}
 
 
@@ -60,10 +60,10 @@ def settle_scope(
     scans: dict[AppKey, Record],
     now: dt.datetime,
 ) -> list[Reason]:
-    """Find out which applications allow no conclusion; notes it with each of them.
+    """Add the problems of each application, with any of which it allows no conclusion.
 
     Returns:
-        What is missing in the run as a whole.
+        Reasons for what is missing in the run as a whole.
     """
     for app in judge.applications.values():
         scan = scans.get(app.key)
@@ -73,13 +73,13 @@ def settle_scope(
         if app.key in judge.left_out:
             app.problems.append(("name_unclear", "some of its findings name another application, and were left out"))
         if app.renamed:
-            app.problems.append(("name_unclear", "it is met under several names, for which the policy has other rules"))
+            app.problems.append(("name_unclear", "it has several names, for which the policy has different rules"))
         if not app.judged.rules:
             app.problems.append(("no_rule", "the policy has no rule for this application, so everything would pass"))
         all_taken = app.taken.all_risks() if app.judged.rules else None
         if all_taken is not None and not matches_name(policy.may_exclude_all, app.key, app.name):
-            words = f"exclusions took everything that was found ({all_taken}); name it in may_exclude_all if it should"
-            app.problems.append(("all_excluded", words))
+            words = f"exclusions left out everything that was found ({all_taken})"
+            app.problems.append(("all_excluded", f"{words}; add it to may_exclude_all if that is intended"))
         if app.needs_baseline() and app.section is None and policy.missing_baseline == "inconclusive":
             app.problems.append(("baseline_missing", "the baseline knows nothing about this application"))
     return [*_strays(judge), *_missing(judge, policy, snapshots), *_unseen(judge, snapshots)]
@@ -87,19 +87,20 @@ def settle_scope(
 
 def _strays(judge: Judge) -> t.Iterator[Reason]:
     if judge.strays:
-        words = (
-            f"{_findings(judge.strays)} without the id of an application, so nobody can tell that the policy does not"
-        )
-        yield reason("application_unknown", "inconclusive", f"{words} ask for it")
+        words = f"{_findings(judge.strays)} without an application id, which may belong to an application in scope"
+        yield reason("application_unknown", "inconclusive", words)
 
 
 def _unseen(judge: Judge, snapshots: t.Sequence[Snapshot]) -> t.Iterator[Reason]:
-    """Applications of the baseline that this run could have judged. Only a warning, as they may be gone for good."""
+    """Warn about applications of the baseline that the snapshots cover and that do not occur in this run.
+
+    Only a warning, because such an application may have been removed for good.
+    """
     for key, section in judge.unseen_sections():
         name = bounded(section.raw.get("name"))
         if any(snapshot.covers(key, name) for snapshot in snapshots):
             who = short(label(key, name), 100)
-            words = f"the baseline knows {who}, and neither a finding nor a scan of it was given"
+            words = f"the baseline contains {who}, but neither a finding nor a scan of it was given"
             yield reason("application_unseen", "pass", words)
 
 
@@ -125,12 +126,12 @@ def _missing(judge: Judge, policy: Policy, snapshots: t.Sequence[Snapshot]) -> t
     for pattern in policy.scope.applications:
         means = application_test([pattern])
         if not any(means(identity, name) for identity, name in known):
-            words = f"neither a finding nor a scan of {short(pattern, 100)} was given, which the policy asks for"
+            words = f"the policy requires {short(pattern, 100)}, but neither a finding nor a scan of it was given"
             yield reason("application_missing", "inconclusive", words)
     for wanted in sorted({name for snapshot in snapshots for name in names_asked(snapshot)}):
         unknown = all(wanted != name for _identity, name in known)
         if unknown and (not policy.scope.applications or application_test(policy.scope.applications)("", wanted)):
-            words = f"the findings of {short(wanted, 100)} were asked for, and neither one nor a scan of it was given"
+            words = f"findings of {short(wanted, 100)} were requested, but neither a finding nor a scan of it was given"
             yield reason("application_missing", "inconclusive", words)
     if snapshots and not judge.applications and not policy.scope.applications:
         yield reason("nothing_judged", "inconclusive", "no application was found in the findings and the scans")
@@ -140,7 +141,7 @@ def _missing(judge: Judge, policy: Policy, snapshots: t.Sequence[Snapshot]) -> t
 
 
 def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reasons: list[Reason]) -> Judgement:
-    """The verdict of each application, and every reason."""
+    """Decide the verdict of each application, and collect all reasons."""
     outcome = Judgement(judge, policy, scans, [], _run_rules(judge), {})
     for app in outcome.applications:
         found = [*_reasons_of(app, policy)]
@@ -156,7 +157,7 @@ def decide(judge: Judge, policy: Policy, scans: dict[AppKey, Record], run_reason
 
 
 def _doubtful_run_rules(outcome: Judgement) -> t.Iterator[Reason]:
-    """Rules over the whole run that only applications without a conclusion would break."""
+    """Yield the rules of the whole run that would be broken if applications without a conclusion counted."""
     for name, (rule, count) in outcome.run_rules.items():
         doubtful = sum(app.by_rule[name] for app in outcome.applications if app.problems)
         if count <= rule.limit < count + doubtful:
@@ -168,13 +169,16 @@ def _doubtful_run_rules(outcome: Judgement) -> t.Iterator[Reason]:
 
 
 def _run_rules(judge: Judge) -> dict[str, tuple[Rule, int]]:
-    """Rules that count over the whole run. An application that allows no conclusion adds nothing."""
+    """Return the rules that count over the whole run, with their counts, by name.
+
+    Applications that allow no conclusion do not count.
+    """
     found: dict[str, tuple[Rule, int]] = {}
     for app in judge.applications.values():
         for rule in app.judged.rules:
             if rule.per_run:
                 known, count = found.get(rule.name, (rule, 0))
-                # An override for one application makes the rule no milder for the others.
+                # An override for one application must not weaken the rule for the others.
                 strictest = dataclasses.replace(
                     known, limit=min(rule.limit, known.limit), warn=rule.warn and known.warn
                 )
@@ -200,11 +204,12 @@ def _reasons_of(app: Application, policy: Policy) -> t.Iterator[Reason]:
         yield reason("ignored_without_waiver", "pass", words, application=app.label)
     gaps = gaps_of(app.judged.rules)
     if gaps and gaps != policy.gaps:
-        words = f"the policy limits milder vulnerabilities here, and none of severity {', '.join(gaps)}"
+        words = f"the policy limits milder vulnerabilities here, but none of severity {', '.join(gaps)}"
         yield reason("severity_gap", "pass", words, application=app.label)
     lowered = app.counts["severity_lowered"]
     if lowered and policy.edited_severity == "require_waiver":
-        words = f"the severity of {_findings(lowered)} was lowered at the source without a waiver: the worse counts"
+        words = "was lowered at the source without a waiver: the original severity counts"
+        words = f"the severity of {_findings(lowered)} {words}"
         yield reason("severity_lowered", "pass", words, application=app.label)
     if (
         app.section is None
@@ -225,7 +230,7 @@ def _older(rule: Rule) -> str:
 
 
 def settler(outcome: Judgement) -> t.Callable[[Decision], dict[str, t.Any]]:
-    """What makes the second half of an explanation."""
+    """Return the function that makes the second half of an explanation from its decision."""
     broken: dict[AppKey, dict[str, Rule]] = {}
     in_run = outcome.exceeded_in_run()
     for app in outcome.applications:
@@ -259,7 +264,7 @@ def _settled(decision: Decision, app: Application, broken: t.Mapping[str, Rule])
 
 
 def application_entry(app: Application, outcome: Judgement) -> dict[str, t.Any]:
-    """One application in the verdict file."""
+    """Return the entry of one application in the verdict file."""
     scan = outcome.scans.get(app.key)
     return {
         "kind": "application",
@@ -297,12 +302,12 @@ def _rule_entry(rule: Rule, count: int, broken: bool) -> dict[str, t.Any]:
 
 
 def run_rule_entries(outcome: Judgement) -> list[dict[str, t.Any]]:
-    """The rules that count over the whole run."""
+    """Return the entries of the rules that count over the whole run."""
     return [_rule_entry(rule, count, count > rule.limit) for rule, count in outcome.run_rules.values()]
 
 
 def counts_of(applications: t.Iterable[Application]) -> dict[str, t.Any]:
-    """The figures of applications together. ``new`` holds reopened and escalated ones too."""
+    """Return the sums over some applications. ``new`` includes reopened and escalated findings."""
     total: collections.Counter[str] = collections.Counter()
     severities: dict[str, collections.Counter[str]] = {
         "by_severity": collections.Counter(),
@@ -328,5 +333,5 @@ def counts_of(applications: t.Iterable[Application]) -> dict[str, t.Any]:
 
 
 def absent_places(app: Application) -> Places:
-    """Places of the baseline whose finding did not occur in this run, or is fixed."""
+    """Return the places of the baseline whose finding did not occur in this run, or is fixed."""
     return app.section.unseen(app.present) if app.section else {}

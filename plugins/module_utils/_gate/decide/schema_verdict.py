@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON Schema of the verdict file. ``docs/schemas/gate/gate.json`` is made from it.
+"""The JSON Schema of the verdict file. ``docs/schemas/gate/gate.json`` is generated from it.
 
 This module is private to the collection and may change at any time.
 
-Unlike the documents that people write, a verdict may get further keys in a later version, so readers have to accept
-what they do not know.
+Unlike the documents that people write, a verdict may have more keys in a later version, so readers have to accept
+unknown keys.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ VERDICT: Json = {
                         "written": _SEEN,
                         "updated": _FLAG,
                     },
-                    # Of one in a database only.
+                    # Only for a baseline in a database.
                     "database",
                     "name",
                     "generation",
@@ -183,7 +183,7 @@ VERDICT: Json = {
             "error": _or_null(_object({"kind": _TEXT, "message": _TEXT, "hint": _TEXT, "code": _SEEN})),
         }
     ),
-    # The verdict and its code are one thing said twice.
+    # Each verdict has exactly one exit code.
     "oneOf": [
         {"properties": {"verdict": {"const": word}, "exit_code": {"const": code}}} for word, code in CODES.items()
     ],
@@ -197,4 +197,4 @@ VERDICT: Json = {
 }
 
 PUBLISHED: dict[str, Json] = {**SCHEMAS, "gate": VERDICT}
-"""Everything that is published, by file name."""
+"""All published schemas, by file name."""

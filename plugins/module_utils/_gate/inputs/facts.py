@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the gate needs to know about one finding, read so that nothing in a file can stop it.
+"""Reads what the gate needs of one finding, and accepts every value that a file can have.
 
 This module is private to the collection and may change at any time.
 
-A finding is judged by the worst that its words can mean: an unknown severity is critical, an unknown status open, an
-unknown kind a vulnerability. Of a severity that somebody edited at the source and the one before, the worse counts, and
-a fixed finding that was seen after it was fixed is open.
+A finding is judged by the worst possible meaning of its values: an unknown severity counts as critical, an unknown
+status as open, and an unknown kind as a vulnerability. If somebody edited the severity at the source, the worse of the
+original and the edited one counts. A finding that was seen after it was fixed is open.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ STATUSES = frozenset({"new", "open", "reopened", "fixed", "protected", "retestin
 
 
 def counted_severity(value: t.Any) -> str:
-    """The severity that a finding is judged by: an unknown one is critical."""
+    """Return the severity that a finding is judged by: an unknown one is critical."""
     return value if isinstance(value, str) and value in RANKS else "critical"
 
 
 def worse(first: str, second: str) -> str:
-    """The worse of two severities."""
+    """Return the worse of two severities."""
     return min(first, second, key=RANKS.__getitem__)
 
 
 def _original_severity(raw: Record) -> str | None:
-    """The severity before somebody edited it at the source, in our words; None for one that nobody edited.
+    """Return the severity before somebody edited it at the source; None if nobody edited it.
 
-    What it was is told by ``details.original_severity``. Where only the source's own word is there, which means nothing
-    to the gate, it may have been any.
+    ``details.original_severity`` holds it in the words of the model. If only the word of the source is known, it could
+    have been any severity, so it counts as critical.
     """
     told = mapping(raw.get("details")).get("original_severity")
     if told is not None:
@@ -56,9 +56,9 @@ def _original_severity(raw: Record) -> str | None:
 class Facts:
     """One finding as the gate sees it.
 
-    ``severity`` is the one it is judged by, ``edited`` the milder one that somebody gave it at its source, if somebody
-    did, and ``raw`` the record as it came. ``attack`` is the class of its match, None where there is no match, and
-    ``unwaived`` that only rules count it that no waiver covers.
+    ``severity`` is the one that it is judged by, ``edited`` the milder one that somebody set at the source, or None.
+    ``raw`` is the unchanged record. ``attack`` is the class of its match, or None without a match. If ``unwaived`` is
+    set, only rules that are not waivable count the finding.
     """
 
     raw: Record
@@ -83,12 +83,12 @@ class Facts:
 
     @property
     def key(self) -> str | None:
-        """The identity of the finding from run to run; None when the record has none."""
+        """The identity of the finding across runs; None if the record has none."""
         return run_key(self.unique_id, self.fingerprint, self.id)
 
 
 def facts_of(raw: Record) -> Facts:
-    """Read one record of kind finding. Never fails on a value."""
+    """Return the facts of a record of kind finding. Never fails because of a value."""
     get = raw.get
     asset = mapping(get("asset"))
     source = bounded(get("source")) or "unknown"
@@ -128,20 +128,20 @@ def _status(raw: Record) -> str:
 
 
 def _weakness(value: t.Any) -> int | None:
-    """The number of a weakness, also where it is written as text."""
+    """Return the number of a weakness, which may be a number or text such as ``CWE-79``."""
     return whole(value.strip().upper().removeprefix("CWE-") if isinstance(value, str) else value)
 
 
 def owasp_codes(facts: Facts) -> list[int]:
-    """The numbers of its OWASP Top 10 categories."""
+    """Return the numbers of the finding's OWASP Top 10 categories."""
     codes = (whole(mapping(item).get("code")) for item in items(facts.raw.get("owasp")))
     return [code for code in codes if code is not None]
 
 
 def places_of(url: str | None) -> tuple[str | None, ...]:
-    """A URL as it is written, and, where that is another, as a browser resolves it: without ``..`` and its encodings.
+    """Return a URL as it is written and, if different, as a browser resolves it, without ``..`` and its encodings.
 
-    Whoever may choose a path could otherwise put a page under an address that is left out.
+    Otherwise somebody who may choose paths could give a page an address that an exclusion leaves out.
     """
     if url is None or not _DOTS.search(url):
         return (url,)
@@ -149,7 +149,7 @@ def places_of(url: str | None) -> tuple[str | None, ...]:
     host, slash, path = rest.replace("\\", "/").partition("/")
     path, tail = _split(path)
     kept: list[str] = []
-    # Servers take an encoded slash for one, too.
+    # Many servers also treat an encoded slash as a slash.
     for part in _SLASH.sub("/", path).split("/"):
         plain = _DOT.sub(".", part)
         if plain == "..":
@@ -161,13 +161,13 @@ def places_of(url: str | None) -> tuple[str | None, ...]:
 
 
 def _split(path: str) -> tuple[str, str]:
-    """The path, and what follows it: query and fragment."""
+    """Return the path, and the query and fragment that follow it."""
     end = min((place for place in map(path.find, "?#") if place >= 0), default=len(path))
     return path[:end], path[end:]
 
 
 def label(app: AppKey, name: str | None) -> str:
-    """An application for people: name and id."""
+    """Return the name and the id of an application, for people."""
     identity = app[1]
     if identity.startswith("name:"):
         return name or identity[5:] or f"(no application, {app[0]})"

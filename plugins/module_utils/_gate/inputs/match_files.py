@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How old files of matches are: a firewall that blocked attacks last month says nothing about today.
+"""Checks the age of match files: attacks that a firewall blocked last month prove nothing about today.
 
 This module is private to the collection and may change at any time.
 """
@@ -21,12 +21,12 @@ _SKEW = 300.0
 
 
 def match_problems(given: t.Iterable[t.Any], now: dt.datetime, max_age: float) -> t.Iterator[Problem]:
-    """Why files of matches prove nothing. Records that are given in the task were made in its play, and count as new.
+    """Yield why match files cannot be used. Records in the task come from the same play, so they count as fresh.
 
     Args:
-        given: the option.
-        now: the present, UTC.
-        max_age: in seconds.
+        given: the value of the option ``matches``.
+        now: the current time, UTC.
+        max_age: the maximum age in seconds.
     """
     for item in given:
         path = pathlib.Path(item).expanduser() if isinstance(item, str) and item else None
@@ -62,12 +62,12 @@ def _manifest(path: pathlib.Path) -> t.Mapping[str, t.Any] | None:
 
 
 def _stated(path: pathlib.Path, manifest: t.Mapping[str, t.Any]) -> dt.datetime | None:
-    """When the manifest says that the file was made; None where the two do not fit."""
+    """Return when the manifest says that the file was made; None if it does not describe this file."""
     same = manifest.get("stream") == "matches" and manifest.get("sha256") == sha256_of(path)
     return read_time(manifest.get("started")) if same else None
 
 
 def _written(path: pathlib.Path) -> dt.datetime:
-    """When a file, or the newest one in a folder, was last written."""
+    """Return when a file, or the newest file in a directory, was last written."""
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     return dt.datetime.fromtimestamp(max((file.stat().st_mtime for file in files), default=0), dt.UTC)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans and matches: small inputs that are given as records, or as files of them.
+"""Reads scans and matches, which are given as records or as files of records.
 
 This module is private to the collection and may change at any time.
 """
@@ -24,15 +24,15 @@ Problem = tuple[str, str]
 
 
 def read_records(given: t.Iterable[t.Any], option: str, kind: str) -> tuple[list[Record], list[Problem]]:
-    """Records of one kind.
+    """Read the records of one kind.
 
     Args:
-        given: records, paths of NDJSON or JSON files (gzip too), and directories of a stream.
-        option: the option, for messages.
-        kind: what ``record`` has to say.
+        given: records, paths of NDJSON or JSON files, which may be compressed with gzip, and stream directories.
+        option: name of the option, for messages.
+        kind: the required value of ``record``.
 
     Returns:
-        The records, and what could not be read, as pairs of a code and a sentence.
+        The records, and the problems as pairs of a code and a sentence.
 
     Raises:
         PolicyError: an item of the option is neither a record nor a path.
@@ -81,14 +81,14 @@ def is_image(scan: Record) -> bool:
 
 
 def scan_time(scan: Record) -> str:
-    """When a scan ended, or was launched; sorts as text."""
+    """Return when a scan ended or, if that is unknown, was launched; empty if neither is known. Sortable as text."""
     return bounded(scan.get("ended")) or bounded(scan.get("time")) or ""
 
 
 def newest_scans(scans: t.Iterable[Record]) -> dict[AppKey, Record]:
-    """The scan that speaks for each application: the newest by its launch; a discovery scan only if there is no other.
+    """Return the scan to judge for each application: the one launched last. Discovery scans only if there is no other.
 
-    A running scan is newer than the finished one before it, and then decides: nothing is known until it ends.
+    A running scan that was launched after a finished one is chosen, so there is no conclusion until it ends.
     """
     chosen: dict[AppKey, Record] = {}
     for scan in scans:
@@ -100,16 +100,16 @@ def newest_scans(scans: t.Iterable[Record]) -> dict[AppKey, Record]:
 
 def _weight(scan: Record) -> tuple[bool, bool, dt.datetime, bool, str, str]:
     launched = read_time(scan.get("time"))
-    # One that says no time may be the newest of all.
+    # A scan without a time could be the newest of all.
     when = launched or dt.datetime.min.replace(tzinfo=dt.UTC)
     doubtful = scan.get("status") != "finished" or scan.get("conclusive") is not True
-    # The last one only keeps their order from deciding.
+    # The whole record comes last, so that the order of the input never decides.
     order = bounded(scan.get("id")) or "", repr(sorted(scan.items(), key=str))
     return scan.get("kind") != "discovery", launched is None, when, doubtful, *order
 
 
 class AttackMatches:
-    """What is known about attacks on findings: whether the firewall in front blocked them."""
+    """The results of correlation: whether findings were attacked, and whether the firewall blocked the attacks."""
 
     def __init__(self, records: t.Iterable[Record]) -> None:
         self._outcomes: dict[str, str] = {}
@@ -118,17 +118,21 @@ class AttackMatches:
             outcome, attack = _outcome_of(record), _class_of(record)
             for name in identities(mapping(record.get("finding"))):
                 self._classes[name] = min(attack, self._classes.get(name, attack), key=MATCH_CLASSES.index)
-                # Blocked only if nothing says otherwise.
+                # A finding is blocked only if all its matches are.
                 if outcome is not None and self._outcomes.setdefault(name, outcome) != outcome:
                     self._outcomes[name] = "mixed"
 
     def attack(self, names: t.Iterable[str]) -> str | None:
-        """The worst that is known about a finding, one of ``MATCH_CLASSES``; None when there is no record of it."""
+        """Return the worst class of a finding's matches, one of ``MATCH_CLASSES``; None without a match.
+
+        Args:
+            names: the names of the finding, in the form of :func:`identities`.
+        """
         found = [self._classes[name] for name in names if name in self._classes]
         return min(found, key=MATCH_CLASSES.index, default=None)
 
     def outcome(self, names: t.Iterable[str]) -> str | None:
-        """``blocked``, ``allowed`` or ``mixed``; None when nothing is known about the finding."""
+        """Return ``blocked``, ``allowed`` or ``mixed``; None if no attack on the finding is known."""
         if not self._outcomes:
             return None
         found = {self._outcomes[name] for name in names if name in self._outcomes}
@@ -136,7 +140,7 @@ class AttackMatches:
 
 
 def _outcome_of(record: Record) -> str | None:
-    """What became of the attacks; None where the record says that none was seen. What cannot be read is ``mixed``."""
+    """Return the outcome of the attacks; None if the record says there were none. An unknown value is ``mixed``."""
     outcome = record.get("outcome")
     if outcome is None and record.get("class") in MATCH_CLASSES[2:]:
         return None
@@ -144,7 +148,7 @@ def _outcome_of(record: Record) -> str | None:
 
 
 def _class_of(record: Record) -> str:
-    """One of ``MATCH_CLASSES``: of what the record says in two ways, the worse holds."""
+    """Return one of ``MATCH_CLASSES``. If ``class`` and ``outcome`` of the record disagree, the worse counts."""
     outcome = _outcome_of(record)
     told = record.get("class") if record.get("class") in MATCH_CLASSES else MATCH_CLASSES[-1]
     if outcome is None:
@@ -153,7 +157,7 @@ def _class_of(record: Record) -> str:
 
 
 def identities(finding: Record) -> list[str]:
-    """The names that a finding can be referred to by; the exact ones only, as a fingerprint may be shared."""
+    """Return the names that identify a finding exactly. Findings may share a fingerprint, so it is not among them."""
     source, identity, unique = (bounded(finding.get(name)) for name in ("source", "id", "unique_id"))
     names = [f"u:{unique}"] if unique else []
     return names + ([f"i:{source}:{short(identity, 200)}"] if identity else [])

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading snapshots of findings as a stream, and what their manifests prove.
+"""Reads snapshots of findings as a stream, and checks them against their manifests.
 
 This module is private to the collection and may change at any time.
 
-A file is judged only with its manifest. Nothing here raises for what a file holds: whatever is wrong becomes a problem
-of that snapshot, and the applications in it are then inconclusive.
+A file is judged only with its manifest. Errors in the content of a file are never raised: they become problems of that
+snapshot, and the applications in it are then inconclusive.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .facts import Facts, Record, facts_of
 
 @dataclasses.dataclass
 class Snapshot:
-    """One file. ``problems`` are pairs of a code and a sentence: with any of them, its findings prove nothing."""
+    """One snapshot file. ``problems`` are pairs of a code and a sentence; with any of them, the file proves nothing."""
 
     path: pathlib.Path
     manifest: Record | None = None
@@ -50,20 +50,20 @@ class Snapshot:
         return [mapping(item) for item in items((self.manifest or {}).get("filters"))]
 
     def time(self, name: str) -> dt.datetime | None:
-        """``started`` or ``finished`` of the manifest."""
+        """Return ``started`` or ``finished`` of the manifest; None if it is missing or invalid."""
         return read_time((self.manifest or {}).get(name))
 
     def covers(self, app: AppKey, name: str | None) -> bool:
-        """Whether it would hold the findings of an application, if it had any."""
+        """Whether the snapshot would hold the findings of an application if there were any."""
         return covers(self.manifest or {}, self.apps, app, name)
 
     def problem(self, code: str, message: str) -> None:
-        """Note that the snapshot proves nothing, and why."""
+        """Add a problem, with which the snapshot proves nothing."""
         self.problems.append((code, f"{self.path.name}: {message}"))
 
 
 def open_snapshot(path: pathlib.Path) -> Snapshot:
-    """A snapshot with its manifest, its findings still unread."""
+    """Return a snapshot with its manifest. Its findings are not read yet."""
     snapshot = Snapshot(path)
     try:
         snapshot.manifest = read_manifest(path)
@@ -77,7 +77,7 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
 
 
 def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:
-    """The findings of a snapshot, one by one; what is wrong with the file is noted on the way."""
+    """Yield the findings of a snapshot, and add the problems of the file to the snapshot."""
     lines = SnapshotLines(snapshot.path)
     try:
         for number, line in lines:
@@ -98,7 +98,7 @@ def read_findings(snapshot: Snapshot) -> t.Iterator[Facts]:
 
 
 def _finding(snapshot: Snapshot, number: int, line: bytes) -> Facts | None:
-    # Said once: a file of another kind has this on every line.
+    # Reported once, because in a file of another kind every line has this problem.
     said = any(code == "findings_unreadable" for code, _message in snapshot.problems)
     try:
         record = record_of(line)
@@ -109,13 +109,13 @@ def _finding(snapshot: Snapshot, number: int, line: bytes) -> Facts | None:
     if record["record"] == "finding":
         wrong = mistyped_finding(record)
         if wrong is not None and not any(code == "findings_mistyped" for code, _message in snapshot.problems):
-            snapshot.problem("findings_mistyped", f"line {number} has a value of a wrong type as {wrong}")
+            snapshot.problem("findings_mistyped", f"line {number} has a value of the wrong type in {wrong}")
         return facts_of(record)
     if record["record"] == "gap":
         snapshot.gaps += 1
     elif not said:
         kind = short(str(record["record"]), 40)
-        snapshot.problem("findings_unreadable", f"line {number} is no finding, but a record of kind {kind}")
+        snapshot.problem("findings_unreadable", f"line {number} is a record of kind {kind}, not a finding")
     return None
 
 

@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The baseline: what the last passing run counted, which decides what is new.
+"""The baseline: the findings that the last passing run counted. It decides which findings are new.
 
 This module is private to the collection and may change at any time.
 
-It is frozen: between two updates it never learns anything. Beside it stands a list of the findings in it that were seen
-to be gone or reopened since. Without that list a reappearance would be new only until the next scan, because Qualys
-calls a finding REOPENED once and ACTIVE from then on. The list only ever makes the gate stricter. ``baseline_file`` and
-``baseline_database`` store both.
+The baseline is frozen: it does not change between two updates. A list beside it holds those of its findings that were
+gone or reopened since. Without that list a finding that comes back would be new only until the next scan, because
+Qualys reports a finding as REOPENED once and as ACTIVE from then on. The list can only make the gate stricter.
+``baseline_file`` and ``baseline_database`` store both.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ..inputs.facts import RANKS
 from .rules import NEW_STATES
 
 SIZE_LIMIT = 1 << 30
-"""Bytes of the largest baseline."""
+"""Maximum size of a baseline in bytes."""
 _RESOLVED = Sighting("fixed", "unknown")
 
 Places = dict[str, list[str]]
-"""Severities by key: each is a place that one finding of that identity takes."""
+"""Severities by key. Each severity is a place, which one finding with that identity takes."""
 
 
 def merged(first: t.Mapping[str, t.Sequence[str]], second: t.Mapping[str, t.Sequence[str]]) -> Places:
-    """The places that are in either, each as often as it is in the one that has more of it."""
+    """Return the union of two collections of places. A place that occurs in both is counted by the larger number."""
     return {
         key: sorted((collections.Counter(first.get(key, ())) | collections.Counter(second.get(key, ()))).elements())
         for key in {**first, **second}
@@ -42,7 +42,7 @@ def merged(first: t.Mapping[str, t.Sequence[str]], second: t.Mapping[str, t.Sequ
 
 
 def without(places: t.Mapping[str, t.Sequence[str]], taken: t.Mapping[str, t.Sequence[str]]) -> Places:
-    """The places less those that are taken; keys without any are left out."""
+    """Return the places that are not taken. Keys without a place are left out."""
     left = {
         key: list((collections.Counter(found) - collections.Counter(taken.get(key, ()))).elements())
         for key, found in places.items()
@@ -51,20 +51,24 @@ def without(places: t.Mapping[str, t.Sequence[str]], taken: t.Mapping[str, t.Seq
 
 
 def _pick(left: list[str], severity: str) -> str:
-    """The place that a finding takes.
+    """Return the place that a finding takes.
 
-    The least that is bad enough, so that worse ones are left for worse findings.
+    This is the mildest one that is at least as severe as the finding, so that worse places are left for worse findings.
+    If there is none, it is the worst one.
     """
     enough = [place for place in left if RANKS[place] <= RANKS[severity]]
     return max(enough, key=RANKS.__getitem__) if enough else min(left, key=RANKS.__getitem__)
 
 
 class Moved(StateError):
-    """Another run moved the baseline while this one judged by it."""
+    """Another run changed the baseline while this run was judging by it."""
 
 
 class Twin(t.NamedTuple):
-    """One of the findings of an identity: ``again`` if its source calls it reopened; ``weight`` orders like ones."""
+    """One of several findings with the same identity.
+
+    ``again`` says whether the source reports it as reopened; ``weight`` orders findings that are otherwise equal.
+    """
 
     severity: str
     again: bool
@@ -73,14 +77,14 @@ class Twin(t.NamedTuple):
 
 @dataclasses.dataclass
 class Section:
-    """What the baseline knows about one application.
+    """The data of the baseline about one application.
 
     Attributes:
-        left: places that no finding took yet.
-        reopened: keys of findings that were called reopened then, and how many of each are left.
-        gone: places that were seen to be empty, or reopened, since.
-        resurfaced: places that findings of this run came back to.
-        waived: the severities that waived findings had, by key.
+        left: places that no finding has taken yet.
+        reopened: number of findings by key that the baseline run reported as reopened and that have not occurred yet.
+        gone: places that were empty, or reopened, in a run since the baseline was made.
+        resurfaced: places to which findings came back in this run.
+        waived: the severities of waived findings, by key.
     """
 
     time: str
@@ -95,21 +99,22 @@ class Section:
     def state_of(self, key: str | None, severity: str, *, again: bool) -> str:
         """Return whether a counted finding is new, reopened, escalated or known.
 
-        Each finding of the same identity takes one place. Where there may be several, :meth:`states_of` asks for all.
+        Each finding with the same identity takes one place. If there may be several, use :meth:`states_of`.
 
         Args:
-            key: what makes it the same finding from run to run.
-            severity: by which it is judged.
-            again: whether its source calls it reopened.
+            key: the identity of the finding across runs.
+            severity: the severity that the finding is judged by.
+            again: whether the source reports it as reopened.
         """
         change = what_changed(self._before(key, severity, again), Sighting("open", severity))
         return change if change in NEW_STATES else "known"
 
     def states_of(self, key: str, twins: t.Sequence[Twin]) -> list[str]:
-        """Return the states of all findings of one identity, whatever their order is.
+        """Return the states of all findings with one identity. The result does not depend on their order.
 
-        Those of a severity that the baseline has take their places first. Of the others, and of like ones, the milder,
-        and those that fewer rules are about: what is left without a place is the worse, and counts.
+        Findings whose severity is in the baseline take their places first. Within each group, those that the source
+        does not report as reopened go first, then milder ones, then those that fewer rules count. So the worst ones are
+        left without a place, and count as new.
         """
 
         def mild_first(index: int) -> tuple[t.Any, ...]:
@@ -126,12 +131,12 @@ class Section:
         return [states[index] for index in range(len(twins))]
 
     def _before(self, key: str | None, severity: str, again: bool) -> Sighting | None:
-        """Return where the finding stood when the baseline was made, or since; None if it was not there."""
+        """Return the last known state of the finding before this run; None if it is not in the baseline."""
         left = self.left.get(key) if key else None
         if key is None or not left:
             return _RESOLVED if again or key in self.gone else None
         place = _pick(left, severity)
-        # Of two like places, the one that was never empty goes first.
+        # Of two equal places, the one that was never empty is taken first.
         was_gone = self.gone.get(key, []).count(place) >= left.count(place)
         left.remove(place)
         was_known_to_be = again and self.reopened[key] > 0
@@ -142,21 +147,21 @@ class Section:
         return Sighting("open", place)
 
     def knows(self, key: str | None) -> bool:
-        """Whether the baseline has a finding of this identity."""
+        """Whether the baseline has a finding with this identity."""
         return key is not None and key in self.left
 
     def severity_of(self, key: str | None) -> str | None:
-        """The worst severity that the baseline knows of an identity, counted or waived; None for none."""
+        """Return the worst severity of an identity in the baseline, counted or waived; None if it is not there."""
         if key is None:
             return None
         known = [*self.raw["findings"].get(key, ()), *self.waived.get(key, ())]
         return min(known, key=RANKS.__getitem__, default=None)
 
     def unseen(self, present: t.Mapping[str, t.Sequence[str]]) -> Places:
-        """Places that no finding of this run took.
+        """Return the places that no finding of this run took.
 
         Args:
-            present: severities of findings that were there and not counted, by key. Each keeps a place.
+            present: severities by key of findings that occurred but were not counted. Each takes a place as well.
         """
         found: Places = {}
         for key, left in self.left.items():
@@ -170,12 +175,12 @@ class Section:
 
 
 class Baseline:
-    """The baseline of earlier runs. ``exists`` is False when there is none.
+    """The baseline of earlier runs. ``exists`` is False if there is none.
 
     Args:
-        document: what is stored, checked; None where nothing is.
-        gone: what is known to be gone from it.
-        generation: counts the changes of what is stored, where somebody counts them.
+        document: the stored baseline, validated; None if nothing is stored.
+        gone: the places that are known to be gone.
+        generation: the number of changes so far, for a baseline in a database.
     """
 
     def __init__(
@@ -205,77 +210,77 @@ class Baseline:
 
 
 def section_key(raw: t.Mapping[str, t.Any]) -> AppKey:
-    """The application of a section of the file."""
+    """Return the application that a section of the stored baseline is about."""
     return raw["source"], raw["id"] or f"name:{raw['name'] or ''}"
 
 
 class BaselineKeeper(t.Protocol):
-    """Where a baseline is kept.
+    """Storage of a baseline.
 
     Attributes:
-        shared: whether runs that may not move the baseline read it too, and so write nothing there at all: what a
-            proposed change shows to be gone is still there for others.
+        shared: whether runs that do not update the baseline use the same storage, such as those for proposed changes.
+            Such runs write nothing: a finding that a proposed change removes still exists for others.
     """
 
     shared: bool
 
     @property
     def files(self) -> t.Sequence[pathlib.Path]:
-        """The files that it is made of; none for a server."""
+        """The files of the storage; none for a database server."""
 
     def load(self) -> Baseline:
-        """Return what is there; a baseline that says nothing when nothing is.
+        """Return the stored baseline, or an empty one if nothing is stored.
 
         Raises:
-            PolicyError: what is there is no baseline. It is never taken for a missing one.
-            PerimeterError: nobody can tell whether there is one.
+            PolicyError: the stored baseline is invalid. It is never treated as missing.
+            PerimeterError: the storage cannot be read.
         """
 
     def check(self, *, create: bool) -> None:
         """Make sure that a baseline can be stored, before hours are spent on a scan.
 
         Args:
-            create: whether what it is kept in is created; otherwise it is only checked that it could be.
+            create: whether to create a missing directory or table; otherwise only check that this is possible.
 
         Raises:
-            PerimeterError: it cannot be stored there.
+            PerimeterError: the baseline cannot be stored.
         """
 
     def note(self, baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> None:
-        """Remember the places that were seen to be empty or reopened, beside what is remembered already.
+        """Add places that were empty or reopened in this run to the stored list.
 
         Raises:
-            PerimeterError: it cannot be stored.
+            PerimeterError: the list cannot be stored.
         """
 
     def save(self, baseline: Baseline, content: dict[str, t.Any]) -> bool:
-        """Replace the baseline by what this run counted.
+        """Replace the baseline with the findings that this run counted.
 
         Args:
-            baseline: the one that the run was judged by.
-            content: the new one; applications that this run did not judge keep what is there.
+            baseline: the baseline that the run was judged by.
+            content: the new baseline. Applications that this run did not judge keep their data.
 
         Returns:
-            Whether it was written: not when it would say the same.
+            Whether it was written; False if nothing would change.
 
         Raises:
-            Moved: it is not the newest any more, and this run may be judged once more.
-            PerimeterError: it cannot be stored; the old one is then as it was.
+            Moved: another run changed the baseline meanwhile, and this run may be judged again.
+            PerimeterError: it cannot be stored; the old baseline is unchanged.
         """
 
     def told(self, baseline: Baseline) -> dict[str, t.Any]:
-        """Return what the verdict says about where the baseline is."""
+        """Return the fields of the verdict that say where the baseline is stored."""
 
 
 def renewed(baseline: Baseline, content: dict[str, t.Any]) -> bytes | None:
-    """The new baseline as text, with what the old one knows of applications that this run did not judge.
+    """Return the new baseline as JSON, with the old data of applications that this run did not judge.
 
     Args:
-        baseline: the old one.
-        content: the new one; its list of applications is completed.
+        baseline: the old baseline.
+        content: the new baseline; its list of applications is completed.
 
     Returns:
-        None when it would say the same as the old one.
+        The JSON, or None if nothing would change.
     """
     judged = set(map(section_key, content["applications"]))
     kept = [_without_gone(section) for key, section in baseline.sections.items() if key not in judged]
@@ -284,17 +289,17 @@ def renewed(baseline: Baseline, content: dict[str, t.Any]) -> bytes | None:
     )
     old = [section.raw for section in baseline.sections.values()]
     same = baseline.exists and _essence(old) == _essence(content["applications"])
-    # One finding on each line, so that a version control system shows what moved.
+    # One finding on each line, so that a version control system shows what changed.
     return None if same else json.dumps(content, indent=0, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
 
 
 def has_news(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> bool:
-    """Whether places are gone that were not known to be."""
+    """Whether places are gone that the stored list does not have yet."""
     return any(without(gone.get(key, {}), section.gone) for key, section in baseline.sections.items())
 
 
 def marks_of(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> bytes:
-    """The list of what is gone from a baseline, as text: what is known and what is new."""
+    """Return the list of places that are gone from a baseline as JSON, the stored ones and the new ones."""
     marks = {key: merged(section.gone, gone.get(key, {})) for key, section in baseline.sections.items()}
     content = {
         "record": "baseline_gone",
@@ -310,16 +315,16 @@ def marks_of(baseline: Baseline, gone: t.Mapping[AppKey, Places]) -> bytes:
 
 
 def read_marks(marks: t.Any, sha256: str, where: str) -> dict[AppKey, Places]:
-    """What a list says that is gone from a baseline.
+    """Return the places that are gone from a baseline.
 
     Args:
-        marks: the list, parsed.
-        sha256: of the baseline. A list beside another one says nothing: what was gone then was settled when this one
-            was made.
-        where: what the list is called in messages.
+        marks: the parsed list.
+        sha256: the hash of the baseline. A list for another baseline is ignored, because its places were settled when
+            this baseline was made.
+        where: the name of the list in messages.
 
     Raises:
-        PolicyError: it is no such list.
+        PolicyError: the list is invalid.
     """
     try:
         if marks["record"] != "baseline_gone" or marks["schema"] != 1:
@@ -334,7 +339,7 @@ def read_marks(marks: t.Any, sha256: str, where: str) -> dict[AppKey, Places]:
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise PolicyError(
-            f"baseline: {where} is not a list of findings that were gone.", hint="Remove it, or restore it."
+            f"baseline: {where} is not a valid list of findings that are gone.", hint="Remove it, or restore it."
         ) from error
 
 

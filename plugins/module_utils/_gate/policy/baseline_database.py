@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A baseline in a database, for those who cannot keep it in a branch: one row for each name.
+"""Stores baselines in a database, for users who cannot store them in a branch: one row for each name.
 
 This module is private to the collection and may change at any time.
 
-A row counts its changes. A run that moves the baseline is refused when the count is not the one that it read: another
-run was faster, and the findings are judged by what that one stored. Only a run that may move the baseline writes
-anything, so that what is gone in a proposed change says nothing about the main branch.
+Each row counts its changes in ``generation``. If the number has changed since a run read the row, another run was
+faster: the update is refused, and the findings are judged again by the new baseline. Only runs that may update the
+baseline write anything, so that findings that are gone in a proposed change do not affect the main branch.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ try:
     import sqlalchemy
     from sqlalchemy.dialects import postgresql, sqlite
 except ImportError:
-    # The engine says that it is missing.
+    # make_engine() reports the missing library.
     pass
 
 OPTION = "database_url"
 TABLE = "perimeter_baselines"
 _LOCK = 0x7065_7269_6261_7365
-"""The advisory lock of PostgreSQL."""
+"""Number of the advisory lock of PostgreSQL."""
 _WAIT = 60
-"""Seconds to wait for another run."""
+"""Seconds to wait for the lock of another run."""
 _NAME = 200
 _COLUMNS = ("name", "generation", "moved", "run_id", "content", "gone")
 
 
 class BaselineDatabase:
-    """The baseline of one name.
+    """The baseline with a name.
 
     Args:
-        url: of the database, as SQLAlchemy takes it.
-        name: tells this baseline from others in the same database.
+        url: URL of the database, in the form of SQLAlchemy.
+        name: the name of the baseline, unique in the database.
 
     Raises:
         OptionError: the URL or the name cannot be used.
@@ -64,7 +64,7 @@ class BaselineDatabase:
     def __init__(self, url: str, name: str) -> None:
         if not name.isprintable() or len(name) > _NAME:
             raise OptionError(
-                f"baseline_name is {short(name, 60)!r}.",
+                f"baseline_name is invalid: {short(name, 60)!r}.",
                 hint=f"Give at most {_NAME} printable characters, such as the name of the repository and its branch.",
             )
         self._name = name
@@ -74,18 +74,18 @@ class BaselineDatabase:
 
     @property
     def files(self) -> tuple[pathlib.Path, ...]:
-        """The file of SQLite."""
+        """The SQLite file; none for PostgreSQL."""
         return () if self._path is None else (self._path,)
 
     def load(self) -> Baseline:
-        """See :class:`.baseline.BaselineKeeper`. Needs no right to write."""
+        """See :class:`.baseline.BaselineKeeper`. Read access is enough."""
         if self._is_absent():
             return Baseline()
         with self._connected() as connection, connection.begin():
             return self._read(connection) if self._is_made(connection) else Baseline()
 
     def check(self, *, create: bool) -> None:
-        """See :class:`.baseline.BaselineKeeper`. What it would write is written and taken back."""
+        """See :class:`.baseline.BaselineKeeper`. Writes a row and rolls it back."""
         if self._is_absent() and not create:
             self._check_folder()
             return
@@ -98,7 +98,7 @@ class BaselineDatabase:
         if not has_news(baseline, gone):
             return
         with self._writing() as (connection, _transaction):
-            # Another run may have marked findings, or moved the baseline, since this one read them.
+            # Another run may have marked findings or changed the baseline since this run read it.
             newest = self._read(connection)
             if newest.exists and has_news(newest, gone):
                 table, marks = _table(), marks_of(newest, gone).decode()
@@ -109,10 +109,10 @@ class BaselineDatabase:
         """See :class:`.baseline.BaselineKeeper`."""
         data = renewed(baseline, content)
         with self._writing() as (connection, _transaction):
-            # Also where nothing changes: what another run noted meanwhile is not judged by yet.
+            # Also if nothing would change, because this run has not been judged by the notes of the other run.
             if self._read(connection).generation != baseline.generation:
                 raise Moved(
-                    f"baseline: {self._name} was moved by other runs while the gate was at work.",
+                    f"baseline: other runs changed {self._name} while the gate was running.",
                     hint="Run the gate again.",
                 )
             if data is not None:
@@ -143,14 +143,14 @@ class BaselineDatabase:
         except sqlalchemy.exc.DBAPIError as error:
             raise TransportError(
                 f"{OPTION}: {self._address} failed ({words_for(error)}).",
-                hint="Check the database, and the rights of its user. The baseline is as it was.",
+                hint="Check the database, and the rights of its user. The baseline was not changed.",
             ) from None
         finally:
             self._engine.dispose()
 
     @contextlib.contextmanager
     def _writing(self) -> t.Iterator[tuple[t.Any, t.Any]]:
-        """A transaction that no other run shares, in a database that has the table."""
+        """Open an exclusive transaction, and create the table if it is missing."""
         if self._path is not None:
             if self._is_absent():
                 self._check_folder()
@@ -161,18 +161,18 @@ class BaselineDatabase:
             yield connection, transaction
 
     def _is_made(self, connection: t.Any) -> bool:
-        """Whether the table is there.
+        """Whether the table exists.
 
         Raises:
-            StateError: something else has a table of this name.
+            StateError: another application has a table with this name.
         """
         looking = sqlalchemy.inspect(connection)
         if not looking.has_table(TABLE):
             return False
         if set(_COLUMNS) - {column["name"] for column in looking.get_columns(TABLE)}:
             raise StateError(
-                f"{OPTION}: the table {TABLE} in {self._address} belongs to something else; nothing was touched.",
-                hint="Name another database.",
+                f"{OPTION}: the table {TABLE} in {self._address} belongs to another application; nothing was changed.",
+                hint="Use another database.",
             )
         return True
 
@@ -194,7 +194,7 @@ class BaselineDatabase:
         return Document("baseline", None, data, hashlib.sha256(content).hexdigest())
 
     def _put(self, connection: t.Any, generation: int, **values: t.Any) -> None:
-        """Write the row, whether or not it is there."""
+        """Insert or update the row."""
         table = _table()
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         given = {"generation": generation, **values}
@@ -203,18 +203,18 @@ class BaselineDatabase:
 
 
 def _path_of(url: t.Any) -> pathlib.Path | None:
-    """The file of SQLite; None for PostgreSQL.
+    """Return the path of the SQLite file; None for PostgreSQL.
 
     Raises:
-        OptionError: the next run would not find what this one stores, and so take the baseline for a missing one.
+        OptionError: the path is not absolute, so another run might not find the baseline and treat it as missing.
     """
     if url.get_backend_name() != "sqlite":
         return None
     path = str(url.database or "")
     if not path.startswith("/"):
         raise OptionError(
-            f"{OPTION} names no file of SQLite by its absolute path.",
-            hint="For example sqlite:////srv/gate.db, with four slashes.",
+            f"{OPTION} does not name a SQLite file by its absolute path.",
+            hint="Write it with four slashes, such as sqlite:////srv/gate.db.",
         )
     return pathlib.Path(path)
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A baseline in a file, and the list of what is gone from it in a second one beside it.
+"""Stores a baseline in a file, and the list of its findings that are gone in a second file beside it.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,23 +23,23 @@ _MARKS_SUFFIX = ".gone.json"
 
 
 class BaselineFile:
-    """The baseline at a path. A link is followed, so that the file itself is what moves.
+    """The baseline at a path. A link is followed, so that the file is replaced and not the link.
 
     Args:
-        option: the path as it was given.
+        option: the value of the option ``baseline``.
     """
 
     shared = False
 
     def __init__(self, option: str) -> None:
         path = pathlib.Path(option).expanduser()
-        # One that leads nowhere was meant to be a baseline.
+        # A broken link is an error, not a missing baseline.
         self._linked = path.is_symlink()
         self._path = path.resolve() if self._linked else path
 
     @property
     def files(self) -> tuple[pathlib.Path, ...]:
-        """The baseline, and the list of what is gone."""
+        """The baseline file, and the file with the list of findings that are gone."""
         return self._path, self._path.with_name(self._path.name + _MARKS_SUFFIX)
 
     def load(self) -> Baseline:
@@ -74,7 +74,7 @@ class BaselineFile:
         """See :class:`.baseline.BaselineKeeper`."""
         if not has_news(baseline, gone):
             return
-        # Another run may have marked findings, or moved the baseline, since this one read them.
+        # Another run may have marked findings or changed the baseline since this run read it.
         newest = self.load()
         if newest.exists:
             _write(self.files[1], marks_of(newest, gone))
@@ -85,7 +85,7 @@ class BaselineFile:
         data = renewed(baseline, content)
         if data is not None:
             _write(self._path, data)
-            # What was gone is not in the new one, so the list has nothing more to say.
+            # The new baseline does not contain the findings that were gone, so the list is obsolete.
             self.files[1].unlink(missing_ok=True)
         return data is not None
 
@@ -97,8 +97,8 @@ class BaselineFile:
             raise FileError(f"baseline: cannot read {path}: {reason(error)}.", hint="Run the gate again.") from error
         if found != baseline.sha256:
             raise FileError(
-                f"baseline: {path} was changed while the gate was at work.",
-                hint="Run the gate again, and let one job at a time move a baseline.",
+                f"baseline: {path} was changed while the gate was running.",
+                hint="Run the gate again, and let only one job at a time update a baseline.",
             )
 
     def told(self, _baseline: Baseline) -> dict[str, t.Any]:
@@ -107,7 +107,7 @@ class BaselineFile:
 
 
 def _check_ancestor(directory: pathlib.Path) -> None:
-    """Refuse a missing directory that could not be created in what there is above it."""
+    """Raise an error if a missing directory could not be created in the nearest existing parent."""
     above = next(parent for parent in directory.absolute().parents if os.path.lexists(parent))
     if not above.is_dir():
         raise _cannot_create(directory, f"{above} is not a directory")
@@ -124,5 +124,5 @@ def _write(path: pathlib.Path, data: bytes) -> None:
             file.write(data)
     except OSError as error:
         raise FileError(
-            f"baseline: writing {path} failed: {reason(error)}.", hint="The file that was there is as it was."
+            f"baseline: writing {path} failed: {reason(error)}.", hint="The previous file was not changed."
         ) from error

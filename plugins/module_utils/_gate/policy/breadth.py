@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a waiver or an exclusion covers whatever is found next.
+"""Detects waivers and exclusions that are so broad that they cover whatever is found next.
 
 This module is private to the collection and may change at any time.
 
-Items of one list are alternatives, so a list narrows nothing down as soon as one of its patterns fits everything.
+Items of one list are alternatives, so a list restricts nothing as soon as one of its patterns matches everything.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _EXACT = ("unique_ids", "fingerprints", "ids")
 _PATTERNS = ("urls", "parameters")
 _SCHEMES = ("https://", "http://")
 WIDEST = {"rule_ids": 1000, "cwe": 100, "owasp": 10}
-"""How many numbers of a list are too many, one by one and in ranges: a scanner has a few hundred rules for web
-applications, and some 1400 weaknesses have a number."""
+"""How many numbers in a list, single ones and those in ranges, are too many. A scanner has a few hundred rules for web
+applications, and there are about 1400 weaknesses with a number."""
 
 
 def fits_everything(pattern: str) -> bool:
-    """Whether a pattern says nothing but stars, signs and the beginning that every URL has, as ``https://*`` does.
+    """Whether a pattern has nothing but stars, punctuation and the scheme of a URL, as in ``https://*``.
 
-    A single letter anywhere in a text, as in ``*a*``, says nothing either.
+    A single letter between stars, as in ``*a*``, restricts nothing either.
     """
     if "*" not in pattern:
         return False
@@ -47,7 +47,7 @@ def _spans_too_much(name: str, items: t.Sequence[t.Any]) -> bool:
 
 
 def is_broad_match(match: Spec) -> bool:
-    """Whether nothing in the match of a waiver keeps it from covering whatever is found next.
+    """Whether the match of a waiver restricts nothing, so that it covers whatever is found next.
 
     Raises:
         PolicyError: a range cannot be read.
@@ -60,7 +60,7 @@ def is_broad_match(match: Spec) -> bool:
 
 
 def excludes_everything(spec: Spec) -> bool:
-    """Whether nothing in an exclusion leaves any finding to the rules.
+    """Whether an exclusion leaves no finding to the rules.
 
     Raises:
         PolicyError: a range cannot be read.

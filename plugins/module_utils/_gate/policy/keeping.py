@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the baseline of a run is kept: in a file, in a database, or nowhere.
+"""Chooses where the baseline of a run is stored: in a file, in a database, or nowhere.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,24 +15,26 @@ from .baseline import BaselineKeeper
 from .baseline_file import BaselineFile
 
 VARIABLES = {"database_url": "PERIMETER_GATE_DATABASE_URL", "baseline_name": "PERIMETER_GATE_BASELINE_NAME"}
-"""Option to environment variable; both count only where the task names no baseline of another kind."""
+"""Environment variables by option. They are used only if the task does not set ``baseline``."""
 
 Params = t.Mapping[str, t.Any]
 Environ = t.Mapping[str, str]
 
 
 def keeper_of(params: Params, environ: Environ) -> BaselineKeeper | None:
-    """Return what keeps the baseline; None when none was asked for.
+    """Return the storage of the baseline; None if no baseline was requested.
 
     Raises:
-        OptionError: the options name two places, or only half of one. A missing secret must not mean that there is no
-            baseline.
-        MissingLibrary: a package is not installed.
+        OptionError: the options name two storages, or one of them incompletely. Otherwise a missing secret would turn
+            the baseline off.
+        MissingLibrary: sqlalchemy or psycopg is not installed.
     """
     url, name = (_given(params, environ, option) for option in VARIABLES)
     if params.get("baseline"):
         if url or name:
-            raise OptionError("baseline and database_url are given.", hint="Keep the baseline in one place.")
+            raise OptionError(
+                "baseline cannot be combined with database_url or baseline_name.", hint="Store it in one place."
+            )
         return BaselineFile(str(params["baseline"]))
     if url and not name:
         raise OptionError(
@@ -40,28 +42,28 @@ def keeper_of(params: Params, environ: Environ) -> BaselineKeeper | None:
         )
     if name and not url:
         raise OptionError(
-            "baseline_name is given, and no database_url.",
-            hint=f"Give it, or set {VARIABLES['database_url']}. A secret that is missing is empty in a CI system.",
+            "baseline_name needs database_url.",
+            hint=f"Set it, or {VARIABLES['database_url']}. In a CI system, a missing secret is an empty variable.",
         )
     if not url or not name:
         return None
-    # Only here: loading SQLAlchemy takes longer than all else that a gate without a database does.
+    # Imported here, because loading SQLAlchemy takes longer than a whole run without a database.
     from .baseline_database import BaselineDatabase
 
     return BaselineDatabase(url, name)
 
 
 def _given(params: Params, environ: Environ, option: str) -> str | None:
-    # What the task says about another place beats the environment.
+    # If the task sets baseline, the environment is ignored.
     told = None if params.get("baseline") else environ.get(VARIABLES[option])
     return params.get(option) or told or None
 
 
 def secrets_of(params: Params, environ: Environ) -> tuple[str, ...]:
-    """What is secret of the URL of the database."""
+    """Return the secret parts of the URL of the database."""
     return hidden_of(_given(params, environ, "database_url"))
 
 
 def texts_of(params: Params, environ: Environ) -> tuple[str, ...]:
-    """The URL, where only parts of it are secret."""
+    """Return the URL of the database if only parts of it are secret."""
     return shown_of(_given(params, environ, "database_url"))

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The policy: what has to be known before anything is judged, and which rules then decide.
+"""The policy: the requirements for the input, and the rules that decide.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,12 +23,12 @@ from .validate import validate
 DAY = 86400.0
 DEFAULT_MAX_AGE = DAY
 DEFAULT_MAX_DAYS = {"critical": 30, "high": 90, "medium": 180, "low": 365, "info": 365}
-"""For how many days a waiver may stand, by the severity of what it waives."""
+"""For how many days a waiver may be valid, by the severity of the findings that it waives."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """What a scan has to be like to allow a conclusion about one application."""
+    """The requirements for a scan that allows a conclusion about an application. ``max_scan_age`` is in seconds."""
 
     authentication: str = "as_before"
     profile: str | None = None
@@ -39,7 +39,7 @@ class Quality:
 
 @dataclasses.dataclass(frozen=True)
 class Scope:
-    """What has to be there. ``filters`` are those that a snapshot may have beside the choice of applications."""
+    """The required input. ``filters`` are those that a snapshot may have beside filters that select applications."""
 
     sources: tuple[str, ...]
     applications: tuple[str, ...]
@@ -49,7 +49,7 @@ class Scope:
 
 @dataclasses.dataclass(frozen=True)
 class WaiverRules:
-    """What is asked of waivers. Times are seconds."""
+    """The requirements for waivers. ``expiring_within`` is in seconds."""
 
     max_days: dict[str, int]
     expiring_within: float
@@ -59,7 +59,7 @@ class WaiverRules:
 
 @dataclasses.dataclass(frozen=True)
 class ImageRules:
-    """What is asked of container images: ``malware`` fail, warn or ignore; limits by severity."""
+    """The rules for container images. ``malware`` is fail, warn or ignore; ``limits`` are by severity."""
 
     malware: str
     limits: dict[str, int]
@@ -75,7 +75,7 @@ class Images:
     max_scan_age: float
 
     def rules_for(self, identity: str, name: str | None) -> ImageRules:
-        """The rules for one image: those of the policy, with each override that means it laid over them."""
+        """The rules for one image: those of the policy, with each override that matches it applied."""
         chosen = self.base
         for means, spec in self.overrides:
             if means(identity, name):
@@ -84,7 +84,7 @@ class Images:
 
 
 class Exclusion(t.NamedTuple):
-    """One item of ``exclude``; ``name`` says which."""
+    """One item of ``exclude``; ``name`` is its path, such as ``exclude[0]``."""
 
     name: str
     reason: str
@@ -93,24 +93,24 @@ class Exclusion(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """How one application is judged."""
+    """The rules for one application, and the requirements for its scan."""
 
     rules: tuple[Rule, ...]
     quality: Quality
 
 
 class Policy:
-    """A policy that was checked. See the guide for what each key means."""
+    """A validated policy. The guide describes each key."""
 
     def __init__(self, spec: Spec, sha256: str, max_scan_age: float | None = None) -> None:
         """
         Args:
-            spec: the policy, checked against the schema.
-            sha256: of the file.
-            max_scan_age: the option, in seconds; the shorter of it and what the policy says counts.
+            spec: the policy, validated against the schema.
+            sha256: the hash of the file.
+            max_scan_age: the option, in seconds. The shorter of it and the value in the policy counts.
 
         Raises:
-            PolicyError: a value makes no sense.
+            PolicyError: values contradict each other, or would let everything pass.
         """
         _refuse_nothing(spec)
         self.name: str | None = spec.get("name")
@@ -138,7 +138,7 @@ class Policy:
 
     @property
     def base_quality(self) -> Quality:
-        """What is asked of a scan, and of the age of a snapshot, where no override says otherwise."""
+        """The requirements for scans, and for the age of snapshots, without overrides."""
         return self._base.quality
 
     @property
@@ -147,7 +147,7 @@ class Policy:
         return bool(self._base.rules) or self._overriding_rules
 
     def for_application(self, app: AppKey, name: str | None) -> Judged:
-        """The rules for one application: those of the policy, with each override that means it laid over them."""
+        """The rules for one application: those of the policy, with each override that matches it applied."""
         cached = self._known.get((app, name))
         if cached is None:
             cached = self._base
@@ -187,7 +187,7 @@ class Policy:
         for name in item.get("disable", ()):
             if name not in known:
                 raise PolicyError(
-                    f"{where}disable names {name!r}, and there is no such rule.",
+                    f"{where}disable names {name!r}, which is not a rule.",
                     hint=f"The rules are {', '.join(sorted(known)[:20])}.",
                 )
             gone.add(name)
@@ -210,13 +210,13 @@ class Policy:
             )
         if any(rule.states is not None for rule in rules) and "missing_baseline" not in spec:
             raise PolicyError(
-                "policy: a rule asks what is new, so missing_baseline has to say what holds without a baseline.",
+                "policy: a rule depends on what is new, so missing_baseline is required.",
                 hint="One of all_new, adopt, inconclusive.",
             )
 
 
 def _needs_details(spec: Spec) -> bool:
-    """Whether a rule goes by what only a detailed export holds, and would see nothing without it."""
+    """Whether a rule uses fields that only a detailed export has."""
     return any(
         "include" in rule.get("cwe", {}) or "include" in rule.get("owasp", {}) or rule.get("without_score") == "skip"
         for rule in spec.get("rules", ())
@@ -224,25 +224,25 @@ def _needs_details(spec: Spec) -> bool:
 
 
 def gaps_of(rules: t.Iterable[Rule]) -> list[str]:
-    """Severities of vulnerabilities that no rule limits, although one limits milder ones."""
+    """Return the severities of vulnerabilities that no rule limits although a rule limits milder ones."""
     covered = {severity for rule in rules if "vulnerability" in rule.kinds for severity in rule.severities}
     mildest = max((SEVERITIES.index(severity) for severity in covered), default=0)
     return [severity for severity in SEVERITIES[:mildest] if severity not in covered]
 
 
 def _refuse_nothing(spec: Spec) -> None:
-    """Refuse null where there is no limit that it could take away: in YAML, a forgotten value is null as well."""
+    """Refuse null outside overrides, where it can remove no limit: in YAML, a forgotten value is null as well."""
     images = spec.get("images", {}).get("limits", {})
     gone = _removed(spec) | {f"images.limits.{severity}" for severity, limit in images.items() if limit is None}
     if gone:
         raise PolicyError(
-            f"policy: {min(gone)} is null, which is no limit.",
-            hint="Give a value, or leave the key out. Null takes a limit away in an override.",
+            f"policy: {min(gone)} is null, which is not a limit.",
+            hint="Give a value, or leave the key out. Only in an override, null removes a limit.",
         )
 
 
 def _removed(item: Spec) -> set[str]:
-    """Names of the rules that an override sets to null."""
+    """Return the names of the rules that an override sets to null."""
     limits = {
         f"limits.{state}.{kind}.{severity}"
         for state, kinds in item.get("limits", {}).items()
@@ -273,7 +273,7 @@ def _waiver_rules(spec: Spec) -> WaiverRules:
 
 
 def _named(spec: Spec) -> t.Iterator[Named]:
-    """Every list of the policy that names tags, applications or rules of a scanner."""
+    """Yield every list of the policy that names tags, applications or rules of a scanner."""
     for index, item in enumerate(spec.get("exclude", ())):
         yield from all_named(item, f"exclude[{index}]")
     for item in spec.get("rules", ()):
@@ -314,15 +314,15 @@ def _image_rules(base: ImageRules, spec: Spec) -> ImageRules:
 
 
 def load_policy(value: t.Any, max_scan_age: float | None = None) -> Policy:
-    """The policy that the option stands for.
+    """Load the policy.
 
     Args:
-        value: a path or the policy itself.
-        max_scan_age: the module's option, in seconds.
+        value: a path, or the policy itself as a mapping.
+        max_scan_age: the option of the module, in seconds, or None.
 
     Raises:
-        PolicyError: it cannot be read, or is wrong; names the path of the key.
-        MissingLibrary: it is YAML, and PyYAML is not installed.
+        PolicyError: it cannot be read, or is invalid; the message names the path of the key.
+        MissingLibrary: the file is YAML, and PyYAML is not installed.
     """
     document = read_document(value, "policy")
     validate(document.data, POLICY, "policy")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of a policy: what each counts, and how many of it there may be.
+"""The rules of a policy: which findings each counts, and how many it allows.
 
 This module is private to the collection and may change at any time.
 """
@@ -20,36 +20,36 @@ from .selectors import Test, selector
 
 Spec = t.Mapping[str, t.Any]
 NEW_STATES = frozenset({"new", "reopened", "escalated"})
-"""What a finding can be beside known. Each of the three counts as new."""
+"""The states of findings other than known. All three count as new."""
 
 
 _FUTURE = 86400.0
-"""By how many seconds a finding may be first seen in the future: zones are mistaken by hours."""
+"""Seconds that ``first_seen`` may be in the future, because wrong time zones shift times by hours."""
 
 
 RISKS = frozenset({"vulnerability", "sensitive_content"})
-"""The kinds that a rule is about when it names none."""
+"""The kinds that a rule covers if it names none."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One rule. At most ``limit`` findings may match it: 0 allows none.
+    """One rule. At most ``limit`` findings may match it; 0 allows none.
 
     Attributes:
-        name: unique in the policy.
-        takes: whether a finding is one that this rule is about, whatever its severity, state, score or age.
-        severities: the severities it counts.
-        kinds: the kinds of findings it is about.
-        states: the states it counts; None for all.
-        cvss_min, detection_score_min: least score that it counts, or None.
-        without_score: whether a finding without that score counts.
-        older_than: least age in seconds that it counts, or None.
+        name: the name of the rule, unique in the policy.
+        takes: whether the rule covers a finding, regardless of its severity, state, score and age.
+        severities: the severities that it counts.
+        kinds: the kinds of findings that it covers.
+        states: the states that it counts; None for all.
+        cvss_min, detection_score_min: the minimum score that it counts, or None.
+        without_score: whether it counts findings without that score.
+        older_than: the age in seconds above which it counts findings, or None.
         attacks: the classes of matches that it counts; None for all.
-        waivable: whether a finding that is waived, ignored or protected is left to that.
-        age: the same as it is written in the policy, for messages; empty for none.
-        limit: the most findings that may match.
-        per_run: whether the limit is for the whole run, instead of for each application.
-        warn: whether breaking it is only a warning.
+        waivable: whether it leaves out findings that are waived, ignored or protected.
+        age: ``older_than`` as it is written in the policy, for messages; empty for none.
+        limit: the maximum number of findings that may match.
+        per_run: whether the limit is for the whole run instead of each application.
+        warn: whether breaking the rule is only a warning.
     """
 
     name: str
@@ -69,12 +69,12 @@ class Rule:
     warn: bool = False
 
     def counts(self, facts: Facts, state: str, now: dt.datetime) -> bool:
-        """Whether the rule counts a finding that it takes.
+        """Whether the rule counts a finding for which ``takes`` is true.
 
         Args:
             facts: the finding.
             state: new, reopened, escalated or known.
-            now: the present, UTC.
+            now: the current time, UTC.
         """
         if facts.severity not in self.severities:
             return False
@@ -93,7 +93,7 @@ class Rule:
                 continue
             told = facts.raw.get(field)
             score = number(told)
-            # One that is there and cannot be read may be any.
+            # A score that exists but is not a number may be any score, so the finding counts.
             if score is None and told is None and not self.without_score:
                 return False
             if score is not None and score < least:
@@ -102,7 +102,7 @@ class Rule:
 
 
 def _age(facts: Facts, now: dt.datetime) -> float:
-    """Seconds since the finding was first seen; without end where nobody knows, and where it is still to come."""
+    """Return the seconds since the finding was first seen; infinity if that is unknown, or far in the future."""
     first = facts.raw.get("first_seen")
     if not isinstance(first, str):
         return float("inf")
@@ -114,13 +114,13 @@ def _age(facts: Facts, now: dt.datetime) -> float:
 
 
 def duration(value: str, where: str) -> float:
-    """A duration of the policy in seconds.
+    """Return a duration of the policy in seconds.
 
     Raises:
-        PolicyError: it is none.
+        PolicyError: it is not a valid duration, or longer than a hundred years.
     """
     try:
-        # A policy was checked for this, an option was not.
+        # The schema refuses blanks in a policy; an option can still have them.
         seconds = parse_duration(value if value == value.strip() else repr(value))
     except ValueError as error:
         raise PolicyError(f"{where}: {error}.") from error
@@ -137,11 +137,16 @@ def _states(names: t.Iterable[str]) -> frozenset[str] | None:
 
 
 def rule_from(spec: Spec, where: str) -> Rule:
-    """One item of ``rules``."""
+    """Return the rule of one item of ``rules``.
+
+    Raises:
+        PolicyError: a value makes no sense.
+    """
     states = _states(spec.get("states", ("all",)))
     if not spec.get("waivable", True) and states is not None:
         raise PolicyError(
-            f"{where} is not waivable, and has states.", hint="Leave states out: what no waiver covers is not only new."
+            f"{where} is not waivable, so it cannot have states.",
+            hint="Leave states out: such a rule counts findings in every state.",
         )
     return Rule(
         name=spec["name"],
@@ -163,19 +168,19 @@ def rule_from(spec: Spec, where: str) -> Rule:
 
 
 _TAKES: dict[str, Test] = {kind: selector({"kinds": [kind]}, "") for kind in KINDS}
-"""Made once: rules with the same test share its answer."""
+"""Tests that rules share."""
 _TAKES_RISKS: Test = selector({}, "")
 
 
 def rules_of(policy: Spec, where: str = "") -> dict[str, Rule]:
-    """All rules of a policy, or of an override laid over one, by name.
+    """Return all rules of a policy or of an override, by name.
 
     Args:
-        policy: with any of ``limits``, ``sla`` and ``rules``.
-        where: path of the mapping, for messages.
+        policy: a mapping with any of ``limits``, ``sla`` and ``rules``.
+        where: the path of the mapping, for messages.
 
     Raises:
-        PolicyError: two rules share a name, or a value makes no sense.
+        PolicyError: two rules have the same name, or a value makes no sense.
     """
     found: dict[str, Rule] = {}
     for state in STATES:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON Schemas of policy, waivers and baseline. ``docs/schemas/gate/*.json`` are made from these.
+"""The JSON Schemas of policy, waivers and baseline. ``docs/schemas/gate/*.json`` are generated from them.
 
 This module is private to the collection and may change at any time.
 """
@@ -30,7 +30,7 @@ _DATE = {
     "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     "description": "a UTC day, written YYYY-MM-DD",
 }
-_SAID: Json = {"type": "string", "minLength": 1, "pattern": "\\S", "description": "more than blanks"}
+_SAID: Json = {"type": "string", "minLength": 1, "pattern": "\\S", "description": "text that is not blank"}
 _NAME = {**_SAID, "maxLength": 200}
 _NAMES = {"type": "array", "items": _NAME, "minItems": 1}
 _EXACT_NAMES: Json = {
@@ -325,4 +325,4 @@ BASELINE: Json = {
 }
 
 SCHEMAS: dict[str, Json] = {"policy": POLICY, "waivers": WAIVERS, "baseline": BASELINE}
-"""What is published, by file name."""
+"""The published schemas of documents that people or runs write, by file name."""

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which findings a rule, an exclusion or a waiver is about.
+"""Selects the findings that a rule, an exclusion or a waiver covers.
 
 This module is private to the collection and may change at any time.
 """
@@ -18,11 +18,11 @@ Test = t.Callable[[Facts], bool]
 _RANGE = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
 _PREFIX = re.compile(r"[A-Za-z]+-?")
 _MEANT_AS_NUMBER = re.compile(r"(?:qid)?[-_:\s]*[0-9][0-9\s,;:.–—-]*", re.IGNORECASE)
-"""Text that would stand for a rule of that name, which no scanner has: a list, an odd range, a QID with its word."""
+"""Text that is meant as numbers and cannot be an id: a list, a malformed range, or a number with ``QID`` before it."""
 
 
 class Named(t.NamedTuple):
-    """What one list of a selector names: ``field`` is tags, applications or rule_ids; each word with what it fits."""
+    """The words of one list of a selector, each with its test. ``field`` is tags, applications or rule_ids."""
 
     where: str
     field: str
@@ -31,11 +31,11 @@ class Named(t.NamedTuple):
 
 NAMED_AT_MOST = 1000
 _WIDEST = 200
-"""Numbers of a range that are named one by one; wider ones are too many to ask a knowledge base for."""
+"""Ranges with this many numbers or more are left out: they are too many to request from a knowledge base."""
 
 
 def rules_named(lists: t.Iterable[Named]) -> list[str]:
-    """The numbers of rules that lists of a policy name, in order; those of wide ranges are left out."""
+    """Return the numbers of rules that lists of a policy name, in order and without those of wide ranges."""
     found: set[int] = set()
     for named in lists:
         for word, _fits in named.words if named.field == "rule_ids" else ():
@@ -47,15 +47,18 @@ def rules_named(lists: t.Iterable[Named]) -> list[str]:
 
 
 class Numbers:
-    """Whole numbers and ranges of them, and, where they are allowed, other identities as they stand."""
+    """A set of whole numbers, ranges of them and, if allowed, other ids as text."""
 
     def __init__(self, given: t.Iterable[int | str], where: str, *, prefix: str = "", texts: bool = False) -> None:
         """
         Args:
             given: numbers, or text such as ``150001-150099``.
             where: path of the list, for messages.
-            prefix: what may stand before a number, such as ``CWE-`` or ``A``.
-            texts: whether text that is no number stands for itself.
+            prefix: a prefix that numbers may have, such as ``CWE-`` or ``A``.
+            texts: whether text that is not a number is allowed, and matched exactly.
+
+        Raises:
+            PolicyError: an item is neither a number nor a range, or a range runs backwards.
         """
         self.exact: set[int] = set()
         self.texts: set[str] = set()
@@ -71,7 +74,7 @@ class Numbers:
         bounds = _RANGE.fullmatch(word)
         if bounds is None:
             if not texts or _MEANT_AS_NUMBER.fullmatch(word):
-                raise PolicyError(f"{where} is {item!r}.", hint="Give a number, or a range such as 79-89.")
+                raise PolicyError(f"{where} is invalid: {item!r}.", hint="Give a number, or a range such as 79-89.")
             self.texts.add(word)
             return
         low, high = int(bounds[1]), int(bounds[2] or bounds[1])
@@ -83,11 +86,11 @@ class Numbers:
             self.ranges.append((low, high))
 
     def has(self, value: int) -> bool:
-        """Whether the number is listed or lies in a range."""
+        """Whether the number is listed or in a range."""
         return value in self.exact or any(low <= value <= high for low, high in self.ranges)
 
     def has_text(self, value: str | None) -> bool:
-        """Whether an identity is listed, as a number if it is one."""
+        """Whether an id is listed; if it is a number, also whether it is in a range."""
         if value is None:
             return False
         if value in self.texts:
@@ -96,14 +99,14 @@ class Numbers:
 
 
 def named_by(field: str, given: t.Iterable[t.Any], where: str) -> Named:
-    """What a list of tags, applications or rules names, word by word."""
+    """Return the words of a list of tags, applications or rules."""
     if field == "rule_ids":
         return Named(where, field, tuple((str(item), Numbers([item], where, texts=True).has_text) for item in given))
     return Named(where, field, tuple((str(item), Globs([item]).match) for item in given))
 
 
 def all_named(spec: t.Mapping[str, t.Any], where: str) -> t.Iterator[Named]:
-    """What the lists of a rule or an exclusion name."""
+    """Yield the words of each list of a rule or an exclusion."""
     for field in ("tags", "applications", "rule_ids"):
         for side, given in spec.get(field, {}).items():
             yield named_by(field, given, f"{where}.{field}.{side}")
@@ -150,7 +153,7 @@ def _by_text(
 
 
 def _by_url(choice: t.Mapping[str, t.Any], *, every: bool) -> list[Test]:
-    """Patterns of addresses. What leaves a finding out has to fit it as it is written and as it is resolved."""
+    """Return tests for URL patterns. To leave a finding out, a pattern has to match both forms of :func:`places_of`."""
     tests: list[Test] = []
     if "include" in choice:
         wanted = Globs(choice["include"], fold=False)
@@ -164,17 +167,16 @@ def _by_url(choice: t.Mapping[str, t.Any], *, every: bool) -> list[Test]:
 
 
 def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = False) -> Test:
-    """What the selecting keys of a rule or an exclusion say, but for severity, state, score and age.
+    """Return the test for the selecting keys of a rule or an exclusion, except severity, state, score and age.
 
     Args:
-        spec: the rule, already checked against the schema.
+        spec: the rule or exclusion, validated against the schema.
         where: its path, for messages.
-        every_code: whether all weaknesses and categories of a finding have to be listed, and its URL has to fit in
-            every form, for what leaves findings out: one that may be left out says nothing about another in the same
-            finding.
+        every_code: whether all weaknesses and categories of a finding have to be listed, and all forms of its URL have
+            to match. Set for exclusions, because a finding may have further weaknesses that must not be left out.
 
     Raises:
-        PolicyError: a range that runs backwards, or an id of a rule that is none.
+        PolicyError: a range runs backwards, or the id of a rule is malformed.
     """
     tests: list[Test] = []
     kinds = frozenset(spec.get("kinds", ("vulnerability", "sensitive_content")))
@@ -183,7 +185,7 @@ def selector(spec: t.Mapping[str, t.Any], where: str, *, every_code: bool = Fals
         sources = frozenset(spec["sources"])
         tests.append(lambda facts: facts.source in sources)
     if spec.get("confirmed_only"):
-        # Only what the source says to be potential; where it says nothing, a finding counts as confirmed.
+        # A finding counts as confirmed unless the source marks it as potential.
         tests.append(lambda facts: facts.raw.get("potential") is not True)
     tests += _by_rule(spec.get("rule_ids", {}), f"{where}.rule_ids")
     tests += _by_number(spec.get("cwe", {}), f"{where}.cwe", "CWE-", lambda facts: facts.cwe, every=every_code)

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks data against the part of JSON Schema that the published schemas use, with messages for people.
+"""Validates data against the part of JSON Schema that the published schemas use, with messages for people.
 
 This module is private to the collection and may change at any time.
 
 The schemas are the ones under ``docs/schemas/gate``, so an editor and the gate agree on what is allowed. The jsonschema
-package is not needed to run the gate; a test holds both to the same judgement.
+package is not needed to run the gate; a test makes sure that both agree.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _WORDS |= {"integer": "a whole number", "number": "a number"}
 
 
 def validate(data: t.Any, schema: Schema, name: str) -> None:
-    """Check a document.
+    """Validate a document.
 
     Args:
         data: the document.
         schema: a schema of :mod:`.schemas`.
-        name: how messages call the document.
+        name: the name of the document in messages.
 
     Raises:
-        PolicyError: names the path of the first key that is wrong, and what is allowed there.
+        PolicyError: the document is invalid; the message names the path of the first wrong key.
     """
     _Checker(schema, name).check(data, schema, "")
 
@@ -92,7 +92,7 @@ class _Checker:
         known: t.Mapping[str, Schema] = schema.get("properties", {})
         for key in schema.get("required", ()):
             if key not in value:
-                self._fail(path, f"lacks the key {key}" if path else f": the key {key} is missing")
+                self._fail(path, f"lacks the key {key}")
         if len(value) < schema.get("minProperties", 0):
             self._fail(path, "is empty", _allowed(known))
         extra = schema.get("additionalProperties", True)
@@ -124,7 +124,7 @@ class _Checker:
             self._fail(path, f"is longer than {schema['maxLength']} characters")
         if "pattern" in schema and not _fits(schema["pattern"], value):
             self._fail(
-                path, f"is {_shown(value)}", f"It has to be {schema.get('description', 'of the documented form')}"
+                path, f"is {_shown(value)}", f"It has to be {schema.get('description', 'of the documented form')}."
             )
 
     def _check_number(self, value: float, schema: Schema, path: str) -> None:
@@ -135,8 +135,8 @@ class _Checker:
 
 
 def _fits(pattern: str, value: str) -> bool:
-    """Whether a text has the form. JSON Schema's ``$`` is the end of the text, Python's also stands before a last line
-    break."""
+    """Whether a text matches a pattern. In JSON Schema ``$`` is the end of the text; in Python it also matches before a
+    final line break."""
     return re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), value) is not None
 
 

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waivers: findings that somebody answers for, with a reason, until a day.
+"""Waivers: findings for which somebody takes responsibility, with a reason and an end date.
 
 This module is private to the collection and may change at any time.
 
-A waiver holds to the end of the UTC day that it names. What cannot be read as a day is an error of the policy: there is
-no waiver for ever.
+A waiver is valid until the end of the UTC day in ``expires``. An invalid date is a policy error, because no waiver may
+be valid for ever.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from .validate import validate
 
 Spec = t.Mapping[str, t.Any]
 _REMEMBERED_RULES = 10_000
-_TOO_LONG = "stands longer than its severity allows"
-_OUTGROWN = "was given when it was less severe"
+_TOO_LONG = "is valid for longer than the severity allows"
+_OUTGROWN = "was given when the finding was less severe"
 PUSHED_AS = {
     "false_positive": "FALSE_POSITIVE",
     "risk_accepted": "RISK_ACCEPTED",
     "mitigated": "RISK_ACCEPTED",
     "not_applicable": "NOT_APPLICABLE",
 }
-"""What a type of waiver is called where a finding is ignored at Qualys."""
+"""The reason for ignoring a finding at Qualys, by type of waiver."""
 
 
 @dataclasses.dataclass
 class Waiver:
-    """One waiver. ``applied`` counts the findings that it waived, ``matched`` those that it meant.
+    """One waiver. ``applied`` counts the findings that it waived, ``matched`` all that it matched.
 
-    ``graded`` says that it names severities, so that a finding that gets worse is not meant any more.
+    ``graded`` says that it names severities, so that it no longer matches a finding that becomes more severe.
     """
 
     id: str
@@ -65,15 +65,15 @@ class Waiver:
     outgrown: int = 0
 
     def may_mean(self, rule_id: str | None) -> bool:
-        """Whether findings of a rule can be meant at all."""
+        """Whether the waiver can match findings of a rule at all."""
         return self.rules is None or self.rules.has_text(rule_id)
 
 
 def day(text: str, where: str) -> dt.date:
-    """A UTC day.
+    """Parse a UTC day.
 
     Raises:
-        PolicyError: the text is not a day of the calendar, written YYYY-MM-DD.
+        PolicyError: the text is not a valid date in the form YYYY-MM-DD.
     """
     try:
         if len(text) != 10:
@@ -81,16 +81,16 @@ def day(text: str, where: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError as error:
         raise PolicyError(
-            f"{where} is {text!r}, which is no day.", hint="Write YYYY-MM-DD, such as 2026-12-31."
+            f"{where} is {text!r}, which is not a date.", hint="Write YYYY-MM-DD, such as 2026-12-31."
         ) from error
 
 
 class Waivers:
-    """All waivers of a run, found by what they match.
+    """All waivers of a run, indexed by what they match.
 
     Attributes:
-        path: of their file; None when they were written in the task, or none were given.
-        sha256: of that file, or of the data; None when there is no such file.
+        path: the path of the file; None if the waivers are in the task, or none were given.
+        sha256: the hash of the file or of the data; None if the file does not exist.
     """
 
     path: pathlib.Path | None = None
@@ -99,12 +99,13 @@ class Waivers:
     def __init__(self, specs: t.Sequence[Spec], rules: WaiverRules, today: dt.date) -> None:
         """
         Args:
-            specs: the waivers, checked against the schema.
-            rules: what the policy asks of them.
-            today: the present UTC day.
+            specs: the waivers, validated against the schema.
+            rules: the requirements of the policy for waivers.
+            today: the current UTC day.
 
         Raises:
-            PolicyError: a day is malformed, a waiver stands for longer than any severity allows, an id stands twice.
+            PolicyError: a date is invalid, a waiver is valid for longer than any of its severities allows, or two
+                waivers have the same id.
         """
         self.rules = rules
         self.all: list[Waiver] = []
@@ -116,14 +117,14 @@ class Waivers:
             waiver = _waiver(spec, rules, today, f"waivers[{index}]")
             if waiver.id in seen:
                 raise PolicyError(
-                    f"waivers: waivers[{index}].id is {waiver.id!r}, which stands twice.", hint="Rename it."
+                    f"waivers: waivers[{index}].id is {waiver.id!r}, which another waiver has.", hint="Rename it."
                 )
             seen.add(waiver.id)
             self.all.append(waiver)
             self._file(spec["match"], index)
 
     def _file(self, match: Spec, index: int) -> None:
-        """Remember the waiver under an exact key if it has one, so that a finding is not held against each of them."""
+        """Index the waiver by an exact key if it has one, so that a finding need not be compared with every waiver."""
         for name in ("unique_ids", "fingerprints", "ids", "rule_ids"):
             if name in match and not any(name == "rule_ids" and "-" in str(item) for item in match[name]):
                 for item in match[name]:
@@ -148,7 +149,7 @@ class Waivers:
         return sorted({*found, *others}) if found else others
 
     def _others_for(self, rule_id: str | None) -> list[int]:
-        """Waivers without an exact key that may mean findings of a rule: the same few for all findings of that rule."""
+        """Return the waivers without an exact key that may match findings of a rule, cached by rule."""
         known = self._others_by_rule.get(rule_id)
         if known is None:
             known = [index for index in self._others if self.all[index].may_mean(rule_id)]
@@ -157,13 +158,13 @@ class Waivers:
         return known
 
     def for_finding(self, facts: Facts, known: str | None = None) -> tuple[Waiver | None, Waiver | None]:
-        """The waiver that holds for a finding, and, if none does, one that would but for its dates or its ground.
+        """Return the waiver that covers a finding and, if none does, one that matches it but does not cover it.
 
-        Both are counted, so a finding is asked about once.
+        :meth:`why_not` returns why it does not. Both are counted, so call this once for each finding.
 
         Args:
             facts: the finding.
-            known: the severity that the baseline knows of it; None for none.
+            known: the severity of the finding in the baseline; None if it is not there.
         """
         if not self.all:
             return None, None
@@ -183,18 +184,18 @@ class Waivers:
         return None, lapsed
 
     def why_not(self, waiver: Waiver, facts: Facts, known: str | None) -> str | None:
-        """Why a waiver that means a finding does not cover it, as the rest of a sentence; None when it does."""
+        """Return why a waiver that matches a finding does not cover it, as the rest of a sentence; None if it does."""
         if waiver.expired:
             return "has expired"
         if waiver.days > self.rules.max_days[facts.severity]:
             return _TOO_LONG
-        # Somebody answers for what was known then. What got worse since is another matter.
+        # The waiver was given for the severity known then, and does not cover a finding that became more severe.
         if known is not None and not waiver.graded and RANKS[facts.severity] < RANKS[known]:
             return _OUTGROWN
         return None
 
     def report(self) -> list[dict[str, t.Any]]:
-        """Each waiver with what has to be said about it."""
+        """Return the entry of each waiver in the verdict file."""
         return [self._item(waiver) for waiver in self.all]
 
     def _item(self, waiver: Waiver) -> dict[str, t.Any]:
@@ -226,7 +227,8 @@ def _waiver(spec: Spec, rules: WaiverRules, today: dt.date, where: str) -> Waive
     created = day(spec["created"], f"waivers: {where}.created")
     if created > today:
         raise PolicyError(
-            f"waivers: {where}.created is {created}, which is still to come.", hint="Give the day it was made."
+            f"waivers: {where}.created is {created}, which is in the future.",
+            hint="Give the day on which the waiver was created.",
         )
     if expires < created:
         raise PolicyError(f"waivers: {where}.expires is {expires}, before it was created.", hint="Check both days.")
@@ -258,7 +260,7 @@ def _waiver(spec: Spec, rules: WaiverRules, today: dt.date, where: str) -> Waive
 
 
 def _match_test(match: Spec, where: str) -> Test:
-    """All keys have to agree; within a key, any item."""
+    """Return the test of a waiver: all keys have to match, and of each key any item."""
     tests: list[Test] = []
     for name in ("unique_ids", "fingerprints", "ids"):
         if name in match:
@@ -271,7 +273,7 @@ def _match_test(match: Spec, where: str) -> Test:
         tests.append(lambda facts: rules.has_text(facts.rule_id))
     if "cwe" in match:
         weaknesses = Numbers(match["cwe"], f"{where}.cwe", prefix="CWE-")
-        # All of them: one weakness that was accepted says nothing about another in the same finding.
+        # All weaknesses have to be listed: accepting one does not mean accepting another in the same finding.
         tests.append(lambda facts: bool(facts.cwe) and all(map(weaknesses.has, facts.cwe)))
     tests += _text_tests(match)
     return lambda facts: all(test(facts) for test in tests)
@@ -297,22 +299,22 @@ def _text_tests(match: Spec) -> t.Iterator[Test]:
 
 
 def load_waivers(value: t.Any, rules: WaiverRules, today: dt.date) -> Waivers:
-    """The waivers that the option stands for; none for None, and for a path at which there is no file.
+    """Load the waivers. None, or a path without a file, means no waivers.
 
     Args:
         value: a path, the document itself, or None.
-        rules: what the policy asks of waivers.
-        today: the present UTC day.
+        rules: the requirements of the policy for waivers.
+        today: the current UTC day.
 
     Raises:
-        PolicyError: the file is wrong; names the path of the key.
-        MissingLibrary: it is YAML, and PyYAML is not installed.
+        PolicyError: the waivers are invalid; the message names the path of the key.
+        MissingLibrary: the file is YAML, and PyYAML is not installed.
     """
     if value is None:
         return Waivers((), rules, today)
     path = pathlib.Path(value).expanduser() if isinstance(value, (str, pathlib.Path)) else None
     if path is not None and not path.exists() and not path.is_symlink():
-        # Nobody has waivers on the first day, and fewer of them only make the gate stricter.
+        # New users have no waivers yet, and fewer waivers only make the gate stricter.
         nothing = Waivers((), rules, today)
         nothing.path = path
         return nothing

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole job: fetch what is in force, let the playbook decide, store the baseline, end with the code.
+"""The whole job: fetches policy, waivers and baseline, runs the playbook, stores the baseline, and ends with the code.
 
-Whoever opens a pull request decides about none of it. Policy and waivers come from the protected branch, the baseline
-from a branch that only the job of the protected branch writes, and Ansible runs in an empty folder with an environment
-that is made here. The pull request is fetched as well, but only to show what it would change.
+The author of a pull request cannot influence any of it. Policy and waivers come from the protected branch. The baseline
+comes from a branch that only the job of the protected branch writes. Ansible runs in an empty folder, with an
+environment that this module makes. The pull request is fetched only to report what it would change.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from repository import GitError, Moved, Repository, place_of
 
 BASELINE = "baseline.json"
 GONE = "baseline.json.gone.json"
-"""What the module writes beside a baseline of that name."""
+"""The file that the module writes beside the baseline."""
 DATABASE = "PERIMETER_GATE_DATABASE_URL"
-"""Keeps the baseline in place of the branch, when the definition of the job passes it."""
+"""If the definition of the job passes this variable, the baseline is in a database instead of the branch."""
 NAME = "PERIMETER_GATE_BASELINE_NAME"
 PUSHES = 3
-"""How often the baseline is tried to be stored, each time on top of what was stored meanwhile."""
+"""How often to try to store the baseline, each time on top of the newest one."""
 KEPT = ("gate.json", "summary.md", "gate.sarif", "junit.xml", "gl-dast-report.json", "gl-annotations.json",
         "annotations.github.txt", "annotations.azure.txt")  # fmt: skip
-"""What is uploaded by default: nothing that holds requests, responses or evidence."""
+"""The files to upload by default: those without requests, responses or evidence."""
 COLLECTIONS = pathlib.Path(os.path.abspath(os.path.join(__file__, *([".."] * 8))))
-"""The folder that holds ``ansible_collections``: this file belongs to an installed collection."""
+"""The folder that contains ``ansible_collections``. This file is part of an installed collection."""
 _SYSTEM = ("LANG", "LC_ALL", "TZ")
 Closed = t.Literal["inconclusive", "policy_error", "platform_error"]
 _YES = ("1", "true", "yes", "public")
@@ -60,12 +60,12 @@ class Options:
 
     @property
     def is_protected(self) -> bool:
-        """Whether the job runs for the protected branch itself. Anything else is a change that is proposed."""
+        """Whether the job runs for the protected branch itself. Otherwise it runs for a proposed change."""
         return self.ref == f"refs/heads/{self.branch}"
 
 
 class Folders:
-    """The folders of the job, all of them new."""
+    """The folders of the job."""
 
     def __init__(self, root: pathlib.Path) -> None:
         self.root = root
@@ -76,7 +76,7 @@ class Folders:
         self.settings = root / "ansible.cfg"
 
     def make(self) -> None:
-        """Delete what is there, and begin anew."""
+        """Delete the folders of an earlier job, and create all folders."""
         _remove(self.root)
         self.root.mkdir(mode=0o700, parents=True)
         for folder in (self.home, self.empty, self.inputs, self.results):
@@ -85,20 +85,20 @@ class Folders:
 
     @property
     def verdict(self) -> pathlib.Path:
-        """The verdict file."""
+        """The path of the verdict file."""
         return self.results / "gate.json"
 
 
 @dataclasses.dataclass
 class InForce:
-    """What the job judges by.
+    """The policy, waivers and baseline that the job judges by.
 
     Attributes:
-        commit: of the protected branch.
-        baseline_commit: of the branch of the baseline, None when there is none.
-        policy: path of the copy, None when the protected branch has no policy.
-        waivers: likewise.
-        notes: what the summary has to say about it.
+        commit: commit of the protected branch.
+        baseline_commit: commit of the baseline's branch; None if there is no such branch.
+        policy: path of the copy; None if the protected branch has no policy.
+        waivers: path of the copy; None if the protected branch has no waivers.
+        notes: notes about them for the summary.
     """
 
     commit: str
@@ -109,7 +109,7 @@ class InForce:
 
 
 def run(options: Options) -> int:
-    """Do the job; returns the code of the gate."""
+    """Run the job, and return the exit code of the gate."""
     os.umask(0o077)
     folders = Folders(pathlib.Path(options.directory).absolute())
     kept = pathlib.Path(options.keep_in).absolute()
@@ -125,11 +125,11 @@ def run(options: Options) -> int:
 
 
 class Job:
-    """One run.
+    """One run of the job.
 
     Args:
-        options: of the command.
-        folders: made anew for this run.
+        options: the options of the command.
+        folders: the folders, which exist and are empty.
     """
 
     def __init__(self, options: Options, folders: Folders) -> None:
@@ -141,10 +141,10 @@ class Job:
         self.repository = Repository(folders.root / "repository.git", options.repository, *credentials)
 
     def run(self) -> int:
-        """The code of the gate."""
+        """Run the job, and return the exit code of the gate."""
         if self.in_database and not os.environ.get(DATABASE):
-            # A secret that is missing is empty. The branch, which then holds nothing, is no substitute.
-            self._close("platform_error", f"{DATABASE} is passed to the gate, and is empty")
+            # A missing secret is an empty variable. The branch has no baseline then, so it cannot be used instead.
+            self._close("platform_error", f"{DATABASE} is passed to the gate, but it is empty")
             return BROKEN
         given = self._fetch()
         if given.policy is None:
@@ -154,7 +154,7 @@ class Job:
             self._store(given)
         return end(str(self.folders.verdict), self.options.run_id, with_reasons=False)
 
-    # What is in force
+    # Policy, waivers and baseline
 
     def _fetch(self) -> InForce:
         options, protected = self.options, f"refs/heads/{self.options.branch}"
@@ -165,12 +165,12 @@ class Job:
         given = InForce(self.repository.fetch(protected))
         given.policy = self._take(given.commit, options.policy)
         given.waivers = self._take(given.commit, options.waivers)
-        words = f"policy and waivers are those of commit {given.commit[:12]} of {options.branch}"
+        words = f"policy and waivers are from commit {given.commit[:12]} of {options.branch}"
         given.notes.append(words)
         if given.waivers is None:
             given.notes.append(f"{options.branch} has no {options.waivers}, so no waiver is in force")
         if self.in_database:
-            given.notes.append(f"the baseline is that of the database, under the name {self._baseline_name()}")
+            given.notes.append(f"the baseline is in the database, with the name {self._baseline_name()}")
         else:
             self._take_baseline(given, known)
         if not options.is_protected:
@@ -183,7 +183,7 @@ class Job:
         return os.environ.get(NAME) or f"{place_of(self.options.repository)} {self.options.branch}"
 
     def _take(self, commit: str, path: str) -> pathlib.Path | None:
-        """A copy of a file of the protected branch; None when it has no such file."""
+        """Copy a file of the protected branch, and return the path of the copy; None if there is no such file."""
         file = self.repository.file(commit, path)
         if file is None:
             return None
@@ -196,20 +196,20 @@ class Job:
             (self.folders.inputs / name).unlink(missing_ok=True)
         given.baseline_commit = None
         if self.baseline_ref not in known:
-            given.notes.append(f"there is no branch {self.options.baseline_branch}, and so no baseline yet")
+            given.notes.append(f"there is no branch {self.options.baseline_branch}, so there is no baseline yet")
             return
         given.baseline_commit = self.repository.fetch(self.baseline_ref)
         for name in (BASELINE, GONE):
             file = self.repository.file(given.baseline_commit, name)
             if file is not None:
                 (self.folders.inputs / name).write_bytes(file.data)
-        words = f"the baseline is that of commit {given.baseline_commit[:12]} of {self.options.baseline_branch}"
+        words = f"the baseline is from commit {given.baseline_commit[:12]} of {self.options.baseline_branch}"
         given.notes.append(words)
 
     def _proposed(self, given: InForce, commit: str | None) -> list[str]:
-        """What the pull request has different, which changes nothing until it is merged."""
+        """Return notes about files that the pull request changes. They have no effect until it is merged."""
         if commit is None:
-            return [f"{self.options.ref} could not be found, so what it changes is not shown"]
+            return [f"{self.options.ref} was not found, so its changes are not shown"]
         commit = self.repository.fetch(self.options.ref)
         found = []
         for path in (self.options.policy, self.options.waivers, *self.options.watch):
@@ -233,7 +233,7 @@ class Job:
     # Ansible
 
     def _play(self, given: InForce, **more: str) -> None:
-        """Run the playbook. It ends with 2 for every failed play, so its code says nothing: the verdict file does."""
+        """Run the playbook. Its exit code is ignored, because it is 2 for every failed play: see the verdict file."""
         program = pathlib.Path(sys.executable).absolute().parent / "ansible-playbook"
         command = [str(program), "appsec.perimeter.gate"]
         sys.stdout.flush()
@@ -244,7 +244,7 @@ class Job:
         )
 
     def _environment(self, given: InForce) -> dict[str, str]:
-        """All that Ansible gets: nothing of this process but what the definition of the job names."""
+        """Return the environment for Ansible. It has only those variables of the job that the definition names."""
         folders, bin_folder = self.folders, pathlib.Path(sys.executable).absolute().parent
         passed = {name: os.environ[name] for name in (*_SYSTEM, *self.options.names) if os.environ.get(name)}
         return (
@@ -277,7 +277,7 @@ class Job:
     # The baseline
 
     def _store(self, given: InForce) -> None:
-        """Push the baseline when the run changed it. What was pushed meanwhile is judged against once more."""
+        """Push the baseline if the run changed it. If another job has pushed one meanwhile, judge again by that one."""
         for _attempt in range(PUSHES):
             files = self._baseline_files()
             if not files or files == self._stored(given.baseline_commit):
@@ -286,14 +286,15 @@ class Job:
             try:
                 self.repository.push(self.baseline_ref, files, given.baseline_commit, message)
             except Moved:
-                say("Another job moved the baseline: this run is judged against what is stored now.")
+                say("Another job updated the baseline. This run is judged again by the new one.")
                 self._decide_again(given)
             except GitError as error:
                 self._close("platform_error", f"the baseline could not be stored: {error}")
                 return
             else:
                 return
-        self._close("platform_error", f"the baseline could not be stored: others moved it {PUSHES} times meanwhile")
+        words = f"the baseline could not be stored, because other jobs updated it {PUSHES} times meanwhile"
+        self._close("platform_error", words)
 
     def _baseline_files(self) -> dict[str, bytes]:
         paths = [self.folders.inputs / name for name in (BASELINE, GONE)]
@@ -306,7 +307,7 @@ class Job:
         return {name: file.data for name, file in files.items() if file is not None}
 
     def _decide_again(self, given: InForce) -> None:
-        """Judge the same findings and scans by the baseline that is stored now; nothing is asked of the scanner."""
+        """Judge the same findings and scans by the newest baseline, without requests to the scanner."""
         given.notes = [note for note in given.notes if "baseline" not in note]
         self._take_baseline(given, self.repository.commits(self.baseline_ref))
         results = self.folders.results
@@ -321,7 +322,7 @@ class Job:
     # The verdict
 
     def _close(self, verdict: Closed, words: str) -> None:
-        """Write a verdict that the playbook did not come to, in place of what is there."""
+        """Replace the verdict file, and add the reason to the summary."""
         if str(COLLECTIONS) not in sys.path:
             sys.path.insert(0, str(COLLECTIONS))
         from ansible_collections.appsec.perimeter.plugins.module_utils._gate.outside import close_gate
@@ -334,7 +335,7 @@ class Job:
 
 
 def _keep(results: pathlib.Path, kept: pathlib.Path, names: t.Sequence[str] | None) -> None:
-    """Copy what is uploaded."""
+    """Copy the files to upload."""
     kept.mkdir(mode=0o755, parents=True)
     for name in KEPT if names is None else names:
         source = results / pathlib.PurePosixPath(name).name

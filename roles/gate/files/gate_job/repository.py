@@ -1,9 +1,8 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of a Git repository without a checkout: fetched into a bare repository, and read by commit.
+"""Reads files of a Git repository without a checkout: it fetches into a bare repository, and reads by commit.
 
-Nothing of the repository is ever written to a folder as it is: no hook, no attribute and no configuration of it has an
-effect.
+No file of the repository is ever checked out, so that its hooks, attributes and configuration have no effect.
 """
 
 from __future__ import annotations
@@ -17,37 +16,40 @@ import typing as t
 import urllib.parse
 
 SIZE_LIMIT = 1 << 30
-"""Bytes of the largest file that is read, which is a baseline."""
+"""Maximum size in bytes of a file, such as a baseline."""
 TIMEOUT = 300
-"""Seconds that one command of git may take."""
+"""Time limit in seconds for one git command."""
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "GIT_SSL_CAINFO")
 _REF = re.compile(r"refs/[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _REGULAR = ("100644", "100755")
 
 
 class GitError(Exception):
-    """A command of git failed, or the repository holds something that cannot be used."""
+    """A git command failed, or a file or ref of the repository cannot be used."""
 
 
 class Moved(Exception):
-    """The branch has a commit that was not known when the push was made."""
+    """The branch has a newer commit than the parent of the pushed one."""
 
 
 class File(t.NamedTuple):
-    """A regular file: the id of its content, and the content."""
+    """A regular file: the id of its blob, and its content."""
 
     oid: str
     data: bytes
 
 
 class Repository:
-    """A bare repository of this job, and the one that it fetches from.
+    """A bare repository of this job, and the remote repository that it fetches from.
 
     Args:
-        folder: the bare repository; made here.
-        url: of the repository.
-        username: for the password or token.
-        token: empty for none. It is only ever in the environment of git.
+        folder: path of the bare repository, which is created.
+        url: URL of the remote repository.
+        username: the user name for the token.
+        token: a token or password; empty for none. It is passed to git only in the environment.
+
+    Raises:
+        GitError: the URL is missing, or the bare repository cannot be created.
     """
 
     def __init__(self, folder: pathlib.Path, url: str, username: str = "", token: str = "") -> None:
@@ -59,7 +61,11 @@ class Repository:
         self._git("init", "--quiet", "--bare", "--template=", str(folder), inside=False)
 
     def commits(self, *refs: str) -> dict[str, str]:
-        """The commits that refs of the remote repository have now; a ref that does not exist is left out."""
+        """Return the current commits of refs of the remote repository. Refs that do not exist are left out.
+
+        Raises:
+            GitError: the remote repository cannot be read.
+        """
         for ref in refs:
             check_ref(ref)
         listed = self._git("ls-remote", "--quiet", "--", self._url, *refs).decode("utf-8", "replace")
@@ -67,14 +73,18 @@ class Repository:
         return {name: commit for commit, name in pairs if name in refs}
 
     def fetch(self, ref: str) -> str:
-        """Fetch one commit without its history; returns its id."""
+        """Fetch the commit of a ref without its history, and return its id.
+
+        Raises:
+            GitError: it cannot be fetched.
+        """
         name = f"refs/gate/{check_ref(ref)}"
         options = ("--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "--no-write-fetch-head")
         self._git("fetch", *options, "--", self._url, f"+{ref}:{name}")
         return self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
 
     def oid(self, commit: str, path: str) -> str | None:
-        """The id of the content of a regular file in a commit; None when there is no such file.
+        """Return the blob id of a regular file in a commit; None if there is no such file.
 
         Raises:
             GitError: it is a link or a folder.
@@ -88,7 +98,7 @@ class Repository:
         return oid
 
     def file(self, commit: str, path: str) -> File | None:
-        """A regular file of a commit; None when there is none.
+        """Return a regular file of a commit; None if there is no such file.
 
         Raises:
             GitError: it is a link, a folder, or larger than a gigabyte.
@@ -101,17 +111,17 @@ class Repository:
         return File(oid, self._git("cat-file", "blob", oid))
 
     def push(self, ref: str, files: t.Mapping[str, bytes], parent: str | None, message: str) -> None:
-        """Make a commit that holds these files and nothing else, and push it; never by force.
+        """Create a commit with exactly these files, and push it without force.
 
         Args:
-            ref: the branch, which is made when it does not exist.
-            files: content by name; no folders.
-            parent: the commit that the branch was at, or None when there was no such branch.
-            message: of the commit.
+            ref: the branch, which is created if it does not exist.
+            files: content by file name, without folders.
+            parent: the last known commit of the branch; None if there was no such branch.
+            message: the commit message.
 
         Raises:
-            Moved: the branch is not where it was.
-            GitError: anything else.
+            Moved: the branch has another commit than ``parent``.
+            GitError: git failed for another reason.
         """
         lines = [f"100644 blob {self._oid_of(data)}\t{name}\n" for name, data in sorted(files.items())]
         tree = self._git("mktree", data="".join(lines).encode()).decode().strip()
@@ -143,13 +153,13 @@ class Repository:
 
 
 def place_of(url: str) -> str:
-    """Where a repository is, without what may be secret in its URL: host and path, without ``.git``."""
+    """Return host and path of a repository, without ``.git`` and without the parts of the URL that may be secret."""
     parts = urllib.parse.urlsplit(url)
     return f"{parts.hostname or ''}{parts.path}".removesuffix("/").removesuffix(".git")
 
 
 def check_ref(ref: str) -> str:
-    """The ref, when it is a full name that can mean nothing else.
+    """Return the ref if it is a full and unambiguous name.
 
     Raises:
         GitError: it is not.
@@ -160,13 +170,13 @@ def check_ref(ref: str) -> str:
 
 
 def _environment(folder: pathlib.Path, url: str, username: str, token: str) -> dict[str, str]:
-    """What git gets: no settings of this machine, of a user or of a repository."""
+    """Return the environment for git, in which settings of the system, the user and the repository have no effect."""
     settings = {"http.followRedirects": "false", "core.hooksPath": "/dev/null", "gc.auto": "0"}
     if token:
         parts = urllib.parse.urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
         pair = base64.b64encode(f"{username or 'gate'}:{token}".encode()).decode("ascii")
-        # For this origin only, and never on a command line, which every process of the machine could read.
+        # For this origin only, and never on a command line, which other processes could read.
         settings[f"http.{origin}.extraHeader"] = f"Authorization: Basic {pair}"
     known = {name: os.environ[name] for name in ("PATH", *_NETWORK) if os.environ.get(name)}
     person = {

@@ -302,8 +302,8 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"events": []}, "events is empty"),
     ({"scanner_sources": {"networks": ["10.0.0.0/33"]}}, r"networks\[0\]: '10.0.0.0/33' is neither"),
     ({"scanner_sources": {"addresses": ["host"]}}, r"addresses\[0\]"),
-    ({"scanner_sources": {"networks": ["0.0.0.0/0"]}}, "is everybody"),
-    ({"scanner_sources": {"user_agents": ["**"]}}, "is everybody"),
+    ({"scanner_sources": {"networks": ["0.0.0.0/0"]}}, "matches everything"),
+    ({"scanner_sources": {"user_agents": ["**"]}}, "matches everything"),
 ]
 
 

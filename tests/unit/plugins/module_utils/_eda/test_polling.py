@@ -149,7 +149,7 @@ def test_a_second_rulebook_on_a_stream_is_refused_unless_it_is_another_consumer(
         ({"vendor": None}, "vendor is missing. Give edgecast or scutum."),
         ({"api_key": "x"}, "api_key is not an argument of edgecast."),
         ({"token": None}, "token is missing. Give token, or set EDGECAST_TOKEN."),
-        ({"feedback": True}, "feedback is true, and ansible-rulebook passes no queue for it."),
+        ({"feedback": True}, "feedback is true, but ansible-rulebook passes no queue for it."),
         ({"initial": "since"}, "initial is since, and since is missing."),
         ({"where": "a["}, "query: "),
         ({"api_url": "https://user:secret@host"}, "api_url holds a user name or password."),

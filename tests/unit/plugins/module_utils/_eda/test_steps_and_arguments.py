@@ -61,7 +61,7 @@ def test_an_argument_beats_its_variable_and_an_empty_one_is_none() -> None:
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"queue_sise": 5}, "queue_sise is not an argument of this event source. Did you mean queue_size?"),
-    ({"zzz": 5}, "There are account_number,"),
+    ({"zzz": 5}, "The arguments are account_number,"),
     ({"vendor": "akamai"}, "vendor must be one of edgecast, scutum."),
     ({"queue_size": 1}, "queue_size must be at least 2."),
     ({"queue_size": 1.5}, "queue_size must be a whole number."),

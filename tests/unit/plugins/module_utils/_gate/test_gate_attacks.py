@@ -373,7 +373,7 @@ def test_a_baseline_that_another_run_moved_is_not_overwritten(tmp_path: Path) ->
     old = keeper.load()
     folder.gate([], baseline=str(folder.baseline), baseline_update=True)
     moved = folder.baseline.read_bytes()
-    with pytest.raises(FileError, match="was changed while the gate was at work"):
+    with pytest.raises(FileError, match="was changed while the gate was running"):
         keeper.save(old, {"record": "baseline", "schema": 1, "applications": []})
     assert folder.baseline.read_bytes() == moved
 
@@ -384,7 +384,7 @@ def test_what_the_policy_seems_to_forget_is_told(tmp_path: Path) -> None:
     told = folder.gate([finding(severity="critical")], policy=only_high).values
     assert told["verdict"] == "pass"
     assert [item["message"] for item in told["reasons"] if item["code"] == "severity_gap"] == [
-        "the policy limits milder vulnerabilities, and none of severity critical"
+        "the policy limits milder vulnerabilities, but none of severity critical"
     ]
     assert not any(item["code"] == "severity_gap" for item in folder.gate([]).values["reasons"])
 
@@ -396,7 +396,7 @@ def test_an_application_of_the_baseline_that_nobody_looked_at_is_told(tmp_path: 
     told = folder.gate(files=[path], baseline=str(folder.baseline)).values
     assert told["verdict"] == "pass"
     assert [item["message"] for item in told["reasons"] if item["code"] == "application_unseen"] == [
-        "the baseline knows pay (4712), and neither a finding nor a scan of it was given"
+        "the baseline contains pay (4712), but neither a finding nor a scan of it was given"
     ]
     # Nothing was to be expected of it where it was not exported.
     assert not any(

@@ -212,7 +212,7 @@ def test_a_baseline_that_is_moved_all_the_time_is_given_up_and_never_overwritten
     meanwhile = Meanwhile(monkeypatch, shared, *others)
     result = shared.main(known[-1:])
     assert result.values["exit_code"] == 20
-    assert "shop main was moved by other runs" in str(result.error)
+    assert "other runs changed shop main" in str(result.error)
     assert len(others) - len(meanwhile.left) == 3
     ((_name, generation, content, _gone),) = shared.rows()
     assert (generation, "uuid-7" in content) == (4, True)
@@ -223,17 +223,20 @@ def test_a_baseline_that_is_moved_all_the_time_is_given_up_and_never_overwritten
     ("options", "words"),
     [
         ({"baseline_name": None}, "database_url needs baseline_name."),
-        ({"database_url": None}, "baseline_name is given, and no database_url."),
-        ({"database_url": ""}, "baseline_name is given, and no database_url."),
-        ({"baseline": "baseline.json"}, "baseline and database_url are given."),
-        ({"database_url": None, "baseline": "baseline.json"}, "baseline and database_url are given."),
+        ({"database_url": None}, "baseline_name needs database_url."),
+        ({"database_url": ""}, "baseline_name needs database_url."),
+        ({"baseline": "baseline.json"}, "baseline cannot be combined with database_url or baseline_name."),
+        (
+            {"database_url": None, "baseline": "baseline.json"},
+            "baseline cannot be combined with database_url or baseline_name.",
+        ),
         ({"database_url": None, "baseline_name": None}, "baseline_update needs baseline, or database_url"),
         ({"baseline_name": "a\x00"}, "baseline_name is "),
         ({"baseline_name": "a" * 201}, "baseline_name is "),
-        ({"database_url": "sqlite://"}, "database_url names no file of SQLite"),
-        ({"database_url": "sqlite:///:memory:"}, "database_url names no file of SQLite"),
-        ({"database_url": "sqlite:///file:/x"}, "database_url names no file of SQLite"),
-        ({"database_url": "sqlite:///gate.db"}, "database_url names no file of SQLite"),
+        ({"database_url": "sqlite://"}, "database_url does not name a SQLite file"),
+        ({"database_url": "sqlite:///:memory:"}, "database_url does not name a SQLite file"),
+        ({"database_url": "sqlite:///file:/x"}, "database_url does not name a SQLite file"),
+        ({"database_url": "sqlite:///gate.db"}, "database_url does not name a SQLite file"),
         ({"database_url": "mysql://host/db"}, "database_url: mysql is not supported."),
         ({"database_url": "nonsense"}, "database_url is not a database URL."),
     ],
@@ -286,7 +289,7 @@ def test_a_damaged_or_foreign_row_is_never_taken_for_a_missing_one(shared: Share
     for run in (shared.main, shared.proposed):
         result = run([], policy=ADOPT)
         assert result.values["exit_code"] == 20
-        assert "belongs to something else" in str(result.error)
+        assert "belongs to another application" in str(result.error)
 
 
 def test_a_link_is_not_followed(shared: Shared) -> None:

@@ -286,11 +286,13 @@ def test_a_waiver_that_was_outgrown_is_told_and_so_is_a_lowered_severity(tmp_pat
     assert result.values["waivers"][0]["flags"] == ["outgrown"]
     notes = {item["id"]: item["note"] for item in folder.explained()}
     assert notes == {
-        "1001": "the waiver W-1 was given when it was less severe",
+        "1001": "the waiver W-1 was given when the finding was less severe",
         "1002": "its severity was lowered to info at its source: it counts as critical",
     }
     told = [item["message"] for item in result.values["reasons"] if item["code"] == "severity_lowered"]
-    assert told == ["the severity of 1 finding was lowered at the source without a waiver: the worse counts"]
+    assert told == [
+        "the severity of 1 finding was lowered at the source without a waiver: the original severity counts"
+    ]
 
 
 @pytest.mark.parametrize("places", ["high", ["sev9"], [[]], None, {}])

@@ -110,11 +110,14 @@ def test_each_exclusion_says_how_many_findings_it_took(tmp_path: Path) -> None:
     assert folder.verdict()["exclusions"] == [
         {"name": "exclude[0]", "reason": "not ours", "findings": 2},
         {"name": "exclude[1]", "reason": "never met", "findings": 0},
-        {"name": "rules", "reason": "no rule is about such findings", "findings": 1},
+        {"name": "rules", "reason": "no rule covers such findings", "findings": 1},
     ]
     told = [item["message"] for item in folder.verdict()["reasons"] if item["code"] == "exclusion_took"]
-    assert told == ["exclude[0] took 2 findings: not ours", "rules took 1 finding: no rule is about such findings"]
-    assert not any("took" in warning for warning in result.warnings)
+    assert told == [
+        "exclude[0] left out 2 findings: not ours",
+        "rules left out 1 finding: no rule covers such findings",
+    ]
+    assert not any("left out" in warning for warning in result.warnings)
 
 
 def _unknown(folder: Folder, *findings: Record, scans: list[Record] | None = None, **changes: Any) -> list[str]:
@@ -230,7 +233,7 @@ def test_a_filter_that_the_policy_asks_for_is_named(tmp_path: Path) -> None:
     result = folder.gate(files=[path], policy=policy(scope={"filters": [asked]}))
     assert result.values["verdict"] == "pass"
     told = [item["message"] for item in result.values["reasons"] if item["code"] == "snapshot_filtered"]
-    assert told == ["findings.ndjson holds only what the filter qid EQUALS 150999 lets through"]
+    assert told == ["findings.ndjson holds only findings that match the filter qid EQUALS 150999"]
     # Another one is a problem, which is told once.
     for files in ([folder.snapshot([])], [folder.snapshot([], filters=[ours, {**asked, "value": "1"}])]):
         folder.gate(files=files, policy=policy(scope={"filters": [asked]}))

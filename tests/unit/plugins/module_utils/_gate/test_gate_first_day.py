@@ -91,7 +91,7 @@ def test_what_was_judged_is_kept_when_only_the_baseline_could_not_be_stored(
         pytest.fail("the snapshot is not read with Path.open any more: move the baseline in another way")
     verdict = folder.verdict()
     assert (verdict["verdict"], verdict["exit_code"]) == ("platform_error", 20)
-    assert "changed while the gate was at work" in verdict["reasons"][0]["message"]
+    assert "changed while the gate was running" in verdict["reasons"][0]["message"]
     assert [app["verdict"] for app in verdict["applications"]] == ["pass"]
     assert verdict["explain_file"]["records"] == 0
     assert verdict["error"]["message"].startswith("baseline: ")
@@ -134,7 +134,7 @@ def test_a_failed_verdict_says_what_to_fix_and_gives_the_lines_of_a_waiver(folde
     findings = [finding(1), finding(2, severity="critical"), finding(3, severity="low")]
     result = folder.gate(findings)
     steps = result.values["next_steps"]
-    assert steps[0] == "Fix what broke a rule, and scan again."
+    assert steps[0] == "Fix the findings that broke a rule, and scan again."
     # The lines are complete but for what only a person can say, and are a waiver that covers what failed.
     document = yaml.load("schema: 1\nwaivers:\n" + "\n".join(steps[2:]), Loader=yaml.BaseLoader)
     assert document["waivers"][0]["match"] == {"unique_ids": ["uuid-2", "uuid-1"]}

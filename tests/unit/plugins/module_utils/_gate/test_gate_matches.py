@@ -88,7 +88,7 @@ def test_a_waiver_that_did_not_hold_is_not_counted_as_one_that_did(folder: Folde
         [finding(severity="high")], matches=[match("attacked_not_blocked", "mixed")], policy=asking(), waivers=WAIVED
     )
     assert [(item["matched"], item["waived"]) for item in result.values["waivers"]] == [(1, 0)]
-    assert "does not cover" in result.values["explain"][0]["note"]
+    assert "does not apply" in result.values["explain"][0]["note"]
 
 
 def test_milder_findings_and_fixed_ones_are_left_alone(folder: Folder) -> None:

@@ -125,7 +125,7 @@ def test_the_same_run_changes_nothing_and_other_data_under_its_id_is_refused(des
     assert not again.changed
     assert again.values == {**first.values, "recorded": dict.fromkeys(first.values["recorded"], 0)}
     for changes in ({"findings": [finding(2)]}, {"findings": [finding(1)], "scans": [scan(2)]}):
-        with pytest.raises(StateError, match="run_id: 7 was recorded already at 2026-11-02T12:00:00Z, with other data"):
+        with pytest.raises(StateError, match="run_id: 7 was already recorded at 2026-11-02T12:00:00Z, with other data"):
             desk.run(day=5, run_id="7", **changes)
     assert desk.everything() == before
 
@@ -218,7 +218,7 @@ def test_scans_applications_and_logins_are_kept_without_secrets(desk: Desk) -> N
 def test_a_run_older_than_the_last_is_refused(desk: Desk) -> None:
     path = desk.snapshot([finding(1)], 1)
     _with(desk, 4, path)
-    with pytest.raises(StateError, match=r"The clock says .*11-03.*, and the last run was recorded at .*11-05.* set"):
+    with pytest.raises(StateError, match=r"The clock shows .*11-03.*, but the last run was recorded at .*11-05.* set"):
         desk.run([finding(2)], day=2)
     # Two machines need not agree to the second; the trend stays in order.
     later = desk.run([finding(1)], day=4 - 30 / DAY.total_seconds())
@@ -227,7 +227,7 @@ def test_a_run_older_than_the_last_is_refused(desk: Desk) -> None:
 
 def test_a_snapshot_that_is_older_than_what_is_recorded_or_from_the_future_is_refused(desk: Desk) -> None:
     desk.run([finding(1)], day=3)
-    with pytest.raises(FileError, match=r"made at 2026-11-03T12:00:00Z, and a newer one, made at 2026-11-04T12"):
+    with pytest.raises(FileError, match=r"made at 2026-11-03T12:00:00Z, but a newer one, made at 2026-11-04T12"):
         _with(desk, 4, desk.snapshot([finding(2)], 2))
     with pytest.raises(FileError, match="which is in the future: a clock is wrong"):
         _with(desk, 4, desk.snapshot([finding(2)], 5))
@@ -236,7 +236,7 @@ def test_a_snapshot_that_is_older_than_what_is_recorded_or_from_the_future_is_re
 def test_what_is_of_another_account_is_refused(desk: Desk) -> None:
     desk.run([finding(1)], day=1)
     with pytest.raises(
-        StateError, match=r"none of the applications that the store knows of qualys \(1\), and 1 others"
+        StateError, match=r"none of the applications that the store knows of qualys \(1\), but 1 others"
     ):
         desk.run([finding(9, asset=BLOG)], day=2)
     # A snapshot of one application alone cannot show the others.
@@ -245,5 +245,5 @@ def test_what_is_of_another_account_is_refused(desk: Desk) -> None:
     desk.run([finding(1), finding(9, asset=BLOG)], day=3)
     theirs = finding(1, source="indusface", unique_id="s:1")
     _with(desk, 4, desk.stream([theirs]))
-    with pytest.raises(StateError, match="is of the account b, and the store holds a"):
+    with pytest.raises(StateError, match="belongs to the account b, but the store holds a"):
         _with(desk, 5, desk.stream([theirs], name="other", account="b"))

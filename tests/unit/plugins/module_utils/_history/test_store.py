@@ -97,7 +97,7 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(desk: Desk, monkeypatch: p
         (lambda desk: desk.file.symlink_to(desk.path / "real"), FileError, "history.db is a symbolic link"),
         (
             lambda desk: changed_by_hand(desk, "create table perimeter_history(id integer)"),
-            StateError, "belongs to something else; nothing was changed",
+            StateError, "belongs to another application; nothing was changed",
         ),
     ],
 )  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_file_that_is_no_store_is_refused_as_it_is(
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("99", f"has version 99, and this release knows {schema.VERSION}; nothing"), ("x", "does not say its version")],
+    [("99", f"has version 99, and this release knows {schema.VERSION}; nothing"), ("x", "has no valid version")],
 )
 def test_a_store_of_another_version_is_refused_in_one_sentence(desk: Desk, value: str, words: str) -> None:
     desk.run([finding(1)], day=1)
@@ -185,7 +185,7 @@ INCOMPLETE: list[tuple[dict[str, Any], str]] = [
     ({"stream": "scans"}, "it holds scans, not findings"),
     ({"finished": None}, "does not say when it was made"),
     ({"schema": 9}, "is not a manifest of this version"),
-    ({"source": "indusface"}, "is a finding of qualys, and the others are of indusface"),
+    ({"source": "indusface"}, "is a finding of qualys, but the others are of indusface"),
 ]
 
 
@@ -202,7 +202,7 @@ LINES: list[tuple[Any, str]] = [
     (scan(), "line 1 of .* is not a finding but a record of kind scan"),
     ({**finding(1), "schema": 2}, "is not a record of this version"),
     (finding(1, unique_id=None, fingerprint="", id=""), "line 1 of .* has neither a unique id nor a fingerprint"),
-    (finding(1, asset=[1]), "line 1 of .* has a value of a wrong type as asset"),
+    (finding(1, asset=[1]), "line 1 of .* has a value of the wrong type in asset"),
     ({"record": "gap", "schema": 1}, "it holds 1 gap records: data is missing"),
 ]
 

@@ -61,7 +61,7 @@ def test_what_no_rule_covers_is_suppressed_and_skipped(tmp_path: Path) -> None:
     findings = [factory.finding(1, kind="sensitive_content"), factory.finding(2)]
     report = kit.report_of(findings, gate=kit.gate_of(tmp_path, findings, policy=RULES_ONLY))
     told = [item["suppressions"][0]["justification"] for item in sarif_of(report) if "suppressions" in item]
-    assert told == ["excluded: no rule is about such findings"]
+    assert told == ["excluded: no rule covers such findings"]
     assert told[0] in skipped_in(report)
 
 
@@ -71,7 +71,7 @@ def test_an_application_that_the_policy_does_not_ask_for_is_suppressed_and_skipp
     policy = {**kit.POLICY, "scope": {"applications": ["Shop DE"]}}
     report = kit.report_of(findings, gate=kit.gate_of(tmp_path, findings, policy=policy))
     (told,) = [item["suppressions"][0]["justification"] for item in sarif_of(report) if "suppressions" in item]
-    assert told == "excluded: the policy does not ask for this application"
+    assert told == "excluded: this application is not in the scope of the policy"
     assert told in skipped_in(report)
 
 

@@ -46,7 +46,7 @@ def test_a_reason_that_applications_share_is_there_once_with_their_names() -> No
 
 def test_what_exclusions_took_is_a_table_and_no_note() -> None:
     taken = [{"name": f"exclude\\[{number}]", "reason": HOSTILE, "findings": number} for number in range(30)]
-    lines = section(exclusions=taken, reasons=[reason("exclude[1] took 1 finding", None, "pass", "exclusion_took")])
+    lines = section(exclusions=taken, reasons=[reason("exclude[1] left out 1 finding", None, "pass", "exclusion_took")])
     head = lines.index("### Exclusions")
     rows = [line for line in lines[head:] if line.startswith("| ")]
     assert rows[0] == "| Exclusion | Findings | Reason |"
@@ -64,7 +64,7 @@ def test_what_to_do_next_can_be_copied() -> None:
     first, last = lines.index("```yaml"), lines.index("```")
     (waiver,) = yaml.safe_load("\n".join(lines[first + 1 : last]))
     assert waiver["match"]["unique_ids"] == ['a"b#1::c']
-    assert "- Fix what broke a rule, and scan again." in lines[:first]
+    assert "- Fix the findings that broke a rule, and scan again." in lines[:first]
     assert len(section(next_steps=["again"] * 500)) < 40
 
 

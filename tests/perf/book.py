@@ -13,7 +13,9 @@ class Sizes:
     """How much is measured."""
 
     findings: int = 50_000
-    fewer_findings: int = 10_000
+    fewer_findings: int = 20_000
+    """Enough for each window to have several full pages: before that, memory still grows to what it needs."""
+    more_findings: int = 100_000
     finding_bytes: int = 2_000
     """At least; with the evidence that comes with it, 3.0 kB on average."""
     webapps: int = 1_000
@@ -24,12 +26,14 @@ class Sizes:
     floor_pages: int = 40
     events: int = 1_000_000
     fewer_events: int = 250_000
+    sparse_days: int = 29
+    """The fewer events are also spread over so many days."""
     event_rounds: int = 2
 
 
 QUICK = Sizes(
-    findings=3_000, fewer_findings=600, webapps=60, differing=6, loop=3, latency_ms=5, rounds=1, floor_pages=4,
-    events=20_000, fewer_events=5_000, event_rounds=1,
+    findings=3_000, fewer_findings=600, more_findings=3_000, webapps=60, differing=6, loop=3, latency_ms=5, rounds=1,
+    floor_pages=4, events=20_000, fewer_events=5_000, event_rounds=1,
 )  # fmt: skip
 
 

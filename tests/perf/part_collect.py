@@ -10,7 +10,7 @@ import json
 import shutil
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,33 +57,55 @@ def measure_collect(bench: Bench, certificates: Certificates, folder: Path) -> N
     clients = {"this Python": Path(sys.executable)} if bench.quick else {
         "with orjson": client_python("orjson"), "without orjson": client_python("plain")
     }  # fmt: skip
-    with serving(certificates, *sandbox_of(sizes.fewer_events, sizes.latency_ms)) as server:
+    dense = sizes.fewer_events / PER_DAY
+    with serving(certificates, *sandbox_of(sizes.fewer_events, dense, sizes.latency_ms)) as server:
         # A peak is a matter of chance: which pages are in memory together. So fewer events get as many chances.
         chances = sizes.events // sizes.fewer_events
-        fewer = {name: collect(python, server, folder, sizes.fewer_events, chances) for name, python in clients.items()}
-    with serving(certificates, *sandbox_of(sizes.events, sizes.latency_ms)) as server:
-        runs = {
-            name: collect(python, server, folder, sizes.events, sizes.event_rounds) for name, python in clients.items()
+        fewer = {
+            name: collect(python, server, folder, sizes.fewer_events, dense, chances)
+            for name, python in clients.items()
         }
-        loops = {name: loop(python, server, folder, sizes.events) for name, python in clients.items()}
-    bench.numbers["collect"] = {"runs": runs, "fewer": fewer, "loops": loops}
+    bench.numbers["collect"] = {"fewer": fewer}
+    measure_sparse(bench, certificates, folder, clients)
+    days = sizes.events / PER_DAY
+    with serving(certificates, *sandbox_of(sizes.events, days, sizes.latency_ms)) as server:
+        runs = {
+            name: collect(python, server, folder, sizes.events, days, sizes.event_rounds)
+            for name, python in clients.items()
+        }
+        loops = {name: loop(python, server, folder, days) for name, python in clients.items()}
+    bench.numbers["collect"] |= {"runs": runs, "loops": loops}
     for name, run in runs.items():
-        judge(bench, name, run, fewer[name], loops[name])
+        show_collection(bench, f"{sizes.events:,} events, {name}", run)
+        judge_memory(bench, name, run, fewer[name])
+        judge_loop(bench, name, run, loops[name])
 
 
-def sandbox_of(events: int, latency_ms: int) -> tuple[str, ...]:
-    """The arguments of a sandbox with so many events."""
-    settings = json.dumps({"records": events, "days": events / PER_DAY})
+def measure_sparse(bench: Bench, certificates: Certificates, folder: Path, clients: Mapping[str, Path]) -> None:
+    """A first run over many days, with few events in each."""
+    events, days = bench.sizes.fewer_events, bench.sizes.sparse_days
+    with serving(certificates, *sandbox_of(events, days, bench.sizes.latency_ms)) as server:
+        runs = {name: collect(python, server, folder, events, days, 1) for name, python in clients.items()}
+        loops = {name: loop(python, server, folder, days) for name, python in clients.items()}
+    bench.numbers["collect"]["sparse"] = {"runs": runs, "loops": loops}
+    for name, run in runs.items():
+        show_collection(bench, f"{events:,} events of {days} days, {name}", run)
+        judge_loop(bench, name, run, loops[name])
+
+
+def sandbox_of(events: int, days: float, latency_ms: int) -> tuple[str, ...]:
+    """The arguments of a sandbox with so many events in so many days."""
+    settings = json.dumps({"records": events, "days": days})
     return "--webapps", "1", "--findings", "0", "--latency-ms", str(latency_ms), "--edgecast", settings
 
 
-def collect(python: Path, server: Server, folder: Path, events: int, rounds: int) -> dict[str, Any]:
+def collect(python: Path, server: Server, folder: Path, events: int, days: float, rounds: int) -> dict[str, Any]:
     """The best of several collections of everything, each in a fresh process with a directory of its own."""
     runs = []
     for _round in range(rounds):
         with Scratch(folder / "collect") as scratch:
             # Beyond the oldest event by an hour, which is time enough for all rounds.
-            lookback = f"{int(events / PER_DAY * 86400) + 3600}s"
+            lookback = f"{int(days * 86400) + 3600}s"
             options = {**SHARED, **scratch.options(server), "lookback": lookback, "event_filters": None}
             run = measured_room(python, server, "export", options, room="_edgecast")
             run["lines"] = digest(scratch.folder)
@@ -95,10 +117,10 @@ def collect(python: Path, server: Server, folder: Path, events: int, rounds: int
     return {**best, "peak_mb": statistics.median(peaks), "largest_peak_mb": peaks[-1]}
 
 
-def loop(python: Path, server: Server, folder: Path, events: int) -> dict[str, Any]:
+def loop(python: Path, server: Server, folder: Path, days: float) -> dict[str, Any]:
     """What the serial loop costs."""
     end = dt.datetime.now(dt.UTC)
-    start = end - dt.timedelta(days=events / PER_DAY, hours=2)
+    start = end - dt.timedelta(days=days, hours=2)
     with Scratch(folder / "loop") as scratch:
         path = scratch.folder / "events.ndjson"
         span = (f"{moment:%Y-%m-%dT%H:%M:%S}" for moment in (start, end))
@@ -140,23 +162,30 @@ def _lines(folder: Path) -> Iterator[bytes]:
             yield from file
 
 
-def judge(bench: Bench, name: str, run: dict[str, Any], fewer: dict[str, Any], loop: dict[str, Any]) -> None:
-    """What one client needed, against fewer events and against the loop."""
-    sizes = bench.sizes
+def show_collection(bench: Bench, what: str, run: Mapping[str, Any]) -> None:
+    """What one collection cost."""
     bench.show(
-        f"collection of {sizes.events:,} events, {name}",
+        f"collection of {what}",
         f"{run['wall_s']:.1f} s, {run['cpu_s']:.1f} s CPU, {run['stats']['requests']} requests",
     )
+
+
+def judge_memory(bench: Bench, name: str, run: Mapping[str, Any], fewer: Mapping[str, Any]) -> None:
+    """How much memory a collection needs, and whether that grows with the events."""
     before = fewer["largest_peak_mb"]
     growth = run["peak_mb"] / before
     largest = run["largest_peak_mb"]
     bench.judge(f"its peak memory, {name}", f"{largest:.0f} MB", f"under {PEAK_MB} MB", largest < PEAK_MB)
     bench.judge(
-        f"its growth from {sizes.fewer_events:,} events, {name}",
+        f"its growth from {bench.sizes.fewer_events:,} events, {name}",
         f"{run['peak_mb']:.0f} MB; {before:.0f} MB before: {growth:.2f}x",
         f"at most {GROWTH:.2f}x",
         growth <= GROWTH,
     )
+
+
+def judge_loop(bench: Bench, name: str, run: Mapping[str, Any], loop: Mapping[str, Any]) -> None:
+    """How much faster a collection is than the loop, which has to write the same lines."""
     bench.show(f"a serial loop, {name}", f"{loop['wall_s']:.1f} s, {loop['cpu_s']:.1f} s CPU, {loop['peak_mb']:.0f} MB")
     bench.judge(
         f"the lines of both, {name}",

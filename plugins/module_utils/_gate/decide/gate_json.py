@@ -184,7 +184,10 @@ def write_document(dest: pathlib.Path, document: Document) -> None:
         with replace_file(dest, mode=PRIVATE) as file:
             file.write(data)
     except OSError as error:
-        raise FileError(f"dest: writing {dest} failed: {os_reason(error)}.", hint="Free disk space.") from error
+        raise FileError(
+            f"dest: writing {dest} failed: {os_reason(error)}.",
+            hint="Check that the directory can be written to and has free space.",
+        ) from error
 
 
 def begin_document(dest: pathlib.Path, document: Document) -> None:

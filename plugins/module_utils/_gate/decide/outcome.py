@@ -280,9 +280,7 @@ def application_entry(app: Application, outcome: Judgement) -> dict[str, t.Any]:
             for rule in app.judged.rules
         ],
         "in_baseline": app.section is not None,
-        "scan": None
-        if scan is None
-        else {name: bounded(scan.get(name)) for name in ("id", "time", "ended", "profile")},
+        "scan": None if scan is None else {name: bounded(scan.get(name)) for name in _SCAN_SHOWN},
     }
 
 

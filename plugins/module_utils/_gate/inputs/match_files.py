@@ -48,7 +48,7 @@ def _problems(path: pathlib.Path, now: dt.datetime, max_age: float) -> t.Iterato
     if age > max_age:
         words = f"{path.name} was made {age / 3600:.0f} hours ago, and at most {max_age / 3600:g} are allowed"
         yield "matches_too_old", f"{words}: correlate again"
-    elif manifest is not None and age < -_SKEW:
+    elif age < -_SKEW:
         yield "matches_in_the_future", f"{path.name} was made in the future: a clock is wrong"
 
 

@@ -60,7 +60,7 @@ def claim_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
     yield from manifest_faults(manifest)
     wrong = mistyped(manifest, MANIFEST)
     if wrong is not None:
-        yield "manifest_damaged", f"its manifest has a value of a wrong type as {wrong}"
+        yield "manifest_damaged", f"its manifest has a value of the wrong type in {wrong}"
     yield from time_faults(manifest)
 
 

@@ -14,6 +14,7 @@ import typing as t
 
 from ..._records.changes import STATES, state_of
 from ..._records.model import STATUSES, Finding
+from ..._records.redaction.values import MARKER
 from .. import text
 from ..inputs import model, owasp
 from ..inputs.knowledge import RuleTally
@@ -98,7 +99,7 @@ def _quality_of(finding: Finding) -> t.Iterator[str]:
 
 
 def _is_redacted(item: t.Mapping[str, t.Any]) -> bool:
-    return any(isinstance(value, str) and "REDACTED" in value for value in item.values())
+    return any(isinstance(value, str) and MARKER in value for value in item.values())
 
 
 class _SummaryTally:

@@ -187,7 +187,7 @@ def _quality(report: ReportInput) -> t.Iterator[Row]:
             safe_cell(service.reason),
         ]
     for gap in report.gaps:
-        yield ["Gap", *map(safe_cell, (gap.source,)), None, *map(safe_cell, (gap.start, gap.end, gap.reason))]
+        yield ["Gap", safe_cell(gap.source), None, *map(safe_cell, (gap.start, gap.end, gap.reason))]
     for note in collect.quality_notes(report):
         yield ["Note", "", None, "", "", safe_cell(note)]
 

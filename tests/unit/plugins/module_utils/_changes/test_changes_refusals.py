@@ -50,7 +50,7 @@ INCOMPLETE: dict[str, tuple[dict[str, Any], str]] = {
     "no time": ({"finished": "soon"}, "does not say when it was made"),
     "no source": ({"source": None}, "names no source"),
     "newer": ({"schema": 9}, "is not a manifest of this version"),
-    "a hash that is none": ({"sha256": 5}, "a value of a wrong type as sha256"),
+    "a hash that is none": ({"sha256": 5}, "a value of the wrong type in sha256"),
 }
 
 

@@ -160,12 +160,12 @@ def doubts(folder: Folder, **options: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("in_folder", [False, True])
-def test_a_file_without_a_manifest_is_as_old_as_it_was_written(folder: Folder, in_folder: bool) -> None:
+def test_a_file_without_a_manifest_is_as_old_as_its_modification_time(folder: Folder, in_folder: bool) -> None:
     place = folder.path / "attacks"
     file = place / "dt=2026-11-20" / "a.ndjson"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps(match("blocked", "blocked")) + "\n")
     given = [str(place if in_folder else file)]
-    for hours, count in ((23, 0), (25, 1)):
+    for hours, count in ((23, 0), (25, 1), (-1, 1)):
         os.utime(file, ((NOW - dt.timedelta(hours=hours)).timestamp(),) * 2)
         assert len(doubts(folder, findings=[finding(severity="high")], matches=given, policy=asking())) == count

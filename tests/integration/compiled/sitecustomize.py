@@ -24,7 +24,7 @@ _compile = zipimport._compile_source  # type: ignore[attr-defined]
 _key = int.from_bytes(MAGIC_NUMBER, "little")
 
 
-def _kept(path: str, source: bytes, make: typing.Callable[[], types.CodeType]) -> types.CodeType:
+def kept(path: str, source: bytes, make: typing.Callable[[], types.CodeType]) -> types.CodeType:
     """The code of this source, which is named after the file at hand."""
     name = os.path.join(FOLDER, f"{sys.implementation.cache_tag}-{_imp.source_hash(_key, source).hex()}")
     try:
@@ -47,12 +47,12 @@ def keep(name: str, value: object) -> None:
 
 
 def _from_zip(path: str, source: bytes) -> types.CodeType:
-    return _kept(path, source, lambda: _compile(path, source))
+    return kept(path, source, lambda: _compile(path, source))
 
 
 def _from_collection(source: bytes | str, filename: str, **rest: typing.Any) -> types.CodeType:
     text = source.encode() if isinstance(source, str) else source
-    return _kept(filename, text, lambda: compile(source=source, filename=filename, **rest))
+    return kept(filename, text, lambda: compile(source=source, filename=filename, **rest))
 
 
 def keep_collection() -> None:
@@ -60,6 +60,16 @@ def keep_collection() -> None:
     from ansible.utils.collection_loader import _collection_finder
 
     _collection_finder.compile = _from_collection  # type: ignore[attr-defined]
+
+
+def keep_templates() -> None:
+    """Keep the bytecode of templates: Jinja makes Python of them in the process of each task."""
+    from jinja2.environment import Environment
+
+    def from_template(_environment: Environment, source: str, filename: str) -> types.CodeType:
+        return kept(filename, source.encode(), lambda: compile(source, filename, "exec"))
+
+    Environment._compile = from_template  # type: ignore[method-assign]
 
 
 if FOLDER:

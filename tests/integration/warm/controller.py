@@ -66,6 +66,7 @@ class Controller:
             importlib.import_module(name)
         self._load_plugins()
         sitecustomize.keep_collection()
+        sitecustomize.keep_templates()
         self._stop_recording()
         self._settings = self._settings_now()
         self._keep_yaml()

@@ -63,7 +63,7 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert first["auth_records"] == len(sandbox.qualys.auth_records.ids) > 0
     assert failed.asked["GET /qps/rest/3.0/get/was/webappauthrecord/<id>"] == first["auth_records"]
     parts = {"form": {"type"}, "server": {"ssl_only"}, "oauth2": {"grant_type"}}
-    for item in task(failed.run, "Read what logs in where")["auth_records"]:
+    for item in task(failed.run, "Read names and types of the authentication records")["auth_records"]:
         assert set(item) == {"id", "name", *parts}
         assert all(set(item[part] or ()) <= left for part, left in parts.items())
     assert list((ansible.folder / "changes").glob("dt=*/*.ndjson"))
@@ -110,5 +110,5 @@ def test_the_history_has_what_is_complete(ansible: Ansible) -> None:
     assert task(alone.run, "Record the findings in their history")["trend"]
     assert [note for note in alone.report["notes"] if "history" in note] == []
     assert [note.split(": ")[1] for note in alone.report["notes"] if note.startswith("What changed")] == [
-        "it takes the findings of Qualys, which audit_services does not name."
+        "it requires the findings of Qualys, which audit_services does not name."
     ]

@@ -306,10 +306,8 @@ def test_a_new_application_goes_without_the_secrets_that_a_placeholder_stands_fo
     }
     done = write_many(sandbox, wanted, check=check)
     assert (done.error, done.changed) == (None, True)
-    assert done.warnings == [
-        "The new web application 'new' is created without the header X-Token, the script 'login': "
-        f"{MARKER} is not a secret."
-    ]
+    missing = "the header X-Token, the script 'login'"
+    assert done.warnings == [f"The new web application 'new' is created without {missing}: {MARKER} is not a secret."]
     if not check:
         (made,) = [app for app in sandbox.qualys.webapps.values() if app["name"] == "new"]
         assert (made["headers"], made["crawlingScripts"]) == (["X-A: 1"], [])

@@ -96,7 +96,7 @@ options:
             type: str
       fields:
         description:
-          - Fields of the form. This is the whole list: fields that are not listed are removed.
+          - Fields of the form. This is the whole list, so fields that are not listed are removed.
         type: list
         elements: dict
         suboptions:
@@ -148,7 +148,7 @@ options:
             type: str
       fields:
         description:
-          - Logins, one for each type. This is the whole list: logins that are not listed are removed.
+          - Logins, one for each type. This is the whole list, so logins that are not listed are removed.
         type: list
         elements: dict
         suboptions:

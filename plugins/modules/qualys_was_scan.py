@@ -157,7 +157,7 @@ options:
     type: str
   randomize:
     description:
-      - Whether Qualys scans in random order. The default is that of Qualys.
+      - Whether Qualys scans the target in random order. The default is that of Qualys.
     type: bool
   scan_proxy:
     description:

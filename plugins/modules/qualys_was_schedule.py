@@ -54,8 +54,8 @@ options:
     type: str
   active:
     description:
-      - Whether the schedule launches scans. It is deactivated before its other properties change, and activated
-        afterwards.
+      - Whether the schedule launches scans. If this changes, the schedule is deactivated before its other properties
+        change, or activated afterwards.
     type: bool
   webapp:
     description:
@@ -210,7 +210,7 @@ options:
     type: str
   randomize:
     description:
-      - Whether Qualys scans in random order.
+      - Whether Qualys scans the target in random order.
     type: bool
   scan_proxy:
     description:

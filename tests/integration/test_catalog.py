@@ -421,8 +421,8 @@ def test_pruning_has_bounds(catalog: Catalog, sandbox: Sandbox) -> None:
     }
     catalog.write("estate.yml", json.dumps(content))
     bounds: dict[str, Any] = {"catalog_prune": True, "catalog_prune_filters": owned}
-    assert "catalog_prune needs catalog_prune_filters" in error(catalog.run("apply", **bounds))
-    assert "catalog_prune needs catalog_prune_filters" in error(
+    assert "catalog_prune requires catalog_prune_filters" in error(catalog.run("apply", **bounds))
+    assert "catalog_prune requires catalog_prune_filters" in error(
         catalog.run("apply", catalog_prune=True, catalog_max_deletes=5)
     )
     catalog.write("estate.yml", json.dumps(content | {"webapps": []}))

@@ -4,8 +4,9 @@
 
 This module is private to the collection and may change at any time.
 
-It is written like other records, except ``active``, which has its own operations. A schedule is deactivated before its
-other fields change and activated afterwards, so that no scan is launched with a part of the changes.
+It is written like other records, except ``active``, which has its own operations. If ``active`` changes, the schedule
+is deactivated before its other fields change, or activated afterwards, so that no scan is launched with a part of the
+changes.
 """
 
 from __future__ import annotations

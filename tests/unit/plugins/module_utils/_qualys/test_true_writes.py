@@ -451,7 +451,7 @@ def test_a_masked_value_that_is_no_secret_and_goes_is_told(records: Records) -> 
     # What the sandbox holds is what it shows of this value.
     part = {"grant_type": "CLIENT_CREDS", "access_token_url": "https://x.test/", "client_id": "********"}
     records(name="x", oauth2=part)
-    with pytest.raises(VendorError, match=r"did not know: oauth2\.client_id\."):
+    with pytest.raises(VendorError, match=r"did not give: oauth2\.client_id\."):
         records(name="x", oauth2={"scope": "other"})
 
 

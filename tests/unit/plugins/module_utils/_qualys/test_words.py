@@ -155,7 +155,7 @@ def test_every_word_that_a_field_knows_is_in_the_documentation(module: str, kind
     told = dict(descriptions(house_rules.documented(ROOT, path, "options")))
     for option, words in known_words(kind).items():
         said = ", ".join(f"V({word})" for word in words)
-        assert f"One of {said}, or a word that the record has already." in told[option], option
+        assert f"One of {said}, or the value that the record already has." in told[option], option
 
 
 # Words of the vendor that nobody here knows

@@ -165,4 +165,4 @@ def test_a_list_that_is_not_complete_says_so(estate: Sandbox, run: Any) -> None:
     done = run(estate, workers=1)
     assert done.values["truncated"] is True
     assert len(done.warnings) == 1
-    assert "marked as incomplete" in done.warnings[0]
+    assert "not complete" in done.warnings[0]

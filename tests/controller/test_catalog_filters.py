@@ -63,7 +63,7 @@ def test_what_is_written_is_read_without_problems() -> None:
 
 def test_problems_come_as_data() -> None:
     found = FILTERS["from_catalog"]([{"webapps": [SHOP | {"tgas": 1}]}], ["a.yml"])
-    assert found["problems"] == ["a.yml: webapps[0] ('shop'): tgas is not an option. Is tags meant?"]
+    assert found["problems"] == ["a.yml: webapps[0] ('shop'): tgas is not an option. Did you mean tags?"]
 
 
 def test_a_catalog_beside_an_estate() -> None:

@@ -109,6 +109,6 @@ def test_the_history_has_what_is_complete(ansible: Ansible) -> None:
     assert alone.run.status == 0, alone.run.output
     assert task(alone.run, "Record the findings in their history")["trend"]
     assert [note for note in alone.report["notes"] if "history" in note] == []
-    assert [note.split(": ")[1] for note in alone.report["notes"] if note.startswith("The changes of the findings")] == [
-        "it requires the findings of Qualys, which audit_services does not name."
-    ]
+    assert [
+        note.split(": ")[1] for note in alone.report["notes"] if note.startswith("The changes of the findings")
+    ] == ["it requires the findings of Qualys, which audit_services does not name."]

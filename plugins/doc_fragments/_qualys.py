@@ -42,23 +42,24 @@ options:
     type: str
   gateway_url:
     description:
-      - Address of the gateway that gives tokens for O(client_id). Only needed together with O(api_url).
+      - Address of the gateway that issues tokens for O(client_id). Only required together with O(api_url).
       - If not set, the environment variable E(QUALYS_WAS_GATEWAY_URL) is used.
     type: str
   shared_limit:
     description:
-      - Directory in which all jobs of one account share its limits, for subscriptions that allow few requests at once.
-      - With it, O(max_connections) is the number of requests of all jobs that have the same directory, and a pause
-        that Qualys asks one of them for holds for all. Give all jobs the same O(max_connections).
-      - It is on this machine, or on a volume that all machines mount and that knows advisory locks. A job that is
-        killed holds nothing. Check mode uses it too, as it sends requests.
-      - If not set, the environment variable E(PERIMETER_SHARED_LIMIT) is used. Without both, jobs do not know of each
-        other.
+      - Directory through which all jobs of one account share its limits, for subscriptions that allow few concurrent
+        requests.
+      - O(max_connections) is then the limit for all jobs with this directory together, and a pause that Qualys asks one
+        job for applies to all. Give all jobs the same O(max_connections).
+      - The directory is on this machine, or on a shared volume with advisory locks. A killed job does not block the
+        others. Check mode uses the directory too, because it sends requests.
+      - If not set, the environment variable E(PERIMETER_SHARED_LIMIT) is used. Without either, each job has its own
+        limit.
     type: path
     version_added: 1.0.0
 """
 
-    # What differs for plugins: modules take it from the environment by their argument specification.
+    # For plugins only: modules read the environment variable through their argument specification.
     PLUGIN = r"""
 options:
   shared_limit:
@@ -70,7 +71,7 @@ options:
 options:
   filters:
     description:
-      - Which records are meant. All entries must match.
+      - Filters that select records. All entries must match.
       - Field, operator and value are checked before anything is sent.
     type: list
     elements: dict
@@ -96,7 +97,7 @@ options:
         type: str
   filters_strict:
     description:
-      - Whether a field that is not known here is refused. Set it to V(false) for a field that Qualys has added since.
+      - Whether unknown fields are refused. Set it to V(false) for a field that is new at Qualys.
     type: bool
     default: true
 """

@@ -12,10 +12,10 @@ version_added: 1.0.0
 description:
   - Each web application is a host, and each tag a group.
   - The file that configures it ends with C(qualys_was.yml) or C(qualys_was.yaml).
-  - A host is named after its application. What is no letter, digit, dot, hyphen or underscore becomes an underscore,
-    so that a name never means anything else in a pattern, a path or a template. Where applications would share a
-    name, each of them has its id behind it, and a warning says so.
-  - Nothing that comes from Qualys is ever a template.
+  - A host has the name of its application. Characters other than letters, digits, dots, hyphens and underscores are
+    replaced by underscores, because they may have a meaning in patterns, paths or templates. If applications would
+    share a name, their ids are appended, with a warning.
+  - Values from Qualys are never evaluated as templates.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -35,49 +35,49 @@ options:
     choices: [appsec.perimeter.qualys_was]
   detail:
     description:
-      - V(summary) has id, name, URL, risk score and dates; V(verbose) adds the tags. Both need a few requests for each
+      - V(summary) has id, name, URL, risk score and dates; V(verbose) adds the tags. Both take a few requests per
         thousand applications.
-      - V(full) adds everything else, the last scan among it, and needs one more request for each application.
+      - V(full) adds everything else, including the last scan, and takes one more request for each application.
     type: str
     choices: [summary, verbose, full]
     default: verbose
   severities:
     description:
-      - Whether to count the open findings of each application by severity, which needs one request for each thousand
-        of them.
-      - Open are findings that are new, active, reopened or in retest, and not ignored.
+      - Whether to count the open findings of each application by severity, which takes one request per thousand
+        findings.
+      - Findings are open if they are new, active, reopened or in retest, and not ignored.
     type: bool
     default: false
   fields:
     description:
-      - What becomes variables of the hosts, by the names that M(appsec.perimeter.qualys_was_webapp_info) returns, and
-        V(severities).
-      - The default is V(id), V(name) and V(url), and where they are read V(tags), V(last_scan) and V(severities).
+      - The fields that become host variables, with the names that M(appsec.perimeter.qualys_was_webapp_info) returns,
+        and V(severities).
+      - The default is V(id), V(name) and V(url), and, if they are read, V(tags), V(last_scan) and V(severities).
       - Few variables keep an inventory of thousands of hosts fast.
     type: list
     elements: str
   hostvars_prefix:
     description:
-      - What the names of these variables begin with. Without a prefix V(name) and V(tags) would stand in the way of
-        Ansible's own words.
+      - Prefix for the names of these variables. Without a prefix, V(name) and V(tags) would conflict with Ansible's own
+        variables.
     type: str
     default: was_
   tag_groups:
     description:
-      - Whether each tag is a group. Needs O(detail=verbose) or O(detail=full).
+      - Whether to create a group for each tag. Requires O(detail=verbose) or O(detail=full).
     type: bool
     default: true
   tag_group_prefix:
     description:
-      - What the names of these groups begin with.
+      - Prefix for the names of these groups.
     type: str
     default: tag_
 notes:
-  - Applications are no machines that Ansible could log in to. Let tasks for them run on the controller, for example
-    with O(compose) as in the examples.
-  - The options O(platform), O(api_url), O(username), O(password), O(client_id), O(client_secret) and O(gateway_url)
-    may be templates, and no other option of the connection.
-  - An incomplete listing is an error, since hosts that are missing without a word are worse than no inventory.
+  - Applications are not machines to which Ansible can log in. Run tasks for them on the controller, for example with
+    O(compose) as in the examples.
+  - Of the connection options, only O(platform), O(api_url), O(username), O(password), O(client_id), O(client_secret)
+    and O(gateway_url) may be templates.
+  - An incomplete listing is an error, because silently missing hosts are worse than no inventory.
 seealso:
   - plugin: ansible.builtin.constructed
     plugin_type: inventory
@@ -85,7 +85,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-# production.qualys_was.yml: production only, by how the last scan ended, and how many findings are open
+# production.qualys_was.yml: production only, grouped by the status of the last scan and by open findings
 plugin: appsec.perimeter.qualys_was
 platform: eu1
 username: acme_xy1
@@ -108,7 +108,7 @@ compose:
 #
 # plugin: appsec.perimeter.qualys_was
 
-# hourly.qualys_was.yml: kept for an hour, so that runs in between send nothing
+# hourly.qualys_was.yml: cached for an hour, so that runs in between send no requests
 #
 # plugin: appsec.perimeter.qualys_was
 # cache: true
@@ -145,14 +145,14 @@ if t.TYPE_CHECKING:
 
 
 def _forget_empty_variables() -> None:
-    """Empty is unset: CI systems turn missing variables into empty text, and Ansible takes that for a value."""
+    """Remove empty variables: CI systems turn missing variables into empty text, which Ansible uses as a value."""
     for name in _VARIABLES:
         if os.environ.get(name) == "":
             del os.environ[name]
 
 
 _VARIABLES = ("PERIMETER_CA_PATH", "PERIMETER_PROXY", "PERIMETER_STATE_DIR", "PERIMETER_SHARED_LIMIT")
-"""What the documentation of the options names with ``env``."""
+"""The variables that the documentation of the options declares with ``env``."""
 
 CONNECTION = (
     "timeout",
@@ -177,14 +177,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     NAME = "appsec.perimeter.qualys_was"
 
     def verify_file(self, path: str) -> bool:
-        """Whether the file is one for this plugin, by its name."""
+        """Return whether the name of a file is one for this plugin."""
         return bool(super().verify_file(path)) and path.endswith(SUFFIXES)
 
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Read the configuration, then the applications, and fill the inventory.
 
         Raises:
-            AnsibleParserError: anything went wrong; one sentence, without a secret.
+            AnsibleParserError: the inventory could not be read. The message has no secrets.
         """
         super().parse(inventory, loader, path, cache)
         _forget_empty_variables()
@@ -194,7 +194,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             selection = self._selection()
             self._fill(self._webapps(selection, path, cache), selection.shown)
         except PerimeterError as error:
-            # The cause is left out: the sentence says all, and Ansible would show the chain.
+            # Without the cause, because the message is sufficient, and Ansible would show the whole chain.
             raise AnsibleParserError(str(error)) from None
         except AnsibleError:
             raise
@@ -210,7 +210,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return Selection(**{name: self.get_option(name) for name in SELECTION})
 
     def _params(self) -> dict[str, t.Any]:
-        """The connection options, as the client takes them."""
+        """Return the connection options for the client."""
         params = {name: self.get_option(name) for name in CONNECTION}
         self.templar.available_variables = self._vars or {}
         return params | {name: self._credential(name) for name in ENVIRONMENT}
@@ -220,20 +220,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if value is None:
             return None
         try:
-            # Also decrypts a value from a vault.
+            # This also decrypts a value from a vault.
             rendered = self.templar.template(value)
         except Exception as error:  # noqa: BLE001 - its text may quote the secret
             raise AnsibleParserError(
                 f"{name}: its template cannot be evaluated ({type(error).__name__}). "
-                "Check the names in it, and that the vault is open."
+                "Check the variables in it, and that the vault can be decrypted."
             ) from None
-        # A plain text: neither an encrypted one nor one that knows where it came from.
+        # A plain str instead of Ansible's subclasses, which carry encryption or an origin.
         return "".join(str(rendered))
 
     # Data
 
     def _webapps(self, selection: Selection, path: str, cache: bool) -> list[Webapp]:
-        """The applications, from the cache where that is wanted and possible."""
+        """Return the applications, from the cache if it is enabled and has them."""
         wanted = self.get_option("cache")
         params = self._params()
         asked = selection.fingerprint(params, os.environ)
@@ -249,7 +249,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if vanished:
             self.display.warning(f"{vanished} web applications vanished while they were read.")
         if wanted:
-            # As one text: a cache plugin gives members such as __ansible_vault a meaning, and names are the vendor's.
+            # As text, because cache plugins interpret members such as __ansible_vault, and the names come from Qualys.
             self._cache[key] = {"asked": asked, "webapps": json.dumps(webapps)}
         return webapps
 
@@ -269,8 +269,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         names, shared = host_names(webapps)
         if shared:
             self.display.warning(
-                f"{len(shared)} host names would stand for several web applications, which have their id behind it "
-                f"instead: {', '.join(shared[:5])}{', …' if len(shared) > 5 else ''}."
+                f"{len(shared)} host names would stand for several web applications, so their ids were appended: "
+                f"{', '.join(shared[:5])}{', …' if len(shared) > 5 else ''}."
             )
         for webapp in webapps:
             host = names[webapp["id"]]
@@ -294,4 +294,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 tags[group].add(tag)
         shared = sorted(group for group, found in tags.items() if len(found) > 1)
         if shared:
-            self.display.warning(f"Several tags share a group, since their names differ in punctuation only: {shared}.")
+            self.display.warning(
+                f"Several tags share a group, because their names only differ in punctuation: {shared}."
+            )

@@ -11,9 +11,9 @@ module: qualys_kb_info
 short_description: Read the knowledge base of Qualys
 version_added: 1.0.0
 description:
-  - Reads what vulnerabilities mean and how they are fixed from the knowledge base of Qualys, which the findings of
-    Qualys Web Application Scanning lack.
-  - Answers are kept under O(state_dir), because this API allows few calls an hour.
+  - Reads descriptions and solutions of vulnerabilities from the knowledge base of Qualys. The findings of Qualys Web
+    Application Scanning do not have them.
+  - Entries are cached under O(state_dir), because this API allows few calls per hour.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -25,37 +25,36 @@ attributes:
   check_mode:
     support: full
     details:
-      - Neither O(dest) nor what is kept under O(state_dir) is written.
+      - Neither O(dest) nor the cache under O(state_dir) is written.
   diff_mode:
     support: none
     details:
-      - The texts are too long to be shown as a difference.
+      - The texts are too long for a diff.
   idempotent:
     support: full
     details:
-      - RV(ignore:changed) is true only when O(dest) is given and held other entries.
+      - RV(ignore:changed) is only true if O(dest) is given and its content changes.
 options:
   qids:
     description:
-      - Numbers of the vulnerabilities, which are the C(rule_id) of findings. They are asked for in batches of 500.
+      - Numbers of the vulnerabilities, which are the C(rule_id) of findings. They are requested in batches of 500.
     type: list
     elements: int
     required: true
   max_age:
     description:
-      - How old an answer that was kept may be, as a number with V(s), V(m), V(h), V(d) or V(w). V(0s) asks Qualys in
-        any case.
-      - That Qualys does not know a number is believed for a day at most.
+      - Maximum age of a cached entry, as a number with V(s), V(m), V(h), V(d) or V(w). V(0s) ignores the cache.
+      - The information that Qualys does not know a number is cached for at most one day.
     type: str
     default: 7d
   dest:
     description:
       - File to write RV(entries) to, as one JSON document, for O(appsec.perimeter.report#module:knowledge) and other
-        tasks, instead of returning them. Its folder must exist. A new file is readable for its owner only.
+        tasks, instead of returning them. Its directory must exist. A new file is readable by its owner only.
     type: path
 notes:
   - The account needs API access to the knowledge base, which is not part of every subscription to WAS.
-  - The texts are HTML of the vendor. They are data, and must be escaped or cleaned before they are shown.
+  - The texts are HTML from the vendor. Treat them as data, and escape or clean them before they are shown.
 seealso:
   - module: appsec.perimeter.qualys_was_finding_export
   - module: appsec.perimeter.qualys_was_finding_info
@@ -68,7 +67,7 @@ EXAMPLES = r"""
     dest: findings.ndjson.gz
   register: found
 
-- name: Write what it means, and how it is fixed, to a file for the report
+- name: Write descriptions and solutions to a file for the report
   appsec.perimeter.qualys_kb_info:
     qids: "{{ found.rule_ids | map('int') }}"
     dest: knowledge.json
@@ -81,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 entries:
-  description: The entries, ascending by QID. Texts are HTML, and plain in the keys that end in C(_text). Times are UTC.
+  description: The entries, ascending by QID. Texts are HTML; keys that end in C(_text) have plain text. Times are UTC.
   type: list
   elements: dict
   returned: when O(dest) is not given
@@ -112,22 +111,22 @@ missing:
   returned: success
   sample: [0]
 total:
-  description: How many entries were found.
+  description: Number of entries that were found.
   type: int
   returned: success
   sample: 1
 truncated:
-  description: Whether there are more than were returned, which is never so.
+  description: Always false.
   type: bool
   returned: success
   sample: false
 fetched:
-  description: How many numbers Qualys was asked for.
+  description: Number of QIDs that were requested from Qualys.
   type: int
   returned: success
   sample: 1
 cached:
-  description: How many answers were there already.
+  description: Number of QIDs that were in the cache.
   type: int
   returned: success
   sample: 0

@@ -13,9 +13,9 @@ version_added: 1.0.0
 description:
   - Creates, updates and deletes an authentication record in Qualys Web Application Scanning, with which the scanner
     logs in.
-  - Only what is given is compared and written. What is left out is left alone; an empty list, mapping or text clears.
-  - A change of one thing never drops a secret. Where Qualys takes a thing only as a whole, with a secret that is not
-    given, the task fails and says which secret it needs.
+  - Options that are omitted are left alone; an empty list, mapping or text clears. Only differences are written.
+  - An update never removes a secret that is not given. If Qualys only accepts an element as a whole, and its secret is
+    not given, the task fails and names the missing secret.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -36,32 +36,32 @@ options:
   # The options x_mode, x_add and x_remove of a list x are written by tests/tools/module_docs.py.
   state:
     description:
-      - Whether the record shall exist.
-      - A record that a web application uses may not be deletable; Qualys decides.
+      - Whether the record should exist.
+      - Qualys may refuse to delete a record that a web application uses.
     type: str
     choices: [present, absent]
     default: present
   id:
     description:
-      - Id of the record. Without it, O(name) says which one is meant.
+      - Id of the record. Without it, O(name) identifies the record.
     type: int
   name:
     description:
-      - Name of the record. Without O(id) it says which record is meant; names are not unique at Qualys, so that one
-        which several records have is refused.
-      - With O(id) it is the name that the record shall have.
+      - Name of the record. Without O(id), it identifies the record. Names are not unique at Qualys. If several records
+        have the name, the task fails.
+      - With O(id), it is the desired name of the record.
     type: str
   form:
     description:
-      - Login by a form. It can be combined with O(server), but not with O(oauth2), whose place it takes.
-      - What is not given is left alone. An empty mapping removes the form.
+      - Login with a form. It can be combined with O(server), but not with O(oauth2), which it replaces.
+      - Members that are omitted are left alone. An empty mapping removes the form.
     type: dict
     suboptions:
       type:
         description:
           - V(STANDARD) has the fields C(username) and C(password), V(CUSTOM) any fields, V(SELENIUM) runs a script.
-          - A form of another type is written anew, so that every secret has to be given.
-          - One of V(STANDARD), V(CUSTOM), V(SELENIUM), or a word that the record has already.
+          - Changing the type replaces the whole form, so every secret has to be given.
+          - One of V(STANDARD), V(CUSTOM), V(SELENIUM), or the value that the record already has.
         type: str
       ssl_only:
         description:
@@ -73,12 +73,12 @@ options:
         type: bool
       selenium_creds:
         description:
-          - Whether the fields C(username) and C(password) stand in for the placeholders of O(form.selenium_script).
+          - Whether the fields C(username) and C(password) replace the placeholders in O(form.selenium_script).
         type: bool
       selenium_script:
         description:
-          - Script that logs in, for O(form.type=SELENIUM). A change of its name or regular expression writes it anew,
-            with its data.
+          - Script that logs in, for O(form.type=SELENIUM). If its name or regular expression changes, its data has to
+            be given too, because the script is written as a whole.
         type: dict
         suboptions:
           name:
@@ -87,7 +87,7 @@ options:
             type: str
           data:
             description:
-              - The script, in the HTML format of Selenium IDE. It may hold credentials, and is never compared or
+              - The script, in the HTML format of Selenium IDE. It may contain credentials, and is never compared or
                 shown.
             type: str
           regex:
@@ -96,7 +96,7 @@ options:
             type: str
       fields:
         description:
-          - Fields of the form. This is the whole list, so that one that is not listed is removed.
+          - Fields of the form. This is the whole list, so fields that are not listed are removed.
         type: list
         elements: dict
         suboptions:
@@ -107,18 +107,18 @@ options:
             required: true
           value:
             description:
-              - Value of the field. It may be left out for a field that exists.
-              - It is a secret if the field is secured, or if its name looks like that of a secret, such as
-                C(password). A secret is never compared or shown; other values are.
+              - Value of the field. It may be omitted for an existing field.
+              - It is a secret if the field is secured, or if its name indicates a secret, such as C(password). A secret
+                is never compared or shown; other values are.
             type: str
           secured:
             description:
-              - Whether Qualys hides the value. For a new field the default is to hide what looks like a secret.
+              - Whether Qualys hides the value. By default, a new field is secured if its name indicates a secret.
             type: bool
   server:
     description:
       - Login at the server (HTTP authentication, client certificate).
-      - What is not given is left alone. An empty mapping removes it.
+      - Members that are omitted are left alone. An empty mapping removes it.
     type: dict
     suboptions:
       ssl_only:
@@ -136,7 +136,7 @@ options:
         suboptions:
           name:
             description:
-              - Name of the certificate. Another name means another certificate.
+              - Name of the certificate. Another name stands for another certificate.
             type: str
           contents:
             description:
@@ -148,14 +148,14 @@ options:
             type: str
       fields:
         description:
-          - Logins, one for each type. This is the whole list, so that one that is not listed is removed.
+          - Logins, one for each type. This is the whole list, so logins that are not listed are removed.
         type: list
         elements: dict
         suboptions:
           type:
             description:
               - Kind of authentication.
-              - One of V(BASIC), V(DIGEST), V(NTLM), or a word that the record has already.
+              - One of V(BASIC), V(DIGEST), V(NTLM), or the value that the record already has.
             type: str
             required: true
           domain:
@@ -168,26 +168,27 @@ options:
             type: str
           password:
             description:
-              - Password. It may be left out for a login that exists. It is never compared or shown.
+              - Password. It may be omitted for an existing login. It is never compared or shown.
             type: str
   oauth2:
     description:
-      - Login by OAuth2. It can be combined with O(server), but not with O(form), whose place it takes.
-      - What is not given is left alone. An empty mapping removes it.
+      - Login with OAuth2. It can be combined with O(server), but not with O(form), which it replaces.
+      - Members that are omitted are left alone. An empty mapping removes it.
     type: dict
     suboptions:
       grant_type:
         description:
-          - Kind of grant. V(AUTH_CODE) needs C(selenium_script), C(redirect_url) and C(access_token_url); V(IMPLICIT)
-            needs C(selenium_script) and C(redirect_url); V(PASSWORD) needs C(access_token_url), C(username) and
-            C(password); V(CLIENT_CREDS) needs C(access_token_url).
-          - All but V(IMPLICIT) also take C(client_id), C(client_secret) and C(scope).
-          - Another grant is written anew, so that every secret has to be given.
-          - One of V(AUTH_CODE), V(IMPLICIT), V(PASSWORD), V(CLIENT_CREDS), or a word that the record has already.
+          - Type of the grant. V(AUTH_CODE) requires C(selenium_script), C(redirect_url) and C(access_token_url);
+            V(IMPLICIT) requires C(selenium_script) and C(redirect_url); V(PASSWORD) requires C(access_token_url),
+            C(username) and C(password); V(CLIENT_CREDS) requires C(access_token_url).
+          - All except V(IMPLICIT) also allow C(client_id), C(client_secret) and C(scope).
+          - Changing the grant replaces the whole part, so every secret has to be given.
+          - One of V(AUTH_CODE), V(IMPLICIT), V(PASSWORD), V(CLIENT_CREDS), or the value that the record already has.
         type: str
       selenium_script:
         description:
-          - Script that logs in. A change of its name or regular expression writes it anew, with its data.
+          - Script that logs in. If its name or regular expression changes, its data has to be given too, because the
+            script is written as a whole.
         type: dict
         suboptions:
           name:
@@ -196,7 +197,7 @@ options:
             type: str
           data:
             description:
-              - The script, in the HTML format of Selenium IDE. It may hold credentials, and is never compared or
+              - The script, in the HTML format of Selenium IDE. It may contain credentials, and is never compared or
                 shown.
             type: str
           regex:
@@ -213,7 +214,7 @@ options:
         type: str
       access_token_url:
         description:
-          - URL that gives access tokens.
+          - URL that issues access tokens.
         type: str
       username:
         description:
@@ -233,7 +234,7 @@ options:
         type: str
       scope:
         description:
-          - Scope that is asked for.
+          - Scope to request.
         type: str
       access_token_expired_msg_pattern:
         description:
@@ -241,13 +242,13 @@ options:
         type: str
   tags:
     description:
-      - Tags, by name or id. Names are compared exactly; digits are taken for an id.
+      - Tags, by name or id. Names are compared exactly; digits are read as an id.
       - An empty list removes all.
     type: list
     elements: str
   tags_mode:
     description:
-      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(tags) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -259,7 +260,7 @@ options:
     elements: str
   tags_remove:
     description:
-      - Entries to remove from O(tags); what is not there is no error.
+      - Entries to remove from O(tags); missing ones are ignored.
     type: list
     elements: str
   comments:
@@ -270,7 +271,7 @@ options:
     elements: str
   comments_mode:
     description:
-      - Whether O(comments) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(comments) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -282,22 +283,22 @@ options:
     elements: str
   comments_remove:
     description:
-      - Entries to remove from O(comments); what is not there is no error.
+      - Entries to remove from O(comments); missing ones are ignored.
     type: list
     elements: str
   update_secret:
     description:
-      - V(on_create) writes a secret only where Qualys holds none yet, that is in a new record, field, script,
-        certificate or grant. C(secrets_not_compared) names those that were given and neither compared nor written.
-      - V(always) writes every secret that is given, each time, so that the task always reports a change.
+      - V(on_create) only writes a secret if Qualys has none yet, which is the case for a new record, field, script,
+        certificate or grant. C(secrets_not_compared) lists those that were given but neither compared nor written.
+      - V(always) writes every given secret each time, so the task always reports a change.
     type: str
     choices: [on_create, always]
     default: on_create
 notes:
-  - Qualys does not let secrets be compared, so none is read, compared or shown. V(VALUE_REDACTED) stands where there is
-    one; given back as an option it means that the secret stays as it is.
-  - Ansible hides the value of every form field in the results of the task, those of fields that are no secrets too, and
-    also where the same text stands elsewhere.
+  - Secrets cannot be read from Qualys, so they are neither compared nor shown. V(VALUE_REDACTED) stands for a secret;
+    given as an option, it leaves the secret as it is.
+  - Ansible hides the values of all form fields in the results of the task, including those that are not secret,
+    wherever the same text appears.
 seealso:
   - module: appsec.perimeter.qualys_was_auth_records
   - module: appsec.perimeter.qualys_was_auth_record_info
@@ -305,7 +306,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The scanner logs in to the shop by its form
+- name: Manage the login form of the shop
   appsec.perimeter.qualys_was_auth_record:
     name: shop login
     form:
@@ -319,12 +320,12 @@ EXAMPLES = r"""
           secured: true
     tags: [prod]
 
-- name: The shop uses it
+- name: Attach it to the shop
   appsec.perimeter.qualys_was_webapp:
     name: shop
     auth_records_add: [shop login]
 
-- name: The password was changed
+- name: Change the password
   appsec.perimeter.qualys_was_auth_record:
     name: shop login
     form:
@@ -334,7 +335,7 @@ EXAMPLES = r"""
           value: "{{ shop_scanner_password }}"
     update_secret: always
 
-- name: The gateway asks for a client certificate, and an account of the domain
+- name: Log in at the gateway with a client certificate and a domain account
   appsec.perimeter.qualys_was_auth_record:
     name: gateway login
     server:
@@ -349,7 +350,7 @@ EXAMPLES = r"""
           username: svc-scanner
           password: "{{ scanner_domain_password }}"
 
-- name: The API is scanned with a token for the client
+- name: Scan the API with a token for the client
   appsec.perimeter.qualys_was_auth_record:
     name: orders api
     oauth2:
@@ -359,7 +360,7 @@ EXAMPLES = r"""
       client_secret: "{{ orders_client_secret }}"
       scope: orders.read
 
-- name: The old login is gone
+- name: Delete the old login
   appsec.perimeter.qualys_was_auth_record:
     name: old login
     state: absent
@@ -368,9 +369,9 @@ EXAMPLES = r"""
 RETURN = r"""
 auth_record:
   description:
-    - The record after the task; in check mode as it would be. Null when it does not exist.
-    - Everything that is an option has the form of the option, so that it can be fed back. After O(state=absent) it is
-      the record as it was.
+    - The record after the task; in check mode as it would be. Null if it does not exist.
+    - Everything that is an option has the form of the option, so that it can be used as such. After O(state=absent) it
+      is the record as it was before.
   type: dict
   returned: success
   sample:
@@ -395,16 +396,17 @@ auth_record:
     created_by: jdoe
     updated_by: jdoe
 secrets_not_compared:
-  description: The secrets that were given, and were neither compared nor written.
+  description: The secrets that were given, but neither compared nor written.
   type: list
   elements: str
   returned: O(state=present)
   sample: ["form.fields[password].value"]
 unresolved:
   description:
-    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
-    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
-      are an error. An id that does not exist is an error in both.
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. There is also a
+      warning for each.
+    - In check mode they are not an error, because an earlier task may create the record. In a real run they are an
+      error. An id that does not exist is always an error.
   type: list
   elements: dict
   returned: check mode, when there are any

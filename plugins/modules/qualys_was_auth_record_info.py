@@ -11,9 +11,9 @@ module: qualys_was_auth_record_info
 short_description: List authentication records in Qualys WAS
 version_added: 1.0.0
 description:
-  - Lists, counts and details authentication records in Qualys Web Application Scanning.
-  - No secret is ever returned, also where Qualys gives one in clear. V(VALUE_REDACTED) stands where there is one; given
-    back as an option of M(appsec.perimeter.qualys_was_auth_record) it means that the secret stays as it is.
+  - Lists and counts authentication records in Qualys Web Application Scanning.
+  - Secrets are never returned, even if Qualys returns them in clear text. V(VALUE_REDACTED) stands for a secret; given
+    as an option of M(appsec.perimeter.qualys_was_auth_record), it leaves the secret as it is.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -28,30 +28,30 @@ requirements:
 options:
   id:
     description:
-      - One record, in full detail. An id that does not exist gives an empty list.
+      - Id of one record, which is returned in full detail. If the id does not exist, the list is empty.
     type: int
   detail:
     description:
-      - V(summary) has id, name, owner and dates; V(full) adds everything else, and needs one more request for each
+      - V(summary) has id, name, owner and dates; V(full) adds everything else, and takes one more request for each
         record.
     type: str
     choices: [summary, full]
     default: summary
   count_only:
     description:
-      - Whether to return only the number of records that match, which needs one request.
+      - Whether to return only the number of records that match, which takes one request.
     type: bool
     default: false
   limit:
     description:
-      - How many records to return at most. The default is all.
+      - Maximum number of records to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(auth_records).
+      - The result is returned in RV(auth_records).
     type: str
 seealso:
   - module: appsec.perimeter.qualys_was_auth_record
@@ -67,7 +67,7 @@ EXAMPLES = r"""
     query: "[].name"
   register: failed
 
-- name: How many records log in by OAuth2
+- name: Count the records with OAuth2
   appsec.perimeter.qualys_was_auth_record_info:
     filters:
       - field: contents
@@ -75,7 +75,7 @@ EXAMPLES = r"""
     count_only: true
   register: oauth2
 
-- name: Everything but the secrets of one record, in the form in which the module takes it
+- name: Read one record, without its secrets, in the form of the options of qualys_was_auth_record
   appsec.perimeter.qualys_was_auth_record_info:
     id: 31001
   register: login
@@ -111,7 +111,7 @@ auth_records:
       created_by: jdoe
       updated_by: jdoe
 total:
-  description: How many records match.
+  description: Number of records that match.
   type: int
   returned: success
   sample: 13

@@ -12,9 +12,9 @@ short_description: Manage many authentication records in Qualys WAS in one task
 version_added: 1.0.0
 description:
   - Creates, updates and deletes any number of authentication records in Qualys Web Application Scanning.
-  - The estate is read once, differences are written side by side, and each record has its own result. A failure of one
+  - All records are read once, differences are written in parallel, and each record has its own result. A failure of one
     does not stop the others.
-  - A change of one thing never drops a secret, see M(appsec.perimeter.qualys_was_auth_record).
+  - An update never removes a secret that is not given, see M(appsec.perimeter.qualys_was_auth_record).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -35,39 +35,39 @@ attributes:
 options:
   state:
     description:
-      - V(present) makes O(auth_records) so. V(absent) deletes what O(ids) or O(filters) mean.
+      - V(present) creates and updates O(auth_records). V(absent) deletes the records that O(ids) or O(filters) select.
     type: str
     choices: [present, absent]
     default: present
   auth_records:
     description:
-      - The records that shall exist.
+      - The desired records.
     type: list
     elements: dict
     suboptions:
       # Written by tests/tools/module_docs.py from the options of qualys_was_auth_record.
       id:
         description:
-          - Id of the record. Without it, O(auth_records[].name) says which one is meant.
+          - Id of the record. Without it, O(auth_records[].name) identifies the record.
         type: int
       name:
         description:
-          - Name of the record. Without O(auth_records[].id) it says which record is meant; names are not unique at
-            Qualys, so that one which several records have is refused.
-          - With O(auth_records[].id) it is the name that the record shall have.
+          - Name of the record. Without O(auth_records[].id), it identifies the record. Names are not unique at Qualys.
+            If several records have the name, the task fails.
+          - With O(auth_records[].id), it is the desired name of the record.
         type: str
       form:
         description:
-          - Login by a form. It can be combined with O(auth_records[].server), but not with O(auth_records[].oauth2),
-            whose place it takes.
-          - What is not given is left alone. An empty mapping removes the form.
+          - Login with a form. It can be combined with O(auth_records[].server), but not with O(auth_records[].oauth2),
+            which it replaces.
+          - Members that are omitted are left alone. An empty mapping removes the form.
         type: dict
         suboptions:
           type:
             description:
               - V(STANDARD) has the fields C(username) and C(password), V(CUSTOM) any fields, V(SELENIUM) runs a script.
-              - A form of another type is written anew, so that every secret has to be given.
-              - One of V(STANDARD), V(CUSTOM), V(SELENIUM), or a word that the record has already.
+              - Changing the type replaces the whole form, so every secret has to be given.
+              - One of V(STANDARD), V(CUSTOM), V(SELENIUM), or the value that the record already has.
             type: str
           ssl_only:
             description:
@@ -79,13 +79,13 @@ options:
             type: bool
           selenium_creds:
             description:
-              - Whether the fields C(username) and C(password) stand in for the placeholders of
+              - Whether the fields C(username) and C(password) replace the placeholders in
                 O(auth_records[].form.selenium_script).
             type: bool
           selenium_script:
             description:
-              - Script that logs in, for O(auth_records[].form.type=SELENIUM). A change of its name or regular
-                expression writes it anew, with its data.
+              - Script that logs in, for O(auth_records[].form.type=SELENIUM). If its name or regular expression
+                changes, its data has to be given too, because the script is written as a whole.
             type: dict
             suboptions:
               name:
@@ -94,7 +94,7 @@ options:
                 type: str
               data:
                 description:
-                  - The script, in the HTML format of Selenium IDE. It may hold credentials, and is never compared or
+                  - The script, in the HTML format of Selenium IDE. It may contain credentials, and is never compared or
                     shown.
                 type: str
               regex:
@@ -103,7 +103,7 @@ options:
                 type: str
           fields:
             description:
-              - Fields of the form. This is the whole list, so that one that is not listed is removed.
+              - Fields of the form. This is the whole list, so fields that are not listed are removed.
             type: list
             elements: dict
             suboptions:
@@ -114,18 +114,18 @@ options:
                 required: true
               value:
                 description:
-                  - Value of the field. It may be left out for a field that exists.
-                  - It is a secret if the field is secured, or if its name looks like that of a secret, such as
-                    C(password). A secret is never compared or shown; other values are.
+                  - Value of the field. It may be omitted for an existing field.
+                  - It is a secret if the field is secured, or if its name indicates a secret, such as C(password). A
+                    secret is never compared or shown; other values are.
                 type: str
               secured:
                 description:
-                  - Whether Qualys hides the value. For a new field the default is to hide what looks like a secret.
+                  - Whether Qualys hides the value. By default, a new field is secured if its name indicates a secret.
                 type: bool
       server:
         description:
           - Login at the server (HTTP authentication, client certificate).
-          - What is not given is left alone. An empty mapping removes it.
+          - Members that are omitted are left alone. An empty mapping removes it.
         type: dict
         suboptions:
           ssl_only:
@@ -143,7 +143,7 @@ options:
             suboptions:
               name:
                 description:
-                  - Name of the certificate. Another name means another certificate.
+                  - Name of the certificate. Another name stands for another certificate.
                 type: str
               contents:
                 description:
@@ -155,14 +155,14 @@ options:
                 type: str
           fields:
             description:
-              - Logins, one for each type. This is the whole list, so that one that is not listed is removed.
+              - Logins, one for each type. This is the whole list, so logins that are not listed are removed.
             type: list
             elements: dict
             suboptions:
               type:
                 description:
                   - Kind of authentication.
-                  - One of V(BASIC), V(DIGEST), V(NTLM), or a word that the record has already.
+                  - One of V(BASIC), V(DIGEST), V(NTLM), or the value that the record already has.
                 type: str
                 required: true
               domain:
@@ -175,27 +175,29 @@ options:
                 type: str
               password:
                 description:
-                  - Password. It may be left out for a login that exists. It is never compared or shown.
+                  - Password. It may be omitted for an existing login. It is never compared or shown.
                 type: str
       oauth2:
         description:
-          - Login by OAuth2. It can be combined with O(auth_records[].server), but not with O(auth_records[].form),
-            whose place it takes.
-          - What is not given is left alone. An empty mapping removes it.
+          - Login with OAuth2. It can be combined with O(auth_records[].server), but not with O(auth_records[].form),
+            which it replaces.
+          - Members that are omitted are left alone. An empty mapping removes it.
         type: dict
         suboptions:
           grant_type:
             description:
-              - Kind of grant. V(AUTH_CODE) needs C(selenium_script), C(redirect_url) and C(access_token_url);
-                V(IMPLICIT) needs C(selenium_script) and C(redirect_url); V(PASSWORD) needs C(access_token_url),
-                C(username) and C(password); V(CLIENT_CREDS) needs C(access_token_url).
-              - All but V(IMPLICIT) also take C(client_id), C(client_secret) and C(scope).
-              - Another grant is written anew, so that every secret has to be given.
-              - One of V(AUTH_CODE), V(IMPLICIT), V(PASSWORD), V(CLIENT_CREDS), or a word that the record has already.
+              - Type of the grant. V(AUTH_CODE) requires C(selenium_script), C(redirect_url) and C(access_token_url);
+                V(IMPLICIT) requires C(selenium_script) and C(redirect_url); V(PASSWORD) requires C(access_token_url),
+                C(username) and C(password); V(CLIENT_CREDS) requires C(access_token_url).
+              - All except V(IMPLICIT) also allow C(client_id), C(client_secret) and C(scope).
+              - Changing the grant replaces the whole part, so every secret has to be given.
+              - One of V(AUTH_CODE), V(IMPLICIT), V(PASSWORD), V(CLIENT_CREDS), or the value that the record already
+                has.
             type: str
           selenium_script:
             description:
-              - Script that logs in. A change of its name or regular expression writes it anew, with its data.
+              - Script that logs in. If its name or regular expression changes, its data has to be given too, because
+                the script is written as a whole.
             type: dict
             suboptions:
               name:
@@ -204,7 +206,7 @@ options:
                 type: str
               data:
                 description:
-                  - The script, in the HTML format of Selenium IDE. It may hold credentials, and is never compared or
+                  - The script, in the HTML format of Selenium IDE. It may contain credentials, and is never compared or
                     shown.
                 type: str
               regex:
@@ -221,7 +223,7 @@ options:
             type: str
           access_token_url:
             description:
-              - URL that gives access tokens.
+              - URL that issues access tokens.
             type: str
           username:
             description:
@@ -241,7 +243,7 @@ options:
             type: str
           scope:
             description:
-              - Scope that is asked for.
+              - Scope to request.
             type: str
           access_token_expired_msg_pattern:
             description:
@@ -249,14 +251,14 @@ options:
             type: str
       tags:
         description:
-          - Tags, by name or id. Names are compared exactly; digits are taken for an id.
+          - Tags, by name or id. Names are compared exactly; digits are read as an id.
           - An empty list removes all.
         type: list
         elements: str
       tags_mode:
         description:
-          - Whether O(auth_records[].tags) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(auth_records[].tags) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -267,7 +269,7 @@ options:
         elements: str
       tags_remove:
         description:
-          - Entries to remove from O(auth_records[].tags); what is not there is no error.
+          - Entries to remove from O(auth_records[].tags); missing ones are ignored.
         type: list
         elements: str
       comments:
@@ -278,8 +280,8 @@ options:
         elements: str
       comments_mode:
         description:
-          - Whether O(auth_records[].comments) is what there shall be (V(set)), or is added to what there is (V(add)),
-            or removed from it (V(remove)).
+          - Whether O(auth_records[].comments) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -291,25 +293,25 @@ options:
         elements: str
       comments_remove:
         description:
-          - Entries to remove from O(auth_records[].comments); what is not there is no error.
+          - Entries to remove from O(auth_records[].comments); missing ones are ignored.
         type: list
         elements: str
       update_secret:
         description:
-          - V(on_create) writes a secret only where Qualys holds none yet, that is in a new record, field, script,
-            certificate or grant. C(secrets_not_compared) names those that were given and neither compared nor written.
-          - V(always) writes every secret that is given, each time, so that the task always reports a change.
+          - V(on_create) only writes a secret if Qualys has none yet, which is the case for a new record, field, script,
+            certificate or grant. C(secrets_not_compared) lists those that were given but neither compared nor written.
+          - V(always) writes every given secret each time, so the task always reports a change.
         type: str
         choices: [on_create, always]
         default: on_create
   prune:
     description:
-      - Whether records that match O(prune_filters) and are not listed are deleted.
+      - Whether to delete records that match O(prune_filters) and are not listed.
     type: bool
     default: false
   prune_filters:
     description:
-      - Which records this task owns, in the form of O(filters). Needed for O(prune).
+      - Filters for the records that this task owns, in the form of O(filters). Required for O(prune).
     type: list
     elements: dict
     suboptions:
@@ -333,20 +335,20 @@ options:
         type: str
   ids:
     description:
-      - Records to delete, for O(state=absent). What is gone already is no error.
+      - Records to delete, for O(state=absent). Ids that do not exist are ignored.
     type: list
     elements: int
   max_deletes:
     description:
-      - How many records may be deleted at most. If there are more, nothing at all is changed.
-      - Needed for O(prune), and for O(filters) with O(state=absent); there is no default.
+      - Maximum number of records to delete. If more match, nothing is changed.
+      - Required with O(prune), and with O(filters) with O(state=absent); there is no default.
     type: int
 notes:
-  - Qualys does not let secrets be compared, so none is read, compared or shown. V(VALUE_REDACTED) stands where there is
-    one; given back as an option it means that the secret stays as it is.
-  - Ansible hides the value of every form field in the results of the task, those of fields that are no secrets too, and
-    also where the same text stands elsewhere.
-  - A filter is never sent to a delete call. It is resolved to ids by a complete search, the ceiling is checked, and
+  - Secrets cannot be read from Qualys, so they are neither compared nor shown. V(VALUE_REDACTED) stands for a secret;
+    given as an option, it leaves the secret as it is.
+  - Ansible hides the values of all form fields in the results of the task, including those that are not secret,
+    wherever the same text appears.
+  - A filter is never sent to a delete call. It is resolved to ids by a complete search, O(max_deletes) is checked, and
     only these ids are deleted.
 seealso:
   - module: appsec.perimeter.qualys_was_auth_record
@@ -354,7 +356,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The logins of team checkout are these, and no others
+- name: Manage the logins of team checkout, and delete up to three that are not listed
   appsec.perimeter.qualys_was_auth_records:
     auth_records:
       - name: shop login
@@ -401,7 +403,7 @@ plan:
 results:
   description:
     - One entry for each of O(auth_records), in their order, and one for each deletion that failed.
-    - C(fields) are the options that differed, C(secrets_not_compared) the secrets that were given, and were neither
+    - C(fields) lists the options that differed, C(secrets_not_compared) the secrets that were given, but neither
       compared nor written.
   type: list
   elements: dict
@@ -415,7 +417,7 @@ results:
       fields: [tags]
       secrets_not_compared: ["form.fields[password].value"]
 deleted:
-  description: The records that were deleted; in check mode that would be.
+  description: The records that were deleted; in check mode, those that would be.
   type: list
   elements: dict
   returned: always
@@ -423,9 +425,10 @@ deleted:
     - {id: 31012, name: old login}
 unresolved:
   description:
-    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
-    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
-      are an error. An id that does not exist is an error in both.
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. There is also a
+      warning for each.
+    - In check mode they are not an error, because an earlier task may create the record. In a real run they are an
+      error. An id that does not exist is always an error.
   type: list
   elements: dict
   returned: check mode, when there are any

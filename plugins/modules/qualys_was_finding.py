@@ -8,14 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: qualys_was_finding
-short_description: Ignore, activate, re-rate and retest findings of Qualys WAS
+short_description: Ignore, activate, rate and retest findings of Qualys WAS
 version_added: 1.0.0
 description:
   - Ignores findings of Qualys Web Application Scanning with a reason, activates them again, edits and restores their
-    severity, and has them retested.
-  - The present state is read first, and only findings that differ are written, each by a call of its own that names
-    its id. A failure of one does not stop the others.
-  - A filter is only used to find out ids. A listing that is not complete is refused.
+    severity, and retests them.
+  - The present state is read first. Only findings that differ are written, each with a separate call by its id. A
+    failure of one does not stop the others.
+  - A filter is only used to find ids. If the listing is incomplete, the task fails.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -28,43 +28,44 @@ attributes:
   check_mode:
     support: full
     details:
-      - Who ignored a finding, and when, is known to Qualys only, and is empty in the prediction.
+      - The prediction does not include who ignored a finding and when, because Qualys sets these values.
   diff_mode:
     support: full
   idempotent:
     support: partial
     details:
-      - O(retest=true) is an action, so that each run starts a retest. One that is under way is waited for instead.
+      - O(retest=true) is an action, so each run starts a retest. If one is already running, the task waits for it
+        instead.
 options:
   ids:
     description:
-      - The findings, by id or by unique id. One that does not exist is an error, and nothing is changed.
+      - The findings, by id or unique id. If one does not exist, the task fails and nothing is changed.
     type: list
     elements: str
   max_changes:
     description:
-      - How many findings may change at most; with more, nothing is changed. Needed with O(filters), and without a
-        default.
+      - Maximum number of findings to change. If more would change, nothing is changed. Required with O(filters); there
+        is no default.
     type: int
   state:
     description:
-      - V(ignored) ignores the findings, with O(reason). V(active) takes that back.
+      - V(ignored) ignores the findings, with O(reason). V(active) activates them again.
       - Information-gathered findings cannot be ignored, and are refused before anything is sent.
     type: str
     choices: [ignored, active]
   reason:
     description:
-      - Why the findings are ignored. Needed with O(state=ignored).
+      - Why the findings are ignored. Required with O(state=ignored).
     type: str
     choices: [FALSE_POSITIVE, RISK_ACCEPTED, NOT_APPLICABLE]
   comment:
     description:
-      - Comment on the ignoring. Omitted, a comment that is there stays; an empty text removes it.
+      - Comment on ignoring the findings. If omitted, a present comment stays; empty text removes it.
     type: str
   reactivate_in:
     description:
-      - Days after which Qualys activates the findings again, counted from when they are ignored.
-      - Omitted, a date that is there stays. To ignore without an end, activate the findings first.
+      - Days after which Qualys activates the findings again, counted from the day on which they are ignored.
+      - If omitted, a present date stays. To remove it, activate the findings first.
     type: int
   reactivate_date:
     description:
@@ -73,33 +74,34 @@ options:
     type: str
   severity:
     description:
-      - Severity that the findings shall have, from V(1) to V(5), whatever the scanner says.
+      - Severity of the findings, from V(1) to V(5), instead of that of the scanner.
     type: int
     choices: [1, 2, 3, 4, 5]
   severity_comment:
     description:
-      - Comment on O(severity). A finding whose severity was never edited and is the wanted one stays as it is.
+      - Comment on O(severity). A finding that already has this severity, and whose severity was never edited, does not
+        get a comment.
     type: str
   restore_severity:
     description:
-      - Whether the findings shall have the severity that the scanner gave them.
+      - Whether to restore the severity that the scanner assigned.
     type: bool
     default: false
   retest:
     description:
-      - Whether the findings are retested. That sends attacks to the application, as a scan does.
+      - Whether to retest the findings. Like a scan, this sends attacks to the application.
       - Information-gathered findings cannot be retested, and are refused before anything is sent.
     type: bool
     default: false
   wait_timeout:
     description:
       - Seconds to wait for all retests together. A retest that has not ended by then, or was canceled, is a failure.
-      - V(0) does not wait, and RV(findings[].retest) says how the retest stands.
+      - V(0) does not wait. RV(findings[].retest) has the present state of the retest.
     type: float
     default: 1800
   poll_interval:
     description:
-      - Seconds between two looks at the retests.
+      - Seconds between two status requests for the retests.
     type: float
     default: 30
 notes:
@@ -109,14 +111,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A finding that was reviewed is a false positive
+- name: Ignore a false positive
   appsec.perimeter.qualys_was_finding:
     ids: [9001]
     state: ignored
     reason: FALSE_POSITIVE
     comment: The parameter never reaches the page, see TICKET-17.
 
-- name: Accept the low risks of the old shop for three months, fifty at most
+- name: Accept up to fifty low risks of the old shop for three months
   appsec.perimeter.qualys_was_finding:
     filters:
       - {field: webApp.name, value: old shop}
@@ -127,7 +129,7 @@ EXAMPLES = r"""
     reason: RISK_ACCEPTED
     reactivate_in: 90
 
-- name: Activate a finding again, and give it the scanner's severity
+- name: Activate a finding again and restore its severity
   appsec.perimeter.qualys_was_finding:
     ids: [1234fef2-abcd-12fe-1234-123456789012]
     state: active
@@ -139,14 +141,14 @@ EXAMPLES = r"""
     severity: 5
     severity_comment: Customer data is within reach.
 
-- name: Retest what the release should have fixed, and wait for an hour at most
+- name: Retest what the release should have fixed, and wait for up to one hour
   appsec.perimeter.qualys_was_finding:
     ids: [9001, 9002]
     retest: true
     wait_timeout: 3600
   register: retested
 
-- name: All of it is fixed
+- name: Check that all of it is fixed
   ansible.builtin.assert:
     that: retested.findings | map(attribute='retest.finding_status') | unique | list == ['FIXED']
 """
@@ -154,8 +156,8 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - The findings as they are afterwards, in the form of RV(appsec.perimeter.qualys_was_finding_info#module:findings)
-      without evidence; in check mode as they would be.
+    - The findings after the task, in the form of RV(appsec.perimeter.qualys_was_finding_info#module:findings), without
+      evidence; in check mode as they would be.
   type: list
   elements: dict
   returned: success, and on failure once writing began
@@ -167,7 +169,7 @@ findings:
       sample: {reason: FALSE_POSITIVE, by: jdoe, at: "2026-10-01T00:00:00Z", until: null, comment: reviewed}
     retest:
       description:
-        - How the retest stands; null without O(retest). C(status) is one of V(no_retest), V(under_retest),
+        - State of the retest; null without O(retest). C(status) is one of V(no_retest), V(under_retest),
           V(retested), V(canceling), V(canceled) and V(unknown); C(finding_status) and C(reason) are Qualys' words.
       type: dict
       returned: always
@@ -191,8 +193,8 @@ findings:
       retest: null
 results:
   description:
-    - What was done to each finding, in the order of RV(findings). C(actions) holds V(ignore), V(activate),
-      V(editSeverity), V(restoreSeverity) and V(retest), as far as they were needed.
+    - What was done to each finding, in the order of RV(findings). C(actions) lists the actions that were necessary, of
+      V(ignore), V(activate), V(editSeverity), V(restoreSeverity) and V(retest).
   type: list
   elements: dict
   returned: success, and on failure once writing began

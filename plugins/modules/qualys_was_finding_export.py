@@ -12,9 +12,9 @@ short_description: Export findings of Qualys WAS to a file
 version_added: 1.0.0
 description:
   - Writes findings of Qualys Web Application Scanning to a file with one JSON object for each line (NDJSON), in the
-    form that all sources of this collection share. Memory stays flat whatever their number.
-  - The file is replaced as a whole, and only after everything was read. A manifest beside it says what it holds, how
-    many findings Qualys announced, and whether the file is complete.
+    form that all sources of this collection share. Memory use does not depend on their number.
+  - The file is replaced as a whole, after all findings were read. A manifest beside it describes the content, the
+    number of findings that Qualys announced, and whether the file is complete.
   - The same findings always give the same bytes.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
@@ -28,36 +28,37 @@ attributes:
   check_mode:
     support: full
     details:
-      - Everything is read, and nothing is replaced.
+      - All findings are read, but no file is replaced.
   diff_mode:
     support: none
     details:
-      - The file is too large to be shown as a difference.
+      - The file is too large for a diff.
   idempotent:
     support: full
     details:
-      - RV(ignore:changed) is true only when the findings differ from those in the file.
+      - RV(ignore:changed) is only true if the findings differ from those in the file.
 options:
   dest:
     description:
-      - File to write. Its folder must exist. A new file is readable for its owner only; one that exists keeps its mode.
+      - File to write. Its directory must exist. A new file is readable by its owner only; an existing one keeps its
+        mode.
       - A symbolic link is refused.
     type: path
     required: true
   detail:
     description:
       - V(summary) has no CWE, OWASP, WASC, CVSS, group nor evidence; V(verbose) has all of them; V(full) adds what is
-        known about TLS, and needs one more request for each finding.
+        known about TLS, and takes one more request for each finding.
     type: str
     choices: [summary, verbose, full]
     default: verbose
   since:
     description:
-      - Only findings that were tested after this time. For feeds; an audit or a gate needs the whole.
+      - Exports only findings that were tested after this time. For feeds; an audit or a gate needs all findings.
     type: str
   compress:
     description:
-      - Whether the file is compressed with gzip. The default is whether O(dest) ends in C(.gz).
+      - Whether to compress the file with gzip. By default it is compressed if O(dest) ends in C(.gz).
     type: bool
   sensitive:
     description:
@@ -67,7 +68,7 @@ options:
     default: redact
   include_raw:
     description:
-      - Whether each finding also has the object of Qualys, untouched and not redacted, as JSON text in C(raw).
+      - Whether each finding also has the original object of Qualys, unchanged and not redacted, as JSON text in C(raw).
     type: bool
     default: false
 notes:
@@ -98,22 +99,22 @@ manifest:
   returned: success
   sample: findings.ndjson.gz.manifest.json
 records:
-  description: How many findings the file holds.
+  description: Number of findings in the file.
   type: int
   returned: success
   sample: 5000
 total:
-  description: How many findings Qualys announced at the end.
+  description: Number of findings that Qualys announced at the end.
   type: int
   returned: success
   sample: 5000
 complete:
-  description: Whether the file holds every finding that Qualys announced.
+  description: Whether the file has every finding that Qualys announced.
   type: bool
   returned: success
   sample: true
 duplicates:
-  description: How many findings came twice and were left out.
+  description: Number of findings that came twice and were left out.
   type: int
   returned: success
   sample: 0
@@ -129,15 +130,15 @@ sha256:
   sample: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 rule_ids:
   description:
-    - The rules that occur in the file, which are QIDs as text, ascending. M(appsec.perimeter.qualys_kb_info) explains
-      them.
+    - The rules of the findings in the file, which are QIDs as text, ascending. M(appsec.perimeter.qualys_kb_info) reads
+      their descriptions.
   type: list
   elements: str
   returned: success
   sample: ["150001", "150003"]
 unknown_values:
   description:
-    - Words of Qualys that this version does not know, with how often they occurred. They are mapped to V(unknown).
+    - Unknown words of Qualys, with the number of occurrences. They are mapped to V(unknown).
   type: dict
   returned: success
   sample: {status=PENDING: 2}

@@ -11,12 +11,11 @@ module: qualys_was_finding_info
 short_description: List findings of Qualys WAS
 version_added: 1.0.0
 description:
-  - Lists, counts and details findings of Qualys Web Application Scanning, in the form that all sources of this
-    collection share.
-  - Qualys also returns findings that are ignored or fixed. Filter them, or look at RV(findings[].ignored) and
-    RV(findings[].status).
-  - For more than a few thousand findings use M(appsec.perimeter.qualys_was_finding_export), which needs no memory for
-    them.
+  - Lists and counts findings of Qualys Web Application Scanning, in the form that all sources of this collection share.
+  - Qualys also returns findings that are ignored or fixed. Exclude them with a filter, or check RV(findings[].ignored)
+    and RV(findings[].status).
+  - For more than a few thousand findings, use M(appsec.perimeter.qualys_was_finding_export), which does not keep them
+    in memory.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -31,30 +30,30 @@ requirements:
 options:
   id:
     description:
-      - One finding, by its id or its unique id, in full detail. One that does not exist gives an empty list.
+      - Id or unique id of one finding, which is returned in full detail. If it does not exist, the list is empty.
     type: str
   detail:
     description:
       - V(summary) has no CWE, OWASP, WASC, CVSS, group nor evidence; V(verbose) has all of them; V(full) adds what is
-        known about TLS, and needs one more request for each finding.
+        known about TLS, and takes one more request for each finding.
     type: str
     choices: [summary, verbose, full]
     default: summary
   count_only:
     description:
-      - Whether to return only the number of findings that match, which needs one request.
+      - Whether to return only the number of findings that match, which takes one request.
     type: bool
     default: false
   limit:
     description:
-      - How many findings to return at most. The default is all.
+      - Maximum number of findings to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(findings).
+      - The result is returned in RV(findings).
     type: str
   sensitive:
     description:
@@ -64,7 +63,7 @@ options:
     default: redact
   include_raw:
     description:
-      - Whether each finding also has the object of Qualys, untouched and not redacted, as C(raw).
+      - Whether each finding also has the original object of Qualys, unchanged and not redacted, as C(raw).
     type: bool
     default: false
 notes:
@@ -86,7 +85,7 @@ EXAMPLES = r"""
     query: "sort_by([], &severity_native)[].{title: title, url: url, severity: severity}"
   register: worst
 
-- name: How many cross-site scripting findings there are on production
+- name: Count the cross-site scripting findings of production
   appsec.perimeter.qualys_was_finding_info:
     filters:
       - {field: group, value: XSS}
@@ -155,7 +154,7 @@ findings:
       evidence: []
       fingerprint: 2b6f0cc904d137be2e1730235f566409
 total:
-  description: How many findings match.
+  description: Number of findings that match.
   type: int
   returned: success
   sample: 5000
@@ -166,7 +165,7 @@ truncated:
   sample: false
 unknown_values:
   description:
-    - Words of Qualys that this version does not know, with how often they occurred. They are mapped to V(unknown).
+    - Unknown words of Qualys, with the number of occurrences. They are mapped to V(unknown).
   type: dict
   returned: success
   sample: {status=PENDING: 2}

@@ -11,7 +11,7 @@ module: qualys_was_option_profile_info
 short_description: List option profiles of Qualys WAS
 version_added: 1.0.0
 description:
-  - Lists and details option profiles of Qualys Web Application Scanning, which say how a scan goes about its work.
+  - Lists option profiles of Qualys Web Application Scanning, which have the settings of scans.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -26,29 +26,29 @@ requirements:
 options:
   id:
     description:
-      - One option profile, in full detail. An id that does not exist gives an empty list.
+      - Id of one option profile, which is returned in full detail. If the id does not exist, the list is empty.
     type: int
   name:
     description:
-      - Those with exactly this name.
+      - Returns only option profiles with exactly this name.
     type: str
   detail:
     description:
-      - V(summary) has name, owner, tags and dates; V(full) adds the settings, and needs one more request for each
+      - V(summary) has name, owner, tags and dates; V(full) adds the settings, and takes one more request for each
         profile.
     type: str
     choices: [summary, full]
     default: summary
   limit:
     description:
-      - How many option profiles to return at most. The default is all.
+      - Maximum number of option profiles to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(option_profiles).
+      - The result is returned in RV(option_profiles).
     type: str
 seealso:
   - module: appsec.perimeter.qualys_was_webapp

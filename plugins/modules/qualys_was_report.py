@@ -13,8 +13,8 @@ version_added: 1.0.0
 description:
   - Creates a report in Qualys Web Application Scanning, waits for it, writes it to a file, and deletes it at Qualys,
     whose storage for reports is limited.
-  - For reports that this collection makes itself, from findings of any source, use M(appsec.perimeter.report).
-  - Making a report takes minutes. A pipeline should decide first and ask for the report afterwards.
+  - For reports that this collection creates itself, from findings of any source, use M(appsec.perimeter.report).
+  - Creating a report takes minutes. A pipeline should decide first and request the report afterwards.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -26,20 +26,20 @@ attributes:
   check_mode:
     support: full
     details:
-      - Names are resolved, no report is created, and no file is written.
+      - Names are resolved, but no report is created and no file is written.
   diff_mode:
     support: none
     details:
-      - A report is an action, and has no state before.
+      - A report is an action, so there is no previous state.
   idempotent:
     support: none
     details:
-      - A report is a picture of its moment, so that each run creates a new one. With O(id) the file is only written
-        when its content differs.
+      - A report shows the state at one time, so each run creates a new one. With O(id), the file is only written if its
+        content differs.
 options:
   name:
     description:
-      - Name of the report. Needed without O(id).
+      - Name of the report. Required without O(id).
     type: str
   type:
     description:
@@ -49,7 +49,7 @@ options:
     default: WAS_WEBAPP_REPORT
   targets:
     description:
-      - What the report is about. Needed without O(id).
+      - The scans or web applications in the report. Required without O(id).
     type: dict
     suboptions:
       scans:
@@ -64,13 +64,13 @@ options:
         elements: str
       tags:
         description:
-          - Tags, by name or id, for O(type=WAS_WEBAPP_REPORT). All applications that have all of them now are meant,
-            besides O(targets.webapps).
+          - Tags, by name or id, for O(type=WAS_WEBAPP_REPORT). Applications that have all of these tags are added to
+            O(targets.webapps).
         type: list
         elements: str
   format:
     description:
-      - Format of the file. V(PDF_ENCRYPTED) needs O(file_password) and O(recipients).
+      - Format of the file. V(PDF_ENCRYPTED) requires O(file_password) and O(recipients).
     type: str
     choices: [HTML_ZIPPED, HTML_BASE64, PDF, PDF_ENCRYPTED, POWERPOINT, CSV, CSV_V2, XML, WORD]
     default: PDF
@@ -89,34 +89,34 @@ options:
     elements: str
   id:
     description:
-      - Id of a report that was created before, for example by a run that was interrupted. It is waited for and
-        downloaded, and none is created.
+      - Id of an existing report, for example of an interrupted run. The task waits for this report and downloads it,
+        and does not create one.
     type: int
   dest:
     description:
-      - File to write. Its folder must exist. It is replaced as a whole, and readable for its owner only.
+      - File to write. Its directory must exist. It is replaced as a whole, and readable by its owner only.
     type: path
     required: true
   keep:
     description:
-      - Whether the report stays at Qualys. The default is V(false) for a report that this task creates, and V(true)
+      - Whether to keep the report at Qualys. The default is V(false) for a report that this task creates, and V(true)
         with O(id).
     type: bool
   wait_timeout:
     description:
-      - How long the task may take in all, from its start to the end of the download, as a number with V(s), V(m), V(h),
-        V(d) or V(w). When it is over, the task fails and the report stays at Qualys.
+      - Maximum duration of the task, from its start to the end of the download, as a number with V(s), V(m), V(h), V(d)
+        or V(w). After that, the task fails and the report stays at Qualys.
     type: str
     default: 15m
   poll_interval:
     description:
-      - How long to wait between two looks at the report, as a duration. It varies by a tenth to either side.
-      - A look that fails is repeated.
+      - Interval between two status requests, as a duration. It varies randomly by up to a tenth.
+      - A status request that fails is repeated.
     type: str
     default: 10s
 notes:
-  - When the connection is lost while the report is created, the task looks for a report of that name which was not
-    there before, and adopts it. If there is none, it fails without trying again.
+  - If the connection fails while the report is created, the task searches for a new report with this name, and adopts
+    it. If there is none, the task fails without creating one again.
   - Reports contain attack payloads as text. Treat the file as data from outside.
 seealso:
   - module: appsec.perimeter.report
@@ -124,7 +124,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Everything about production as PDF
+- name: Create a PDF report about production
   appsec.perimeter.qualys_was_report:
     name: production
     type: WAS_WEBAPP_REPORT
@@ -133,7 +133,7 @@ EXAMPLES = r"""
     format: PDF
     dest: /var/reports/production.pdf
 
-- name: The report of the scan of this build
+- name: Create a report about the scan of this build
   appsec.perimeter.qualys_was_report:
     name: "ci {{ lookup('ansible.builtin.env', 'CI_PIPELINE_ID') }}"
     type: WAS_SCAN_REPORT
@@ -145,7 +145,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: The report, also when the task fails after its creation. Its C(id) is null in check mode.
+  description: The report, even if the task fails after its creation. In check mode, its C(id) is null.
   type: dict
   returned: always, once there is a report
   sample:
@@ -178,9 +178,10 @@ deleted:
   sample: true
 unresolved:
   description:
-    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
-    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
-      are an error. An id that does not exist is an error in both.
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. There is also a
+      warning for each.
+    - In check mode they are not an error, because an earlier task may create the record. In a real run they are an
+      error. An id that does not exist is always an error.
   type: list
   elements: dict
   returned: check mode, when there are any
@@ -194,13 +195,13 @@ stats:
 error:
   description:
     - The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
-    - C(kind) is C(report_failed) when Qualys could not make the report, and C(report_timeout) when it was not there in
+    - C(kind) is C(report_failed) if Qualys could not create the report, and C(report_timeout) if it was not complete in
       time.
   type: dict
   returned: failure
   sample:
     kind: report_failed
-    message: Qualys could not make report 66001.
+    message: Qualys could not create report 66001.
     hint: Check targets and template, and try again.
     code: ERROR
 """

@@ -13,12 +13,12 @@ version_added: 1.0.0
 description:
   - Launches a scan of one web application in Qualys Web Application Scanning and waits for its end, cancels one, or
     deletes one.
-  - A scan that belongs to the task already is adopted and not launched again. That is one of the same O(name),
-    O(webapp) and O(type) which is still under way, or which was launched within O(resume_within). So a pipeline that
-    was interrupted waits on for the same scan, and an old scan is never taken for a new one.
-  - With O(state=finished) the task fails whenever the scan ends in a way that proves nothing, such as without a live
-    host, without its login, cancelled, or at its time limit. The scan is returned all the same, with
-    RV(scan.end_reason) and RV(scan.conclusive).
+  - A scan that already belongs to the task is adopted instead of launched again. This is a scan with the same O(name),
+    O(webapp) and O(type) that is still running, or was launched within O(resume_within). So an interrupted pipeline
+    continues to wait for the same scan, and an old scan is never mistaken for a new one.
+  - With O(state=finished), the task fails if the end of the scan is inconclusive, for example without a live host,
+    without its login, cancelled, or at its time limit. The scan is returned all the same, with RV(scan.end_reason) and
+    RV(scan.conclusive).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -31,84 +31,84 @@ attributes:
   check_mode:
     support: full
     details:
-      - No scan is launched, cancelled or deleted, and nothing is waited for. RV(scan) is the scan that would be
-        adopted, or what is known of the one that would be launched, whose C(id) is then null.
+      - No scan is launched, cancelled or deleted, and the task does not wait. RV(scan) is the scan that would be
+        adopted, or what is known of the one that would be launched, with null as its C(id).
   diff_mode:
     support: none
     details:
-      - A scan is an action, and has no state before.
+      - A scan is an action, so there is no previous state.
   idempotent:
     support: partial
     details:
-      - A second run with O(state=finished) or O(state=launched) changes nothing while the scan is under way or was
-        launched within O(resume_within); after that it launches another scan.
+      - A second run with O(state=finished) or O(state=launched) changes nothing while the scan is running, or if it was
+        launched within O(resume_within). After that it launches another scan.
       - O(state=canceled) and O(state=absent) are idempotent.
 options:
   state:
     description:
       - V(finished) launches or adopts a scan and waits for its end.
       - V(launched) launches or adopts a scan and does not wait.
-      - V(canceled) cancels a scan that is under way, and waits until it has ended. One that has ended is left alone.
-      - V(absent) deletes a scan that has ended. One that is under way is refused, because it has to be cancelled
-        first. With O(filters) it deletes all that they mean, or none.
+      - V(canceled) cancels a running scan and waits until it has ended. A scan that has ended is left alone.
+      - V(absent) deletes a scan that has ended. If the scan is running, the task fails, because it has to be cancelled
+        first. With O(filters), it deletes all scans that match; if one of them is running, none is deleted.
     type: str
     choices: [finished, launched, canceled, absent]
     default: finished
   id:
     description:
-      - Id of a scan, instead of O(webapp) and O(name). With O(state=finished) that scan is waited for, and none is ever
-        launched.
+      - Id of a scan, instead of O(webapp) and O(name). With O(state=finished), the task waits for this scan, and never
+        launches one.
     type: int
   again:
     description:
-      - Id of a scan that has ended, which is run once more with the same target, profile, login and limit, instead of
-        O(webapp). For O(state=finished) and O(state=launched) only.
-      - The new scan has the name of the old one unless O(name) is given. One of that name, application and type that is
-        newer than the old scan is adopted by the same rules.
+      - Id of a scan that has ended, to repeat it with the same target, profile, login and limit, instead of O(webapp).
+        For O(state=finished) and O(state=launched) only.
+      - The new scan has the name of the old one unless O(name) is given. A scan with this name, application and type
+        that is newer than the old scan is adopted by the same rules.
     type: int
   webapp:
     description:
-      - Web application to scan, by name or id. Names are compared exactly; digits are taken for an id.
+      - Web application to scan, by name or id. Names are compared exactly; digits are read as an id.
     type: str
   webapps:
     description:
-      - Web applications to scan, by name or id, instead of O(webapp), with one launch for all. Each gets a scan of its
-        own, and each is adopted by the same rules, so that only what is missing is launched.
+      - Web applications to scan, by name or id, instead of O(webapp), with one launch for all. Each gets its own scan.
+        Scans are adopted by the same rules, and only missing ones are launched.
       - For O(state=finished) and O(state=launched) only. O(profile), O(auth_record), O(scanner) and O(cancel_after)
-        hold for all.
+        apply to all.
     type: list
     elements: str
   tags:
     description:
-      - As O(webapps), for the applications that have these tags now. Tags are given by name or id.
+      - Tags, by name or id, of the web applications to scan. Otherwise like O(webapps).
     type: list
     elements: str
   tags_match:
     description:
-      - Whether an application needs all of O(tags), or one of them. The default is V(ALL).
+      - Whether an application must have all of O(tags), or any of them. The default is V(ALL).
     type: str
     choices: [ALL, ANY]
   excluded_tags:
     description:
-      - Tags, by name or id, of applications that are not scanned although they have O(tags).
+      - Tags, by name or id, of applications to exclude although they have O(tags).
     type: list
     elements: str
   excluded_tags_match:
     description:
-      - Whether all of O(excluded_tags) keep an application from being scanned, or one of them. The default is V(ANY).
+      - Whether an application is excluded if it has all of O(excluded_tags), or any of them. The default is V(ANY).
     type: str
     choices: [ALL, ANY]
   max_running:
     description:
-      - How many scans of this task may run at the same time, with O(webapps) or O(tags) and O(state=finished). Each
-        further one is launched by a request of its own when another has ended, as long as O(wait_timeout) lasts.
-      - What could not be launched is among RV(scans) too, with V(not_launched) as its C(end_reason).
-      - Without it, all are launched at once.
+      - Maximum number of concurrent scans of this task, with O(webapps) or O(tags) and O(state=finished). Each further
+        scan is launched with a separate request when another has ended, until O(wait_timeout) is over.
+      - Scans that could not be launched are in RV(scans) too, with V(not_launched) as C(end_reason).
+      - Without it, all scans are launched at once.
     type: int
   name:
     description:
-      - Name of the scan. Names are not unique at Qualys. Give each run of a pipeline a name of its own, for example
-        with the number of the build, and a repeated job finds its own scan.
+      - Name of the scan. Names are not unique at Qualys. Give each run of a pipeline a unique name, for example with
+        the number of the build, so that a repeated job finds its own scan.
     type: str
   type:
     description:
@@ -118,22 +118,23 @@ options:
     default: VULNERABILITY
   profile:
     description:
-      - Option profile, by name or id. Needed unless the application has a default one.
+      - Option profile, by name or id. Required unless the application has a default one.
     type: str
   auth_record:
     description:
       - Authentication record to log in with, by name or id, or V(default) for the default one of the application.
-      - V(none), which is also what leaving it out means, scans without login, even when the application has records.
-      - A record that is itself called C(default) or C(none) has to be given by its id.
+      - V(none), which is the default, scans without login, even if the application has records.
+      - A record with the name C(default) or C(none) has to be given by its id.
     type: str
   scanner:
     description:
-      - Which scanner is used. The default is that of the application.
+      - The scanner. The default is that of the application.
     type: dict
     suboptions:
       type:
         description:
-          - V(EXTERNAL) are those of Qualys, V(INTERNAL) is one appliance, V(scannerTags) are the appliances with a tag.
+          - V(EXTERNAL) for the scanners of Qualys, V(INTERNAL) for one appliance, V(scannerTags) for appliances with
+            tags.
         type: str
         choices: [EXTERNAL, INTERNAL, scannerTags]
       friendly_name:
@@ -151,20 +152,20 @@ options:
     type: int
   cancel_time:
     description:
-      - Time of day at which Qualys ends the scan, instead of O(cancel_after). It is sent as it is, because its form is
-        not documented by Qualys.
+      - Time of day at which Qualys ends the scan, instead of O(cancel_after). It is sent unchanged, because Qualys does
+        not document its format.
     type: str
   randomize:
     description:
-      - Whether Qualys goes through the target in an order by chance. The default is that of Qualys.
+      - Whether Qualys scans the target in random order. The default is that of Qualys.
     type: bool
   scan_proxy:
     description:
-      - Id of the proxy that the scan goes through. Qualys has no look-up for their names.
+      - Id of the proxy for the scan. Qualys has no search for proxies by name.
     type: str
   dns_override:
     description:
-      - DNS override that the scan resolves names with, by name or id.
+      - DNS override for the scan, by name or id.
     type: str
   send_mail:
     description:
@@ -176,44 +177,43 @@ options:
     type: bool
   max_deletes:
     description:
-      - How many scans O(filters) may delete at most; with more, none is deleted. Needed with O(filters), and without a
-        default.
+      - Maximum number of scans that O(filters) may delete. If more match, none is deleted. Required with O(filters);
+        there is no default.
     type: int
   cancel_with_results:
     description:
-      - Whether O(state=canceled) keeps what the scan has found so far.
+      - Whether O(state=canceled) keeps the results that the scan has so far.
     type: bool
     default: false
   wait_timeout:
     description:
-      - How long the task may take in all, from its start over launch and adoption to the end of the scan, as a number
-        with V(s), V(m), V(h), V(d) or V(w). When it is over, the task fails and the scan goes on.
-      - A request that is under way by then is finished first, with the pauses that O(max_wait) allows it.
+      - Maximum duration of the task, from its start to the end of the scan, as a number with V(s), V(m), V(h), V(d) or
+        V(w). After that, the task fails and the scan continues.
+      - A request that is running at that time is completed first, including the pauses that O(max_wait) allows.
     type: str
     default: 6h
   poll_interval:
     description:
-      - How long to wait between two looks at the scan, as a duration. The first pauses are shorter, from five seconds
-        on, so that a short scan is noticed soon. Each varies by a tenth to either side, so that pipelines which started
-        together do not ask together.
-      - A look that fails is repeated, and never counts as an end.
+      - Interval between two status requests, as a duration. The first intervals are shorter, starting with five
+        seconds, so that the end of a short scan is noticed soon. Intervals vary randomly by up to a tenth, so that
+        pipelines that started together do not poll together.
+      - A status request that fails is repeated, and never counts as the end of the scan.
     type: str
     default: 60s
   resume_within:
     description:
-      - Up to which age a scan that has finished is adopted, as a duration. The default adopts only scans that are under
-        way.
-      - A scan that ended in a way that proves nothing is never adopted.
-      - The age is measured with the clock of Qualys, as told by its answers, so that the clock of this machine does not
-        matter. Where the answers do not tell it, this machine's clock is used, and its skew adds to the age.
+      - Maximum age of a finished scan that is adopted, as a duration. The default only adopts running scans.
+      - A scan with an inconclusive end is never adopted.
+      - The age is measured with the clock of Qualys, which its answers include. If they do not, this machine's clock is
+        used, and its skew adds to the age.
     type: str
     default: 0s
 notes:
-  - When the connection is lost during the launch, the task looks for a scan of that name and application which was not
-    there before, and adopts it. If there is none, it fails without trying again, for a second scan may cost hours.
-  - To accept an end that proves nothing, use C(failed_when) with RV(scan.end_reason).
-  - To wait for scans that differ in more than their application, launch them with O(state=launched) and then wait for
-    each.
+  - If the connection fails during the launch, the task searches for a new scan with this name and application, and
+    adopts it. If there is none, the task fails without launching again, because a second scan may take hours.
+  - To accept an inconclusive end, use C(failed_when) with RV(scan.end_reason).
+  - To run scans in parallel that differ in more than their application, launch them with O(state=launched), and then
+    wait for each.
 seealso:
   - module: appsec.perimeter.qualys_was_scan_info
   - module: appsec.perimeter.qualys_was_schedule
@@ -232,7 +232,7 @@ EXAMPLES = r"""
     resume_within: 1d
   register: scan
 
-- name: Scan, and let a time limit pass
+- name: Scan, and accept the time limit as an end
   appsec.perimeter.qualys_was_scan:
     webapp: shop
     name: nightly
@@ -264,18 +264,18 @@ EXAMPLES = r"""
     resume_within: 1d
   register: weekly
 
-- name: Run it once more, and wait for the end
+- name: Repeat the scan, and wait for the end
   appsec.perimeter.qualys_was_scan:
     again: "{{ discovery.scan.id }}"
     name: discovery, second look
 
-- name: Cancel it, and keep what was found
+- name: Cancel it, and keep the results so far
   appsec.perimeter.qualys_was_scan:
     id: "{{ discovery.scan.id }}"
     state: canceled
     cancel_with_results: true
 
-- name: Delete what is older than a year, a hundred scans at most
+- name: Delete up to a hundred scans that are older than a year
   appsec.perimeter.qualys_was_scan:
     state: absent
     filters:
@@ -292,9 +292,8 @@ EXAMPLES = r"""
 RETURN = r"""
 scan:
   description:
-    - The scan, in the form that all sources of this collection share, also when the task fails. Null when there is
-      none.
-    - After O(state=absent) it is the scan as it was.
+    - The scan, in the form that all sources of this collection share, even if the task fails. Null if there is none.
+    - After O(state=absent), the scan as it was before.
   type: dict
   returned: always, once there is a scan
   contains:
@@ -307,23 +306,23 @@ scan:
       description:
         - One of V(finished), V(no_host_alive), V(no_web_service), V(authentication_failed), V(time_limit),
           V(cancelled), V(not_launched), V(scanner_not_available), V(service_error), V(error) and V(still_running),
-          which is a scan that had not ended after O(wait_timeout). Null as long as it is open.
-        - V(authentication_failed) is also a login that worked only in part or was not used although it was asked for.
+          which is a scan that had not ended after O(wait_timeout). Null if it is not known yet.
+        - V(authentication_failed) also includes logins that only worked in part, or were not used although requested.
       type: str
       returned: success
       sample: finished
     conclusive:
-      description: Whether the scan allows a conclusion about the application, which only V(finished) does.
+      description: Whether the result of the scan is conclusive, which is only the case for V(finished).
       type: bool
       returned: success
       sample: true
     links_crawled:
-      description: How many links were crawled. A finished scan without any has seen nothing, and gives a warning.
+      description: Number of crawled links. A finished scan without any causes a warning.
       type: int
       returned: success
       sample: 120
     counts:
-      description: Read with C(results) of M(appsec.perimeter.qualys_was_scan_info) only.
+      description: Always null. M(appsec.perimeter.qualys_was_scan_info) returns it with C(results).
       type: dict
       returned: success
       sample: null
@@ -353,21 +352,22 @@ scan:
     counts: null
     malware: null
 scans:
-  description: The scans, each in the form of RV(scan), which is then null; with O(filters) those that were deleted.
+  description: The scans, in the form of RV(scan), which is null then; with O(filters), those that were deleted.
   type: list
   elements: dict
   returned: when O(webapps), O(tags) or O(filters) is given
   sample: []
 adopted:
-  description: Whether the scan was there already; of several, whether all were.
+  description: Whether the scan already existed; for several scans, whether all existed.
   type: bool
   returned: for O(state=finished) and O(state=launched), once there is a scan
   sample: false
 unresolved:
   description:
-    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
-    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
-      are an error. An id that does not exist is an error in both.
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. There is also a
+      warning for each.
+    - In check mode they are not an error, because an earlier task may create the record. In a real run they are an
+      error. An id that does not exist is always an error.
   type: list
   elements: dict
   returned: check mode, when there are any
@@ -381,14 +381,14 @@ stats:
 error:
   description:
     - The error as data, with C(kind), C(message), C(hint) and the vendor's own C(code).
-    - C(kind) is C(scan_inconclusive) for an end that proves nothing, and C(scan_timeout) for a scan that was not over
-      in time.
+    - C(kind) is C(scan_inconclusive) for a scan with an inconclusive end, and C(scan_timeout) for a scan that did not
+      end in time.
   type: dict
   returned: failure
   sample:
     kind: scan_inconclusive
     message: Scan 9988 found no live host (status FINISHED, results NO_HOST_ALIVE, login NONE).
-    hint: Check the URL, its DNS name, and whether the scanner may reach it.
+    hint: Check the URL, its DNS name, and whether the scanner can reach it.
     code: NO_HOST_ALIVE
 """
 

@@ -28,37 +28,38 @@ requirements:
 options:
   id:
     description:
-      - One scan in full. One that does not exist gives an empty list.
+      - Id of one scan, which is returned in full. If it does not exist, the list is empty.
     type: int
   detail:
     description:
-      - V(summary) has no end, duration and number of links and requests; V(full) needs one more request for each scan.
+      - V(summary) has no end, duration, and numbers of links and requests; V(full) takes one more request for each
+        scan.
     type: str
     choices: [summary, full]
     default: summary
   results:
     description:
-      - Whether the results of each scan that has ended are downloaded, which is one more request for each. Needs O(id)
-        or O(limit), for the results of one scan can be megabytes.
-      - They are what the scan saw at its time. To decide on findings, use M(appsec.perimeter.qualys_was_finding_info),
-        which also knows what was ignored or fixed since.
+      - Whether to download the results of each scan that has ended, which takes one more request for each. Requires
+        O(id) or O(limit), because the results of one scan can take megabytes.
+      - The results show what the scan found at that time. To decide on findings, use
+        M(appsec.perimeter.qualys_was_finding_info), which also returns what was ignored or fixed since.
     type: bool
     default: false
   count_only:
     description:
-      - Whether to return only the number of scans that match, which needs one request.
+      - Whether to return only the number of scans that match, which takes one request.
     type: bool
     default: false
   limit:
     description:
-      - How many scans to return at most, oldest first. The default is all.
+      - Maximum number of scans to return, oldest first. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(scans).
+      - The result is returned in RV(scans).
     type: str
   sensitive:
     description:
@@ -74,7 +75,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Scans of the last month that proved nothing
+- name: Inconclusive scans of the last month
   appsec.perimeter.qualys_was_scan_info:
     filters:
       - {field: launchedDate, operator: GREATER, value: "2026-10-01"}
@@ -88,7 +89,7 @@ EXAMPLES = r"""
     results: true
   register: found
 
-- name: How many scans are under way
+- name: Count the running scans
   appsec.perimeter.qualys_was_scan_info:
     filters:
       - {field: status, value: [SUBMITTED, RUNNING, PROCESSING]}
@@ -110,12 +111,12 @@ scans:
       sample: finished
     end_reason:
       description:
-        - How the scan ended, as in M(appsec.perimeter.qualys_was_scan). Null as long as that is open.
+        - How the scan ended, as in M(appsec.perimeter.qualys_was_scan). Null if it is not known yet.
       type: str
       returned: success
       sample: finished
     conclusive:
-      description: Whether the scan allows a conclusion about the application, which only V(finished) does.
+      description: Whether the result of the scan is conclusive, which is only the case for V(finished).
       type: bool
       returned: success
       sample: true
@@ -126,7 +127,7 @@ scans:
       sample: {critical: 1, high: 0, medium: 2, low: 0, info: 0}
     results:
       description:
-        - What the scan found. Null for a scan that is under way or whose results cannot be read.
+        - What the scan found. Null for a scan that is running, or whose results cannot be read.
       type: dict
       returned: with O(results)
       contains:
@@ -139,7 +140,7 @@ scans:
             sensitive_contents: {critical: 0, high: 0, medium: 0, low: 0, info: 0}
             information: {critical: 0, high: 0, medium: 0, low: 0, info: 9}
         vulnerabilities:
-          description: Vulnerabilities, each with where and with what payload it was seen.
+          description: Vulnerabilities, each with the places and payloads with which it was found.
           type: list
           elements: dict
           returned: success
@@ -162,7 +163,7 @@ scans:
           returned: success
           sample: []
         information:
-          description: What was gathered, in the same form; the text stands in C(data).
+          description: Gathered information, in the same form, with its text in C(data).
           type: list
           elements: dict
           returned: success
@@ -211,7 +212,7 @@ scans:
       counts: null
       malware: null
 total:
-  description: How many scans match.
+  description: Number of scans that match.
   type: int
   returned: success
   sample: 36
@@ -222,7 +223,7 @@ truncated:
   sample: false
 unknown_values:
   description:
-    - Words of Qualys that this version does not know, with how often they occurred. They never count as an end.
+    - Unknown words of Qualys, with the number of occurrences. They never count as an end.
   type: dict
   returned: success
   sample: {status=PAUSED: 2}

@@ -12,9 +12,9 @@ short_description: Manage a schedule of scans in Qualys WAS
 version_added: 1.0.0
 description:
   - Creates, updates, activates, deactivates and deletes a schedule of scans in Qualys Web Application Scanning.
-  - What is not given is left alone; an empty list or text clears. Only what differs is written.
-  - What a schedule has besides, such as applications that were chosen one by one, is left alone. Its owner is shown
-    and cannot be changed.
+  - Options that are omitted are left alone; an empty list or text clears. Only differences are written.
+  - Other properties of a schedule, such as a list of individual applications, are left alone. Its owner is returned but
+    cannot be changed.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -33,45 +33,43 @@ options:
   # The options x_mode, x_add and x_remove of a list x are written by tests/tools/module_docs.py.
   state:
     description:
-      - Whether the schedule shall exist.
+      - Whether the schedule should exist.
     type: str
     choices: [present, absent]
     default: present
   id:
     description:
-      - Id of the schedule. Without it, O(name) says which one is meant.
+      - Id of the schedule. Without it, O(name) identifies the record.
     type: int
   name:
     description:
-      - Name of the schedule. Without O(id) it says which schedule is meant; names are not unique at Qualys, so that one
-        which several schedules have is refused unless O(webapp) tells them apart.
-      - With O(id) it is the name that the schedule shall have.
+      - Name of the schedule. Without O(id), it identifies the schedule. Names are not unique at Qualys. If several
+        schedules have the name, O(webapp) has to select one of them, else the task fails.
+      - With O(id), it is the desired name of the schedule.
     type: str
   type:
     description:
-      - V(VULNERABILITY) crawls and tests, V(DISCOVERY) only crawls. A new schedule is for V(VULNERABILITY) unless told
-        otherwise.
-      - One of V(VULNERABILITY), V(DISCOVERY), or a word that the record has already.
+      - V(VULNERABILITY) crawls and tests, V(DISCOVERY) only crawls. The default of a new schedule is V(VULNERABILITY).
+      - One of V(VULNERABILITY), V(DISCOVERY), or the value that the record already has.
     type: str
   active:
     description:
-      - Whether the schedule launches scans. One that is switched off is switched off before anything else is changed,
-        one that is switched on afterwards.
+      - Whether the schedule launches scans. If this changes, the schedule is deactivated before its other properties
+        change, or activated afterwards.
     type: bool
   webapp:
     description:
-      - Web application to scan, by name or id. Takes the place of O(tags).
+      - Web application to scan, by name or id. Replaces O(tags).
     type: str
   tags:
     description:
-      - Tags of the web applications to scan, by name or id. A new schedule is for the applications that have all of
-        them, unless O(tags_match) says otherwise. Takes the place of O(webapp).
+      - Tags of the web applications to scan, by name or id. See O(tags_match) for several tags. Replaces O(webapp).
       - An empty list removes all.
     type: list
     elements: str
   tags_mode:
     description:
-      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(tags) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -83,24 +81,24 @@ options:
     elements: str
   tags_remove:
     description:
-      - Entries to remove from O(tags); what is not there is no error.
+      - Entries to remove from O(tags); missing ones are ignored.
     type: list
     elements: str
   tags_match:
     description:
-      - Whether an application needs all of O(tags), or one of them. The default of a new schedule is V(ALL).
-      - One of V(ALL), V(ANY), or a word that the record has already.
+      - Whether an application must have all of O(tags), or any of them. The default of a new schedule is V(ALL).
+      - One of V(ALL), V(ANY), or the value that the record already has.
     type: str
   excluded_tags:
     description:
-      - Tags of web applications that are not scanned although they have O(tags), by name or id.
+      - Tags, by name or id, of web applications to exclude although they have O(tags).
       - An empty list removes all.
     type: list
     elements: str
   excluded_tags_mode:
     description:
-      - Whether O(excluded_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
-        it (V(remove)).
+      - Whether O(excluded_tags) replaces the present entries (V(set)), is added to them (V(add)), or is removed from
+        them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -111,44 +109,43 @@ options:
     elements: str
   excluded_tags_remove:
     description:
-      - Entries to remove from O(excluded_tags); what is not there is no error.
+      - Entries to remove from O(excluded_tags); missing ones are ignored.
     type: list
     elements: str
   excluded_tags_match:
     description:
-      - Whether all of O(excluded_tags) keep an application from being scanned, or one of them. The default of a new
+      - Whether an application is excluded if it has all of O(excluded_tags), or any of them. The default of a new
         schedule is V(ANY).
-      - One of V(ALL), V(ANY), or a word that the record has already.
+      - One of V(ALL), V(ANY), or the value that the record already has.
     type: str
   start:
     description:
-      - When the first scan is launched, as a UTC time such as V(2026-01-31T08:00:00Z). Needed to create a schedule.
+      - Time of the first scan, as a UTC time such as V(2026-01-31T08:00:00Z). Required to create a schedule.
     type: str
   time_zone:
     description:
-      - Time zone by which the recurrence goes, such as V(Europe/Paris). A new schedule goes by UTC unless told
-        otherwise.
+      - Time zone of the recurrence, such as V(Europe/Paris). The default of a new schedule is V(UTC).
     type: str
   recurrence:
     description:
-      - How often a scan is launched. Needed to create a schedule.
+      - How often scans are launched. Required to create a schedule.
     type: dict
     suboptions:
       type:
         description:
-          - V(ONCE), or by day, week or month.
-          - One of V(ONCE), V(DAILY), V(WEEKLY), V(MONTHLY), or a word that the record has already.
+          - Once, or by day, week or month.
+          - One of V(ONCE), V(DAILY), V(WEEKLY), V(MONTHLY), or the value that the record already has.
         type: str
         required: true
       every:
         description:
-          - Every how many days (up to 365), weeks (up to 52) or months (up to 12). The default is V(1).
+          - Interval in days (up to 365), weeks (up to 52) or months (up to 12). The default is V(1).
         type: int
       days:
         description:
           - Days of the week, for V(WEEKLY).
-          - One of V(MONDAY), V(TUESDAY), V(WEDNESDAY), V(THURSDAY), V(FRIDAY), V(SATURDAY), V(SUNDAY), or a word that
-            the record has already.
+          - One of V(MONDAY), V(TUESDAY), V(WEDNESDAY), V(THURSDAY), V(FRIDAY), V(SATURDAY), V(SUNDAY), or the value
+            that the record already has.
         type: list
         elements: str
       day:
@@ -158,38 +155,39 @@ options:
       order:
         description:
           - Which O(recurrence.weekday) of the month, for V(MONTHLY).
-          - One of V(FIRST), V(SECOND), V(THIRD), V(FOURTH), V(LAST), or a word that the record has already.
+          - One of V(FIRST), V(SECOND), V(THIRD), V(FOURTH), V(LAST), or the value that the record already has.
         type: str
       weekday:
         description:
           - Day of the week, for V(MONTHLY).
-          - One of V(MONDAY), V(TUESDAY), V(WEDNESDAY), V(THURSDAY), V(FRIDAY), V(SATURDAY), V(SUNDAY), or a word that
-            the record has already.
+          - One of V(MONDAY), V(TUESDAY), V(WEDNESDAY), V(THURSDAY), V(FRIDAY), V(SATURDAY), V(SUNDAY), or the value
+            that the record already has.
         type: str
       count:
         description:
-          - After how many scans the schedule ends. The default is never.
+          - Number of scans after which the schedule ends. By default it never ends.
         type: int
   profile:
     description:
-      - Option profile, by name or id. A new schedule goes by that of the application unless told otherwise, and needs
-        one where an application has none. It can be changed, not removed.
+      - Option profile, by name or id. The default of a new schedule is the profile of the application, and if an
+        application has none, a profile is required. It can be changed, but not removed.
     type: str
   auth_record:
     description:
       - Authentication record to log in with, by name or id, or V(default) for the default one of each application.
-      - V(none) and an empty text scan without login, which is also what a new schedule does unless told otherwise.
-      - A record that is itself called C(default) or C(none) has to be given by its id.
+      - V(none) and empty text scan without login, which is the default of a new schedule.
+      - A record with the name C(default) or C(none) has to be given by its id.
     type: str
   scanner:
     description:
-      - Which scanner is used, by its O(scanner.type). The default, and an empty mapping, is that of the application.
+      - The scanner. By default, and with an empty mapping, it is that of the application.
     type: dict
     suboptions:
       type:
         description:
-          - V(EXTERNAL) are those of Qualys, V(INTERNAL) is one appliance, V(scannerTags) are the appliances with a tag.
-          - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or a word that the record has already.
+          - V(EXTERNAL) for the scanners of Qualys, V(INTERNAL) for one appliance, V(scannerTags) for appliances with
+            tags.
+          - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or the value that the record already has.
         type: str
       friendly_name:
         description:
@@ -202,30 +200,31 @@ options:
         elements: str
   cancel_after:
     description:
-      - Hours after which Qualys ends a scan, whatever the limit of the application. V(0) leaves it to the application.
+      - Hours after which Qualys ends a scan, instead of the limit of the application. V(0) uses that of the
+        application.
     type: int
   cancel_time:
     description:
-      - Time of day at which Qualys ends a scan, instead of O(cancel_after). It is sent and compared as it is, because
-        its form is not documented by Qualys. An empty text leaves it to the application.
+      - Time of day at which Qualys ends a scan, instead of O(cancel_after). It is sent and compared unchanged, because
+        Qualys does not document its format. Empty text uses the limit of the application.
     type: str
   randomize:
     description:
-      - Whether Qualys goes through the target in an order by chance.
+      - Whether Qualys scans the target in random order.
     type: bool
   scan_proxy:
     description:
-      - Id of the proxy that the scans go through. Qualys has no look-up for the names of proxies; that of the one which
-        the schedule has already is understood. An empty text removes it.
+      - Id of the proxy for the scans. Qualys has no search for proxies by name; only the name of the schedule's present
+        proxy is accepted. Empty text removes the proxy.
     type: str
   dns_override:
     description:
-      - DNS override that the scans resolve names with, by name or id. An empty text removes it.
+      - DNS override for the scans, by name or id. Empty text removes it.
     type: str
   notification:
     description:
-      - Whom Qualys tells before it launches a scan. What is not given stays as it is; an empty dictionary removes the
-        notification.
+      - Mail that Qualys sends before it launches a scan. Members that are omitted stay as they are; an empty dictionary
+        removes the notification.
     type: dict
     suboptions:
       active:
@@ -234,11 +233,11 @@ options:
         type: bool
       reschedule:
         description:
-          - Whether recipients may ask for another time, as far as Qualys lets them.
+          - Whether recipients may request another time, if Qualys supports this.
         type: bool
       delay:
         description:
-          - How long before the launch, in O(notification.delay_scale).
+          - Time before the launch, in O(notification.delay_scale).
         type: int
       delay_scale:
         description:
@@ -251,7 +250,7 @@ options:
         elements: str
       text:
         description:
-          - What the mail says.
+          - Text of the mail.
         type: str
   send_mail:
     description:
@@ -267,7 +266,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The shop is scanned twice a week, logged in
+- name: Scan the shop twice a week, logged in
   appsec.perimeter.qualys_was_schedule:
     name: shop, twice a week
     webapp: shop
@@ -278,14 +277,14 @@ EXAMPLES = r"""
     recurrence: {type: WEEKLY, days: [MONDAY, THURSDAY]}
     cancel_after: 6
 
-- name: All of production is scanned on the last Sunday of each month
+- name: Scan all of production on the last Sunday of each month
   appsec.perimeter.qualys_was_schedule:
     name: production, monthly
     tags: [prod]
     start: "2026-12-01T02:00:00Z"
     recurrence: {type: MONTHLY, order: LAST, weekday: SUNDAY}
 
-- name: Production but for what is frozen, with a word to the team the day before
+- name: Scan production except what is frozen, and notify the team the day before
   appsec.perimeter.qualys_was_schedule:
     name: production, monthly
     tags: [prod, staging]
@@ -302,7 +301,7 @@ EXAMPLES = r"""
     name: production, monthly
     active: false
 
-- name: The old schedule is gone
+- name: Delete the old schedule
   appsec.perimeter.qualys_was_schedule:
     name: old schedule
     state: absent
@@ -311,9 +310,9 @@ EXAMPLES = r"""
 RETURN = r"""
 schedule:
   description:
-    - The schedule after the task; in check mode as it would be. Null when it does not exist.
-    - Everything that is an option has the form of the option, so that it can be fed back. After O(state=absent) it is
-      the schedule as it was.
+    - The schedule after the task; in check mode as it would be. Null if it does not exist.
+    - Everything that is an option has the form of the option, so that it can be used as such. After O(state=absent) it
+      is the schedule as it was before.
   type: dict
   returned: success
   sample:
@@ -349,9 +348,10 @@ schedule:
     webapps: []
 unresolved:
   description:
-    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
-    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
-      are an error. An id that does not exist is an error in both.
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. There is also a
+      warning for each.
+    - In check mode they are not an error, because an earlier task may create the record. In a real run they are an
+      error. An id that does not exist is always an error.
   type: list
   elements: dict
   returned: check mode, when there are any

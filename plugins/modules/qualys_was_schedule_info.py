@@ -12,7 +12,7 @@ short_description: List schedules of scans in Qualys WAS
 version_added: 1.0.0
 description:
   - Lists and counts schedules of scans in Qualys Web Application Scanning.
-  - What can be written comes back in the form of the options of M(appsec.perimeter.qualys_was_schedule).
+  - Everything that can be written is returned in the form of the options of M(appsec.perimeter.qualys_was_schedule).
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -27,37 +27,37 @@ requirements:
 options:
   id:
     description:
-      - One schedule in full. One that does not exist gives an empty list.
+      - Id of one schedule, which is returned in full. If it does not exist, the list is empty.
     type: int
   detail:
     description:
-      - V(summary) has names, types, times and whether the schedule is active; V(full) has everything, and needs one
+      - V(summary) has names, types, times and whether the schedule is active; V(full) has everything, and takes one
         more request for each schedule.
     type: str
     choices: [summary, full]
     default: summary
   count_only:
     description:
-      - Whether to return only the number of schedules that match, which needs one request.
+      - Whether to return only the number of schedules that match, which takes one request.
     type: bool
     default: false
   limit:
     description:
-      - How many schedules to return at most. The default is all.
+      - Maximum number of schedules to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(schedules).
+      - The result is returned in RV(schedules).
     type: str
 seealso:
   - module: appsec.perimeter.qualys_was_schedule
 """
 
 EXAMPLES = r"""
-- name: Schedules that are switched off
+- name: Schedules that are not active
   appsec.perimeter.qualys_was_schedule_info:
     filters:
       - {field: active, value: false}
@@ -108,7 +108,7 @@ schedules:
       updated: "2026-11-01T00:00:00Z"
       webapps: []
 total:
-  description: How many schedules match.
+  description: Number of schedules that match.
   type: int
   returned: success
   sample: 60

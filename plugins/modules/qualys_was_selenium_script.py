@@ -28,40 +28,39 @@ attributes:
   diff_mode:
     support: partial
     details:
-      - Size and checksum are shown, and not the script, which may hold credentials.
+      - The diff has size and checksum, but not the script, which may contain credentials.
   idempotent:
     support: full
 options:
   webapp_id:
     description:
-      - The application.
+      - Id of the application.
     type: int
     required: true
   script_id:
     description:
-      - The script, as C(crawling_script_ids) of M(appsec.perimeter.qualys_was_webapp_info)
-        shows it.
+      - Id of the script, as in C(crawling_script_ids) of M(appsec.perimeter.qualys_was_webapp_info).
     type: int
     required: true
   dest:
     description:
-      - File to write, readable for its owner only. Its folder must exist.
-      - Without it the script is returned in C(data) of RV(script).
+      - File to write, readable by its owner only. Its directory must exist.
+      - Without it, the script is returned in C(data) of RV(script).
     type: path
 notes:
-  - A script may hold credentials. Give O(dest), or C(no_log) to the task and to those that use its result.
+  - A script may contain credentials. Use O(dest), or set C(no_log) for this task and those that use its result.
 seealso:
   - module: appsec.perimeter.qualys_was_webapp_info
 """
 
 EXAMPLES = r"""
-- name: Keep the login script of the shop
+- name: Save the login script of the shop
   appsec.perimeter.qualys_was_selenium_script:
     webapp_id: 4711
     script_id: 55001
     dest: login.html
 
-- name: Work with the script itself
+- name: Read the script into a variable
   appsec.perimeter.qualys_was_selenium_script:
     webapp_id: 4711
     script_id: 55001
@@ -72,8 +71,8 @@ EXAMPLES = r"""
 RETURN = r"""
 script:
   description:
-    - The script. C(name) is null when Qualys does not tell it. C(data), the script itself, is there only without
-      O(dest); it may hold credentials.
+    - The script. C(name) is null if Qualys does not return it. C(data), the script itself, is only returned without
+      O(dest), and may contain credentials.
   type: dict
   returned: success
   sample:

@@ -11,7 +11,7 @@ module: qualys_was_tag_info
 short_description: List tags of Qualys
 version_added: 1.0.0
 description:
-  - Lists tags of Qualys, which group web applications and say who may see them.
+  - Lists tags of Qualys, which group web applications and control access to them.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -26,22 +26,22 @@ requirements:
 options:
   id:
     description:
-      - One tag. An id that does not exist gives an empty list.
+      - Id of one tag. If the id does not exist, the list is empty.
     type: int
   name:
     description:
-      - Those with exactly this name.
+      - Returns only tags with exactly this name.
     type: str
   limit:
     description:
-      - How many tags to return at most. The default is all.
+      - Maximum number of tags to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(tags).
+      - The result is returned in RV(tags).
     type: str
 seealso:
   - module: appsec.perimeter.qualys_was_webapp
@@ -81,7 +81,7 @@ tags:
       created: "2026-01-31T08:00:00Z"
       updated: "2026-01-31T08:00:00Z"
 total:
-  description: How many tags match.
+  description: Number of tags that match.
   type: int
   returned: success
   sample: 12

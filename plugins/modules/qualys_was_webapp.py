@@ -12,9 +12,8 @@ short_description: Manage one web application in Qualys WAS
 version_added: 1.0.0
 description:
   - Creates, updates and deletes a web application in Qualys Web Application Scanning.
-  - What is not given is left alone; an empty list, dictionary or text clears. Only what differs is written.
-  - To manage many applications, use M(appsec.perimeter.qualys_was_webapps), which needs a fraction of the time of a
-    loop.
+  - Options that are omitted are left alone; an empty list, dictionary or text clears. Only differences are written.
+  - To manage many applications, use M(appsec.perimeter.qualys_was_webapps), which is much faster than a loop.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -33,23 +32,23 @@ options:
   # The options x_mode, x_add and x_remove of a list x are written by tests/tools/module_docs.py.
   state:
     description:
-      - Whether the application shall exist.
+      - Whether the application should exist.
     type: str
     choices: [present, absent]
     default: present
   id:
     description:
-      - Id of the web application. Without it, O(name) says which one is meant.
+      - Id of the web application. Without it, O(name) identifies the record.
     type: int
   name:
     description:
-      - Name of the web application. Without O(id) it says which application is meant; names are not unique at
-        Qualys. A name that several applications have is refused, unless O(url) tells them apart.
-      - With O(id) it is the name that the application shall have.
+      - Name of the web application. Without O(id), it identifies the application. Names are not unique at Qualys. If
+        several applications have the name, O(url) has to select one of them, else the task fails.
+      - With O(id), it is the desired name of the application.
     type: str
   url:
     description:
-      - Target URL. Needed to create an application.
+      - Target URL. Required to create an application.
     type: str
   owner:
     description:
@@ -57,9 +56,9 @@ options:
     type: str
   scope:
     description:
-      - What the crawler may follow from the target URL. V(ALL) is its host, V(LIMIT) its directory, V(SUBDOMAIN)
-        also the O(sub_domain), V(DOMAINS) also the O(domains).
-      - One of V(ALL), V(LIMIT), V(SUBDOMAIN), V(DOMAINS), or a word that the record has already.
+      - What the crawler may access, starting from the target URL. V(ALL) allows its host, V(LIMIT) its directory,
+        V(SUBDOMAIN) also the O(sub_domain), V(DOMAINS) also the O(domains).
+      - One of V(ALL), V(LIMIT), V(SUBDOMAIN), V(DOMAINS), or the value that the record already has.
     type: str
   sub_domain:
     description:
@@ -73,7 +72,7 @@ options:
     elements: str
   domains_mode:
     description:
-      - Whether O(domains) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(domains) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -85,18 +84,18 @@ options:
     elements: str
   domains_remove:
     description:
-      - Entries to remove from O(domains); what is not there is no error.
+      - Entries to remove from O(domains); missing ones are ignored.
     type: list
     elements: str
   uris:
     description:
-      - URLs to crawl explicitly, besides what is linked.
+      - URLs to crawl in addition to linked ones.
       - An empty list removes all.
     type: list
     elements: str
   uris_mode:
     description:
-      - Whether O(uris) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(uris) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -108,18 +107,18 @@ options:
     elements: str
   uris_remove:
     description:
-      - Entries to remove from O(uris); what is not there is no error.
+      - Entries to remove from O(uris); missing ones are ignored.
     type: list
     elements: str
   tags:
     description:
-      - Tags, by name or id. Names are compared exactly; digits are taken for an id.
+      - Tags, by name or id. Names are compared exactly; digits are read as an id.
       - An empty list removes all.
     type: list
     elements: str
   tags_mode:
     description:
-      - Whether O(tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(tags) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -131,19 +130,19 @@ options:
     elements: str
   tags_remove:
     description:
-      - Entries to remove from O(tags); what is not there is no error.
+      - Entries to remove from O(tags); missing ones are ignored.
     type: list
     elements: str
   scanner_tags:
     description:
-      - Tags of the scanner appliances that scan the application by default, by name or id.
+      - Tags, by name or id, of the scanner appliances that scan the application by default.
       - An empty list removes all.
     type: list
     elements: str
   scanner_tags_mode:
     description:
-      - Whether O(scanner_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
-        it (V(remove)).
+      - Whether O(scanner_tags) replaces the present entries (V(set)), is added to them (V(add)), or is removed from
+        them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -154,7 +153,7 @@ options:
     elements: str
   scanner_tags_remove:
     description:
-      - Entries to remove from O(scanner_tags); what is not there is no error.
+      - Entries to remove from O(scanner_tags); missing ones are ignored.
     type: list
     elements: str
   default_scanner:
@@ -165,8 +164,8 @@ options:
     suboptions:
       type:
         description:
-          - Kind of the scanner. Needed for any scanner.
-          - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or a word that the record has already.
+          - Type of the scanner. Every scanner must have one.
+          - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or the value that the record already has.
         type: str
       friendly_name:
         description:
@@ -175,14 +174,14 @@ options:
   auth_records:
     description:
       - Authentication records that are attached to the application, by name or id. Names are compared exactly;
-        digits are taken for an id.
+        digits are read as an id.
       - An empty list removes all.
     type: list
     elements: str
   auth_records_mode:
     description:
-      - Whether O(auth_records) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
-        it (V(remove)).
+      - Whether O(auth_records) replaces the present entries (V(set)), is added to them (V(add)), or is removed from
+        them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -193,7 +192,7 @@ options:
     elements: str
   auth_records_remove:
     description:
-      - Entries to remove from O(auth_records); what is not there is no error.
+      - Entries to remove from O(auth_records); missing ones are ignored.
     type: list
     elements: str
   default_profile:
@@ -207,7 +206,7 @@ options:
     type: dict
   attributes_mode:
     description:
-      - Whether O(attributes) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(attributes) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -218,19 +217,19 @@ options:
     type: dict
   attributes_remove:
     description:
-      - Names to remove from O(attributes); what is not there is no error.
+      - Names to remove from O(attributes); missing ones are ignored.
     type: list
     elements: str
   headers:
     description:
-      - Headers that the scanner sends, each as a name, a colon and a value. They may carry tokens, so that only their
-        names are ever shown.
+      - Headers that the scanner sends, each as a name, a colon and a value. They may contain tokens, so only their
+        names are shown.
       - An empty list removes all.
     type: list
     elements: str
   headers_mode:
     description:
-      - Whether O(headers) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(headers) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -243,7 +242,7 @@ options:
     elements: str
   headers_remove:
     description:
-      - Entries to remove from O(headers); what is not there is no error.
+      - Entries to remove from O(headers); missing ones are ignored.
       - A name without a value removes every header of that name.
     type: list
     elements: str
@@ -256,8 +255,8 @@ options:
     elements: raw
   url_allowlist_mode:
     description:
-      - Whether O(url_allowlist) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
-        it (V(remove)).
+      - Whether O(url_allowlist) replaces the present entries (V(set)), is added to them (V(add)), or is removed from
+        them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -269,7 +268,7 @@ options:
     elements: raw
   url_allowlist_remove:
     description:
-      - Entries to remove from O(url_allowlist); what is not there is no error.
+      - Entries to remove from O(url_allowlist); missing ones are ignored.
       - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
@@ -281,8 +280,8 @@ options:
     elements: raw
   url_excludelist_mode:
     description:
-      - Whether O(url_excludelist) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(url_excludelist) replaces the present entries (V(set)), is added to them (V(add)), or is removed from
+        them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -294,7 +293,7 @@ options:
     elements: raw
   url_excludelist_remove:
     description:
-      - Entries to remove from O(url_excludelist); what is not there is no error.
+      - Entries to remove from O(url_excludelist); missing ones are ignored.
       - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
@@ -306,8 +305,8 @@ options:
     elements: raw
   post_data_excludelist_mode:
     description:
-      - Whether O(post_data_excludelist) is what there shall be (V(set)), or is added to what there is (V(add)), or
-        removed from it (V(remove)).
+      - Whether O(post_data_excludelist) replaces the present entries (V(set)), is added to them (V(add)), or is removed
+        from them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -319,7 +318,7 @@ options:
     elements: raw
   post_data_excludelist_remove:
     description:
-      - Entries to remove from O(post_data_excludelist); what is not there is no error.
+      - Entries to remove from O(post_data_excludelist); missing ones are ignored.
       - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
@@ -332,8 +331,8 @@ options:
     elements: raw
   logout_regex_list_mode:
     description:
-      - Whether O(logout_regex_list) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(logout_regex_list) replaces the present entries (V(set)), is added to them (V(add)), or is removed
+        from them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -345,7 +344,7 @@ options:
     elements: raw
   logout_regex_list_remove:
     description:
-      - Entries to remove from O(logout_regex_list); what is not there is no error.
+      - Entries to remove from O(logout_regex_list); missing ones are ignored.
       - The text of an entry is enough, whether or not it is a regular expression.
     type: list
     elements: raw
@@ -369,8 +368,8 @@ options:
     elements: str
   dns_overrides_mode:
     description:
-      - Whether O(dns_overrides) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from
-        it (V(remove)).
+      - Whether O(dns_overrides) replaces the present entries (V(set)), is added to them (V(add)), or is removed from
+        them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -381,12 +380,12 @@ options:
     elements: str
   dns_overrides_remove:
     description:
-      - Entries to remove from O(dns_overrides); what is not there is no error.
+      - Entries to remove from O(dns_overrides); missing ones are ignored.
     type: list
     elements: str
   crawling_scripts:
     description:
-      - Selenium scripts for the crawler. One with the same name is replaced.
+      - Selenium scripts for the crawler. A script with the same name is replaced.
       - An empty list removes all.
     type: list
     elements: dict
@@ -398,7 +397,7 @@ options:
         required: true
       data:
         description:
-          - The script, in the HTML format of Selenium IDE. It may hold credentials and is never shown.
+          - The script, in the HTML format of Selenium IDE. It may contain credentials and is never shown.
         type: str
       starting_url:
         description:
@@ -420,8 +419,8 @@ options:
         default: false
   crawling_scripts_mode:
     description:
-      - Whether O(crawling_scripts) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-        from it (V(remove)).
+      - Whether O(crawling_scripts) replaces the present entries (V(set)), is added to them (V(add)), or is removed from
+        them (V(remove)).
     type: str
     choices: [set, add, remove]
     default: set
@@ -438,7 +437,7 @@ options:
         required: true
       data:
         description:
-          - The script, in the HTML format of Selenium IDE. It may hold credentials and is never shown.
+          - The script, in the HTML format of Selenium IDE. It may contain credentials and is never shown.
         type: str
       starting_url:
         description:
@@ -460,7 +459,7 @@ options:
         default: false
   crawling_scripts_remove:
     description:
-      - Names to remove from O(crawling_scripts); what is not there is no error.
+      - Names to remove from O(crawling_scripts); missing ones are ignored.
     type: list
     elements: str
   comments:
@@ -471,7 +470,7 @@ options:
     elements: str
   comments_mode:
     description:
-      - Whether O(comments) is what there shall be (V(set)), or is added to what there is (V(add)), or removed from it
+      - Whether O(comments) replaces the present entries (V(set)), is added to them (V(add)), or is removed from them
         (V(remove)).
     type: str
     choices: [set, add, remove]
@@ -483,13 +482,12 @@ options:
     elements: str
   comments_remove:
     description:
-      - Entries to remove from O(comments); what is not there is no error.
+      - Entries to remove from O(comments); missing ones are ignored.
     type: list
     elements: str
   reactivate_if_exists:
     description:
-      - Whether an application that was deleted from WAS, but is still in the subscription, is revived by a
-        create.
+      - Whether a create restores an application that was deleted from WAS but is still in the subscription.
     type: bool
     default: false
   remove_from_subscription:
@@ -504,7 +502,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-# module_defaults can also stand in a play. Credentials come from the environment when they are not given.
+# A play can have module_defaults too. Credentials that are not given are taken from the environment.
 - name: Set the connection once for several tasks
   module_defaults:
     group/appsec.perimeter.qualys:
@@ -512,7 +510,7 @@ EXAMPLES = r"""
       username: "{{ qualys_username }}"
       password: "{{ qualys_password }}"
   block:
-    - name: The shop is scanned, with its login, but without the logout page
+    - name: Manage the shop, with its login and without the logout page
       appsec.perimeter.qualys_was_webapp:
         name: shop
         url: https://shop.example.com/
@@ -530,7 +528,7 @@ EXAMPLES = r"""
     tags_add: [team-checkout]
     tags_remove: [team-legacy]
 
-- name: The old shop is gone
+- name: Delete the old shop
   appsec.perimeter.qualys_was_webapp:
     name: old shop
     state: absent
@@ -540,8 +538,8 @@ RETURN = r"""
 webapp:
   description:
     - The application after the task; in check mode as it would be. Null when it does not exist.
-    - Everything that is an option has the form of the option, so that it can be fed back. After O(state=absent) it is
-      the application as it was.
+    - Everything that is an option has the form of the option, so that it can be used as such. After O(state=absent) it
+      is the application as it was before.
   type: dict
   returned: success
   sample:
@@ -586,9 +584,10 @@ webapp:
       auth_status: SUCCESSFUL
 unresolved:
   description:
-    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
-    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
-      are an error. An id that does not exist is an error in both.
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. There is also a
+      warning for each.
+    - In check mode they are not an error, because an earlier task may create the record. In a real run they are an
+      error. An id that does not exist is always an error.
   type: list
   elements: dict
   returned: check mode, when there are any

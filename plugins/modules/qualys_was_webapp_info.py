@@ -11,7 +11,7 @@ module: qualys_was_webapp_info
 short_description: List web applications in Qualys WAS
 version_added: 1.0.0
 description:
-  - Lists, counts and details web applications in Qualys Web Application Scanning.
+  - Lists and counts web applications in Qualys Web Application Scanning.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -26,30 +26,30 @@ requirements:
 options:
   id:
     description:
-      - One application, in full detail. An id that does not exist gives an empty list.
+      - Id of one application, which is returned in full detail. If the id does not exist, the list is empty.
     type: int
   detail:
     description:
       - V(summary) has id, name, URL, risk score and dates; V(verbose) adds the tags; V(full) adds everything else,
-        and needs one more request for each application.
+        and takes one more request for each application.
     type: str
     choices: [summary, verbose, full]
     default: summary
   count_only:
     description:
-      - Whether to return only the number of applications that match, which needs one request.
+      - Whether to return only the number of applications that match, which takes one request.
     type: bool
     default: false
   limit:
     description:
-      - How many applications to return at most. The default is all.
+      - Maximum number of applications to return. The default is all.
       - RV(truncated) says whether there are more.
     type: int
   query:
     description:
       - JMESPath expression that is applied to the list, inside the module, so that large results never cross into the
         play.
-      - The result stands in RV(webapps).
+      - The result is returned in RV(webapps).
     type: str
 seealso:
   - module: appsec.perimeter.qualys_was_webapp
@@ -64,7 +64,7 @@ EXAMPLES = r"""
     query: "[].{name: name, url: url}"
   register: unscanned
 
-- name: How many applications carry the tag prod
+- name: Count the applications with the tag prod
   appsec.perimeter.qualys_was_webapp_info:
     filters:
       - field: tags.name
@@ -72,7 +72,7 @@ EXAMPLES = r"""
     count_only: true
   register: prod
 
-- name: Everything about one application, in the form in which the webapp module takes it
+- name: Read one application in the form of the options of qualys_was_webapp
   appsec.perimeter.qualys_was_webapp_info:
     id: 4711
   register: shop
@@ -94,7 +94,7 @@ webapps:
       created: "2026-01-05T09:00:00Z"
       updated: "2026-10-01T12:00:00Z"
 total:
-  description: How many applications match.
+  description: Number of applications that match.
   type: int
   returned: success
   sample: 200

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: qualys_was_webapp_purge
-short_description: Clear the scan data of web applications in Qualys WAS
+short_description: Purge the scan data of web applications in Qualys WAS
 version_added: 1.0.0
 description:
   - Removes findings and scans of web applications in Qualys Web Application Scanning. The applications and their
     configuration stay; to delete them, use M(appsec.perimeter.qualys_was_webapps).
   - An application without findings and without a last scan is left alone.
-  - A filter is only used to find out ids. A listing that is not complete is refused.
+  - A filter is only used to find ids. If the listing is incomplete, the task fails.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -33,26 +33,26 @@ attributes:
 options:
   ids:
     description:
-      - The applications. One that does not exist is an error, and nothing is purged.
+      - Ids of the applications. If one does not exist, the task fails and nothing is purged.
     type: list
     elements: int
   max_purges:
     description:
-      - How many applications may be purged at most; with more, nothing is purged. Needed with O(filters), and without
-        a default.
+      - Maximum number of applications to purge. If more would be purged, nothing is purged. Required with O(filters);
+        there is no default.
     type: int
 notes:
-  - What was purged cannot be brought back.
+  - Purged data cannot be restored.
 seealso:
   - module: appsec.perimeter.qualys_was_webapps
 """
 
 EXAMPLES = r"""
-- name: Start over with an application
+- name: Purge one application
   appsec.perimeter.qualys_was_webapp_purge:
     ids: [4711]
 
-- name: Clear what carries the tag retired, ten applications at most
+- name: Purge up to ten applications with the tag retired
   appsec.perimeter.qualys_was_webapp_purge:
     filters:
       - field: tags.name
@@ -63,21 +63,21 @@ EXAMPLES = r"""
 RETURN = r"""
 purged:
   description:
-    - The applications that were purged, with how many findings of each are gone; in check mode those that would be.
-      Each is looked at after its purge. One whose findings are all still there is an error in RV(results); findings
-      that are left, and a last scan that is, are a warning.
+    - The applications that were purged, with the number of findings that were removed; in check mode, those that would
+      be. Each application is checked after its purge. If all its findings remain, it is an error in RV(results); if
+      only some of them, or its last scan, remain, there is a warning.
   type: list
   elements: dict
   returned: success, and on failure once purging began
   sample:
     - {id: 4711, name: shop, url: "https://shop.example.com/", findings: 27}
 unchanged:
-  description: How many applications had nothing to purge.
+  description: Number of applications without scan data.
   type: int
   returned: success, and on failure once purging began
   sample: 3
 results:
-  description: One entry for each application that could not be purged, or read after it, with the findings that it had.
+  description: An entry for each application that could not be purged, or not be read afterwards.
   type: list
   elements: dict
   returned: success, and on failure once purging began

@@ -12,10 +12,10 @@ short_description: Manage many web applications in Qualys WAS in one task
 version_added: 1.0.0
 description:
   - Creates, updates and deletes any number of web applications in Qualys Web Application Scanning.
-  - The estate is read once, differences are written side by side, and each application has its own result. A failure
+  - All records are read once, differences are written in parallel, and each application has its own result. A failure
     of one does not stop the others.
-  - Tasks that only compare names, URLs and tags need one request for each thousand applications; every other option
-    needs one more request for each application that exists.
+  - Comparing names, URLs and tags takes one request per thousand applications. Any other option takes one more request
+    for each existing application.
 author:
   - appsec.perimeter contributors (@appsec-perimeter)
 extends_documentation_fragment:
@@ -34,31 +34,31 @@ attributes:
 options:
   state:
     description:
-      - V(present) makes O(webapps) so. V(absent) deletes what O(ids) or O(filters) mean.
+      - V(present) creates and updates O(webapps). V(absent) deletes the records that O(ids) or O(filters) select.
     type: str
     choices: [present, absent]
     default: present
   webapps:
     description:
-      - The applications that shall exist.
+      - The desired applications.
     type: list
     elements: dict
     suboptions:
       # Written by tests/tools/module_docs.py from the options of qualys_was_webapp.
       id:
         description:
-          - Id of the web application. Without it, O(webapps[].name) says which one is meant.
+          - Id of the web application. Without it, O(webapps[].name) identifies the record.
         type: int
       name:
         description:
-          - Name of the web application. Without O(webapps[].id) it says which application is meant; names are not
-            unique at Qualys. A name that several applications have is refused, unless O(webapps[].url) tells them
-            apart.
-          - With O(webapps[].id) it is the name that the application shall have.
+          - Name of the web application. Without O(webapps[].id), it identifies the application. Names are not unique at
+            Qualys. If several applications have the name, O(webapps[].url) has to select one of them, else the task
+            fails.
+          - With O(webapps[].id), it is the desired name of the application.
         type: str
       url:
         description:
-          - Target URL. Needed to create an application.
+          - Target URL. Required to create an application.
         type: str
       owner:
         description:
@@ -66,9 +66,9 @@ options:
         type: str
       scope:
         description:
-          - What the crawler may follow from the target URL. V(ALL) is its host, V(LIMIT) its directory, V(SUBDOMAIN)
-            also the O(webapps[].sub_domain), V(DOMAINS) also the O(webapps[].domains).
-          - One of V(ALL), V(LIMIT), V(SUBDOMAIN), V(DOMAINS), or a word that the record has already.
+          - What the crawler may access, starting from the target URL. V(ALL) allows its host, V(LIMIT) its directory,
+            V(SUBDOMAIN) also the O(webapps[].sub_domain), V(DOMAINS) also the O(webapps[].domains).
+          - One of V(ALL), V(LIMIT), V(SUBDOMAIN), V(DOMAINS), or the value that the record already has.
         type: str
       sub_domain:
         description:
@@ -82,8 +82,8 @@ options:
         elements: str
       domains_mode:
         description:
-          - Whether O(webapps[].domains) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].domains) replaces the present entries (V(set)), is added to them (V(add)), or is removed
+            from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -94,19 +94,19 @@ options:
         elements: str
       domains_remove:
         description:
-          - Entries to remove from O(webapps[].domains); what is not there is no error.
+          - Entries to remove from O(webapps[].domains); missing ones are ignored.
         type: list
         elements: str
       uris:
         description:
-          - URLs to crawl explicitly, besides what is linked.
+          - URLs to crawl in addition to linked ones.
           - An empty list removes all.
         type: list
         elements: str
       uris_mode:
         description:
-          - Whether O(webapps[].uris) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-            from it (V(remove)).
+          - Whether O(webapps[].uris) replaces the present entries (V(set)), is added to them (V(add)), or is removed
+            from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -117,19 +117,19 @@ options:
         elements: str
       uris_remove:
         description:
-          - Entries to remove from O(webapps[].uris); what is not there is no error.
+          - Entries to remove from O(webapps[].uris); missing ones are ignored.
         type: list
         elements: str
       tags:
         description:
-          - Tags, by name or id. Names are compared exactly; digits are taken for an id.
+          - Tags, by name or id. Names are compared exactly; digits are read as an id.
           - An empty list removes all.
         type: list
         elements: str
       tags_mode:
         description:
-          - Whether O(webapps[].tags) is what there shall be (V(set)), or is added to what there is (V(add)), or removed
-            from it (V(remove)).
+          - Whether O(webapps[].tags) replaces the present entries (V(set)), is added to them (V(add)), or is removed
+            from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -140,19 +140,19 @@ options:
         elements: str
       tags_remove:
         description:
-          - Entries to remove from O(webapps[].tags); what is not there is no error.
+          - Entries to remove from O(webapps[].tags); missing ones are ignored.
         type: list
         elements: str
       scanner_tags:
         description:
-          - Tags of the scanner appliances that scan the application by default, by name or id.
+          - Tags, by name or id, of the scanner appliances that scan the application by default.
           - An empty list removes all.
         type: list
         elements: str
       scanner_tags_mode:
         description:
-          - Whether O(webapps[].scanner_tags) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].scanner_tags) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -164,7 +164,7 @@ options:
         elements: str
       scanner_tags_remove:
         description:
-          - Entries to remove from O(webapps[].scanner_tags); what is not there is no error.
+          - Entries to remove from O(webapps[].scanner_tags); missing ones are ignored.
         type: list
         elements: str
       default_scanner:
@@ -175,8 +175,8 @@ options:
         suboptions:
           type:
             description:
-              - Kind of the scanner. Needed for any scanner.
-              - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or a word that the record has already.
+              - Type of the scanner. Every scanner must have one.
+              - One of V(EXTERNAL), V(INTERNAL), V(scannerTags), or the value that the record already has.
             type: str
           friendly_name:
             description:
@@ -185,14 +185,14 @@ options:
       auth_records:
         description:
           - Authentication records that are attached to the application, by name or id. Names are compared exactly;
-            digits are taken for an id.
+            digits are read as an id.
           - An empty list removes all.
         type: list
         elements: str
       auth_records_mode:
         description:
-          - Whether O(webapps[].auth_records) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].auth_records) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -204,7 +204,7 @@ options:
         elements: str
       auth_records_remove:
         description:
-          - Entries to remove from O(webapps[].auth_records); what is not there is no error.
+          - Entries to remove from O(webapps[].auth_records); missing ones are ignored.
         type: list
         elements: str
       default_profile:
@@ -218,8 +218,8 @@ options:
         type: dict
       attributes_mode:
         description:
-          - Whether O(webapps[].attributes) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].attributes) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -230,20 +230,20 @@ options:
         type: dict
       attributes_remove:
         description:
-          - Names to remove from O(webapps[].attributes); what is not there is no error.
+          - Names to remove from O(webapps[].attributes); missing ones are ignored.
         type: list
         elements: str
       headers:
         description:
-          - Headers that the scanner sends, each as a name, a colon and a value. They may carry tokens, so that only
-            their names are ever shown.
+          - Headers that the scanner sends, each as a name, a colon and a value. They may contain tokens, so only their
+            names are shown.
           - An empty list removes all.
         type: list
         elements: str
       headers_mode:
         description:
-          - Whether O(webapps[].headers) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].headers) replaces the present entries (V(set)), is added to them (V(add)), or is removed
+            from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -255,7 +255,7 @@ options:
         elements: str
       headers_remove:
         description:
-          - Entries to remove from O(webapps[].headers); what is not there is no error.
+          - Entries to remove from O(webapps[].headers); missing ones are ignored.
           - A name without a value removes every header of that name.
         type: list
         elements: str
@@ -268,8 +268,8 @@ options:
         elements: raw
       url_allowlist_mode:
         description:
-          - Whether O(webapps[].url_allowlist) is what there shall be (V(set)), or is added to what there is (V(add)),
-            or removed from it (V(remove)).
+          - Whether O(webapps[].url_allowlist) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -282,7 +282,7 @@ options:
         elements: raw
       url_allowlist_remove:
         description:
-          - Entries to remove from O(webapps[].url_allowlist); what is not there is no error.
+          - Entries to remove from O(webapps[].url_allowlist); missing ones are ignored.
           - The text of an entry is enough, whether or not it is a regular expression.
         type: list
         elements: raw
@@ -294,8 +294,8 @@ options:
         elements: raw
       url_excludelist_mode:
         description:
-          - Whether O(webapps[].url_excludelist) is what there shall be (V(set)), or is added to what there is (V(add)),
-            or removed from it (V(remove)).
+          - Whether O(webapps[].url_excludelist) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -308,7 +308,7 @@ options:
         elements: raw
       url_excludelist_remove:
         description:
-          - Entries to remove from O(webapps[].url_excludelist); what is not there is no error.
+          - Entries to remove from O(webapps[].url_excludelist); missing ones are ignored.
           - The text of an entry is enough, whether or not it is a regular expression.
         type: list
         elements: raw
@@ -320,8 +320,8 @@ options:
         elements: raw
       post_data_excludelist_mode:
         description:
-          - Whether O(webapps[].post_data_excludelist) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].post_data_excludelist) replaces the present entries (V(set)), is added to them (V(add)),
+            or is removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -334,7 +334,7 @@ options:
         elements: raw
       post_data_excludelist_remove:
         description:
-          - Entries to remove from O(webapps[].post_data_excludelist); what is not there is no error.
+          - Entries to remove from O(webapps[].post_data_excludelist); missing ones are ignored.
           - The text of an entry is enough, whether or not it is a regular expression.
         type: list
         elements: raw
@@ -346,8 +346,8 @@ options:
         elements: raw
       logout_regex_list_mode:
         description:
-          - Whether O(webapps[].logout_regex_list) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].logout_regex_list) replaces the present entries (V(set)), is added to them (V(add)), or
+            is removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -360,7 +360,7 @@ options:
         elements: raw
       logout_regex_list_remove:
         description:
-          - Entries to remove from O(webapps[].logout_regex_list); what is not there is no error.
+          - Entries to remove from O(webapps[].logout_regex_list); missing ones are ignored.
           - The text of an entry is enough, whether or not it is a regular expression.
         type: list
         elements: raw
@@ -384,8 +384,8 @@ options:
         elements: str
       dns_overrides_mode:
         description:
-          - Whether O(webapps[].dns_overrides) is what there shall be (V(set)), or is added to what there is (V(add)),
-            or removed from it (V(remove)).
+          - Whether O(webapps[].dns_overrides) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -397,12 +397,12 @@ options:
         elements: str
       dns_overrides_remove:
         description:
-          - Entries to remove from O(webapps[].dns_overrides); what is not there is no error.
+          - Entries to remove from O(webapps[].dns_overrides); missing ones are ignored.
         type: list
         elements: str
       crawling_scripts:
         description:
-          - Selenium scripts for the crawler. One with the same name is replaced.
+          - Selenium scripts for the crawler. A script with the same name is replaced.
           - An empty list removes all.
         type: list
         elements: dict
@@ -414,7 +414,7 @@ options:
             required: true
           data:
             description:
-              - The script, in the HTML format of Selenium IDE. It may hold credentials and is never shown.
+              - The script, in the HTML format of Selenium IDE. It may contain credentials and is never shown.
             type: str
           starting_url:
             description:
@@ -436,8 +436,8 @@ options:
             default: false
       crawling_scripts_mode:
         description:
-          - Whether O(webapps[].crawling_scripts) is what there shall be (V(set)), or is added to what there is
-            (V(add)), or removed from it (V(remove)).
+          - Whether O(webapps[].crawling_scripts) replaces the present entries (V(set)), is added to them (V(add)), or
+            is removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -455,7 +455,7 @@ options:
             required: true
           data:
             description:
-              - The script, in the HTML format of Selenium IDE. It may hold credentials and is never shown.
+              - The script, in the HTML format of Selenium IDE. It may contain credentials and is never shown.
             type: str
           starting_url:
             description:
@@ -477,7 +477,7 @@ options:
             default: false
       crawling_scripts_remove:
         description:
-          - Names to remove from O(webapps[].crawling_scripts); what is not there is no error.
+          - Names to remove from O(webapps[].crawling_scripts); missing ones are ignored.
         type: list
         elements: str
       comments:
@@ -488,8 +488,8 @@ options:
         elements: str
       comments_mode:
         description:
-          - Whether O(webapps[].comments) is what there shall be (V(set)), or is added to what there is (V(add)), or
-            removed from it (V(remove)).
+          - Whether O(webapps[].comments) replaces the present entries (V(set)), is added to them (V(add)), or is
+            removed from them (V(remove)).
         type: str
         choices: [set, add, remove]
         default: set
@@ -500,23 +500,24 @@ options:
         elements: str
       comments_remove:
         description:
-          - Entries to remove from O(webapps[].comments); what is not there is no error.
+          - Entries to remove from O(webapps[].comments); missing ones are ignored.
         type: list
         elements: str
       reactivate_if_exists:
         description:
-          - Whether an application that was deleted from WAS, but is still in the subscription, is revived by a create.
+          - Whether a create restores an application that was deleted from WAS but is still in the subscription.
         type: bool
         default: false
   prune:
     description:
-      - Whether applications that match O(prune_filters) and are not in O(webapps) are deleted.
+      - Whether to delete applications that match O(prune_filters) and are not in O(webapps).
       - Nothing is deleted when O(webapps) is empty, when the listing is not complete, or after a failure.
     type: bool
     default: false
   prune_filters:
     description:
-      - Which applications this task owns, with the entries of O(filters). Needed for O(prune); there is no default.
+      - Filters for the applications that this task owns, in the form of O(filters). Required for O(prune); there is no
+        default.
     type: list
     elements: dict
     suboptions:
@@ -539,13 +540,13 @@ options:
         type: str
   ids:
     description:
-      - Applications to delete, for O(state=absent). What is gone already is no error.
+      - Applications to delete, for O(state=absent). Ids that do not exist are ignored.
     type: list
     elements: int
   max_deletes:
     description:
-      - How many applications may be deleted at most. If there are more, nothing at all is changed.
-      - Needed for O(prune), and for O(filters) with O(state=absent); there is no default.
+      - Maximum number of applications to delete. If more match, nothing is changed.
+      - Required with O(prune), and with O(filters) with O(state=absent); there is no default.
     type: int
   remove_from_subscription:
     description:
@@ -554,7 +555,7 @@ options:
     type: bool
     default: true
 notes:
-  - A filter is never sent to a delete call. It is resolved to ids by a complete search, the ceiling is checked, and
+  - A filter is never sent to a delete call. It is resolved to ids by a complete search, O(max_deletes) is checked, and
     only these ids are deleted.
 seealso:
   - module: appsec.perimeter.qualys_was_webapp
@@ -562,11 +563,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The estate is as the file says
+- name: Apply the applications in a file
   appsec.perimeter.qualys_was_webapps:
     webapps: "{{ lookup('ansible.builtin.file', 'webapps.yml') | from_yaml }}"
 
-- name: The same, and what team checkout no longer lists is deleted, five applications at most
+- name: Manage the applications of team checkout, and delete up to five that are not listed
   appsec.perimeter.qualys_was_webapps:
     webapps:
       - name: shop
@@ -581,7 +582,7 @@ EXAMPLES = r"""
         value: team-checkout
     max_deletes: 5
 
-- name: Delete what carries the tag retired
+- name: Delete up to twenty applications with the tag retired
   appsec.perimeter.qualys_was_webapps:
     state: absent
     filters:
@@ -603,7 +604,7 @@ plan:
 results:
   description:
     - One entry for each of O(webapps), in their order, and one for each deletion that failed.
-    - C(fields) are the options that differed.
+    - C(fields) lists the options that differed.
   type: list
   elements: dict
   returned: always
@@ -623,7 +624,7 @@ results:
       msg: "Qualys answered create/was/webapp with INVALID_REQUEST: the URL is not valid."
       error: {kind: vendor, message: the URL is not valid., hint: "", code: INVALID_REQUEST}
 deleted:
-  description: The applications that were deleted; in check mode that would be.
+  description: The applications that were deleted; in check mode, those that would be.
   type: list
   elements: dict
   returned: always
@@ -631,9 +632,10 @@ deleted:
     - {id: 4712, name: old shop, url: "https://old.example.com/"}
 unresolved:
   description:
-    - Names in the options that no record has, each with the C(option) and the C(kind) of record. Each is a warning too.
-    - In check mode they stop nothing, since a task before may be the one that creates the record. In a real run they
-      are an error. An id that does not exist is an error in both.
+    - Names in the options that no record has, each with the C(option) and the C(kind) of record. There is also a
+      warning for each.
+    - In check mode they are not an error, because an earlier task may create the record. In a real run they are an
+      error. An id that does not exist is always an error.
   type: list
   elements: dict
   returned: check mode, when there are any

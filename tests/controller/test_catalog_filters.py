@@ -63,7 +63,7 @@ def test_what_is_written_is_read_without_problems() -> None:
 
 def test_problems_come_as_data() -> None:
     found = FILTERS["from_catalog"]([{"webapps": [SHOP | {"tgas": 1}]}], ["a.yml"])
-    assert found["problems"] == ["a.yml: webapps[0] ('shop'): tgas is not an option. Is tags meant?"]
+    assert found["problems"] == ["a.yml: webapps[0] ('shop'): tgas is not an option. Did you mean tags?"]
 
 
 def test_a_catalog_beside_an_estate() -> None:
@@ -87,7 +87,7 @@ def test_files_are_looked_at_before_ansible_reads_them(tmp_path: Path) -> None:
     assert FILTERS["catalog_encoding_problems"]([str(path)]) == []
     content = path.read_text(encoding="utf-8")
     assert FILTERS["catalog_text_problems"]([content], [str(path)]) == [
-        f"{path}: line 2: webapps[0].name is a number in YAML, and a text is needed: quote it."
+        f"{path}: line 2: webapps[0].name must be text, but YAML reads a number. Put it in quotes."
     ]
     assert FILTERS["catalog_places"]([content, content], [str(path), "b.yml"]) == {
         "webapps": [f"{path}: line 2", "b.yml: line 2"]

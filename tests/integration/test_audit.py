@@ -285,7 +285,7 @@ def test_check_mode_reads_and_writes_nothing(story: Story) -> None:
     assert "a real run would write" in foretold(story.foretold)
 
     assert recap(story.foretold_again)["changed"] == 0
-    assert "would only bring the time in the report up to date" in foretold(story.foretold_again)
+    assert "would only update the time in the report" in foretold(story.foretold_again)
     assert story.foretold_again.stamps == story.again.stamps
     assert story.foretold.writes == story.foretold_again.writes == 0
 
@@ -316,7 +316,7 @@ def test_filters_set_the_scope_and_inputs_come_from_the_environment_too(audit: A
     fields = [item["field"] for item in report["manifests"][0]["filters"]]
     assert fields == ["webApp.tags.name", "type"]
     # The knowledge base can be left out.
-    assert "Knowledge base: not asked." in summary(audited)
+    assert "Knowledge base: not read." in summary(audited)
     assert set(audited.contents) == FILES - {"knowledge.json"}
     assert not [route for route in audited.asked if "knowledge_base" in route]
 

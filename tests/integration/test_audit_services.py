@@ -51,7 +51,7 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert whole.report["summary"]["total"] == 30
     matches = [json.loads(line) for line in whole.text("matches.ndjson").splitlines()]
     assert {match["record"] for match in matches} == {"match"}
-    words = "Say which findings are under attack"
+    words = "Find out which findings are under attack"
     assert "scanner_sources" not in str(task(failed.run, words)["warnings"])
     assert "scanner_sources is empty" in str(task(whole.run, words)["warnings"])
     # A finding that is ignored has a match too; the report counts those that are open.
@@ -63,7 +63,7 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert first["auth_records"] == len(sandbox.qualys.auth_records.ids) > 0
     assert failed.asked["GET /qps/rest/3.0/get/was/webappauthrecord/<id>"] == first["auth_records"]
     parts = {"form": {"type"}, "server": {"ssl_only"}, "oauth2": {"grant_type"}}
-    for item in task(failed.run, "Read what logs in where")["auth_records"]:
+    for item in task(failed.run, "Read names and types of the authentication records")["auth_records"]:
         assert set(item) == {"id", "name", *parts}
         assert all(set(item[part] or ()) <= left for part, left in parts.items())
     assert list((ansible.folder / "changes").glob("dt=*/*.ndjson"))
@@ -73,7 +73,7 @@ def test_a_service_that_fails_is_named_and_does_not_stop_the_others(ansible: Ans
     assert not task(again.run, "Write what changed about the findings")["changed"]
     assert lacking.run.status == 2
     assert "The findings were not recorded in their history: " in str(
-        task(lacking.run, "Fail when something that was wanted beside the report failed")["msg"]
+        task(lacking.run, "Fail when an optional result beside the report failed")["msg"]
     )
     assert "The findings were not recorded in their history" in lacking.text("report.html")
 
@@ -104,11 +104,11 @@ def test_the_history_has_what_is_complete(ansible: Ansible) -> None:
     assert recorded["findings"] > 0
     assert (recorded["webapps"], recorded["auth_records"]) == (4, 0)
     assert any(note.startswith("The authentication records could not be read") for note in _notes(partly))
-    assert any("so that their history was kept without them" in note for note in _notes(partly))
+    assert any("so they were not recorded in the history" in note for note in _notes(partly))
 
     assert alone.run.status == 0, alone.run.output
     assert task(alone.run, "Record the findings in their history")["trend"]
     assert [note for note in alone.report["notes"] if "history" in note] == []
-    assert [note.split(": ")[1] for note in alone.report["notes"] if note.startswith("What changed")] == [
-        "it takes the findings of Qualys, which audit_services does not name."
-    ]
+    assert [
+        note.split(": ")[1] for note in alone.report["notes"] if note.startswith("The changes of the findings")
+    ] == ["it requires the findings of Qualys, which audit_services does not name."]

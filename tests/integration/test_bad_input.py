@@ -186,7 +186,7 @@ def test_incomplete_is_said(tmp_path: Path, sandbox: Sandbox, login: dict[str, s
     ]
     run = play(tmp_path, tasks, login, sandbox)
     assert run["export"]["complete"] is False
-    assert any("not complete" in str(warning) for warning in run["export"]["warnings"])
+    assert any("marked as incomplete" in str(warning) for warning in run["export"]["warnings"])
     assert any("not complete" in str(warning) for warning in run["list"]["warnings"])
     assert_clear(run["delete"], "announced", "web applications")
     assert_clear(run["write"], "announced", "web applications")

@@ -280,7 +280,7 @@ def test_one_entry_that_cannot_be_judged_hides_no_other_and_is_told_with_file_an
     ]
     drifted = catalog.run("drift")
     message = error(drifted)
-    assert message.startswith("Entries that could not be judged: 3. Records that differ: ")
+    assert message.startswith("Entries that could not be compared: 3. Records that differ: ")
     assert all(line in message for line in expected)
     assert f"{schedules}: line 2: " in message
     report = catalog.drift()
@@ -380,8 +380,8 @@ def test_an_entry_that_fails_does_not_hide_the_others(catalog: Catalog, sandbox:
     good, bad = f"{{id: {app['id']}, cancel_after: 77}}", "{name: other, url: https://o.test/, tags: [no such]}"
     catalog.write("webapps.yml", f"webapps:\n  - {good}\n  - {bad}\n")
     drifted = catalog.run("drift")
-    # What could not be judged is also what would be created.
-    assert "Entries that could not be judged: 1. Records that differ: 2;" in error(drifted)
+    # What could not be compared is also what would be created.
+    assert "Entries that could not be compared: 1. Records that differ: 2;" in error(drifted)
     (failure,) = catalog.drift()["failures"]
     assert (failure["kind"], failure["name"]) == ("webapps", "other")
     assert "there is no tag named 'no such'" in failure["message"]
@@ -421,8 +421,8 @@ def test_pruning_has_bounds(catalog: Catalog, sandbox: Sandbox) -> None:
     }
     catalog.write("estate.yml", json.dumps(content))
     bounds: dict[str, Any] = {"catalog_prune": True, "catalog_prune_filters": owned}
-    assert "catalog_prune needs catalog_prune_filters" in error(catalog.run("apply", **bounds))
-    assert "catalog_prune needs catalog_prune_filters" in error(
+    assert "catalog_prune requires catalog_prune_filters" in error(catalog.run("apply", **bounds))
+    assert "catalog_prune requires catalog_prune_filters" in error(
         catalog.run("apply", catalog_prune=True, catalog_max_deletes=5)
     )
     catalog.write("estate.yml", json.dumps(content | {"webapps": []}))
@@ -463,16 +463,16 @@ def test_all_mistakes_are_told_before_anything_is_sent(catalog: Catalog, sandbox
     for words in (
         "zoo.yml: webapps[0] ('c'): headers has an entry without a value. Is a variable not set?",
         "zoo.yml: auth_records[0] ('x'): form is not a mapping.",
-        "one.yml: webapps[0] ('shop'): tgas is not an option. Is tags meant?",
-        "one.yml: webapps[1] (''): name or id is needed.",
-        "two.yml: webapps[0] ('shop'): listed already, in ",
-        "two.yml: webapps[1] ('a'): like goes in a circle: 'a' -> 'b' -> 'a'.",
-        "two.yml: webapp is no part of a catalog. Is webapps meant?",
+        "one.yml: webapps[0] ('shop'): tgas is not an option. Did you mean tags?",
+        "one.yml: webapps[1] (''): name or id is required.",
+        "two.yml: webapps[0] ('shop'): already listed in ",
+        "two.yml: webapps[1] ('a'): like refers back to itself: 'a' -> 'b' -> 'a'.",
+        "two.yml: webapp is not a key of a catalog. Did you mean webapps?",
     ):
         assert words in message
     assert sandbox.counters.requests == 0
     (catalog.directory / "two.yml").write_text("webapps: [unclosed\n", encoding="utf-8")
-    assert f"{catalog.directory / 'two.yml'}: line 2: this is no YAML" in error(catalog.run("apply"))
+    assert f"{catalog.directory / 'two.yml'}: line 2: invalid YAML" in error(catalog.run("apply"))
     # Ansible itself does not survive this one.
     (catalog.directory / "two.yml").write_text("webapps: &all\n  - *all\n", encoding="utf-8")
     assert f"{catalog.directory / 'two.yml'}: line 1: an anchor contains itself" in error(catalog.run("apply"))
@@ -484,8 +484,10 @@ def test_a_text_without_quotes_and_another_encoding_are_mistakes_of_the_file(
 ) -> None:
     path = catalog.write("ümlaut.yml", "webapps:\n  - name: 0755\n    tags: [yes]\n")
     message = error(catalog.run("apply"))
-    assert f"{path}: line 2: webapps[0].name is a number in YAML, and a text is needed: quote it." in message
-    assert f"{path}: line 3: webapps[0].tags[0] is true or false in YAML, and a text is needed: quote it." in message
+    assert f"{path}: line 2: webapps[0].name must be text, but YAML reads a number. Put it in quotes." in message
+    assert (
+        f"{path}: line 3: webapps[0].tags[0] must be text, but YAML reads true or false. Put it in quotes." in message
+    )
     path.write_bytes("webapps: [{name: Zürich}]".encode("latin-1"))
     utf16 = catalog.write("wide.yml", "")
     utf16.write_bytes("webapps: []".encode("utf-16"))
@@ -553,7 +555,7 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "one-of-two": (
         {"webapps": [{"name": "twice", "cancel_after": 3}]},
-        "'twice' names several web applications: 410001, 410002. Give id, or a url that one of them has.",
+        "'twice' matches several web applications: 410001, 410002. Give id, or a url that one of them has.",
     ),
     "certificate": (
         {"auth_records": [{"name": "new", "server": {"certificate": {"name": "c", "contents": CLEAR}}}]},
@@ -561,7 +563,7 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "empty-password": (
         login_with("{{ lookup('ansible.builtin.env', 'CATALOG_NOT_SET') }}"),
-        "authentication record 'new login': form.fields[password].value is needed.",
+        "authentication record 'new login': form.fields[password].value is required.",
     ),
 }
 

@@ -387,7 +387,7 @@ def test_the_role_scan_alone_tells_how_each_scan_ended_and_fails_for_one_that_pr
     }
     tasks = [{"ansible.builtin.include_role": {"name": "appsec.perimeter.scan"}, "vars": variables}]
     run = gate.ansible.play(tasks, environment=gate.environment)
-    assert "1 of 3 scans have no result that counts" in error(run)
+    assert "1 of 3 scans have no conclusive result" in error(run)
     scans = [json.loads(line) for line in dest.read_text(encoding="utf-8").splitlines()]
     assert [(scan["asset"]["id"], scan["end_reason"]) for scan in scans] == list(
         zip(ids, ["finished", "no_web_service", "finished"], strict=True)

@@ -229,12 +229,15 @@ def test_an_option_beats_the_environment_of_its_group(inventory: Inventory, sand
 
 WRONG_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "template": ({"password": CANARY + "{{ nowhere }}"}, "password: its template cannot be evaluated"),
-    "misspelt": ({"pasword": CANARY}, "pasword is not an option of appsec.perimeter.qualys_was. Is password meant?"),
+    "misspelt": (
+        {"pasword": CANARY},
+        "pasword is not an option of appsec.perimeter.qualys_was. Did you mean password?",
+    ),
     "filter": ({"filters": [{"field": "colour", "value": "red"}]}, "filters: colour is not a field"),
     "no-field": ({"filters": [{"value": "red"}]}, "filters[0] is not a mapping of field, operator and value."),
-    "detail": ({"fields": ["last_scan"]}, "fields: last_scan needs detail: full."),
+    "detail": ({"fields": ["last_scan"]}, "fields: last_scan requires detail: full."),
     "field": ({"fields": ["colour"]}, "fields: colour is not a field of a web application."),
-    "severities": ({"fields": ["severities"]}, "fields: severities needs the option severities: true."),
+    "severities": ({"fields": ["severities"]}, "fields: severities requires the option severities: true."),
     "refused": ({"api_url": "http://127.0.0.1:1", "retries": 0}, "127.0.0.1"),
 }
 

@@ -84,13 +84,13 @@ def companions(field: Field, described: Option) -> dict[str, Option]:
     name = field.name
     shapes = option_spec([field])
     mode = (
-        f"Whether O({name}) is what there shall be (V(set)), or is added to what there is (V(add)), "
-        "or removed from it (V(remove))."
+        f"Whether O({name}) replaces the present entries (V(set)), is added to them (V(add)), "
+        "or is removed from them (V(remove))."
     )
     added = [f"Entries to add to O({name}); can be combined with O({name}_remove) in one update.", *field.add_notes]
     shape = _shape(shapes[f"{name}_remove"])
     what = "Names" if shape.get("elements") == "str" != described.get("elements") else "Entries"
-    removed = [f"{what} to remove from O({name}); what is not there is no error.", *field.remove_notes]
+    removed = [f"{what} to remove from O({name}); missing ones are ignored.", *field.remove_notes]
     return {
         f"{name}_mode": {"description": [mode], **_shape(shapes[f"{name}_mode"])},
         f"{name}_add": {

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A catalog beside the estate: what nobody lists, what has to wait, and what differs.
+"""Compares a catalog with the estate: records that no entry lists, references that are pending, and differences.
 
 This module is private to the collection and may change at any time.
 """
@@ -17,10 +17,10 @@ Record = t.Mapping[str, t.Any]
 
 
 def orphans(records: t.Iterable[Record], entries: t.Iterable[Entry]) -> list[dict[str, t.Any]]:
-    """The records that no entry is about, with id, name and, where there is one, URL.
+    """Return the records that no entry lists, each with its id, name and, if it has one, URL.
 
-    A record whose name an entry without id has is never an orphan, also if a namesake is meant: what is superfluous may
-    be deleted, so that in doubt a record is not.
+    An entry without an id lists every record of its name, even if only one of them is meant: orphans may be deleted, so
+    a record is kept in case of doubt.
     """
     listed = list(entries)
     ids = {str(entry["id"]) for entry in listed if entry.get("id") is not None}
@@ -34,17 +34,19 @@ def orphans(records: t.Iterable[Record], entries: t.Iterable[Entry]) -> list[dic
 
 
 def created(entries: t.Sequence[Entry], result: Record, held: t.Sequence[Record] = ()) -> list[dict[str, t.Any]]:
-    """The names that a run brings into being, as the catalog has them: of records that it creates or renames.
+    """Return the names of the records that a run creates or renames.
 
-    Each comes with the id of the record that gets it, which is None for a new one, and with the name that nobody has
-    any more afterwards (``was``), as far as it is known.
-
-    A result is only asked which entries they are: Ansible masks whatever in it looks like a secret, names too.
+    The names are taken from the catalog, because Ansible masks whatever looks like a secret in a result, names
+    included.
 
     Args:
-        entries: what the module was given, in its order.
-        result: of the module for many.
-        held: the records as they are, with id and name.
+        entries: the entries that the module was given, in the same order.
+        result: the result of the plural module, such as ``qualys_was_webapps``.
+        held: the records before the run, with id and name.
+
+    Returns:
+        For each name ``name``, ``id`` (of the renamed record; None for a new one) and ``was`` (the record's old name,
+        if it is known and no record has it after the run; else None).
     """
     results = list(result.get("results") or ())[: len(entries)]
     found = [
@@ -68,15 +70,16 @@ Pending = t.Mapping[str, t.Collection[Record]]
 
 
 class Split(t.NamedTuple):
-    """Entries as check mode can plan them.
+    """Entries, sorted by whether check mode can plan them.
 
     Attributes:
-        planned: the entries to plan.
-        waiting: for each entry that lost something its name, id and the fields as they shall be. One that refers to a
-            single record which is not there yet is not planned at all, and has no fields.
-        missing: for each entry that refers to a name which a real run takes away before, ``entry`` and ``unresolved``,
-            a row with ``option``, ``kind`` and ``name`` for each such name. A real run fails there, so that it is not
-            planned.
+        planned: the entries to plan, without references to records that do not exist yet.
+        waiting: ``id``, ``name`` and ``fields`` of each entry from which a reference was removed; ``fields`` has the
+            desired values, with these references. If the only record that an option names does not exist yet, the entry
+            is not planned at all, and ``fields`` is empty.
+        missing: ``entry`` and ``unresolved`` of each entry that refers to the old name of a record that the run
+            renames. ``unresolved`` has ``option``, ``kind`` and ``name`` for each such name. A real run fails for such
+            an entry, so it is not planned.
     """
 
     planned: list[Entry]
@@ -85,14 +88,15 @@ class Split(t.NamedTuple):
 
 
 def split_pending(entries: t.Iterable[Entry], kind: Kind, pending: Pending) -> Split:
-    """Entries as check mode can plan them: without references to what a real run would create before.
+    """Split entries by whether check mode can plan them.
 
-    One to a record that a real run would rename before is by its id, so that it means the same record.
+    References to records that a real run would have created by then are removed. References to records that it would
+    have renamed by then are replaced by their ids.
 
     Args:
-        entries: of this kind.
-        kind: says which fields refer to what.
-        pending: the names that there will be.
+        entries: the entries of one kind.
+        kind: this kind; it defines which fields refer to which other kinds.
+        pending: the names that a real run would have created by then.
     """
     split = Split([], [], [])
     for entry in entries:
@@ -109,7 +113,7 @@ def split_pending(entries: t.Iterable[Entry], kind: Kind, pending: Pending) -> S
 
 
 def _taken_away(entry: Entry, kind: Kind, pending: Pending) -> t.Iterator[dict[str, str]]:
-    """The references of an entry to names that nobody has any more once the records are renamed."""
+    """Yield the references of an entry to names that no record has after the renaming."""
     for field, other in kind.references.items():
         gone = {row["was"] for row in pending.get(other) or () if row.get("was")}
         for key in (field, f"{field}_add") if entry.get(f"{field}_mode") != "remove" else (f"{field}_add",):
@@ -121,7 +125,7 @@ def _taken_away(entry: Entry, kind: Kind, pending: Pending) -> t.Iterator[dict[s
 
 
 def _without_pending(entry: Entry, kind: Kind, pending: Pending) -> tuple[Entry | None, Entry]:
-    """The entry without what is pending, None if nothing is left to plan; and the fields that it lost, as written."""
+    """Return the entry without pending references (None if it cannot be planned), and the fields that had some."""
     whole, lost = dict(entry), Entry()
     for field, other in kind.references.items():
         rows = pending.get(other) or ()
@@ -135,7 +139,7 @@ def _without_pending(entry: Entry, kind: Kind, pending: Pending) -> tuple[Entry 
             if not isinstance(value, list):
                 continue
             removed = key.endswith("_remove") or (key == field and entry.get(f"{field}_mode") == "remove")
-            # What is to be removed by a name that is taken away is not there any more by then.
+            # By then no record has the old name any more, so there is nothing to remove by that name.
             without = {row.get("was") for row in rows} if removed else names
             whole[key] = [item for item in value if str(item).strip() not in without]
             lost |= {field: entry[key]} if whole[key] != value and not removed else {}
@@ -143,7 +147,7 @@ def _without_pending(entry: Entry, kind: Kind, pending: Pending) -> tuple[Entry 
 
 
 def _by_id(value: t.Any, ids: t.Mapping[str, t.Any]) -> t.Any:
-    """References with the ids of renamed records for the names that those are about to get."""
+    """Return references in which the new names of renamed records are replaced by ids."""
     if isinstance(value, list):
         return [_by_id(item, ids) for item in value]
     found = ids.get(str(value).strip())
@@ -151,16 +155,17 @@ def _by_id(value: t.Any, ids: t.Mapping[str, t.Any]) -> t.Any:
 
 
 def to_check(entries: t.Iterable[Entry], records: t.Sequence[Record]) -> list[dict[str, t.Any]]:
-    """The entries that are not certainly made good already, for a module that takes one at a time.
+    """Return the entries that may differ from the estate, for a module that takes one record at a time.
+
+    An entry is only left out if exactly one record has its id or name, and this record has every value exactly as the
+    entry has it. For the others, the module finds the record and compares the values.
 
     Args:
-        entries: of one kind.
-        records: all there are, in option form and in full.
+        entries: the entries of one kind.
+        records: all records of this kind, in option form, with all fields.
 
     Returns:
-        ``entry``, and ``before``, the record that it seems to be about, or None. Which one it is, and what is equal, is
-        for the module to say; an entry is only left out where one record of its name, or its id, has every value as it
-        is written.
+        For each entry ``entry`` and ``before``, the only record with its id or name, or None.
     """
     left: list[dict[str, t.Any]] = []
     for entry in entries:
@@ -198,14 +203,15 @@ def _is_nothing(value: t.Any) -> bool:
 def differences(
     kind: Kind, result: Record, waiting: t.Iterable[Record] = (), entries: t.Sequence[t.Any] = ()
 ) -> list[dict[str, t.Any]]:
-    """What differs, one row for each record.
+    """Return one row for each record that differs from its entry.
 
     Args:
-        kind: what the records are.
-        result: of the module for many; or of a loop over what :func:`to_check` gave, with the module for one.
-        waiting: what :func:`split_pending` took out.
-        entries: what the results are about, in their order: entries, or what :func:`to_check` gave. Names are taken
-            from there.
+        kind: the kind of the records.
+        result: the result of the plural module; or of a loop with the singular module over the rows of
+            :func:`to_check`.
+        waiting: ``waiting`` of :func:`split_pending`.
+        entries: what was given to the module, in the order of the results: entries, or rows of :func:`to_check`. The
+            names in the rows come from here, because Ansible may have masked those in the results.
     """
     told = _told(kind, result, entries)
     if kind.singular is not None:
@@ -220,7 +226,7 @@ def differences(
 
 
 def _told(kind: Kind, result: Record, entries: t.Sequence[t.Any]) -> list[tuple[dict[str, t.Any], t.Any]]:
-    """Each result, and what it is about. Behind the results for entries there may be those for failed deletions."""
+    """Pair each result with its entry. Results of failed deletions come last, and have none."""
     results = [dict(item) for item in result.get("results") or ()]
     if kind.singular is not None and not entries:
         return [(item, item.get("item")) for item in results]
@@ -228,7 +234,7 @@ def _told(kind: Kind, result: Record, entries: t.Sequence[t.Any]) -> list[tuple[
 
 
 def _named(entry: Record | None) -> dict[str, t.Any]:
-    """The name of an entry, in the place of one in a result, in which Ansible may have masked a part."""
+    """Return the name of the entry. It replaces that of the result, in which Ansible may have masked a part."""
     return {"name": str(entry["name"]).strip()} if entry and entry.get("name") else {}
 
 
@@ -249,9 +255,11 @@ def _single(kind: Kind, result: Record, about: Record) -> dict[str, t.Any]:
     after = (result[str(kind.singular)] or {}) | _named(entry)
     diff = result.get("diff") or {}
     given = [name for name in kind.options if entry.get(name) is not None and name != "id"]
-    # Without a difference, which a run shows on demand, a value that is not there and its default look different.
+    # The result has a diff only if the run was asked for one. Without it, a missing value and its default seem to
+    # differ.
     told = diff.get("after") or [name for name in given if not _same((before or {}).get(name), after.get(name))]
-    # Which of several namesakes it is, the module may know although nobody else does.
+    # With several records of one name, only the module knows which one is meant; then only the diff shows that it
+    # exists.
     new = before is None and not diff.get("before")
     about = {"id": after.get("id"), "name": after.get("name"), "fields": given if new else list(told)}
     return _row(kind, {**about, "action": "create" if new else "update"}, diff)
@@ -270,15 +278,16 @@ def _add_waiting(rows: list[dict[str, t.Any]], kind: Kind, item: Record) -> None
 def failures(
     kind: Kind, result: Record, entries: t.Sequence[t.Any] = (), places: t.Mapping[tuple[str, ...], str] | None = None
 ) -> list[dict[str, t.Any]]:
-    """The entries that could not be judged or carried out, each with its place and the reason.
+    """Return the entries that could not be compared or applied, each with its place and the reason.
 
-    Check mode only warns of a name that does not exist. Here nothing creates it, or it would not have been looked for.
+    In check mode, modules only warn about a name that does not exist. Here it is a failure: references to records that
+    the run creates were removed before (:func:`split_pending`), so no entry creates this one.
 
     Args:
-        kind: what the records are.
+        kind: the kind of the records.
         result: as for :func:`differences`.
         entries: as for :func:`differences`.
-        places: file and line of entries, by their identity.
+        places: file and line of each entry, by :meth:`Kind.identify`.
     """
     found: list[dict[str, t.Any]] = []
     for item, about in _told(kind, result, entries):
@@ -292,7 +301,7 @@ def failures(
             row |= {"id": entry.get("id") or held.get("id") or row["id"]} | _named(entry)
         label = f"{kind.word} {kind.label(entry)}" if entry else kind.word
         for message in messages:
-            # The message of a module for many names the entry already.
+            # The messages of plural modules name the entry already.
             words = message if not entry or kind.label(entry) in message else f"{label}: {message}"
             found.append(row | {"message": words})
     return found
@@ -304,7 +313,7 @@ def _missing_failures(
     places: t.Mapping[tuple[str, ...], str],
     words: t.Mapping[str, str],
 ) -> list[dict[str, t.Any]]:
-    """The same for the entries that :func:`split_pending` found to refer to a name which is taken away."""
+    """Return the same for ``missing`` of :func:`split_pending`."""
     rows = list(missing)
     entries = [row["entry"] for row in rows]
     results = [{"unresolved": [name | {"kind": words[name["kind"]]} for name in row["unresolved"]]} for row in rows]
@@ -314,7 +323,7 @@ def _missing_failures(
 
 
 def in_words(failure: Record) -> str:
-    """A row of :func:`failures` for people."""
+    """Return a row of :func:`failures` as one line of text."""
     return f"{failure['place']}: {failure['message']}" if failure["place"] else str(failure["message"])
 
 
@@ -333,20 +342,18 @@ _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
 def summary(parts: t.Mapping[str, Record], kinds: t.Sequence[Kind], *, predicted: bool) -> dict[str, t.Any]:
-    """Everything that is told about a run.
+    """Return the report of a run.
 
     Args:
-        parts: for each kind: ``count`` of its entries; ``wanted``, all of them, and ``places``, file and line of each;
-            ``result`` of the module, and ``entries``, what its results are about; ``waiting``, ``missing`` and
-            ``orphans`` as above;
-            ``deleted``, the records that were, or would be, pruned.
-        kinds: in the order in which they are told.
-        predicted: whether nothing was done.
+        parts: for each kind: ``wanted`` (all its entries), ``count`` (how many these are) and ``places`` (file and line
+            of each); ``result`` and ``entries`` as for :func:`differences`; ``waiting`` and ``missing`` of
+            :func:`split_pending`; ``orphans``; ``deleted`` (the records that were, or would be, pruned).
+        kinds: the kinds, in the order of the report.
+        predicted: whether the run was a check that wrote nothing.
 
     Returns:
         ``counts`` by kind, ``objects`` (a row for each record that differs), ``orphans`` by kind, ``failures`` (see
-        :func:`failures`), and ``lines`` for people, which hold numbers, names and the
-            reasons of failures only, all of them fit for a log.
+        :func:`failures`), and ``lines`` for people: numbers, names and the reasons of failures, safe for a log.
     """
     counts: dict[str, dict[str, int]] = {}
     objects: list[dict[str, t.Any]] = []
@@ -387,7 +394,7 @@ def _counts(rows: t.Sequence[Record], part: Record, misses: t.Sequence[Record]) 
 
 
 def _about(row: Record) -> tuple[str, str]:
-    # An entry of which a part was taken is in both lists.
+    # An entry that differs and also has a failure is in both lists, and must be counted once.
     return str(row.get("id") or ""), str(row.get("name") or "")
 
 

@@ -1,10 +1,10 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a catalog holds: kinds of records, each with the options that an entry may have.
+"""The kinds of records in a catalog, each with the options that an entry may have.
 
 This module is private to the collection and may change at any time.
 
-The room knows no vendor: the filters hand it the options of the modules that carry a catalog out.
+This room does not depend on a vendor: the filters pass it the options of the modules that apply a catalog.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import typing as t
 from .._records.redaction.values import MARKER
 
 LIKE = "like"
-"""The option of an entry that names another one, whose options it has where it says nothing itself."""
+"""The option that names another entry, from which an entry inherits the options that it does not set itself."""
 
 Entry = dict[str, t.Any]
-"""One record of a catalog: the options of the module that makes it so."""
+"""One record of a catalog: options of the module that applies it."""
 
 Options = t.Mapping[str, t.Mapping[str, t.Any]]
 """Ansible's specification of options, as plain data."""
@@ -30,15 +30,15 @@ class Kind:
 
     Attributes:
         name: the key, such as ``webapps``.
-        word: what messages call one record.
-        options: what an entry may have.
-        references: fields that name records of other kinds, and the kind.
-        identity: fields that, beside the name, tell entries of the same name apart, because the module looks at them.
+        word: the noun for one record in messages.
+        options: the options that an entry may have.
+        references: the fields that name records of other kinds; the values are the names of these kinds.
+        identity: the fields that, together with the name, identify an entry, because the module searches by them too.
         not_written: options that an import leaves out.
-        defaults: what a record has that shows no value of an option.
-        times: options that hold a time, which YAML may read as one.
-        singular: key of the record in the result of the module, where there is none for many.
-        knows_marker: whether the module itself takes the marker for "as it is".
+        defaults: the values that options have in a record that shows none.
+        times: options that hold a time, which YAML may read as a date.
+        singular: for a kind without a plural module, the key of the record in the result of its module.
+        knows_marker: whether the module itself leaves a secret alone that is given as the marker.
     """
 
     name: str
@@ -53,18 +53,18 @@ class Kind:
     knows_marker: bool = False
 
     def label(self, entry: t.Mapping[str, t.Any]) -> str:
-        """How messages call an entry."""
+        """Return what messages call an entry: its name in quotes, or its id."""
         if entry.get("id") is not None and not entry.get("name"):
             return f"id {entry['id']}"
         return repr(str(entry.get("name") or "").strip())
 
     def identify(self, entry: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-        """What no two entries of a catalog have in common."""
+        """Return a key that is unique among the entries of this kind."""
         if entry.get("id") is not None:
             return (str(entry["id"]),)
         return ("", *(str(entry.get(name) or "").strip() for name in ("name", *self.identity)))
 
 
 def is_marker(value: t.Any) -> bool:
-    """Whether a value is the placeholder of a secret, alone or as the value of a header."""
+    """Return whether a value is the marker for a secret, alone or as the value of a header."""
     return isinstance(value, str) and (value == MARKER or value.endswith(f": {MARKER}"))

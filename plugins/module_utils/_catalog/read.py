@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A catalog that was read from files, checked before anything is sent.
+"""Checks the content of catalog files, before anything is sent.
 
 This module is private to the collection and may change at any time.
 
-All problems are found at once, and each names its file and its entry. No value is ever quoted, but for names, which an
-import may have taken from the vendor: a problem is fit for a log.
+All problems are reported at once, each with its file and entry. Messages quote names, but no other value, and are made
+safe for a log: an import may have taken the names from the vendor.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from .._base.log_text import fit_for_message
 from .kinds import LIKE, Entry, Kind, Options, is_marker
 
 Types = t.Mapping[str, t.Callable[[t.Any], t.Any]]
-"""By the name of a type: what a module makes of a value of that type; TypeError for one that it refuses."""
+"""Ansible's conversion function of each type, by the type's name. It raises TypeError for a value that it refuses."""
 _CALLED = {"int": "a whole number", "bool": "true or false"}
 _NEVER_INHERITED = frozenset({"id", "name", LIKE})
 
 
 @dataclasses.dataclass
 class Catalog:
-    """The outcome of reading.
+    """The result of :func:`read`.
 
     Attributes:
-        entries: by kind, in the order of the files; only kinds that a file has are there.
-        problems: one sentence each; entries are only complete when there is none.
+        entries: the entries by kind, in the order of the files, for the kinds that a file has. They are only complete
+            if there are no problems.
+        problems: a message for each problem.
     """
 
     entries: dict[str, list[Entry]] = dataclasses.field(default_factory=dict)
@@ -39,7 +40,7 @@ class Catalog:
 
 @dataclasses.dataclass(frozen=True)
 class _EntryPlace:
-    """An entry, and where it stands."""
+    """An entry, and its place in a file."""
 
     kind: Kind
     path: str
@@ -51,12 +52,12 @@ class _EntryPlace:
 
 
 def read(documents: t.Iterable[tuple[str, t.Any]], kinds: t.Sequence[Kind], types: Types | None = None) -> Catalog:
-    """The catalog that files hold together.
+    """Combine and check the content of catalog files.
 
     Args:
         documents: path and content of each file.
-        kinds: what there may be.
-        types: Ansible's own rules for ``int`` and ``bool``; without them these types are left to the modules.
+        kinds: the kinds that a catalog may have.
+        types: Ansible's conversion of ``int`` and ``bool``; without it, these types are left to the modules.
     """
     catalog = Catalog()
     places: dict[str, list[_EntryPlace]] = {}
@@ -78,7 +79,7 @@ def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalo
     known = {kind.name: kind for kind in kinds}
     for name, listed in (content or {}).items():
         if name not in known:
-            catalog.problems.append(f"{path}: {name} is no part of a catalog.{_suggestion(name, known)}")
+            catalog.problems.append(f"{path}: {name} is not a key of a catalog.{_suggestion(name, known)}")
             continue
         catalog.entries.setdefault(name, [])
         if not isinstance(listed, (list, tuple)) and listed is not None:
@@ -92,7 +93,7 @@ def _entries(path: str, content: t.Any, kinds: t.Sequence[Kind], catalog: Catalo
 
 
 def _plain(value: t.Any) -> t.Any:
-    """The value with texts for dates, which YAML makes of what looks like one, and lists for tuples."""
+    """Return the value with text for each date, which YAML makes of text that looks like one, and lists for tuples."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -104,8 +105,8 @@ def _suggestion(name: t.Any, known: t.Iterable[str]) -> str:
     names = list(known)
     similar = difflib.get_close_matches(str(name), names, 1)
     if similar:
-        return f" Is {similar[0]} meant?"
-    return f" One of {', '.join(names)}." if len(names) < 8 else ""
+        return f" Did you mean {similar[0]}?"
+    return f" Use one of {', '.join(names)}." if len(names) < 8 else ""
 
 
 # One entry
@@ -114,12 +115,12 @@ def _suggestion(name: t.Any, known: t.Iterable[str]) -> str:
 def _check(place: _EntryPlace, types: Types, problems: list[str]) -> None:
     entry, options = place.entry, {**place.kind.options, LIKE: {"type": "str"}}
     if entry.get("id") is None and not str(entry.get("name") or "").strip():
-        problems.append(f"{place}: name or id is needed.")
+        problems.append(f"{place}: name or id is required.")
     problems += [f"{place}: {problem}" for problem in _misfits(entry, options, types, "")]
 
 
 def _misfits(value: t.Mapping[str, t.Any], options: Options, types: Types, path: str) -> t.Iterator[str]:
-    """What does not fit the specification: names, shapes, choices and types."""
+    """Yield a message for each name, type or choice that does not fit the specification."""
     for name, item in value.items():
         spec = options.get(str(name))
         if spec is None:
@@ -128,7 +129,7 @@ def _misfits(value: t.Mapping[str, t.Any], options: Options, types: Types, path:
             yield from _misfit(item, spec, types, f"{path}{name}")
     for name, spec in options.items():
         if spec.get("required") and value.get(name) is None:
-            yield f"{path}{name} is needed."
+            yield f"{path}{name} is required."
 
 
 def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], types: Types, path: str) -> t.Iterator[str]:
@@ -136,17 +137,17 @@ def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], types: Types, path: str) -
     chosen = item if isinstance(item, list) and spec.get("type") == "list" else [item]
     texts = [item] if spec.get("type") == "str" else chosen if spec.get("elements") in ("str", "raw") else []
     if any(isinstance(word, (bool, float)) for word in texts):
-        # What a template gave: without quotes in the file it is told with its line, before templates are evaluated.
-        yield f"{path} is not text. Let the template give a text."
+        # This came from a template: text without quotes in the file was reported with its line (unquoted.py).
+        yield f"{path} is not text. Make the template return text."
         return
     if choices and any(word not in choices and word != "" for word in chosen):
-        yield f"{path} is none of {', '.join(map(str, choices))}."
+        yield f"{path} is not one of {', '.join(map(str, choices))}."
     if spec.get("type") in types and not _fits(item, types[spec["type"]]):
         yield f"{path} is not {_CALLED[spec['type']]}."
     elif spec.get("type") == "list" and not isinstance(item, list):
         yield f"{path} is not a list."
     elif spec.get("no_log") and any(isinstance(word, str) and word.rstrip().endswith(":") for word in chosen):
-        # A header as it is when the variable with its token is not set: it would take the place of the real one.
+        # A header whose token comes from a variable that is not set. It would replace the real header.
         yield f"{path} has an entry without a value. Is a variable not set?"
     elif spec.get("type") == "dict" and not isinstance(item, dict):
         yield f"{path} is not a mapping."
@@ -154,7 +155,7 @@ def _misfit(item: t.Any, spec: t.Mapping[str, t.Any], types: Types, path: str) -
         for index, inner in enumerate(item if isinstance(item, list) else [item]):
             where = f"{path}[{index}]" if isinstance(item, list) else path
             if isinstance(inner, dict):
-                # An empty mapping clears, so that nothing in it can be needed.
+                # An empty mapping clears the option, so it needs no required member.
                 yield from _misfits(inner, spec["options"], types, f"{where}.") if inner else ()
             else:
                 yield f"{where} is not a mapping."
@@ -164,7 +165,7 @@ def _fits(item: t.Any, convert: t.Callable[[t.Any], t.Any]) -> bool:
     try:
         convert(item)
     except (TypeError, ValueError):
-        # Their text quotes the value.
+        # The exception is not passed on, because its text quotes the value.
         return False
     return True
 
@@ -180,19 +181,19 @@ def _check_duplicates(places: t.Sequence[_EntryPlace], problems: list[str]) -> N
         if entry.get("id") is not None:
             first = by_id.setdefault(str(entry["id"]), place)
             if first is not place:
-                problems.append(f"{place}: the id {entry['id']} is listed already, in {first}.")
+                problems.append(f"{place}: the id {entry['id']} is already listed in {first}.")
             continue
         key = tuple(str(entry.get(name) or "").strip() for name in ("name", *place.kind.identity))
         first = by_name.setdefault(key, place)
         if first is not place and key[0]:
             problems.append(
-                f"{place}: listed already, in {first}. Each {place.kind.word} is listed once; "
-                "give those of the same name their id."
+                f"{place}: already listed in {first}. List each {place.kind.word} once; "
+                "if several have the same name, give each its id."
             )
 
 
 def _completed(places: t.Sequence[_EntryPlace], problems: list[str]) -> list[Entry]:
-    """The entries with what they take from others, and without the placeholders of secrets."""
+    """Return the entries with what they inherit, and without the markers for secrets."""
     by_name = {str(place.entry.get("name") or "").strip(): place for place in places}
     done: list[Entry] = []
     for place in places:
@@ -210,10 +211,10 @@ def _with_inherited(place: _EntryPlace, by_name: t.Mapping[str, _EntryPlace], pr
             problems.append(f"{chain[-1]}: like: there is no {place.kind.word} {str(name)!r} in the catalog.")
             break
         if any(base is seen for seen in chain):
-            # A circle is told once for each entry in it, and not for those that lead into it.
+            # A circle is reported once for each entry in it, and not for those that lead into it.
             if base is place:
                 names = " -> ".join(item.kind.label(item.entry) for item in [*chain, base])
-                problems.append(f"{place}: like goes in a circle: {names}.")
+                problems.append(f"{place}: like refers back to itself: {names}.")
             break
         inherited = {key: value for key, value in base.entry.items() if key not in _NEVER_INHERITED}
         entry = inherited | entry
@@ -222,7 +223,7 @@ def _with_inherited(place: _EntryPlace, by_name: t.Mapping[str, _EntryPlace], pr
 
 
 def _without_markers(entry: Entry) -> Entry:
-    """The entry without placeholders, so that what they stand for is left alone."""
+    """Return the entry without markers, so that the secrets for which they stand are left alone."""
     found: Entry = {}
     for name, value in entry.items():
         if is_marker(value):
@@ -234,7 +235,7 @@ def _without_markers(entry: Entry) -> Entry:
         if len(kept) == len(value):
             found[name] = kept
         elif kept:
-            # What is written out is added to what the placeholders stand for.
+            # Setting the list would remove the secrets for which the markers stand, so the other items are added.
             found[name if name.endswith(("_add", "_remove")) else f"{name}_add"] = kept
     return found
 

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of a catalog file, before Ansible reads it.
+"""Checks the text of a catalog file, before Ansible reads it.
 
 This module is private to the collection and may change at any time.
 
-Ansible does not survive a value that contains itself, takes the last of two equal keys, and not every version of it
-says on which line a file is no YAML.
+Ansible crashes on a value that contains itself, silently uses the last of two equal keys, and not every version reports
+the line on which the YAML is invalid.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _NULL = "tag:yaml.org,2002:null"
 
 
 def need_yaml() -> None:
-    """Refuse to go on without PyYAML.
+    """Raise an error if PyYAML is not installed.
 
     Raises:
-        MissingLibrary: it is not there.
+        MissingLibrary: PyYAML is not installed.
     """
     if not HAS_YAML:
         raise MissingLibrary("PyYAML", YAML_IMPORT_ERROR)
 
 
 def encoding_problems(content: bytes, path: str) -> list[str]:
-    """Whether a file is anything but UTF-8 text. A byte order mark at the start is allowed."""
+    """Return a message if a file is not UTF-8 text. A byte order mark at the start is allowed."""
     try:
-        # Text in UTF-16 can be valid UTF-8 too, with a null in each letter, which no YAML has.
+        # UTF-16 text can be valid UTF-8 as well, but then it has null characters, which YAML does not allow.
         broken = "\0" in content.decode("utf-8")
     except UnicodeDecodeError:
         broken = True
@@ -51,40 +51,40 @@ def encoding_problems(content: bytes, path: str) -> list[str]:
 
 
 def text_problems(text: str, path: str, kinds: t.Iterable[Kind] = ()) -> list[str]:
-    """What is wrong with a file, one sentence each, with the line. No value is ever quoted.
+    """Return a message, with the line, for each problem in a file. Messages never quote values.
 
     Args:
-        text: of the file.
-        path: of the file, for messages.
-        kinds: what there may be, to find texts without quotes that YAML reads as something else.
+        text: the content of the file.
+        path: its path, for messages.
+        kinds: the kinds of a catalog, to find text without quotes that YAML reads as another type.
 
     Raises:
-        MissingLibrary: PyYAML is not there.
+        MissingLibrary: PyYAML is not installed.
     """
     need_yaml()
     try:
-        # Only composed, so that Ansible's own tags need not be known.
+        # Only composed, because constructing values would fail on Ansible's own tags.
         root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as problem:
         where = f"line {problem.problem_mark.line + 1}: " if problem.problem_mark else ""
-        return [f"{path}: {where}this is no YAML: {problem.problem}."]
+        return [f"{path}: {where}invalid YAML: {problem.problem}."]
     except yaml.YAMLError:
-        return [f"{path}: this is no YAML: it holds a character that is not allowed there."]
+        return [f"{path}: invalid YAML: the file has a character that YAML does not allow."]
     problems: list[str] = []
     if root is not None and root.tag != _NULL:
         if not isinstance(root, yaml.MappingNode):
             return [f"{path}: this is not a mapping of kinds, such as webapps, to lists."]
         _walk(root, path, problems, set(), set())
-        # Nothing may contain itself for this.
+        # Not after a problem: this function needs nodes that do not contain themselves.
         problems += [] if problems else unquoted_texts(root, path, kinds)
     return [fit_for_message(problem) for problem in problems]
 
 
 def entry_places(text: str, path: str, kinds: t.Iterable[Kind]) -> dict[str, list[str]]:
-    """File and line of each entry of a file without problems, by kind, in the order of the file.
+    """Return file and line of each entry, by kind, in the order of the file. The file must have no problems.
 
     Raises:
-        MissingLibrary: PyYAML is not there.
+        MissingLibrary: PyYAML is not installed.
     """
     need_yaml()
     root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -98,9 +98,17 @@ def entry_places(text: str, path: str, kinds: t.Iterable[Kind]) -> dict[str, lis
 
 
 def _walk(node: t.Any, path: str, problems: list[str], above: set[int], done: set[int]) -> None:
-    """Look at a node and everything below it."""
+    """Add the problems of a node and everything below it.
+
+    Args:
+        node: the node.
+        path: path of the file.
+        problems: the messages so far.
+        above: the ids of the nodes that contain this one.
+        done: the ids of the nodes that were checked already.
+    """
     if id(node) in above:
-        problems.append(f"{path}: line {node.start_mark.line + 1}: an anchor contains itself, by an alias.")
+        problems.append(f"{path}: line {node.start_mark.line + 1}: an anchor contains itself through an alias.")
         return
     if id(node) in done or isinstance(node, yaml.ScalarNode):
         return
@@ -110,7 +118,7 @@ def _walk(node: t.Any, path: str, problems: list[str], above: set[int], done: se
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value != _MERGE:
                 if key.value in seen:
-                    problems.append(f"{path}: line {key.start_mark.line + 1}: the key {key.value!r} is there twice.")
+                    problems.append(f"{path}: line {key.start_mark.line + 1}: the key {key.value!r} appears twice.")
                 seen.add(key.value)
             _walk(value, path, problems, above, done)
     else:

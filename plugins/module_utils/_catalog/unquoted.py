@@ -1,11 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts of a catalog that YAML reads as something else, because they have no quotes: ``0755``, ``1_000``, ``yes``.
+"""Finds text in a catalog that YAML reads as another type, because it has no quotes: ``0755``, ``1_000``, ``yes``.
 
 This module is private to the collection and may change at any time.
 
-What was written is lost once YAML is read: 0755 is then 493, and an application of that name would be planned. So this
-looks at the nodes, which still have the text and the line, and at the options, which say where a text is expected.
+The original text is lost once YAML is constructed: 0755 becomes 493, and an application of that name would be planned.
+So this checks the composed nodes, which still have the text and the line, against the options, which define where text
+is expected.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import typing as t
 
 from .kinds import LIKE, Kind, Options
 
-# As in text.py: without PyYAML nothing here is called.
+# text.py, the only caller, has checked that PyYAML is installed.
 try:
     import yaml
 except ImportError:
@@ -31,20 +32,20 @@ _TAGS = {
 }
 _NULL = "nothing"
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
-"""A number that is the same text afterwards, such as an id, which references take as well as a name."""
+"""A number that becomes the same text again, such as an id, which references accept as well as a name."""
 
 _TEXT: dict[str, t.Any] = {"type": "str"}
 _MEMBERS_OF_RAW: Options = {"value": _TEXT}
-"""What a list that takes a text or a mapping has as the text in the mapping."""
+"""The member that must be text in the mappings of a list with ``elements: raw``."""
 
 
 def unquoted_texts(root: t.Any, path: str, kinds: t.Iterable[Kind]) -> list[str]:
-    """One sentence for each text that YAML reads as something else, with file, line and option, without the value.
+    """Return a message for each text that YAML reads as another type, with file, line and option, without the value.
 
     Args:
-        root: the mapping of a file, composed, in which nothing contains itself.
-        path: of the file.
-        kinds: what there may be.
+        root: the composed mapping of a file, in which no node contains itself.
+        path: path of the file.
+        kinds: the kinds of a catalog.
     """
     known = {kind.name: kind for kind in kinds}
     problems: list[str] = []
@@ -59,7 +60,7 @@ def unquoted_texts(root: t.Any, path: str, kinds: t.Iterable[Kind]) -> list[str]
 
 
 class _Look:
-    """Looks through the entries of one kind. A node that aliases repeat is looked at once for each set of options."""
+    """Checks the entries of one kind. A node that aliases repeat is checked once for each set of options."""
 
     def __init__(self, path: str, kind: Kind, problems: list[str]) -> None:
         self._path = path
@@ -68,7 +69,7 @@ class _Look:
         self._done: set[tuple[int, int]] = set()
 
     def mapping(self, node: t.Any, options: Options, where: str) -> None:
-        """The options of an entry, or of a mapping inside of one."""
+        """Check the options of an entry, or of a mapping inside an entry."""
         if not isinstance(node, yaml.MappingNode) or (id(node), id(options)) in self._done:
             return
         self._done.add((id(node), id(options)))
@@ -106,9 +107,10 @@ class _Look:
         if word is None or (word == "a date" and where.rpartition(".")[2] in self._kind.times):
             return
         if word == _NULL and not (in_list or (strict and node.value)):
-            # Without a value an option is not given.
+            # An option without a value counts as not given.
             return
         if not strict and _WHOLE_NUMBER.fullmatch(node.value):
             return
         line = node.start_mark.line + 1
-        self._problems.append(f"{self._path}: line {line}: {where} is {word} in YAML, and a text is needed: quote it.")
+        problem = f"{where} must be text, but YAML reads {word}. Put it in quotes."
+        self._problems.append(f"{self._path}: line {line}: {problem}")

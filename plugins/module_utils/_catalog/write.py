@@ -1,15 +1,15 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An estate as the text of a catalog: YAML that Ansible reads back as it was.
+"""Writes an estate as a catalog: YAML that Ansible reads back with the same values.
 
 This module is private to the collection and may change at any time.
 
-Names come from outside and may look like templates. Ansible takes texts in a file of variables for templates, keys
-included, so those that are not certainly data carry its tag ``!unsafe``. The others do not, so that people can read it.
+Names come from outside and may look like templates. Ansible evaluates all text in a variables file, keys included, as
+templates, so text that is not certainly data gets the tag ``!unsafe``. Other text does not, to keep the file readable.
 
-Ansible evaluates a text that it trusts when the text holds ``{{``, ``{%`` or ``{#``, and also when its first line is a
-header such as ``#jinja2: variable_start_string:'[['``, which chooses other marks. Nobody can list everything that a
-later version may obey, so the question here is not what looks like a template, but what certainly is none.
+Ansible evaluates trusted text that contains ``{{``, ``{%`` or ``{#``, but also text whose first line is a header such
+as ``#jinja2: variable_start_string:'[['``, which chooses other delimiters. Later versions may evaluate more. So the
+check here is not whether text looks like a template, but whether it certainly is not one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .text import need_yaml
 try:
     import yaml
 except ImportError:
-    pass  # need_yaml says so
+    pass  # need_yaml reports it
 
 HEADER = """\
 ---
@@ -34,28 +34,28 @@ HEADER = """\
 """
 _STRING = "tag:yaml.org,2002:str"
 _COMPANIONS = ("_mode", "_add", "_remove")
-# Letters and digits of every language, space, and signs that no template can be made of. No line feed, no brace, no
-# quotation mark, no number sign, no percent sign.
+# Letters and digits of every language, space, and characters that cannot form a template: no line feed, brace,
+# quotation mark, number sign or percent sign.
 _CERTAINLY_DATA = re.compile(r"[\w \-.,:/@+&=?]*")
 
 
 def is_certainly_data(text: str) -> bool:
-    """Whether Ansible, whatever its version, takes the text for data. Every other text has to be marked."""
+    """Return whether no version of Ansible evaluates the text as a template. All other text has to be marked."""
     return _CERTAINLY_DATA.fullmatch(text) is not None
 
 
 class _Data(str):
-    """A text that Ansible might take for a template."""
+    """Text that Ansible might evaluate as a template."""
 
 
 def entries_of(records: t.Iterable[t.Mapping[str, t.Any]], kind: Kind, *, empty: bool = False) -> list[Entry]:
-    """Records as an info module returns them, as entries of a catalog, ordered by name.
+    """Return the records that an info module returned as entries of a catalog, ordered by name.
 
     Args:
-        records: in option form, with ``id``.
-        kind: what they are.
-        empty: whether options without a value are written too, so that what is added by hand is drift: with the
-            default where there is one, else empty. An option that has neither is not written.
+        records: the records, in option form, with ``id``.
+        kind: their kind.
+        empty: whether options without a value are written too, so that a value that is added by hand later counts as
+            drift. They get their default, else an empty value; an option that has neither is not written.
     """
     listed = sorted(records, key=lambda record: (str(record.get("name") or ""), record.get("id") or 0))
     names = collections.Counter(str(record.get("name") or "").strip() for record in listed)
@@ -65,7 +65,7 @@ def entries_of(records: t.Iterable[t.Mapping[str, t.Any]], kind: Kind, *, empty:
 def _entry(record: t.Mapping[str, t.Any], kind: Kind, shared: bool, empty: bool) -> Entry:
     name = str(record.get("name") or "")
     entry: Entry = {}
-    # A name alone must say which record is meant, and modules strip the names that they are given.
+    # The id is written where the name does not identify the record. Modules strip the names that they are given.
     if shared or name != name.strip() or not name:
         entry["id"] = record.get("id")
     for option in kind.options:
@@ -77,14 +77,14 @@ def _entry(record: t.Mapping[str, t.Any], kind: Kind, shared: bool, empty: bool)
         if value is None:
             continue
         if option == "name" and value != value.strip():
-            # Modules strip the names that they are given; the id says which record is meant.
+            # Modules would strip the name and so change it; the id identifies the record.
             continue
         entry[option] = value
     return entry
 
 
 def _empty(spec: t.Mapping[str, t.Any]) -> t.Any:
-    """What an option takes for "nothing"; None where it takes no such thing."""
+    """Return the value that clears an option; None if there is none."""
     needs_member = any(inner.get("required") for inner in spec.get("options", {}).values())
     if "choices" in spec or WORDS in spec or (spec["type"] == "dict" and needs_member):
         return None
@@ -96,27 +96,27 @@ def _is_companion(option: str, kind: Kind) -> bool:
 
 
 def _plain(value: t.Any) -> t.Any:
-    """The value as plain data, without members that are not set."""
+    """Return the value as plain data, without members that are not set."""
     if isinstance(value, dict):
         return {"".join(str(name)): _plain(item) for name, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, str):
-        # Neither a text that Ansible has marked nor one that knows where it came from.
+        # A plain str: Ansible's own subclasses carry a mark or an origin, which PyYAML cannot represent.
         return "".join(value)
     return value
 
 
 def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:
-    """The text of a file with these entries. The same entries always give the same text.
+    """Return the text of a file with these entries. The same entries always give the same text.
 
     Raises:
-        MissingLibrary: PyYAML is not there.
+        MissingLibrary: PyYAML is not installed.
     """
     need_yaml()
 
     class Dumper(yaml.SafeDumper):
-        """Indents the items of lists, and shares nothing between entries."""
+        """Indents the items of lists, and writes no anchors and aliases."""
 
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> t.Any:
             return super().increase_indent(flow, False)
@@ -127,7 +127,8 @@ def to_yaml(entries: t.Sequence[Entry], kind: Kind) -> str:
     def represent(dumper: t.Any, data: _Data) -> t.Any:
         text = "".join(data)
         if dumper.resolve(yaml.ScalarNode, text, (True, False)) != _STRING:
-            # A number, a time or a null such as "~": no template, and ansible-core 2.19 would read one behind the tag.
+            # Text that looks like a number, a time or a null such as "~" is not a template, and quotes keep it text;
+            # behind the tag !unsafe, ansible-core 2.19 would read it as that other type.
             return dumper.represent_str(text)
         return dumper.represent_scalar("!unsafe", text, style='"')
 
@@ -147,7 +148,7 @@ def _marked(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         whole = {_marked(name): _marked(item) for name, item in value.items()}
         if any(isinstance(name, _Data) for name in whole):
-            # To know whether a mapping is data, ansible-core older than 2.19 looks at its values, and not at its keys.
+            # To decide whether a mapping is data, ansible-core before 2.19 checks its values and not its keys.
             return {name: _Data(item) if isinstance(item, str) else item for name, item in whole.items()}
         return whole
     if isinstance(value, list):

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work on many records in parallel: results in a fixed order, and an error of each item.
+"""Work on many records in parallel: results in the order of the items, and an error per item.
 
 This module is private to the collection and may change at any time.
 """
@@ -51,7 +51,9 @@ def each(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> lis
 
 
 def every(items: t.Sequence[T], work: t.Callable[[T], R], *, workers: int) -> list[R]:
-    """Do the same for reads: the first error ends the work, and items that have not begun are skipped.
+    """Do the work for every item in parallel, as :func:`each` does, but let the first error end it.
+
+    For reads. Items that have not begun when an error occurs are skipped.
 
     Raises:
         PerimeterError: the first error.

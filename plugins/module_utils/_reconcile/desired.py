@@ -4,8 +4,9 @@
 
 This module is private to the collection and may change at any time.
 
-Omitted leaves alone; an empty list, mapping or text clears. What is written exactly as the present value is shown means
-that value: whatever a vendor holds can be read and written back, also where a user could not have written it first.
+An omitted option leaves the field alone; an empty list, mapping or text clears it. A value that equals the present
+value as results show it stands for the present value: so whatever the vendor has can be read and written back, even a
+value that would otherwise be refused.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def check_edits(fields: Fields, options: Options) -> None:
 
 
 def check_words(fields: Fields, options: Options, present: Record | None) -> None:
-    """Refuse a word that is neither one of those that are known nor one that the record has in that place.
+    """Refuse a word that is neither one of the vendor's known words nor the record's present word in that place.
 
     Args:
         fields: the fields.
@@ -47,26 +48,26 @@ def check_words(fields: Fields, options: Options, present: Record | None) -> Non
         present: the present record; None for a new one.
 
     Raises:
-        OptionError: a word is neither.
+        OptionError: a word is neither known nor present.
     """
     for field in fields:
         for key in (field.name, f"{field.name}_add"):
             written = options.get(key)
             words = _words_in(field.option, written, field.name) if written is not None else ()
             strange = [found for found in words if found[1] not in found[2]]
-            # Few records have such a word, so that what they hold is only looked at for it.
+            # Unknown words are rare, so the present value is only searched when there is one.
             shown = field.shown((present or {}).get(field.name)) if strange else None
             held = {(path, word) for path, word, _known in _words_in(field.option, shown, field.name)}
             for path, word, known in strange:
                 if (path, word) not in held:
                     raise OptionError(
-                        f"{path}: {word!r} is none of {', '.join(known)}.",
-                        hint="Another word is only accepted where the record has it already.",
+                        f"{path}: {word!r} is not one of {', '.join(known)}.",
+                        hint="Another value is only accepted if the record already has it.",
                     )
 
 
 def _words_in(option: Options, value: t.Any, path: str) -> t.Iterator[tuple[str, str, t.Sequence[str]]]:
-    """Each word in a value for which the option has a list: where it is, the word, and the list."""
+    """Yield each word in a value for which the option has choices: its path, the word, and the choices."""
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if item is None:
             continue
@@ -78,7 +79,7 @@ def _words_in(option: Options, value: t.Any, path: str) -> t.Iterator[tuple[str,
 
 
 def _words(entries: t.Iterable[t.Any] | None) -> set[str]:
-    """The entries as the user wrote them; for a mapping, its names."""
+    """Return the entries as the user wrote them; for a mapping, its names."""
     return {str(entry).strip() for entry in entries or ()}
 
 
@@ -114,7 +115,7 @@ def _scalar(field: Field, value: t.Any, present: t.Any) -> t.Any:
 
 
 def _edits(field: Field, options: Options) -> tuple[t.Any, t.Any, t.Any]:
-    """What the options set (None for nothing), add and remove."""
+    """Return the values that the options set, add and remove; None for each that is not given."""
     value = options.get(field.name)
     mode = options.get(f"{field.name}_mode") or "set"
     add = options.get(f"{field.name}_add")
@@ -122,11 +123,11 @@ def _edits(field: Field, options: Options) -> tuple[t.Any, t.Any, t.Any]:
     if value is not None and mode == "set" and (add is not None or remove is not None):
         raise OptionError(
             f"{field.name}: set cannot be combined with {field.name}_add or {field.name}_remove.",
-            hint=f"Drop {field.name}, or give {field.name}_mode: add.",
+            hint=f"Omit {field.name}, or set {field.name}_mode to add.",
         )
     if value is not None and mode != "set" and (add if mode == "add" else remove) is not None:
         raise OptionError(
-            f"{field.name}: {field.name}_mode {mode} and {field.name}_{mode} say the same thing twice.",
+            f"{field.name}: {field.name}_mode {mode} and {field.name}_{mode} cannot be combined.",
             hint="Give one of them.",
         )
     if mode == "add":
@@ -155,13 +156,13 @@ def _list(field: Field, present: list[t.Any], options: Options) -> list[t.Any]:
 def _by_key(field: Field, values: t.Iterable[t.Any], present: t.Iterable[t.Any]) -> dict[t.Hashable, t.Any]:
     items: dict[t.Hashable, t.Any] = {}
     held: set[t.Hashable] = set()
-    # Several items may look the same, when what differs is not shown: each stands for one of them, in their order.
+    # Present items that differ only in what is not shown look the same: each written entry stands for one, in order.
     left = [((without_nulls(field.show(item)), without_nulls(item)), item) for item in present]
     for written in values:
         known = _recognised(written, left) if left else None
         item = field.normalise(written) if known is None else known
         key = field.key(item)
-        # The vendor itself may hold two of one key: then both stay.
+        # The vendor itself may have two items with one key. Then both may be listed.
         if key in items and items[key] != item and (known is None or key not in held):
             raise OptionError(f"{field.name}: the same entry is listed twice with different content.")
         items[key] = item
@@ -170,7 +171,7 @@ def _by_key(field: Field, values: t.Iterable[t.Any], present: t.Iterable[t.Any])
 
 
 def _recognised(written: t.Any, left: list[tuple[t.Any, t.Any]]) -> t.Any:
-    """The present item that an entry is or shows, which is then no longer among those left; None when it is none."""
+    """Return the present item that an entry equals or shows, and remove it from ``left``; None if there is none."""
     plain = without_nulls(written)
     for place, (forms, item) in enumerate(left):
         if plain in forms:
@@ -191,7 +192,9 @@ def _mapping(field: Field, present: dict[str, t.Any], options: Options) -> dict[
 
 def _refuse_overlap(field: Field, keys: t.Collection[t.Any]) -> None:
     if keys:
-        raise OptionError(f"{field.name}: {len(keys)} entries are both added and removed.", hint="Decide for one.")
+        raise OptionError(
+            f"{field.name}: {len(keys)} entries are both added and removed.", hint="Either add or remove an entry."
+        )
 
 
 def desired_record(fields: Fields, present: Record | None, options: Options) -> Record:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to be written to reach the desired state, and how it is shown.
+"""Computes what has to be written to reach the desired state, and the diff that shows it.
 
 This module is private to the collection and may change at any time.
 """
@@ -87,7 +87,7 @@ def plan_absent(label: str, before: Record | None) -> Plan:
 
 def _change(field: Field, present: Record | None, after: Record, options: Options) -> Change | None:
     old, new = (present or {}).get(field.name), after.get(field.name)
-    # A new record is asked for in full, also for what it would have by default.
+    # For a new record, a given value is sent even if it is the default: the known default may be wrong.
     chosen = present is None and field.kind == "scalar" and new is not None
     if field.key_of(old) == field.key_of(new) and not chosen:
         return None
@@ -101,7 +101,7 @@ def _change(field: Field, present: Record | None, after: Record, options: Option
 
 
 def holds(change: Change, present: Record) -> bool:
-    """Whether a record, read again, has what a change was to bring about."""
+    """Return whether a record that was read after the write has the desired value of a change."""
     field = change.field
     return bool(field.key_of(present.get(field.name)) == field.key_of(change.after))
 
@@ -127,7 +127,7 @@ def diff_of(plan: Plan) -> dict[str, t.Any]:
         name, field = change.field.name, change.field
         old, new = field.shown(change.before), field.shown(change.after)
         if old == new:
-            # Only the secret part differs: show that it does, and nothing else.
+            # Only a secret differs: show that it does, and nothing else.
             new = CHANGED
         if plan.action != "create":
             before[name] = old

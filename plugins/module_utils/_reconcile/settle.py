@@ -14,7 +14,7 @@ from .._base.errors import AmbiguousWrite, BadResponse, PerimeterError, RateLimi
 
 T = t.TypeVar("T")
 DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between reads: a write that the server accepted is visible well within their sum."""
+"""Seconds before each read. A write that the server accepted becomes visible well within their sum."""
 
 _NO_ANSWER = (TransportError, BadResponse, RateLimited, VendorError)
 """Errors of a read that say nothing about the write."""
@@ -33,12 +33,12 @@ def settle(
         what: the write, for messages, such as ``create of web application "shop"``.
         look: reads the state; returns what it found when the write is visible, else None.
         cause: the failure after which it is unknown whether the write happened.
-        sleep: waits within the budget of the run, such as ``HttpSession.wait``. When that is used up, the state is read
-            once more.
+        sleep: waits some seconds within the time budget of the run, such as ``HttpSession.wait``. When the budget is
+            used up, the state is read once more.
 
     Raises:
-        AmbiguousWrite: the write did not become visible, or the state could not be read. The user has to know this
-            rather than the error of the read.
+        AmbiguousWrite: the write did not become visible, or the state could not be read. An error of the read is part
+            of its message, because the open outcome of the write matters more.
     """
     trouble: PerimeterError | None = None
     for delay in DELAYS:
@@ -57,19 +57,19 @@ def settle(
                 return found
         if ended is not None:
             break
-    looked = f" The last look at it failed too: {trouble.message}" if trouble is not None else ""
+    looked = f" The last attempt to check it failed too: {trouble.message}" if trouble is not None else ""
     raise AmbiguousWrite(
         f"The {what} may or may not have happened: {cause.message}{looked}",
-        hint="Nothing was repeated. Run the task again: it reads the present state first.",
+        hint="The write was not repeated. Run the task again: it reads the present state first.",
     ) from cause
 
 
 def watch(look: t.Callable[[], T], shows: t.Callable[[T], bool], *, sleep: t.Callable[[float], None] = time.sleep) -> T:
-    """Read the state until it shows a write that the vendor reported as done. Returns the last that was read.
+    """Read the state until it shows a write that the vendor reported as done, and return the state that was read last.
 
     Args:
         look: reads the state.
-        shows: whether the write is visible in what was read.
+        shows: returns whether the write is visible in the state.
         sleep: as for :func:`settle`.
 
     Raises:
@@ -84,14 +84,14 @@ def watch(look: t.Callable[[], T], shows: t.Callable[[T], bool], *, sleep: t.Cal
 
 
 def after_refusal(refused: VendorError, look: t.Callable[[], T]) -> T:
-    """What a look at the state finds after the vendor refused a write: what was asked for may be there all the same.
+    """Read the state after the vendor refused a write, because the state may already be as desired.
 
     Args:
         refused: the vendor's answer to the write.
         look: reads the state.
 
     Raises:
-        VendorError: ``refused``, where the look fails too: it says what is wrong with the write.
+        VendorError: ``refused``, if the read fails too: it describes what is wrong with the write.
     """
     try:
         return look()

@@ -23,7 +23,7 @@ def same(value: t.Any) -> t.Any:
 
 
 def without_nulls(value: t.Any) -> t.Any:
-    """The value without members that are not set: Ansible adds a null for each option that was not given."""
+    """Return the value without null members: Ansible adds a null for each option that was not given."""
     if isinstance(value, dict):
         return {name: without_nulls(item) for name, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -39,21 +39,20 @@ class Field:
         name: the option, and the key in results.
         kind: ``scalar``; ``list`` of items without order; ``mapping`` of names to values.
         option: Ansible's specification of the option, as plain data (``type``, ``elements``, ``options`` ...). Its
-            ``choices``, those of members too, are the vendor's words that are known. Ansible does not see them: a word
-            that the vendor itself shows is accepted on its way back, see :func:`.desired.check_words`.
+            ``choices``, and those of its members, are the vendor's known words. They are not passed to Ansible, because
+            a word that the vendor returned must be accepted when it is written back, see :func:`.desired.check_words`.
         normalise: returns one value (one item of a list) in the form in which it is compared. Raises OptionError.
         key: what makes two items of a list the same item, or two scalars equal; the value itself by default.
         show: how one value (one item of a list) is shown; a secret is shown as a marker, a reference by its name.
-        read: the cheapest vendor read that holds the field; its meaning is the vendor room's.
-        removal_option: Ansible's specification of ``<name>_remove``, where an entry's key is enough to remove it; by
+        read: the cheapest vendor read that returns the field; the vendor room defines the numbers.
+        removal_option: Ansible's specification of ``<name>_remove``, if an entry's key is enough to remove it; by
             default that of ``option``.
-        removal: from one written entry of ``<name>_remove`` to a key of the items that go. Raises OptionError.
-        aliases: the keys by which an item can be removed; by default its ``key``.
-        default: what a record has that shows no value, as far as that is known: the two are equal. None for "nothing".
-        slot: items of one slot exclude each other at the vendor, so that an added item replaces those that were there;
-            None where every key has a place of its own.
-        add_notes, remove_notes: what the documentation of ``<name>_add`` and ``<name>_remove`` says beyond what it says
-            for every list.
+        removal: returns the key of the items that one entry of ``<name>_remove`` removes. Raises OptionError.
+        aliases: returns further keys by which an item can be removed.
+        default: the known value of a field for which a record shows none; both compare as equal. None if there is none.
+        slot: returns a key that the vendor allows only one item to have, so that an added item replaces a present one
+            of the same slot. None if items do not exclude each other.
+        add_notes, remove_notes: additional sentences for the documentation of ``<name>_add`` and ``<name>_remove``.
     """
 
     name: str
@@ -72,32 +71,32 @@ class Field:
     remove_notes: tuple[str, ...] = ()
 
     def is_shown(self, present: t.Any, written: t.Any) -> bool:
-        """Whether what a user wrote is exactly what the present value is shown as, and so means that value."""
+        """Return whether a written value equals the present value as results show it, and so stands for it."""
         return present is not None and without_nulls(written) == without_nulls(self.shown(present))
 
     def removal_key(self, written: t.Any) -> t.Hashable:
-        """The key of the items that one entry of ``<name>_remove`` means."""
+        """Return the key of the items that one entry of ``<name>_remove`` removes."""
         return self.key(self.normalise(written)) if self.removal is None else self.removal(written)
 
     def keys_of(self, item: t.Any) -> set[t.Hashable]:
-        """Every key by which an item can be removed."""
+        """Return every key by which an item can be removed."""
         return {self.key(item), *(self.aliases(item) if self.aliases is not None else ())}
 
     def key_of(self, value: t.Any) -> t.Any:
-        """What makes two values of the whole field equal."""
+        """Return the key of a value of the whole field: two values with the same key are equal."""
         if self.kind == "scalar":
             value = self.default if value is None else value
             return None if value is None else self.key(value)
         return self.items_of(value)
 
     def items_of(self, value: t.Any) -> dict[t.Hashable, t.Any]:
-        """The items of a list by their keys, or the pairs of a mapping by their names."""
+        """Return the items of a list by their keys, or the pairs of a mapping by their names."""
         if self.kind == "mapping":
             return {name: (name, item) for name, item in (value or {}).items()}
         return {self.key(item): item for item in value or ()}
 
     def empty(self) -> t.Any:
-        """The value of an empty field."""
+        """Return the value of an empty field."""
         return {"scalar": None, "list": [], "mapping": {}}[self.kind]
 
     def shown(self, value: t.Any) -> t.Any:
@@ -117,7 +116,7 @@ Record = dict[str, t.Any]
 
 
 WORDS = "words"
-"""The key of an option, in what :func:`option_spec` returns with words, that holds the vendor's words."""
+"""The key under which :func:`option_spec`, with ``words``, adds an option's ``choices``."""
 
 
 def option_spec(fields: Fields, *, words: bool = False) -> dict[str, dict[str, t.Any]]:
@@ -125,7 +124,8 @@ def option_spec(fields: Fields, *, words: bool = False) -> dict[str, dict[str, t
 
     Args:
         fields: the fields.
-        words: whether options also tell the vendor's words, under a key that Ansible does not know.
+        words: whether options have the vendor's known words too, under the key :data:`WORDS`, which Ansible does not
+            know.
     """
     spec: dict[str, dict[str, t.Any]] = {}
     for field in fields:
@@ -139,7 +139,7 @@ def option_spec(fields: Fields, *, words: bool = False) -> dict[str, dict[str, t
 
 
 def _without_choices(option: Options, *, words: bool = False) -> dict[str, t.Any]:
-    """The option in the form that Ansible gets."""
+    """Return the option without ``choices``, which Ansible must not enforce."""
     found = {name: value for name, value in option.items() if name != "choices"}
     if "choices" in option and words:
         found[WORDS] = option["choices"]

@@ -33,24 +33,24 @@ MAX_PAGE = 1000
 """Ceiling of ``limitResults`` (docs/vendors/qualys_was.md 6.1)."""
 
 _PLACES = {"tag": ("2.0", "am")}
-"""API version and module of the objects that are not at 3.0/was (docs/vendors/qualys_was.md 2.1)."""
+"""API version and module of the objects whose paths do not start with ``3.0/was`` (docs/vendors/qualys_was.md 2.1)."""
 
 Judge = t.Callable[[Response], Verdict]
-"""Says what an answer amounts to, as :func:`.envelope.judge` does, and leaves what it parsed in ``response.memo``."""
+"""Returns the verdict on an answer, as :func:`.envelope.judge` does, and stores what it parsed in ``response.memo``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchPage:
-    """One page of a search. ``last_id`` is the cursor, None when there is no further page."""
+    """One page of a search. ``last_id`` is the cursor; None if there is no further page."""
 
     records: list[Raw]
     last_id: int | None
 
 
 class QualysClient:
-    """One account at one Qualys platform. Safe to be used from many threads.
+    """One account at one Qualys platform. Safe for use by many threads.
 
-    Every call raises the errors of ``_http``, and of ``envelope.judge``.
+    Every call raises the errors of :class:`.HttpSession` and of :func:`.envelope.judge`.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class QualysClient:
 
     @property
     def threads(self) -> int:
-        """How many threads may share the connections in many small reads.
+        """The number of threads for many small reads.
 
-        A thread that pauses before its next try holds no connection, so with as many threads as connections each fault
-        would leave one idle. For large pages ``workers`` is right: each thread holds one in memory.
+        A thread that waits before a retry uses no connection, so with only as many threads as connections, each retry
+        would leave a connection idle. For large pages use ``workers``: each thread keeps a page in memory.
         """
         return 1 if self.workers == 1 else 2 * self.workers
 
@@ -80,14 +80,18 @@ class QualysClient:
         self.http.close()
 
     def secrets(self) -> tuple[str, ...]:
-        """Every credential, also in the form in which it is sent, and every token that was fetched so far."""
+        """Return every credential, also in the form in which it is sent, and every token that was fetched so far."""
         tokens = self._token.fetched if self._token is not None else ()
         return (*self.connection.secrets(), *((self._basic,) if self._basic else ()), *tokens)
 
     # Reads
 
     def count(self, resource: str, criteria: t.Sequence[Criterion]) -> int:
-        """How many records match."""
+        """Return how many records match.
+
+        Raises:
+            BadResponse: the answer has no count.
+        """
         api, module = place_of(resource)
         path = f"count/{module}/{resource}"
         count = number(self._read("POST", path, _search_body(criteria, {}), api=api).get("count"))
@@ -104,13 +108,13 @@ class QualysClient:
         verbose: bool = False,
         offset: int | None = None,
     ) -> SearchPage:
-        """One page of a search, ascending by id.
+        """Read one page of a search, ascending by id.
 
         Args:
             resource: object name in the path, such as ``webapp``.
-            criteria: ANDed.
+            criteria: the criteria; all must match.
             limit: page size, 1 to 1000.
-            verbose: the longer form of each record.
+            verbose: whether to ask for the long form of each record.
             offset: one-based index of the first record.
         """
         preferences: dict[str, t.Any] = {"limitResults": limit}
@@ -125,21 +129,24 @@ class QualysClient:
     def search(
         self, resource: str, criteria: t.Sequence[Criterion], *, limit: int, verbose: bool, parse: Parse
     ) -> None:
-        """Read one page as :meth:`page` does, and leave it to ``parse`` what becomes of the body.
+        """Read one page as :meth:`page` does, but return nothing: ``parse`` processes the body.
 
         Args:
             resource: object name in the path.
-            criteria: ANDed.
+            criteria: the criteria; all must match.
             limit: page size, 1 to 1000.
-            verbose: the longer form of each record.
-            parse: receives the body of each answer, and returns its envelope or None; the records may be left out.
+            verbose: whether to ask for the long form of each record.
+            parse: receives the body of each answer, and returns its envelope, with or without the records, or None.
         """
         preferences: dict[str, t.Any] = {"limitResults": limit, **({"verbose": "true"} if verbose else {})}
         body = _search_body(criteria, preferences)
         self._read("POST", search_path(resource), body, api=place_of(resource)[0], parse=parse)
 
     def get(self, resource: str, record_id: int | str) -> Raw | None:
-        """One record in full; None when it does not exist (three answers mean that: docs/vendors/qualys_was.md 4.3)."""
+        """Return one record in full, or None if it does not exist.
+
+        Three different answers mean that it does not exist (docs/vendors/qualys_was.md 4.3).
+        """
         api, module = place_of(resource)
         path = f"get/{module}/{resource}/{record_id}"
         try:
@@ -154,7 +161,7 @@ class QualysClient:
         return records[0] if records else None
 
     def ask(self, method: str, operation: str, resource: str, record_id: int | str) -> list[Raw]:
-        """Another read on one record, such as ``retestStatus`` (docs/vendors/qualys_was.md 11.7)."""
+        """Send another read about one record, such as ``retestStatus`` (docs/vendors/qualys_was.md 11.7)."""
         path = f"{operation}/was/{resource}/{record_id}"
         return page_of(self._read(method, path, None), path).records
 
@@ -163,19 +170,19 @@ class QualysClient:
     def write(
         self, operation: str, resource: str, data: t.Mapping[str, Node] | None, record_id: int | str | None = None
     ) -> list[Raw]:
-        """Create, update, delete, or another write. Never repeated once the server may have seen it.
+        """Send a create, update, delete or another write. It is never repeated once the server may have received it.
 
         Args:
             operation: the first part of the path, such as ``update``.
             resource: object name in the path.
-            data: what stands in ``<data>``; None sends no body, which is what some operations want.
+            data: the content of ``<data>``; None sends no body, as some operations require.
             record_id: the record; None for a create.
 
         Returns:
             The records in the answer; for an update only their ids.
 
         Raises:
-            TransportError: with ``sent`` True when the write may have happened.
+            TransportError: the connection failed; ``sent`` is True if the write may have happened.
         """
         path = f"{operation}/was/{resource}" + (f"/{record_id}" if record_id is not None else "")
         body = None if data is None else service_request(data)
@@ -218,15 +225,15 @@ class QualysClient:
         accept: str = JSON,
         idempotent: bool = True,
     ) -> Response:
-        """Send a request with the credentials, for answers of any form.
+        """Send a request with the credentials, and return the answer in any format.
 
         Args:
             method: HTTP method.
             target: path and query.
-            judged_by: looks at each complete answer.
+            judged_by: returns the verdict on each complete answer.
             body: request body.
-            content_type: what the body is.
-            accept: what the answer should be.
+            content_type: media type of the body.
+            accept: media type that the answer should have.
             idempotent: False for a write.
         """
         url = f"{self.connection.api_url}{target}"
@@ -274,7 +281,10 @@ class QualysClient:
         *,
         idempotent: bool,
     ) -> Response:
-        """A token may be withdrawn before its time, so a refused one is renewed, once. A refused write is not done."""
+        """Send a request with a token, and repeat it once with a new token if the token was refused.
+
+        A token may be revoked before it expires. Writes are repeated too: a request with a refused token has no effect.
+        """
 
         def send(*, renewable: bool) -> tuple[Response, str]:
             token = tokens.get()
@@ -291,7 +301,7 @@ class QualysClient:
 
 
 def place_of(resource: str) -> tuple[str, str]:
-    """API version and module of an object."""
+    """Return API version and module of an object."""
     return _PLACES.get(resource, ("3.0", "was"))
 
 
@@ -311,15 +321,17 @@ def _search_body(criteria: t.Sequence[Criterion], preferences: dict[str, t.Any])
 
 
 def search_path(resource: str) -> str:
-    """The path of a search, as messages name it."""
+    """Return the path of a search, without API version."""
     return f"search/{place_of(resource)[1]}/{resource}"
 
 
 def page_of(envelope: Raw, path: str) -> SearchPage:
-    """The records of an envelope, which lacks ``data`` when there are none (docs/vendors/qualys_was.md 3.2).
+    """Return the records and the cursor of an envelope, which has no ``data`` if there are no records.
+
+    See docs/vendors/qualys_was.md 3.2.
 
     Raises:
-        BadResponse: the envelope has no list of records, or does not say where it goes on.
+        BadResponse: ``data`` is not a list of records, or the cursor for further records is missing.
     """
     data = envelope.get("data") or []
     if not isinstance(data, list):
@@ -328,7 +340,7 @@ def page_of(envelope: Raw, path: str) -> SearchPage:
     for entry in data:
         record = next(iter(entry.values()), None) if isinstance(entry, dict) and len(entry) == 1 else None
         if not isinstance(record, dict):
-            raise BadResponse(f"Qualys answered {path} with an entry that is not one record.")
+            raise BadResponse(f"Qualys answered {path} with an entry that is not a record.")
         records.append(record)
     if not truth(envelope.get("hasMoreRecords")):
         return SearchPage(records, None)
@@ -336,16 +348,16 @@ def page_of(envelope: Raw, path: str) -> SearchPage:
     if last_id is None and records:
         last_id = number(records[-1].get("id"))
     if last_id is None:
-        raise BadResponse(f"Qualys announced more records for {path}, but did not say after which id.")
+        raise BadResponse(f"Qualys announced more records for {path}, but its answer has no lastId.")
     return SearchPage(records, last_id)
 
 
 def connect(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> QualysClient:
-    """The client that the options of a task, and the environment, describe. Sends nothing.
+    """Return a client for the options of a task and the environment. Sends nothing.
 
     Raises:
         OptionError: an option is missing, malformed or contradicts another.
-        StateError: the directory for the shared limit cannot be used.
+        StateError: the directory ``shared_limit`` cannot be used.
     """
     connection, settings = resolve(params, environ), settings_from(params)
     folder = params.get("shared_limit")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Qualys is and who asks: platforms, credentials, environment fallbacks (docs/vendors/qualys_was.md 2.2, 2.3).
+"""The connection: platforms, credentials, environment variables (docs/vendors/qualys_was.md 2.2, 2.3).
 
 This module is private to the collection and may change at any time.
 """
@@ -31,7 +31,7 @@ _HOSTS: dict[str, tuple[str, str]] = {
     "au1": ("qualysapi.qg1.apps.qualys.com.au", "gateway.qg1.apps.qualys.com.au"),
     "ksa1": ("qualysapi.qg1.apps.qualysksa.com", "gateway.qg1.apps.qualysksa.com"),
 }
-"""Platform code: API server and gateway. WAS calls go to the API server, tokens come from the gateway."""
+"""API server and gateway of each platform. WAS calls go to the API server, tokens come from the gateway."""
 
 _ALIASES = {"us1": "qg1", "us2": "qg2", "us3": "qg3", "us4": "qg4"}
 PLATFORMS: tuple[str, ...] = (*_HOSTS, *_ALIASES)
@@ -50,12 +50,12 @@ _ALTERNATIVES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("platform",), ("api_url",)),
     (("username", "password"), ("client_id", "client_secret")),
 )
-"""Pairs of ways to say the same thing. A way that the task chose silences the environment variables of the other."""
+"""Pairs of alternative options. If the task gives one alternative, environment variables of the other are ignored."""
 
 
 @dataclasses.dataclass(frozen=True)
 class QualysConnection(VendorConnection):
-    """Resolved connection. Either user name and password, or client id and secret with a gateway, are set."""
+    """The connection. Either user name and password, or client id, client secret and gateway are set."""
 
     username: str | None = None
     password: str | None = dataclasses.field(default=None, repr=False)
@@ -64,21 +64,21 @@ class QualysConnection(VendorConnection):
     gateway_url: str | None = None
 
     def account(self) -> str:
-        """Which account this is, for files that others read: the service, and a hash in place of the user."""
+        """Return an identifier of the account without the user name: the URL of the service and a hash of the user."""
         user = self.client_id or self.username or ""
         return f"{self.api_url} {hashlib.sha256(user.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def with_environment(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> dict[str, str | None]:
-    """The connection options, with what the task left open taken from the environment."""
+    """Return the connection options; those that the task does not give are taken from the environment."""
     return environment.with_environment(params, environ, ENVIRONMENT, _ALTERNATIVES)
 
 
 def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> QualysConnection:
-    """The connection that the options and the environment describe.
+    """Return the connection for the options and the environment.
 
     Raises:
-        OptionError: something is missing, or two ways to say the same thing contradict each other.
+        OptionError: an option is missing or invalid, or two alternatives are both given.
     """
     options = with_environment(params, environ)
     _refuse_both_ways(options)
@@ -88,7 +88,7 @@ def resolve(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Qual
         return _token_connection(options, api_url, gateway_url, allow_http)
     for name in ("username", "password"):
         if not options[name]:
-            raise _missing(name, "Or give client_id and client_secret.")
+            raise _missing(name, "Or use client_id and client_secret.")
     return QualysConnection(
         api_url=check_base_url(api_url, allow_http), username=options["username"], password=options["password"]
     )
@@ -99,10 +99,10 @@ def _token_connection(
 ) -> QualysConnection:
     for name in ("client_id", "client_secret"):
         if not options[name]:
-            raise _missing(name, "client_id and client_secret go together.")
+            raise _missing(name, "client_id and client_secret are used together.")
     if not gateway_url:
         raise OptionError(
-            "gateway_url is needed with client_id when api_url is given: tokens come from the gateway.",
+            "gateway_url is required with client_id when api_url is given, because tokens come from the gateway.",
             hint="Give gateway_url, or platform instead of api_url.",
         )
     return QualysConnection(
@@ -122,7 +122,8 @@ def _servers(options: t.Mapping[str, str | None]) -> tuple[str, str | None]:
     platform = _ALIASES.get(platform, platform)
     if platform not in _HOSTS:
         raise OptionError(
-            f"platform: {platform} is not a Qualys platform.", hint=f"One of {', '.join(PLATFORMS)}; or give api_url."
+            f"platform: {platform} is not a Qualys platform.",
+            hint=f"Use one of {', '.join(PLATFORMS)}, or give api_url.",
         )
     api_host, gateway_host = _HOSTS[platform]
     return f"https://{api_host}", options["gateway_url"] or f"https://{gateway_host}"

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters: which fields, operators and values a Qualys search takes (docs/vendors/qualys_was.md 7; SDK page).
+"""Filters: the fields, operators and values that a Qualys search accepts (docs/vendors/qualys_was.md 7; SDK page).
 
 This module is private to the collection and may change at any time.
 
-Filters are checked before anything is sent: Qualys answers a bad one with an error at best, and a filter that matches
-more than it should is how data gets deleted.
+Filters are checked before anything is sent: Qualys does not always answer an invalid one with an error, and a filter
+that matches too much can get data deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Criterion = dict[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class CriterionType:
-    """A type of field: the operators it takes and the values it allows."""
+    """A type of field, with its operators and, for a fixed set of values, these values."""
 
     name: str
     operators: tuple[str, ...]
@@ -38,16 +38,17 @@ NOTHING = CriterionType("element", ("NONE",))
 
 
 def keyword(*values: str) -> CriterionType:
-    """A type for a field with a fixed set of words."""
+    """Return the type of a field with these values; without values, any word is allowed."""
     return CriterionType("keyword", ("EQUALS", "NOT EQUALS", "IN"), values)
 
 
 def also(base: CriterionType, *operators: str) -> CriterionType:
-    """A type that takes further operators."""
+    """Return a type with further operators."""
     return dataclasses.replace(base, operators=base.operators + operators)
 
 
-# The SDK's page allows IN for the dates of findings; its code, and the vendor's page, do not. The union is accepted.
+# The SDK's page allows IN for the dates of findings; the SDK's code and the vendor's page do not. The union is
+# accepted.
 _FINDING_DATE = also(DATE, "IN")
 
 WEBAPP: dict[str, CriterionType] = {
@@ -78,7 +79,7 @@ WEBAPP: dict[str, CriterionType] = {
 AUTH_RECORD: dict[str, CriterionType] = {
     "id": INTEGER,
     "name": TEXT,
-    # A text on the vendor's page, a number on the SDK's.
+    # Text on the vendor's page, a number on the SDK's page.
     "tags": CriterionType("text", ("EQUALS", "NOT EQUALS", "GREATER", "LESSER", "IN", "CONTAINS", "NONE")),
     "tags.name": TEXT,
     "tags.id": INTEGER,
@@ -168,7 +169,7 @@ TAG: dict[str, CriterionType] = {
         "GLOBAL_ASSET_VIEW",
         "TAG_SET",
     ),
-    # The words are not documented.
+    # The values are not documented.
     "provider": keyword(),
     "color": TEXT,
     "criticalityScore": INTEGER,
@@ -227,7 +228,7 @@ WASSCANSCHEDULE: dict[str, CriterionType] = {
     "webApp.tags.id": INTEGER,
     "lastScan": NOTHING,
     "lastScan.launchedDate": DATE,
-    # The words are not documented.
+    # The values are not documented.
     "lastScan.status": keyword(),
     "multi": BOOLEAN,
 }
@@ -257,25 +258,25 @@ TABLES: dict[str, dict[str, CriterionType]] = {
     "wasscanschedule": WASSCANSCHEDULE,
     "report": REPORT,
 }
-"""The fields of each object that can be searched."""
+"""The search fields of each object."""
 
 _SPELLINGS = {"CANCELLED": "CANCELED"}
-"""The SDK's page writes two Ls; the API has one."""
+"""The SDK's page spells it with two Ls, the API with one."""
 
 _WITHOUT_VALUE = ("NONE", "IS EMPTY")
 _BARE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def build(filters: t.Sequence[t.Mapping[str, t.Any]] | None, resource: str, *, strict: bool = True) -> list[Criterion]:
-    """The criteria that a list of filters stands for.
+    """Return the criteria for a list of filters.
 
     Args:
         filters: items with ``field``, and optionally ``operator``, ``value`` and ``name``, as the user gave them.
-        resource: the object that is searched, a key of :data:`TABLES`.
+        resource: the object to search, a key of :data:`TABLES`.
         strict: whether a field that is not in the table is an error.
 
     Raises:
-        OptionError: field, operator or value is not allowed; the message names the field and what is.
+        OptionError: a field, operator or value is not allowed. The message names the field, the hint what is allowed.
     """
     return [_criterion(item, TABLES[resource], strict) for item in filters or ()]
 
@@ -285,16 +286,16 @@ def _criterion(item: t.Mapping[str, t.Any], table: dict[str, CriterionType], str
     kind = table.get(field)
     if kind is None and strict:
         raise OptionError(
-            f"filters: {field} is not a field that can be searched.",
-            hint=f"One of {', '.join(sorted(table))}. filters_strict: false lets a new vendor field through.",
+            f"filters: {field} is not a known search field.",
+            hint=f"Use one of {', '.join(sorted(table))}. If the field is new at Qualys, set filters_strict to false.",
         )
     value = item.get("value")
     operator = _operator(field, item.get("operator"), value, kind)
     criterion = {"field": field, "operator": operator, "value": _value_text(field, operator, value, kind)}
     if (field == "attributes") != bool(item.get("name")):
         raise OptionError(
-            "filters: name goes with the field attributes, and only with it.",
-            hint="{field: attributes, name: <attribute>, value: <its value>}",
+            "filters: name is required with the field attributes, and not allowed with any other.",
+            hint="Write {field: attributes, name: <attribute>, value: <its value>}.",
         )
     if item.get("name"):
         criterion["name"] = str(item["name"])
@@ -308,7 +309,7 @@ def _operator(field: str, operator: str | None, value: t.Any, kind: CriterionTyp
     word = (operator or default).upper().replace("_", " ")
     if kind is not None and word not in kind.operators:
         raise OptionError(
-            f"filters: {field} does not take the operator {word}.", hint=f"One of {', '.join(kind.operators)}."
+            f"filters: {field} does not support the operator {word}.", hint=f"Use one of {', '.join(kind.operators)}."
         )
     return word
 
@@ -316,12 +317,12 @@ def _operator(field: str, operator: str | None, value: t.Any, kind: CriterionTyp
 def _value_text(field: str, operator: str, value: t.Any, kind: CriterionType | None) -> str:
     if operator in _WITHOUT_VALUE:
         if value not in (None, "", []):
-            raise OptionError(f"filters: {field} with the operator {operator} takes no value.")
+            raise OptionError(f"filters: {field} with the operator {operator} takes no value.", hint="Omit value.")
         return ""
-    # The vendor separates the values of IN with commas, so a text with commas is the same as a list.
+    # Qualys separates the values of IN with commas, so text with commas is the same as a list.
     values = value if isinstance(value, list) else str(value).split(",") if operator == "IN" else [value]
     if not values or any(item is None or str(item).strip() == "" for item in values):
-        raise OptionError(f"filters: {field} needs a value.", hint="An empty value would match nothing, or everything.")
+        raise OptionError(f"filters: {field} requires a value.", hint="An empty value may match nothing or everything.")
     if len(values) > 1 and operator != "IN":
         raise OptionError(f"filters: {field} with the operator {operator} takes one value.", hint="Use IN for a list.")
     return ",".join(_one_value(field, item, kind) for item in values)
@@ -329,7 +330,9 @@ def _value_text(field: str, operator: str, value: t.Any, kind: CriterionType | N
 
 def _one_value(field: str, value: t.Any, kind: CriterionType | None) -> str:
     if isinstance(value, (dict, list)):
-        raise OptionError(f"filters: {field} takes a text, a number or a boolean.", hint="For IN, a list of them.")
+        raise OptionError(
+            f"filters: the value of {field} must be text, a number or a boolean.", hint="IN also takes a list of these."
+        )
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     if kind is None or kind.name == "text":
         return text
@@ -338,7 +341,7 @@ def _one_value(field: str, value: t.Any, kind: CriterionType | None) -> str:
     checked = check(text, kind)
     if checked is None:
         allowed = ", ".join(kind.enum) or _EXPECTED[kind.name]
-        raise OptionError(f"filters: {text!r} is not a value of {field}.", hint=f"Expected: {allowed}.")
+        raise OptionError(f"filters: {text!r} is not a valid value of {field}.", hint=f"Expected: {allowed}.")
     return checked
 
 
@@ -362,7 +365,7 @@ def _date(text: str, _kind: CriterionType) -> str | None:
         moment = parse_time(text)
     except ValueError:
         return None
-    # A bare date is sent as it is: the vendor takes it, and only the vendor knows what "equal to a day" means.
+    # A date without a time is sent unchanged, because only Qualys knows whether "equal to a day" means the whole day.
     return text if _BARE_DATE.fullmatch(text) else utc_text(moment.replace(microsecond=0))
 
 

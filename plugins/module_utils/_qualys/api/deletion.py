@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletion of one record of any kind by its id (docs/vendors/qualys_was.md 8.4, 8.6).
+"""Deletes one record of any kind by its id (docs/vendors/qualys_was.md 8.4, 8.6).
 
 This module is private to the collection and may change at any time.
 """
@@ -25,19 +25,19 @@ def delete_record(
     data: dict[str, Node] | None = None,
     sleep: t.Callable[[float], None] | None = None,
 ) -> None:
-    """Delete one record; one that is gone already is no error.
+    """Delete one record. It is not an error if the record does not exist any more.
 
     Args:
         client: the account.
         resource: object name, such as ``webapp``.
-        record_id: its id.
-        what: what messages call the record.
-        data: the ``data`` of the request; None for none.
-        sleep: waits between looks; by default within the budget of the run.
+        record_id: id of the record.
+        what: the record in messages, such as ``scan 7``.
+        data: the ``data`` of the request; None sends no body.
+        sleep: waits some seconds between two checks; by default within the time budget of the run.
 
     Raises:
         AmbiguousWrite: the connection failed, and the record is still there.
-        VendorError: Qualys refused, or reported the delete as done, and the record is still there.
+        VendorError: Qualys refused the delete, or reported it as done, but the record is still there.
     """
     pause = sleep or client.http.wait
 
@@ -58,6 +58,6 @@ def delete_record(
     named = record_id in [number(record.get("id")) for record in answered]
     if not named and not watch(gone, bool, sleep=pause):
         raise VendorError(
-            f"Qualys reported the delete of {what} as done, but it is still there.",
-            hint="Delete it in Qualys' own pages, or check what uses it.",
+            f"Qualys reported {what} as deleted, but it still exists.",
+            hint="Delete it in the Qualys user interface, or check what uses it.",
         )

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The envelope around every answer, and what its ``responseCode`` means (docs/vendors/qualys_was.md 3.2, 4).
+"""The envelope of every answer, and the meaning of its ``responseCode`` (docs/vendors/qualys_was.md 3.2, 4).
 
 This module is private to the collection and may change at any time.
 
@@ -21,26 +21,26 @@ from .shapes import Raw, text
 _AUTHENTICATION = frozenset({"INVALID_CREDENTIALS", "AUTH_CREDENTIALS_NEEDED"})
 _MISSING = frozenset({"NOT_FOUND", "UNKNOWN_OBJECT"})
 _SAYS_NOTHING = frozenset({"SUCCESS", "OTHER_ERROR", "UNIDENTIFIED_PRODUCER"})
-"""Codes that do not say why a request was answered with 409."""
+"""Codes that do not explain an HTTP status of 409."""
 _HINTS = {
     "INVALID_CREDENTIALS": "Check username and password (or client_id and client_secret), and the platform.",
     "AUTH_CREDENTIALS_NEEDED": "Give username and password, or client_id and client_secret.",
     "UNAUTHORIZED": "The account needs the permission API Access, and the WAS permission for this operation.",
-    "UNAUTHORIZED_DESTINATION_APPS": "The account has no permission for this module of Qualys.",
+    "UNAUTHORIZED_DESTINATION_APPS": "The account has no permission for this Qualys module.",
     "EVALUATION_EXPIRED": "The Qualys subscription has expired.",
     "OPERATION_NOT_SUPPORTED": "This subscription does not offer the operation.",
-    "INVALID_URL": "Check api_url: the path is not one of Qualys' API.",
+    "INVALID_URL": "Check api_url: Qualys' API does not know the path.",
     "JMS_SERVER_DOWN": "The Qualys platform has a fault; try again later.",
     "RMI_SERVER_DOWN": "The Qualys platform has a fault; try again later.",
 }
 Parse = t.Callable[[bytes], "Raw | None"]
 
 _LONGEST_QUOTE = 300
-"""Characters of a vendor's message that are quoted; it may echo a value of any length."""
+"""Longest part of a vendor's message that is quoted, in characters: the message may repeat a value of any length."""
 
 
 def envelope_of(body: bytes) -> Raw | None:
-    """The envelope of an answer, or None when the answer has none."""
+    """Return the envelope of an answer in JSON, or None if it has none."""
     try:
         document = loads(body)
     except ValueError:
@@ -50,31 +50,32 @@ def envelope_of(body: bytes) -> Raw | None:
 
 
 def is_success(envelope: Raw) -> bool:
-    """Whether Qualys did what it was asked for."""
+    """Return whether Qualys reports success."""
     return text(envelope.get("responseCode")) == "SUCCESS"
 
 
 def judge(response: Response, path: str, *, idempotent: bool, parse: Parse = envelope_of) -> Verdict:
-    """What an answer amounts to. A good one leaves its envelope in ``response.memo["envelope"]``.
+    """Return the verdict on an answer. The envelope of a success is stored in ``response.memo["envelope"]``.
 
     Args:
         response: the answer.
         path: the call, for messages.
-        idempotent: False for a write, whose unreadable answer leaves it in doubt.
+        idempotent: False for a write, which may have happened if its answer cannot be parsed.
         parse: returns the envelope of a body, as :func:`envelope_of` does.
 
     Raises:
-        AuthenticationFailed, NotFound, VendorError: the vendor's refusal.
-        BadResponse: a refusal that is not Qualys' own, such as the 404 page of another server.
-        TransportError: a write was answered with a limit and a success at once, so that it is in doubt.
+        AuthenticationFailed, NotFound, VendorError: Qualys refused the request.
+        BadResponse: an error that does not come from Qualys, such as the 404 page of another server.
+        TransportError: the answer to a write has both the status of an exceeded limit and SUCCESS, so it is unknown
+            whether the write happened.
     """
     envelope = parse(response.body) or _parse_xml(response.body, idempotent=idempotent)
     code = None if envelope is None else text(envelope.get("responseCode"))
     if response.status in (409, 429) and code == "SUCCESS" and not idempotent:
-        # Whether it was carried out is for the caller to look at: sent again, a create could make a second record.
+        # Not repeated, because a second create could make a second record. The caller checks whether it happened.
         raise TransportError(f"Qualys answered {path} with HTTP {response.status} and SUCCESS.")
     if response.status == 429 or (response.status == 409 and (code is None or code in _SAYS_NOTHING)):
-        # The limit of calls, or of calls at the same time: the request was not carried out.
+        # The rate limit or the concurrency limit. The request had no effect.
         return THROTTLED()
     if envelope is None:
         return _unreadable(response, path, idempotent=idempotent)
@@ -83,7 +84,7 @@ def judge(response: Response, path: str, *, idempotent: bool, parse: Parse = env
         return ACCEPT if response.status >= 400 else OK
     error = refusal(code, envelope, path)
     if response.status == 401 and not isinstance(error, AuthenticationFailed):
-        # Whatever the code is, the status says that it is about the credentials, which are not tried again.
+        # Whatever the code is, the status says that the credentials were refused, and these are never tried again.
         error = AuthenticationFailed(error.message, hint=error.hint or _HINTS["INVALID_CREDENTIALS"], code=code)
     if response.status >= 500 and idempotent and not isinstance(error, AuthenticationFailed):
         return RETRY_AS(error)
@@ -91,10 +92,11 @@ def judge(response: Response, path: str, *, idempotent: bool, parse: Parse = env
 
 
 def _parse_xml(body: bytes, *, idempotent: bool) -> Raw | None:
-    """An envelope in XML, which some errors come in whatever was asked for.
+    """Return an envelope in XML, in which Qualys sends some errors whatever format was asked for; None if there is
+    none.
 
-    Of records only their ids are read, which is all that the answer to a write has to say. A read needs the records
-    themselves, so that a success in XML is no answer to it.
+    Only the ids of records are read, which is all that callers need from the answer to a write. A read needs the
+    records themselves, so a success in XML does not count as an answer to it.
     """
     try:
         if root_name(body) != "ServiceResponse":
@@ -121,14 +123,14 @@ def _unreadable(response: Response, path: str, *, idempotent: bool) -> Verdict:
     if response.status >= 400:
         raise BadResponse(
             f"Qualys' {path} was answered with HTTP {response.status} and {what}.",
-            hint="Check api_url (or platform), and any proxy between here and there.",
+            hint="Check api_url (or platform), and any proxy in between.",
         )
     if not idempotent:
         return RETRY_AS(TransportError(f"{path} was answered with {what}."))
     return RETRY_AS(
         BadResponse(
             f"Qualys' {path} was answered with {what}.",
-            hint="Check api_url (or platform), and any proxy between here and there; or try again later.",
+            hint="Check api_url (or platform), and any proxy in between; or try again later.",
         )
     )
 
@@ -141,11 +143,11 @@ def _what_came(body: bytes) -> str:
         return "XML instead of JSON"
     if start.startswith(b"{"):
         return "JSON that is cut short or is not an envelope"
-    return "nothing" if not start else "something that is not JSON"
+    return "an empty body" if not start else "something that is not JSON"
 
 
 def refusal(code: str | None, envelope: Raw, path: str) -> PerimeterError:
-    """The error for an envelope that does not say SUCCESS. Details may be missing altogether."""
+    """Return the error for an envelope without SUCCESS, which may have no details at all."""
     details = envelope.get("responseErrorDetails")
     details = details if isinstance(details, dict) else {}
     said = _sentence(details.get("errorMessage"))

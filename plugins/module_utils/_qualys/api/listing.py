@@ -1,14 +1,14 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole listings: disjoint id windows side by side, keyset paging inside each (docs/vendors/qualys_was.md 6).
+"""Complete listings: disjoint id windows in parallel, keyset paging inside each (docs/vendors/qualys_was.md 6).
 
 This module is private to the collection and may change at any time.
 
-A page is asked for by "id greater than the last one seen", so records that appear or vanish meanwhile shift nothing.
-The user's own criteria, one on ``id`` included, stay beside the cursor: Qualys ANDs several criteria on one field.
+Each request asks for ids greater than the last one seen, so records that appear or vanish meanwhile do not shift pages.
+The user's criteria are always sent with the cursor, even one on ``id``: Qualys ANDs several criteria on one field.
 
-A criterion with very many ids is asked for in parts, since no search takes a list without an end. The parts are
-disjoint, and their records are merged by id, so that nobody sees a difference.
+A criterion with very many ids is split into several searches, because the length of a search is limited. The parts are
+disjoint, and their records are merged by id, so the caller sees no difference.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ from .criteria import Criterion
 from .shapes import Raw, number
 
 IDS_PER_SEARCH = 500
-"""Ids in one ``IN``: the criterion stays below 8 kB, and its records fit into one page."""
+"""Maximum number of ids in one ``IN``: the criterion stays below 8 kB, and its records fit into one page."""
 
 _ONE_EACH = frozenset({"id", "webApp.id", "qid"})
-"""Fields of which a record has one value, so that parts of a list of them never share a record."""
+"""Fields with one value per record, so that no record matches two parts of a list of values."""
 
 WINDOWS_PER_CONNECTION = 4
-"""More windows than connections, so that one slow window does not leave the other connections idle at the end."""
+"""With more windows than connections, one slow window does not leave the other connections idle at the end."""
 
 T = t.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """The ids that a page may have: ``after < id <= upto``; None is open."""
+    """The ids that a page may have: ``after < id <= upto``; None means no limit."""
 
     after: int | None
     upto: int | None
 
     def holds(self, record_id: int) -> bool:
-        """Whether a record belongs to the page. Any other one was seen before, or belongs to another window."""
+        """Return whether a record belongs to the page. Other records were seen before, or belong to another window."""
         return (self.after is None or record_id > self.after) and (self.upto is None or record_id <= self.upto)
 
 
 @dataclasses.dataclass
 class Fetched(t.Generic[T]):
-    """One page, with what is new in it.
+    """The new records of one page.
 
     Attributes:
-        records: ascending by id, those of the span only.
-        last_id: the cursor; None when there is no further page.
-        repeated: how many records were left out.
+        records: the records inside the span, ascending by id.
+        last_id: the cursor; None if there is no further page.
+        repeated: the number of records that were left out.
     """
 
     records: list[T]
@@ -72,14 +72,14 @@ Fetch = t.Callable[["Listing", "list[Criterion]", Span], Fetched[T]]
 
 @dataclasses.dataclass(frozen=True)
 class IdWindow:
-    """The records with ``after < id <= upto``; None is open."""
+    """The records with ``after < id <= upto``; None means no limit."""
 
     index: int
     after: int | None
     upto: int | None
 
     def criteria(self, cursor: int | None) -> list[Criterion]:
-        """What is added to the user's criteria to read on from the cursor."""
+        """Return the criteria to add to the user's, to continue after the cursor."""
         found: list[Criterion] = []
         start = self.after if cursor is None else cursor
         if start is not None:
@@ -91,7 +91,7 @@ class IdWindow:
 
 @dataclasses.dataclass
 class ListingTally:
-    """What became of a listing."""
+    """The counts of a listing."""
 
     announced_before: int
     announced_after: int = 0
@@ -101,23 +101,23 @@ class ListingTally:
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     def add_duplicates(self, count: int) -> None:
-        """Count records that came twice; windows call this side by side."""
+        """Count records that came twice. Windows call this from several threads."""
         with self._lock:
             self.duplicates += count
 
     def start_again(self) -> None:
-        """What the first reading came to no longer counts."""
+        """Discard the counts of the first attempt."""
         self.rereads += 1
         self.duplicates = 0
 
     @property
     def complete(self) -> bool:
-        """Whether as many distinct records came as the vendor announces at the end."""
+        """Whether the number of distinct records equals the number that Qualys announced at the end."""
         return self.records == self.announced_after
 
 
 def split(criteria: t.Sequence[Criterion]) -> list[list[Criterion]]:
-    """The same search as several disjoint ones, none of which has more than ``IDS_PER_SEARCH`` ids in one ``IN``."""
+    """Split a search into disjoint ones with at most ``IDS_PER_SEARCH`` ids in one ``IN``."""
     for index, criterion in enumerate(criteria):
         if criterion["operator"] != "IN" or criterion["field"] not in _ONE_EACH:
             continue
@@ -133,14 +133,14 @@ def split(criteria: t.Sequence[Criterion]) -> list[list[Criterion]]:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """A search to be read to its end.
+    """A search that is read to its end.
 
     Attributes:
         client: the account.
         resource: object name.
-        criteria: the user's, already checked.
-        page_size: records a page.
-        verbose: the longer form of each record.
+        criteria: the user's criteria, already checked.
+        page_size: records per page.
+        verbose: whether to read the long form of each record.
     """
 
     client: QualysClient
@@ -151,25 +151,25 @@ class Listing:
 
     @functools.cached_property
     def _parts(self) -> list[Listing]:
-        """The searches that this listing takes; itself when one is enough."""
+        """The searches that this listing needs; only itself if one is enough."""
         found = split(self.criteria)
         return [self] if len(found) == 1 else [dataclasses.replace(self, criteria=criteria) for criteria in found]
 
     def count(self) -> int:
-        """How many records Qualys announces."""
+        """Return how many records Qualys announces."""
         parts = self._parts
         if len(parts) == 1:
             return self.client.count(self.resource, self.criteria)
         return sum(every(parts, lambda part: part.count(), workers=self.client.workers))
 
     def windows(self, total: int, per_connection: int = WINDOWS_PER_CONNECTION) -> list[IdWindow]:
-        """Windows of whole pages, by asking which id stands at each border.
+        """Return windows of about equal size, after asking Qualys for the id at each border.
 
-        A border only has to be some id: windows are disjoint and leave nothing out wherever the borders are.
+        Any id will do as a border: the windows are disjoint and complete wherever the borders are.
 
         Args:
-            total: how many records there are, about.
-            per_connection: most windows for each connection; each border costs a request.
+            total: the approximate number of records.
+            per_connection: maximum number of windows per connection; each border costs a request.
         """
         if len(self._parts) > 1:
             return self._parts[0].windows(math.ceil(total / len(self._parts)), per_connection)
@@ -189,26 +189,26 @@ class Listing:
         return number(page.records[0].get("id")) if page.records else None
 
     def pages(self, window: IdWindow, tally: ListingTally | None = None) -> t.Iterator[list[Raw]]:
-        """The window's pages in order, without the records that were already seen.
+        """Yield the window's pages in order, without the records that were already seen.
 
         Raises:
-            BadResponse: a record without id, or a cursor that does not move.
+            BadResponse: a record has no id, or the cursor does not advance.
         """
         return self.fetched(window, _fetch_raw, lambda raw: number(raw.get("id")) or 0, tally)
 
     def fetched(
         self, window: IdWindow, fetch: Fetch[T], id_of: t.Callable[[T], int], tally: ListingTally | None = None
     ) -> t.Iterator[list[T]]:
-        """The window's pages in order, in whatever form ``fetch`` returns them.
+        """Yield the window's pages in order, in the form that ``fetch`` returns.
 
         Args:
-            window: what to read.
+            window: the window to read.
             fetch: reads a page.
-            id_of: the id of one of its records.
-            tally: where repeated records are counted.
+            id_of: returns the id of a record.
+            tally: counts the repeated records.
 
         Raises:
-            BadResponse: the cursor does not move.
+            BadResponse: the cursor does not advance.
         """
         if len(self._parts) > 1:
             streams = [itertools.chain.from_iterable(part._walk(window, fetch, tally)) for part in self._parts]
@@ -227,7 +227,7 @@ class Listing:
             fresh, last_id = page.records, page.last_id
             if tally is not None and page.repeated:
                 tally.add_duplicates(page.repeated)
-            # A page takes megabytes once it is parsed, so it is let go before the next one is read.
+            # A parsed page takes megabytes, so it is released before the next one is read.
             del page
             if fresh:
                 yield fresh
@@ -242,12 +242,12 @@ class Listing:
             cursor = last_id
 
     def stream(self) -> t.Iterator[Raw]:
-        """All records in one window, as they come; for when only the first few are wanted."""
+        """Yield all records in one window, page by page, for callers that need only the first few."""
         for page in self.pages(IdWindow(0, None, None)):
             yield from page
 
     def read(self) -> tuple[list[Raw], ListingTally]:
-        """All records, ascending by id. Read a second time if the first does not match the announced total."""
+        """Return all records, ascending by id. If their number differs from the announced total, read once more."""
         tally = ListingTally(self.count())
         records = self._gather(tally)
         if not self.settled(tally, len(records)):
@@ -257,7 +257,7 @@ class Listing:
         return records, tally
 
     def settled(self, tally: ListingTally, records: int) -> bool:
-        """Note how many records came, and whether that is what Qualys announces now."""
+        """Store the number of records, and return whether it equals the number that Qualys announces now."""
         tally.records = records
         tally.announced_after = self.count()
         return tally.complete
@@ -276,16 +276,16 @@ def _fetch_raw(listing: Listing, criteria: list[Criterion], span: Span) -> Fetch
 
 
 def fresh_of(page: SearchPage, span: Span) -> Fetched[Raw]:
-    """The page's records that are new and inside the span, ascending by id.
+    """Return the page's records that are inside the span, ascending by id, each once.
 
     Raises:
-        BadResponse: a record without id.
+        BadResponse: a record has no id.
     """
     found: dict[int, Raw] = {}
     for record in page.records:
         record_id = number(record.get("id"))
         if record_id is None:
-            raise BadResponse("Qualys answered a search with a record that has no id.")
+            raise BadResponse("Qualys answered a search with a record without an id.")
         if span.holds(record_id):
             found.setdefault(record_id, record)
     return Fetched([found[record_id] for record_id in sorted(found)], page.last_id, len(page.records) - len(found))
@@ -296,9 +296,9 @@ class Excerpt:
     """The records that an ``_info`` module returns.
 
     Attributes:
-        records: ascending by id.
-        total: how many match.
-        warnings: what the user should know about the number.
+        records: the records, ascending by id.
+        total: the number of records that match.
+        warnings: warnings about missing records.
     """
 
     records: list[Raw]
@@ -307,12 +307,12 @@ class Excerpt:
 
 
 def read_excerpt(listing: Listing, limit: int | None, *, in_full: bool) -> Excerpt:
-    """The first records of a listing, or all.
+    """Read the first records of a listing, or all.
 
     Args:
-        listing: what to read.
-        limit: how many records at most; None for all.
-        in_full: whether each is then read again by its id, one request a record.
+        listing: the listing.
+        limit: maximum number of records; None for all.
+        in_full: whether to read each record again by its id, with one request per record.
 
     Raises:
         OptionError: the limit is negative.
@@ -320,7 +320,7 @@ def read_excerpt(listing: Listing, limit: int | None, *, in_full: bool) -> Excer
     warnings: list[str] = []
     if limit is not None and limit < 0:
         raise OptionError(
-            f"limit: {limit} is not a number of records.", hint="Give 0 or more, or leave it out for all."
+            f"limit: {limit} is not a valid number of records.", hint="Give 0 or more, or omit limit for all."
         )
     if limit is None:
         records, tally = listing.read()

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""XML from outside, read without the parts of XML that can hurt: no entities of its own, nothing fetched.
+"""Parses XML from outside, without entities that the document defines and without fetching anything.
 
 This module is private to the collection and may change at any time.
 
-Qualys' knowledge base names its document type, so that a DOCTYPE as such is accepted; one with declarations inside is
-not, for these are what entity bombs and external entities are made of.
+Answers of Qualys' knowledge base have a DOCTYPE, so a DOCTYPE is accepted. Declarations inside it are not, because
+entity bombs and external entities need them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from xml.parsers import expat
 
 
 class _Declared(Exception):
-    """The document declares something. Never leaves this file."""
+    """The document has declarations, or the parser has seen enough. Never leaves this file."""
 
 
 def parse_xml(data: bytes) -> ET.Element:
-    """The root element of a document.
+    """Return the root element of a document.
 
     Raises:
-        ValueError: it is not one whole XML document, or it has declarations of its own.
+        ValueError: the data is not a complete XML document, or the document has declarations.
     """
     builder = ET.TreeBuilder()
     parser = expat.ParserCreate()
@@ -39,7 +39,7 @@ def parse_xml(data: bytes) -> ET.Element:
     except expat.ExpatError as error:
         raise ValueError(f"not XML: {expat.errors.messages[error.code]} in line {error.lineno}") from None
     except _Declared:
-        raise ValueError("XML with declarations of its own") from None
+        raise ValueError("XML with its own declarations") from None
     return builder.close()
 
 
@@ -53,7 +53,7 @@ def _declaration(*_details: t.Any) -> t.NoReturn:
 
 
 def root_name(data: bytes) -> str | None:
-    """The name of the root element of something that may be XML; None for anything else. Looks at its start only."""
+    """Return the name of the root element, or None if the data does not start as XML. Parses only the start."""
     found: list[str] = []
     parser = expat.ParserCreate()
 

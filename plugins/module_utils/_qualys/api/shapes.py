@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The irregular shapes of Qualys' JSON, made regular (docs/vendors/qualys_was.md 3.2).
+"""Functions that read the irregular values of Qualys' JSON (docs/vendors/qualys_was.md 3.2).
 
 This module is private to the collection and may change at any time.
 """
@@ -20,7 +20,7 @@ Raw = dict[str, t.Any]
 
 
 def truth(value: t.Any) -> bool | None:
-    """A boolean, which Qualys writes as text; None for anything else."""
+    """Return a boolean, which Qualys may write as text; None for any other value."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -29,11 +29,11 @@ def truth(value: t.Any) -> bool | None:
 
 
 _DOUBLE = re.compile(r"\s*([+-]?[0-9]+)\.0+\s*")
-"""A whole number that was written as a double, such as ``12345670.0``."""
+"""A whole number as text with decimals, such as ``12345670.0``."""
 
 
 def number(value: t.Any) -> int | None:
-    """A whole number, which Qualys writes as a number, also a double, or as text."""
+    """Return a whole number, which Qualys writes as an integer, a double or text; None for any other value."""
     if isinstance(value, float) and not value.is_integer():
         return None
     try:
@@ -44,7 +44,7 @@ def number(value: t.Any) -> int | None:
 
 
 def decimal(value: t.Any) -> float | None:
-    """A finite decimal number, which Qualys writes as a number or as text."""
+    """Return a finite number, which Qualys writes as a number or as text; None for any other value."""
     try:
         found = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -53,7 +53,7 @@ def decimal(value: t.Any) -> float | None:
 
 
 def score(value: t.Any) -> float | None:
-    """A number that may have decimals, such as a score; a whole one has none, however it is written."""
+    """Return a number that may have decimals, such as a score; an int if it is whole, and None for any other value."""
     whole = number(value)
     if whole is not None:
         return whole
@@ -62,8 +62,8 @@ def score(value: t.Any) -> float | None:
 
 
 def text(value: t.Any) -> str | None:
-    """A text; also the text of an element with attributes, which is an object with ``value``."""
-    # Nearly every value is a text already, and this runs a few dozen times for each record.
+    """Return a value as text; None if it has none. The text of an element with attributes is in its ``value``."""
+    # Nearly every value is a str, and this runs a few dozen times for each record.
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -76,17 +76,17 @@ def text(value: t.Any) -> str | None:
 
 
 def word_of(value: t.Any) -> str:
-    """A value as text, in which a whole number has no decimals, although it came as a double."""
+    """Return a scalar as text. A whole number has no decimals, even if Qualys sent a double."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
 
 
 def items(collection: t.Any, wrapper: str = "list") -> list[t.Any]:
-    """What a collection holds, without the wrappers.
+    """Return the items of a collection, without their wrappers.
 
-    A collection is ``{"count": 2, "list": [{"Tag": {...}}, {"Tag": {...}}]}``; of scalars ``{"list": [79]}``; an
-    empty one has no list, and a single item may stand without one.
+    A collection is ``{"count": 2, "list": [{"Tag": {...}}, {"Tag": {...}}]}``, or ``{"list": [79]}`` for scalars. An
+    empty one has no list, and a single item may come without a list around it.
     """
     if not isinstance(collection, dict):
         return []
@@ -97,7 +97,7 @@ def items(collection: t.Any, wrapper: str = "list") -> list[t.Any]:
 
 
 def _unwrapped(item: t.Any) -> t.Any:
-    # An element name starts with a capital letter, a property of an element does not.
+    # Element names start with a capital letter, properties do not.
     if isinstance(item, dict) and len(item) == 1:
         (name,) = item
         if name[:1].isupper():
@@ -106,10 +106,10 @@ def _unwrapped(item: t.Any) -> t.Any:
 
 
 def decoded(value: t.Any) -> str | None:
-    """Base64 text, padding optional.
+    """Decode base64 text, with or without padding.
 
-    A text that is not base64 stands for itself. So does one whose decoding is not UTF-8: words such as ``username`` are
-    base64 too, of bytes that nobody meant.
+    Text that is not base64 is returned unchanged. So is text whose decoded bytes are not UTF-8: plain words such as
+    ``username`` are valid base64 too.
     """
     encoded = text(value)
     data = _bytes_in(encoded)
@@ -120,14 +120,14 @@ def decoded(value: t.Any) -> str | None:
 
 
 def decoded_loosely(value: t.Any) -> str | None:
-    """As :func:`decoded`, but bytes that are not UTF-8 become replacement characters."""
+    """Decode as :func:`decoded` does, but replace bytes that are not UTF-8 with replacement characters."""
     encoded = text(value)
     data = _bytes_in(encoded)
     return encoded if data is None else data.decode("utf-8", "replace")
 
 
 def _bytes_in(encoded: str | None) -> bytes | None:
-    """What base64 stands for; None for a text that is not base64."""
+    """Return the decoded bytes; None for text that is not base64."""
     if not encoded:
         return None
     try:
@@ -137,7 +137,7 @@ def _bytes_in(encoded: str | None) -> bytes | None:
 
 
 def user_name(user: t.Any) -> str | None:
-    """How a user is called: user name, else id."""
+    """Return the user name of a user, else the id; None if there is neither."""
     if not isinstance(user, dict):
         return None
     return text(user.get("username")) or text(user.get("id"))

@@ -1,11 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests of one account from many jobs: they share its places, and its pauses (docs/vendors/qualys_was.md 5).
+"""Limits the concurrent requests of one account across many jobs (docs/vendors/qualys_was.md 5).
 
 This module is private to the collection and may change at any time.
 
-A place is a locked file in a directory that all jobs see. The system lets go of a lock however its process ends, so a
-job that is killed holds no place. A pause is a file whose time of change is the end of the pause.
+The limit is a number of places. A job takes a place by locking a file in a directory that all jobs share. The operating
+system releases the lock however the process ends, so a killed job leaves no place occupied. A pause that Qualys asked
+for is a file whose modification time is the end of the pause.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from ..._base.files import PRIVATE, reason
 from ..._http.governor import WaitBudget
 
 POLL = 0.05
-"""Seconds between two looks for a free place, on average."""
+"""Average seconds between two attempts to get a place."""
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_HINT = "Give a directory that this user can write, on a file system that knows advisory locks."
+_HINT = "Give a directory that this user can write to, on a file system with advisory locks."
 
 
 class LockDirectory:
-    """The places of one account in a directory.
+    """The places of one account, in a directory.
 
     Args:
-        folder: that all jobs of the account see; it is created if it is missing.
-        account: of whom the places are.
-        places: how many requests of all jobs may be under way at once.
+        folder: the directory that all jobs of the account share; it is created if it is missing.
+        account: identifies the account.
+        places: the maximum number of concurrent requests of all jobs.
 
     Raises:
-        StateError: the directory cannot be used, or everybody can write it.
+        StateError: the directory cannot be used, or everybody can write to it.
     """
 
     def __init__(self, folder: pathlib.Path, account: str, places: int) -> None:
@@ -50,12 +51,12 @@ class LockDirectory:
 
     @contextlib.contextmanager
     def place(self, budget: WaitBudget) -> t.Iterator[None]:
-        """Hold a place. To wait for one uses nothing of the budget; to wait for the end of a pause does.
+        """Hold a place. Waiting for a free place does not count against the budget; waiting for a pause to end does.
 
         Raises:
             RateLimited: the budget does not cover the pause.
             StateError: the directory cannot be used any more.
-            PerimeterError: what the run was stopped with.
+            PerimeterError: the run was stopped with this error.
         """
         held = self._free_place()
         while held is None or (left := self._paused()) > 0:
@@ -71,7 +72,7 @@ class LockDirectory:
             _give_back(held)
 
     def pause(self, seconds: float) -> None:
-        """Let no job start a request for so long, unless a longer pause is set already."""
+        """Let no job start a request for some seconds, unless a longer pause is already set."""
         if seconds <= self._paused():
             return
         end = time.time() + seconds
@@ -90,7 +91,7 @@ class LockDirectory:
             raise _unusable(self._pause, error) from error
 
     def _free_place(self) -> int | None:
-        # In another order each time, so that jobs do not all wait for the first place.
+        # In random order, so that jobs do not all try the same place first.
         for path in random.sample(self._places, len(self._places)):
             descriptor = _open(path)
             try:
@@ -113,7 +114,7 @@ def _open(path: pathlib.Path) -> int:
 
 
 def _give_back(descriptor: int) -> None:
-    # A process that was forked meanwhile has the file open, too: to close it here alone would not unlock it.
+    # A process that was forked in the meantime has the file open too, so closing it here would not release the lock.
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
@@ -126,8 +127,8 @@ def _check(folder: pathlib.Path) -> None:
         raise _unusable(folder, error) from error
     if told.st_mode & stat.S_IWOTH:
         raise StateError(
-            f"shared_limit: everybody can write {folder}, and so hold up every job.",
-            hint="Take the right to write from all others (chmod o-w).",
+            f"shared_limit: everybody can write to {folder}, and could block every job.",
+            hint="Remove the write permission for others (chmod o-w).",
         )
 
 

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which records a task means: ids, or a filter that a complete search resolves to ids (docs/vendors/qualys_was.md 8.6).
+"""Selects records by ids, or by a filter that a complete search resolves to ids (docs/vendors/qualys_was.md 8.6).
 
 This module is private to the collection and may change at any time.
 
-A filter is only ever used to find out ids: no call that changes something sees it, because one that Qualys reads in
-another way than meant would reach records that nobody looked at.
+A filter is only used to find ids and never sent with a write: if Qualys interpreted it differently than intended, the
+write would change records that nobody has checked.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ Options = t.Mapping[str, t.Any]
 
 
 def check_selection(params: Options, ceiling: str) -> None:
-    """Refuse options that do not say clearly which records are meant.
+    """Check the options that select records.
 
     Args:
         params: the options, with ``ids`` and ``filters``.
-        ceiling: the option that limits what a filter may reach.
+        ceiling: the option that limits how many records a filter may select.
 
     Raises:
-        OptionError: both or neither of ids and filters, or a filter without its ceiling.
+        OptionError: both or neither of ids and filters are given, a filter has no ceiling, or the ceiling is negative.
     """
     ids, filters, most = params.get("ids"), params.get("filters"), params.get(ceiling)
     if bool(ids) == bool(filters):
-        raise OptionError("Either ids or filters is needed, and neither may be empty.", hint="Give one of them.")
+        raise OptionError("Either ids or filters is required, and neither may be empty.", hint="Give one of them.")
     if filters and most is None:
-        raise OptionError(f"filters needs {ceiling}.", hint="Say how many records the filter may reach at most.")
+        raise OptionError(f"filters requires {ceiling}.", hint="It limits how many records the filter may select.")
     if most is not None and most < 0:
-        raise OptionError(f"{ceiling}: {most} is not a number of records.", hint="Give 0 or more.")
+        raise OptionError(f"{ceiling}: {most} is not a valid number of records.", hint="Give 0 or more.")
 
 
 def check_ceiling(count: int, params: Options, ceiling: str, what: str) -> None:
-    """Refuse to go on when more would change than the task allows.
+    """Raise an error if more records would change than the ceiling allows.
 
     Raises:
-        OptionError: more records match than the option allows; nothing was changed.
+        OptionError: there are more records than the option ``ceiling`` allows.
     """
     most = params.get(ceiling)
     if most is not None and count > most:
@@ -58,18 +58,18 @@ def check_ceiling(count: int, params: Options, ceiling: str, what: str) -> None:
 
 
 def read_filtered(client: QualysClient, resource: str, params: Options, what: str, warnings: list[str]) -> list[Raw]:
-    """Every record that ``filters`` matches, in the short form.
+    """Return every record that ``filters`` matches, in the short form.
 
     Args:
         client: the account.
         resource: object name.
         params: the options, with ``filters`` and ``filters_strict``.
-        what: what messages call the records.
-        warnings: takes a sentence about records that match only for Qualys.
+        what: the noun for the records in messages, in the plural.
+        warnings: receives a warning about records that Qualys returned although they do not match exactly.
 
     Raises:
         OptionError: a filter is not allowed.
-        IncompleteRead: as :func:`read_complete`.
+        IncompleteRead: Qualys sent fewer or more records than it announced, in two attempts.
     """
     criteria = build(params["filters"], resource, strict=params["filters_strict"])
     return read_exact(client, resource, criteria, what, warnings)
@@ -78,17 +78,17 @@ def read_filtered(client: QualysClient, resource: str, params: Options, what: st
 def read_exact(
     client: QualysClient, resource: str, criteria: t.Sequence[Criterion], what: str, warnings: list[str]
 ) -> list[Raw]:
-    """As :func:`read_filtered`, with criteria that are built already."""
+    """Return every record that matches the criteria exactly, as :func:`read_filtered` does."""
     by_tag = any(_of_tag_names(criterion) for criterion in criteria)
     if by_tag and resource != "webapp":
-        # Only applications show the names of their tags in a search; elsewhere the tags themselves are compared.
+        # A search returns the names of tags for applications only. For other records, the tags themselves are compared.
         found = _by_tag_ids(client, criteria, warnings)
         if found is None:
             return []
         criteria, by_tag = found, False
     records = read_complete(client, resource, criteria, what, verbose=by_tag)
     if any(criterion["field"] == "attributes" for criterion in criteria):
-        # Attributes are in no search.
+        # A search does not return attributes.
         records = every(records, lambda raw: client.get(resource, int(raw["id"])) or raw, workers=client.workers)
     return only_exact(records, criteria, what, warnings)
 
@@ -100,7 +100,7 @@ def _of_tag_names(criterion: Criterion) -> bool:
 def _by_tag_ids(
     client: QualysClient, criteria: t.Sequence[Criterion], warnings: list[str]
 ) -> t.Sequence[Criterion] | None:
-    """The criteria, in which ids stand for the names of tags; None where no tag has a name."""
+    """Return the criteria with tag names replaced by tag ids; None if a criterion matches no tag."""
     found: list[Criterion] = []
     for criterion in criteria:
         if not _of_tag_names(criterion):
@@ -116,13 +116,13 @@ def _by_tag_ids(
 
 
 def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: str, warnings: list[str]) -> list[Raw]:
-    """The records that match as they are written: Qualys' comparison of texts may mind neither case nor accents.
+    """Return the records that match exactly: Qualys' comparison of text may ignore case and accents.
 
     Args:
-        records: what a search has found.
-        criteria: what it was asked for.
-        what: what messages call the records.
-        warnings: takes a sentence about those that differ, which are left alone.
+        records: the records that a search returned.
+        criteria: the criteria of the search.
+        what: the noun for the records in messages, in the plural.
+        warnings: receives a warning about records that do not match exactly.
     """
     exact: list[Raw] = []
     strange: list[str] = []
@@ -134,7 +134,7 @@ def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: 
     if strange:
         more = f" and {len(strange) - _QUOTED} more" if len(strange) > _QUOTED else ""
         warnings.append(
-            f"filters: Qualys lists {len(strange)} {what} that differ from the filter, and were left alone:"
+            f"filters: Qualys returned {len(strange)} {what} that do not match the filter exactly; they are left alone:"
             f" {', '.join(strange[:_QUOTED])}{more}."
         )
     return exact
@@ -143,11 +143,11 @@ def only_exact(records: t.Iterable[Raw], criteria: t.Sequence[Criterion], what: 
 _QUOTED = 10
 _COMPARED = ("EQUALS", "CONTAINS")
 _COMPARED_TEXTS = frozenset({"name", "url", "externalRef", "reference", "attributes"})
-"""Last parts of the fields that are texts of people's own."""
+"""Last parts of the fields whose values are free text."""
 
 
 def _matches(raw: Raw, criterion: Criterion) -> bool:
-    """Whether a text of the record is as the criterion says; true as well where the record does not show it."""
+    """Return whether the record matches a criterion on text exactly; True too if the record does not have the field."""
     path = criterion["field"].split(".")
     if criterion["operator"] not in _COMPARED or path[-1] not in _COMPARED_TEXTS:
         return True
@@ -160,9 +160,9 @@ def _matches(raw: Raw, criterion: Criterion) -> bool:
 
 
 def _texts_of(raw: Raw, criterion: Criterion, path: t.Sequence[str]) -> list[str] | None:
-    """The texts that a criterion is about; None where the record does not show them."""
+    """Return the texts with which a criterion is compared; None if the record does not have the field."""
     if criterion["field"] != "attributes":
-        # A scan has its application inside of its target.
+        # The application of a scan is inside its target.
         found = _texts_at(raw, path)
         return _texts_at(raw, ["target", *path]) if found is None else found
     if not _shows_items(raw.get("attributes")):
@@ -179,7 +179,7 @@ def _texts_at(raw: Raw, path: t.Sequence[str]) -> list[str] | None:
         shown = shown or any(_is_list(value) and _shows_items(value) for value in inner)
         values = [item for value in inner for item in (items(value) if _is_list(value) else [value])]
     found = [word for value in values if (word := text(value)) is not None]
-    # An empty list shows that there is none; one that has a count only shows nothing.
+    # An empty list says that there are no texts. A list with only a count leaves them unknown.
     return found if found or (shown and not values) else None
 
 
@@ -194,11 +194,11 @@ def _is_list(value: t.Any) -> bool:
 def read_complete(
     client: QualysClient, resource: str, criteria: t.Sequence[Criterion], what: str, *, verbose: bool = False
 ) -> list[Raw]:
-    """Every record that matches, or nothing at all.
+    """Return every record that matches.
 
     Raises:
-        IncompleteRead: Qualys announced another number than it sent, twice. Acting on half a listing would create what
-            exists, or change what does not match.
+        IncompleteRead: Qualys sent another number of records than it announced, in two attempts. Acting on an
+            incomplete listing could create records that exist, or delete records that are in use.
     """
     records, tally = Listing(client, resource, criteria, MAX_PAGE, verbose).read()
     if not tally.complete:
@@ -210,23 +210,23 @@ def read_complete(
 
 
 def read_ids(client: QualysClient, resource: str, ids: t.Sequence[int], what: str) -> list[Raw]:
-    """The records with these ids, in the short form and in the order of the ids.
+    """Return the records with these ids, in the short form and in the order of the ids.
 
     Raises:
-        NotFound: some do not exist; the message names them.
+        NotFound: some do not exist; the message lists them.
     """
     found = look_up(client, resource, ids)
     absent = [wanted for wanted in ids if wanted not in found]
     if absent:
         raise NotFound(
             f"ids: Qualys has no {what} {', '.join(map(str, absent[:10]))}{', …' if len(absent) > 10 else ''}.",
-            hint="Nothing was changed. Remove them from ids; or these credentials may not see them.",
+            hint="Nothing was changed. Remove them from ids, or check whether this account may see them.",
         )
     return [found[wanted] for wanted in ids]
 
 
 def look_up(client: QualysClient, resource: str, ids: t.Sequence[int], *, verbose: bool = False) -> dict[int, Raw]:
-    """The records with these ids, by id; those that do not exist are left out."""
+    """Return the records with these ids, by id; those that do not exist are left out."""
     parts = [ids[start : start + IDS_PER_SEARCH] for start in range(0, len(ids), IDS_PER_SEARCH)]
 
     def read(part: t.Sequence[int]) -> list[Raw]:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OAuth2 client credentials: a token from the gateway, kept until shortly before it expires.
+"""OAuth2 client credentials: a token from the gateway, reused until shortly before it expires.
 
 This module is private to the collection and may change at any time.
 
@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
 
 class TokenSource(Token):
-    """A token of the gateway."""
+    """Fetches tokens from the gateway."""
 
     def __init__(self, connection: QualysConnection, http: HttpSession) -> None:
         super().__init__(http)
@@ -48,16 +48,18 @@ class TokenSource(Token):
         token = response.body.decode("ascii", "replace").strip()
         if response.status not in (200, 201) or not _looks_like_token(token):
             raise BadResponse(
-                f"The Qualys gateway answered {response.status} without a token.",
+                f"The Qualys gateway answered with HTTP {response.status} and without a token.",
                 hint="Check client_id, client_secret and gateway_url.",
             )
         return token, _life(token, time.time())
 
 
 def _judge(response: Response) -> Verdict:
-    # Raised from here, a refusal stops all threads before another one asks with the same credentials.
+    # Raised here, the refusal stops all threads before another one sends the same credentials.
     if response.status in (401, 403):
-        raise AuthenticationFailed("The Qualys gateway refused the client.", hint="Check client_id and client_secret.")
+        raise AuthenticationFailed(
+            "The Qualys gateway refused the credentials.", hint="Check client_id and client_secret."
+        )
     return OK
 
 
@@ -66,19 +68,19 @@ def _looks_like_token(text: str) -> bool:
 
 
 def _life(token: str, now: float) -> float:
-    """For how many seconds a fresh token may be used.
+    """Return for how many seconds a new token may be used.
 
     Args:
-        token: what the gateway sent a moment ago.
-        now: seconds since 1970 by the clock of this machine, which only counts if the token does not say when it was
-            issued: between two clocks there may be any difference.
+        token: the token that the gateway has just sent.
+        now: seconds since 1970 by the clock of this machine. Only used if the token has no time of issue, because the
+            clocks of the two machines may differ.
     """
     claims = _claims(token)
     expires, issued = decimal(claims.get("exp")), decimal(claims.get("iat"))
     if expires is None:
         return ASSUMED_LIFE
     life = expires - (now if issued is None else issued)
-    # Nobody issues a token that is over: our clock is wrong.
+    # A token that seems expired when it is issued means that this machine's clock is wrong.
     return life if life > 0 or issued is not None else ASSUMED_LIFE
 
 

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for what takes its time at Qualys: one wall-clock budget for all steps of a task.
+"""Waits for slow operations at Qualys, such as a scan, with one wall-clock budget for all steps of a task.
 
 This module is private to the collection and may change at any time.
 
-The budget is about the work that is waited for. The pauses between tries of one request have a budget of their own,
-``max_wait``, in ``_http``.
+The budget covers the time until the operation ends. The waits between retries of a single request have their own
+budget, ``max_wait`` in ``_http``.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from ..._records.times import parse_duration
 T = t.TypeVar("T")
 
 JITTER = 0.2
-"""Share of an interval that is random, so that many pipelines which started together do not ask together."""
+"""Random share of an interval, so that pipelines that started together do not poll together."""
 
 FIRST_LOOK = 5.0
-"""Seconds after which something that may be done soon is looked at again; the pauses grow from there."""
+"""Seconds until the second poll of an operation that may end soon. Later intervals are longer."""
 _GROWTH = 1.5
 
 _HOPELESS = frozenset(
@@ -47,7 +47,7 @@ _HOPELESS = frozenset(
         "INVALID_API_VERSION",
     }
 )
-"""Refusals that no later look will change."""
+"""Error codes that a later poll will get too."""
 
 
 def _utc_now() -> dt.datetime:
@@ -56,13 +56,13 @@ def _utc_now() -> dt.datetime:
 
 @dataclasses.dataclass(frozen=True)
 class PollTiming:
-    """Clock, sleep and chance; tests put their own in their place.
+    """Clock, sleep and random numbers, which tests replace.
 
     Attributes:
-        clock: monotonic seconds.
-        sleep: sleeps for seconds.
-        draw: a random number of at least 0 and less than 1.
-        now: this machine's time, for when the server does not tell its own.
+        clock: returns monotonic seconds.
+        sleep: sleeps for some seconds.
+        draw: returns a random number in the range 0 <= x < 1.
+        now: returns this machine's UTC time, which is used if the server does not send its own.
     """
 
     clock: t.Callable[[], float] = time.monotonic
@@ -72,29 +72,34 @@ class PollTiming:
 
 
 def seconds_of(option: str, written: str, *, positive: bool = False) -> float:
-    """A duration option in seconds.
+    """Return a duration in seconds.
+
+    Args:
+        option: name of the option, for messages.
+        written: the duration, such as ``30s``.
+        positive: whether zero is refused.
 
     Raises:
-        OptionError: it is not a duration, or zero where that makes no sense.
+        OptionError: the text is not a duration, or the duration is zero and ``positive`` is set.
     """
     try:
         seconds = parse_duration(str(written))
     except ValueError as error:
         raise OptionError(f"{option}: {error}.") from None
     if positive and seconds <= 0:
-        raise OptionError(f"{option}: {written!r} is no time at all.", hint="Give a duration such as 30s.")
+        raise OptionError(f"{option}: {written!r} must be longer than zero.", hint="Give a duration such as 30s.")
     return seconds
 
 
 class Budget:
-    """The wall-clock time that a task may take until what it waits for is done.
+    """The wall-clock time that a task may wait for an operation.
 
     Args:
-        seconds: the budget; it starts to run at once.
-        interval: seconds between two looks.
-        timing: clock, sleep and chance.
-        first: seconds between the first two looks; each further pause is half as long again, up to ``interval``. None
-            for the same pause from the beginning.
+        seconds: the budget, which starts to run at once.
+        interval: seconds between two polls.
+        timing: clock, sleep and random numbers.
+        first: seconds between the first two polls. Each later interval is 1.5 times as long, up to ``interval``. None
+            for equal intervals.
     """
 
     def __init__(self, seconds: float, interval: float, timing: PollTiming, *, first: float | None = None) -> None:
@@ -106,17 +111,17 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds that are left, at least 0."""
+        """The seconds that are left, at least 0."""
         return max(0.0, self._end - self._timing.clock())
 
     def pause(self, looks: int = 0) -> bool:
-        """Sleep until the next look is due, or the budget ends.
+        """Sleep until the next poll is due or the budget ends.
 
         Args:
-            looks: how many pauses the caller has made. Several callers may share a budget.
+            looks: the number of pauses that the caller has made. Several callers may share a budget.
 
         Returns:
-            Whether there is to be another look. The last one happens when the budget ends, not an interval before.
+            Whether to poll again. The last poll happens when the budget ends, not an interval earlier.
         """
         left = self.left
         if left <= 0:
@@ -126,18 +131,18 @@ class Budget:
         return True
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, for pauses that are not between two looks; they use up the budget too, and end with it."""
+        """Sleep for a pause that is not between two polls. It counts against the budget, and ends with it."""
         self._timing.sleep(min(seconds, self.left))
 
 
 @dataclasses.dataclass
 class Looks(t.Generic[T]):
-    """What came of looking again and again.
+    """The result of polling.
 
     Attributes:
-        done: what was waited for; None when the budget ended before.
-        failures: how many looks failed.
-        last_error: the error of the last look, if that one failed.
+        done: what the last poll returned; None if the budget ended first.
+        failures: the number of polls that failed.
+        last_error: the error of the last poll, if that one failed.
     """
 
     done: T | None = None
@@ -146,7 +151,7 @@ class Looks(t.Generic[T]):
 
 
 def passing(error: PerimeterError) -> bool:
-    """Whether a later look may succeed after this error."""
+    """Return whether a later poll may succeed after this error."""
     if isinstance(error, AuthenticationFailed):
         return False
     if isinstance(error, VendorError):
@@ -155,16 +160,16 @@ def passing(error: PerimeterError) -> bool:
 
 
 def look_until(budget: Budget, look: t.Callable[[], T | None]) -> Looks[T]:
-    """Look, and look again, until there is something or the budget is used up.
+    """Poll until the result is there or the budget is used up. The first poll happens at once.
 
-    A look that fails is neither an end nor a success: the next one tells. The first look is made at once.
+    A failed poll is neither an end nor a success: polling continues.
 
     Args:
-        budget: how long.
-        look: what was waited for, or None as long as it is not there.
+        budget: the time budget.
+        look: polls once; returns the result, or None as long as there is none.
 
     Raises:
-        PerimeterError: an error that no later look will change, such as refused credentials.
+        PerimeterError: an error that later polls would get too, such as refused credentials.
     """
     looks: Looks[T] = Looks()
     for pauses in itertools.count():

@@ -4,9 +4,9 @@
 
 This module is private to the collection and may change at any time.
 
-Reads are asked for in JSON. For writes the JSON shape of URLs, domains, headers and regular-expression entries is not
-documented, while the XML shape is in the vendor's schema (docs/vendors/qualys_was.md 8.3). The formats of request and
-reply are independent.
+Reads use JSON. For writes, the JSON form of URLs, domains, headers and regular expressions is not documented, while the
+XML form is in the vendor's schema (docs/vendors/qualys_was.md 8.3). The format of the answer does not depend on that of
+the request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import xml.etree.ElementTree as ET
 from ..._base.errors import OptionError
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot carry, even escaped."""
+"""Characters that XML 1.0 does not allow, even escaped."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,19 +31,19 @@ class Attributed:
 
 
 Node: t.TypeAlias = "str | int | bool | Attributed | t.Mapping[str, Node] | t.Sequence[Node] | None"
-"""A mapping is child elements, a sequence is the same element repeated, None is an empty element."""
+"""A mapping stands for child elements, a sequence for the same element several times, None for an empty element."""
 
 
 def service_request(data: t.Mapping[str, Node]) -> bytes:
-    """A ``ServiceRequest`` with this ``data``.
+    """Return a ``ServiceRequest`` with this ``data``.
 
     Raises:
-        OptionError: a text has a character that XML cannot carry.
+        OptionError: a value has a character that XML does not allow.
     """
     root = ET.Element("ServiceRequest")
     _append(root, "data", data)
     body: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    # A reader of XML takes a bare carriage return for a line feed.
+    # An XML parser would read an unescaped carriage return as a line feed.
     return body.replace(b"\r", b"&#13;")
 
 
@@ -67,7 +67,7 @@ def _text(name: str, text: str) -> str:
     bad = _FORBIDDEN.search(text)
     if bad is not None:
         raise OptionError(
-            f"A value for {name} holds the character U+{ord(bad.group()):04X}, which Qualys' XML cannot carry.",
+            f"A value for {name} contains the character U+{ord(bad.group()):04X}, which XML does not allow.",
             hint="Remove it from the option.",
         )
     return text

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authentication records: one, many in one task, and listed (docs/vendors/qualys_was.md 10).
+"""Authentication records: one, many in one task, and lists (docs/vendors/qualys_was.md 10).
 
 This module is private to the collection and may change at any time.
 """
@@ -52,7 +52,7 @@ class AuthRecordResource(Resource):
         check_parts(options, before or {}, kept)
 
     def prepare(self, options: Written, prepared: Record, before: Record | None) -> Prepared:
-        """The parts as they shall be, each a whole; an empty text for one that shall not be."""
+        """Return the options with each part as a whole; empty text for a part that is removed."""
         secrets = Secrets(always=options.get("update_secret") == "always")
         held = before or {}
         wanted = {name: prepared[name] for name in PARTS if name in prepared}
@@ -64,31 +64,31 @@ class AuthRecordResource(Resource):
             prepared[name] = _DESIRED[name](given, held.get(name), secrets) or ""
             rival = _RIVALS.get(name)
             if prepared[name] and rival is not None and held.get(rival) is not None and not given_part(options, rival):
-                # OAuth2 takes the place of a form, and the other way round.
+                # OAuth2 replaces a form, and the other way round.
                 prepared[rival] = ""
         if before is None and not any(prepared.get(name) for name in PARTS):
             raise OptionError(
-                "form, server or oauth2 is needed to create an authentication record.", hint="Say how to log in."
+                "form, server or oauth2 is required to create an authentication record.", hint="Give at least one."
             )
         return Prepared(
             prepared, _without_new_secrets(prepared, before), {"secrets_not_compared": secrets.not_compared}
         )
 
     def secrets(self, plan: Plan) -> list[str]:
-        """The secrets that are written."""
+        """Return the secrets that are written."""
         return [secret for name in PARTS for secret in written_secrets(t.cast(Record, plan.after).get(name))]
 
     def held(self, raw: Raw) -> list[str]:
-        """What Qualys has given back in the place of secrets."""
+        """Return the values that Qualys returned for secrets."""
         return returned_secrets(raw)
 
     def holds(self, change: Change, present: Record) -> bool:
-        """Parts are compared as far as they can be read: not by their secrets, nor by what is shown masked."""
+        """Compare parts as far as they can be read, without secrets and masked values."""
         name = change.field.name
         return agree(change.after, present.get(name)) if name in PARTS else holds(change, present)
 
     def settled(self, plan: Plan, present: Record) -> bool:
-        """Whether an update is visible: in what can be read back, else in the time of the last update."""
+        """Return whether an update is visible: in values that can be read, else in the time of the last update."""
         before = t.cast(Record, plan.before)
         if not all(self.holds(change, present) for change in plan.changes):
             return False
@@ -96,20 +96,20 @@ class AuthRecordResource(Resource):
         return visible or present["updated"] != before["updated"]
 
     def verify(self, plan: Plan, present: Record) -> None:
-        """Whether every secret that Qualys held, and that was to stay, is still there."""
+        """Check that Qualys still has every secret that the update did not remove."""
         if plan.action != "update":
             return
         wanted = held_secrets(t.cast(Record, plan.after)) & held_secrets(t.cast(Record, plan.before))
         lost = sorted(wanted - held_secrets(present))
         if lost:
             raise VendorError(
-                f"Qualys dropped secrets of the {plan.label} that this task did not know: {', '.join(lost)}.",
+                f"Qualys removed secrets of the {plan.label} that the task did not give: {', '.join(lost)}.",
                 hint="Run again with update_secret: always and every secret of the record.",
             )
 
 
 def _without_new_secrets(prepared: Record, before: Record | None) -> Record | None:
-    """The present record, with the value of each form field hidden that becomes a secret now."""
+    """Return the present record, with the marker as the value of form fields that become secrets now."""
     form, held = prepared.get("form"), (before or {}).get("form")
     if before is None or not form or not held:
         return before
@@ -122,23 +122,23 @@ AUTH_RECORD = AuthRecordResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_auth_record``.
+    """Run ``qualys_was_auth_record``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the record cannot be read or written.
     """
     return one.run(AUTH_RECORD, params, client, check_mode)
 
 
 def run_many(params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_auth_records``.
+    """Run ``qualys_was_auth_records``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the records cannot be read.
     """
     return resources.run(AUTH_RECORD, params, client, check_mode)
 
 
 def run_info(params: Written, client: QualysClient, _check_mode: bool) -> Result:
-    """Logic of ``qualys_was_auth_record_info``. Reads only, so that check mode changes nothing."""
+    """Run ``qualys_was_auth_record_info``. It only reads, so check mode makes no difference."""
     return resource_info.run(AUTH_RECORD, params, client)

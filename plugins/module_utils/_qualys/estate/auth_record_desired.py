@@ -1,15 +1,15 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the parts of an authentication record shall be, from the options and what there is.
+"""Computes the desired parts of an authentication record from the options and the present parts.
 
 This module is private to the collection and may change at any time.
 
 See docs/vendors/qualys_was.md 10.2, 10.3.
 
-A secret that is not given stays, and one that is given is written only where there is none yet, or when the user says
-so (``update_secret: always``). Some things Qualys takes only as a whole, with their secrets: a form of another type,
-another grant, a script, a certificate. Where the secrets of such a whole are not given they would be lost, so the task
-is refused.
+A secret that is not given stays. A secret that is given is only written if there is none yet, or with
+``update_secret: always``. Some elements can only be written as a whole, including their secrets: a form of another
+type, another grant, a script, a certificate. If the secrets of such an element are not given, they would be lost, so
+the task is refused.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _STANDARD_FIELDS = ("username", "password")
 
 
 class Secrets:
-    """Decides about each secret whether it is written, and notes those that were given and are not.
+    """Decides for each secret whether it is written, and collects the paths of given secrets that are not.
 
     Args:
-        always: whether secrets that Qualys holds are written too.
+        always: whether to write secrets even if Qualys already has one.
     """
 
     def __init__(self, *, always: bool) -> None:
@@ -57,19 +57,19 @@ class Secrets:
         self.not_compared: list[str] = []
 
     def choose(self, path: str, written: t.Any, held: str | None, *, fresh: bool) -> str | None:
-        """The secret that there shall be.
+        """Return the desired value of a secret.
 
         Args:
-            path: where it stands, for messages.
-            written: what the user wrote; the marker stands for "as it is".
-            held: the marker if Qualys holds one, else None.
-            fresh: whether what the secret belongs to is written anew, so that what Qualys holds does not stay.
+            path: the option, for messages.
+            written: the value as the user wrote it; the marker stands for the present secret.
+            held: the marker if Qualys has a secret, else None.
+            fresh: whether the element with the secret is written as a whole, so that the present secret would be lost.
 
         Returns:
-            A text to be written, the marker for what stays, or None.
+            A text to write, the marker for a secret that stays, or None for no secret.
 
         Raises:
-            OptionError: the marker was given where a secret has to be written.
+            OptionError: the marker was given, but a secret has to be written.
         """
         if written == MARKER:
             if self.always or fresh:
@@ -86,32 +86,32 @@ class Secrets:
 
 
 def is_empty(part: Options | None) -> bool:
-    """Whether a mapping was given without anything in it, which clears. Ansible fills it with nulls."""
+    """Return whether a given mapping has no values, so that it clears the part. Ansible fills it with nulls."""
     return part is not None and all(value is None for value in part.values())
 
 
 def _plain(written: t.Any, held: t.Any) -> t.Any:
-    """A text that is no secret: as given, or as it is; an empty one is none."""
+    """Return the given text or, if none is given, the present one; None for empty text. For text that is not secret."""
     return (held if written is None else written) or None
 
 
 def _text(path: str, written: t.Any, held: str | None, secrets: Secrets, *, fresh: bool) -> t.Any:
-    """A text that is no secret, but that Qualys may show masked, and then is treated as one.
+    """Return the desired value of a text that is not secret, but which Qualys may mask; then it is treated as a secret.
 
     Raises:
-        OptionError: what it belongs to is written anew, and the value that is held is not known.
+        OptionError: the element with the text is written as a whole, and its present value is not known.
     """
     if held != MARKER:
         return _plain(None if written == MARKER else written, held)
     if fresh and written in (None, MARKER):
         raise OptionError(
-            f"{path} is needed: Qualys shows it masked, and would lose it in this change.", hint="Give the value."
+            f"{path} is required: Qualys shows it masked, and this change would lose it.", hint="Give the value."
         )
     return secrets.choose(path, written, held, fresh=fresh)
 
 
 def _unless_changed(wanted: Part, present: Part | None) -> Part | None:
-    """The present part when the wanted one is the same: what Qualys holds is never refused on its way back."""
+    """Return the present part if the desired one is equal, so that a present part is never refused as invalid."""
     return present if present is not None and compared(wanted) == compared(present) else None
 
 
@@ -123,23 +123,23 @@ def _flag(written: t.Any, held: t.Any) -> bool:
 
 
 def desired_form(given: Options, present: Part | None, secrets: Secrets) -> Part | None:
-    """The form as it shall be; None when it shall not be.
+    """Return the desired form; None for no form.
 
     Raises:
-        OptionError: a member is missing, does not go with the type, or cannot be kept.
+        OptionError: a member is missing or not allowed for the type, or a secret would be lost.
     """
     if is_empty(given):
         return None
     kind = given.get("type") or (present or {}).get("type")
     if kind is None:
-        raise OptionError("form.type is needed.", hint=f"One of {', '.join(FORM_TYPES)}.")
+        raise OptionError("form.type is required.", hint=f"Use one of {', '.join(FORM_TYPES)}.")
     fresh = present is None or present["type"] != kind
     held = present or {}
     form: Part = {
         "type": kind,
         "ssl_only": _flag(given.get("ssl_only"), held.get("ssl_only")),
         "auth_vault": _flag(given.get("auth_vault"), held.get("auth_vault")),
-        # Qualys may hold them beside a form of another type; there they mean nothing, and stay.
+        # A form of another type may have them too. There they have no effect, and stay.
         "selenium_creds": not fresh and bool(held.get("selenium_creds")),
         "selenium_script": None if fresh else held.get("selenium_script"),
     }
@@ -152,25 +152,27 @@ def desired_form(given: Options, present: Part | None, secrets: Secrets) -> Part
         return unchanged
     surplus = _selenium_surplus(given, form, {} if fresh else held)
     if surplus:
-        raise OptionError(f"form.{surplus[0]} does not go with form.type {kind}.", hint="It needs SELENIUM.")
+        raise OptionError(
+            f"form.{surplus[0]} is not allowed with form.type {kind}.", hint="It is only allowed with SELENIUM."
+        )
     kept = [] if fresh else held.get("fields") or []
     _check_form(form, kept, changes_type=fresh and present is not None)
     return form
 
 
 def _form_fields(written: t.Any, held: list[Part], secrets: Secrets, *, fresh: bool) -> list[Part]:
-    # Qualys may have several fields of one name; what tells them apart beside it is the value.
+    # Qualys may have several fields with one name, which differ in their values.
     pairs = paired(held, held if written is None else [dict(field) for field in written], FORM_KEYS)
     fields = [(known, _form_field(field, known, secrets, fresh=fresh)) for known, field in pairs]
     return [field for _known, field in fields] if fresh else _in_order(fields, held)
 
 
 def _in_order(fields: t.Sequence[tuple[Part | None, Part]], held: t.Sequence[Part]) -> list[Part]:
-    """The fields in the order in which Qualys will have them: those that it holds, then those that are added.
+    """Return the fields in the order in which Qualys will return them: the present ones, then those that are added.
 
     Args:
-        fields: each with the present one that it is about, or None.
-        held: the present ones.
+        fields: each field with the present field that it replaces, or None.
+        held: the present fields.
     """
     places = {id(known): place for place, known in enumerate(held)}
     return [field for _known, field in sorted(fields, key=lambda pair: places.get(id(pair[0]), len(places)))]
@@ -192,8 +194,8 @@ def _form_field(written: Options, held: Part | None, secrets: Secrets, *, fresh:
     if value in (None, MARKER):
         if held is not None and is_secret(held):
             raise OptionError(
-                f"{path} is needed: the field was a secret, and shall not be one any more.",
-                hint="What Qualys holds is not read back, so the value has to be given.",
+                f"{path} is required: the field was a secret, and is to become plain text.",
+                hint="Give the value, because secrets cannot be read from Qualys.",
             )
         value = known
     return {**field, "value": value}
@@ -207,17 +209,17 @@ def _check_form(form: Part, held: t.Sequence[Part], *, changes_type: bool) -> No
         other = [name for name in names if name not in _STANDARD_FIELDS]
         if other:
             raise OptionError(
-                f"form.fields: {other[0]!r} does not go with form.type STANDARD.",
-                hint="It takes username and password; CUSTOM takes any name.",
+                f"form.fields: {other[0]!r} is not allowed with form.type STANDARD.",
+                hint="STANDARD has username and password; CUSTOM allows any name.",
             )
         missing = [name for name in _STANDARD_FIELDS if name not in names]
         if missing and not form["auth_vault"]:
             raise OptionError(
-                f"form.fields: {' and '.join(missing)} is needed for form.type STANDARD.",
-                hint="Or auth_vault: true, when the vault has the login.",
+                f"form.fields: {' and '.join(missing)} is required for form.type STANDARD.",
+                hint="If a vault has the login, set auth_vault to true instead.",
             )
     if kind == "CUSTOM" and not names:
-        raise OptionError("form.fields is needed for form.type CUSTOM.", hint="Give name and value of each field.")
+        raise OptionError("form.fields is required for form.type CUSTOM.", hint="Give name and value of each field.")
 
 
 def _selenium_surplus(given: Options, form: Part, held: Part) -> list[str]:
@@ -234,21 +236,20 @@ def _check_values(form: Part, *, changes_type: bool) -> None:
         path = f"{field_path('form', field)}.value"
         if changes_type:
             raise OptionError(
-                f"{path} is needed: a form of another type is written anew, and the secret that Qualys holds would be"
-                " lost.",
+                f"{path} is required: changing the type replaces the whole form, and its present secret would be lost.",
                 hint="Give every secret of the form.",
             )
-        raise OptionError(f"{path} is needed.", hint="Qualys takes no field without a value.")
+        raise OptionError(f"{path} is required.", hint="Every field must have a value.")
 
 
 # Server
 
 
 def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Part | None:
-    """The server part as it shall be; None when it shall not be.
+    """Return the desired server part; None for no server part.
 
     Raises:
-        OptionError: as :func:`desired_form`.
+        OptionError: a member is missing or invalid, or a secret would be lost.
     """
     if is_empty(given):
         return None
@@ -260,7 +261,7 @@ def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Pa
     }
     known: list[Part] = held.get("fields") or []
     written = given.get("fields")
-    # Qualys may have several logins of one type; what tells them apart beside it is domain and user name.
+    # Qualys may have several logins with one type, which differ in domain or user name.
     pairs = paired(known, known if written is None else [dict(field) for field in written], LOGIN_KEYS)
     fields = [(login, _server_field(field, login, secrets, as_held=written is None)) for login, field in pairs]
     server["fields"] = _in_order(fields, known)
@@ -270,14 +271,14 @@ def desired_server(given: Options, present: Part | None, secrets: Secrets) -> Pa
     if not server["fields"] and server["certificate"] is None:
         if present is not None:
             return None
-        raise OptionError("server needs fields or certificate.", hint="Give one of them, or both.")
+        raise OptionError("server requires fields or certificate.", hint="Give one of them, or both.")
     if not server["auth_vault"]:
         for field in server["fields"]:
             missing = [name for name in ("username", "password") if field[name] is None]
             if missing:
                 raise OptionError(
-                    f"{field_path('server', field)}.{missing[0]} is needed.",
-                    hint="Or auth_vault: true, when the vault has the login.",
+                    f"{field_path('server', field)}.{missing[0]} is required.",
+                    hint="If a vault has the login, set auth_vault to true instead.",
                 )
     return server
 
@@ -309,25 +310,25 @@ def _certificate(written: Options | None, held: Part | None, secrets: Secrets) -
     )
     if name is None or contents is None:
         raise OptionError(
-            f"server.certificate.{'name' if name is None else 'contents'} is needed.",
-            hint="A certificate is written as a whole: name, contents and passphrase together.",
+            f"server.certificate.{'name' if name is None else 'contents'} is required.",
+            hint="A certificate is written as a whole: give name, contents and passphrase.",
         )
     passphrase = written.get("passphrase")
     whole = contents != MARKER
     if whole and passphrase in (None, MARKER) and known.get("passphrase") is not None:
         raise OptionError(
-            "server.certificate.passphrase is needed: a certificate is written as a whole, and the passphrase that"
-            " Qualys holds would be lost.",
-            hint="Give it, or an empty text if the new certificate has none.",
+            "server.certificate.passphrase is required: a certificate is written as a whole, and its present passphrase"
+            " would be lost.",
+            hint="Give it, or empty text if the new certificate has none.",
         )
     if not whole and secrets.always and passphrase not in (None, MARKER):
         raise OptionError(
-            "server.certificate.contents is needed: a certificate is written as a whole, its passphrase included.",
+            "server.certificate.contents is required: a certificate is written as a whole, including its passphrase.",
             hint="Give contents too.",
         )
     kept = known.get("passphrase")
     if not whole and passphrase == "":
-        # Whether there is one is not compared either.
+        # It is not known whether there is a passphrase, so this is not compared either.
         secrets.not_compared.append("server.certificate.passphrase")
         return {"name": name, "contents": contents, "passphrase": kept}
     chosen = secrets.choose("server.certificate.passphrase", passphrase, kept, fresh=whole)
@@ -335,10 +336,10 @@ def _certificate(written: Options | None, held: Part | None, secrets: Secrets) -
 
 
 def check_pem(contents: str | None) -> None:
-    """Refuse what is not PEM, without quoting it: it may hold a private key.
+    """Refuse contents that are not PEM, without quoting them, because they may have a private key.
 
     Raises:
-        OptionError: no block, a block that is not closed, or one that is not base64.
+        OptionError: there is no block, or a block is not closed or not base64.
     """
     if contents in (None, "", MARKER):
         return
@@ -353,7 +354,7 @@ def check_pem(contents: str | None) -> None:
     if not bodies or not all(bodies) or document.count("-----BEGIN ") != len(blocks):
         raise OptionError(
             "server.certificate.contents is not PEM.",
-            hint="It takes the text between and with -----BEGIN ...----- and -----END ...-----, line breaks kept; "
+            hint="Give everything from -----BEGIN ...----- to -----END ...-----, with its line breaks; "
             "lookup('ansible.builtin.file', ...) reads it from a file.",
         )
 
@@ -362,21 +363,21 @@ def check_pem(contents: str | None) -> None:
 
 
 def desired_oauth2(given: Options, present: Part | None, secrets: Secrets) -> Part | None:
-    """The OAuth2 part as it shall be; None when it shall not be.
+    """Return the desired OAuth2 part; None for no OAuth2 part.
 
     Raises:
-        OptionError: as :func:`desired_form`.
+        OptionError: a member is missing or not allowed for the grant, or a secret would be lost.
     """
     if is_empty(given):
         return None
     grant = given.get("grant_type") or (present or {}).get("grant_type")
     if grant is None:
-        raise OptionError("oauth2.grant_type is needed.", hint=f"One of {', '.join(GRANTS)}.")
-    # A grant that is not known here is Qualys' to judge.
+        raise OptionError("oauth2.grant_type is required.", hint=f"Use one of {', '.join(GRANTS)}.")
+    # For an unknown grant, Qualys checks the members.
     needed, optional = GRANTS.get(grant) or _ANY_GRANT
     held = present or {}
     fresh = present is None or present["grant_type"] != grant
-    # Qualys may hold members that its page does not list for the grant; those stay.
+    # The record may have members that Qualys' page does not list for the grant; these stay.
     taken = {*needed, *optional, *(name for name, value in held.items() if value and not fresh)}
     _refuse_surplus(given, grant, (*needed, *optional), held={} if fresh else held)
     oauth2: Part = {"grant_type": grant, "selenium_script": None, "selenium_creds": False}
@@ -391,7 +392,7 @@ def desired_oauth2(given: Options, present: Part | None, secrets: Secrets) -> Pa
     for name in OAUTH2_SECRETS:
         oauth2[name] = None
         if name in taken:
-            # A secret for a client that there was not belongs to the new client.
+            # If there was no client before, the secret belongs to a new client and has to be written.
             new = fresh or (name == "client_secret" and held.get("client_id") is None)
             oauth2[name] = secrets.choose(f"oauth2.{name}", given.get(name), held.get(name), fresh=new)
     unchanged = _unless_changed(oauth2, present)
@@ -409,27 +410,27 @@ def _refuse_surplus(given: Options, grant: str, taken: t.Collection[str], held: 
     ]
     if surplus:
         raise OptionError(
-            f"oauth2.{surplus[0]} does not go with grant_type {grant}.", hint=f"It takes {', '.join(taken)}."
+            f"oauth2.{surplus[0]} is not allowed with grant_type {grant}.", hint=f"Allowed are {', '.join(taken)}."
         )
 
 
 def _check_oauth2(given: Options, oauth2: Part, needed: t.Sequence[str], *, changes_grant: bool) -> None:
     missing = [name for name in needed if oauth2[name] is None]
     if missing:
-        why = ": another grant is written anew" if changes_grant else ""
+        why = ": changing the grant replaces the whole part" if changes_grant else ""
         raise OptionError(
-            f"oauth2: grant_type {oauth2['grant_type']} needs {' and '.join(missing)}{why}.",
+            f"oauth2: grant_type {oauth2['grant_type']} requires {' and '.join(missing)}{why}.",
             hint="Give every secret of the new grant." if changes_grant else "",
         )
     if changes_grant and oauth2["client_id"] and given.get("client_secret") is None and oauth2["client_secret"] is None:
         raise OptionError(
-            "oauth2.client_secret is needed: another grant is written anew, and the secret that Qualys may hold would"
+            "oauth2.client_secret is required: changing the grant replaces the whole part, and a present secret would"
             " be lost.",
-            hint="Give it, or an empty text if the client has none.",
+            hint="Give it, or empty text if the client has none.",
         )
 
 
-# What both have
+# Shared by form and OAuth2
 
 
 def _script(part: str, written: Options | None, held: Part, secrets: Secrets, *, fresh: bool = False) -> Part | None:
@@ -437,12 +438,12 @@ def _script(part: str, written: Options | None, held: Part, secrets: Secrets, *,
     if written is None or is_empty(written):
         if fresh and known is not None and written is None:
             raise OptionError(
-                f"{part}.selenium_script is needed: another grant is written anew, and the script that Qualys holds"
-                " would be lost.",
+                f"{part}.selenium_script is required: changing the grant replaces the whole part, and the present"
+                " script would be lost.",
                 hint="Give name, data and regex.",
             )
         if part == "form" and (known is None or written is not None):
-            raise OptionError("form.selenium_script is needed for form.type SELENIUM.", hint="Give name and data.")
+            raise OptionError("form.selenium_script is required for form.type SELENIUM.", hint="Give name and data.")
         return known if written is None else None
     name = _plain(written.get("name"), (known or {}).get("name"))
     regex = _plain(written.get("regex"), (known or {}).get("regex"))
@@ -450,8 +451,8 @@ def _script(part: str, written: Options | None, held: Part, secrets: Secrets, *,
     data = secrets.choose(f"{part}.selenium_script.data", written.get("data"), (known or {}).get("data"), fresh=new)
     if name is None or data is None:
         raise OptionError(
-            f"{part}.selenium_script.{'name' if name is None else 'data'} is needed.",
-            hint="A script is written as a whole: name, data and regex together.",
+            f"{part}.selenium_script.{'name' if name is None else 'data'} is required.",
+            hint="A script is written as a whole: give name, data and regex.",
         )
     return {"name": name, "data": data, "regex": regex}
 
@@ -461,43 +462,43 @@ def _says_something(value: t.Any) -> bool:
 
 
 def _refuse_repeated(part: str, names: t.Sequence[str], held: t.Sequence[str]) -> None:
-    """Refuse what is listed twice, unless Qualys has it as often: what is read can be written."""
+    """Refuse entries that are listed more than once, unless the present record has them as often."""
     twice = sorted({name for name in names if names.count(name) > max(1, held.count(name))})
     if twice:
-        raise OptionError(f"{part}.fields: {twice[0]} is listed more than once.", hint="Each belongs there once.")
+        raise OptionError(f"{part}.fields: {twice[0]} is listed more than once.", hint="List each once.")
 
 
 def _fields_of(part: Options | None, keys: t.Sequence[str]) -> list[str]:
-    """What tells the fields of a part apart, in words. Two logins of one type have to differ in domain or user name."""
+    """Return the members that identify each field of a part, as text."""
     fields = (part or {}).get("fields") or ()
     return [" ".join(str(field.get(key) or "") for key in keys).strip() for field in fields]
 
 
-# Before a part is looked at by itself
+# Checks across the parts
 
 
 def given_part(options: Options, name: str) -> Options | None:
-    """A part that is given and not empty."""
+    """Return a part if it is given and not empty, else None."""
     part: Options | None = options.get(name)
     return None if part is None or is_empty(part) else part
 
 
 def check_parts(options: Options, held: Options, kept: t.Collection[str]) -> None:
-    """Refuse parts that contradict each other or themselves.
+    """Refuse parts that contradict each other or are invalid.
 
     Args:
-        options: as the user wrote them.
-        held: the present record. Some have both a form and OAuth2, and may keep both.
-        kept: the parts that are given just as they are shown, and stay as they are.
+        options: the options as the user wrote them.
+        held: the present record. If it has both a form and OAuth2, it may keep both.
+        kept: the parts that are given exactly as results show them, and so stay as they are.
 
     Raises:
-        OptionError: the parts contradict each other, or one lacks something.
+        OptionError: both form and OAuth2 are given, a field is listed twice, or a certificate is not PEM.
     """
     form, server, oauth2 = (given_part(options, name) for name in ("form", "server", "oauth2"))
     if form is not None and oauth2 is not None and (held.get("form") is None or held.get("oauth2") is None):
         raise OptionError(
-            "form and oauth2 exclude each other: OAuth2 takes the place of a form.",
-            hint="Give one of them; server goes with either.",
+            "form and oauth2 cannot be combined, because OAuth2 replaces a form.",
+            hint="Give one of them; server can be combined with either.",
         )
     if form is not None and "form" not in kept:
         _refuse_repeated("form", *(_fields_of(part, FORM_KEYS[:1]) for part in (form, held.get("form"))))

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The authentication record: its fields, and how they are read (docs/vendors/qualys_was.md 10).
+"""The fields of an authentication record, and how they are read (docs/vendors/qualys_was.md 10).
 
 This module is private to the collection and may change at any time.
 """
@@ -33,10 +33,10 @@ from .auth_record_write import PartWriter, form_node, oauth2_node, server_node
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PartField(Field):
-    """One of the three parts of a record. Its XML depends on what Qualys holds already.
+    """One of the three parts of a record. Its XML depends on the present part.
 
     Attributes:
-        part_writer: from the part as it is and as it shall be, and Qualys' own part, to its XML.
+        part_writer: returns the XML for the present part, the desired part, and Qualys' own part.
     """
 
     part_writer: PartWriter
@@ -79,14 +79,14 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     **option_spec(FIELDS),
     "update_secret": {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False},
 }
-"""The options of a record, but for those that say which one is meant."""
+"""The options of a record, except those that identify it."""
 
 READ_ONLY: tuple[str, ...] = ("id", "owner", "created", "updated", "created_by", "updated_by")
-"""Keys of a result that are no options."""
+"""Keys of a result that are not options."""
 
 
 def from_raw(raw: Raw, level: int = GET) -> Record:
-    """An authentication record in option form, without its secrets, with the fields that a read of this level holds."""
+    """Return an authentication record in option form, with the fields that a read of this level includes."""
     record: Record = {"id": number(raw.get("id"))} | read_fields(FIELDS, raw, level)
     record |= {
         "owner": user_name(raw.get("owner")),

@@ -4,10 +4,10 @@
 
 This module is private to the collection and may change at any time.
 
-A part is a mapping of option names. Where a secret belongs, three things can stand: a text, which is written; the
-marker, for what Qualys holds and nobody here knows; None, for no secret. What Qualys returns in the place of a secret,
-in clear or not, becomes the marker at once, so that it can be neither compared nor shown. Some tenants also mask or
-leave out user names and other values: those become the marker too, so that a mask is never written back.
+A part is a mapping of option names. The value of a secret is either text, which will be written, or the marker, which
+stands for the unknown secret that Qualys has, or None, if there is no secret. Whatever Qualys returns as the value of a
+secret, masked or not, is replaced by the marker at once, so that it is never compared or shown. Some tenants also mask
+or omit user names and other values; these are replaced by the marker too, so that a mask is never written back.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Part = dict[str, t.Any]
 FORM_TYPES = ("STANDARD", "CUSTOM", "SELENIUM")
 SERVER_TYPES = ("BASIC", "DIGEST", "NTLM")
 FORM_KEYS = ("name", "value", "secured")
-"""What tells form fields apart, the name above all: Qualys may have several of one name."""
+"""Members that identify a form field, the most important first: Qualys may have several fields with one name."""
 LOGIN_KEYS = ("type", "domain", "username")
-"""The same of the logins of a server."""
+"""Members that identify a login of a server, the most important first."""
 _CLIENT = ("client_id", "client_secret", "scope")
 
 
 class Grant(t.NamedTuple):
-    """The members that a grant needs, and those that it takes."""
+    """The required and the optional members of a grant."""
 
     needed: tuple[str, ...]
     optional: tuple[str, ...]
@@ -43,7 +43,7 @@ GRANTS: dict[str, Grant] = {
         ("selenium_script", "redirect_url", "access_token_url"),
         (*_CLIENT, "access_token_expired_msg_pattern", "selenium_creds"),
     ),
-    # Qualys' page lists no scope for it, but RFC 6749 section 4.2.1 has one, and records have it.
+    # Qualys' page lists no scope for this grant, but RFC 6749 section 4.2.1 does, and existing records have one.
     "IMPLICIT": Grant(("selenium_script", "redirect_url"), ("scope", "selenium_creds")),
     "PASSWORD": Grant(("access_token_url", "username", "password"), (*_CLIENT, "access_token_expired_msg_pattern")),
     "CLIENT_CREDS": Grant(("access_token_url",), _CLIENT),
@@ -57,15 +57,15 @@ OAUTH2_TEXTS: dict[str, str] = {
     "scope": "scope",
     "access_token_expired_msg_pattern": "accessTokenExpiredMsgPattern",
 }
-"""Members of an OAuth2 record that are texts and no secrets, and Qualys' names for them."""
+"""Members of an OAuth2 record that are text and not secret, with Qualys' names."""
 
 OAUTH2_SECRETS: dict[str, str] = {"password": "password", "client_secret": "clientSecret"}
-"""Members of an OAuth2 record that are secrets, and Qualys' names for them."""
+"""Members of an OAuth2 record that are secrets, with Qualys' names."""
 
 _RAW_SECRETS = (*OAUTH2_SECRETS.values(), "data", "contents", "passphrase")
 
-# Options. A part with no member given is an empty one, which clears: so nothing here has a default, or is required by
-# Ansible itself where an empty mapping has a meaning.
+# Options. A part without any given member is empty, which clears it. So no member has a default, and members are not
+# required by Ansible if an empty mapping is valid.
 
 _SCRIPT_OPTIONS: dict[str, t.Any] = {
     "name": {"type": "str"},
@@ -85,7 +85,7 @@ FORM_OPTION: dict[str, t.Any] = {
             "elements": "dict",
             "options": {
                 "name": {"type": "str", "required": True},
-                # Most values are no secrets, but Ansible has to know before it knows the name.
+                # Most values are not secret, but no_log cannot depend on the name of the field.
                 "value": {"type": "str", "no_log": True},
                 "secured": {"type": "bool"},
             },
@@ -140,12 +140,12 @@ _SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|api.?key|^pin$", re
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a form field of this name holds a secret, even one that is not marked as secured."""
+    """Return whether the name of a form field indicates a secret, even if it is not marked as secured."""
     return _SECRET_NAME.search(name) is not None
 
 
 def is_secret(field: Part) -> bool:
-    """Whether the value of a form field is a secret."""
+    """Return whether the value of a form field is a secret."""
     return bool(field.get("secured")) or is_secret_name(field["name"])
 
 
@@ -154,11 +154,11 @@ _CONNECTION_SECRETS = ("password", "client_secret", "proxy")
 
 
 def plain_values(params: t.Mapping[str, t.Any], _environ: t.Mapping[str, str] | None = None) -> set[str]:
-    """The values of form fields that are no secrets, such as a user name, so that results may show them.
+    """Return the values of form fields that are not secret, such as user names, so that results may show them.
 
     Args:
-        params: the options of the module for one record, or for many.
-        _environ: makes no difference.
+        params: the options of the module for one record or for many.
+        _environ: not used.
     """
     plain: set[str] = set()
     secret = {str(params[name]) for name in _CONNECTION_SECRETS if params.get(name)}
@@ -174,7 +174,7 @@ def plain_values(params: t.Mapping[str, t.Any], _environ: t.Mapping[str, str] | 
 
 
 def _with_secrets(part: Part, change: t.Callable[[t.Any], t.Any]) -> Part:
-    """A copy of a part in which every secret has gone through ``change``."""
+    """Return a copy of a part in which every secret is replaced by the result of ``change``."""
     copy = dict(part)
     for name in OAUTH2_SECRETS:
         if name in copy:
@@ -194,12 +194,12 @@ def _field_with_secrets(field: Part, change: t.Callable[[t.Any], t.Any]) -> Part
 
 
 def shown(part: Part) -> Part:
-    """A part with the marker for every secret."""
+    """Return a part with the marker for every secret."""
     return _with_secrets(part, lambda value: None if value is None else MARKER)
 
 
 def agree(wanted: t.Any, found: t.Any) -> bool:
-    """Whether two parts are the same, as far as both can be read; the order of fields makes no difference."""
+    """Return whether two parts are equal, without secrets and masked values. The order of fields does not matter."""
     one, other = (None if part is None else _with_secrets(part, lambda _value: None) for part in (wanted, found))
     if one is None or other is None:
         return one is other
@@ -222,13 +222,13 @@ def _alike(one: t.Any, other: t.Any) -> bool:
 
 
 def paired(held: list[Part], wanted: list[Part], keys: t.Sequence[str]) -> list[tuple[Part | None, Part]]:
-    """For each wanted field the present one that it is about, or None.
+    """Return each desired field with the present field that it replaces, or None.
 
     Args:
         held: the present fields.
-        wanted: the fields that there shall be.
-        keys: members that tell fields apart. Fields belong together that agree in as many of them, from the first on,
-            as possible; the first one must agree.
+        wanted: the desired fields.
+        keys: members that identify a field, the most important first. A desired field is paired with the present field
+            that agrees in the most of them, counted from the first; the first has to agree.
     """
     keys = [key for key in keys if any(key in field for field in (*held, *wanted))]
     left, found = list(held), dict[int, Part]()
@@ -244,7 +244,7 @@ def paired(held: list[Part], wanted: list[Part], keys: t.Sequence[str]) -> list[
 
 
 def compared(part: Part) -> str:
-    """What makes two parts equal; the order of fields does not."""
+    """Return the key by which parts are compared. The order of fields does not matter."""
     return repr({name: _ordered(value) for name, value in sorted(part.items())})
 
 
@@ -255,17 +255,17 @@ def _ordered(value: t.Any) -> t.Any:
 
 
 def written_secrets(part: Part | None) -> list[str]:
-    """The secrets of a part that are to be written."""
+    """Return the secrets of a part that will be written."""
     found: list[str] = []
     _with_secrets(part or {}, lambda value: found.append(value) if value not in (None, MARKER) else None)
     return found
 
 
 def returned_secrets(raw: Raw) -> list[str]:
-    """The secrets that Qualys has given back of a record, in clear or masked: a message of the vendor may quote them.
+    """Return the secrets that Qualys returned with a record, masked or not: a message of the vendor may quote them.
 
     Args:
-        raw: the record as Qualys holds it.
+        raw: the record as Qualys sent it.
     """
     found = [text(raw.get(key)) for key in _RAW_SECRETS]
     for part in (item for item in raw.values() if isinstance(item, dict)):
@@ -278,10 +278,10 @@ def returned_secrets(raw: Raw) -> list[str]:
 
 
 def held_secrets(parts: Record) -> set[str]:
-    """The paths of the secrets that Qualys holds, as far as it lets them be seen.
+    """Return the paths of the secrets that Qualys has, as far as this can be seen.
 
     Args:
-        parts: a record in option form, of which ``form``, ``server`` and ``oauth2`` are looked at.
+        parts: a record in option form, with ``form``, ``server`` and ``oauth2``.
     """
     found: set[str] = set()
     for name in ("form", "server", "oauth2"):
@@ -291,14 +291,14 @@ def held_secrets(parts: Record) -> set[str]:
         for key in ("selenium_script", "certificate"):
             held = part.get(key) or {}
             found |= {f"{name}.{key}.{member}" for member, value in held.items() if value == MARKER}
-        # A vault needs no password, so one that is not returned says nothing.
+        # With a vault, a login needs no password, so a missing password does not mean that it was lost.
         for field in part.get("fields") or () if not (name == "server" and part.get("auth_vault")) else ():
             found |= {f"{field_path(name, field)}.{key}" for key, value in field.items() if value == MARKER}
     return found
 
 
 def field_path(part: str, field: Part) -> str:
-    """How messages call an entry of ``fields``."""
+    """Return what messages call an entry of ``fields``."""
     return f"{part}.fields[{field['name'] if part == 'form' else field['type']}]"
 
 
@@ -312,7 +312,7 @@ def _held(value: t.Any) -> str | None:
 def _script(value: t.Any) -> Part | None:
     if not isinstance(value, dict) or not value:
         return None
-    # A script without data is none, so one that is not returned is held all the same.
+    # Every script has data, so Qualys has it even if it does not return it.
     return {"name": text(value.get("name")), "data": MARKER, "regex": text(value.get("regex"))}
 
 
@@ -322,24 +322,24 @@ def _flags(raw: Raw) -> Part:
 
 def _form_field(raw: Raw) -> Part:
     field = {"name": text(raw.get("name")) or "", "value": None, "secured": bool(truth(raw.get("secured")))}
-    # A form cannot do without the value, so one that is not returned is held all the same.
+    # Every form field has a value, so Qualys has it even if it does not return it.
     return {**field, "value": MARKER if is_secret(field) else _needed_text(raw.get("value"))}
 
 
 def _plain_text(value: t.Any) -> str | None:
-    """A text that is no secret: the marker where Qualys masks it, None where there is none."""
+    """Return a text that is not secret; the marker if Qualys masks it, None if there is none."""
     found = word(value)
     return MARKER if is_masked(found) else found
 
 
 def _needed_text(value: t.Any) -> str:
-    """The same of a text that is always there, so that one that is not returned is held all the same."""
+    """Return a text that always exists; the marker if Qualys masks it or does not return it."""
     found = text(value)
     return MARKER if found is None or is_masked(found) else found
 
 
 def form_from_raw(raw: t.Any) -> Part | None:
-    """The form part of a record, None when there is none."""
+    """Return the form part of a record; None if there is none."""
     if not isinstance(raw, dict) or text(raw.get("type")) in (None, "NONE"):
         return None
     return {
@@ -367,7 +367,7 @@ def _server_field(raw: Raw, *, vault: bool) -> Part:
 
 
 def server_from_raw(raw: t.Any) -> Part | None:
-    """The server part of a record; one without fields and certificate is none."""
+    """Return the server part of a record; None if it has neither fields nor a certificate."""
     if not isinstance(raw, dict):
         return None
     flags = _flags(raw)
@@ -378,7 +378,7 @@ def server_from_raw(raw: t.Any) -> Part | None:
 
 
 def oauth2_from_raw(raw: t.Any) -> Part | None:
-    """The OAuth2 part of a record, None when there is none."""
+    """Return the OAuth2 part of a record; None if there is none."""
     if not isinstance(raw, dict) or text(raw.get("grantType")) in (None, "NONE"):
         return None
     grant = text(raw["grantType"])
@@ -390,6 +390,6 @@ def oauth2_from_raw(raw: t.Any) -> Part | None:
     part |= {name: _plain_text(raw.get(element)) for name, element in OAUTH2_TEXTS.items()}
     part |= {name: _held(raw.get(element)) for name, element in OAUTH2_SECRETS.items()}
     if grant == "PASSWORD":
-        # The grant cannot do without them, so what is not returned is held all the same.
+        # The grant requires both, so Qualys has them even if it does not return them.
         part |= {"password": MARKER, "username": _needed_text(raw.get("username"))}
     return part

@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a change of an authentication record is written (docs/vendors/qualys_was.md 8, 10).
+"""Builds the XML for a change of an authentication record (docs/vendors/qualys_was.md 8, 10).
 
 This module is private to the collection and may change at any time.
 
-A secret that is not known here has to survive the write. So fields are added, updated and removed one by one, by their
-key, and never set as a list that lacks their values; an object that holds a secret (script, certificate) is left out
-unless it is written whole. Whether Qualys keeps a member that is left out of a part is not documented, so every member
-that is known is written along with the one that changes; :mod:`.auth_record` looks afterwards whether a secret is gone.
+Secrets that are not known here must survive a write. So fields are added, updated and removed individually by their
+key, and never set as a list without their values; an object with a secret (script, certificate) is omitted unless it is
+written as a whole. It is not documented whether Qualys keeps the omitted members of a part, so all known members are
+written together with those that change. :mod:`.auth_record` checks afterwards that no secret is lost.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _FORM_FIELD = "WebAppAuthFormRecordField"
 _SERVER_FIELD = "WebAppAuthServerRecordField"
 
 PartWriter = t.Callable[[t.Optional[Part], t.Optional[Part], Raw], Node]
-"""From a part as it is (None for none), as it shall be, and as Qualys returned it, to its XML."""
+"""Returns the XML for the present part (None if there is none), the desired part, and Qualys' own part."""
 
 
 def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
-    """The ``WebAppAuthRecord`` element that carries out a plan to create or update."""
+    """Return the ``WebAppAuthRecord`` element for a plan to create or update."""
     return {"WebAppAuthRecord": write_fields(plan, raw)}
 
 
@@ -39,7 +39,7 @@ def _flags(part: Part) -> dict[str, Node]:
 
 
 def form_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
-    """The element ``formRecord``."""
+    """Return the element ``formRecord``."""
     if after is None:
         return {"type": "NONE"}
     node: dict[str, Node] = {"type": after["type"], **_flags(after)}
@@ -48,17 +48,17 @@ def form_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
         node |= _script_node(after)
     elif before is not None and before["type"] == "SELENIUM":
         node |= {"seleniumScript": None, "seleniumCreds": False}
-    # A form of another type is written anew; all its values are known then.
+    # A form of another type is written as a whole. Then all its values are known.
     anew = before is None or (before["type"] != after["type"] and after["fields"])
     held = None if anew or before is None else before["fields"]
     return node | _fields_node(_FORM_FIELD, FORM_KEYS, held, after["fields"], raw)
 
 
 def server_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
-    """The element ``serverRecord``."""
+    """Return the element ``serverRecord``."""
     if after is None:
         there = before or {}
-        # There is no word for "no server part": one without fields and certificate is none.
+        # Qualys has no value for "no server part", so its fields and its certificate are removed.
         gone: dict[str, Node] = {} if there.get("certificate") is None else {"certificate": None}
         return gone | _fields_node(_SERVER_FIELD, LOGIN_KEYS, there.get("fields"), [], raw)
     node: dict[str, Node] = _flags(after)
@@ -73,20 +73,20 @@ def server_node(before: Part | None, after: Part | None, raw: Raw) -> Node:
 
 
 def _field_node(field: Part) -> dict[str, Node]:
-    """One field, without what is not known."""
+    """Return the XML of one field, without unknown values."""
     return {name: value for name, value in field.items() if value not in (None, MARKER)}
 
 
 def _fields_node(
     item: str, keys: tuple[str, ...], before: list[Part] | None, after: list[Part], raw: Raw
 ) -> dict[str, Node]:
-    """The ``fields`` element.
+    """Return the ``fields`` element.
 
     Args:
         item: element of one field.
-        keys: members that tell fields apart, the first one above all.
-        before: the fields that there are; None when the whole list is written.
-        after: the fields that there shall be.
+        keys: members that identify a field, the most important first.
+        before: the present fields; None to write the whole list.
+        after: the desired fields.
         raw: Qualys' part, which has the ids of the fields.
     """
     if before is None:
@@ -104,8 +104,8 @@ def _fields_node(
         ],
     }
     if not any(operations.values()):
-        # Nothing differs: one field is written as far as it is known, so that the list is no member that is left out.
-        # One that shares its name would be written over the others, where Qualys goes by the name.
+        # If no field differs, one field is written all the same, so that the list is not an omitted member. It must not
+        # share its name with others, which Qualys might overwrite if it identifies fields by name.
         names = collections.Counter(held[keys[0]] for held in before)
         alone = [pair for pair in pairs if names[pair[1][keys[0]]] == 1]
         known = sorted(alone, key=lambda pair: MARKER in pair[1].values())[:1]
@@ -115,7 +115,7 @@ def _fields_node(
 
 
 def _ids(before: list[Part], raw: Raw) -> dict[int, dict[str, Node]]:
-    """For each present field, the element with its id. Whether Qualys goes by it or by the key is not documented."""
+    """Return the element with the id of each present field. It is not documented whether Qualys uses id or key."""
     found = [item for item in items(raw.get("fields")) if isinstance(item, dict)]
     ids: dict[int, dict[str, Node]] = {id(field): {} for field in before}
     for field, item in zip(before, found, strict=False):
@@ -128,13 +128,13 @@ def _ids(before: list[Part], raw: Raw) -> dict[int, dict[str, Node]]:
 
 
 def _cleared(node: dict[str, Node], before: Part, after: Part) -> dict[str, Node]:
-    """With an empty element for each member of a field that goes."""
+    """Add an empty element for each member of a field that is removed."""
     gone = {name: None for name, value in after.items() if value is None and before[name] is not None}
     return {**node, **gone}
 
 
 def oauth2_node(before: Part | None, after: Part | None, _raw: Raw) -> Node:
-    """The element ``oauth2Record``."""
+    """Return the element ``oauth2Record``."""
     if after is None:
         return {"grantType": "NONE"}
     held = before if before is not None and before["grant_type"] == after["grant_type"] else {}

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Web applications as hosts of an inventory: what is asked for, read, and how the hosts are named.
+"""Web applications as hosts of an inventory: options, reading, host names.
 
 This module is private to the collection and may change at any time.
 """
@@ -34,8 +34,8 @@ from .webapp_fields import FIELDS, READ_ONLY, from_raw
 Webapp = dict[str, t.Any]
 
 SEVERITIES = "severities"
-"""The field that needs findings."""
-# What every search has, although it is no option.
+"""The field that requires reading findings."""
+# Keys that every search includes, although they are not options.
 _IN_SEARCH = ("id", "risk_score", "created", "updated")
 _FIELD_LEVELS: dict[str, int] = {
     **dict.fromkeys(READ_ONLY, GET),
@@ -46,34 +46,34 @@ _FILTER_KEYS = frozenset({"field", "operator", "value", "name"})
 _ACCOUNT = ("platform", "api_url", "username", "client_id")
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 120
-# Ansible gives these names a meaning of its own: an application called localhost must not become this machine.
+# These names have a special meaning in Ansible: an application called localhost must not become this machine.
 _TAKEN = frozenset({"all", "ungrouped", "localhost", "127.0.0.1", "::1"})
 
 
 def check_option_names(given: t.Iterable[t.Any], known: t.Collection[str], plugin: str) -> None:
-    """Check the names of the options in a configuration file, which Ansible does not.
+    """Check the names of the options in a configuration file, because Ansible ignores unknown ones.
 
     Raises:
-        OptionError: one is unknown.
+        OptionError: an option is unknown.
     """
     for name in sorted(set(map(str, given)) - set(known)):
         similar = difflib.get_close_matches(name, known, 1)
-        raise OptionError(f"{name} is not an option of {plugin}.{f' Is {similar[0]} meant?' if similar else ''}")
+        raise OptionError(f"{name} is not an option of {plugin}.{f' Did you mean {similar[0]}?' if similar else ''}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Which applications are read, and what of each of them is shown.
+    """The applications to read, and the fields to show.
 
     Args:
-        filters: criteria as the modules take them; None for all applications.
-        filters_strict: whether fields that are not known are refused.
+        filters: criteria, as in modules; None for all applications.
+        filters_strict: whether unknown search fields are refused.
         detail: a key of ``LEVELS``.
-        severities: whether open findings are counted.
-        fields: what is shown of each application; None for what the level has.
+        severities: whether to count open findings.
+        fields: the fields to show; None for the defaults of the level.
 
     Raises:
-        OptionError: the options do not go together, or a field is unknown.
+        OptionError: a field is unknown, or requires another option.
     """
 
     filters: list[t.Any] | None
@@ -92,18 +92,18 @@ class Selection:
     def _check_field(self, name: str) -> None:
         if name == SEVERITIES:
             if not self.severities:
-                raise OptionError("fields: severities needs the option severities: true.")
+                raise OptionError("fields: severities requires the option severities: true.")
             return
         if name not in _FIELD_LEVELS:
             allowed = ", ".join(sorted({*_FIELD_LEVELS, SEVERITIES}))
-            raise OptionError(f"fields: {name} is not a field of a web application. One of {allowed}.")
+            raise OptionError(f"fields: {name} is not a field of a web application. Use one of {allowed}.")
         if _FIELD_LEVELS[name] > self.level:
             needed = "full" if _FIELD_LEVELS[name] == GET else "verbose"
-            raise OptionError(f"fields: {name} needs detail: {needed}.")
+            raise OptionError(f"fields: {name} requires detail: {needed}.")
 
     @property
     def level(self) -> int:
-        """The level of detail, one of the values of ``LEVELS``."""
+        """The level of the read, one of the values of ``LEVELS``."""
         return LEVELS[self.detail]
 
     @property
@@ -117,7 +117,7 @@ class Selection:
         return shown + ([SEVERITIES] if self.severities else [])
 
     def fingerprint(self, connection: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> str:
-        """What a cached answer depends on: another account or filter never gets it. Secrets have no part in it."""
+        """Return a key for cached results, which differs for other accounts and options. Secrets are not part of it."""
         account = with_environment(connection, environ)
         parts = {name: account[name] for name in _ACCOUNT}
         options = {name: getattr(self, name) for name in ("filters", "filters_strict", "detail", "severities")}
@@ -129,11 +129,11 @@ def read_hosts(client: QualysClient, selection: Selection) -> tuple[list[Webapp]
     """Read the applications of a selection.
 
     Returns:
-        The applications with the fields that are shown, their id, name and tags; and how many vanished meanwhile.
+        The applications with id, name, tags and the fields to show; and how many vanished while they were read.
 
     Raises:
-        OptionError: a filter cannot be used.
-        IncompleteRead: Qualys announced another number of records than it sent, twice.
+        OptionError: a filter is invalid.
+        IncompleteRead: Qualys sent another number of records than it announced, in two attempts.
     """
     criteria = build(selection.filters, RESOURCE, strict=selection.filters_strict)
     raws = read_complete(client, RESOURCE, criteria, "web applications", verbose=selection.level >= VERBOSE)
@@ -161,17 +161,17 @@ def _add_severities(client: QualysClient, webapps: list[Webapp], *, all_of_them:
 
 
 def host_names(webapps: t.Sequence[Webapp]) -> tuple[dict[int, str], list[str]]:
-    """A safe and unique host name for each application.
+    """Return a safe and unique host name for each application.
 
     Returns:
-        Names by id, and the names that several applications would have had.
+        Host names by id, and the names that several applications have in common.
     """
     wanted = {webapp["id"]: _safe_name(webapp) for webapp in webapps}
     counts = Counter(wanted.values())
     with_id = {key: counts[name] > 1 or name.lower() in _TAKEN for key, name in wanted.items()}
     names: dict[int, str] = {}
     used: set[str] = set()
-    # Those that keep their name come first, whatever the id makes of the others.
+    # Applications that keep their name come first, so that the name with id of another one never takes it.
     for key in sorted(wanted, key=lambda key: (with_id[key], key)):
         name = f"{wanted[key]}_{key}" if with_id[key] else wanted[key]
         while name in used:
@@ -182,7 +182,7 @@ def host_names(webapps: t.Sequence[Webapp]) -> tuple[dict[int, str], list[str]]:
 
 
 def _safe_name(webapp: Webapp) -> str:
-    """The name of an application, with nothing in it that means something in a pattern, a path or a template."""
+    """Return the name of an application without characters that have a meaning in patterns, paths or templates."""
     name = unicodedata.normalize("NFC", webapp.get("name") or "")
     safe = _NOT_IN_A_NAME.sub("_", name)[:_LONGEST_NAME].strip("._-")
     return safe or f"webapp_{webapp['id']}"

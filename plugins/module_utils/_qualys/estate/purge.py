@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Web applications cleared of their scan data; the applications stay (docs/vendors/qualys_was.md 9.1).
+"""Purges the scan data of web applications; the applications stay (docs/vendors/qualys_was.md 9.1).
 
 This module is private to the collection and may change at any time.
 
-Each application is purged by a call of its own, to the path of purge and with its id: qualysdk's purge went to the path
-of delete, with the user's filter (docs/vendors/qualys_was.md 17.2, defect 1).
+Each application is purged with a separate call to the path of purge, with its id: qualysdk's purge used the path of
+delete, with the user's filter (docs/vendors/qualys_was.md 17.2, defect 1).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _WHAT = "web application"
 
 @dataclasses.dataclass(frozen=True)
 class HeldScans:
-    """What Qualys holds of the scans of one application.
+    """The scan data of one application at Qualys.
 
     Attributes:
-        findings: how many.
-        last_scan: the last scan, or None; only looked up when there are no findings.
+        findings: the number of findings.
+        last_scan: the last scan, or None; only read if there are no findings.
     """
 
     findings: int
@@ -51,7 +51,7 @@ class HeldScans:
 
 @dataclasses.dataclass(frozen=True)
 class PurgeTarget:
-    """One application and what it holds."""
+    """One application and its scan data."""
 
     id: int
     name: str | None
@@ -59,7 +59,7 @@ class PurgeTarget:
     held: HeldScans
 
     def shown(self, findings: int | None = None) -> dict[str, t.Any]:
-        """As it is returned, with the findings that it had, or that are gone."""
+        """Return the application for the result, with a number of findings; by default those that it had."""
         found = self.held.findings if findings is None else findings
         return {"id": self.id, "name": self.name, "url": self.url, "findings": found}
 
@@ -69,13 +69,13 @@ _NOTHING = HeldScans(0, None)
 
 @dataclasses.dataclass(frozen=True)
 class Purge:
-    """What came of the purge of one application.
+    """The outcome of the purge of one application.
 
     Attributes:
-        target: the application as it was.
-        left: what it holds now.
-        error: why it failed, perhaps after it was carried out.
-        carried_out: whether Qualys reported it as done, or it showed.
+        target: the application before.
+        left: the scan data that it still has.
+        error: why the purge failed, or why its outcome could not be read.
+        carried_out: whether Qualys reported the purge as done, or it became visible.
     """
 
     target: PurgeTarget
@@ -85,27 +85,27 @@ class Purge:
 
     @property
     def taken(self) -> bool:
-        """Whether anything is gone."""
+        """Whether scan data was removed."""
         return self.carried_out and (self.left.clean or self.left.findings < self.target.held.findings)
 
     @property
     def failure(self) -> PerimeterError | None:
-        """What the user has to see to."""
+        """The error for the user."""
         if self.error is not None or self.taken or not self.left.findings:
             return self.error
         return VendorError(
             f"{self._said} it still has {self.left}.",
-            hint="Purge it in Qualys' own pages, or wait until no scan of it runs.",
+            hint="Purge it in the Qualys user interface, or wait until no scan of it is running.",
         )
 
     @property
     def warning(self) -> str | None:
-        """What of it the user should know."""
+        """The warning for the user."""
         if self.error is not None or self.left.clean or self.failure is not None:
             return None
         if self.left.findings:
             return f"{self._said} it still has {self.left}. Run again later."
-        # A tenant may keep it, so that this is no failure.
+        # Some tenants may keep the last scan, so this is not an error.
         return f"{self._said} Qualys still shows {self.left}."
 
     @property
@@ -114,10 +114,11 @@ class Purge:
 
 
 def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_webapp_purge``.
+    """Run ``qualys_was_webapp_purge``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the applications cannot be read. An error of one application is part of
+            the result.
     """
     check_selection(params, _CEILING)
     warnings: list[str] = []
@@ -145,7 +146,7 @@ def _target(client: QualysClient, raw: Raw) -> PurgeTarget:
 def _held(client: QualysClient, webapp_id: int) -> HeldScans:
     criteria = [{"field": "webApp.id", "operator": "EQUALS", "value": str(webapp_id)}]
     findings = client.count("finding", criteria)
-    # Only the whole application tells its last scan, and most of those to be purged have findings anyway.
+    # The last scan takes another request, which is only sent for applications without findings.
     return HeldScans(findings, None if findings else _last_scan(client.get(RESOURCE, webapp_id)))
 
 
@@ -155,18 +156,18 @@ def _last_scan(raw: Raw | None) -> Raw | None:
 
 
 def _carried_out(client: QualysClient, target: PurgeTarget) -> Purge:
-    """Purge one application, and look what it holds then: Qualys may need a moment, or not take it."""
+    """Purge one application, and read its scan data: Qualys may need some time, or ignore the purge."""
     _purge(client, target.id)
 
     def shows(held: HeldScans) -> bool:
-        # Where the findings are gone, a last scan that is still there is not waited for: a tenant may keep it.
+        # When the findings are gone, do not wait for the last scan to vanish, because some tenants may keep it.
         return held.findings == 0 if target.held.findings else held.clean
 
     try:
         left = watch(lambda: _held(client, target.id), shows, sleep=client.http.wait)
     except PerimeterError as error:
         error.message = (
-            f"The purge of web application {target.id} was carried out, but reading it again failed: {error.message}"
+            f"The purge of web application {target.id} was done, but reading it again failed: {error.message}"
         )
         error.args = (error.message,)
         return Purge(target, error=error)
@@ -181,8 +182,8 @@ def _purge(client: QualysClient, webapp_id: int) -> None:
     """Purge one application by its id.
 
     Raises:
-        AmbiguousWrite: the connection failed, and the application still holds scan data.
-        NotFound: the application vanished meanwhile.
+        AmbiguousWrite: the connection failed, and the application still has scan data.
+        NotFound: the application vanished before it was purged.
     """
     try:
         client.write("purge", RESOURCE, None, webapp_id)
@@ -195,7 +196,7 @@ def _purge(client: QualysClient, webapp_id: int) -> None:
         if after_refusal(error, lambda: client.get(RESOURCE, webapp_id)) is None:
             raise NotFound(
                 f"Web application {webapp_id} vanished before it was purged.",
-                hint="Somebody deleted it; there is nothing left to purge.",
+                hint="It was deleted, so there is nothing left to purge.",
                 code=error.code,
             ) from error
         raise
@@ -243,6 +244,6 @@ def _failure(failed: t.Sequence[tuple[PurgeTarget, PerimeterError]]) -> Perimete
     target, error = failed[0]
     return PartialFailure(
         f"{len(failed)} of the web applications failed; the first is {target.id} ({target.name}): {error.message}",
-        hint="results has one entry for each that failed; the others were purged.",
+        hint="results has an entry for each that failed; the others were purged.",
         code=error.code,
     )

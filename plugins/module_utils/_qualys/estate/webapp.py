@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Web applications: one, many in one task, and listed (docs/vendors/qualys_was.md 9).
+"""Web applications: one, many in one task, and lists (docs/vendors/qualys_was.md 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -44,18 +44,18 @@ class WebAppResource(Resource):
         return from_raw(raw, level)
 
     def delete_data(self, options: Written) -> dict[str, Node]:
-        """Whether the application leaves the subscription too."""
+        """Return the ``data`` of a delete, which also removes the application from the subscription if asked for."""
         return {"WebApp": {"removeFromSubscription": bool(options["remove_from_subscription"])}}
 
     def narrow(self, candidates: list[Raw], options: Written) -> list[Raw]:
-        """Those of the given URL."""
+        """Return those with the given URL."""
         if not options.get("url"):
             return candidates
         wanted = same_url(str(options["url"]))
         return [raw for raw in candidates if same_url(text(raw.get("url")) or "") == wanted]
 
     def check(self, options: Written, before: Record | None) -> None:
-        """A scanner with a name needs a type."""
+        """Refuse a default scanner with a name but without a type."""
         if options.get("default_scanner") is not None and "default_scanner" not in self.as_shown(options, before):
             scanner(options["default_scanner"])
 
@@ -64,7 +64,7 @@ class WebAppResource(Resource):
         return webapp_options.prepare(options, prepared, before)
 
     def secrets(self, plan: Plan) -> list[str]:
-        """Headers may carry tokens, and scripts credentials: those that are written, and those that Qualys holds."""
+        """Return headers and scripts, present and new: headers may contain tokens, and scripts credentials."""
         records = (plan.before or {}, plan.after or {})
         headers = (header for record in records for header in record.get("headers") or ())
         scripts = (script for record in records for script in record.get("crawling_scripts") or ())
@@ -76,23 +76,23 @@ WEBAPP = WebAppResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_webapp``.
+    """Run ``qualys_was_webapp``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the application cannot be read or written.
     """
     return one.run(WEBAPP, params, client, check_mode)
 
 
 def run_many(params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_webapps``.
+    """Run ``qualys_was_webapps``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the applications cannot be read.
     """
     return resources.run(WEBAPP, params, client, check_mode)
 
 
 def run_info(params: Written, client: QualysClient, _check_mode: bool) -> Result:
-    """Logic of ``qualys_was_webapp_info``. Reads only, so that check mode changes nothing."""
+    """Run ``qualys_was_webapp_info``. It only reads, so check mode makes no difference."""
     return resource_info.run(WEBAPP, params, client)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The web application: its fields, how they are read, and how a change is written (docs/vendors/qualys_was.md 8, 9).
+"""The fields of a web application, and how they are read and written (docs/vendors/qualys_was.md 8, 9).
 
 This module is private to the collection and may change at any time.
 """
@@ -49,7 +49,7 @@ _SCANNER_OPTIONS: dict[str, t.Any] = {
 
 
 def same_url(value: str) -> str:
-    """The form in which URLs are compared: host in lower case, an empty path is ``/``."""
+    """Return a URL in the form in which it is compared: host in lower case, ``/`` for an empty path."""
     try:
         parts = urlsplit(value.strip())
     except ValueError:
@@ -60,15 +60,15 @@ def same_url(value: str) -> str:
 
 
 def url_entry(value: t.Any) -> Record:
-    """An entry of an allow or exclude list: a text, or ``{value, regex}``.
+    """Return an entry of an allow or exclude list, which may be text or ``{value, regex}``.
 
     Raises:
-        OptionError: neither of them.
+        OptionError: the entry is neither.
     """
     if isinstance(value, str):
         return {"value": value, "regex": False}
     if not isinstance(value, dict) or not isinstance(value.get("value"), str) or set(value) - {"value", "regex"}:
-        raise OptionError("an entry is neither a text nor {value, regex}.", hint="{value: ^/admin, regex: true}")
+        raise OptionError("an entry is neither text nor {value, regex}.", hint="Such as {value: ^/admin, regex: true}.")
     return {"value": value["value"], "regex": bool(truth(value.get("regex")))}
 
 
@@ -77,15 +77,15 @@ def _entry_key(entry: Record) -> t.Hashable:
 
 
 def header_line(value: t.Any) -> str:
-    """A header as it is compared.
+    """Return a header in the form in which it is compared.
 
     Raises:
-        OptionError: it is not of the form ``Name: value``.
+        OptionError: it does not have the form ``Name: value``.
     """
     name, colon, content = str(value).partition(":")
     if not name.strip() or not colon:
-        # The text itself may hold a token, so it is not quoted.
-        raise OptionError("headers: an entry is not of the form 'Name: value'.")
+        # Not quoted, because the text may contain a token.
+        raise OptionError("headers: an entry does not have the form 'Name: value'.")
     return f"{name.strip()}: {content.strip()}"
 
 
@@ -94,17 +94,17 @@ def _header_name(line: str) -> str:
 
 
 def _header_removal(written: t.Any) -> t.Hashable:
-    """A header goes by its whole line or by its name: whoever removes one need not know its value."""
+    """Return the key for removing a header: its whole line or its name, so that its value need not be known."""
     return header_line(written) if ":" in str(written) else ("name", str(written).strip().lower())
 
 
 def _show_header(value: str) -> str:
-    """Headers may carry tokens: only the name is shown."""
+    """Return a header with only its name, because its value may be a token."""
     return f"{value.partition(':')[0]}: {MARKER}"
 
 
 def _show_script(script: Record) -> Record:
-    """A crawling script may hold credentials."""
+    """Return a crawling script without its data, which may contain credentials."""
     return script | {"data": MARKER if script.get("data") else None}
 
 
@@ -113,14 +113,14 @@ def _script_removal(written: t.Any) -> t.Hashable:
 
 
 def _attribute_value(value: t.Any) -> str:
-    """Attributes are text; YAML may have made something else of what the user wrote."""
+    """Return the value of an attribute as text. YAML may have read another type."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _hours(value: t.Any) -> int | None:
-    """Zero hours means: no limit."""
+    """Return a limit in hours; None for zero, which means no limit."""
     return int(value) or None
 
 
@@ -128,15 +128,15 @@ _NAMELESS = ("EXTERNAL", "scannerTags")
 
 
 def scanner(value: t.Any) -> Record | None:
-    """The scanner; None for an empty one, which Ansible hands over with all its members as None."""
+    """Return the scanner; None for an empty mapping, to which Ansible has added its members as nulls."""
     kind, name = value.get("type") or None, value.get("friendly_name") or None
     if kind is None and name is not None:
-        raise OptionError("default_scanner: type is missing.", hint="An appliance with a name is of the type INTERNAL.")
+        raise OptionError("default_scanner: type is missing.", hint="An appliance with a name has the type INTERNAL.")
     return None if kind is None else {"type": kind, "friendly_name": name}
 
 
 def _scanner_key(value: Record) -> t.Hashable:
-    # Only an appliance of one's own has a name; one that Qualys keeps for another type means nothing.
+    # Only internal appliances have a name. A name that Qualys keeps for another type has no effect.
     return value["type"], None if value["type"] in _NAMELESS else value["friendly_name"]
 
 
@@ -144,7 +144,7 @@ def _scanner_key(value: Record) -> t.Hashable:
 
 
 def _entries(raw: Raw, *names: str) -> list[Record]:
-    """Allow and exclude lists have other names at older tenants (docs/vendors/qualys_was.md 9.3)."""
+    """Return an allow or exclude list, which has another name at older tenants (docs/vendors/qualys_was.md 9.3)."""
     collection = next((raw[name] for name in names if name in raw), None)
     found: list[Record] = []
     for item in items(collection):
@@ -176,7 +176,7 @@ def _scripts(raw: Raw) -> list[Record]:
 
 
 def _script_ids(collection: t.Any) -> list[Record]:
-    """Beside the scripts and not in them: the id is what a download asks for, and no user chooses it."""
+    """Return id and name of each script, separately: downloads need the id, but it is not an option."""
     scripts = (item for item in items(collection) if isinstance(item, dict))
     return [{"id": number(item.get("id")), "name": text(item.get("name"))} for item in scripts]
 
@@ -207,7 +207,7 @@ def _last_scan(raw: Raw) -> Record | None:
         "id": number(value.get("id")),
         "name": text(value.get("name")),
         "date": canonical_time(text(value.get("launchedDate")) or text(value.get("date"))),
-        # The status stands beside the scan, and not in it.
+        # Qualys returns the status beside the scan and not in it.
         "status": text(value.get("status")) or text(raw.get("lastScanStatus")),
         "results_status": text(summary.get("resultsStatus")),
         "auth_status": text(summary.get("authStatus")),
@@ -232,7 +232,7 @@ def _script_node(script: Record) -> Node:
 
 
 class _Scripts(Field):
-    """Qualys tells scripts apart by id, users by name: one that goes, or gets new content, is removed by its id."""
+    """Qualys identifies scripts by id, options by name: scripts to remove or replace are removed by their ids."""
 
     def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
         names = {script["name"] for script in (*change.removed, *change.added)}
@@ -242,7 +242,7 @@ class _Scripts(Field):
 
 
 class _Attributes(Field):
-    """An attribute may have a category, which is not managed here and stays."""
+    """An attribute may have a category, which is not managed here and kept."""
 
     def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
         held = (item for item in items(raw.get("attributes")) if isinstance(item, dict))
@@ -268,13 +268,13 @@ class _DefaultScanner(Field):
 
 
 class _CancelAfter(Field):
-    """A member of ``config``, which is written whole: one that leaves out a part may clear that part.
+    """A member of ``config``, which is written as a whole, because omitted members may be cleared.
 
     See docs/vendors/qualys_was.md 9.4.
     """
 
     def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
-        # An empty element where there is to be no limit: one that is left out may also be taken for "as it is".
+        # An empty element removes the limit; an omitted one may leave it as it is.
         node: dict[str, Node] = {} if create and change.after is None else {"cancelScansAfterNHours": change.after}
         for reference in ("defaultAuthRecord", "defaultDnsOverride"):
             value = _config(raw).get(reference)
@@ -294,7 +294,7 @@ def _url_list(name: str, *elements: str) -> Field:
         option=_RAW_LIST,
         normalise=url_entry,
         key=_entry_key,
-        # An entry goes by its text: at Qualys that is what tells entries apart, and not whether it is a regex.
+        # Qualys identifies entries by their text alone, whether or not it is a regular expression.
         removal=lambda written: ("text", written) if isinstance(written, str) else _entry_key(url_entry(written)),
         aliases=lambda entry: (("text", entry["value"]),),
         slot=lambda entry: entry["value"],
@@ -384,7 +384,7 @@ FIELDS: tuple[Field, ...] = (
 )
 
 OPTIONS = option_spec(FIELDS)
-"""Ansible's specification of the options that the fields stand for."""
+"""Ansible's specification of the options for the fields."""
 
 READ_ONLY: tuple[str, ...] = (
     "id",
@@ -397,11 +397,11 @@ READ_ONLY: tuple[str, ...] = (
     "is_scheduled",
     "crawling_script_ids",
 )
-"""Keys of a result that are no options."""
+"""Keys of a result that are not options."""
 
 
 def from_raw(raw: Raw, level: int = GET) -> Record:
-    """A web application in option form, with the fields that a read of this level holds."""
+    """Return a web application in option form, with the fields that a read of this level includes."""
     record: Record = {"id": number(raw.get("id"))}
     record |= read_fields(FIELDS, raw, level)
     record |= {

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user wrote about a web application, made comparable with what Qualys holds.
+"""Prepares the options of a web application for comparison with the present record.
 
 This module is private to the collection and may change at any time.
 """
@@ -16,10 +16,12 @@ from ..resource.resource import Prepared, Written
 
 
 def prepare(_options: Written, prepared: Record, before: Record | None) -> Prepared:
-    """The given options, with what cannot be compared left out.
+    """Replace markers in the options by the present secrets for which they stand.
+
+    For a new application, items with a marker are left out, with a warning.
 
     Raises:
-        OptionError: a value is the marker that stands for a secret, and there is no secret that it could stand for.
+        OptionError: there is no present secret for a marker.
     """
     if before is None:
         return Prepared(prepared, before, warnings=_leave_out_markers(prepared))
@@ -29,7 +31,7 @@ def prepare(_options: Written, prepared: Record, before: Record | None) -> Prepa
 
 
 def _leave_out_markers(options: Record) -> tuple[str, ...]:
-    """A new application has no secrets yet that a marker could stand for. Returns what the user has to add."""
+    """Remove items with a marker, because a new application has no secrets yet. Returns a warning that lists them."""
     missing: list[str] = []
     for key in ("headers", "headers_add"):
         if options.get(key) is not None:
@@ -43,14 +45,14 @@ def _leave_out_markers(options: Record) -> tuple[str, ...]:
     if not missing:
         return ()
     name = str(options["name"]).strip()
-    return (f"The new web application {name!r} goes without {', '.join(missing)}: {MARKER} is not a secret.",)
+    return (f"The new web application {name!r} is created without {', '.join(missing)}: {MARKER} is not a secret.",)
 
 
 def _keep_redacted_headers(options: Record, present: t.Sequence[str]) -> None:
-    """Results show a header as its name and a marker. Fed back, that means the value that it has."""
+    """Replace each header whose value is the marker, as results show it, by the present header of that name."""
     for key in ("headers", "headers_add", "headers_remove"):
         if options.get(key) is not None:
-            # Several headers may have one name, so each of them stands for one marker, in their order.
+            # Several headers may have one name, so each marker stands for the next of them.
             left = list(present)
             options[key] = [_unredacted(item, left) for item in options[key]]
 
@@ -64,13 +66,13 @@ def _unredacted(header: str, left: list[str]) -> str:
             left.remove(held)
             return held
     raise OptionError(
-        f"headers: {name.strip()} has the value {MARKER}, which stands for a secret that is not there.",
-        hint="Give the value.",
+        f"headers: {name.strip()} has the value {MARKER}, but the application has no such header.",
+        hint="Give the value of the header.",
     )
 
 
 def _carry_script_data(options: Record, present: t.Sequence[Record]) -> None:
-    """A script that Qualys does not give back is not compared: the other properties decide."""
+    """Add the present data to scripts for which it is not given, or cannot be compared because Qualys hides it."""
     for key in ("crawling_scripts", "crawling_scripts_add"):
         if options.get(key) is not None:
             left = list(present)
@@ -78,7 +80,7 @@ def _carry_script_data(options: Record, present: t.Sequence[Record]) -> None:
 
 
 def _held_script(script: Record, left: list[Record]) -> Record | None:
-    """The script that an entry is about. Qualys may have several of one name: one that looks the same comes first."""
+    """Return the present script for an entry. If several have its name, one with equal properties is preferred."""
     namesakes = [held for held in left if held["name"] == script["name"]]
     found = next((held for held in namesakes if _looks_like(script, held)), namesakes[0] if namesakes else None)
     if len(namesakes) > 1:
@@ -94,8 +96,8 @@ def _comparable_script(script: Record, held: Record | None) -> Record:
     redacted = script.get("data") == MARKER
     if held is None and redacted:
         raise OptionError(
-            f"crawling_scripts: {script['name']!r} has the data {MARKER}, which stands for a script that is not there.",
-            hint="Give the script.",
+            f"crawling_scripts: {script['name']!r} has the data {MARKER}, but the application has no such script.",
+            hint="Give the data of the script.",
         )
     if held is None:
         return script

@@ -1,12 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Life of findings: ignored, activated, severity edited or restored, retested (docs/vendors/qualys_was.md 11).
+"""Changes findings: ignore, activate, edit or restore the severity, retest (docs/vendors/qualys_was.md 11).
 
 This module is private to the collection and may change at any time.
 
-Every call names one finding in its path, side by side with others. Qualys also takes filters for a whole set, but how
-it reads them beside data is only inferred, a misread one would ignore findings that nobody asked for, its refusal says
-nothing about the single finding, and a lost answer would leave the whole set in doubt.
+Every call is about one finding, which its path names; calls run in parallel. Qualys also accepts filters for many
+findings at once, but their documentation leaves open how they combine with data: a filter that Qualys reads differently
+would ignore the wrong findings, a refusal would not say which finding caused it, and after a lost answer the state of
+all of them would be unknown.
 """
 
 from __future__ import annotations
@@ -33,20 +34,20 @@ _CEILING = "max_changes"
 _RETEST = "retest"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _QUOTED = 10
-"""How many ids a message names."""
+"""Maximum number of ids in a message."""
 
 
 @dataclasses.dataclass
 class FindingItem:
-    """One finding, what is to be done to it, and what was.
+    """One finding, with its planned and completed operations.
 
     Attributes:
-        raw: as it was read before; then as it is, or in check mode will be.
-        steps: what has to be sent.
-        before: how its retest stood, when one is asked for.
-        done: the operations that were carried out, as far as the finding shows them.
-        retest: how its retest stands.
-        error: why it failed.
+        raw: the finding as it was read before; later as it is or, in check mode, as it will be.
+        steps: the calls to send.
+        before: the state of its retest before, if the task asks for a retest.
+        done: the completed operations that the finding shows.
+        retest: the present state of its retest.
+        error: why the finding failed.
     """
 
     raw: Raw
@@ -58,12 +59,12 @@ class FindingItem:
 
     @property
     def id(self) -> int:
-        """Number of the finding."""
+        """The id of the finding."""
         return int(self.raw["id"])
 
     @property
     def starts_retest(self) -> bool:
-        """Whether a retest has to be started; one that runs is adopted."""
+        """Whether a retest has to be started. One that is already running is adopted."""
         return self.before is not None and not self.before.running
 
     @property
@@ -73,10 +74,11 @@ class FindingItem:
 
 
 def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_finding``.
+    """Run ``qualys_was_finding``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the findings cannot be read. An error of one finding is part of the
+            result.
     """
     wish = wish_of(params)
     wait = _wait_of(params)
@@ -101,9 +103,13 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
 def _wait_of(params: Options) -> Wait:
     timeout, interval = float(params["wait_timeout"]), float(params["poll_interval"])
     if timeout < 0:
-        raise OptionError(f"wait_timeout: {timeout:g} is not a number of seconds.", hint="Give 0 to not wait at all.")
+        raise OptionError(
+            f"wait_timeout: {timeout:g} is not a valid number of seconds.", hint="Give 0 or more; 0 does not wait."
+        )
     if interval <= 0:
-        raise OptionError(f"poll_interval: {interval:g} is not a pause.", hint="Give more than 0 seconds.")
+        raise OptionError(
+            f"poll_interval: {interval:g} is not a valid number of seconds.", hint="Give more than 0 seconds."
+        )
     return Wait(timeout, interval)
 
 
@@ -117,7 +123,7 @@ def _read(client: QualysClient, params: Options, warnings: list[str]) -> list[Ra
     wrong = [word for word in written if not (word.isascii() and word.isdigit()) and not _UUID.fullmatch(word)]
     if wrong:
         raise OptionError(
-            f"ids: {', '.join(map(repr, wrong[:_QUOTED]))} is not an id of a finding.",
+            f"ids: not a valid id of a finding: {', '.join(map(repr, wrong[:_QUOTED]))}.",
             hint="Give numbers, or unique ids such as 1234fef2-abcd-12fe-1234-123456789012.",
         )
     numbers = [int(word) for word in written if word.isdigit()]
@@ -134,19 +140,19 @@ def _by_unique_id(client: QualysClient, unique_id: str) -> Raw:
             return raw
     raise NotFound(
         f"ids: Qualys has no finding {unique_id}.",
-        hint="Nothing was changed. Remove it from ids; or these credentials may not see it.",
+        hint="Nothing was changed. Remove it from ids, or check whether this account may see it.",
     )
 
 
 def _refuse_information(items: t.Sequence[FindingItem], wish: Wish) -> None:
-    """Information that was gathered has no state and cannot be tested again; Qualys would refuse it one by one."""
+    """Refuse information-gathered findings, which have no state and no retest. Qualys would refuse each of them."""
     wanted = "retested" if wish.retest else "ignored" if wish.ignored else None
     ids = [str(item.id) for item in items if item.raw.get("type") == INFORMATION]
     if wanted and ids:
         raise OptionError(
             f"Information-gathered findings cannot be {wanted}: {', '.join(ids[:_QUOTED])}"
             f"{', …' if len(ids) > _QUOTED else ''}.",
-            hint="Nothing was changed. Leave them out, in filters with {field: type, value: [VULNERABILITY, "
+            hint="Nothing was changed. Exclude them; in filters, add {field: type, value: [VULNERABILITY, "
             "SENSITIVE_CONTENT]}.",
         )
 
@@ -155,7 +161,7 @@ def _refuse_information(items: t.Sequence[FindingItem], wish: Wish) -> None:
 
 
 def _carry_out(client: QualysClient, wish: Wish, item: FindingItem) -> None:
-    """Send what has to be sent for one finding; the first failure ends its turn."""
+    """Send the calls for one finding. After an error, its remaining calls are not sent."""
     try:
         for step in item.steps:
             _send(client, wish, item, step)
@@ -194,16 +200,16 @@ def _await_retests(client: QualysClient, wait: Wait, items: t.Sequence[FindingIt
 
 
 def _read_back(client: QualysClient, wish: Wish, items: t.Sequence[FindingItem]) -> list[str]:
-    """The findings as they are now: the answer to a write holds only ids. Returns what the user should know."""
+    """Read the changed findings again, because the answer to a write has only ids. Returns warnings."""
     touched = [item for item in items if item.done or item.retest is not None]
     warnings: list[str] = []
     try:
         present = look_up(client, RESOURCE, [item.id for item in touched])
     except PerimeterError as error:
-        # What was done must be told, also when nothing can be read any more.
+        # The result must show what was done, even if the findings cannot be read any more.
         for item in touched:
             item.raw = _predicted(item)
-        return [f"The findings could not be read again, and are shown as they should be: {error}"]
+        return [f"The findings could not be read again, so the result shows their expected state: {error}"]
     for item in touched:
         raw = present.get(item.id)
         if raw is None:
@@ -213,7 +219,7 @@ def _read_back(client: QualysClient, wish: Wish, items: t.Sequence[FindingItem])
         hidden = [step.operation for step in item.steps if step.operation in item.done]
         hidden = [operation for operation in hidden if _lacks(wish, raw, operation)]
         if hidden:
-            # It would be sent at every run, so that it is no change.
+            # Every run would send it again, so it does not count as a change.
             item.done = [operation for operation in item.done if operation not in hidden]
             warnings.append(f"Qualys accepted {', '.join(hidden)} of finding {item.id}, but does not show it.")
     return warnings
@@ -228,7 +234,7 @@ def _predict(items: t.Sequence[FindingItem]) -> None:
 
 
 def _predicted(item: FindingItem) -> Raw:
-    """The finding as it is after the steps that were carried out."""
+    """Return the finding as it should be after the completed steps."""
     raw = item.raw
     for step in item.steps:
         if step.operation in item.done:
@@ -289,6 +295,6 @@ def _failure(items: t.Sequence[FindingItem]) -> PerimeterError | None:
     error = t.cast(PerimeterError, failed[0].error)
     return PartialFailure(
         f"{len(failed)} of {len(items)} findings failed; the first is {failed[0].id}: {error.message}",
-        hint="results has one entry for each; the others were carried out.",
+        hint="results has an entry for each; the others were changed.",
         code=error.code,
     )

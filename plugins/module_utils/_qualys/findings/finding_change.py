@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task wants of findings, and what has to be sent to one of them for it (docs/vendors/qualys_was.md 11.6, 11.7).
+"""The changes of findings that a task asks for, and the calls that make them (docs/vendors/qualys_was.md 11.6, 11.7).
 
 This module is private to the collection and may change at any time.
 
-Nothing here talks to Qualys: a plan is made from a finding as a search returned it, and made again from a later reading
-it says whether a write has become visible.
+Nothing here sends a request: the calls are computed from a finding as a search returned it. Computed again from a later
+search, they show whether a write has become visible.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class FindingStep:
     """One call for one finding.
 
     Attributes:
-        operation: first part of the path, and how results call it.
-        data: what is sent in Finding; None for no body.
-        before, after: what changes, for the difference.
-        overlay: vendor fields as they will be; None takes one away.
+        operation: first part of the path, and its name in results.
+        data: the content of ``Finding``; None sends no body.
+        before, after: what changes, for the diff.
+        overlay: the vendor fields after the call; None for a field that will be removed.
     """
 
     operation: str
@@ -44,13 +44,13 @@ class FindingStep:
     overlay: Raw
 
     def predict(self, raw: Raw) -> Raw:
-        """The finding as it will be, as far as that can be known."""
+        """Return the finding as it will be after the call, as far as this is known."""
         return {name: value for name, value in (raw | self.overlay).items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
-    """What the options ask for; see :func:`wish_of`. ``ignored`` is None when the state is to stay."""
+    """The options of a task, checked; see :func:`wish_of`. ``ignored`` is None if the state shall not change."""
 
     ignored: bool | None
     reason: str | None
@@ -63,7 +63,7 @@ class Wish:
     retest: bool
 
     def steps(self, raw: Raw) -> list[FindingStep]:
-        """What has to be sent so that the finding is as wished; retest, which is no state, is not among it."""
+        """Return the calls that bring the finding into the desired state. A retest is not a state, and not included."""
         found = [self._severity_step(raw), self._state_step(raw)]
         return [step for step in found if step is not None]
 
@@ -87,7 +87,7 @@ class Wish:
         return FindingStep("ignore", data, before, _ignored_view(after), after)
 
     def _ignore_data(self, raw: Raw) -> dict[str, t.Any]:
-        """All that the ignoring shall have: whether Qualys keeps what is left out is not documented."""
+        """Return everything to send: it is not documented whether Qualys keeps values that are left out."""
         comment = text(raw.get("ignoredComment")) if self.comment is None else self.comment
         data: dict[str, t.Any] = {"ignoredReason": self.reason}
         if comment:
@@ -108,7 +108,7 @@ class Wish:
             return until == _day(self.reactivate_date)
         if self.reactivate_in is None:
             return True
-        # Whether reactivateIn stays or counts down is not documented, so that the dates are asked too.
+        # It is not documented whether reactivateIn is constant or counts down, so the dates are compared too.
         since = _day(raw.get("ignoredDate"))
         days = (until - since).days if until is not None and since is not None else None
         return self.reactivate_in in (number(raw.get("reactivateIn")), days)
@@ -127,7 +127,7 @@ class Wish:
         if self.severity is None:
             return None
         comment = self.severity_comment
-        # A severity that was never edited needs no comment on the edit.
+        # If the severity was never edited and stays, a comment on the edit has no effect.
         same_comment = not edited or comment is None or comment == (present_comment or "")
         if self.severity == present and same_comment:
             return None
@@ -160,7 +160,7 @@ def _ignored_view(raw: Raw) -> dict[str, t.Any]:
 
 
 def _day(value: t.Any) -> dt.date | None:
-    """The UTC day of a vendor's time: whether Qualys keeps the hour of a reactivation is not documented."""
+    """Return the UTC day of a vendor's time. It is not documented whether Qualys keeps the hour of a reactivation."""
     try:
         return parse_time(text(value) or "").date()
     except ValueError:
@@ -168,29 +168,31 @@ def _day(value: t.Any) -> dt.date | None:
 
 
 def wish_of(params: t.Mapping[str, t.Any], *, now: dt.datetime | None = None) -> Wish:
-    """What the options ask for.
+    """Check the options of a task.
 
     Args:
         params: the options.
-        now: the present, for tests.
+        now: the current time; replaced in tests.
 
     Raises:
-        OptionError: the options ask for nothing, or contradict each other.
+        OptionError: the options ask for no change, are invalid, or contradict each other.
     """
     state = params.get("state")
     if state != "ignored":
         for name in _ONLY_IGNORED:
             if params.get(name) is not None:
-                raise OptionError(f"{name} goes with state ignored only.", hint=f"Drop {name}, or give state: ignored.")
+                raise OptionError(
+                    f"{name} is only allowed with state: ignored.", hint=f"Omit {name}, or set state to ignored."
+                )
     elif not params.get("reason"):
-        raise OptionError("state ignored needs reason.", hint=f"One of {', '.join(REASONS)}.")
+        raise OptionError("state: ignored requires reason.", hint=f"Use one of {', '.join(REASONS)}.")
     if params.get("severity_comment") is not None and params.get("severity") is None:
-        raise OptionError("severity_comment goes with severity only.", hint="Give severity too.")
+        raise OptionError("severity_comment is only allowed with severity.", hint="Give severity too.")
     if params.get("severity") is not None and params["restore_severity"]:
-        raise OptionError("severity and restore_severity contradict each other.", hint="Give one of them.")
+        raise OptionError("severity and restore_severity cannot be combined.", hint="Give one of them.")
     if state is None and params.get("severity") is None and not params["restore_severity"] and not params["retest"]:
         raise OptionError(
-            "Nothing is asked for.", hint="Give at least one of state, severity, restore_severity and retest."
+            "The task asks for no change.", hint="Give at least one of state, severity, restore_severity and retest."
         )
     return Wish(
         ignored=None if state is None else state == "ignored",
@@ -210,9 +212,9 @@ def _days(params: t.Mapping[str, t.Any]) -> int | None:
     if days is None:
         return None
     if params.get("reactivate_date") is not None:
-        raise OptionError("reactivate_in and reactivate_date exclude each other.", hint="Give one of them.")
+        raise OptionError("reactivate_in and reactivate_date cannot be combined.", hint="Give one of them.")
     if days < 1:
-        raise OptionError(f"reactivate_in: {days} is not a number of days.", hint="Give 1 or more.")
+        raise OptionError(f"reactivate_in: {days} is not a valid number of days.", hint="Give 1 or more.")
     return days
 
 
@@ -224,12 +226,12 @@ def _date(params: t.Mapping[str, t.Any], now: dt.datetime) -> str | None:
         moment = parse_time(str(written)).replace(microsecond=0)
     except ValueError:
         raise OptionError(
-            f"reactivate_date: {written!r} is not a date.",
-            hint="Give a UTC date or time such as 2027-01-31 or 2027-01-31T08:00:00Z. To ignore without an end, "
+            f"reactivate_date: {written!r} is not a valid date.",
+            hint="Give a UTC date or time such as 2027-01-31 or 2027-01-31T08:00:00Z. To remove an end date, "
             "activate the finding first.",
         ) from None
     if moment <= now:
         raise OptionError(
-            f"reactivate_date: {written} is in the past.", hint="Give a date in the future, or state: active."
+            f"reactivate_date: {written} is in the past.", hint="Give a date in the future, or set state to active."
         )
     return utc_text(moment)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings exported as a snapshot (docs/vendors/qualys_was.md 11).
+"""Exports findings as a snapshot (docs/vendors/qualys_was.md 11).
 
 This module is private to the collection and may change at any time.
 """
@@ -30,18 +30,19 @@ Options = t.Mapping[str, t.Any]
 PageCrew = Crew[Span, PageLines]
 
 WINDOWS_AT_WORK = 2
-"""For each connection: while one window's page becomes lines, the next page of another is on its way. All windows are
-read side by side from beginning to end, so that none begins late, and there are few borders to ask for. More would hold
-more pages in memory. With workers and without, the windows are the same: compressed files depend on them."""
+"""Windows per connection. While a page of one window is processed, a page of another is transferred. All windows are
+read in parallel from the start, so none starts late, and few borders have to be requested. More windows would keep more
+pages in memory. The number does not depend on workers, because the bytes of a compressed file depend on the windows."""
 PAGE_BYTES = 2_000_000
-"""What a page may have when workers parse it, so that this process holds only its bytes."""
+"""Target size of a page if workers parse it: then this process only has its bytes in memory."""
 FEWEST, MOST = 50, 1000
+"""Limits for the number of records per page."""
 FEW = 600
-"""So many findings are turned into lines sooner than workers could be given them."""
+"""Up to this number of findings, workers would take longer to start than they save."""
 
 
 class _PageSize:
-    """How many records to ask for. With workers, as many as fit the budget, by the size of those that came so far."""
+    """The number of records per page. With workers, it follows from the average size of the records so far."""
 
     def __init__(self, first: int) -> None:
         self.records = first
@@ -49,7 +50,7 @@ class _PageSize:
         self._lock = threading.Lock()
 
     def learn(self, records: int, size: int) -> None:
-        """Take note of a page."""
+        """Adjust the number of records to the size of a page."""
         with self._lock:
             self._seen += records
             self._bytes += size
@@ -75,7 +76,7 @@ class _Export:
         self.contents = Contents()
 
     def read(self) -> ListingTally:
-        """Everything; a second time if the first does not match the total that Qualys announces at the end."""
+        """Read all findings; once more if their number differs from the total that Qualys announces at the end."""
         tally = ListingTally(self._listing.count())
         if tally.announced_before <= FEW:
             self._crew.dismiss()
@@ -98,10 +99,10 @@ class _Export:
         part = self._snapshot.part(window.index)
         for lines in self._listing.fetched(window, self._fetch, lambda line: line[0], tally):
             part.write(b"".join(line for _id, line in lines), len(lines))
-            lines.clear()  # or they would be in memory beside the next page
+            lines.clear()  # otherwise they would stay in memory while the next page is read
 
     def _page(self, listing: Listing, criteria: list[Criterion], span: Span) -> Fetched[Line]:
-        """One page of the search, as lines."""
+        """Read one page of the search as lines."""
         found = PageLines(None)
         size = 0
 
@@ -121,11 +122,11 @@ class _Export:
         return Fetched(found.lines, found.last_id, found.repeated)
 
     def _in_full(self, listing: Listing, criteria: list[Criterion], span: Span) -> Fetched[Line]:
-        """One page of the search, each of whose findings is read again: that waits more than it works."""
+        """Read one page of the search, and then each finding in full. This mostly waits, so it runs in this process."""
         page = self._client.page(RESOURCE, criteria, limit=listing.page_size)
         fresh = fresh_of(page, span)
         full = (self._client.get(RESOURCE, short["id"]) for short in drained(fresh.records))
-        # One that vanished meanwhile is left out; the count at the end then says whether anything is missing.
+        # A finding that has vanished since is left out; the count at the end shows whether any are missing.
         lines, contents = self._maker.lines(raw for raw in full if raw is not None)
         self._take(contents)
         return Fetched(lines, fresh.last_id, fresh.repeated)
@@ -140,12 +141,17 @@ def _line_maker(params: Options) -> LineMaker:
 
 
 def _crew(params: Options) -> PageCrew:
-    """Workers for the pages; none for findings that are read one by one."""
+    """Return the workers for the pages; with ``detail: full``, findings are processed without workers."""
     return Crew(_line_maker(params).page, cores=1 if params["detail"] == GET else None)
 
 
 def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_finding_export``. In check mode everything is read, and nothing is replaced."""
+    """Run ``qualys_was_finding_export``. In check mode all findings are read, and no file is replaced.
+
+    Raises:
+        OptionError: an option is invalid.
+        PerimeterError: the findings cannot be read, or the file cannot be written.
+    """
     criteria = build(params.get("filters"), RESOURCE, strict=params["filters_strict"])
     since = _since(params.get("since"))
     if since is not None:
@@ -196,7 +202,7 @@ def _since(since: str | None) -> str | None:
         return utc_text(parse_time(since).replace(microsecond=0))
     except ValueError:
         raise OptionError(
-            f"since: {since!r} is not a time.", hint="Give a UTC date or time such as 2026-01-31T08:00:00Z."
+            f"since: {since!r} is not a valid time.", hint="Give a UTC date or time such as 2026-01-31T08:00:00Z."
         ) from None
 
 
@@ -218,6 +224,6 @@ def _export_result(dest: pathlib.Path, manifest: Manifest, tally: ListingTally, 
     if not manifest["complete"]:
         result.warnings.append(
             f"Qualys announced {manifest['announced_after']} findings and sent {manifest['records']}, twice: "
-            "the snapshot is marked as not complete."
+            "the snapshot is marked as incomplete."
         )
     return result

@@ -1,12 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The field table of findings: vendor name, our name, how it is read, and where it appears.
+"""The field table of findings: vendor name, our name, conversion, and the reads that include the field.
 
 This module is private to the collection and may change at any time.
 
-See docs/vendors/qualys_was.md 11.2.
-
-It drives parsing, the documentation of ``qualys_was_finding_info`` and the tests.
+See docs/vendors/qualys_was.md 11.2. The table drives parsing, the documentation of ``qualys_was_finding_info`` and
+tests.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from ..._records.times import canonical_time
 from ..api.shapes import Raw, decimal, items, number, score, text, truth, word_of
 
 SUMMARY, VERBOSE, GET = "summary", "verbose", "full"
-"""The reads, cheapest first: search, verbose search, get. Each holds what the ones before it hold."""
+"""Levels of reads, cheapest first: search, verbose search, get. Each includes the fields of the cheaper ones."""
 
 RESOURCE = "finding"
 PAGE_SIZES = {SUMMARY: 1000, VERBOSE: 300, GET: 50}
-"""Records a page. Verbose findings have 3 kB and more each, so that a page stays near a megabyte; full ones are fetched
-one by one, so that small pages spread them over the connections."""
+"""Records per page. Verbose findings have 3 kB or more each, so 300 of them make about a megabyte. Full findings are
+fetched individually, and small pages spread them over the connections."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +31,10 @@ class FindingField:
     """One field.
 
     Attributes:
-        ours: key in the Finding; None when several vendor fields make up one of ours, see ``normalise``.
-        read: converts the vendor's value; None when ``normalise`` handles it.
-        appears: the cheapest read that has it.
-        always: False when information-gathered findings, or some others, lack it.
+        ours: key in the Finding; None if one of our fields is composed of several vendor fields, see ``normalise``.
+        read: converts the vendor's value; None if ``normalise`` handles it.
+        appears: the cheapest read that includes the field.
+        always: False if some findings lack the field, such as information-gathered ones.
     """
 
     ours: str | None
@@ -45,28 +44,28 @@ class FindingField:
 
 
 def identifier(value: t.Any) -> str | None:
-    """An id as text: some are numbers, some are UUIDs, and none is calculated with."""
+    """Return an id as text: some ids are numbers, some are UUIDs."""
     return None if value is None else word_of(value)
 
 
 def moment(value: t.Any) -> str | None:
-    """A date in canonical form."""
+    """Return a time in canonical form."""
     return canonical_time(text(value))
 
 
 def parameter(value: t.Any) -> str | None:
-    """The parameter's name, which arrives URL-encoded."""
+    """Return the name of a parameter, which Qualys sends URL-encoded."""
     name = text(value)
     return unquote(name) if name else name
 
 
 def numbers(collection: t.Any) -> list[int]:
-    """A list of bare numbers."""
+    """Return the numbers of a collection."""
     return [found for item in items(collection) if (found := number(item)) is not None]
 
 
 def categories(collection: t.Any) -> list[dict[str, t.Any]]:
-    """OWASP or WASC entries: code, name, url."""
+    """Return OWASP or WASC entries: code, name, url."""
     return [
         {"code": number(item.get("code")), "name": text(item.get("name")), "url": text(item.get("url"))}
         for item in items(collection)
@@ -75,7 +74,7 @@ def categories(collection: t.Any) -> list[dict[str, t.Any]]:
 
 
 def ssl_data(value: t.Any) -> Raw | None:
-    """The TLS scan result, with its list wrappers removed."""
+    """Return the TLS scan result without list wrappers."""
     return _plain(value) if isinstance(value, dict) else None
 
 
@@ -134,12 +133,12 @@ FIELDS: dict[str, FindingField] = {
     "sslData": FindingField("ssl", ssl_data, GET, always=False),
     "retest": FindingField(None, None, GET, always=False),
 }
-"""Fields with no name of ours are kept by ``include_raw`` only, or feed one of the composed fields."""
+"""Fields without a name of ours are only part of ``raw``, or of one of the composed fields."""
 
 DIRECT: dict[str, tuple[str, t.Callable[[t.Any], t.Any]]] = {
     vendor: (entry.ours, entry.read) for vendor, entry in FIELDS.items() if entry.ours and entry.read
 }
-"""The fields that are copied one to one."""
+"""The fields that are converted individually."""
 
 KINDS = {
     "VULNERABILITY": "vulnerability",
@@ -158,10 +157,10 @@ STATUS_WORDS = {
 
 
 def cvss_score(value: t.Any) -> float | None:
-    """The CVSS 3 base score."""
+    """Return the CVSS 3 base score."""
     return decimal(value.get("base")) if isinstance(value, dict) else None
 
 
 def cvss_vector(value: t.Any) -> str | None:
-    """The attack vector, which is all that Qualys gives of the vector: a word such as Network."""
+    """Return the attack vector, a word such as Network: Qualys sends no other part of the vector."""
     return text(value.get("attackVector")) if isinstance(value, dict) else None

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings: listed, counted, one in full (docs/vendors/qualys_was.md 11).
+"""Reads findings: a list, a count, one in full (docs/vendors/qualys_was.md 11).
 
 This module is private to the collection and may change at any time.
 """
@@ -26,7 +26,12 @@ _ID = re.compile(r"[0-9]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_finding_info``. Reads only, so that check mode changes nothing."""
+    """Run ``qualys_was_finding_info``. It only reads, so check mode makes no difference.
+
+    Raises:
+        OptionError: an option is invalid.
+        PerimeterError: the findings cannot be read.
+    """
     query = Query(params.get("query"))
     normaliser = FindingNormaliser(
         keep_sensitive=params["sensitive"] == "keep", include_raw=params["include_raw"], raw_as=lambda raw: raw
@@ -49,7 +54,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
 def _identifier(written: str) -> str:
     if not _ID.fullmatch(written):
         raise OptionError(
-            f"id: {written!r} is not the id of a finding.", hint="Give its id, which is a number, or its uniqueId."
+            f"id: {written!r} is not a valid id of a finding.", hint="Give the id, which is a number, or the uniqueId."
         )
     return written
 

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Qualys' findings to :class:`Finding` (docs/vendors/qualys_was.md 11.2 to 11.5).
+"""Converts Qualys' findings to :class:`Finding` (docs/vendors/qualys_was.md 11.2 to 11.5).
 
 This module is private to the collection and may change at any time.
 """
@@ -22,7 +22,7 @@ from .finding_fields import DIRECT, KINDS, SEVERITY_LEVELS, STATUS_WORDS, cvss_s
 _LISTS = ("cwe", "owasp", "wasc", "evidence")
 _BLANK: dict[str, t.Any] = {
     **{name: value for name, value in blank_finding(SOURCE).items() if name not in _LISTS},
-    # Qualys says which kind a finding is, what its state is and whose it is, or it is not known.
+    # Without assumptions: if Qualys does not return kind, status or application, they are unknown.
     "kind": "unknown",
     "status": "unknown",
     "asset": None,
@@ -30,12 +30,12 @@ _BLANK: dict[str, t.Any] = {
 
 
 class FindingNormaliser:
-    """Turns the vendor's findings into ours. One for each thread: it counts what it does not know.
+    """Converts findings, and counts unknown values. Each thread needs its own.
 
     Args:
-        keep_sensitive: keep cookies, credentials and matched personal data in the evidence.
-        include_raw: add the vendor's object, as it came, as ``raw``.
-        raw_as: how ``raw`` is stored; :func:`json.dumps` for a file, so that query engines agree on one schema.
+        keep_sensitive: whether to keep cookies, credentials and matched personal data in the evidence.
+        include_raw: whether to add the unchanged vendor object as ``raw``.
+        raw_as: converts ``raw``; :func:`json.dumps` for a file, so that query engines agree on one schema.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FindingNormaliser:
         self._assets: dict[t.Any, tuple[t.Any, Asset]] = {}
 
     def finding(self, raw: Raw) -> Finding:
-        """One finding. Never fails on a value: what is not understood is None or ``unknown``, and counted."""
+        """Convert one finding. Never fails on a value: an unknown value becomes None or ``unknown``, and is counted."""
         record = _BLANK | {name: [] for name in _LISTS}
         for vendor, value in raw.items():
             direct = DIRECT.get(vendor)
@@ -64,19 +64,19 @@ class FindingNormaliser:
         record["cvss_score"] = cvss_score(raw.get("cvssV3"))
         record["cvss_vector"] = cvss_vector(raw.get("cvssV3"))
         self._add_evidence(record, raw)
-        # Imported findings have no rule: their title tells them apart.
+        # Imported findings have no rule, so their title is part of the fingerprint.
         extra = record["title"] if record["rule_id"] in (None, "0") else None
         record["fingerprint"] = fingerprint(
             SOURCE,
             record["asset"]["id"],
             record["rule_id"],
             record["url"],
-            None,  # the method comes with the evidence, which a summary lacks and whose order may change
+            None,  # the method is part of the evidence, which a summary lacks and whose order may change
             record["parameter"],
             extra,
         )
         if not self._keep:
-            # Most often the evidence has the same one, and what was found of it is remembered.
+            # Redacted after the evidence, which often has the same URL: redact_text remembers its results.
             record["url"] = redact_text(record["url"])
         if self._include_raw:
             record["raw"] = self._raw_as(raw)
@@ -88,11 +88,11 @@ class FindingNormaliser:
         record["severity_native"] = native
         record["severity"] = self._known("severity", native, SEVERITY_LEVELS)
         if record["original_severity"] is not None:
-            # In our words too: what goes by severities, such as a gate, must not know Qualys' numbers.
+            # Also in our words, so that a gate, for example, need not know Qualys' numbers.
             before = self._known("originalSeverity", record["original_severity"], SEVERITY_LEVELS)
             record["details"] = {"original_severity": before}
         status = raw.get("status")
-        # Information-gathered findings have no status: they are simply there.
+        # Information-gathered findings have no status, and count as open.
         record["status"] = (
             "open"
             if status is None and record["kind"] == "information"
@@ -102,13 +102,13 @@ class FindingNormaliser:
     def _known(self, field: str, value: t.Any, table: dict[str, str]) -> str:
         word = table.get(value) if isinstance(value, str) else None
         if word is None:
-            # A vendor's new word must not fill the counter with garbage, so it is cut to a name's length.
+            # Cut, so that an unexpected long value does not fill the counter.
             self.unknown[f"{field}={str(value)[:40]}"] += 1
             return "unknown"
         return word
 
     def _asset(self, web_app: t.Any) -> Asset:
-        """As :func:`_asset`, made once for an application: thousands of findings name the same one."""
+        """Return the result of :func:`_asset`, made once per application: thousands of findings have the same one."""
         key = web_app.get("id") if isinstance(web_app, dict) else None
         if not isinstance(key, (int, str)):
             return _asset(web_app)
@@ -142,20 +142,21 @@ class FindingNormaliser:
             "url": clean(text(request.get("link"))),
             "headers": self._decoded(request.get("headers")),
             "body": self._decoded(request.get("body")),
-            # What the scanner matched is the personal data itself, and it stands somewhere in the response.
+            # The match is the personal data itself, and the response contains it somewhere.
             "response": MARKER if hide_result and response else clean(response),
             "result": MARKER if hide_result and matched else clean(matched),
             "authenticated": truth(result.get("authentication")),
         }
 
     def _decoded(self, value: t.Any) -> str | None:
-        """A part of a request that comes as base64, redacted."""
+        """Return a part of a request, decoded from base64 and redacted."""
         shown = decoded(value)
         if self._keep:
             return shown
         loose = decoded_loosely(value)
         if loose != shown:
-            # Bytes that are not UTF-8 may hold a secret among them, which nobody finds in base64.
+            # Data that is not UTF-8 stays base64, in which redaction would not find a secret, so it is searched
+            # decoded.
             clean = redact_text(loose)
             if clean != loose:
                 return clean

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the bytes of a page of findings to the lines of a snapshot (docs/vendors/qualys_was.md 3.2, 11).
+"""Turns the bytes of a page of findings into the lines of a snapshot (docs/vendors/qualys_was.md 3.2, 11).
 
 This module is private to the collection and may change at any time.
 
-This is all the work of an export that is not waiting: decode, normalise, redact, encode. It is a pure function, so that
-a :class:`..._vendor.crew.Crew` can do it on all cores.
+This is the processor work of an export: decode, normalise, redact, encode. It is a pure function, so that a
+:class:`..._vendor.crew.Crew` can run it on all cores.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Line = tuple[int, bytes]
 
 @dataclasses.dataclass
 class Contents:
-    """What some findings are about, for the manifest."""
+    """The applications, rules and unknown values of some findings, for the manifest."""
 
     assets: set[str] = dataclasses.field(default_factory=set)
     rules: set[str] = dataclasses.field(default_factory=set)
     unknown: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     def add(self, other: Contents) -> None:
-        """Count what others are about, too."""
+        """Add the contents of other findings."""
         self.assets |= other.assets
         self.rules |= other.rules
         self.unknown += other.unknown
@@ -44,16 +44,17 @@ class Contents:
 
 @dataclasses.dataclass
 class PageLines:
-    """What became of an answer.
+    """The result of processing an answer.
 
     Attributes:
-        envelope: without its records; None when the answer has no envelope.
-        lines: those of the span, ascending by id; empty unless the envelope says SUCCESS.
-        last_id: the cursor; None when there is no further page.
-        repeated: how many records are not of the span.
-        received: how many records the page has.
-        contents: what the lines are about.
-        problem: why a page with SUCCESS cannot be used; it counts unless the answer is refused for its status.
+        envelope: the envelope without its records; None if the answer has no envelope.
+        lines: the lines of the span, ascending by id; empty unless the envelope has SUCCESS.
+        last_id: the cursor; None if there is no further page.
+        repeated: the number of records outside the span.
+        received: the number of records on the page.
+        contents: the contents of the lines.
+        problem: why a page with SUCCESS cannot be used. It only matters if the answer is not refused for its HTTP
+            status.
     """
 
     envelope: Raw | None
@@ -70,15 +71,15 @@ class LineMaker:
     """Turns findings into lines.
 
     Attributes:
-        keep_sensitive: whether cookies, credentials and personal data in the evidence are kept.
-        include_raw: whether the vendor's object is added.
+        keep_sensitive: whether to keep cookies, credentials and personal data in the evidence.
+        include_raw: whether to add the vendor's object.
     """
 
     keep_sensitive: bool
     include_raw: bool
 
     def page(self, span: Span, body: bytes) -> PageLines:
-        """The lines of a page that the answer to a search has."""
+        """Return the lines of the answer to a search."""
         envelope = envelope_of(body)
         if envelope is None or not is_success(envelope):
             return PageLines(envelope)
@@ -94,7 +95,7 @@ class LineMaker:
         return PageLines(envelope, lines, fresh.last_id, fresh.repeated, received, contents)
 
     def lines(self, findings: t.Iterable[Raw]) -> tuple[list[Line], Contents]:
-        """The lines of findings, in their order, and what they are about."""
+        """Return the lines of findings, in the same order, and their contents."""
         normaliser = FindingNormaliser(
             keep_sensitive=self.keep_sensitive,
             include_raw=self.include_raw,
@@ -114,7 +115,7 @@ class LineMaker:
 
 
 def drained(records: list[Raw]) -> t.Iterator[Raw]:
-    """The records in order. Each is let go once it is used: with many pages at work, that is most of the memory."""
+    """Yield the records in order, and release each once it is used: records of many pages take most of the memory."""
     records.reverse()
     while records:
         yield records.pop()

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retests of findings: started once, adopted when one runs already, waited for on one clock.
+"""Retests of findings: start one, or adopt one that is running, and wait for all with one time limit.
 
 This module is private to the collection and may change at any time.
 
@@ -27,13 +27,13 @@ _WORDS = ("NO_RETEST", "UNDER_RETEST", "RETESTED", "CANCELING", "CANCELED")
 
 @dataclasses.dataclass(frozen=True)
 class Retest:
-    """What Qualys says about the retest of one finding.
+    """The state of the retest of one finding.
 
     Attributes:
-        status: one of NO_RETEST, UNDER_RETEST, RETESTED, CANCELING, CANCELED; anything else as it came.
-        at: when the finding was retested last, UTC.
-        finding_status: what came of it, in Qualys' words.
-        reason: why it ended as it did, in Qualys' words.
+        status: one of NO_RETEST, UNDER_RETEST, RETESTED, CANCELING, CANCELED, or an unknown word of Qualys.
+        at: when the finding was last retested, UTC.
+        finding_status: the status of the finding after it, in Qualys' words.
+        reason: why the retest ended, in Qualys' words.
     """
 
     status: str
@@ -43,7 +43,7 @@ class Retest:
 
     @classmethod
     def of(cls, raw: Raw) -> Retest:
-        """From Qualys' ``retest``."""
+        """Return the state in Qualys' ``retest``."""
         return cls(
             text(raw.get("retestStatus")) or "NO_RETEST",
             canonical_time(text(raw.get("retestedDate"))),
@@ -53,15 +53,15 @@ class Retest:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the retest has not ended."""
         return self.status in RUNNING
 
     def ended_since(self, before: Retest) -> bool:
-        """Whether a retest has ended since: Qualys may still tell of the last one for a while."""
+        """Return whether a retest has ended since. For a while, Qualys may still return the previous retest."""
         return not self.running and self.status != "NO_RETEST" and (before.running or self != before)
 
     def shown(self) -> dict[str, str | None]:
-        """As it is returned."""
+        """Return the state for the result."""
         status = self.status.lower() if self.status in _WORDS else "unknown"
         return {
             "status": status,
@@ -72,15 +72,15 @@ class Retest:
 
 
 def look(client: QualysClient, finding_id: int) -> Retest:
-    """How the retest of a finding stands. A read, though Qualys wants a POST for it.
+    """Return the state of the retest of a finding. This is a read, although Qualys requires POST.
 
     Raises:
-        BadResponse: the answer is not about the finding.
+        BadResponse: the answer has no record.
     """
     records = client.ask("POST", "retestStatus", RESOURCE, finding_id)
     if not records:
         raise BadResponse(
-            f"Qualys answered the question for the retest of finding {finding_id} with nothing.",
+            f"Qualys answered retestStatus of finding {finding_id} without a record.",
             hint="Run again; if it persists, it is a fault of the platform.",
         )
     state = records[0].get("retest")
@@ -88,11 +88,11 @@ def look(client: QualysClient, finding_id: int) -> Retest:
 
 
 def start(client: QualysClient, finding_id: int, before: Retest) -> bool:
-    """Start a retest. Returns False when somebody else's was under way by then, which is adopted.
+    """Start a retest. Returns False if another one was already running, which is adopted.
 
     Raises:
         AmbiguousWrite: the connection failed, and no retest became visible.
-        VendorError: Qualys refused.
+        VendorError: Qualys refused the retest, and none is running.
     """
 
     def seen() -> bool | None:
@@ -114,7 +114,10 @@ def start(client: QualysClient, finding_id: int, before: Retest) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class RetestEnd:
-    """Where a retest stands, and why it counts as failed: canceled, not ended in time, not to be seen."""
+    """The last known state of a retest, and an error if it was canceled, did not end in time, or could not be read.
+
+    ``over`` is True if waiting for it has ended.
+    """
 
     retest: Retest
     error: PerimeterError | None = None
@@ -123,12 +126,12 @@ class RetestEnd:
 
 @dataclasses.dataclass(frozen=True)
 class Wait:
-    """One clock for all retests of a task.
+    """One time limit for all retests of a task.
 
     Attributes:
-        timeout: seconds to wait in all; 0 looks once.
-        interval: seconds between looks.
-        clock, sleep: for tests.
+        timeout: total seconds to wait; 0 polls once.
+        interval: seconds between polls.
+        clock, sleep: replaced in tests.
     """
 
     timeout: float
@@ -137,11 +140,11 @@ class Wait:
     sleep: t.Callable[[float], object] = time.sleep
 
     def until_ended(self, client: QualysClient, started: t.Mapping[int, Retest]) -> dict[int, RetestEnd]:
-        """How each retest ended, or where it stands when the time is over.
+        """Wait, and return the end or the last state of each retest.
 
         Args:
             client: the account.
-            started: finding id to how its retest stood before.
+            started: the state of each retest before it was started, by finding id.
         """
         found = {finding_id: RetestEnd(before) for finding_id, before in started.items()}
         pending = list(started)
@@ -156,7 +159,7 @@ class Wait:
             pending = [finding_id for finding_id in pending if not found[finding_id].over]
             if self.clock() >= deadline:
                 break
-        # Who does not want to wait is not told that it took too long.
+        # With a timeout of 0, nobody asked to wait, so a running retest is not an error.
         for finding_id in pending if self.timeout else ():
             found[finding_id] = RetestEnd(found[finding_id].retest, self._late(finding_id))
         return found
@@ -164,7 +167,7 @@ class Wait:
     def _late(self, finding_id: int) -> PerimeterError:
         return VendorError(
             f"The retest of finding {finding_id} did not end within {self.timeout:g} seconds.",
-            hint="It goes on at Qualys. Run again to wait for it, or raise wait_timeout.",
+            hint="It continues at Qualys. Run again to wait for it, or raise wait_timeout.",
             code="UNDER_RETEST",
         )
 

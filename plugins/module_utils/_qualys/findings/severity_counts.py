@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many open findings each application has, by severity, counted without keeping a finding.
+"""Counts the open findings of each application by severity, without storing findings.
 
 This module is private to the collection and may change at any time.
 """
@@ -19,8 +19,8 @@ from ..api.shapes import Raw, number, text, truth
 from .finding_fields import SEVERITY_LEVELS
 
 OPEN = ("NEW", "ACTIVE", "REOPENED", "RETESTING")
-"""Words for findings that are open. Information that was gathered has no status, and is not counted."""
-# Searches do not take RETESTING, which is a status all the same: so the others are left out instead.
+"""The statuses of open findings. Information-gathered findings have no status, and are not counted."""
+# A search does not accept the status RETESTING, so the criteria exclude the other statuses instead.
 _OPEN_CRITERIA: tuple[Criterion, ...] = (
     {"field": "type", "operator": "IN", "value": "VULNERABILITY,SENSITIVE_CONTENT"},
     {"field": "status", "operator": "NOT EQUALS", "value": "FIXED"},
@@ -29,14 +29,14 @@ _OPEN_CRITERIA: tuple[Criterion, ...] = (
 
 
 def count_severities(client: QualysClient, ids: t.Sequence[int] | None) -> dict[int, Counter[str]]:
-    """How many open findings each application has, by severity.
+    """Return the number of open findings of each application, by severity.
 
     Args:
         client: the account.
-        ids: the applications; None for all.
+        ids: ids of the applications; None for all.
 
     Raises:
-        IncompleteRead: Qualys announced another number of findings than it sent, twice.
+        IncompleteRead: Qualys sent another number of findings than it announced, in two attempts.
     """
     parts = [None] if ids is None else [ids[at : at + IDS_PER_SEARCH] for at in range(0, len(ids), IDS_PER_SEARCH)]
     total: dict[int, Counter[str]] = defaultdict(Counter)
@@ -50,7 +50,7 @@ def count_severities(client: QualysClient, ids: t.Sequence[int] | None) -> dict[
 
 
 def _count(listing: Listing) -> Counter[tuple[int, str]]:
-    """Count window by window, so that no more than a few pages of findings are held."""
+    """Count window by window, so that only a few pages of findings are in memory."""
     tally = ListingTally(listing.client.count(listing.resource, listing.criteria))
 
     def window_counts(window: IdWindow) -> tuple[int, Counter[tuple[int, str]]]:
@@ -74,7 +74,7 @@ def _count(listing: Listing) -> Counter[tuple[int, str]]:
 
 
 def _webapp_and_severity(raw: Raw) -> tuple[int, str] | None:
-    """The application and the severity of a finding; None when it does not count."""
+    """Return the application and the severity of a finding; None if it is not counted."""
     webapp = raw.get("webApp")
     webapp_id = number(webapp.get("id")) if isinstance(webapp, dict) else None
     severity = SEVERITY_LEVELS.get(text(raw.get("severity")) or "")

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Knowledge base of Qualys: what a QID means and how it is fixed (docs/vendors/qualys_was.md 16).
+"""Qualys' knowledge base: description and solution of each QID (docs/vendors/qualys_was.md 16).
 
 This module is private to the collection and may change at any time.
 
-Findings carry no such text. It comes from an API of its own, which speaks XML only and is limited to few calls an hour,
-so that QIDs are asked for in batches and answers are kept under ``state_dir``.
+Findings do not have these texts. They come from a separate API, which only supports XML and few calls per hour, so QIDs
+are requested in batches and answers are cached under ``state_dir``.
 """
 
 from __future__ import annotations
@@ -34,17 +34,22 @@ from ..findings.finding_fields import SEVERITY_LEVELS
 from .kb_cache import Cache, Entry
 
 BATCH = 500
-"""QIDs in one request, as the vendor's own clients ask."""
+"""QIDs in one request, as in the vendor's own clients."""
 
 SCHEMA = 1
 _PATH = "/api/2.0/fo/knowledge_base/vuln/"
 _LIMITS = ("1960", "1965")
-"""Codes for too many calls at once, and too many in the window (docs/vendors/qualys_was.md 16)."""
+"""Codes for too many concurrent calls, and too many calls in the time window (docs/vendors/qualys_was.md 16)."""
 _LOGIN = "2000"
 
 
 def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_kb_info``. In check mode the cache and ``dest`` are read, and not written."""
+    """Run ``qualys_kb_info``. In check mode the cache and ``dest`` are read, but not written.
+
+    Raises:
+        OptionError: an option is invalid.
+        PerimeterError: the knowledge base cannot be read, or the file cannot be written.
+    """
     wanted = _qids(params["qids"])
     max_age = _age(params["max_age"])
     dest = pathlib.Path(params["dest"]).expanduser() if params.get("dest") else None
@@ -68,7 +73,7 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
         warnings=cache.warnings,
     )
     if dest is not None:
-        # The texts are megabytes, and hostile: who has them in a file does not want them in the play too.
+        # The texts take megabytes and may be hostile, so they are not returned as well when they are written to a file.
         del result.values["entries"]
         result.values["dest"] = str(dest)
         result.changed = _write(dest, t.cast(list[Entry], entries), check_mode=check_mode)
@@ -76,7 +81,7 @@ def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -
 
 
 def account_of(client: QualysClient) -> str:
-    """What tells one subscription's knowledge base from another's: a subscription may edit severities and texts."""
+    """Return a key for the subscription's cache, because subscriptions may edit severities and texts."""
     connection = client.connection
     identity = f"{connection.api_url}\n{connection.username or connection.client_id}"
     return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -85,7 +90,7 @@ def account_of(client: QualysClient) -> str:
 def _qids(written: t.Iterable[int]) -> list[int]:
     qids = sorted(set(written))
     if qids and qids[0] < 0:
-        raise OptionError(f"qids: {qids[0]} is not a QID.", hint="Give numbers, such as 150001.")
+        raise OptionError(f"qids: {qids[0]} is not a valid QID.", hint="Give positive numbers, such as 150001.")
     return qids
 
 
@@ -93,22 +98,26 @@ def _age(written: str) -> dt.timedelta:
     try:
         return dt.timedelta(seconds=parse_duration(written))
     except (ValueError, OverflowError) as error:
-        raise OptionError(f"max_age: {error}.", hint="0s asks Qualys in any case.") from None
+        raise OptionError(f"max_age: {error}.", hint="Give a duration such as 7d; 0s ignores the cache.") from None
 
 
 def read_entries(
     client: QualysClient, qids: t.Sequence[int], cache: Cache, max_age: dt.timedelta
 ) -> tuple[dict[int, Entry | None], int]:
-    """The entries of some QIDs, from the cache where it is fresh.
+    """Return the entries of some QIDs, from the cache if they are new enough.
 
     Args:
         client: the account.
-        qids: ascending, each once. 0, which imported findings have, is never asked for.
-        cache: where entries are kept.
-        max_age: how old a kept entry may be.
+        qids: the QIDs, ascending, each once. 0, which imported findings have, is never requested.
+        cache: the cache.
+        max_age: maximum age of a cached entry.
 
     Returns:
-        Each QID with its entry, None for one that Qualys does not know; and how many were asked for.
+        The entry of each QID, None for one that Qualys does not know; and the number of QIDs that were requested.
+
+    Raises:
+        IncompleteRead: Qualys shortened an answer.
+        VendorError: Qualys refused the request.
     """
     found = cache.read([qid for qid in qids if qid], max_age)
     stale = [qid for qid in qids if qid and qid not in found]
@@ -126,16 +135,16 @@ def _fetch(client: QualysClient, batch: t.Sequence[int]) -> dict[int, Entry | No
     root: ET.Element = response.memo["root"]
     found = {entry["qid"]: entry for element in root.iter("VULN") if (entry := entry_of(element)) is not None}
     if root.find(".//WARNING") is not None and any(qid not in found for qid in batch):
-        # What is left out of a shortened answer is not unknown, and must not be kept as such.
+        # A QID that is missing from a shortened answer is not unknown, and must not be cached as unknown.
         raise IncompleteRead(
             f"Qualys' knowledge base sent {len(found)} of {len(batch)} entries, with a warning.",
-            hint="Ask for fewer QIDs at a time.",
+            hint="Request fewer QIDs at a time.",
         )
     return {qid: found.get(qid) for qid in batch}
 
 
 def _judge(response: Response) -> Verdict:
-    """What an answer of this API amounts to; a good one leaves its root in ``response.memo["root"]``."""
+    """Return the verdict on an answer of this API. The root of a success is stored in ``response.memo["root"]``."""
     try:
         root = parse_xml(response.body)
     except ValueError as error:
@@ -152,7 +161,7 @@ def _judge(response: Response) -> Verdict:
     if code == _LOGIN or response.status == 401:
         hint = "Check username and password (or client_id and client_secret), and the platform."
         raise AuthenticationFailed(message, hint=hint, code=code)
-    hint = "The account needs API access, and the subscription a module with the knowledge base."
+    hint = "The account needs API access, and the subscription needs a module with the knowledge base."
     raise VendorError(message, hint=hint, code=code)
 
 
@@ -160,8 +169,8 @@ def _unreadable(response: Response, why: str) -> Verdict:
     if response.status >= 500 or response.status in (202, 401, 409, 429):
         return OK
     error = BadResponse(
-        f"Qualys' knowledge base was answered with HTTP {response.status} and {why}.",
-        hint="Check api_url (or platform), and any proxy between here and there.",
+        f"The request to Qualys' knowledge base was answered with HTTP {response.status} and {why}.",
+        hint="Check api_url (or platform), and any proxy in between.",
     )
     if response.status >= 400:
         raise error
@@ -174,7 +183,7 @@ _CVSS = ("CVSS_V3", "CVSS")
 
 
 def entry_of(element: ET.Element) -> Entry | None:
-    """One ``VULN``; None without a number."""
+    """Return the entry in a ``VULN`` element; None if it has no valid QID."""
     qid = element.findtext("QID", "").strip()
     if not (qid.isascii() and qid.isdigit()):
         return None
@@ -219,7 +228,7 @@ def _references(element: ET.Element) -> list[dict[str, str | None]]:
 
 
 def _cvss(element: ET.Element) -> dict[str, t.Any] | None:
-    """The newest score that the entry has."""
+    """Return the score of the newest CVSS version that the entry has."""
     for name in _CVSS:
         score = element.find(name)
         if score is None:
@@ -241,7 +250,7 @@ def _cvss(element: ET.Element) -> dict[str, t.Any] | None:
 
 
 def _write(dest: pathlib.Path, entries: t.Sequence[Entry], *, check_mode: bool) -> bool:
-    """Write the entries where other tasks read them. Returns whether the file had other content."""
+    """Write the entries to a file for other tasks. Returns whether the content changed."""
     document = {"record": "knowledge", "schema": SCHEMA, "source": "qualys", "entries": entries}
     content = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode("utf-8", "replace") + b"\n"
     try:

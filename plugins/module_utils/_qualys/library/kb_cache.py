@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the knowledge base said, kept under ``state_dir``.
+"""The cache of knowledge base entries under ``state_dir``.
 
 This module is private to the collection and may change at any time.
 
-One file holds a hundred neighbouring QIDs and is replaced as a whole, so that a reader never sees half of one. Two
-writers at once may each undo what the other added; what is lost that way is asked for again. A file that cannot be
-understood counts as empty and is written anew: nothing here is worth failing for.
+One file has the entries of a hundred consecutive QIDs. It is replaced as a whole, so that readers never see a part of
+it. Concurrent writers may overwrite each other's additions, which are then fetched again. A file that cannot be parsed
+counts as empty and is replaced: a cache must not make a task fail.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ FOLDER = "qualys_kb"
 SCHEMA = 1
 _NEIGHBOURS = 100
 UNKNOWN_AGE = dt.timedelta(days=1)
-"""How long "Qualys does not know this QID" is believed at most: tomorrow it may have been published."""
+"""Maximum age of the information that Qualys does not know a QID, because the QID may be published later."""
 
 _Kept = dict[str, t.Any]
-"""``fetched`` and ``entry``, the latter None for a QID that Qualys did not know."""
+"""``fetched`` (time) and ``entry``, which is None for a QID that Qualys did not know."""
 
 
 class Cache:
-    """The kept entries of one subscription.
+    """The cached entries of one subscription.
 
     Args:
-        folder: where the files stand; None keeps nothing.
+        folder: directory of the files; None disables the cache.
         write: False in check mode.
-        now: the present, for tests.
+        now: the current time; replaced in tests.
     """
 
     def __init__(self, folder: pathlib.Path | None, *, write: bool = True, now: dt.datetime | None = None) -> None:
@@ -51,7 +51,7 @@ class Cache:
 
     @classmethod
     def open(cls, state_dir: str | None, environ: t.Mapping[str, str], account: str, *, write: bool) -> Cache:
-        """The cache of an account under ``state_dir``. One that cannot be used is done without, with a warning."""
+        """Return the cache of an account under ``state_dir``; a disabled one, with a warning, if it cannot be used."""
         try:
             return cls(state_directory(state_dir, environ, create=write) / FOLDER / account, write=write)
         except StateError as error:
@@ -60,7 +60,7 @@ class Cache:
             return cache
 
     def read(self, qids: t.Iterable[int], max_age: dt.timedelta) -> dict[int, Entry | None]:
-        """The entries that are kept and fresh; None for a QID that Qualys did not know lately."""
+        """Return the cached entries up to this age; None for a QID that Qualys did not know recently."""
         found: dict[int, Entry | None] = {}
         for shard, members in _by_shard(qids).items():
             kept = self._load(shard)
@@ -71,7 +71,7 @@ class Cache:
         return found
 
     def write(self, entries: t.Mapping[int, Entry | None]) -> None:
-        """Keep what was just fetched."""
+        """Store entries that were just fetched."""
         if self._folder is None or not self._write or not entries:
             return
         fetched = utc_text(self._now.replace(microsecond=0))
@@ -107,7 +107,7 @@ class Cache:
     def _fresh(self, item: _Kept, max_age: dt.timedelta) -> bool:
         age = self._now - parse_time(item["fetched"])
         limit = max_age if item["entry"] is not None else min(max_age, UNKNOWN_AGE)
-        # A time in the future comes from a clock that was wrong, and says nothing about the age.
+        # A time in the future comes from a clock that was wrong, so the age is unknown.
         return dt.timedelta(0) <= age < limit
 
 
@@ -119,7 +119,7 @@ def _by_shard(qids: t.Iterable[int]) -> dict[int, list[int]]:
 
 
 def _sound(qid: str, item: t.Any) -> bool:
-    """Whether an entry of a file is one that :meth:`Cache.write` could have written."""
+    """Return whether an entry of a file has the form that :meth:`Cache.write` writes."""
     if not isinstance(item, dict) or "entry" not in item:
         return False
     entry = item["entry"]

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look-ups: option profiles and tags (docs/vendors/qualys_was.md 14).
+"""Reads option profiles and tags (docs/vendors/qualys_was.md 14).
 
 This module is private to the collection and may change at any time.
 """
@@ -24,13 +24,13 @@ Options = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class LookupField:
-    """One field of a look-up.
+    """One field of an option profile or a tag.
 
     Attributes:
         ours: key in the result.
         read: converts the vendor's value.
-        full: whether only the full reading has it.
-        empty: what stands when the vendor leaves it out.
+        full: whether only ``detail: full`` includes it.
+        empty: the value if the vendor omits the field.
     """
 
     ours: str
@@ -43,7 +43,7 @@ Table = dict[str, LookupField]
 
 
 def references(collection: t.Any) -> list[dict[str, t.Any]]:
-    """Records that this one names: id and name."""
+    """Return id and name of each record in a collection."""
     return [
         {"id": number(item.get("id")), "name": text(item.get("name"))}
         for item in items(collection)
@@ -52,19 +52,19 @@ def references(collection: t.Any) -> list[dict[str, t.Any]]:
 
 
 def comments(collection: t.Any) -> list[str]:
-    """The contents of comments."""
+    """Return the contents of comments."""
     return [text(item.get("contents")) or "" for item in items(collection) if isinstance(item, dict)]
 
 
 def reference(value: t.Any) -> dict[str, t.Any] | None:
-    """One record that this one names."""
+    """Return id and name of a record; None if there is none."""
     if not isinstance(value, dict):
         return None
     return {"id": number(value.get("id")), "name": text(value.get("name"))}
 
 
 def sensitive_content(value: t.Any) -> dict[str, t.Any] | None:
-    """What the scanner searches pages for."""
+    """Return the sensitive content for which the scanner searches."""
     if not isinstance(value, dict):
         return None
     return {
@@ -75,7 +75,7 @@ def sensitive_content(value: t.Any) -> dict[str, t.Any] | None:
 
 
 def time_text(value: t.Any) -> str | None:
-    """A time, UTC."""
+    """Return a time in canonical form, UTC."""
     return canonical_time(text(value))
 
 
@@ -117,7 +117,7 @@ TAG: Table = {
 
 
 def shown(table: Table, raw: Raw, *, full: bool) -> dict[str, t.Any]:
-    """A record in our names. What this reading does not hold is left out."""
+    """Return a record with our names, without the fields that this read does not include."""
     record: dict[str, t.Any] = {}
     for vendor, entry in table.items():
         if full or not entry.full or vendor in raw:
@@ -142,7 +142,7 @@ def _read(params: Options, client: QualysClient, resource: str, table: Table, ke
     full = params.get("detail") == "full"
     listing = Listing(client, resource, _criteria(params, resource), MAX_PAGE)
     excerpt = read_excerpt(listing, params.get("limit"), in_full=full)
-    # Whether Qualys' EQUALS minds upper and lower case is not documented, so it is compared here.
+    # It is not documented whether Qualys' EQUALS is case-sensitive, so names are compared here.
     named = [raw for raw in excerpt.records if params.get("name") in (None, text(raw.get("name")))]
     records = [shown(table, raw, full=full) for raw in named]
     total = excerpt.total - (len(excerpt.records) - len(named))
@@ -152,10 +152,10 @@ def _read(params: Options, client: QualysClient, resource: str, table: Table, ke
 
 
 def run_option_profiles(params: Options, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_option_profile_info``. Reads only, so that check mode changes nothing."""
+    """Run ``qualys_was_option_profile_info``. It only reads, so check mode makes no difference."""
     return _read(params, client, "optionprofile", OPTION_PROFILE, "option_profiles")
 
 
 def run_tags(params: Options, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_tag_info``. Reads only, so that check mode changes nothing."""
+    """Run ``qualys_was_tag_info``. It only reads, so check mode makes no difference."""
     return _read(params, client, "tag", TAG, "tags")

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report of Qualys: created once, waited for, downloaded as a file, deleted again (docs/vendors/qualys_was.md 15).
+"""A report at Qualys: create it once, wait, download it to a file, delete it (docs/vendors/qualys_was.md 15).
 
 This module is private to the collection and may change at any time.
 """
@@ -33,7 +33,7 @@ RESOURCE = "report"
 Written = t.Mapping[str, t.Any]
 
 CONFIGS = {"WAS_SCAN_REPORT": "scanReport", "WAS_WEBAPP_REPORT": "webAppReport"}
-"""Types whose configuration is known, and its element (docs/vendors/qualys_was.md 15)."""
+"""The supported types, with the element of their configuration (docs/vendors/qualys_was.md 15)."""
 
 FORMATS = ("HTML_ZIPPED", "HTML_BASE64", "PDF", "PDF_ENCRYPTED", "POWERPOINT", "CSV", "CSV_V2", "XML", "WORD")
 _RUNNING = frozenset({"RUNNING", "SUBMITTED", "PENDING"})
@@ -49,27 +49,27 @@ FIELDS: tuple[tuple[str, str, t.Callable[[t.Any], t.Any]], ...] = (
     ("size", "size", number),
     ("created", "creationDate", lambda value: canonical_time(text(value))),
 )
-"""Our name, the vendor's, and how it is read."""
+"""Our name, the vendor's name, and the conversion of each field."""
 
 
 class ReportFailed(PerimeterError):
-    """Qualys could not make the report."""
+    """Qualys could not create the report."""
 
     kind = "report_failed"
 
 
 class ReportTimeout(PerimeterError):
-    """The report was not there when the budget ended."""
+    """The report was not complete when the time budget ended."""
 
     kind = "report_timeout"
 
 
 def run(params: Written, client: QualysClient, check_mode: bool, *, timing: PollTiming | None = None) -> Result:
-    """Logic of ``qualys_was_report``.
+    """Run ``qualys_was_report``.
 
     Raises:
-        PerimeterError: any of the collection's errors that arose before there was a report. Later ones stand in the
-            result, which then has the report.
+        PerimeterError: an error before the report exists. A later error is part of the result, together with the
+            report.
     """
     dest = pathlib.Path(params["dest"]).expanduser()
     check_target(dest, "dest")
@@ -102,9 +102,7 @@ def _outline(params: Written) -> Raw:
 def _existing(client: QualysClient, report_id: int) -> Raw:
     raw = client.get(RESOURCE, report_id)
     if raw is None:
-        raise NotFound(
-            f"id: there is no report {report_id}, or these credentials may not see it.", hint="Check the id."
-        )
+        raise NotFound(f"id: there is no report {report_id}, or this account may not see it.", hint="Check the id.")
     return raw
 
 
@@ -118,14 +116,15 @@ def _result(report: Raw, dest: pathlib.Path, *, changed: bool) -> Result:
 
 
 def _request(client: QualysClient, params: Written, references: References) -> dict[str, Node]:
-    """What is sent to create the report; names are resolved, and nothing is written.
+    """Return the data of the create, with names resolved to ids. Sends no write.
 
     Raises:
-        OptionError, AmbiguousMatch: something is missing or does not resolve.
+        OptionError: an option is missing or invalid, or a name does not exist.
+        AmbiguousMatch: a name matches several records.
     """
     for name in ("name", "type", "format"):
         if not str(params.get(name) or "").strip():
-            raise OptionError(f"{name} is needed without id.", hint="They say what to create.")
+            raise OptionError(f"{name} is required without id.", hint=f"Give {name}, or the id of an existing report.")
     _check_encryption(params)
     node: dict[str, Node] = {name: str(params[name]) for name in ("name", "format", "type")}
     node["config"] = {CONFIGS[params["type"]]: {"target": _target(client, params, references)}}
@@ -143,8 +142,8 @@ def _check_encryption(params: Written) -> None:
     for name in ("file_password", "recipients"):
         if bool(params.get(name)) != encrypted:
             raise OptionError(
-                f"{name} goes with the format PDF_ENCRYPTED, and only with it.",
-                hint="An encrypted report needs a password and the recipients who may get it.",
+                f"{name} is required with the format PDF_ENCRYPTED, and not allowed with any other.",
+                hint="An encrypted report requires a password and recipients.",
             )
 
 
@@ -152,12 +151,12 @@ def _target(client: QualysClient, params: Written, references: References) -> di
     targets = {name: value for name, value in (params.get("targets") or {}).items() if value}
     if params["type"] == "WAS_SCAN_REPORT":
         if set(targets) != {"scans"}:
-            raise OptionError("targets: a WAS_SCAN_REPORT takes scans, and only scans.", hint="{scans: [9988]}")
+            raise OptionError("targets: a WAS_SCAN_REPORT takes only scans.", hint="Such as {scans: [9988]}.")
         references.expect("wasscan", targets["scans"])
         scans = [references.resolve("wasscan", "targets.scans", item, ()) for item in targets["scans"]]
         return {"scans": {"WasScan": [{"id": scan.id} for scan in scans]}}
     if not targets or "scans" in targets:
-        raise OptionError("targets: a WAS_WEBAPP_REPORT takes webapps or tags.", hint="{webapps: [shop]}")
+        raise OptionError("targets: a WAS_WEBAPP_REPORT takes webapps or tags.", hint="Such as {webapps: [shop]}.")
     ids = {references.resolve("webapp", "targets.webapps", item, ()).id: None for item in targets.get("webapps", ())}
     if "tags" in targets:
         ids |= dict.fromkeys(_tagged(client, targets["tags"], references))
@@ -165,10 +164,10 @@ def _target(client: QualysClient, params: Written, references: References) -> di
 
 
 def _tagged(client: QualysClient, tags: t.Iterable[t.Any], references: References) -> list[int]:
-    """Ids of the applications that have all the tags now."""
+    """Return the ids of the applications that have all the tags."""
     found = [references.resolve("tag", "targets.tags", item, ()) for item in tags]
     if any(tag.id is None for tag in found):
-        # Check mode did not find one of them, so nobody knows which applications will have it.
+        # Check mode did not find a tag, so it is not known which applications will have it.
         return []
     criteria = [{"field": "tags.id", "operator": "EQUALS", "value": str(tag.id)} for tag in found]
     ids = [
@@ -180,14 +179,14 @@ def _tagged(client: QualysClient, tags: t.Iterable[t.Any], references: Reference
 
 
 def _named(client: QualysClient, name: str) -> list[int]:
-    """Ids of the reports of that name, oldest first."""
+    """Return the ids of the reports with this name, oldest first."""
     criteria = [{"field": "name", "operator": "EQUALS", "value": name}]
     listing = Listing(client, RESOURCE, criteria, MAX_PAGE)
     return [int(raw["id"]) for raw in listing.stream() if text(raw.get("name")) == name]
 
 
 def _create(client: QualysClient, data: dict[str, Node], name: str, budget: Budget) -> int:
-    # Names are not unique, so that after a lost answer ours is the one that was not there before.
+    # Names are not unique. After a lost answer, ours is the report of that name that did not exist before.
     before = set(_named(client, name))
 
     def look() -> int | None:
@@ -204,8 +203,8 @@ def _create(client: QualysClient, data: dict[str, Node], name: str, budget: Budg
         if _STORAGE.search(f"{error.message} {error.hint}"):
             raise VendorError(
                 error.message,
-                hint="The subscription's storage for reports is full: delete reports that are not needed in Qualys,"
-                " and leave keep at false.",
+                hint="The subscription's storage for reports is full. Delete reports that are not needed, and do not"
+                " set keep to true.",
                 code=error.code,
             ) from error
         raise
@@ -223,7 +222,7 @@ def _create(client: QualysClient, data: dict[str, Node], name: str, budget: Budg
 def _fetch(
     client: QualysClient, report: Raw, dest: pathlib.Path, budget: Budget, *, created: bool, keep: bool
 ) -> Result:
-    """Wait, download, write, delete. Never raises: the report must not get lost with an error."""
+    """Wait, download, write, delete. An error is part of the result, so that the report's id is not lost."""
     report = dict(report)
     report_id = int(report["id"])
     unknown: set[str] = set()
@@ -239,13 +238,13 @@ def _fetch(
         result.error = error
     if unknown:
         words = ", ".join(sorted(unknown))
-        result.warnings.append(f"Qualys said something about the report that this version does not know: {words}.")
+        result.warnings.append(f"Qualys returned unknown values for the report: {words}.")
     result.values["report"] = {ours: read(report.get(theirs)) for ours, theirs, read in FIELDS}
     return result
 
 
 def _look(client: QualysClient, report: Raw, unknown: set[str]) -> bytes | None:
-    """The file, once it is complete."""
+    """Return the file, or None if it is not complete yet."""
     report_id = int(report["id"])
     records = client.ask("GET", "status", RESOURCE, report_id)
     if not records:
@@ -254,7 +253,7 @@ def _look(client: QualysClient, report: Raw, unknown: set[str]) -> bytes | None:
     word = (text(report["status"]) or "").upper()
     if word == "ERROR":
         raise ReportFailed(
-            f"Qualys could not make report {report_id}.", hint="Check targets and template, and try again.", code=word
+            f"Qualys could not create report {report_id}.", hint="Check targets and template, and try again.", code=word
         )
     if word != "COMPLETE":
         unknown.update({f"status={word[:40]}"} if word and word not in _RUNNING else ())
@@ -265,11 +264,11 @@ def _look(client: QualysClient, report: Raw, unknown: set[str]) -> bytes | None:
 
 
 def download(client: QualysClient, report_id: int, file_format: str) -> bytes:
-    """The file of a report.
+    """Download the file of a report.
 
     Raises:
-        VendorError: Qualys refused; STILL_PROCESSING passes.
-        BadResponse: what came is an error page, or nothing.
+        VendorError: Qualys refused, for example with STILL_PROCESSING, which is temporary.
+        BadResponse: the answer is an error page or empty.
     """
     path = f"download/was/{RESOURCE}/{report_id}"
     response = client.request(
@@ -279,17 +278,17 @@ def download(client: QualysClient, report_id: int, file_format: str) -> bytes:
 
 
 def _judge(response: Response, path: str, file_format: str) -> Verdict:
-    """Whether the answer is a file: a refusal, too, comes with status 200, in JSON or XML."""
+    """Return the verdict on the answer. A refusal has status 200 too, and is JSON or XML instead of the file."""
     start = response.body[:300].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if response.status != 200 or (start.startswith(b"{") and b"serviceresponse" in start):
         return judge(response, path, idempotent=True)
     if not start:
-        return RETRY_AS(BadResponse(f"Qualys' {path} was answered with nothing."))
+        return RETRY_AS(BadResponse(f"Qualys' {path} was answered with an empty body."))
     if start.startswith(_PAGE) and not file_format.startswith("HTML"):
         return RETRY_AS(
             BadResponse(
                 f"Qualys' {path} was answered with an HTML page instead of a {file_format} file.",
-                hint="Check any proxy between here and there; or try again later.",
+                hint="Check any proxy in between, or try again later.",
             )
         )
     if start.startswith(b"<") and root_name(response.body) == "ServiceResponse":
@@ -301,7 +300,7 @@ def _refused(body: bytes, path: str) -> PerimeterError:
     try:
         root = parse_xml(body)
     except ValueError:
-        return BadResponse(f"Qualys' {path} was answered with half an error.", hint="Run again.")
+        return BadResponse(f"Qualys' {path} was answered with an incomplete error.", hint="Run again.")
     details = root.find("responseErrorDetails")
     told = {} if details is None else {item.tag: item.text for item in details}
     return refusal(root.findtext("responseCode"), {"responseErrorDetails": told}, path)
@@ -310,8 +309,8 @@ def _refused(body: bytes, path: str) -> PerimeterError:
 def _timeout(report_id: int, budget: Budget, looks: Looks[bytes]) -> ReportTimeout:
     message = f"Report {report_id} was not complete after {budget.seconds:.0f} seconds."
     if looks.last_error is not None:
-        message += f" The last look at it failed: {looks.last_error.message}"
-    hint = f"It goes on at Qualys. Run with id: {report_id} to wait on, or raise wait_timeout."
+        message += f" The last status request failed: {looks.last_error.message}"
+    hint = f"It continues at Qualys. Run with id: {report_id} to continue waiting, or raise wait_timeout."
     return ReportTimeout(message, hint=hint)
 
 
@@ -329,7 +328,7 @@ def _write(dest: pathlib.Path, body: bytes, result: Result) -> None:
 
 
 def _delete(client: QualysClient, report_id: int, result: Result) -> None:
-    """Delete a report that was downloaded. Its file is there, so that a failure is no more than a warning."""
+    """Delete a report that was downloaded. The file is complete, so a failure only causes a warning."""
     try:
         delete_record(client, RESOURCE, report_id, f"report {report_id}")
     except PerimeterError as error:

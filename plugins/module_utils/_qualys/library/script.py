@@ -1,12 +1,12 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Selenium script of a web application, downloaded (docs/vendors/qualys_was.md 9.1).
+"""Downloads a Selenium script of a web application (docs/vendors/qualys_was.md 9.1).
 
 This module is private to the collection and may change at any time.
 
-How Qualys answers this download is not documented: an envelope with the script in it, in JSON or XML, or the script as
-it is, which may be XML or HTML or JSON itself. All of them are understood; only an envelope is taken apart.
-A script may hold credentials, so that it is returned only when no file takes it, and never shown as a difference.
+The form of the answer is not documented. It may be an envelope with the script, in JSON or XML, or the script itself,
+which may be XML, HTML or JSON. All of these are accepted; only an envelope is parsed.
+A script may contain credentials, so it is only returned if it is not written to a file, and never shown in a diff.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from ..estate.webapp import RESOURCE
 _PATH = "downloadSeleniumScript/was/webapp"
 _PAGE = (b"<!doctype html", b"<html")
 _SIGNS = (b"selenium", b"<table")
-"""What a script that is HTML has, and the error page of a proxy hardly."""
+"""Text in a script that is HTML, which an error page of a proxy is unlikely to contain."""
 
 
 def run(params: t.Mapping[str, t.Any], client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_selenium_script``.
+    """Run ``qualys_was_selenium_script``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: the script cannot be downloaded, or the file cannot be written.
     """
     dest = pathlib.Path(params["dest"]).expanduser() if params.get("dest") else None
     if dest is not None:
@@ -68,7 +68,7 @@ def _to_file(dest: pathlib.Path, content: bytes, script: dict[str, t.Any], *, ch
             with replace_file(dest, mode=PRIVATE) as file:
                 file.write(content)
         elif there is not None and not result.changed and dest.stat().st_mode & 0o077:
-            result.warnings.append(f"{dest} can be read by others than its owner, and a script may hold credentials.")
+            result.warnings.append(f"Other users can read {dest}, and a script may contain credentials.")
     except OSError as error:
         raise FileError(f"dest: {dest} cannot be written: {reason(error)}.", hint="Choose another path.") from error
     if result.changed:
@@ -82,10 +82,10 @@ def _to_file(dest: pathlib.Path, content: bytes, script: dict[str, t.Any], *, ch
 
 
 def download(client: QualysClient, webapp_id: int, script_id: int) -> tuple[str | None, bytes]:
-    """The name of a script, when Qualys says it, and its content.
+    """Return the name (None if Qualys does not send it) and the content of a script.
 
     Raises:
-        NotFound: the application or the script does not exist; the message names the scripts that do.
+        NotFound: the application or the script does not exist; the hint lists the scripts of the application.
         BadResponse: the answer is neither a script nor an envelope with one.
     """
     criteria = [
@@ -108,19 +108,19 @@ def download(client: QualysClient, webapp_id: int, script_id: int) -> tuple[str 
 
 
 def _judge(response: Response) -> Verdict:
-    """What the answer amounts to; an envelope is left in ``response.memo["envelope"]``."""
+    """Return the verdict on the answer. An envelope is stored in ``response.memo["envelope"]``."""
     start = response.body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if response.status != 200 or (start.startswith(b"{") and b"serviceresponse" in start):
         return judge(response, _PATH, idempotent=True)
     if not start:
-        return RETRY_AS(BadResponse(f"Qualys' {_PATH} was answered with nothing."))
+        return RETRY_AS(BadResponse(f"Qualys' {_PATH} was answered with an empty body."))
     if root_name(response.body) == "ServiceResponse":
         return _judge_xml(response)
     if start.startswith(_PAGE) and not any(sign in response.body.lower() for sign in _SIGNS):
         return RETRY_AS(
             BadResponse(
-                f"Qualys' {_PATH} was answered with an HTML page that is no Selenium script.",
-                hint="Check api_url (or platform), and any proxy between here and there; or try again later.",
+                f"Qualys' {_PATH} was answered with an HTML page that is not a Selenium script.",
+                hint="Check api_url (or platform), and any proxy in between; or try again later.",
             )
         )
     return OK
@@ -148,7 +148,7 @@ def _members(element: ET.Element) -> Raw:
 
 
 def _script_in(envelope: Raw) -> Raw | None:
-    """The script of an envelope: bare, or inside the application that it belongs to."""
+    """Return the script in an envelope: on its own, or inside its application."""
     data = envelope.get("data")
     for entry in data if isinstance(data, list) else []:
         record = next(iter(entry.values()), None) if isinstance(entry, dict) else None
@@ -167,7 +167,7 @@ def _missing(client: QualysClient, webapp_id: int, script_id: int, code: str | N
     if webapp is None:
         return NotFound(
             f"webapp_id: there is no web application {webapp_id}.",
-            hint="Check the id; or these credentials may not see it.",
+            hint="Check the id, and whether this account may see the application.",
             code=code,
         )
     scripts = [script for script in items(webapp.get("crawlingScripts")) if isinstance(script, dict)]

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What records of every kind consist of: texts, references, comments (docs/vendors/qualys_was.md 8.1, 8.2).
+"""Reads and writes the elements of all kinds of records: text, references, comments.
 
 This module is private to the collection and may change at any time.
 
@@ -17,7 +17,7 @@ from ..api.xml import Node
 from .reference import Reference, without_names
 
 SEARCH, VERBOSE, GET = 0, 1, 2
-"""The reads, cheapest first: search, verbose search, get (one request for each record)."""
+"""Levels of reads, cheapest first: search, verbose search, get (one request per record)."""
 
 TEXT_LIST: dict[str, t.Any] = {"type": "list", "elements": "str"}
 
@@ -26,12 +26,12 @@ _SHORTEST_MASK = 3
 
 
 def stripped(value: t.Any) -> str:
-    """A text without the white space around it."""
+    """Return a value as text without surrounding white space."""
     return str(value).strip()
 
 
 def is_masked(value: str | None) -> bool:
-    """Whether a text is what a service shows in the place of a value, such as ``********``."""
+    """Return whether a text is a mask that a service shows instead of a value, such as ``********``."""
     return value is not None and len(value) >= _SHORTEST_MASK and set(value) <= _MASK
 
 
@@ -39,29 +39,29 @@ def is_masked(value: str | None) -> bool:
 
 
 def word(value: t.Any) -> str | None:
-    """A text; an empty one is none."""
+    """Return a text; None if it is empty."""
     return text(value) or None
 
 
 def one(value: t.Any) -> Reference | None:
-    """A reference, or None."""
+    """Return a reference, or None if there is none."""
     return Reference.of(value) if isinstance(value, dict) and value else None
 
 
 def named(collection: t.Any) -> list[Reference]:
-    """References of a collection; those that share a name are told by their ids only."""
+    """Return the references of a collection. Those that share a name have only their ids."""
     found = [Reference.of(item) for item in items(collection) if isinstance(item, dict)]
     names = collections.Counter(reference.name for reference in found)
     return list(without_names(found, {name for name, count in names.items() if name and count > 1}))
 
 
 def texts(collection: t.Any) -> list[str]:
-    """The texts of a collection."""
+    """Return the texts of a collection."""
     return [found for item in items(collection) if (found := text(item)) is not None]
 
 
 def comments(collection: t.Any) -> list[str]:
-    """The texts of a collection of comments."""
+    """Return the texts of a collection of comments."""
     return [found for item in items(collection) if isinstance(item, dict) and (found := text(item.get("contents")))]
 
 
@@ -69,20 +69,20 @@ def comments(collection: t.Any) -> list[str]:
 
 
 def plain_node(value: t.Any) -> Node:
-    """A text."""
+    """Return the XML of a text."""
     return str(value)
 
 
 def reference_id_node(reference: Reference) -> Node:
-    """A reference, which Qualys takes by its id."""
+    """Return the XML of a reference by its id."""
     return {"id": reference.id}
 
 
 def reference_node(reference: Reference) -> Node:
-    """A reference by its id or, where only a user name is known, by that."""
+    """Return the XML of a reference by its id or, if it has none, by its user name."""
     return {"id": reference.id} if reference.id is not None else {"username": reference.name}
 
 
 def comment_node(value: t.Any) -> Node:
-    """A comment."""
+    """Return the XML of a comment."""
     return {"contents": value}

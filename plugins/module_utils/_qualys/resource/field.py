@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One option of a Qualys record, described once: how it is read, compared, written, and what it refers to.
+"""Fields of Qualys records: how an option is read, compared and written, and what it refers to.
 
 This module is private to the collection and may change at any time.
 """
@@ -38,14 +38,15 @@ class Field(spec.Field):
 
     Attributes:
         element: Qualys' element.
-        reader: from Qualys' record to the value that is compared.
-        writer: from a value, or from one item of a list, to its XML.
-        item: the element of one item, for a list.
-        remover: from one item to the XML that removes it; None where Qualys has no "remove".
-        whole: whether an update may set the whole list. A list whose items hold more than is managed here is only
-            ever edited, because setting it would drop the rest.
-        refers: the Qualys object that the value names, such as ``tag``; empty for none.
-        plain_reference: whether the value is a reference, or a list of them; others are resolved by the kind itself.
+        reader: returns the value to compare from a record as Qualys sent it.
+        writer: returns the XML of a value, or of one item of a list.
+        item: for a list, the element of one item.
+        remover: returns the XML that removes one item; None if Qualys has no "remove" for this list.
+        whole: whether an update may set the whole list. False if the items have parts that this collection does not
+            manage: setting the list would drop these, so items are only added and removed.
+        refers: the Qualys object to which the value refers, such as ``tag``; empty for none.
+        plain_reference: whether the value is a reference or a list of references. Other references, such as those
+            inside a mapping, are resolved by the :class:`.Resource`.
     """
 
     element: str
@@ -58,11 +59,11 @@ class Field(spec.Field):
     plain_reference: bool = True
 
     def node(self, change: Change, raw: Raw, *, create: bool) -> Node:
-        """The XML that carries out a change of this field.
+        """Return the XML that writes a change of this field.
 
         Args:
-            change: what differs.
-            raw: the record as Qualys holds it; empty for a create.
+            change: the change.
+            raw: the record as Qualys sent it; empty for a create.
             create: whether the record is new.
         """
         if self.kind == "scalar":
@@ -71,10 +72,11 @@ class Field(spec.Field):
 
     def _list_node(self, change: Change, *, create: bool) -> Node:
         whole = list(change.after.items()) if isinstance(change.after, dict) else change.after
-        # Where nothing can be removed, the whole is set only when something goes: a comment keeps its author and date.
+        # If Qualys has no "remove", the whole list is set only when an item is removed, because setting comments would
+        # change the author and date of each.
         if create or (change.removed if self.remover is None else change.replace and whole and self.whole):
             return {"set": {self.item: [self.writer(item) for item in whole]}}
-        # Whether an empty "set" clears a list is not documented; removing each item always does.
+        # It is not documented whether an empty "set" clears a list; removing each item always does.
         node: dict[str, Node] = {}
         if change.added:
             node["add"] = {self.item: [self.writer(item) for item in change.added]}
@@ -87,22 +89,22 @@ Fields = t.Sequence[Field]
 
 
 def read_fields(fields: Fields, raw: Raw, level: int) -> Record:
-    """The fields of a record that a read of this level holds."""
+    """Return the fields of a record that a read of this level includes."""
     return {field.name: field.reader(raw) for field in fields if field.read <= level}
 
 
 def write_fields(plan: Plan, raw: Raw | None) -> dict[str, Node]:
-    """One element for each change of a plan."""
+    """Return an element for each change of a plan."""
     create = plan.action == "create"
     changes = ((t.cast(Field, change.field), change) for change in plan.changes)
     return {field.element: field.node(change, raw or {}, create=create) for field, change in changes}
 
 
-# Kinds of fields that most records have. Each passes further attributes on.
+# Common kinds of fields. Each function accepts further attributes of a field.
 
 
 def text_field(name: str, element: str, *, read: int = GET, **more: t.Any) -> Field:
-    """A text; an empty one is none."""
+    """Return a field for text. Empty text is the same as none."""
     settings: dict[str, t.Any] = {
         "option": {"type": "str"},
         "normalise": stripped,
@@ -112,17 +114,20 @@ def text_field(name: str, element: str, *, read: int = GET, **more: t.Any) -> Fi
 
 
 def name_field() -> Field:
-    """The name of a record. White space around it makes no difference, so that it is never a rename."""
+    """Return the field for the name of a record. White space around a name is ignored, so adding it is no rename."""
     return text_field("name", "name", read=0, key=stripped)
 
 
 def choice_field(name: str, element: str, choices: t.Sequence[str], *, read: int = GET, **more: t.Any) -> Field:
-    """One of several words."""
+    """Return a field for one of several words."""
     return text_field(name, element, read=read, option={"type": "str", "choices": list(choices)}, **more)
 
 
 def flag_field(name: str, element: str, *, read: int = GET, default: bool | None = False) -> Field:
-    """A boolean; one that a reply leaves out is false (docs/vendors/qualys_was.md 3.2), unless ``default`` is None."""
+    """Return a field for a boolean.
+
+    A boolean that an answer omits is false (docs/vendors/qualys_was.md 3.2), unless ``default`` is None.
+    """
     return Field(
         name=name,
         element=element,
@@ -135,7 +140,7 @@ def flag_field(name: str, element: str, *, read: int = GET, default: bool | None
 
 
 def reference_field(name: str, element: str, refers: str, *, read: int = GET, **more: t.Any) -> Field:
-    """Another record, by name or id."""
+    """Return a field for another record, by name or id."""
     settings: dict[str, t.Any] = {
         "reader": lambda raw: one(raw.get(element)),
         "writer": reference_node,
@@ -155,7 +160,7 @@ def reference_field(name: str, element: str, refers: str, *, read: int = GET, **
 def reference_list(
     name: str, element: str, item: str, refers: str, *, read: int = GET, cls: type[Field] = Field, **more: t.Any
 ) -> Field:
-    """Other records, by name or id."""
+    """Return a field for a list of other records, by name or id."""
     settings: dict[str, t.Any] = {"reader": lambda raw: named(raw.get(element)), "writer": reference_id_node}
     return cls(
         name=name,
@@ -173,12 +178,12 @@ def reference_list(
 
 
 def tag_list(name: str = "tags", element: str = "tags", *, read: int = GET) -> Field:
-    """Tags."""
+    """Return a field for tags."""
     return reference_list(name, element, "Tag", "tag", read=read)
 
 
 def text_list(name: str, element: str, item: str, **more: t.Any) -> Field:
-    """Texts without order."""
+    """Return a field for texts without order."""
     settings: dict[str, t.Any] = {
         "option": TEXT_LIST,
         "normalise": stripped,
@@ -188,7 +193,7 @@ def text_list(name: str, element: str, item: str, **more: t.Any) -> Field:
 
 
 def comment_list() -> Field:
-    """The comments of a record, which Qualys lets nobody remove one by one."""
+    """Return the field for comments, which Qualys does not allow to remove individually."""
     return Field(
         name="comments",
         element="comments",

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which record the options mean: by id, or by exact name.
+"""Finds the record that the options select, by id or by exact name.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,24 +15,24 @@ from ..api.shapes import Raw, text
 from .resource import Resource, Written
 
 _CANDIDATES = 50
-"""How many records of one name are looked at; names are not unique at Qualys."""
+"""Maximum number of records with one name that are considered; names are not unique at Qualys."""
 
 
 def check_identity(resource: Resource, options: Written, where: str = "") -> None:
-    """A record is named by ``id`` or by ``name``.
+    """Check that ``id`` or ``name`` is given.
 
     Raises:
         OptionError: neither is given.
     """
     if options.get("id") is None and not (text(options.get("name")) or "").strip():
-        raise OptionError(f"{where}id or name is needed.", hint=f"They say which {resource.word} is meant.")
+        raise OptionError(f"{where}id or name is required.", hint=f"Give one of them to select the {resource.word}.")
 
 
 def find(resource: Resource, client: QualysClient, options: Written) -> Raw | None:
-    """The record in full; None when there is none.
+    """Return the record in full, or None if there is none.
 
     Raises:
-        AmbiguousMatch: several have the name, and no other option tells them apart.
+        AmbiguousMatch: several records have the name, and no other option selects one of them.
     """
     if options.get("id") is not None:
         return client.get(resource.object, options["id"])
@@ -43,17 +43,17 @@ def find(resource: Resource, client: QualysClient, options: Written) -> Raw | No
 
 
 def pick(resource: Resource, candidates: t.Iterable[Raw], options: Written) -> Raw | None:
-    """The one candidate that the options mean.
+    """Return the only candidate with the name, or None if there is none.
 
     Raises:
-        AmbiguousMatch: several have the name, and no other option tells them apart.
+        AmbiguousMatch: several candidates have the name, and no other option selects one of them.
     """
     name = str(options["name"]).strip()
-    # Whether Qualys' EQUALS minds upper and lower case is not documented, so it is compared here.
+    # It is not documented whether Qualys' EQUALS is case-sensitive, so names are compared here.
     named = [raw for raw in candidates if text(raw.get("name")) == name]
     if len(named) > 1:
         named = resource.narrow(named, options) or named
     if len(named) > 1:
         ids = ", ".join(str(raw.get("id")) for raw in named)
-        raise AmbiguousMatch(f"name: {name!r} names several {resource.word}s: {ids}.", hint=resource.narrow_hint)
+        raise AmbiguousMatch(f"name: {name!r} matches several {resource.word}s: {ids}.", hint=resource.narrow_hint)
     return named[0] if named else None

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One record of any kind in one task: find, plan, write, read back (docs/vendors/qualys_was.md 8.4 to 8.6).
+"""One record of any kind in one task: find, plan, write, check (docs/vendors/qualys_was.md 8.4 to 8.6).
 
 This module is private to the collection and may change at any time.
 """
@@ -25,10 +25,10 @@ from .write import delete, write
 
 
 def run(resource: Resource, params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of a module for one record.
+    """Run a module for one record.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the record cannot be read or written.
     """
     check_identity(resource, params)
     absent = params["state"] == "absent"
@@ -46,7 +46,7 @@ def run(resource: Resource, params: Written, client: QualysClient, check_mode: b
     if not plan.changed:
         return references.tell(_result(resource, plan, before, values, warnings))
     if check_mode:
-        # What Qualys would choose for a new record is not known, so it is shown as empty.
+        # The values that Qualys would choose for a new record are not known, so they are shown as empty.
         predicted = resource.from_raw({}, GET) | t.cast(Record, plan.after)
         return references.tell(_result(resource, plan, predicted, values, warnings))
     proof, after = _carried_out(resource, client, plan, params, raw)

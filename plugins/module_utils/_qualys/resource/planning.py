@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the options and the present record to a plan, with references resolved to ids.
+"""Makes a plan from the options and the present record, with references resolved to ids.
 
 This module is private to the collection and may change at any time.
 """
@@ -23,7 +23,7 @@ from .resource import Resource, Written
 
 
 class Planned(t.NamedTuple):
-    """What has to be written, what the module returns besides, and what the user should know."""
+    """The plan, further values for the result, and warnings."""
 
     plan: Plan
     values: Record
@@ -33,7 +33,7 @@ class Planned(t.NamedTuple):
 def references_for(
     resource: Resource, client: QualysClient, wanted: t.Iterable[Written], *, predicting: bool
 ) -> References:
-    """What resolves the references in these options, with as few requests as possible."""
+    """Return a resolver that knows all references in these options, so that it needs few requests."""
     references = References(client, predicting=predicting)
     words: dict[str, set[str]] = collections.defaultdict(set)
     for options in wanted:
@@ -47,10 +47,11 @@ def references_for(
 
 
 def plan_record(resource: Resource, options: Written, before: Record | None, references: References) -> Planned:
-    """What has to be written so that the record is as the options say.
+    """Return the plan that makes a record match the options.
 
     Raises:
-        OptionError, AmbiguousMatch: an option cannot be acted on.
+        OptionError: an option is invalid, or required to create the record and missing.
+        AmbiguousMatch: a name in an option matches several records.
     """
     check_words(resource.fields, options, before)
     resource.check(options, before)
@@ -63,7 +64,7 @@ def plan_record(resource: Resource, options: Written, before: Record | None, ref
     if before is not None:
         for name in resource.needed:
             if str(before.get(name) or "").strip() and name in ready.options and not str(ready.options[name]).strip():
-                raise OptionError(f"{name}: {resource.article} {resource.word} cannot be without one.")
+                raise OptionError(f"{name}: {resource.article} {resource.word} must have one.", hint=f"Omit {name}.")
     plan = plan_present(resource.fields, resource.label(options), ready.before, ready.options)
     if plan.changed:
         resource.check_plan(plan)
@@ -73,19 +74,19 @@ def plan_record(resource: Resource, options: Written, before: Record | None, ref
 def _check_creatable(resource: Resource, options: Written) -> None:
     if options.get("id") is not None:
         raise OptionError(
-            f"id: there is no {resource.word} {options['id']}, or these credentials may not see it.",
-            hint=f"Give {' and '.join(resource.needed)} to create one; Qualys chooses the id.",
+            f"id: there is no {resource.word} {options['id']}, or this account may not see it.",
+            hint=f"To create one, give {' and '.join(resource.needed)} without id; Qualys chooses the id.",
         )
     for name in resource.needed:
         if not text(options.get(name)):
             raise OptionError(
-                f"{name} is needed to create the {resource.label(options)}, which does not exist.",
-                hint=f"Give {name}, or check the name.",
+                f"{name} is required to create the {resource.label(options)}, which does not exist.",
+                hint=f"Give {name}, or check the spelling of the name.",
             )
 
 
 def _given(resource: Resource, options: Written) -> Record:
-    """The options that were given at all, by name."""
+    """Return the options that were given, by name."""
     names = {name for field in resource.fields for name in _option_names(field)}
     return {name: value for name, value in options.items() if name in names and value is not None}
 
@@ -115,6 +116,6 @@ def _resolve(options: Record, field: Field, present: Record, references: Referen
 
 
 def _held_among(written: t.Iterable[t.Any], held: t.Iterable[Reference]) -> list[Reference]:
-    """Of what shall go, what is there. The rest is gone already, so it need not even exist."""
+    """Return the references to remove that the record has. The others need not exist at all."""
     words = {str(item).strip() for item in written}
     return [reference for reference in held if str(reference.id) in words or reference.name in words]

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A record that another one names, by name or id.
+"""A reference to a record, by name or id.
 
 This module is private to the collection and may change at any time.
 
-The filters of the catalog need the fields of each record, and with them references, but no client. ``references.py``
-looks references up.
+The filters of the catalog need the fields of each record, and so references, but no client: ``references.py`` has what
+needs one, the look-ups by name.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from ..api.shapes import Raw, number, text
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A record that another one names. At least one of the two is set."""
+    """A reference to a record. At least one of id and name is set."""
 
     id: int | None
     name: str | None
 
     @classmethod
     def of(cls, raw: Raw) -> Reference:
-        """From Qualys' ``{id, name}``, or a user's ``{id, username}``."""
+        """Return the reference in Qualys' ``{id, name}``, or ``{id, username}`` for a user."""
         return cls(number(raw.get("id")), text(raw.get("name")) or text(raw.get("username")))
 
 
 def is_id(word: str) -> bool:
-    """Whether a user means an id."""
+    """Whether a name or id that a user wrote is an id."""
     return word.isascii() and word.isdigit()
 
 
 def reference_key(reference: Reference) -> t.Hashable:
-    """What makes two references the same."""
+    """Return the key of a reference: two references with the same key are equal."""
     return reference.id if reference.id is not None else reference.name
 
 
 def references_in(value: t.Any) -> t.Iterator[Reference]:
-    """Every reference in the value of a field: one, a list, or one inside of something larger."""
+    """Yield every reference in the value of a field: a reference, a list, or a dataclass with references."""
     if isinstance(value, Reference):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -52,7 +52,7 @@ def references_in(value: t.Any) -> t.Iterator[Reference]:
 
 
 def without_names(value: t.Any, names: t.Collection[str]) -> t.Any:
-    """The same value, in which the references with these names are known by their ids only."""
+    """Return the value with the names removed from references that have one of these names and an id."""
     if isinstance(value, Reference):
         return dataclasses.replace(value, name=None) if value.name in names and value.id is not None else value
     if isinstance(value, (list, tuple)):
@@ -66,7 +66,7 @@ def without_names(value: t.Any, names: t.Collection[str]) -> t.Any:
 
 
 def show_reference(reference: Reference) -> str:
-    """The form that an option takes: the name, or the id where the name would be read as something else."""
+    """Return what to write in an option: the name, or the id if the option would not read the name as this name."""
     name = reference.name
     if name and not is_id(name) and name == name.strip():
         return name

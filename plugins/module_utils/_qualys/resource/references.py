@@ -4,8 +4,8 @@
 
 This module is private to the collection and may change at any time.
 
-A reference that the record already holds needs no request: its name came with the record. Other names are looked up
-once for a run. In check mode a name that does not exist is no error: what has it may be what a task before creates.
+A reference that the record already has needs no request, because its name came with the record. Other names are looked
+up once per run. In check mode, a name that does not exist is not an error: an earlier task may create the record.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ _KINDS = {
 
 
 def kind_word(resource: str) -> str:
-    """What messages call a kind of record that is referred to."""
+    """Return the noun for a kind of record in messages."""
     return _KINDS.get(resource, resource)
 
 
 _FEW = 10
-"""Names that are looked up one by one. For more, all records of the kind are read once: names take no ``IN``."""
+"""Up to this many names are looked up individually. For more, all records of the kind are read once, because a search
+by name does not support ``IN``."""
 _LARGEST_ID = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Unresolved:
-    """A name that check mode did not find: the option, what is meant to have the name, and the name."""
+    """A name that check mode did not find: the option, the noun for the kind of record, and the name."""
 
     option: str
     kind: str
@@ -55,27 +56,27 @@ class Unresolved:
 
     @property
     def warning(self) -> str:
-        """What the user should see."""
+        """The warning for the user."""
         return (
-            f"{self.option}: there is no {self.kind} named {self.name!r}. A real run fails here unless a task before"
+            f"{self.option}: there is no {self.kind} named {self.name!r}. A real run fails here unless an earlier task"
             " creates it."
         )
 
     def to_dict(self) -> dict[str, str]:
-        """As a row of a result."""
+        """Return a row for the result."""
         return dataclasses.asdict(self)
 
 
 class References:
-    """Resolves what users write to references. One for a run; safe to be used from many threads.
+    """Resolves names and ids in options to references. One per run; safe for use by many threads.
 
     Args:
         client: the account.
-        few: how many expected names of one kind are looked up one by one.
-        predicting: whether nothing is written, so that a name may belong to what a real run creates before.
+        few: up to how many expected names of one kind are looked up individually.
+        predicting: whether this is check mode, in which a missing name is not an error.
 
     Attributes:
-        unresolved: where predicting, the names that do not exist.
+        unresolved: in check mode, the names that do not exist.
     """
 
     def __init__(self, client: QualysClient, *, few: int = _FEW, predicting: bool = False) -> None:
@@ -92,24 +93,24 @@ class References:
         self._lock = threading.Lock()
 
     def for_one(self) -> References:
-        """The same, with a list of unresolved names of its own: for one of many records."""
+        """Return a copy that shares everything except the list of unresolved names, for one of many records."""
         own = copy.copy(self)
         own.unresolved = []
         return own
 
     def tell(self, result: Result) -> Result:
-        """The result, to which the unresolved names and a warning for each are added."""
+        """Add the unresolved names, and a warning for each, to a result, and return it."""
         if self.unresolved:
             result.values["unresolved"] = [missing.to_dict() for missing in self.unresolved]
             result.warnings += [missing.warning for missing in self.unresolved]
         return result
 
     def expect(self, resource: str, written: t.Iterable[t.Any]) -> None:
-        """Announce what may have to be resolved, so that many names are read at once.
+        """Announce names and ids that may have to be resolved, so that many can be read at once.
 
         Args:
-            resource: what is referred to, such as ``tag``.
-            written: what the user wrote, ids included.
+            resource: the object to which they refer, such as ``tag``.
+            written: names and ids, as the user wrote them.
         """
         words = {str(item).strip() for item in written}
         ids = {word for word in words if is_id(word)}
@@ -119,18 +120,18 @@ class References:
     def resolve(
         self, resource: str, option: str, written: t.Any, present: t.Sequence[Reference], *, verify: bool = True
     ) -> Reference:
-        """The reference that a text stands for: digits are an id, everything else is a name.
+        """Return the reference for a name or an id. Text that consists of digits is an id.
 
         Args:
-            resource: what is referred to, such as ``tag``.
+            resource: the object to which the text refers, such as ``tag``.
             option: the option, for messages.
-            written: what the user wrote.
-            present: references that the record holds already.
-            verify: whether check mode asks if an id exists; not where the caller reads the record itself.
+            written: the name or id, as the user wrote it.
+            present: references that the record already has.
+            verify: whether check mode has to check that an id exists; False if the caller reads the record itself.
 
         Raises:
-            OptionError: no record has that name.
-            AmbiguousMatch: several have.
+            OptionError: no record has the name or, in check mode, the id.
+            AmbiguousMatch: several records have the name.
         """
         word = str(written).strip()
         for reference in present:
@@ -149,36 +150,36 @@ class References:
         if not found:
             raise OptionError(
                 f"{option}: there is no {what} named {word!r}.",
-                hint="Names are compared exactly; an id can be given instead.",
+                hint="Check spelling and case, or give the id instead.",
             )
         if len(found) > 1:
             ids = ", ".join(str(reference.id) for reference in found)
-            raise AmbiguousMatch(f"{option}: {word!r} names several {what}s: {ids}.", hint="Give the id instead.")
+            raise AmbiguousMatch(f"{option}: {word!r} matches several {what}s: {ids}.", hint="Give the id instead.")
         return found[0]
 
     def _by_id(self, resource: str, option: str, record_id: int) -> Reference:
-        """The reference with an id. A real run leaves it to Qualys to refuse one that does not exist."""
+        """Return the reference for an id. Only check mode checks that it exists; in a real run Qualys refuses it."""
         if self._predicting and resource != "user" and not self._exists(resource, record_id):
             raise OptionError(
-                f"{option}: there is no {_KINDS[resource]} {record_id}, or these credentials may not see it.",
-                hint="What a task before creates is named by its name.",
+                f"{option}: there is no {_KINDS[resource]} {record_id}, or this account may not see it.",
+                hint="If an earlier task creates it, give its name instead.",
             )
         return Reference(record_id, None)
 
     def _exists(self, resource: str, record_id: int) -> bool:
         if record_id > _LARGEST_ID:
-            # Nothing has one beyond 64 bits, and a search for it is refused.
+            # No id is larger than 64 bits, and Qualys refuses a search for one.
             return False
         with self._lock:
             if record_id not in self._ids[resource]:
-                # All that may be asked for at once.
+                # One request looks up all ids that were announced.
                 wanted = {record_id, *self._expected_ids.pop(resource, ())}
                 found = look_up(self._client, resource, sorted(wanted))
                 self._ids[resource] |= {wanted_id: wanted_id in found for wanted_id in wanted}
             return self._ids[resource][record_id]
 
     def named(self, resource: str, name: str) -> list[Reference]:
-        """Every record of a kind that has exactly this name."""
+        """Return every record of a kind that has exactly this name."""
         with self._lock:
             if self._expected.get(resource, 0) > self._few:
                 listed = self._listed(resource, name)
@@ -192,9 +193,10 @@ class References:
             return self._found[key]
 
     def _listed(self, resource: str, name: str) -> list[Reference] | None:
-        """The same by the whole listing, which is read again once, for what has come into being meanwhile.
+        """Return the records with this name from a listing of the kind.
 
-        Returns None where the listing lacks the name and Qualys did not send all that it announced.
+        If the listing lacks the name, it is read once more, because the record may have been created since. Returns
+        None if the name is still missing and the listing was not complete.
         """
         if resource not in self._index:
             self._index[resource] = _by_name(Listing(self._client, resource, [], MAX_PAGE).stream())

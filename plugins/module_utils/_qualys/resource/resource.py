@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kind of record that can be written: what it is called, what it has, and where it differs from the other kinds.
+"""Base class for a kind of record that can be written: its names, its fields, and where it differs from other kinds.
 
 This module is private to the collection and may change at any time.
 """
@@ -20,18 +20,18 @@ from .field import Field, Fields, read_fields, write_fields
 from .references import References
 
 Written = t.Mapping[str, t.Any]
-"""What a user wrote about one record."""
+"""The options for one record, as the user wrote them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Options that can be compared with what there is.
+    """Options and record, ready to be compared.
 
     Attributes:
         options: the given options.
-        before: the record as it is compared and shown, None when there is none.
-        values: what the module returns besides.
-        warnings: what the user should know about the options.
+        before: the present record, as it is compared and shown; None if there is none.
+        values: further values for the result.
+        warnings: warnings about the options.
     """
 
     options: Record
@@ -41,21 +41,21 @@ class Prepared:
 
 
 class Resource:
-    """A kind of record. A kind of its own sets the attributes, and overrides the methods in which it differs.
+    """A kind of record. Subclasses set the attributes, and override the methods in which they differ.
 
     Attributes:
         object: its name in paths.
         element: its element in request bodies.
-        option: key of one record in results; with an ``s``, of many, and the option of the module for many.
-        word: what messages call it; with an ``s``, many.
-        short: the same in one word, where it is clear what is meant.
+        option: key of one record in results; with an ``s``, the key of many, and the option of the plural module.
+        word: the noun for one record in messages; the plural adds an ``s``.
+        short: a shorter noun, for messages in which the kind is clear.
         fields: its fields.
-        needed: fields without which none can be.
-        verbose: whether a verbose search says more than a short one.
-        identity: keys and elements of what is shown of a record that is deleted.
-        on_create: options that are written on a create only, and their elements.
-        narrow_hint: what to do when the name is not enough.
-        proven_by_get: whether only a get shows what became of an update, whatever its fields are.
+        needed: the fields that every record must have.
+        verbose: whether a verbose search returns more fields than a short one.
+        identity: the keys, with their elements, that are shown of a deleted record.
+        on_create: the options that are written on a create only, with their elements.
+        narrow_hint: the hint for a name that several records have.
+        proven_by_get: whether only a get can show the outcome of an update, whatever its fields are.
     """
 
     object: str
@@ -77,103 +77,103 @@ class Resource:
         return "an" if self.word[0] in "aeiou" else "a"
 
     def label(self, options: Written) -> str:
-        """How messages call the record that the options are about."""
+        """Return what messages call the record that the options select."""
         if options.get("id") is not None:
             return f"{self.word} {options['id']}"
         return f"{self.word} {str(options['name']).strip()!r}"
 
     def referring(self) -> list[Field]:
-        """The fields that are references, or lists of them."""
+        """Return the fields that are references or lists of references."""
         return [field for field in self.fields if field.refers and field.plain_reference]
 
     # Reading and writing
 
     def from_raw(self, raw: Raw, level: int = GET) -> Record:
-        """A record in option form, from Qualys' record and the level at which it was read."""
+        """Return a record in option form, with the fields that a read of this level includes."""
         return read_fields(self.fields, raw, level)
 
     def write_data(self, plan: Plan, raw: Raw | None) -> dict[str, Node]:
-        """The ``data`` of a create or an update, from the plan and the record as Qualys holds it."""
+        """Return the ``data`` of a create or an update. ``raw`` is the record as Qualys sent it."""
         return {self.element: write_fields(plan, raw)}
 
     def delete_data(self, _options: Written) -> dict[str, Node] | None:
-        """The ``data`` of a delete; None for none."""
+        """Return the ``data`` of a delete; None for a delete without a body."""
         return None
 
     def carry_out(self, send: t.Callable[[Plan], int], client: QualysClient, plan: Plan) -> int:
-        """Write a plan. A kind with operations besides create and update sends those here.
+        """Write a plan, and return the id of the record. Subclasses can send operations other than create and update.
 
         Args:
-            send: creates or updates the record as a plan says, and returns its id.
+            send: creates or updates the record for a plan, and returns its id.
             client: the account.
-            plan: what to write.
+            plan: the plan.
         """
         return send(plan)
 
     # From the options to the plan
 
     def narrow(self, candidates: list[Raw], _options: Written) -> list[Raw]:
-        """Of several records of one name, those that the options mean."""
+        """Return those of several records with the same name that match the other options."""
         return candidates
 
     def check(self, _options: Written, _before: Record | None) -> None:
-        """Refuse options that do not go together, but for what is given just as the record shows it.
+        """Refuse invalid or contradictory options, except values that the record already has.
 
         Args:
-            _options: as the user wrote them.
-            _before: the present record.
+            _options: the options as the user wrote them.
+            _before: the present record; None if there is none.
 
         Raises:
-            OptionError: options contradict each other, or are malformed.
+            OptionError: an option is malformed, or options contradict each other.
         """
 
     def as_shown(self, options: Written, before: Record | None) -> set[str]:
-        """The names of the options that are given just as the record shows them."""
+        """Return the names of the options whose values equal those that the record shows."""
         held = before or {}
         return {field.name for field in self.fields if field.is_shown(held.get(field.name), options.get(field.name))}
 
     def resolve(self, options: Written, _before: Record | None, _references: References) -> Written:
-        """The options with references resolved that are none of ``fields``, such as those within a mapping."""
+        """Return the options with those references resolved that are not fields, such as references in a mapping."""
         return options
 
     def prepare(self, _options: Written, prepared: Record, before: Record | None) -> Prepared:
-        """The last step before the plan.
+        """Return options and record as they are compared. This is the last step before the plan.
 
         Args:
-            _options: as the user wrote them.
-            prepared: those that were given, with references resolved.
-            before: the present record.
+            _options: the options as the user wrote them.
+            prepared: the options that were given, with references resolved.
+            before: the present record; None if there is none.
         """
         return Prepared(prepared, before)
 
     def check_plan(self, _plan: Plan) -> None:
-        """Refuse a plan whose outcome could not be.
+        """Refuse a plan whose result would be invalid.
 
         Raises:
-            OptionError: something that every record has would be missing.
+            OptionError: the record would lack something that Qualys requires.
         """
 
     # After a write
 
     def secrets(self, _plan: Plan) -> t.Iterable[str]:
-        """The secrets that a plan writes or replaces, which no error may quote."""
+        """Return the secrets that a plan writes or replaces. They are removed from errors."""
         return ()
 
     def held(self, _raw: Raw) -> t.Iterable[str]:
-        """The secrets of Qualys' record, where the plan does not know them; no error may quote them either."""
+        """Return secrets in Qualys' record that the plan does not include. They are removed from errors too."""
         return ()
 
     def holds(self, change: Change, present: Record) -> bool:
-        """Whether a record that was read again has what a change was to bring about, as far as it can be read."""
+        """Return whether a record that was read after the write has the new value, as far as that can be read."""
         return holds(change, present)
 
     def settled(self, plan: Plan, present: Record) -> bool:
-        """Whether a record that was read again shows that an update in doubt has happened."""
+        """Return whether a record shows that an update with an unknown outcome has happened."""
         return all(self.holds(change, present) for change in plan.changes)
 
     def verify(self, _plan: Plan, _present: Record) -> None:
-        """Look at a record after its update for what the changes alone do not tell.
+        """Check a record after its update beyond the changes of the plan.
 
         Raises:
-            VendorError: something was lost.
+            VendorError: the update removed something that the plan did not remove.
         """

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of any kind that can be written: listed, counted, one in full (docs/vendors/qualys_was.md 6, 7).
+"""Reads records of any kind that can be written: a list, a count, one in full (docs/vendors/qualys_was.md 6, 7).
 
 This module is private to the collection and may change at any time.
 """
@@ -26,11 +26,17 @@ LEVELS = {"summary": SEARCH, "verbose": VERBOSE, "full": GET}
 
 
 def run(resource: Resource, params: t.Mapping[str, t.Any], client: QualysClient) -> Result:
-    """Logic of a module that lists. Reads only, so that check mode changes nothing."""
+    """Run an ``_info`` module. It only reads, so check mode makes no difference.
+
+    Raises:
+        OptionError: an option is invalid.
+        PerimeterError: the records cannot be read.
+    """
     query = Query(params.get("query"))
     if params.get("id") is not None:
         raw = client.get(resource.object, params["id"])
-        # Its names need no look-up: the record itself says which ones they mean when it is written back.
+        # Its references need no check for shared names: when one record is written back, names are first compared with
+        # the references that it has.
         return _result(resource, [resource.from_raw(raw, GET)] if raw else [], 1 if raw else 0, query)
     criteria = build(params.get("filters"), resource.object, strict=params["filters_strict"])
     key = f"{resource.option}s"
@@ -55,10 +61,13 @@ def _result(resource: Resource, found: list[Record], total: int, query: Query) -
 
 
 def _by_id_where_needed(resource: Resource, client: QualysClient, records: list[Record]) -> list[str]:
-    """Show references by id where several records have their name, so that what is read can be written.
+    """Show references by id if several records have their name, so that what is read can be written.
 
-    A name alone would be refused, or mean the other record, once the one that is held is taken away. Where the account
-    may not look a kind up, every name of it may be such a name. Returns what the user should know.
+    A name alone would be refused as ambiguous, or select the wrong record if the right one is removed later. If the
+    account may not search a kind, all its references are shown by id.
+
+    Returns:
+        Warnings about kinds that could not be searched.
     """
     references = References(client, few=2)
     fields = [field for field in resource.fields if field.refers and field.refers != "user"]
@@ -77,4 +86,4 @@ def _by_id_where_needed(resource: Resource, client: QualysClient, records: list[
     if not refused:
         return []
     kinds = " and ".join(f"{kind_word(kind)}s" for kind in refused)
-    return [f"The names of {kinds} could not be looked up, so that ids are shown: {next(iter(refused.values()))}"]
+    return [f"The names of {kinds} could not be looked up, so ids are shown: {next(iter(refused.values()))}"]

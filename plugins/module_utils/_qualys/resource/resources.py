@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many records of one kind in one task: one reading of the estate, concurrent writes, pruning under a ceiling.
+"""Many records of one kind in one task: one listing of all records, concurrent writes, pruning with a limit.
 
 This module is private to the collection and may change at any time.
 """
@@ -34,10 +34,16 @@ T = t.TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One entry of the list: what the user wrote, what Qualys holds, what is to be done, what is returned besides.
+    """One entry of the list.
 
-    An entry that cannot be judged has an ``error`` and a plan that does nothing. In check mode ``unresolved`` are the
-    names in it that do not exist.
+    Attributes:
+        options: the entry as the user wrote it.
+        raw: the record at Qualys; None if there is none.
+        plan: what to write. For an entry with an ``error``, a plan that does nothing.
+        values: further values for the result.
+        error: why the entry could not be planned.
+        warnings: warnings about the entry.
+        unresolved: in check mode, the names in the entry that do not exist.
     """
 
     options: Written
@@ -50,15 +56,15 @@ class Item:
 
     @property
     def known_id(self) -> int | None:
-        """The id, when there is a record already."""
+        """The id of the present record; None if there is none."""
         return number(self.raw.get("id")) if self.raw is not None else None
 
 
 def run(resource: Resource, params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of a module for many records.
+    """Run a module for many records.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the estate cannot be read. An error of one entry is part of the result.
     """
     task = _Task(resource, params, client, check_mode)
     return task.absent() if params["state"] == "absent" else task.present()
@@ -84,7 +90,7 @@ class _Task:
         prune_criteria = self._prune_criteria(wanted)
         estate = self._read([], verbose=self.resource.verbose and self._level(wanted) >= VERBOSE)
         items = self._plan_all(wanted, estate)
-        # One may be listed by its id and again by its name.
+        # The same record may be listed once by its id and once by its name.
         self._refuse_repeated(self.resource.label(item.raw) for item in items if item.raw is not None)
         doomed, warnings = self._orphans(prune_criteria, items) if prune_criteria else ([], [])
         failed = any(item.error for item in items)
@@ -96,12 +102,12 @@ class _Task:
         known, proofs = self._write_all(items)
         failed = failed or any(proof.error for proof in proofs)
         spared = len(doomed) if failed else 0
-        # Nothing is deleted after a failure: what could not be written may be why something looks superfluous.
+        # Nothing is deleted after a failure: a record may only look superfluous because an entry could not be written.
         deleted = [] if failed else self._delete_all(doomed)
         return self._present_result(items, known, proofs, [] if failed else doomed, deleted, warnings, spared=spared)
 
     def _write_all(self, items: t.Sequence[Item]) -> tuple[list[int | None], list[Proof]]:
-        """Write what differs and read it again. Returns the ids, and what of each plan Qualys took."""
+        """Write what differs and check it. Returns the id and the outcome for each item."""
         work = [item for item in items if item.error is None and item.plan.changed]
         outcomes = each(work, self._carry_out, workers=self.client.workers)
         done = [(item, outcome.value) for item, outcome in zip(work, outcomes, strict=True) if outcome.value]
@@ -112,16 +118,17 @@ class _Task:
         return [sent_ids.get(id(item), item.known_id) for item in items], proofs
 
     def _prove_all(self, done: t.Sequence[tuple[Item, Sent]]) -> list[Proof]:
-        """Compare what is there with each plan: one search for the fields that a search holds, a get for the others.
+        """Compare each record with its plan: by one search for all if its fields are enough, else by a get.
 
-        Only a get is evidence that something was not taken: the answer of a create may be short, and a search may lag.
+        Only a get shows that Qualys ignored something: the answer to a create may be short, and a search may lag
+        behind.
         """
         answers = {sent.id: sent.answer for item, sent in done if sent.answer and self._shows_all(item, sent.answer)}
         short = [sent.id for item, sent in done if sent.id not in answers and self._proof_level(item) < GET]
         try:
             found = look_up(self.client, self.resource.object, short, verbose=self.resource.verbose) if short else {}
         except PerimeterError:
-            # Each is then read by itself, and says so if that fails too.
+            # Each record is then read separately, which reports an error of its own.
             found = {}
 
         def prove_one(pair: tuple[Item, Sent]) -> Proof:
@@ -162,7 +169,7 @@ class _Task:
         if twice:
             raise OptionError(
                 f"{self.option}: listed more than once: {', '.join(twice[:5])}.",
-                hint=f"Each {self.resource.short} belongs in the list once.",
+                hint=f"List each {self.resource.short} once.",
             )
 
     def _prune_criteria(self, wanted: t.Sequence[Written]) -> list[Criterion]:
@@ -170,13 +177,14 @@ class _Task:
             return []
         if not wanted:
             raise OptionError(
-                f"{self.option} is empty, and prune would delete everything.", hint="List what shall stay."
+                f"{self.option} is empty, so prune would delete everything.",
+                hint=f"List each {self.resource.short} to keep.",
             )
         if not self.params.get("prune_filters") or self.params.get("max_deletes") is None:
             raise OptionError(
-                "prune needs prune_filters and max_deletes.",
-                hint=f"prune_filters says which {self.resource.short}s this task owns; max_deletes how many may go at"
-                " most.",
+                "prune requires prune_filters and max_deletes.",
+                hint=f"prune_filters selects the {self.resource.short}s that this task owns; max_deletes limits"
+                " how many may be deleted.",
             )
         return self._build(self.params["prune_filters"])
 
@@ -222,7 +230,7 @@ class _Task:
             except PerimeterError as error:
                 if self.client.http.stopped is not None:
                     raise
-                # One entry that cannot be judged does not stop the others.
+                # An entry that cannot be planned does not stop the others.
                 return Item(options, found[0], Plan("none", self.resource.label(options), None, None), {}, error)
 
         return [t.cast(Item, outcome.value) for outcome in self._each_or_raise(wanted, plan)]
@@ -247,7 +255,10 @@ class _Task:
         return write(self.resource, self.client, item.plan, item.options, item.raw)
 
     def _orphans(self, criteria: list[Criterion], items: t.Sequence[Item]) -> tuple[list[Record], list[str]]:
-        """What the task owns and does not list. Read after the plan, so that a rename in it spares its record."""
+        """Return the records that match the criteria and that the task does not list, and warnings.
+
+        They are compared by id, after planning: so a record that an entry renames is not deleted.
+        """
         listed = {item.known_id for item in items}
         found, warnings = self._doomed(criteria)
         doomed = [record for record in found if record["id"] not in listed]
@@ -302,13 +313,15 @@ class _Task:
         ids, filters = self.params.get("ids"), self.params.get("filters")
         if bool(ids) == bool(filters):
             raise OptionError(
-                "state absent needs either ids or filters, and neither may be empty.",
+                "state absent requires either ids or filters, and neither may be empty.",
                 hint=f"To delete {self.resource.article} {self.resource.word} by name, use"
                 f" qualys_was_{self.resource.option}.",
             )
         if filters and self.params.get("max_deletes") is None:
-            raise OptionError("filters with state absent needs max_deletes.", hint="Say how many may go at most.")
-        # A filter is only ever used to find out ids: a delete call never sees it.
+            raise OptionError(
+                "filters with state absent requires max_deletes.", hint="It limits how many records may be deleted."
+            )
+        # A filter is only used to find ids, and never sent with a delete.
         criteria = self._build([{"field": "id", "operator": "IN", "value": ids}] if ids else filters or [])
         doomed, warnings = self._doomed(criteria)
         if self.params.get("max_deletes") is not None:
@@ -330,7 +343,7 @@ class _Task:
     # Deletions
 
     def _doomed(self, criteria: t.Sequence[Criterion]) -> tuple[list[Record], list[str]]:
-        """What the criteria match exactly, and a warning about what only Qualys takes for a match."""
+        """Return the records that match the criteria exactly, and warnings about those that only Qualys matched."""
         warnings: list[str] = []
         found = read_exact(self.client, self.resource.object, criteria, f"{self.resource.word}s", warnings)
         return [self._identity(raw) for raw in found], warnings
@@ -373,12 +386,12 @@ class _Task:
         if not failed:
             return None
         first = failed[0]
-        hint = "results has one entry for each; the others were carried out."
+        hint = "results has an entry for each; the others were written."
         if spared:
             short = self.resource.short if spared == 1 else f"{self.resource.short}s"
             hint = (
-                "results has one entry for each; the others were written, but nothing was pruned:"
-                f" {spared} {short} that would have been deleted stayed. Run again once the errors are mended."
+                "results has an entry for each; the others were written, but nothing was pruned:"
+                f" {spared} {short} that would have been deleted remain. Run again when the errors are fixed."
             )
         return PartialFailure(
             f"{len(failed)} of the {self.resource.word}s failed; the first is {first['name']!r}:"
@@ -405,6 +418,6 @@ def _item_result(item: Item, record_id: int | None, proof: Proof) -> Record:
 
 
 def _gone(doomed: t.Sequence[Record], deleted: t.Sequence[Record]) -> list[Record]:
-    """What was deleted or, in check mode, would be."""
+    """Return the records that were deleted or, in check mode, would be."""
     failed = {record["id"] for record in deleted if record["failed"]}
     return [record for record in doomed if record["id"] not in failed]

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors after a write with secrets: a message of the vendor may quote what was sent.
+"""Removes secrets from errors after a write, because a message of the vendor may quote what was sent.
 
 This module is private to the collection and may change at any time.
 """
@@ -15,19 +15,19 @@ from ..._base.errors import PerimeterError
 from ..._records.redaction.values import MARKER
 
 _SHORTEST = 4
-"""Characters of a word that is looked for. A shorter one is in every message, and tells nothing; unless it is all."""
+"""Length of the shortest word to replace: shorter ones appear in any message. One-word secrets are always replaced."""
 _CUT = "…"
-"""Ends a message that was cut, perhaps in the middle of a secret."""
+"""The end of a message that was cut, perhaps in the middle of a secret."""
 
 
 def withhold(error: BaseException | None, secrets: t.Iterable[str]) -> None:
-    """Take secrets out of an error, and out of those that led to it.
+    """Replace secrets in an error, and in the errors that caused it.
 
-    White space is not kept when a vendor's message is quoted, and a long one is cut, so each word of a secret counts.
+    Quoting a vendor's message changes white space and cuts long messages, so each word of a secret is replaced.
 
     Args:
-        error: the error, which is changed in place.
-        secrets: what was sent.
+        error: the error; it is changed in place.
+        secrets: the secrets that were sent.
     """
     words = sorted(set(_words(secrets)), key=len, reverse=True)
     if not words:

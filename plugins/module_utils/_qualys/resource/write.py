@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out a plan, and compare what is there afterwards with it.
+"""Sends the writes of a plan, and settles those whose outcome is unknown.
 
 This module is private to the collection and may change at any time.
 """
@@ -25,12 +25,12 @@ from .withheld import withhold
 
 @dataclasses.dataclass(frozen=True)
 class Sent:
-    """A plan that was carried out.
+    """A plan that was written.
 
     Attributes:
-        id: of the record.
-        answer: Qualys' record as the answer of a create has it, which may be less than the whole; None for an update,
-            which is answered with the id only (docs/vendors/qualys_was.md 8.4).
+        id: id of the record.
+        answer: the record in the answer to a create, which may lack fields. None for an update, because its answer has
+            only the id (docs/vendors/qualys_was.md 8.4).
     """
 
     id: int
@@ -38,17 +38,19 @@ class Sent:
 
 
 def write(resource: Resource, client: QualysClient, plan: Plan, options: Written, raw: Raw | None) -> Sent:
-    """Carry out a plan to create or update.
+    """Write a plan to create or update a record.
 
     Args:
         resource: the kind of record.
         client: the account.
-        plan: what to write.
-        options: the options, for what is only written on a create, and to find the record again.
-        raw: the record as Qualys holds it, for an update.
+        plan: the plan.
+        options: the options, for those that are written on a create only, and to find the record again.
+        raw: the record as Qualys sent it, for an update.
 
     Raises:
         AmbiguousWrite: the connection failed, and the write did not become visible.
+        NotFound: the record was deleted while it was being updated, or a created record is not listed.
+        VendorError: Qualys refused the write.
     """
     answers: list[Raw] = []
 
@@ -85,14 +87,14 @@ def _update(resource: Resource, client: QualysClient, plan: Plan, data: dict[str
             raise _vanished(plan, error.code) from error
         raise
     else:
-        # A success that names no record is one of the answers for a missing one (docs/vendors/qualys_was.md 4.3).
+        # A success without a record can mean that the record does not exist (docs/vendors/qualys_was.md 4.3).
         if not answered and client.get(resource.object, record_id) is None:
             raise _vanished(plan)
     return record_id
 
 
 def _name_cleared(error: VendorError, plan: Plan) -> None:
-    """Say which fields were to be cleared: Qualys may refuse that, and need not name the field."""
+    """Add the fields that the plan clears to the hint: Qualys may refuse that without naming the field."""
     cleared = [change.field.name for change in plan.changes if change.after in (None, [], {}) and change.before]
     if cleared:
         error.hint = f"{error.hint or ''} The task clears {', '.join(cleared)}; Qualys may not allow that.".strip()
@@ -101,7 +103,7 @@ def _name_cleared(error: VendorError, plan: Plan) -> None:
 def _vanished(plan: Plan, code: str | None = None) -> NotFound:
     return NotFound(
         f"The {plan.label} vanished while it was being updated.",
-        hint="Somebody deleted it; run again to create it.",
+        hint="It was deleted. Run again to create it.",
         code=code,
     )
 
@@ -132,7 +134,7 @@ def _id_of(raw: Raw | None) -> int | None:
 
 
 def _if_as_planned(resource: Resource, client: QualysClient, record_id: int, plan: Plan) -> int | None:
-    """The id, once the record holds everything that the plan changes."""
+    """Return the id if the record has everything that the plan changes, else None."""
     raw = client.get(resource.object, record_id)
     if raw is None:
         return None
@@ -140,11 +142,11 @@ def _if_as_planned(resource: Resource, client: QualysClient, record_id: int, pla
 
 
 def delete(resource: Resource, client: QualysClient, record_id: int, options: Written) -> None:
-    """Delete one record by its id; one that is gone already is no error.
+    """Delete one record by its id. It is not an error if the record does not exist any more.
 
     Raises:
         AmbiguousWrite: the connection failed, and the record is still there.
-        VendorError: as :func:`.delete_record`.
+        VendorError: Qualys refused the delete, or reported it as done, but the record is still there.
     """
     what = f"{resource.word} {record_id}"
     delete_record(client, resource.object, record_id, what, data=resource.delete_data(options))

@@ -39,18 +39,19 @@ Written = t.Mapping[str, t.Any]
 
 
 def run(params: Written, client: QualysClient, check_mode: bool, *, timing: PollTiming | None = None) -> Result:
-    """Logic of ``qualys_was_scan``.
+    """Run ``qualys_was_scan``.
 
     Raises:
-        PerimeterError: any of the collection's errors that arose before there was a scan. Later ones stand in the
-            result, which then has the scan.
+        PerimeterError: an error before the scan exists. A later error is part of the result, together with the scan.
     """
     task = _ScanTask(params, client, check_mode, timing or PollTiming())
     state = params["state"]
     if params.get("again") is not None and state not in ("finished", "launched"):
-        raise OptionError(f"again does not go with the state {state}.", hint="Give the id of the scan as id.")
+        raise OptionError(f"again cannot be combined with state: {state}.", hint="Give the id of the scan as id.")
     if is_many(params) and state not in ("finished", "launched"):
-        raise OptionError(f"webapps and tags do not go with the state {state}.", hint="Give the id of each scan.")
+        raise OptionError(
+            f"webapps and tags cannot be combined with state: {state}.", hint="Run one task for the id of each scan."
+        )
     _check_company(params)
     if params.get("filters") is not None:
         return delete_filtered(params, client, task.budget.sleep, check_mode=check_mode)
@@ -65,20 +66,22 @@ _COMPANY = {"tags_match": "tags", "excluded_tags": "tags", "excluded_tags_match"
 
 
 def _check_company(params: Written) -> None:
-    """Refuse options that would say nothing, because what they are about is not there.
+    """Refuse options that have no effect because another option is missing.
 
     Raises:
-        OptionError: an option needs another one that is missing.
+        OptionError: an option requires another one that is missing, or ``filters`` is given without ``state: absent``.
     """
     for name, other in _COMPANY.items():
         if params.get(name) is not None and params.get(other) is None:
-            raise OptionError(f"{name} goes with {other}, and only with it.", hint=f"Give {other}, or drop {name}.")
+            raise OptionError(f"{name} is only allowed with {other}.", hint=f"Give {other}, or omit {name}.")
     if params.get("filters") is not None and params["state"] != "absent":
-        raise OptionError(f"filters does not go with the state {params['state']}.", hint="It says what to delete.")
+        raise OptionError(
+            f"filters cannot be combined with state: {params['state']}.", hint="It selects the scans to delete."
+        )
 
 
 class _ScanTask:
-    """One run of the module, with its one budget."""
+    """One run of the module, with one time budget."""
 
     def __init__(self, params: Written, client: QualysClient, check_mode: bool, timing: PollTiming) -> None:
         self.params = params
@@ -123,11 +126,11 @@ class _ScanTask:
         old = self.client.get(RESOURCE, self.params["again"])
         if old is None:
             raise NotFound(
-                f"again: there is no scan {self.params['again']}, or these credentials may not see it.",
-                hint="Give webapp and name instead, to launch one.",
+                f"again: there is no scan {self.params['again']}, or this account may not see it.",
+                hint="To launch a scan, give webapp and name instead.",
             )
         wanted = wanted_again(self.params, old)
-        # The old scan is what is to be run once more, and never the one that comes of it. Ids only grow.
+        # Only scans that are newer than the one to repeat can be its repetition. Ids only increase.
         others = [raw for raw in same_scans(self.client, wanted) if int(raw["id"]) > self.params["again"]]
         found = adoptable(self.client, wanted, others, self.resume_within, self.timing)
         if found is not None:
@@ -135,7 +138,7 @@ class _ScanTask:
         return self._carry_out(prepare_again(self.params, wanted, old), others, wait=wait)
 
     def _take(self, raw: Raw, *, login: bool | None, wait: bool) -> Result:
-        """Adopt a scan. ``login`` says whether it was to log in; None goes by what the scan itself says."""
+        """Adopt a scan. ``login`` is whether it has to log in; None to take this from the scan itself."""
         if self.check_mode or not wait:
             return _result(scan_record(raw, authenticated=login), changed=False, adopted=True)
         return self._wait(raw, changed=False, adopted=True, login=login)
@@ -144,8 +147,8 @@ class _ScanTask:
         raw = self.client.get(RESOURCE, self.params["id"])
         if raw is None:
             raise NotFound(
-                f"id: there is no scan {self.params['id']}, or these credentials may not see it.",
-                hint="Give webapp and name instead, to find a scan by them or to launch one.",
+                f"id: there is no scan {self.params['id']}, or this account may not see it.",
+                hint="To find a scan or to launch one, give webapp and name instead.",
             )
         return raw
 
@@ -189,7 +192,7 @@ class _ScanTask:
         return result
 
     def _running(self) -> Raw | None:
-        """The scan to be cancelled: the one that runs, else the newest of the name."""
+        """Return the scan to cancel: the one that is running, else the newest with the name."""
         if self.params.get("id") is not None:
             return self._by_id()
         wanted = wanted_of(self.params, self.references)
@@ -198,7 +201,7 @@ class _ScanTask:
         return _the_one(running, wanted) if running else (found[-1] if found else None)
 
     def _send_cancel(self, raw: Raw) -> bool:
-        """Cancel; whether it was this request that did it."""
+        """Cancel a scan. Returns whether this request cancelled it."""
         scan_id = int(raw["id"])
         data = {"WasScan": {"cancelWithResults": True}} if self.params["cancel_with_results"] else None
 
@@ -213,7 +216,7 @@ class _ScanTask:
                 raise
             return settle(f"cancel of scan {scan_id}", look, error, sleep=self.budget.sleep)
         except VendorError as refused:
-            # It ended, or somebody else cancelled it, between the look and the request.
+            # It may have ended, or been cancelled by somebody else, since it was read.
             if after_refusal(refused, look) is None:
                 raise
             return False
@@ -232,7 +235,7 @@ class _ScanTask:
         if runs(raw):
             raise VendorError(
                 f"Scan {scan['id']} is {scan['status_native']}: only a scan that has ended can be deleted.",
-                hint="Cancel it first, with state: canceled.",
+                hint="Cancel it first with state: canceled.",
             )
         if not self.check_mode:
             send_delete(self.client, int(raw["id"]), self.budget.sleep)
@@ -250,7 +253,7 @@ def _ending(raw: Raw) -> bool:
 def _the_one(scans: t.Sequence[Raw], wanted: Wanted) -> Raw:
     if len(scans) > 1:
         ids = ", ".join(str(number(raw.get("id"))) for raw in scans[-20:])
-        raise AmbiguousMatch(f"name: {len(scans)} scans are meant by {wanted.label}: {ids}.", hint="Give the id.")
+        raise AmbiguousMatch(f"name: {wanted.label} matches {len(scans)} scans: {ids}.", hint="Give the id.")
     return scans[0]
 
 

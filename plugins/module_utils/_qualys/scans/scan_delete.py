@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletion of scans: of one, and of all that a filter means (docs/vendors/qualys_was.md 12.1).
+"""Deletes scans: one, or all that match a filter (docs/vendors/qualys_was.md 12.1).
 
 This module is private to the collection and may change at any time.
 
@@ -27,16 +27,16 @@ CEILING = "max_deletes"
 
 
 def runs(raw: Raw) -> bool:
-    """Whether Qualys would refuse to delete it. A word that is not known here is for Qualys to judge."""
+    """Return whether a scan is running, so that Qualys would refuse to delete it. Unknown statuses count as ended."""
     return (text(raw.get("status")) or "").strip().upper() in RUNNING_WORDS
 
 
 def send_delete(client: QualysClient, scan_id: int, sleep: t.Callable[[float], None]) -> None:
-    """Delete one scan; one that is gone already is no error.
+    """Delete one scan. It is not an error if the scan does not exist any more.
 
     Raises:
         AmbiguousWrite: the connection failed, and the scan is still there.
-        VendorError: as :func:`.delete_record`.
+        VendorError: Qualys refused the delete, or reported it as done, but the scan is still there.
     """
     delete_record(client, RESOURCE, scan_id, f"scan {scan_id}", sleep=sleep)
 
@@ -44,12 +44,12 @@ def send_delete(client: QualysClient, scan_id: int, sleep: t.Callable[[float], N
 def delete_filtered(
     params: Written, client: QualysClient, sleep: t.Callable[[float], None], *, check_mode: bool
 ) -> Result:
-    """Delete every scan that ``filters`` means, or none.
+    """Delete every scan that ``filters`` matches. An error of one scan does not stop the others.
 
     Raises:
-        OptionError: a filter is not allowed or has no ceiling, more scans match than may be deleted, or some of them
-            are still under way. Nothing was deleted then.
-        IncompleteRead: Qualys did not list them all.
+        OptionError: a filter is not allowed or has no ceiling, more scans match than the ceiling allows, or some of
+            them are still running. Nothing was deleted.
+        IncompleteRead: Qualys did not list all scans. Nothing was deleted.
     """
     check_selection(params, CEILING)
     warnings: list[str] = []
@@ -77,7 +77,7 @@ def _result(deleted: list[Scan], failed: t.Sequence[tuple[Scan, PerimeterError]]
         result.error = PartialFailure(
             f"{len(failed)} of {len(deleted) + len(failed)} scans were not deleted; the first is {scan['id']}: "
             f"{error.message}",
-            hint="scans has those that were.",
+            hint="scans has those that were deleted.",
             code=error.code,
         )
     return result

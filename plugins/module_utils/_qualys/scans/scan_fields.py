@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans: the field table, what the vendor's words mean, and Qualys' scans to :class:`Scan`.
+"""Scans: the field table, the meaning of Qualys' words, and the conversion to :class:`Scan`.
 
 This module is private to the collection and may change at any time.
 
 See docs/vendors/qualys_was.md 12.3.
 
-A scan ends in two words: ``status`` says that it is over, ``summary.resultsStatus`` whether it saw anything. A finished
-scan without a live host has no findings and proves nothing, so only a known good pair counts as finished.
+The end of a scan has two parts: ``status`` says that it is over, ``summary.resultsStatus`` whether it reached anything.
+A finished scan without a live host has no findings and proves nothing, so only a known good pair counts as finished.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..api.shapes import SOURCE, Raw, number, text, user_name
 
 RESOURCE = "wasscan"
 SUMMARY, FULL = "summary", "full"
-"""The reads, cheapest first: search, get."""
+"""Levels of reads, cheapest first: search, get."""
 
 KINDS = {"VULNERABILITY": "vulnerability", "DISCOVERY": "discovery"}
 
@@ -47,22 +47,22 @@ END_WORDS: dict[str, EndReason] = {
     "NOT_USED": "error",
     "DELETED": "error",
 }
-"""Words of ``resultsStatus``, most of which also occur as ``status``, and what they say."""
+"""The reason for each word of ``resultsStatus``, most of which also occur as ``status``."""
 
 _SPELLINGS = {"CANCELLED": "CANCELED", "CANCELLING": "CANCELING", "CANCELLED_WITH_RESULTS": "CANCELED_WITH_RESULTS"}
 _NOT_LOGGED_IN = frozenset({"FAILED", "PARTIAL", "NOT_USED", "NONE"})
-"""What ``authStatus`` says when a scan that was given credentials has seen less than they open."""
+"""Values of ``authStatus`` which mean that a scan with credentials was not, or not always, logged in."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ScanStanding:
-    """Where a scan stands.
+    """The state of a scan.
 
     Attributes:
         status: our word for the vendor's status.
-        over: whether the vendor's status says that nothing more happens.
-        end_reason: how it ended; None as long as it has not, or the results are not there yet.
-        unknown: words that this version does not know, as ``field=WORD``.
+        over: whether the vendor's status is final.
+        end_reason: how the scan ended; None if it has not ended, or its results are not available yet.
+        unknown: unknown words of the vendor, as ``field=WORD``.
     """
 
     status: ScanStatus
@@ -82,19 +82,19 @@ def _word(value: t.Any) -> str | None:
 
 
 def standing(status: t.Any, results: t.Any, auth: t.Any, *, authenticated: bool) -> ScanStanding:
-    """What the vendor's three words say.
+    """Return the state of a scan for three values of the vendor.
 
     Args:
         status: ``status``.
         results: ``summary.resultsStatus``.
         auth: ``summary.authStatus``.
-        authenticated: whether the scan was given an authentication record.
+        authenticated: whether the scan has an authentication record.
     """
     state, outcome = _word(status), _word(results)
     if state is None or state in RUNNING_WORDS:
         return ScanStanding("running" if state else "unknown", False, None)
     if state not in END_WORDS:
-        # A new word may mean anything, so it ends nothing.
+        # An unknown word may mean anything, so the scan does not count as ended.
         return ScanStanding("unknown", False, None, (f"status={state[:40]}",))
     if END_WORDS[state] != "finished":
         reason = _worse(END_WORDS[state], outcome)
@@ -103,7 +103,7 @@ def standing(status: t.Any, results: t.Any, auth: t.Any, *, authenticated: bool)
 
 
 def _worse(reason: EndReason, outcome: str | None) -> EndReason:
-    """The more telling of two bad words; a good or an unknown second word changes nothing."""
+    """Return the more specific of two reasons for a failure. A good or unknown second word changes nothing."""
     refined = END_WORDS.get(outcome or "", "finished")
     if refined == "finished" or (reason != "error" and (reason, refined) != ("cancelled", "time_limit")):
         return reason
@@ -112,7 +112,7 @@ def _worse(reason: EndReason, outcome: str | None) -> EndReason:
 
 def _finished(outcome: str | None, auth: str | None, *, authenticated: bool) -> ScanStanding:
     if outcome is None or outcome in RUNNING_WORDS:
-        # The scan is over, its results are not there yet.
+        # The scan is over, but its results are not available yet.
         return ScanStanding("finished", True, None)
     if outcome not in END_WORDS:
         return ScanStanding("finished", True, None, (f"results_status={outcome[:40]}",))
@@ -123,7 +123,7 @@ def _finished(outcome: str | None, auth: str | None, *, authenticated: bool) -> 
 
 
 def part(raw: Raw, *path: str) -> t.Any:
-    """What stands at a path of nested objects; None where one is missing."""
+    """Return the value at a path of nested objects; None if one is missing."""
     value: t.Any = raw
     for name in path:
         if not isinstance(value, dict):
@@ -133,16 +133,16 @@ def part(raw: Raw, *path: str) -> t.Any:
 
 
 def has_credentials(raw: Raw) -> bool:
-    """Whether a scan was given an authentication record."""
+    """Return whether a scan has an authentication record."""
     return bool(part(raw, "target", "webAppAuthRecord"))
 
 
 def standing_of(raw: Raw, *, authenticated: bool | None = None) -> ScanStanding:
-    """Where a scan stands, from any of Qualys' three answers about it.
+    """Return the state of a scan from any of Qualys' three answers about it.
 
     Args:
-        raw: from get, search or status.
-        authenticated: as :func:`standing`; None to go by what the scan itself says.
+        raw: the scan, from get, search or status.
+        authenticated: whether the scan has an authentication record; None to take this from ``raw``.
     """
     return standing(
         raw.get("status"),
@@ -158,7 +158,7 @@ def _named(value: t.Any) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class ScanField:
-    """One field: where it stands at Qualys, our name, how it is read, and the cheapest read that has it."""
+    """One field: its path at Qualys, our name, the conversion, and the cheapest read that includes it."""
 
     path: tuple[str, ...]
     ours: str
@@ -183,18 +183,18 @@ FIELDS: tuple[ScanField, ...] = (
     ScanField(("summary", "nbRequests"), "requests_sent", number, FULL),
     ScanField(("launchedBy",), "launched_by", user_name),
 )
-"""The fields that are copied one to one; ``asset``, ``status`` and ``end_reason`` follow from several."""
+"""The fields that are converted individually; ``asset``, ``status`` and ``end_reason`` depend on several fields."""
 
 
 def scan_record(
     raw: Raw, *, authenticated: bool | None = None, unknown: collections.Counter[str] | None = None
 ) -> Scan:
-    """One scan. Never fails on a value: what is not understood is None or ``unknown``, and counted.
+    """Convert one scan. Never fails on a value: an unknown value becomes None or ``unknown``, and is counted.
 
     Args:
-        raw: from get, search or status.
-        authenticated: as :func:`standing_of`.
-        unknown: counts the words that this version does not know.
+        raw: the scan, from get, search or status.
+        authenticated: as for :func:`standing_of`.
+        unknown: counts unknown words.
     """
     where = standing_of(raw, authenticated=authenticated)
     if unknown is not None:

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans: listed, counted, one in full, with their results (docs/vendors/qualys_was.md 12).
+"""Reads scans: a list, a count, one in full, with or without results (docs/vendors/qualys_was.md 12).
 
 This module is private to the collection and may change at any time.
 """
@@ -26,7 +26,12 @@ Options = t.Mapping[str, t.Any]
 
 
 def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_scan_info``. Reads only, so that check mode changes nothing."""
+    """Run ``qualys_was_scan_info``. It only reads, so check mode makes no difference.
+
+    Raises:
+        OptionError: an option is invalid.
+        PerimeterError: the scans cannot be read.
+    """
     query = Query(params.get("query"))
     if params.get("id") is not None:
         raw = client.get(RESOURCE, params["id"])
@@ -41,7 +46,7 @@ def run(params: Options, client: QualysClient, check_mode: bool) -> Result:
         }
         return Result(values=values)
     if params["results"] and params.get("limit") is None:
-        raise OptionError("results needs id or limit.", hint="Each scan is downloaded whole, which can be megabytes.")
+        raise OptionError("results requires id or limit.", hint="The results of each scan can take megabytes.")
     listing = Listing(client, RESOURCE, criteria, MAX_PAGE)
     excerpt = read_excerpt(listing, params.get("limit"), in_full=params["detail"] == FULL)
     result = _result(params, client, excerpt.records, excerpt.total, query)
@@ -73,7 +78,7 @@ def _add_results(client: QualysClient, raws: list[Raw], scans: list[t.Any], resu
         try:
             return download(client, word_of(raw["id"]))
         except VendorError as error:
-            # One scan without results, such as one that was never launched, must not hide those of the others.
+            # A scan without results, such as one that was never launched, must not hide the results of the others.
             return error
 
     for scan, found in zip(scans, every(raws, fetch, workers=client.workers), strict=True):

@@ -1,13 +1,13 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which scan is meant, whether one is to be adopted, and the launch, which never happens twice.
+"""Finds the scan of a task, decides whether to adopt it, and launches a scan at most once.
 
 This module is private to the collection and may change at any time.
 
 See docs/vendors/qualys_was.md 12.2.
 
-Names of scans are not unique, so a scan belongs to a task when name, application and type are the same. "Launched since
-we began" is told by ids, which only grow: no clock is needed for it.
+Names of scans are not unique, so a scan belongs to a task if name, application and type are the same. Scans that were
+launched since the task began are recognised by their ids, which only increase, so no clock is needed.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Wanted:
     """The scan that a task asks for.
 
     Attributes:
-        name: of the scan.
-        type: one of Qualys' two.
-        webapp_id: the application; 0 for one that check mode did not find, since a task before may create it.
-        webapp_name: what such an application is called.
+        name: name of the scan.
+        type: one of Qualys' two types.
+        webapp_id: id of the application; 0 if check mode did not find it, because an earlier task may create it.
+        webapp_name: name of the application, if it is known.
     """
 
     name: str
@@ -52,35 +52,36 @@ class Wanted:
 
     @classmethod
     def of(cls, name: str, kind: str, webapp: Reference) -> Wanted:
-        """The scan of a referenced application."""
+        """Return the scan of a referenced application."""
         return cls(name, kind, int(webapp.id or 0), webapp.name)
 
     @property
     def label(self) -> str:
-        """How messages call it."""
+        """What messages call the scan."""
         return f"scan {self.name!r} of web application {self.webapp_id}"
 
     def same(self, raw: Raw) -> bool:
-        """Whether a scan is of the same name and application. The vendor's search may ignore upper and lower case."""
+        """Return whether a scan has the same name and application. The vendor's search may ignore case."""
         return text(raw.get("name")) == self.name and number(part(raw, "target", "webApp", "id")) == self.webapp_id
 
 
 def wanted_of(params: Written, references: References) -> Wanted:
-    """The scan that the options describe.
+    """Return the scan that the options describe.
 
     Raises:
-        OptionError, AmbiguousMatch: an option is missing, or the application does not resolve.
+        OptionError: an option is missing, or no application has the name.
+        AmbiguousMatch: several applications have the name.
     """
     name = str(params.get("name") or "").strip()
     written = str(params.get("webapp") or "").strip()
     if not name or not written:
-        raise OptionError("webapp and name are needed without id.", hint="They say which scan is meant.")
+        raise OptionError("webapp and name are required without id.", hint="They identify the scan.")
     webapp = references.resolve("webapp", "webapp", written, (), verify=False)
     return Wanted.of(name, params["type"], webapp)
 
 
 def same_scans(client: QualysClient, wanted: Wanted) -> list[Raw]:
-    """All scans of that name and application, oldest first, in Qualys' short form."""
+    """Return all scans with this name and application, oldest first, in Qualys' short form."""
     if not wanted.webapp_id:
         return []
     criteria = [
@@ -93,10 +94,10 @@ def same_scans(client: QualysClient, wanted: Wanted) -> list[Raw]:
 def adoptable(
     client: QualysClient, wanted: Wanted, scans: t.Sequence[Raw], resume_within: float, timing: PollTiming
 ) -> Raw | None:
-    """The newest scan that the task may take for its own; None when it has to launch one.
+    """Return the newest scan that the task may adopt; None if it has to launch one.
 
-    That is one that has not ended, or one that was launched within ``resume_within`` seconds and may still count: a
-    scan that ended without a result is never adopted, for whoever runs the task again wants another one.
+    This is a scan that has not ended, or one that was launched within the last ``resume_within`` seconds and did not
+    fail: after a failed scan, running the task again has to launch another one.
     """
     scans = [raw for raw in scans if (text(raw.get("type")) or "").upper() == wanted.type]
     under_way = [raw for raw in scans if not standing_of(raw).over]
@@ -111,7 +112,7 @@ def adoptable(
 
 
 def _age(client: QualysClient, raw: Raw, timing: PollTiming) -> float | None:
-    """Seconds since the launch; None when Qualys does not say when that was."""
+    """Return the seconds since the launch; None if Qualys does not return its time."""
     launched = text(raw.get("launchedDate"))
     if not launched:
         return None
@@ -123,7 +124,7 @@ def _age(client: QualysClient, raw: Raw, timing: PollTiming) -> float | None:
 
 
 def server_time(client: QualysClient, scan_id: int, timing: PollTiming) -> dt.datetime:
-    """What Qualys' own clock says, so that the skew of this machine's does not matter; else this machine's."""
+    """Return the time of Qualys' clock, with which launch times can be compared; else the time of this machine."""
     path = f"status/was/{RESOURCE}/{scan_id}"
     response = client.request("GET", f"/qps/rest/3.0/{path}", lambda answer: judge(answer, path, idempotent=True))
     try:
@@ -134,15 +135,15 @@ def server_time(client: QualysClient, scan_id: int, timing: PollTiming) -> dt.da
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
-    """A launch, checked as far as that is possible without launching.
+    """A launch, checked as far as possible without launching.
 
     Attributes:
         wanted: name, type and application.
         webapp: the application in full.
-        auth: with which login.
-        data: what is sent.
+        auth: the login of the scan.
+        data: the data to send; None sends no body.
         profile: the option profile, as Qualys' ``{id, name}``.
-        again: the scan that is run once more, instead of a launch with a target of its own.
+        again: id of the scan to repeat; None for a launch with its own target.
     """
 
     wanted: Wanted
@@ -153,17 +154,18 @@ class Launch:
     again: int | None = None
 
     def outline(self) -> Raw:
-        """The scan as far as it is known before Qualys tells."""
+        """Return the scan as far as it is known before the launch."""
         webapp = {name: self.webapp.get(name) for name in ("id", "name", "url")}
         outline: Raw = {"name": self.wanted.name, "type": self.wanted.type, "target": {"webApp": webapp}}
         return outline | ({"profile": self.profile} if self.profile else {})
 
 
 def prepare(client: QualysClient, params: Written, wanted: Wanted, references: References) -> Launch:
-    """Everything that a launch needs; sends no write.
+    """Resolve and check everything that a launch needs. Sends no write.
 
     Raises:
-        OptionError, AmbiguousMatch: something is missing or does not resolve.
+        OptionError: an option is missing or invalid, or a name does not exist.
+        AmbiguousMatch: a name matches several records.
     """
     webapp = _webapp(client, wanted)
     settings = _settings(params, references)
@@ -174,7 +176,7 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
         check_auth(auth, webapp)
     if wanted.webapp_id and not written and not default:
         raise OptionError(
-            f"profile is needed: the web application {text(webapp.get('name'))!r} has no default option profile.",
+            f"profile is required: the web application {text(webapp.get('name'))!r} has no default option profile.",
             hint="Give an option profile by name or id.",
         )
     profile = references.resolve("optionprofile", "profile", written, ()) if written else None
@@ -194,33 +196,34 @@ def prepare(client: QualysClient, params: Written, wanted: Wanted, references: R
 
 
 def _webapp(client: QualysClient, wanted: Wanted) -> Raw:
-    """The application in full; its name alone where check mode did not find it.
+    """Return the application in full; only its name if check mode did not find it.
 
     Raises:
-        OptionError: there is none.
+        OptionError: the application does not exist.
     """
     if not wanted.webapp_id:
         return {"name": wanted.webapp_name}
     webapp = client.get("webapp", wanted.webapp_id)
     if webapp is None:
         raise OptionError(
-            f"webapp: there is no web application {wanted.webapp_id}, or these credentials may not see it.",
-            hint="Give the name or the id of one.",
+            f"webapp: there is no web application {wanted.webapp_id}, or this account may not see it.",
+            hint="Check the id, or give the name.",
         )
     return webapp
 
 
 def _settings(params: Written, references: References) -> dict[str, Node]:
-    """What stands beside the target: the limit, the proxy, the DNS override, and who is told.
+    """Return the elements beside the target: limit, proxy, DNS override, mail settings.
 
     Raises:
-        OptionError, AmbiguousMatch: one of them cannot be meant, or does not resolve.
+        OptionError: an option is invalid, or a name does not exist.
+        AmbiguousMatch: a name matches several records.
     """
     hours, moment = params.get("cancel_after"), str(params.get("cancel_time") or "").strip()
     if hours is not None and hours < 1:
-        raise OptionError(f"cancel_after: {hours} is not a number of hours.", hint="Give 1 or more.")
+        raise OptionError(f"cancel_after: {hours} is not a valid number of hours.", hint="Give 1 or more.")
     if hours is not None and moment:
-        raise OptionError("cancel_after and cancel_time exclude each other.", hint="A scan has one limit.")
+        raise OptionError("cancel_after and cancel_time cannot be combined.", hint="Give one of them.")
     node: dict[str, Node] = {}
     if hours is not None:
         node["cancelAfterNHours"] = hours
@@ -237,29 +240,29 @@ def _settings(params: Written, references: References) -> dict[str, Node]:
 
 
 def wanted_again(params: Written, old: Raw) -> Wanted:
-    """The scan that comes of running another once more: its application and type, and its name unless there is one."""
+    """Return the scan that repeats another one: with its application and type, and its name if none is given."""
     name = str(params.get("name") or "").strip() or (text(old.get("name")) or "")
     return Wanted(name, (text(old.get("type")) or "").upper(), number(part(old, "target", "webApp", "id")) or 0)
 
 
 def prepare_again(params: Written, wanted: Wanted, old: Raw) -> Launch:
-    """As :func:`prepare`, for a scan that is run once more with everything that it had.
+    """Check the repetition of a scan with its settings, as :func:`prepare` does for a launch.
 
     Raises:
-        OptionError: the scan has not ended, or was of several applications.
+        OptionError: the scan has not ended, or is not of exactly one application.
     """
     if not wanted.webapp_id:
         raise OptionError(
-            f"again: the scan {params['again']} is not of one web application.",
-            hint="Launch a scan of each, with webapp and name.",
+            f"again: the scan {params['again']} is not a scan of one web application.",
+            hint="Launch a scan of each application, with webapp and name.",
         )
     if not standing_of(old).over:
         raise OptionError(
-            f"again: the scan {params['again']} is {text(old.get('status'))}, and only one that has ended can be run"
-            " once more.",
-            hint="Wait for it, with its id.",
+            f"again: the scan {params['again']} is {text(old.get('status'))}; only a scan that has ended can be"
+            " repeated.",
+            hint="To wait for it, give its id as id.",
         )
-    # Without a name of its own, the new scan gets that of the old one, and no body is needed.
+    # With the name of the old scan, no body is required: Qualys uses this name by default.
     data: dict[str, Node] | None = None if wanted.name == text(old.get("name")) else {"WasScan": {"name": wanted.name}}
     auth = Auth(default=has_credentials(old))
     profile = part(old, "profile")
@@ -272,8 +275,8 @@ def _send(client: QualysClient, prepared: Launch) -> list[Raw]:
     try:
         return client.write("scanagain", "scan", prepared.data, prepared.again)
     except VendorError as error:
-        # The path has two spellings (docs/vendors/qualys_was.md 2.1). A path that does not exist did nothing, so asking
-        # at the other one repeats nothing.
+        # The path has two spellings (docs/vendors/qualys_was.md 2.1). A request to an unknown path has no effect, so
+        # sending it to the other path is not a repetition.
         if error.code != "INVALID_URL":
             raise
         return client.write("scanAgain", RESOURCE, prepared.data, prepared.again)
@@ -284,9 +287,9 @@ def launch(client: QualysClient, prepared: Launch, known: t.Iterable[Raw], budge
 
     Args:
         client: the account.
-        prepared: what to launch.
-        known: the scans of that name and application that were there before.
-        budget: pauses count against it.
+        prepared: the launch.
+        known: the scans with the same name and application that existed before.
+        budget: the time budget of the task; waiting for the scan to become visible counts against it.
 
     Returns:
         The id of the scan.
@@ -315,7 +318,7 @@ def launch(client: QualysClient, prepared: Launch, known: t.Iterable[Raw], budge
 
 
 def read_scan(client: QualysClient, scan_id: int, outline: Raw) -> tuple[Raw, PerimeterError | None]:
-    """The scan in full; what is known of it, and the error, when it cannot be read: its id must not get lost."""
+    """Return the scan in full; if it cannot be read, what is known of it and the error, so that its id is not lost."""
     try:
         raw = client.get(RESOURCE, scan_id)
     except PerimeterError as error:

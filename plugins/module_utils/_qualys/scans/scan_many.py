@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scans of several applications from one launch (docs/vendors/qualys_was.md 12.2).
+"""Scans several applications with one launch (docs/vendors/qualys_was.md 12.2).
 
 This module is private to the collection and may change at any time.
 
-Each application has a scan of its own, and the rules of one scan hold for each: what is under way is adopted, only what
-is missing is launched, all in one request, and nothing is launched twice.
+Each application gets its own scan, to which the rules for one scan apply: running scans are adopted, only missing ones
+are launched, with a single request, and none is launched twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,15 @@ Written = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass
 class ScanPart:
-    """The scan of one application: what is wanted, what there is already, what is adopted, and what came of it."""
+    """The scan of one application.
+
+    Attributes:
+        wanted: name, type and application.
+        others: the scans with this name and application that already exist.
+        adopted: the scan to adopt; None if one has to be launched.
+        prepared: the launch.
+        raw: the launched scan, as far as it is known.
+    """
 
     wanted: Wanted
     others: list[Raw]
@@ -46,7 +54,7 @@ class ScanPart:
 
 
 def is_many(params: Written) -> bool:
-    """Whether the options speak of several applications."""
+    """Return whether the options are for several applications."""
     return params.get("webapps") is not None or params.get("tags") is not None
 
 
@@ -63,7 +71,9 @@ def launch_many(
     """Adopt or launch a scan of each application, and wait for all with ``state: finished``.
 
     Raises:
-        PerimeterError: an option does not resolve, or nothing is known of a launch that may have happened.
+        OptionError: an option is invalid, or a name does not exist.
+        AmbiguousWrite: the connection failed during the launch, and not all scans became visible.
+        PerimeterError: the scans cannot be read or launched.
     """
     ceiling = _ceiling(params)
     parts = _parts(params, client, references, resume_within, timing)
@@ -87,10 +97,11 @@ def _ceiling(params: Written) -> int | None:
     if ceiling is None:
         return None
     if ceiling < 1:
-        raise OptionError(f"max_running: {ceiling} is not a number of scans.", hint="Give 1 or more.")
+        raise OptionError(f"max_running: {ceiling} is not a valid number of scans.", hint="Give 1 or more.")
     if params["state"] != "finished":
         raise OptionError(
-            "max_running is for the state finished only.", hint="Without waiting, nobody knows when the next may start."
+            "max_running is only allowed with state: finished.",
+            hint="The next scan starts when another has ended, so the task has to wait.",
         )
     return ceiling
 
@@ -104,7 +115,7 @@ def _parts(
 ) -> list[ScanPart]:
     name = str(params.get("name") or "").strip()
     if not name:
-        raise OptionError("name is needed with webapps and tags.", hint="It says which scans are meant.")
+        raise OptionError("name is required with webapps and tags.", hint="It identifies the scans.")
 
     def look(webapp: Reference) -> ScanPart:
         wanted = Wanted.of(name, params["type"], webapp)
@@ -115,32 +126,33 @@ def _parts(
 
 
 def _webapps(params: Written, client: QualysClient, references: References) -> list[Reference]:
-    """The applications, each once. Tags are resolved here, so that each of their applications is looked at."""
+    """Return the applications, each once. Tags are resolved to applications, whose scans can then be adopted."""
     if params.get("webapps"):
         found = (
             references.resolve("webapp", "webapps", str(item).strip(), (), verify=False) for item in params["webapps"]
         )
         return list({reference_key(reference): reference for reference in found}.values())
     if not params.get("tags"):
-        raise OptionError("webapps and tags must not be empty.", hint="Give the applications, or tags that they have.")
+        raise OptionError("webapps and tags must not be empty.", hint="Give applications, or tags of applications.")
     ids = _tagged(client, references, params, "tags", params.get("tags_match") or UNSAID["tags_match"])
     if params.get("excluded_tags"):
-        # What "not equal" means for an application with several tags is not documented, so it is worked out here.
+        # It is not documented what "not equal" means for an application with several tags, so they are excluded here.
         match = params.get("excluded_tags_match") or UNSAID["excluded_tags_match"]
         others = _tagged(client, references, params, "excluded_tags", match)
         ids = [webapp_id for webapp_id in ids if webapp_id not in set(others)]
-    # Nobody knows which applications will have a tag that check mode did not find.
+    # If check mode did not find a tag, it is not known which applications will have it.
     if not ids and not references.unresolved:
-        which = "one of them" if params.get("tags_match") == "ANY" else "them all"
-        but = " without having excluded_tags" if params.get("excluded_tags") else ""
+        which = "any" if params.get("tags_match") == "ANY" else "all"
+        but = " and none of excluded_tags" if params.get("excluded_tags") else ""
         raise OptionError(
-            f"tags: no web application has {which}{but}.", hint="Check the tags, and what the account may see."
+            f"tags: no web application has {which} of these tags{but}.",
+            hint="Check the tags, and which applications this account may see.",
         )
     return [Reference(webapp_id, None) for webapp_id in ids]
 
 
 def _tagged(client: QualysClient, references: References, params: Written, option: str, match: str) -> list[int]:
-    """Ids of the applications that have all of the tags, or one of them."""
+    """Return the ids of the applications that have all of the tags, or any of them."""
     found = [references.resolve("tag", option, str(item).strip(), ()).id for item in params[option]]
     tags = [str(tag_id) for tag_id in found if tag_id is not None]
     if not tags or (match == "ALL" and None in found):
@@ -152,7 +164,7 @@ def _tagged(client: QualysClient, references: References, params: Written, optio
 
 
 def _launch(client: QualysClient, missing: t.Sequence[ScanPart], budget: Budget) -> None:
-    """One request for all that are missing. Which scan is whose is told by the application, not by the answer."""
+    """Launch all missing scans with one request. Each scan is identified by its application, not by the answer."""
     what = f"launch of {len(missing)} scans {missing[0].wanted.name!r}"
 
     def look() -> bool | None:
@@ -172,7 +184,7 @@ def _launch(client: QualysClient, missing: t.Sequence[ScanPart], budget: Budget)
         settle(
             what,
             look,
-            TransportError(f"Qualys reported the {what} as done, but not all are there."),
+            TransportError(f"Qualys reported the {what} as done, but not all of them exist."),
             sleep=budget.sleep,
         )
 
@@ -189,7 +201,7 @@ def _data(missing: t.Sequence[ScanPart]) -> dict[str, Node]:
     target = dict(t.cast(dict[str, Node], scan["target"]))
     if len(missing) > 1:
         del target["webApp"]
-        # One element for each id: several ids in one element are read as one, or refused.
+        # One element per id: Qualys reads several ids in one element as one id, or refuses them.
         target["webApps"] = {"set": {"WebApp": [{"id": part.wanted.webapp_id} for part in missing]}}
     return {"WasScan": {**scan, "target": target}}
 
@@ -197,10 +209,9 @@ def _data(missing: t.Sequence[ScanPart]) -> dict[str, Node]:
 def _side_by_side(
     client: QualysClient, parts: t.Sequence[ScanPart], budget: Budget, ceiling: int, *, login: bool
 ) -> list[ScanEnd]:
-    """At most so many at once, each launched when another has ended. What is under way already takes its place first.
+    """Run at most ``ceiling`` scans at a time, and launch the next when another has ended. Adopted scans come first.
 
-    What could not be launched has a record too: that one application must not keep the scans of the others from being
-    known.
+    A scan that could not be launched is part of the result too, so that it does not hide the scans of the others.
     """
 
     def carry_out(part: ScanPart) -> ScanEnd:
@@ -242,8 +253,8 @@ def _result(parts: t.Sequence[ScanPart], ended: t.Sequence[ScanEnd]) -> Result:
     result.warnings += [warning for item in ended for warning in item.warnings]
     if errors:
         result.error = PartialFailure(
-            f"{len(errors)} of {len(parts)} scans have no result that counts; the first: {errors[0].message}",
-            hint=f"scans has them all. {errors[0].hint}".strip(),
+            f"{len(errors)} of {len(parts)} scans have no conclusive result; the first: {errors[0].message}",
+            hint=f"scans has all of them. {errors[0].hint}".strip(),
             code=errors[0].code,
         )
     return result

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of a scan, downloaded in either of Qualys' shapes (docs/vendors/qualys_was.md 12.4).
+"""Downloads the results of a scan, in either of Qualys' formats (docs/vendors/qualys_was.md 12.4).
 
 This module is private to the collection and may change at any time.
 
-In JSON the results stand in the usual envelope, in XML they are a bare ``WasScan`` without one. JSON is asked for; an
-answer in XML is understood all the same. Both become one form, in which the field table below is written.
+In JSON the results are in the usual envelope; in XML they are a ``WasScan`` without envelope. The request asks for
+JSON, but an answer in XML is accepted too, and converted to the form of the JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KINDS: tuple[tuple[str, str, str, str], ...] = (
     ("sensitive_contents", "sensitiveContents", "nbScs", "sensitive_content"),
     ("information", "igs", "nbIgs", "information"),
 )
-"""Our name, the vendor's list, the prefix of its statistics, and the kind of a finding."""
+"""Our name, the vendor's list, the prefix of its statistics, and the kind of its findings."""
 
 _GROUPINGS: tuple[tuple[str, str, str, str], ...] = (
     ("by_group", "byGroup", "GroupStat", "group"),
@@ -42,11 +42,11 @@ _GROUPINGS: tuple[tuple[str, str, str, str], ...] = (
 
 
 def download(client: QualysClient, scan_id: int | str) -> Raw:
-    """A scan with its results, as Qualys gives them in JSON.
+    """Return a scan with its results, in the form of Qualys' JSON.
 
     Raises:
         VendorError: the scan does not exist, or is still running.
-        BadResponse: the answer is neither of the two shapes.
+        BadResponse: the answer has neither of the two formats.
     """
     path = f"download/was/{RESOURCE}/{scan_id}"
     response = client.request("GET", f"/qps/rest/3.0/{path}", lambda answer: _judge(answer, path))
@@ -56,12 +56,12 @@ def download(client: QualysClient, scan_id: int | str) -> Raw:
         entry = data[0] if isinstance(data, list) and data else data
         found = entry.get(_ELEMENT) if isinstance(entry, dict) else None
     if not isinstance(found, dict):
-        raise BadResponse(f"Qualys answered {path} without a scan.", hint="Run again; it may be a passing fault.")
+        raise BadResponse(f"Qualys answered {path} without a scan.", hint="Run again; the fault may be temporary.")
     return found
 
 
 def _judge(response: Response, path: str) -> Verdict:
-    """What the answer amounts to; a scan in XML is left in ``response.memo["scan"]``."""
+    """Return the verdict on the answer. A scan in XML is stored in ``response.memo["scan"]``."""
     root = root_name(response.body) if response.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else None
     if response.status >= 500 or root not in (_ELEMENT, "ServiceResponse"):
         return judge(response, path, idempotent=True)
@@ -81,7 +81,7 @@ def _judge(response: Response, path: str) -> Verdict:
 
 
 def _plain(element: ET.Element) -> t.Any:
-    """An element in the form of Qualys' JSON: members, lists of single-key objects, ``value`` beside attributes."""
+    """Return an element in the form of Qualys' JSON: members, lists of single-key objects, ``value`` and attributes."""
     children = list(element)
     if element.tag == "list":
         return [{child.tag: _plain(child)} for child in children]
@@ -90,7 +90,7 @@ def _plain(element: ET.Element) -> t.Any:
         for child in children:
             value = _plain(child)
             if child.tag in members:
-                # The same element again: a list without its wrapper.
+                # A repeated element is a list without a wrapper.
                 held = members[child.tag]
                 members[child.tag] = [*held, value] if isinstance(held, list) else [held, value]
             else:
@@ -102,7 +102,7 @@ def _plain(element: ET.Element) -> t.Any:
 
 
 def entries(collection: t.Any, item: str) -> list[Raw]:
-    """What a collection holds, in any form: ``list``, bare list, repeated or single element."""
+    """Return the objects in a collection of any form: ``list``, plain list, repeated or single element."""
     if isinstance(collection, list):
         found = [entry.get(item, entry) if isinstance(entry, dict) else entry for entry in collection]
     elif isinstance(collection, dict) and item in collection:
@@ -121,7 +121,7 @@ def _levels(stats: t.Any, prefix: str) -> SeverityCounts | None:
 
 
 def result_counts_of(raw: Raw) -> SeverityCounts | None:
-    """How many vulnerabilities of each severity the scan found: its statistics, else its list; None without either."""
+    """Return the number of vulnerabilities per severity, from the statistics or else the list; None without either."""
     counted = _levels(part(raw, "stats", "global"), "nbVulns")
     if counted is not None:
         return counted
@@ -134,17 +134,17 @@ def result_counts_of(raw: Raw) -> SeverityCounts | None:
 
 
 class ResultsReader:
-    """Turns the results of scans into ours.
+    """Converts the results of scans to our form.
 
     Args:
-        keep_sensitive: keep cookies, credentials and matched personal data.
+        keep_sensitive: whether to keep cookies, credentials and matched personal data.
     """
 
     def __init__(self, *, keep_sensitive: bool = False) -> None:
         self._keep = keep_sensitive
 
     def results(self, raw: Raw) -> dict[str, t.Any]:
-        """Statistics and findings. Lists that Qualys leaves out are empty."""
+        """Return statistics and findings. Lists that Qualys omits are empty."""
         stats = part(raw, "stats")
         found: dict[str, t.Any] = {"counts": {}}
         for ours, vendor, prefix, kind in _KINDS:
@@ -170,7 +170,7 @@ class ResultsReader:
             "severity_native": severity,
             "url": self._url(text(raw.get("uri"))),
             "parameter": parameter(raw.get("param")),
-            # What the scanner matched is the personal data itself.
+            # The match is the personal data itself.
             "content": MARKER if hide and raw.get("content") else self._clean(text(raw.get("content"))),
             "data": self._clean(_decoded(raw.get("data"))),
             "instances": [self._instance(instance, hide=hide) for instance in instances],
@@ -200,7 +200,7 @@ class ResultsReader:
 
 
 def _decoded(value: t.Any) -> str | None:
-    """A text that says of itself whether it is base64; its padding may be missing."""
+    """Return a text, decoded if its attribute says that it is base64."""
     if isinstance(value, dict) and truth(value.get("base64")):
         return decoded_loosely(value)
     return text(value)

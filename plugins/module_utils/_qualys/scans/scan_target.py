@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a scan or a schedule is aimed at, and with what (docs/vendors/qualys_was.md 12.2): options, checks, XML.
+"""The target of a scan or a schedule, with login and scanner: options, checks, XML (docs/vendors/qualys_was.md 12.2).
 
 This module is private to the collection and may change at any time.
 """
@@ -21,13 +21,13 @@ if t.TYPE_CHECKING:
 TYPES = ("VULNERABILITY", "DISCOVERY")
 DEFAULT_AUTH = "default"
 NO_AUTH = "none"
-"""Words of the option ``auth_record``; a record that is called so has to be given by its id."""
+"""Words of the option ``auth_record``. A record with such a name has to be given by its id."""
 
 MATCHES = ("ALL", "ANY")
-"""Whether an application needs all of several tags, or one of them."""
+"""Whether an application must have all of several tags, or any of them."""
 
 UNSAID = {"tags_match": "ALL", "excluded_tags_match": "ANY"}
-"""Which of the two it is where neither is given."""
+"""The defaults of these options."""
 
 SCANNER_TYPES = ("EXTERNAL", "INTERNAL", "scannerTags")
 SCANNER_OPTIONS: dict[str, dict[str, t.Any]] = {
@@ -39,7 +39,7 @@ SCANNER_OPTIONS: dict[str, dict[str, t.Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Appliance:
-    """Which appliance scans: the vendor's own, one by its name, or those with a tag."""
+    """The scanner: the vendor's own appliances, one appliance by its name, or those with some tags."""
 
     type: str
     friendly_name: str | None = None
@@ -48,7 +48,7 @@ class Appliance:
 
 @dataclasses.dataclass(frozen=True)
 class Auth:
-    """With which login: none, the application's default, or one record."""
+    """The login of a scan: none, the application's default, or one record."""
 
     record: Reference | None = None
     default: bool = False
@@ -61,15 +61,15 @@ class Auth:
 
 @dataclasses.dataclass(frozen=True)
 class ScanTarget:
-    """What is scanned: applications by id, or those that have the tags. One of the two is set.
+    """The applications to scan, by id or by tags, and how. Either ``webapps`` or ``tags`` is set.
 
     Attributes:
         webapps: ids of applications.
-        tags: ids of tags; an application needs all of them.
-        auth: with which login.
-        scanner: from where; None leaves it to the application.
-        limited: whether the limit in the request beats the application's own.
-        randomize: whether the applications are scanned in an order by chance; None leaves it to Qualys.
+        tags: ids of tags, all of which an application must have.
+        auth: the login.
+        scanner: the scanner; None for the application's default.
+        limited: whether the limit in the request overrides the application's own.
+        randomize: whether to scan the applications in random order; None leaves this to Qualys.
     """
 
     webapps: tuple[int, ...] = ()
@@ -81,10 +81,11 @@ class ScanTarget:
 
 
 def auth_of(written: str | None, references: References, present: t.Sequence[Reference] = ()) -> Auth:
-    """What the option ``auth_record`` means: nothing, ``none`` and an empty text are no login.
+    """Return the login for the option ``auth_record``. If it is not given, empty or ``none``, there is no login.
 
     Raises:
-        OptionError, AmbiguousMatch: the name resolves to no record, or to several.
+        OptionError: no record has the name.
+        AmbiguousMatch: several records have the name.
     """
     word = str(written or "").strip()
     if word in ("", NO_AUTH):
@@ -97,25 +98,26 @@ def auth_of(written: str | None, references: References, present: t.Sequence[Ref
 def appliance_of(
     written: t.Mapping[str, t.Any] | None, references: References, present: t.Sequence[Reference] = ()
 ) -> Appliance | None:
-    """What the option ``scanner`` means.
+    """Return the scanner for the option ``scanner``; None if it is not given or empty.
 
     Raises:
-        OptionError, AmbiguousMatch: a member is missing or does not suit the type, or a tag does not resolve.
+        OptionError: a member is missing or not allowed for the type, or a tag does not exist.
+        AmbiguousMatch: several tags have the name.
     """
     if not written or not any(written.values()):
         return None
     if not written.get("type"):
-        raise OptionError("scanner: type is missing.", hint=f"It is one of {', '.join(SCANNER_TYPES)}.")
+        raise OptionError("scanner: type is missing.", hint=f"Give one of {', '.join(SCANNER_TYPES)}.")
     kind, name, tags = written["type"], (written.get("friendly_name") or "").strip(), written.get("tags") or []
     if kind in SCANNER_TYPES and (kind == "INTERNAL") != bool(name):
         raise OptionError(
-            "scanner: friendly_name goes with the type INTERNAL, and only with it.",
+            "scanner: friendly_name is required with the type INTERNAL, and not allowed with any other.",
             hint="It is the name of the scanner appliance.",
         )
     if kind in SCANNER_TYPES and (kind == "scannerTags") != bool(tags):
         raise OptionError(
-            "scanner: tags go with the type scannerTags, and only with it.",
-            hint="They are the tags of the scanner appliances, by name or id.",
+            "scanner: tags is required with the type scannerTags, and not allowed with any other.",
+            hint="Give tags of scanner appliances, by name or id.",
         )
     return Appliance(
         kind, name or None, tuple(references.resolve("tag", "scanner.tags", item, present) for item in tags)
@@ -123,10 +125,10 @@ def appliance_of(
 
 
 def proxy_of(written: t.Any, present: t.Sequence[Reference] = ()) -> Reference:
-    """The proxy that the option ``scan_proxy`` names. Qualys has no search for proxies.
+    """Return the proxy for the option ``scan_proxy``. Qualys has no search for proxies.
 
     Raises:
-        OptionError: it is neither an id nor the name of one that is there already.
+        OptionError: the value is neither an id nor the name of a present proxy of the record.
     """
     word = str(written).strip()
     held = next((found for found in present if word in (str(found.id), found.name)), None)
@@ -134,17 +136,17 @@ def proxy_of(written: t.Any, present: t.Sequence[Reference] = ()) -> Reference:
         return held
     if not (word.isascii() and word.isdigit()):
         raise OptionError(
-            f"scan_proxy: {word!r} is not an id, and Qualys has no look-up for the names of proxies.",
-            hint="Give the id, which Qualys' own pages show.",
+            f"scan_proxy: {word!r} is not an id, and Qualys has no search for proxies by name.",
+            hint="Give the id, which the Qualys user interface shows.",
         )
     return Reference(int(word), None)
 
 
 def check_auth(auth: Auth, webapp: Raw) -> None:
-    """Refuse a default that the application does not have: Qualys may then scan without any login.
+    """Refuse the default login for an application that has none, because Qualys may then scan without a login.
 
     Raises:
-        OptionError: it has neither a default record nor any record.
+        OptionError: the application has no authentication record.
     """
     config = webapp.get("config")
     default = config.get("defaultAuthRecord") if isinstance(config, dict) else None
@@ -152,19 +154,19 @@ def check_auth(auth: Auth, webapp: Raw) -> None:
     count = attached.get("count") if isinstance(attached, dict) else None
     if auth.default and not default and str(count or 0) == "0":
         raise OptionError(
-            f"auth_record: the web application {text(webapp.get('name'))!r} has no authentication record, so there is"
-            " no default one.",
+            f"auth_record: the web application {text(webapp.get('name'))!r} has no authentication record, so it has no"
+            " default either.",
             hint="Attach one to the application, or give auth_record by name or id.",
         )
 
 
 def _ids(item: str, ids: t.Iterable[int]) -> Node:
-    # One element for each id: several ids in one element are read as one, or refused.
+    # One element per id: Qualys reads several ids in one element as one id, or refuses them.
     return {"set": {item: [{"id": found} for found in ids]}}
 
 
 def target_node(target: ScanTarget) -> dict[str, Node]:
-    """The element ``target``."""
+    """Return the element ``target``."""
     node: dict[str, Node] = {}
     if target.tags:
         node["tags"] = {"included": {"option": "ALL", "tagList": _ids("Tag", target.tags)}}

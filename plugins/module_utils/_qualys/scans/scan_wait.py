@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for a scan to end, and what its end amounts to (docs/vendors/qualys_was.md 12.3).
+"""Waits for a scan to end, and evaluates its end (docs/vendors/qualys_was.md 12.3).
 
 This module is private to the collection and may change at any time.
 """
@@ -18,10 +18,10 @@ from ..api.waiting import Budget, look_until
 from .scan_fields import RESOURCE, ScanStanding, scan_record, standing_of
 
 _MISSES = 3
-"""Looks in a row that may find no such scan. A scan that was just launched may take a moment to be visible."""
+"""After this many consecutive polls without the scan, it counts as deleted. A new scan may not be visible at once."""
 
 Until = t.Literal["ended", "settled"]
-"""``ended``: nothing more happens. ``settled``: and it is known what came of it."""
+"""``ended``: the scan is over. ``settled``: and its result is known."""
 
 
 class ScanInconclusive(PerimeterError):
@@ -31,42 +31,42 @@ class ScanInconclusive(PerimeterError):
 
 
 class ScanTimeout(PerimeterError):
-    """The scan was still running when the budget ended."""
+    """The scan was still running when the time budget ended."""
 
     kind = "scan_timeout"
 
 
 class ScanGone(PerimeterError):
-    """The scan vanished while it was waited for."""
+    """The scan vanished while the task waited for it."""
 
     kind = "not_found"
 
 
 _ENDS: dict[EndReason, tuple[str, str]] = {
-    "no_host_alive": ("found no live host", "Check the URL, its DNS name, and whether the scanner may reach it."),
-    "no_web_service": ("found no web service", "Check the URL and its port, and whether the scanner may reach it."),
+    "no_host_alive": ("found no live host", "Check the URL, its DNS name, and whether the scanner can reach it."),
+    "no_web_service": ("found no web service", "Check the URL and its port, and whether the scanner can reach it."),
     "authentication_failed": (
         "was not logged in throughout",
-        "Check the authentication record; what lies behind the login was not, or not wholly, seen.",
+        "Check the authentication record. Pages behind the login were not, or not all, scanned.",
     ),
-    "time_limit": ("ran into its time limit", "Raise cancel_after, or narrow the scope of the application."),
-    "cancelled": ("was cancelled", "Somebody, or a limit, ended it; launch it again."),
-    "not_launched": ("was not launched by the platform", "Launch it again; if it persists, ask Qualys."),
-    "scanner_not_available": ("had no scanner", "Check the scanner appliance, or use another one."),
-    "service_error": ("met a fault of the scanning service", "Launch it again; if it persists, ask Qualys."),
-    "error": ("ended in an error", "Look at it in Qualys, and launch it again."),
+    "time_limit": ("reached its time limit", "Raise cancel_after, or narrow the scope of the application."),
+    "cancelled": ("was cancelled", "A user or a limit ended it. Launch it again."),
+    "not_launched": ("was not launched by the platform", "Launch it again; if it persists, contact Qualys."),
+    "scanner_not_available": ("had no available scanner", "Check the scanner appliance, or use another one."),
+    "service_error": ("failed in the scanning service", "Launch it again; if it persists, contact Qualys."),
+    "error": ("ended with an error", "Check it in the Qualys user interface, and launch it again."),
 }
 
 
 @dataclasses.dataclass
 class Waited:
-    """What came of waiting.
+    """The outcome of waiting.
 
     Attributes:
-        raw: the scan as it was last seen.
-        failures: how many looks failed.
-        error: why waiting ended without the end of the scan; None when that was seen.
-        unknown: words that this version does not know, as ``field=WORD``.
+        raw: the scan as it was last read.
+        failures: the number of polls that failed.
+        error: why waiting ended before the scan did; None if the scan has ended.
+        unknown: unknown words of the vendor, as ``field=WORD``.
     """
 
     raw: Raw
@@ -76,24 +76,24 @@ class Waited:
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should see, whatever the end was."""
+        """The warnings for the user."""
         found, scan_id = [], self.raw.get("id")
         if self.unknown:
             words = ", ".join(sorted(self.unknown))
-            found.append(f"Qualys said something about scan {scan_id} that this version does not know: {words}.")
+            found.append(f"Qualys returned unknown values for scan {scan_id}: {words}.")
         if self.failures:
-            found.append(f"{self.failures} looks at scan {scan_id} failed and were repeated.")
+            found.append(f"{self.failures} status requests for scan {scan_id} failed and were repeated.")
         return found
 
 
 @dataclasses.dataclass(frozen=True)
 class ScanEnd:
-    """What a task has to say about a scan: one that ended, or one that is not waited for any more.
+    """The result of a task for one scan, which has ended, or for which the task no longer waits.
 
     Attributes:
         scan: the scan, in the form that all sources share.
-        error: why it has no result that counts; None for one that has.
-        warnings: what the user should see beside it.
+        error: why the scan has no conclusive result; None if it has one, or if waiting was not asked for.
+        warnings: warnings for the user.
     """
 
     scan: Scan
@@ -102,7 +102,7 @@ class ScanEnd:
 
 
 class _Watch:
-    """Looks at one scan."""
+    """Polls one scan."""
 
     def __init__(self, client: QualysClient, scan_id: int, waited: Waited, until: Until) -> None:
         self._client = client
@@ -112,7 +112,7 @@ class _Watch:
         self._misses = 0
 
     def look(self) -> Raw | None:
-        """The scan in full, once it has ended; until then the cheap question is asked."""
+        """Return the scan in full if it has ended, else None. As long as it runs, only its status is requested."""
         self._note(self._status())
         if not self.enough(self._waited.raw):
             return None
@@ -135,30 +135,30 @@ class _Watch:
     def _miss(self) -> None:
         self._misses += 1
         if self._misses >= _MISSES:
-            raise ScanGone(f"Scan {self._id} vanished while it was waited for.", hint="Somebody may have deleted it.")
+            raise ScanGone(f"Scan {self._id} vanished while the task waited for it.", hint="It may have been deleted.")
 
     def _note(self, status: Raw) -> None:
         self._waited.raw = {**self._waited.raw, **status}
         self._waited.unknown.update(self._standing(self._waited.raw).unknown)
 
     def _standing(self, raw: Raw) -> ScanStanding:
-        # Whether a login was asked for has no influence on whether it is over.
+        # Whether the scan logs in does not affect whether it is over.
         return standing_of(raw, authenticated=False)
 
     def enough(self, raw: Raw) -> bool:
-        """Whether the scan is where it was waited for."""
+        """Return whether the scan has reached the state for which the task waits."""
         standing = self._standing(raw)
         return standing.over and (self._until == "ended" or standing.end_reason is not None)
 
 
 def wait_for(client: QualysClient, raw: Raw, budget: Budget, until: Until = "settled") -> Waited:
-    """Wait until a scan has ended, or the budget has. Never raises: the scan must not get lost with an error.
+    """Wait until a scan or the budget has ended. An error is part of the result, so that the scan's id is not lost.
 
     Args:
         client: the account.
-        raw: what is known of the scan; its id at least.
-        budget: how long.
-        until: what to wait for.
+        raw: the scan as far as it is known, at least its id.
+        budget: the time budget.
+        until: the state to wait for.
     """
     waited = Waited(dict(raw))
     watch = _Watch(client, int(raw["id"]), waited, until)
@@ -178,21 +178,22 @@ def wait_for(client: QualysClient, raw: Raw, budget: Budget, until: Until = "set
 def _timeout(scan_id: int, budget: Budget, last: PerimeterError | None) -> ScanTimeout:
     message = f"Scan {scan_id} had not ended after {budget.seconds:.0f} seconds."
     if last is not None:
-        message += f" The last look at it failed: {last.message}"
+        message += f" The last status request failed: {last.message}"
     return ScanTimeout(
         message,
-        hint=f"It goes on at Qualys. Run the task again, or with id: {scan_id}, to wait on; or raise wait_timeout.",
+        hint=f"It continues at Qualys. Run the task again, or with id: {scan_id}, to keep waiting; or raise"
+        " wait_timeout.",
     )
 
 
 def await_end(client: QualysClient, raw: Raw, budget: Budget, *, login: bool | None) -> ScanEnd:
-    """Wait for a scan, and judge it. Never raises: the scan must not get lost with an error.
+    """Wait for a scan, and evaluate its end. An error is part of the result, so that the scan's id is not lost.
 
     Args:
         client: the account.
-        raw: what is known of the scan; its id at least.
-        budget: how long; scans that are waited for side by side share it.
-        login: whether the scan was to log in; None goes by what the scan itself says.
+        raw: the scan as far as it is known, at least its id.
+        budget: the time budget, which parallel waits share.
+        login: whether the scan has to log in; None to take this from the scan itself.
     """
     waited = wait_for(client, raw, budget)
     scan, warnings = scan_record(waited.raw, authenticated=login), waited.warnings
@@ -202,12 +203,12 @@ def await_end(client: QualysClient, raw: Raw, budget: Budget, *, login: bool | N
         return ScanEnd(scan, waited.error, tuple(warnings))
     error = judged(scan)
     if error is None and scan["links_crawled"] == 0:
-        warnings.append(f"Scan {scan['id']} finished, but crawled no link: look whether it saw anything.")
+        warnings.append(f"Scan {scan['id']} finished, but crawled no link: check whether it reached the application.")
     return ScanEnd(scan, error, tuple(warnings))
 
 
 def judged(scan: Scan) -> ScanInconclusive | None:
-    """The error for a scan whose end proves nothing; None for a good one."""
+    """Return the error for a scan with an inconclusive end; None for any other scan."""
     reason = scan["end_reason"]
     if reason is None or reason in ("finished", "still_running"):
         return None

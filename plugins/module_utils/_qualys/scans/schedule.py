@@ -4,8 +4,9 @@
 
 This module is private to the collection and may change at any time.
 
-It is written as every other record, but for ``active``: that has operations of its own. A schedule is switched off
-before it is changed and switched on after it, so that nothing is launched half-way.
+It is written like other records, except ``active``, which has its own operations. If ``active`` changes, the schedule
+is deactivated before its other fields change, or activated afterwards, so that no scan is launched with a part of the
+changes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _OBJECT = "wasscanschedule"
 
 
 def _narrow(candidates: list[Raw], options: Written) -> list[Raw]:
-    """Of several schedules of one name, those of the application."""
+    """Return those of several schedules with the same name that scan the given application."""
     word = str(options.get("webapp") or "").strip()
     if not word:
         return candidates
@@ -49,29 +50,29 @@ def _names(webapp: t.Any) -> tuple[str | None, ...]:
 
 
 def _check(options: Written, kept: t.Collection[str]) -> None:
-    """Refuse two targets, or two limits, unless the schedule has both and keeps them."""
-    hints = {"tags": "A schedule is for one of them.", "excluded_tags": "excluded_tags goes with tags."}
+    """Refuse two targets or two limits, unless the schedule already has both and keeps them."""
+    hints = {"tags": "Give one of them.", "excluded_tags": "excluded_tags is only allowed with tags."}
     for name, hint in hints.items():
         added = options.get(f"{name}_add")
         both = {"webapp", name} <= set(kept) and not added
         if options.get("webapp") and (options.get(name) or added) and not both:
-            raise OptionError(f"webapp and {name} exclude each other.", hint=hint)
+            raise OptionError(f"webapp and {name} cannot be combined.", hint=hint)
     limits = {"cancel_after", "cancel_time"}
     if all(options.get(name) for name in limits) and not limits <= set(kept):
-        raise OptionError("cancel_after and cancel_time exclude each other.", hint="A scan has one limit.")
+        raise OptionError("cancel_after and cancel_time cannot be combined.", hint="Give one of them.")
 
 
 def _prepare(prepared: Record, before: Record | None, kept: t.Collection[str]) -> Prepared:
-    """What a new schedule needs, and what a target or a limit of the other kind replaces; what stays replaces none."""
+    """Add defaults for a new schedule, and clear what a new target or limit of the other kind replaces."""
     if prepared.get("cancel_time") and "cancel_time" not in kept:
         prepared["cancel_after"] = 0
     elif prepared.get("cancel_after") and "cancel_after" not in kept:
         prepared["cancel_time"] = ""
     if before is None:
         if not prepared.get("webapp") and not prepared.get("tags") and not prepared.get("tags_add"):
-            raise OptionError("webapp or tags is needed to create a schedule.", hint="Say what is to be scanned.")
+            raise OptionError("webapp or tags is required to create a schedule.", hint="Give what to scan.")
         if not prepared.get("recurrence"):
-            raise OptionError("recurrence is needed to create a schedule.", hint="{type: ONCE} launches one scan.")
+            raise OptionError("recurrence is required to create a schedule.", hint="{type: ONCE} launches one scan.")
         matches = {name: match for name, match in UNSAID.items() if prepared.get(name.removesuffix("_match"))}
         return Prepared({"type": "VULNERABILITY", "time_zone": "UTC", **matches, **prepared}, None)
     if prepared.get("webapp") and "webapp" not in kept:
@@ -82,34 +83,36 @@ def _prepare(prepared: Record, before: Record | None, kept: t.Collection[str]) -
 
 
 def _check_whole(plan: Plan) -> None:
-    """Refuse a schedule that would launch nothing, or at no time.
+    """Refuse a plan after which the schedule would lack something that Qualys requires.
 
     Raises:
-        OptionError: something that every schedule has would be missing.
+        OptionError: the schedule would have no target, no option profile, or no time.
     """
     after = t.cast(Record, plan.after)
     changed = {change.field.name for change in plan.changes}
     if changed & {"webapp", "tags"} and not after.get("webapp") and not after.get("tags"):
-        raise OptionError("webapp, tags: a schedule cannot be without both.", hint="Say what is to be scanned.")
+        raise OptionError("webapp, tags: a schedule must have one of them.", hint="Give what to scan.")
     if "profile" in changed and not after.get("profile"):
-        raise OptionError("profile: a schedule cannot be without one again.", hint="Give another option profile.")
+        raise OptionError(
+            "profile: the option profile of a schedule cannot be removed.", hint="Give another option profile."
+        )
     if after.get("excluded_tags") and not after.get("tags"):
-        raise OptionError("excluded_tags: they go with tags.", hint="Say which tags the applications have.")
+        raise OptionError("excluded_tags is only allowed with tags.", hint="Give tags, which select the applications.")
     needed = {field.name for field in FIELDS if isinstance(field, ScheduleField) and SCHEDULING in field.parts}
     for name in sorted(needed - LIMITS) if changed & needed else ():
-        # A recurrence of a type that is not known here is read as none.
+        # A recurrence of an unknown type is read as None, but stays if it is not changed.
         held = name == "recurrence" and plan.before is not None and name not in changed
         if not after.get(name) and not held:
             raise OptionError(
-                f"{name}: a schedule cannot be without it.",
-                hint=f"Give {name}; one that Qualys holds in a form which is not known here has to be given anew.",
+                f"{name}: a schedule must have one.",
+                hint=f"Give {name}. If Qualys has one, this version cannot read it, and it has to be given too.",
             )
 
 
 def _resolved(params: Written, before: Record, references: References) -> Record:
-    """The options, with the login and the scanner resolved, which are references only in part."""
+    """Return the options with those resolved that are not plain references: login, scanner, proxy, notification."""
     options = dict(params)
-    # What is written as it is shown stays, whatever it is.
+    # A value that equals the shown one stands for the present value, even if it could not be resolved.
     kept = {
         field.name: before[field.name]
         for field in FIELDS
@@ -149,18 +152,18 @@ _RESOLVERS: dict[str, t.Callable[[t.Any, t.Any, References], t.Any]] = {
 
 
 def _ensure_inactive(client: QualysClient, schedule_id: int) -> None:
-    """A create that asks for an inactive schedule may still make an active one, which would launch scans."""
+    """Deactivate a new schedule if Qualys created it active although it was to be inactive: it would launch scans."""
     raw = client.get(_OBJECT, schedule_id)
     if raw is None or truth(raw.get("active")) is not False:
         _send_switch(client, schedule_id, active=False)
 
 
 def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> None:
-    """Activate or deactivate.
+    """Activate or deactivate a schedule.
 
     Raises:
-        AmbiguousWrite: the connection failed, and the schedule is not as it should be.
-        BadResponse: Qualys reported it as done, but did not name the schedule.
+        AmbiguousWrite: the connection failed, and the change did not become visible.
+        BadResponse: Qualys reported the operation as done, but the schedule does not show it.
     """
     operation = "activate" if active else "deactivate"
 
@@ -177,7 +180,8 @@ def _send_switch(client: QualysClient, schedule_id: int, *, active: bool) -> Non
         return
     if schedule_id not in [number(record.get("id")) for record in answered] and look() is None:
         raise BadResponse(
-            f"Qualys reported the {operation} of schedule {schedule_id} as done, but it is not.", hint="Run again."
+            f"Qualys reported the {operation} of schedule {schedule_id} as done, but the schedule does not show it.",
+            hint="Run again.",
         )
 
 
@@ -202,27 +206,27 @@ class ScheduleResource(Resource):
         return write_data(plan, raw)
 
     def narrow(self, candidates: list[Raw], options: Written) -> list[Raw]:
-        """Those of the given application."""
+        """Return those that scan the given application."""
         return _narrow(candidates, options)
 
     def check(self, options: Written, before: Record | None) -> None:
-        """Refuse two targets, or two limits."""
+        """Refuse two targets or two limits."""
         _check(options, self.as_shown(options, before))
 
     def resolve(self, options: Written, before: Record | None, references: References) -> Written:
-        """The login, the scanner and the proxy, which are references only in part."""
+        """Resolve login, scanner, proxy and notification."""
         return _resolved(options, before or {}, references)
 
     def prepare(self, options: Written, prepared: Record, before: Record | None) -> Prepared:
-        """What a new schedule needs, and what a target of the other kind replaces."""
+        """Add defaults for a new schedule, and clear what a new target or limit replaces."""
         return _prepare(prepared, before, self.as_shown(options, before))
 
     def check_plan(self, plan: Plan) -> None:
-        """Refuse a schedule that would launch nothing, or at no time."""
+        """Refuse a plan after which the schedule would lack something that Qualys requires."""
         _check_whole(plan)
 
     def carry_out(self, send: t.Callable[[Plan], int], client: QualysClient, plan: Plan) -> int:
-        """Switch off before anything else is changed, and on after it."""
+        """Write a plan; deactivate before the other changes, and activate after them."""
         switch = next((change for change in plan.changes if change.field.name == "active"), None)
         if plan.action == "create":
             created = send(plan)
@@ -244,14 +248,14 @@ SCHEDULE = ScheduleResource()
 
 
 def run(params: Written, client: QualysClient, check_mode: bool) -> Result:
-    """Logic of ``qualys_was_schedule``.
+    """Run ``qualys_was_schedule``.
 
     Raises:
-        PerimeterError: any of the collection's errors.
+        PerimeterError: an option is invalid, or the schedule cannot be read or written.
     """
     return one.run(SCHEDULE, params, client, check_mode)
 
 
 def run_info(params: Written, client: QualysClient, _check_mode: bool) -> Result:
-    """Logic of ``qualys_was_schedule_info``. Reads only, so that check mode changes nothing."""
+    """Run ``qualys_was_schedule_info``. It only reads, so check mode makes no difference."""
     return resource_info.run(SCHEDULE, params, client)

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The schedule: its fields and how they are read (docs/vendors/qualys_was.md 13).
+"""The fields of a schedule, and how they are read (docs/vendors/qualys_was.md 13).
 
 This module is private to the collection and may change at any time.
 """
@@ -48,19 +48,19 @@ _MEMBERS = {
 
 
 def recurrence(written: t.Any) -> Record:
-    """A recurrence as it is compared: only the members that its type has, ``every`` filled in.
+    """Return a recurrence in the form in which it is compared: only the members of its type, with ``every``.
 
     Raises:
-        OptionError: a member is missing, out of range, or not one of the type.
+        OptionError: a member is missing, out of range, or not allowed for the type.
     """
-    # Zero scans means that there is no end.
+    # Zero scans means no end.
     given = {name: value for name, value in written.items() if value is not None and (name, value) != ("count", 0)}
     kind = given["type"]
     strange = sorted(set(given) - _MEMBERS[kind])
     if strange:
         raise OptionError(
             f"recurrence: {kind} does not have {', '.join(strange)}.",
-            hint=f"It has {', '.join(sorted(_MEMBERS[kind] - {'type'})) or 'no further members'}.",
+            hint=f"It has {', '.join(sorted(_MEMBERS[kind] - {'type'})) or 'no other members'}.",
         )
     if kind == "ONCE":
         return {"type": kind}
@@ -78,18 +78,18 @@ def recurrence(written: t.Any) -> Record:
 def _within(name: str, value: int, most: int | None, unit: str) -> int:
     if value < 1 or (most is not None and value > most):
         allowed = "1 or more" if most is None else f"1 to {most}"
-        raise OptionError(f"recurrence: {name} is {value}.", hint=f"It is a number of {unit}, {allowed}.")
+        raise OptionError(f"recurrence: {name} must not be {value}.", hint=f"Give a number of {unit}, {allowed}.")
     return value
 
 
 def _days(written: t.Sequence[str] | None) -> list[str]:
     if not written:
-        raise OptionError("recurrence: WEEKLY needs days.", hint="Such as [MONDAY, THURSDAY].")
+        raise OptionError("recurrence: WEEKLY requires days.", hint="Such as [MONDAY, THURSDAY].")
     return _in_order(set(written))
 
 
 def _in_order(days: t.Iterable[str]) -> list[str]:
-    """Days in the order of the week, and after them what is not known here."""
+    """Return days in the order of the week, followed by unknown words."""
     return sorted(days, key=lambda day: (DAYS.index(day) if day in DAYS else len(DAYS), day))
 
 
@@ -97,10 +97,10 @@ def _monthly(given: Record) -> Record:
     by_order: Record = {name: given[name] for name in ("order", "weekday") if name in given}
     if ("day" in given) == bool(by_order) or len(by_order) == 1:
         raise OptionError(
-            "recurrence: MONTHLY needs either day, or order and weekday.",
+            "recurrence: MONTHLY requires either day, or order and weekday.",
             hint="Such as {day: 15}, or {order: LAST, weekday: SUNDAY}.",
         )
-    return by_order or {"day": _within("day", given["day"], 31, "the day in the month")}
+    return by_order or {"day": _within("day", given["day"], 31, "a day in the month")}
 
 
 def _start(value: t.Any) -> str:
@@ -108,14 +108,16 @@ def _start(value: t.Any) -> str:
         return utc_text(parse_time(str(value)).replace(microsecond=0))
     except ValueError:
         raise OptionError(
-            f"start: {value!r} is not a time.", hint="Give a UTC date or time such as 2026-01-31T08:00:00Z."
+            f"start: {value!r} is not a valid time.", hint="Give a UTC date or time such as 2026-01-31T08:00:00Z."
         ) from None
 
 
 def _hours(value: t.Any) -> int | None:
-    """Zero hours means: no limit of its own."""
+    """Return a limit in hours; None for zero, which means that the schedule has no limit of its own."""
     if int(value) < 0:
-        raise OptionError(f"cancel_after: {value} is not a number of hours.", hint="Give 1 or more, or 0 for none.")
+        raise OptionError(
+            f"cancel_after: {value} is not a valid number of hours.", hint="Give 1 or more, or 0 for no limit."
+        )
     return int(value) or None
 
 
@@ -127,12 +129,12 @@ def _show_auth(auth: Auth) -> str:
     if auth.record is None:
         return DEFAULT_AUTH
     name = show_reference(auth.record)
-    # A record that is called like one of the words of the option.
+    # A record whose name is one of the option's own words is shown by its id.
     return str(auth.record.id) if name in (DEFAULT_AUTH, NO_AUTH) else name
 
 
 def _show_proxy(proxy: Reference) -> str:
-    # Its id, because no name of one can be looked up.
+    # By id, because proxies cannot be searched by name.
     return str(proxy.id)
 
 
@@ -151,7 +153,7 @@ def _show_scanner(scanner: Appliance) -> Record:
 def _auth(value: t.Any) -> Auth | None:
     if not isinstance(value, dict) or not value:
         return None
-    # A schedule for the default login may come back with the record that is the default now.
+    # For a schedule with the default login, Qualys may return the present default record.
     if truth(value.get("isDefault")):
         return Auth(default=True)
     return Auth(Reference.of(value))
@@ -201,7 +203,7 @@ def _read_monthly(shape: Raw) -> Record:
 
 
 def _limit(raw: Raw, member: str) -> t.Any:
-    # With DEFAULT the application's own limit comes first, so that the schedule's is not one that can be relied on.
+    # With DEFAULT, the application's own limit comes first, so the schedule's limit does not count.
     if (text(part(raw, "target", "cancelOption")) or "").upper() == "DEFAULT":
         return None
     return part(raw, "scheduling", member)
@@ -221,8 +223,8 @@ class ScheduleField(Field):
     """A field of a schedule.
 
     Attributes:
-        parts: the elements that the field is a member of. Those are written as a whole by :mod:`.schedule_write`.
-        within_target: whether Qualys may hold the element in the target instead of beside it (see
+        parts: the elements of which the field is a member. :mod:`.schedule_write` writes these as a whole.
+        within_target: whether Qualys may return the element inside the target instead of beside it (see
             docs/vendors/qualys_was.md 13).
     """
 
@@ -231,7 +233,7 @@ class ScheduleField(Field):
 
 
 def _member_field(name: str, option: t.Any, *path: str, parts: tuple[str, ...] = (), **more: t.Any) -> ScheduleField:
-    """A member of the target or the scheduling."""
+    """Return a field that is a member of the target or the scheduling."""
     settings: dict[str, t.Any] = {"reader": lambda raw: word(part(raw, *path)), "read": GET}
     option = {"type": option} if isinstance(option, str) else option
     return ScheduleField(
@@ -374,15 +376,15 @@ FIELDS: tuple[Field, ...] = (
     flag_field("send_mail", "sendMail"),
     flag_field("send_one_mail", "sendOneMail"),
 )
-"""``auth_record`` and ``scanner`` have words besides the names of records, and ``scan_proxy`` cannot be looked up:
-:mod:`.schedule` resolves those."""
+"""``auth_record`` and ``scanner`` accept words besides the names of records, and proxies cannot be searched:
+:mod:`.schedule` resolves these."""
 
 OPTIONS = option_spec(FIELDS)
-"""The options of the module, as Ansible wants them."""
+"""The options of the module, as an argument specification."""
 
 
 def from_raw(raw: Raw, level: int = GET) -> Record:
-    """A schedule in option form, with the fields that a read of this level holds."""
+    """Return a schedule in option form, with the fields that a read of this level includes."""
     record: Record = {"id": number(raw.get("id"))}
     record |= read_fields(FIELDS, raw, level)
     last = _member(raw.get("lastScan"))
@@ -401,6 +403,6 @@ def from_raw(raw: Raw, level: int = GET) -> Record:
         "updated": canonical_time(text(raw.get("updatedDate"))),
     }
     if level >= GET:
-        # Applications that were chosen one by one can be read, but not be managed here.
+        # A list of individual applications is returned, but cannot be managed here.
         record["webapps"] = [show_reference(found) for found in named(part(raw, "target", "webApps"))]
     return record

@@ -1,6 +1,6 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom a schedule tells before it launches a scan (docs/vendors/qualys_was.md 13).
+"""The notification that a schedule sends before it launches a scan (docs/vendors/qualys_was.md 13).
 
 This module is private to the collection and may change at any time.
 """
@@ -20,7 +20,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "delay": {"type": "int"},
     "delay_scale": {"type": "str"},
     "recipients": {"type": "list", "elements": "str"},
-    # Ansible keeps the name "message" for itself.
+    # Not "message", which is a reserved name in Ansible.
     "text": {"type": "str"},
 }
 _SCALE = "DAY"
@@ -28,22 +28,24 @@ _SCALE = "DAY"
 
 
 def wanted(written: t.Mapping[str, t.Any], held: Record | None) -> Record | str:
-    """The notification as it shall be: what is not given stays; an empty text when nothing at all is given.
+    """Return the desired notification. Members that are not given stay; empty text is returned if none is given.
 
     Raises:
-        OptionError: a member cannot be meant.
+        OptionError: a member is invalid.
     """
     given = {name: value for name, value in written.items() if value is not None}
     if not given:
         return ""
     if given.get("delay", 0) < 0:
-        raise OptionError(f"notification: delay is {given['delay']}.", hint="It is 0 or more.")
+        raise OptionError(f"notification: delay must not be {given['delay']}.", hint="Give 0 or more.")
     if "recipients" in given:
         given["recipients"] = list(dict.fromkeys(str(item).strip() for item in given["recipients"]))
         known = (held or {}).get("recipients") or ()
         strange = [item for item in given["recipients"] if "@" not in item and item not in known]
         if strange:
-            raise OptionError(f"notification: {strange[0]!r} is not an e-mail address.", hint="Give recipients anew.")
+            raise OptionError(
+                f"notification: {strange[0]!r} is not an e-mail address.", hint="Give e-mail addresses as recipients."
+            )
     if "delay" in given or "delay_scale" in given:
         scale = given.get("delay_scale") or (held or {}).get("delay_scale") or _SCALE
         given["delay_scale"] = str(scale).strip().upper()
@@ -51,13 +53,13 @@ def wanted(written: t.Mapping[str, t.Any], held: Record | None) -> Record | str:
 
 
 def key(notification: Record) -> t.Hashable:
-    """What is compared: recipients have no order, and nothing is the same as none."""
+    """Return the key by which notifications are compared: recipients have no order, and empty values equal None."""
     rest = tuple(notification.get(name) or None for name in OPTIONS if name not in ("recipients", "delay"))
     return (*rest, notification.get("delay"), frozenset(notification.get("recipients") or ()))
 
 
 def read(value: t.Any) -> Record | None:
-    """A schedule's notification in option form."""
+    """Return a schedule's notification in option form; None if it has none."""
     if not isinstance(value, dict) or not value:
         return None
     delay: Raw = value["delay"] if isinstance(value.get("delay"), dict) else {}
@@ -72,7 +74,7 @@ def read(value: t.Any) -> Record | None:
 
 
 def node(after: Record | None, held: Record | None) -> Node:
-    """The element ``notification``; empty for none."""
+    """Return the element ``notification``; None, for an empty element, if there is no notification."""
     if after is None:
         return None
     found: dict[str, Node] = {
@@ -86,6 +88,6 @@ def node(after: Record | None, held: Record | None) -> Node:
     if recipients:
         found["recipients"] = {"set": {"EmailAddress": recipients}}
     elif present:
-        # Whether an empty "set" clears a list is not documented; removing each item always does.
+        # It is not documented whether an empty "set" clears a list; removing each item always does.
         found["recipients"] = {"remove": {"EmailAddress": present}}
     return found

@@ -1,11 +1,11 @@
 # Copyright: appsec.perimeter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a change of a schedule is written (docs/vendors/qualys_was.md 13).
+"""Builds the XML for a change of a schedule (docs/vendors/qualys_was.md 13).
 
 This module is private to the collection and may change at any time.
 
-``target`` and ``scheduling`` are written as a whole when anything in them changes, with what is not managed here
-carried over: whether Qualys keeps the members that an update leaves out is not documented.
+If anything in ``target`` or ``scheduling`` changes, the element is written as a whole, including members that are not
+managed here: it is not documented whether Qualys keeps members that an update omits.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from .scan_target import UNSAID, Appliance, Auth, ScanTarget, target_node
 from .schedule_fields import FIELDS, SCHEDULING, TARGET, ScheduleField
 
 LIMITS = frozenset(field.name for field in FIELDS if isinstance(field, ScheduleField) and len(field.parts) > 1)
-"""The limits of a scan, which are said in the target and in the scheduling."""
+"""The limits of a scan, which are written to both target and scheduling."""
 
 _UNITS = {"DAILY": "everyNDays", "WEEKLY": "everyNWeeks"}
 
 
 def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
-    """The ``WasScanSchedule`` element that carries out a plan.
+    """Return the ``WasScanSchedule`` element for a plan.
 
     Args:
-        plan: a create or an update.
-        raw: the schedule as Qualys holds it.
+        plan: a plan to create or update.
+        raw: the schedule as Qualys sent it; None for a create.
     """
     after, held = t.cast(Record, plan.after), raw or {}
     composed = [change for change in plan.changes if _parts(change.field)]
@@ -44,7 +44,7 @@ def write_data(plan: Plan, raw: Raw | None) -> dict[str, Node]:
     node = write_fields(dataclasses.replace(plan, changes=simple), raw)
     parts = {name for change in composed for name in _parts(change.field)}
     limit_changed = any(change.field.name in LIMITS for change in composed)
-    # What stands in the target is taken out of it when it changes, so that it is not said twice.
+    # When an element inside the target changes, it is removed there, so that it is not written twice.
     fields = (change.field for change in simple)
     beside = {field.element for field in fields if isinstance(field, ScheduleField) and field.within_target}
     if TARGET in parts or any(part(held, TARGET, element) for element in beside):
@@ -88,12 +88,12 @@ def _target(after: Record, raw: Raw, beside: t.Collection[str], *, limit_changed
 
 
 def _chosen(held: Raw) -> list[int]:
-    """Ids of applications that were chosen one by one."""
+    """Return the ids of a list of individual applications."""
     return [found.id for found in named(held.get("webApps")) if found.id is not None]
 
 
 def _tag_sides(after: Record) -> Node:
-    """The tags that an application needs, and those that it must not have."""
+    """Return the tags that an application must have, and those that it must not have."""
     sides: dict[str, Node] = {}
     for side, name in (("included", "tags"), ("excluded", "excluded_tags")):
         tags: list[Reference] = after.get(name) or []
@@ -124,11 +124,11 @@ def _scheduling(after: Record, raw: Raw, *, limit_changed: bool) -> dict[str, No
     if offset and text(part(held, "timeZone", "code")) == after["time_zone"]:
         zone["offset"] = offset
     node: dict[str, Node] = {"startDate": after["start"], "timeZone": zone}
-    # One whose type is not known here is read as none, and stays as it is.
+    # A recurrence of an unknown type is read as None, and written back unchanged.
     node |= _occurrence(after["recurrence"]) if after.get("recurrence") else _held_occurrence(held)
     hours, moment = after.get("cancel_after"), after.get("cancel_time")
     if hours is None and moment is None and not limit_changed:
-        # One that is not managed here, because the application's own comes first.
+        # The schedule may have a limit that was not read, because the application's own comes first. It is kept.
         hours, moment = number(held.get("cancelAfterNHours")), text(held.get("cancelTime"))
     if hours is not None:
         node["cancelAfterNHours"] = hours

@@ -68,7 +68,7 @@ def test_a_new_list_is_one_field_and_one_description() -> None:
     many = module_docs.with_entries((MODULES / "qualys_was_webapps.py").read_text(encoding="utf-8"), one, resource)
     entry = options_of(many)["webapps"]["suboptions"]
     assert entry["swaggers_remove"]["description"] == [
-        "Entries to remove from O(webapps[].swaggers); what is not there is no error."
+        "Entries to remove from O(webapps[].swaggers); missing ones are ignored."
     ]
 
 

@@ -101,7 +101,7 @@ def test_an_export_that_is_not_complete_succeeds_with_a_warning(estate: Sandbox,
     estate.faults.add(kind="half_page", match={"route": "/search/"}, times=-1)
     ran = run_module("qualys_was_finding_export", estate, dest=str(tmp_path / "a"))
     assert (ran.failed, ran.result["complete"]) == (False, False)
-    assert "not complete" in str(ran.result["warnings"])
+    assert "marked as incomplete" in str(ran.result["warnings"])
 
 
 def test_a_shown_application_is_fed_back_through_real_arguments(estate: Sandbox) -> None:
@@ -129,7 +129,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("qualys_was_webapps", {"state": "absent", "filters": [{"field": "id", "value": 1}]}, "max_deletes"),
     ("qualys_was_webapp_info", {"id": APP, "limit": 1}, "mutually exclusive"),
     ("qualys_was_webapp_info", {"filters": [{"value": 1}]}, "field"),
-    ("qualys_was_webapp_info", {"filters": [{"field": "colour", "value": 1}]}, "colour is not a field"),
+    ("qualys_was_webapp_info", {"filters": [{"field": "colour", "value": 1}]}, "colour is not a known search field"),
     ("qualys_was_webapp_info", {"limit": -1}, "limit: "),
     ("qualys_was_finding_info", {"count_only": True, "query": "x"}, "mutually exclusive"),
     ("qualys_was_finding_info", {"id": "../x"}, "id: "),

@@ -55,12 +55,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "finding-both": ("qualys_was_finding", {"ids": [1], "filters": [{"field": "id"}]}, "mutually exclusive"),
     "finding-reason": ("qualys_was_finding", {"ids": [1], "state": "ignored"}, "reason"),
     "finding-severity": ("qualys_was_finding", {"ids": [1], "severity": 6}, "value of severity must be one of"),
-    "purge-ceiling": ("qualys_was_webapp_purge", {"filters": [{"field": "id", "value": 1}]}, "needs max_purges"),
+    "purge-ceiling": ("qualys_was_webapp_purge", {"filters": [{"field": "id", "value": 1}]}, "requires max_purges"),
     "purge-nothing": ("qualys_was_webapp_purge", {}, "one of the following is required: ids, filters"),
     "script": ("qualys_was_selenium_script", {"webapp_id": 1}, "missing required arguments: script_id"),
     "kb": ("qualys_kb_info", {}, "missing required arguments: qids"),
     "profile": ("qualys_was_option_profile_info", {"id": 1, "name": "x"}, "mutually exclusive"),
-    "tag": ("qualys_was_tag_info", {"filters": [{"field": "url", "value": "x"}]}, "url is not a field"),
+    "tag": ("qualys_was_tag_info", {"filters": [{"field": "url", "value": "x"}]}, "url is not a known search field"),
 }
 
 

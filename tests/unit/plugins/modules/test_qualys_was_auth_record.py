@@ -84,7 +84,7 @@ def test_many_at_once(empty: Sandbox) -> None:
     ("name", "options", "message"),
     [
         (ONE, {}, "one of the following is required: id, name"),
-        (ONE, {"name": "x", "form": {"type": "OTHER"}}, "form.type: 'OTHER' is none of STANDARD, CUSTOM, SELENIUM."),
+        (ONE, {"name": "x", "form": {"type": "OTHER"}}, "form.type: 'OTHER' is not one of STANDARD, CUSTOM, SELENIUM."),
         (ONE, {"name": "x", "form": {"fields": [{"value": HARD}]}}, "missing required arguments: name"),
         (ONE, {"name": "x", "oauth2": {"client": HARD}}, "Unsupported parameters"),
         (ONE, {"name": "x", "update_secret": "never"}, "value of update_secret must be one of: on_create, always"),

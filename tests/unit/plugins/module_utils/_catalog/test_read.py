@@ -13,7 +13,7 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_i
 from ansible_collections.appsec.perimeter.plugins.module_utils._catalog.read import Catalog, read
 from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds import KINDS
 
-ONCE = "Each web application is listed once; give those of the same name their id."
+ONCE = "List each web application once; if several have the same name, give each its id."
 TYPES = {"int": check_type_int, "bool": check_type_bool}
 SHOP = {"name": "shop", "url": "https://shop.example.com/"}
 
@@ -30,15 +30,18 @@ def webapps(*entries: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "kind": ({"webapp": []}, "a.yml: webapp is no part of a catalog. Is webapps meant?"),
+    "kind": ({"webapp": []}, "a.yml: webapp is not a key of a catalog. Did you mean webapps?"),
     "unlike-any-kind": (
         {"x": []},
-        "a.yml: x is no part of a catalog. One of auth_records, webapps, schedules.",
+        "a.yml: x is not a key of a catalog. Use one of auth_records, webapps, schedules.",
     ),
     "no-list": ({"webapps": {"name": "x"}}, "a.yml: webapps is not a list."),
     "no-mapping": ({"webapps": ["shop"]}, "a.yml: webapps[0] is not a mapping of options."),
-    "no-name": ({"webapps": [{"url": "x"}]}, "a.yml: webapps[0] (''): name or id is needed."),
-    "option": ({"webapps": [SHOP | {"tgas": []}]}, "a.yml: webapps[0] ('shop'): tgas is not an option. Is tags meant?"),
+    "no-name": ({"webapps": [{"url": "x"}]}, "a.yml: webapps[0] (''): name or id is required."),
+    "option": (
+        {"webapps": [SHOP | {"tgas": []}]},
+        "a.yml: webapps[0] ('shop'): tgas is not an option. Did you mean tags?",
+    ),
     "strange-option": ({"webapps": [SHOP | {"zzz": 1}]}, "a.yml: webapps[0] ('shop'): zzz is not an option."),
     "state": ({"webapps": [SHOP | {"state": "absent"}]}, "a.yml: webapps[0] ('shop'): state is not an option."),
     "list": ({"webapps": [SHOP | {"tags": "prod"}]}, "a.yml: webapps[0] ('shop'): tags is not a list."),
@@ -48,15 +51,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "choice": (
         {"webapps": [SHOP | {"tags_mode": "replace"}]},
-        "a.yml: webapps[0] ('shop'): tags_mode is none of set, add, remove.",
+        "a.yml: webapps[0] ('shop'): tags_mode is not one of set, add, remove.",
     ),
     "template-without-text": (
         {"webapps": [SHOP | {"default_profile": True}]},
-        "a.yml: webapps[0] ('shop'): default_profile is not text. Let the template give a text.",
+        "a.yml: webapps[0] ('shop'): default_profile is not text. Make the template return text.",
     ),
     "template-without-text-in-a-list": (
         {"webapps": [SHOP | {"tags": ["prod", 1.1]}]},
-        "a.yml: webapps[0] ('shop'): tags is not text. Let the template give a text.",
+        "a.yml: webapps[0] ('shop'): tags is not text. Make the template return text.",
     ),
     "whole-number": (
         {"webapps": [SHOP | {"cancel_after": "six"}]},
@@ -81,11 +84,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "suboption": (
         {"webapps": [SHOP | {"default_scanner": {"type": "EXTERNAL", "friendlyname": "x"}}]},
-        "a.yml: webapps[0] ('shop'): default_scanner.friendlyname is not an option. Is friendly_name meant?",
+        "a.yml: webapps[0] ('shop'): default_scanner.friendlyname is not an option. Did you mean friendly_name?",
     ),
     "suboption-of-a-list": (
         {"auth_records": [{"name": "x", "form": {"fields": [{"value": "v"}]}}]},
-        "a.yml: auth_records[0] ('x'): form.fields[0].name is needed.",
+        "a.yml: auth_records[0] ('x'): form.fields[0].name is required.",
     ),
     "item": (
         {"auth_records": [{"name": "x", "form": {"fields": ["user"]}}]},
@@ -93,11 +96,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "twice": (
         {"webapps": [SHOP, {"name": " shop "}]},
-        f"a.yml: webapps[1] ('shop'): listed already, in a.yml: webapps[0] ('shop'). {ONCE}",
+        f"a.yml: webapps[1] ('shop'): already listed in a.yml: webapps[0] ('shop'). {ONCE}",
     ),
     "id-twice": (
         {"webapps": [{"id": 7}, {"id": "7", "name": "x"}]},
-        "a.yml: webapps[1] ('x'): the id 7 is listed already, in a.yml: webapps[0] (id 7).",
+        "a.yml: webapps[1] ('x'): the id 7 is already listed in a.yml: webapps[0] (id 7).",
     ),
     "dangling": (
         {"webapps": [SHOP | {"like": "nobody"}]},
@@ -105,7 +108,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "itself": (
         {"webapps": [SHOP | {"like": "shop"}]},
-        "a.yml: webapps[0] ('shop'): like goes in a circle: 'shop' -> 'shop'.",
+        "a.yml: webapps[0] ('shop'): like refers back to itself: 'shop' -> 'shop'.",
     ),
 }
 
@@ -132,9 +135,9 @@ def test_what_the_module_takes_for_a_number_or_a_truth_value_is_no_mistake(optio
 def test_a_circle_is_told_once_for_each_in_it() -> None:
     circle = [{"name": name, "like": other} for name, other in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"))]
     assert read_one(webapps=circle).problems == [
-        "a.yml: webapps[0] ('a'): like goes in a circle: 'a' -> 'b' -> 'c' -> 'a'.",
-        "a.yml: webapps[1] ('b'): like goes in a circle: 'b' -> 'c' -> 'a' -> 'b'.",
-        "a.yml: webapps[2] ('c'): like goes in a circle: 'c' -> 'a' -> 'b' -> 'c'.",
+        "a.yml: webapps[0] ('a'): like refers back to itself: 'a' -> 'b' -> 'c' -> 'a'.",
+        "a.yml: webapps[1] ('b'): like refers back to itself: 'b' -> 'c' -> 'a' -> 'b'.",
+        "a.yml: webapps[2] ('c'): like refers back to itself: 'c' -> 'a' -> 'b' -> 'c'.",
     ]
 
 
@@ -142,7 +145,7 @@ def test_problems_of_all_files_are_told_at_once() -> None:
     documents = [("a.yml", {"webapps": [SHOP]}), ("b.yml", {"webapps": [SHOP | {"tgas": 1}]})]
     problems = read(documents, KINDS).problems
     assert [problem.partition(":")[0] for problem in problems] == ["b.yml", "b.yml"]
-    assert "listed already, in a.yml: webapps[0]" in problems[1]
+    assert "already listed in a.yml: webapps[0]" in problems[1]
 
 
 def test_no_problem_quotes_a_value() -> None:

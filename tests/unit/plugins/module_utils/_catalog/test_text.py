@@ -15,19 +15,19 @@ from ansible_collections.appsec.perimeter.plugins.plugin_utils._catalog_kinds im
 
 SECRET = "canary"
 WRONG = {
-    "open": ("webapps: [shop\n", "a.yml: line 2: this is no YAML: "),
-    "tab": (f"webapps:\n\t- {SECRET}\n", "a.yml: line 2: this is no YAML: "),
-    "control": (f"webapps: {SECRET}\x01\n", "a.yml: this is no YAML: it holds a character that is not allowed there."),
-    "alias": ("webapps: *nowhere\n", "a.yml: line 1: this is no YAML: found undefined alias"),
-    "two-documents": ("webapps: []\n---\nwebapps: []\n", "a.yml: line 2: this is no YAML: but found another document."),
+    "open": ("webapps: [shop\n", "a.yml: line 2: invalid YAML: "),
+    "tab": (f"webapps:\n\t- {SECRET}\n", "a.yml: line 2: invalid YAML: "),
+    "control": (f"webapps: {SECRET}\x01\n", "a.yml: invalid YAML: the file has a character that YAML does not allow."),
+    "alias": ("webapps: *nowhere\n", "a.yml: line 1: invalid YAML: found undefined alias"),
+    "two-documents": ("webapps: []\n---\nwebapps: []\n", "a.yml: line 2: invalid YAML: but found another document."),
     "list": (f"- {SECRET}\n", "a.yml: this is not a mapping of kinds, such as webapps, to lists."),
-    "circle": (f"webapps: &a\n  - {SECRET}\n  - *a\n", "a.yml: line 1: an anchor contains itself, by an alias."),
+    "circle": (f"webapps: &a\n  - {SECRET}\n  - *a\n", "a.yml: line 1: an anchor contains itself through an alias."),
     "deep-circle": ("webapps:\n  - &b {name: x, attributes: {y: [*b]}}\n", "a.yml: line 2: an anchor contains itself"),
     "twice": (
         f"webapps:\n  - name: x\n    url: {SECRET}\n    url: y\n",
-        "a.yml: line 4: the key 'url' is there twice.",
+        "a.yml: line 4: the key 'url' appears twice.",
     ),
-    "kind-twice": ("webapps: []\nwebapps: []\n", "a.yml: line 2: the key 'webapps' is there twice."),
+    "kind-twice": ("webapps: []\nwebapps: []\n", "a.yml: line 2: the key 'webapps' appears twice."),
 }
 
 

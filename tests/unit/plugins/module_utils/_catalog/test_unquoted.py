@@ -70,7 +70,7 @@ def test_every_text_of_every_kind_is_told_with_file_and_line(kind: Any, path: st
         if word is None or (word == "a date" and path in kind.times):
             expected = []
         else:
-            expected = [f"a.yml: line 2: {place} is {word} in YAML, and a text is needed: quote it."]
+            expected = [f"a.yml: line 2: {place} must be text, but YAML reads {word}. Put it in quotes."]
         assert told(kind, path, text, value) == expected, value
         for quoted in (f'"{value}"', f"'{value}'", f"!!str {value}", f"!unsafe '{value}'"):
             assert told(kind, path, text, quoted) == []
@@ -86,10 +86,10 @@ def test_an_id_may_stand_where_a_name_is_not_meant(kind: Any, path: str, text: s
 @pytest.mark.parametrize("value", ["~", "null"])
 def test_nothing_is_no_name_and_no_member_of_a_list_but_leaves_an_option_alone(value: str) -> None:
     assert text_problems(f"webapps:\n  - name: {value}\n", "a.yml", KINDS) == [
-        "a.yml: line 2: webapps[0].name is nothing in YAML, and a text is needed: quote it."
+        "a.yml: line 2: webapps[0].name must be text, but YAML reads nothing. Put it in quotes."
     ]
     assert text_problems(f"webapps:\n  - tags: [prod,\n      {value}]\n", "a.yml", KINDS) == [
-        "a.yml: line 3: webapps[0].tags[1] is nothing in YAML, and a text is needed: quote it."
+        "a.yml: line 3: webapps[0].tags[1] must be text, but YAML reads nothing. Put it in quotes."
     ]
     assert text_problems(f"webapps: [{{name: x, url: {value}, attributes: {{a: {value}}}}}]", "a.yml", KINDS) == []
 
@@ -108,8 +108,8 @@ def test_a_value_is_never_shown() -> None:
 def test_what_an_anchor_shares_is_told_once_and_what_is_merged_is_seen() -> None:
     text = "webapps:\n  - &a {name: x, default_profile: 010}\n  - {<<: *a, name: y}\n  - {<<: [*a], name: no}\n"
     assert text_problems(text, "a.yml", KINDS) == [
-        "a.yml: line 2: webapps[0].default_profile is a number in YAML, and a text is needed: quote it.",
-        "a.yml: line 4: webapps[2].name is true or false in YAML, and a text is needed: quote it.",
+        "a.yml: line 2: webapps[0].default_profile must be text, but YAML reads a number. Put it in quotes.",
+        "a.yml: line 4: webapps[2].name must be text, but YAML reads true or false. Put it in quotes.",
     ]
 
 

@@ -233,7 +233,7 @@ def test_what_a_create_passes_over_is_told_whatever_its_answer_shows(box: Sandbo
     box.switches.update({"create_answer": answer, "create_takes": "needed"})
     done = created(box, kind)
     assert done.changed
-    names = str(done.error).partition("did not take ")[2].partition(".")[0].split(", ")
+    names = str(done.error).partition(" ignored ")[2].partition(".")[0].split(", ")
     assert set(names) == CREATES[kind][1]
     assert done.diff is not None
     (diff,) = done.diff if isinstance(done.diff, list) else [done.diff]

@@ -88,7 +88,7 @@ def test_a_field_that_cannot_be_cleared_is_an_error_that_names_it(sandbox: Sandb
     for _run in range(2):
         done = write(sandbox, id=APP, **{name: CLEARED[name]})
         assert isinstance(done.error, VendorError)
-        assert f"did not take {name}." in done.error.message
+        assert f"ignored {name}." in done.error.message
         assert not done.changed
         assert done.values["webapp"][name]
         assert done.diff is not None
@@ -108,7 +108,7 @@ def test_what_was_taken_beside_it_counts(sandbox: Sandbox) -> None:
     sandbox.switches.update(DEAF)
     done = write(sandbox, id=APP, comments=[], cancel_after=9)
     assert done.changed
-    assert "did not take comments. The rest was written." in str(done.error)
+    assert "ignored comments. The rest was written." in str(done.error)
     assert (done.values["webapp"]["cancel_after"], done.values["webapp"]["comments"]) == (9, ["keep"])
     assert done.diff is not None
     assert list(done.diff["after"]) == ["cancel_after"]
@@ -122,7 +122,7 @@ def test_many_tell_it_for_each(sandbox: Sandbox) -> None:
     assert [(item["changed"], item["failed"]) for item in done.values["results"]] == [
         *((False, True), (True, False), (False, False))
     ]
-    assert "did not take comments" in done.values["results"][0]["msg"]
+    assert "ignored comments" in done.values["results"][0]["msg"]
 
 
 def test_a_refused_clearing_names_the_field(sandbox: Sandbox) -> None:
@@ -139,9 +139,7 @@ def test_what_is_stored_in_another_form_is_a_warning_and_shown(sandbox: Sandbox)
     done = write(sandbox, id=APP, url_excludelist=both)
     assert done.changed
     (told,) = done.warnings
-    assert told.startswith(
-        f"Qualys holds url_excludelist of the web application {APP} in another form than was written"
-    )
+    assert told.startswith(f"Qualys stored url_excludelist of the web application {APP} in a different form")
     assert len(done.values["webapp"]["url_excludelist"]) == 1
 
 
@@ -153,7 +151,7 @@ def test_a_write_after_which_nothing_can_be_read_is_a_change_that_failed(sandbox
     options = {"id": APP, "cancel_after": 9}
     done = write_many(sandbox, options) if many else write(sandbox, **options)
     assert done.changed
-    assert "was carried out, but reading it again failed" in str(done.error)
+    assert "was done, but reading it again failed" in str(done.error)
     assert sandbox.qualys.webapps[APP]["config"]["cancelScansAfterNHours"] == 9
 
 
@@ -210,7 +208,7 @@ def test_a_delete_that_takes_nothing_is_an_error_and_no_change(sandbox: Sandbox,
             said, changed = str(error), False
         else:
             said, changed = str(done.error), done.changed
-        assert "as done, but it is still there" in said
+        assert "as deleted, but it still exists" in said
         assert not changed
         sandbox.switches["delete_takes"] = "all"
         assert absent(kind, client, sandbox).changed
@@ -308,9 +306,8 @@ def test_a_new_application_goes_without_the_secrets_that_a_placeholder_stands_fo
     }
     done = write_many(sandbox, wanted, check=check)
     assert (done.error, done.changed) == (None, True)
-    assert done.warnings == [
-        f"The new web application 'new' goes without the header X-Token, the script 'login': {MARKER} is not a secret."
-    ]
+    missing = "the header X-Token, the script 'login'"
+    assert done.warnings == [f"The new web application 'new' is created without {missing}: {MARKER} is not a secret."]
     if not check:
         (made,) = [app for app in sandbox.qualys.webapps.values() if app["name"] == "new"]
         assert (made["headers"], made["crawlingScripts"]) == (["X-A: 1"], [])
@@ -383,7 +380,7 @@ def test_a_form_with_two_fields_of_one_name_can_be_edited(records: Records, key:
         assert not records(name="two", form=wanted).changed
     else:
         # A service that goes by the name cannot tell the two apart; then it is said.
-        assert "Qualys holds form of the authentication record 'two' in another form" in done.warnings[0]
+        assert "Qualys stored form of the authentication record 'two' in a different form" in done.warnings[0]
 
 
 @pytest.mark.parametrize("key", ["name", "id"])
@@ -446,7 +443,7 @@ def test_a_change_of_one_member_loses_nothing_that_cannot_be_read_or_says_so(
     if everything(records.stored("x")) != before:
         # A tenant that drops what is left out of a part; and where it shows no secret, nobody sees this one go.
         assert update == "replace"
-        assert "dropped secrets" in said or (kind, reading) == ("oauth2 client", "absent")
+        assert "removed secrets" in said or (kind, reading) == ("oauth2 client", "absent")
 
 
 def test_a_masked_value_that_is_no_secret_and_goes_is_told(records: Records) -> None:
@@ -454,7 +451,7 @@ def test_a_masked_value_that_is_no_secret_and_goes_is_told(records: Records) -> 
     # What the sandbox holds is what it shows of this value.
     part = {"grant_type": "CLIENT_CREDS", "access_token_url": "https://x.test/", "client_id": "********"}
     records(name="x", oauth2=part)
-    with pytest.raises(VendorError, match=r"did not know: oauth2\.client_id\."):
+    with pytest.raises(VendorError, match=r"did not give: oauth2\.client_id\."):
         records(name="x", oauth2={"scope": "other"})
 
 
@@ -486,7 +483,7 @@ def test_a_user_name_that_is_not_readable_is_idempotent_and_told(
 def test_a_value_that_has_to_be_sent_along_and_is_not_known_is_asked_for(records: Records, plain: str) -> None:
     records.sandbox.switches["plain_read_mode"] = plain
     records(name="x", **RECORDS["form standard"])
-    with pytest.raises(OptionError, match=r"form\.fields\[username\]\.value is needed"):
+    with pytest.raises(OptionError, match=r"form\.fields\[username\]\.value is required"):
         records(name="x", form={"type": "CUSTOM", "fields": [{"name": "username"}, LOGIN[1]]})
     assert records.writes == 0
 
@@ -496,7 +493,7 @@ def test_an_implicit_grant_with_a_scope_can_be_read_and_written(records: Records
     records.stored("x")["oauth2Record"] = {**records.stored("x")["oauth2Record"], "scope": "openid", "clientId": "kept"}
     part = {**RECORDS["oauth2 implicit"]["oauth2"], "scope": "openid", "client_id": "kept"}
     assert not records(name="x", oauth2=part).changed
-    with pytest.raises(OptionError, match="password does not go with grant_type IMPLICIT"):
+    with pytest.raises(OptionError, match="password is not allowed with grant_type IMPLICIT"):
         records(name="x", oauth2={"password": "new"})
     records.stored("x")["oauth2Record"] = {
         k: v for k, v in records.stored("x")["oauth2Record"].items() if k != "clientId"

@@ -290,7 +290,7 @@ def test_the_scans_of_a_report_are_looked_up_in_check_mode(sandbox: Sandbox, tmp
         assert (done.changed, done.values["report"]["id"]) == (True, None)
         assert len(routes(sandbox, "/was/wasscan")) == 1
         for wrong in (99999999, 10**30):
-            with pytest.raises(OptionError, match=f"targets.scans: there is no scan {wrong}, or these credentials"):
+            with pytest.raises(OptionError, match=f"targets.scans: there is no scan {wrong}, or this account"):
                 run([*scans, wrong])
     assert sandbox.counters.writes == 0
 

@@ -155,7 +155,7 @@ def test_every_word_that_a_field_knows_is_in_the_documentation(module: str, kind
     told = dict(descriptions(house_rules.documented(ROOT, path, "options")))
     for option, words in known_words(kind).items():
         said = ", ".join(f"V({word})" for word in words)
-        assert f"One of {said}, or a word that the record has already." in told[option], option
+        assert f"One of {said}, or the value that the record already has." in told[option], option
 
 
 # Words of the vendor that nobody here knows
@@ -289,7 +289,7 @@ def test_a_word_that_is_neither_known_nor_there_is_refused_with_the_list(kind: s
         options = {"id": 1, option: wrong} if before else {"name": "new", option: wrong}
         with pytest.raises(OptionError) as caught:
             planned(kind, before, options)
-        assert caught.value.message == f"{path}: '{OTHER}' is none of {', '.join(known)}."
+        assert caught.value.message == f"{path}: '{OTHER}' is not one of {', '.join(known)}."
 
 
 def test_every_status_that_is_read_is_on_the_page_or_known_as_one_of_replies_only() -> None:

@@ -120,7 +120,7 @@ def test_a_trouble_met_while_looking_does_not_hide_the_write_in_doubt(trouble: P
 
     with pytest.raises(AmbiguousWrite, match="The create of x may or may not have happened") as caught:
         settle("create of x", look, CAUSE, sleep=lambda _seconds: None)
-    assert f"The last look at it failed too: {trouble.message}" in caught.value.message
+    assert f"The last attempt to check it failed too: {trouble.message}" in caught.value.message
 
 
 def test_when_the_waiting_budget_is_used_up_there_is_one_last_look() -> None:

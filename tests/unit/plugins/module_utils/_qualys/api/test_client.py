@@ -302,7 +302,7 @@ BAD_BODIES = {
     "an HTML page instead of JSON": {"kind": "html_200"},
     "JSON that is cut short or is not an envelope": {"kind": "truncated_json"},
     "XML instead of JSON": {"kind": "status", "status": 200, "body": '<?xml version="1.0"?><ServiceResponse/>'},
-    "nothing": {"kind": "status", "status": 200, "body": "empty"},
+    "an empty body": {"kind": "status", "status": 200, "body": "empty"},
     "something that is not JSON": {"kind": "status", "status": 200, "body": "maintenance"},
 }
 
@@ -406,10 +406,10 @@ def test_no_envelope_breaks_the_parser_of_pages(envelope: Any) -> None:
     ("envelope", "words"),
     [
         ({"data": {"WebApp": {}}}, "data that is not a list"),
-        ({"data": ["x"]}, "an entry that is not one record"),
-        ({"data": [{"WebApp": {}, "Tag": {}}]}, "an entry that is not one record"),
-        ({"data": [{"WebApp": []}]}, "an entry that is not one record"),
-        ({"hasMoreRecords": "true"}, "did not say after which id"),
+        ({"data": ["x"]}, "an entry that is not a record"),
+        ({"data": [{"WebApp": {}, "Tag": {}}]}, "an entry that is not a record"),
+        ({"data": [{"WebApp": []}]}, "an entry that is not a record"),
+        ({"hasMoreRecords": "true"}, "its answer has no lastId"),
     ],
 )
 def test_a_page_that_is_not_one_is_described(envelope: dict[str, Any], words: str) -> None:

@@ -115,7 +115,7 @@ def test_an_empty_option_counts_as_not_given() -> None:
         ({}, {"platform": "eu1", "username": "ada"}, "password is missing"),
         ({}, {"platform": "eu1", "client_id": "robot"}, "client_secret is missing"),
         ({}, {"platform": "eu1", "client_secret": "canary-secret"}, "client_id is missing"),
-        ({}, {"api_url": "https://a.example", **TOKEN}, "gateway_url is needed"),
+        ({}, {"api_url": "https://a.example", **TOKEN}, "gateway_url is required"),
         ({}, {"platform": "eu1", "api_url": "https://a.example", **BASIC}, "platform cannot be combined with api_url"),
         ({}, {"platform": "eu1", **BASIC, **TOKEN}, "cannot be combined with client_id and client_secret"),
         (ENVIRON | ENVIRON_TOKEN, {}, "cannot be combined"),

@@ -183,31 +183,31 @@ def test_a_custom_attribute_carries_its_name(estate: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("criterion", "words", "hint"),
     [
-        ({"field": "colour", "value": 1}, "colour is not a field", "webApp.id"),
-        ({"field": "Severity", "value": 1}, "Severity is not a field", "filters_strict"),
-        ({"field": "severity", "operator": "CONTAINS", "value": 1}, "severity does not take", "GREATER"),
-        ({"field": "name", "operator": "IN", "value": ["a"]}, "name does not take", "CONTAINS"),
-        ({"field": "name", "value": ["a", "b"]}, "name does not take", "CONTAINS"),
-        ({"field": "severity", "value": 6}, "'6' is not a value of severity", "1, 2, 3, 4, 5"),
-        ({"field": "severity", "value": [5, 6]}, "'6' is not a value of severity", "1, 2, 3, 4, 5"),
-        ({"field": "status", "value": "OPEN"}, "'OPEN' is not a value of status", "REOPENED"),
-        ({"field": "qid", "value": "x"}, "'x' is not a value of qid", "digits"),
-        ({"field": "qid", "value": -1}, "'-1' is not a value of qid", "digits"),
-        ({"field": "qid", "value": "٣"}, "is not a value of qid", "digits"),
-        ({"field": "isIgnored", "value": "yes"}, "'yes' is not a value of isIgnored", "true or false"),
-        ({"field": "fixedDate", "value": "yesterday"}, "'yesterday' is not a value of fixedDate", "2026-01-31"),
-        ({"field": "fixedDate", "value": "2026-02-30"}, "is not a value of fixedDate", "2026-01-31T08:00:00Z"),
-        ({"field": "fixedDate", "value": "0001-01-01T00:00:00+10:00"}, "is not a value of fixedDate", "UTC"),
-        ({"field": "severity", "value": None}, "severity needs a value", ""),
-        ({"field": "severity", "value": []}, "severity needs a value", ""),
-        ({"field": "severity", "value": [5, None]}, "severity needs a value", ""),
-        ({"field": "name", "value": "  "}, "name needs a value", "everything"),
-        ({"field": "severity", "operator": "IN", "value": "4,,5"}, "severity needs a value", ""),
+        ({"field": "colour", "value": 1}, "colour is not a known search field", "webApp.id"),
+        ({"field": "Severity", "value": 1}, "Severity is not a known search field", "filters_strict"),
+        ({"field": "severity", "operator": "CONTAINS", "value": 1}, "severity does not support", "GREATER"),
+        ({"field": "name", "operator": "IN", "value": ["a"]}, "name does not support", "CONTAINS"),
+        ({"field": "name", "value": ["a", "b"]}, "name does not support", "CONTAINS"),
+        ({"field": "severity", "value": 6}, "'6' is not a valid value of severity", "1, 2, 3, 4, 5"),
+        ({"field": "severity", "value": [5, 6]}, "'6' is not a valid value of severity", "1, 2, 3, 4, 5"),
+        ({"field": "status", "value": "OPEN"}, "'OPEN' is not a valid value of status", "REOPENED"),
+        ({"field": "qid", "value": "x"}, "'x' is not a valid value of qid", "digits"),
+        ({"field": "qid", "value": -1}, "'-1' is not a valid value of qid", "digits"),
+        ({"field": "qid", "value": "٣"}, "is not a valid value of qid", "digits"),
+        ({"field": "isIgnored", "value": "yes"}, "'yes' is not a valid value of isIgnored", "true or false"),
+        ({"field": "fixedDate", "value": "yesterday"}, "'yesterday' is not a valid value of fixedDate", "2026-01-31"),
+        ({"field": "fixedDate", "value": "2026-02-30"}, "is not a valid value of fixedDate", "2026-01-31T08:00:00Z"),
+        ({"field": "fixedDate", "value": "0001-01-01T00:00:00+10:00"}, "is not a valid value of fixedDate", "UTC"),
+        ({"field": "severity", "value": None}, "severity requires a value", ""),
+        ({"field": "severity", "value": []}, "severity requires a value", ""),
+        ({"field": "severity", "value": [5, None]}, "severity requires a value", ""),
+        ({"field": "name", "value": "  "}, "name requires a value", "everything"),
+        ({"field": "severity", "operator": "IN", "value": "4,,5"}, "severity requires a value", ""),
         ({"field": "severity", "operator": "EQUALS", "value": [4, 5]}, "severity with the operator EQUALS", "IN"),
         ({"field": "webApp.tags", "value": "x"}, "webApp.tags with the operator NONE takes no value", ""),
-        ({"field": "severity", "value": 5, "name": "x"}, "name goes with the field attributes", "attributes"),
-        ({"field": "name", "value": {"a": 1}}, "name takes", ""),
-        ({"field": "severity", "value": [[5]]}, "severity takes", ""),
+        ({"field": "severity", "value": 5, "name": "x"}, "name is required with the field attributes", "attributes"),
+        ({"field": "name", "value": {"a": 1}}, "the value of name must be", ""),
+        ({"field": "severity", "value": [[5]]}, "the value of severity must be", ""),
     ],
 )
 def test_a_wrong_filter_is_refused_with_the_field_and_what_is_allowed(
@@ -221,7 +221,7 @@ def test_a_wrong_filter_is_refused_with_the_field_and_what_is_allowed(
 
 
 def test_a_custom_attribute_without_a_name_is_refused() -> None:
-    with pytest.raises(OptionError, match="name goes with the field attributes"):
+    with pytest.raises(OptionError, match="name is required with the field attributes"):
         one("webapp", field="attributes", value="x")
 
 

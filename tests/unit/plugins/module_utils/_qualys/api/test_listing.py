@@ -242,7 +242,7 @@ def test_a_record_without_an_id_ends_the_reading(record: dict[str, Any]) -> None
     tape = Tape([1])
     tape.pages = [SearchPage([{"id": 1}, record], None)]
     listing = Listing(tape, "webapp", [], 2)  # type: ignore[arg-type]
-    with pytest.raises(BadResponse, match="no id"):
+    with pytest.raises(BadResponse, match="without an id"):
         list(listing.pages(IdWindow(0, None, None)))
 
 

@@ -145,7 +145,7 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    with pytest.raises(StateError, match="shared_limit: everybody can write"):
+    with pytest.raises(StateError, match="shared_limit: everybody can write to"):
         places(shared)
 
 

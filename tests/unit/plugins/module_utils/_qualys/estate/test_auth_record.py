@@ -314,36 +314,42 @@ def test_sdk_defect_21_there_is_an_update(records: Records) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "form, server or oauth2 is needed"),
-        ({"form": {}}, "form, server or oauth2 is needed"),
-        ({"form": {"ssl_only": True}}, "form.type is needed"),
-        ({"form": {"type": "STANDARD"}}, "username and password is needed"),
-        ({"form": {"type": "STANDARD", "fields": [{"name": "username", "value": "x"}]}}, "password is needed"),
-        ({"form": {"type": "STANDARD", "fields": [*LOGIN, {"name": "x", "value": "y"}]}}, "'x' does not go with"),
-        ({"form": {"type": "CUSTOM"}}, "form.fields is needed"),
-        ({"form": {"type": "CUSTOM", "fields": [{"name": "x"}]}}, r"form.fields\[x\].value is needed"),
-        ({"form": {"type": "CUSTOM", "fields": [{"name": "pin", "value": ""}]}}, r"form.fields\[pin\].value is needed"),
+        ({}, "form, server or oauth2 is required"),
+        ({"form": {}}, "form, server or oauth2 is required"),
+        ({"form": {"ssl_only": True}}, "form.type is required"),
+        ({"form": {"type": "STANDARD"}}, "username and password is required"),
+        ({"form": {"type": "STANDARD", "fields": [{"name": "username", "value": "x"}]}}, "password is required"),
+        ({"form": {"type": "STANDARD", "fields": [*LOGIN, {"name": "x", "value": "y"}]}}, "'x' is not allowed with"),
+        ({"form": {"type": "CUSTOM"}}, "form.fields is required"),
+        ({"form": {"type": "CUSTOM", "fields": [{"name": "x"}]}}, r"form.fields\[x\].value is required"),
+        (
+            {"form": {"type": "CUSTOM", "fields": [{"name": "pin", "value": ""}]}},
+            r"form.fields\[pin\].value is required",
+        ),
         ({"form": {"type": "CUSTOM", "fields": [{"name": "pin", "value": MARKER}]}}, "is not a secret"),
         ({"form": {"type": "CUSTOM", "fields": [LOGIN[0], LOGIN[0]]}}, "username is listed more than once"),
-        ({"form": {"type": "STANDARD", "selenium_script": SCRIPT, "fields": LOGIN}}, "selenium_script does not go"),
-        ({"form": {"type": "SELENIUM"}}, "form.selenium_script is needed"),
-        ({"form": {"type": "SELENIUM", "selenium_script": {}}}, "form.selenium_script is needed"),
-        ({"form": {"type": "SELENIUM", "selenium_script": {"name": "x"}}}, "selenium_script.data is needed"),
-        ({"form": {"type": "SELENIUM", "selenium_script": {"data": "x"}}}, "selenium_script.name is needed"),
-        ({"server": {"ssl_only": True}}, "server needs fields or certificate"),
-        ({"server": {"fields": [{"type": "BASIC", "password": "x"}]}}, r"fields\[BASIC\].username is needed"),
-        ({"server": {"fields": [{"type": "BASIC", "username": "x"}]}}, r"fields\[BASIC\].password is needed"),
+        ({"form": {"type": "STANDARD", "selenium_script": SCRIPT, "fields": LOGIN}}, "selenium_script is not allowed"),
+        ({"form": {"type": "SELENIUM"}}, "form.selenium_script is required"),
+        ({"form": {"type": "SELENIUM", "selenium_script": {}}}, "form.selenium_script is required"),
+        ({"form": {"type": "SELENIUM", "selenium_script": {"name": "x"}}}, "selenium_script.data is required"),
+        ({"form": {"type": "SELENIUM", "selenium_script": {"data": "x"}}}, "selenium_script.name is required"),
+        ({"server": {"ssl_only": True}}, "server requires fields or certificate"),
+        ({"server": {"fields": [{"type": "BASIC", "password": "x"}]}}, r"fields\[BASIC\].username is required"),
+        ({"server": {"fields": [{"type": "BASIC", "username": "x"}]}}, r"fields\[BASIC\].password is required"),
         ({"server": {"fields": [{"type": "BASIC"}, {"type": "BASIC"}]}}, "BASIC is listed more than once"),
-        ({"server": {"certificate": {"contents": PEM}}}, "certificate.name is needed"),
-        ({"server": {"certificate": {"name": "x"}}}, "certificate.contents is needed"),
-        ({"oauth2": {"scope": "x"}}, "oauth2.grant_type is needed"),
-        ({"oauth2": {"grant_type": "AUTH_CODE"}}, "AUTH_CODE needs selenium_script and redirect_url and access_token"),
-        ({"oauth2": {"grant_type": "AUTH_CODE", "selenium_script": {}}}, "needs selenium_script"),
-        ({"oauth2": {"grant_type": "IMPLICIT", "selenium_script": SCRIPT}}, "IMPLICIT needs redirect_url"),
-        ({"oauth2": {"grant_type": "PASSWORD", "username": "x"}}, "PASSWORD needs access_token_url and password"),
-        ({"oauth2": {"grant_type": "CLIENT_CREDS"}}, "CLIENT_CREDS needs access_token_url"),
-        ({"oauth2": {"grant_type": "IMPLICIT", "client_id": "x"}}, "client_id does not go with grant_type IMPLICIT"),
-        ({**RECORDS["form standard"], **RECORDS["oauth2 client"]}, "form and oauth2 exclude each other"),
+        ({"server": {"certificate": {"contents": PEM}}}, "certificate.name is required"),
+        ({"server": {"certificate": {"name": "x"}}}, "certificate.contents is required"),
+        ({"oauth2": {"scope": "x"}}, "oauth2.grant_type is required"),
+        (
+            {"oauth2": {"grant_type": "AUTH_CODE"}},
+            "AUTH_CODE requires selenium_script and redirect_url and access_token",
+        ),
+        ({"oauth2": {"grant_type": "AUTH_CODE", "selenium_script": {}}}, "requires selenium_script"),
+        ({"oauth2": {"grant_type": "IMPLICIT", "selenium_script": SCRIPT}}, "IMPLICIT requires redirect_url"),
+        ({"oauth2": {"grant_type": "PASSWORD", "username": "x"}}, "PASSWORD requires access_token_url and password"),
+        ({"oauth2": {"grant_type": "CLIENT_CREDS"}}, "CLIENT_CREDS requires access_token_url"),
+        ({"oauth2": {"grant_type": "IMPLICIT", "client_id": "x"}}, "client_id is not allowed with grant_type IMPLICIT"),
+        ({**RECORDS["form standard"], **RECORDS["oauth2 client"]}, "form and oauth2 cannot be combined"),
         ({**RECORDS["form standard"], "tags": ["no such tag"]}, "there is no tag named 'no such tag'"),
     ],
     ids=lambda value: str(value)[:60],
@@ -383,23 +389,23 @@ def test_what_contradicts_itself_is_told_before_anything_is_written(records: Rec
             records(name=NEW, **options)
         assert records.writes == 0
     # Qualys might hold such a member, so that this one takes a look at the record.
-    with pytest.raises(OptionError, match="password does not go with grant_type IMPLICIT"):
+    with pytest.raises(OptionError, match="password is not allowed with grant_type IMPLICIT"):
         records(name=NEW, oauth2={"grant_type": "IMPLICIT", "password": "x"})
     assert records.writes == 0
 
 
 def test_names_say_which_record_is_meant(records: Records) -> None:
-    with pytest.raises(OptionError, match="id or name is needed") as caught:
+    with pytest.raises(OptionError, match="id or name is required") as caught:
         records(name=" ")
     assert "authentication record" in caught.value.hint
     with pytest.raises(OptionError, match="there is no authentication record 4") as caught:
         records(id=4, **RECORDS["form standard"])
-    assert caught.value.hint == "Give name to create one; Qualys chooses the id."
-    with pytest.raises(OptionError, match="name: an authentication record cannot be without one"):
+    assert caught.value.hint == "To create one, give name without id; Qualys chooses the id."
+    with pytest.raises(OptionError, match="name: an authentication record must have one"):
         records(id=31001, name=" ")
     records.stored(31001)["name"] = "twice"
     records.stored(31002)["name"] = "twice"
-    with pytest.raises(AmbiguousMatch, match="'twice' names several authentication records: 31001, 31002"):
+    with pytest.raises(AmbiguousMatch, match="'twice' matches several authentication records: 31001, 31002"):
         records(name="twice", form={"ssl_only": True})
 
 
@@ -465,7 +471,7 @@ def test_a_record_that_vanishes_while_it_is_looked_at_is_an_error(records: Recor
     records.sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"}, skip=1)
     done = records(name=NEW, form={"ssl_only": False})
     assert (done.changed, done.values["auth_record"]) == (False, None)
-    assert "does not have it any more" in str(done.error)
+    assert "does not list it any more" in str(done.error)
 
 
 # Delete

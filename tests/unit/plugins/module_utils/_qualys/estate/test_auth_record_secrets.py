@@ -49,7 +49,7 @@ def test_an_update_of_one_thing_keeps_every_secret_or_fails(
             refused = False
         except VendorError as error:
             # Where Qualys forgets what is left out, what cannot be written along is refused by it, or missed by us.
-            refused = "dropped secrets" in error.message or error.code in ("CANNOT_BE_NULL", "INVALID_REQUEST")
+            refused = "removed secrets" in error.message or error.code in ("CANNOT_BE_NULL", "INVALID_REQUEST")
         # Nobody could tell this one: Qualys neither keeps it nor ever says whether there is one.
         unseen = {"clientSecret"} if (merging, mode) == ("replace", "absent") else set()
         after = records.secrets(key)
@@ -128,32 +128,40 @@ def test_only_the_members_that_are_given_are_written_with_always(records: Record
 @pytest.mark.parametrize(
     ("kind", "options", "needed"),
     [
-        ("form selenium", {"form": {"selenium_script": {"name": "other"}}}, "form.selenium_script.data is needed"),
-        ("form standard", {"form": {"type": "CUSTOM"}}, r"form.fields\[password\].value is needed: a form of another"),
-        ("form standard", {"form": {"type": "SELENIUM"}}, "form.selenium_script is needed"),
+        ("form selenium", {"form": {"selenium_script": {"name": "other"}}}, "form.selenium_script.data is required"),
+        (
+            "form standard",
+            {"form": {"type": "CUSTOM"}},
+            r"form.fields\[password\].value is required: changing the type replaces",
+        ),
+        ("form standard", {"form": {"type": "SELENIUM"}}, "form.selenium_script is required"),
         (
             "form custom",
             {"form": {"fields": [{"name": "answer", "secured": False}]}},
-            "value is needed: the field was a secret",
+            "value is required: the field was a secret",
         ),
-        ("server certificate", {"server": {"certificate": {"name": "b"}}}, "certificate.contents is needed"),
+        ("server certificate", {"server": {"certificate": {"name": "b"}}}, "certificate.contents is required"),
         (
             "server certificate",
             {"server": {"certificate": {"name": "b", "contents": PEM}}},
-            "certificate.passphrase is needed.*would be lost",
+            "certificate.passphrase is required.*would be lost",
         ),
         (
             "server certificate",
             {"server": {"certificate": {"passphrase": "x"}}, "update_secret": "always"},
-            "certificate.contents is needed",
+            "certificate.contents is required",
         ),
         (
             "oauth2 password",
             {"oauth2": {"grant_type": "CLIENT_CREDS"}},
-            "oauth2.client_secret is needed.*would be lost",
+            "oauth2.client_secret is required.*would be lost",
         ),
-        ("oauth2 code", {"oauth2": {"grant_type": "IMPLICIT"}}, "oauth2.selenium_script is needed.*would be lost"),
-        ("oauth2 client", {"oauth2": {"grant_type": "PASSWORD", "client_secret": "x"}}, "needs username and password"),
+        ("oauth2 code", {"oauth2": {"grant_type": "IMPLICIT"}}, "oauth2.selenium_script is required.*would be lost"),
+        (
+            "oauth2 client",
+            {"oauth2": {"grant_type": "PASSWORD", "client_secret": "x"}},
+            "requires username and password",
+        ),
         (
             "oauth2 client",
             {"oauth2": {"client_secret": MARKER}, "update_secret": "always"},
@@ -173,7 +181,7 @@ def test_what_would_lose_a_secret_is_refused(records: Records, kind: str, option
 def test_a_secret_that_is_gone_after_an_update_is_told(records: Records) -> None:
     key = records(name=NEW, **RECORDS["server certificate"]).values["auth_record"]["id"]
     records.sandbox.switches["object_update"] = "replace"
-    with pytest.raises(VendorError, match=r"dropped secrets .*server\.certificate\.contents") as caught:
+    with pytest.raises(VendorError, match=r"removed secrets .*server\.certificate\.contents") as caught:
         records(id=key, server={"ssl_only": True})
     assert "update_secret: always" in caught.value.hint
 

@@ -91,7 +91,7 @@ def test_a_secret_that_is_gone_after_an_update_fails_that_record(many: Many) -> 
     many.sandbox.switches["object_update"] = "replace"
     done = many({"id": 31006, "server": {"ssl_only": False}}, {"id": 31004, "server": {"ssl_only": False}})
     assert [result["failed"] for result in done.values["results"]] == [True, False]
-    assert "dropped secrets" in done.values["results"][0]["msg"]
+    assert "removed secrets" in done.values["results"][0]["msg"]
 
 
 def test_an_entry_that_contradicts_itself_does_not_stop_the_others(many: Many) -> None:
@@ -101,18 +101,18 @@ def test_an_entry_that_contradicts_itself_does_not_stop_the_others(many: Many) -
     done = many(both, *wanted(), twice, edits)
     failed = [result for result in done.values["results"] if result["failed"]]
     assert [result["name"] for result in failed] == ["both", "twice", "edits"]
-    assert failed[0]["msg"].startswith("auth_records, authentication record 'both': form and oauth2 exclude")
+    assert failed[0]["msg"].startswith("auth_records, authentication record 'both': form and oauth2 cannot be combined")
     assert "listed more than once" in failed[1]["msg"]
     assert "set cannot be combined" in failed[2]["msg"]
     assert len(many.names()) == SEEDED + len(RECORDS)
 
 
 def test_who_is_meant_has_to_be_clear_before_anything_is_sent(many: Many) -> None:
-    with pytest.raises(OptionError, match=r"auth_records\[0\]: id or name is needed"):
+    with pytest.raises(OptionError, match=r"auth_records\[0\]: id or name is required"):
         many({"name": " "})
     with pytest.raises(OptionError, match="listed more than once") as caught:
         many({"name": "x"}, {"name": " x "})
-    assert caught.value.hint == "Each record belongs in the list once."
+    assert caught.value.hint == "List each record once."
     assert routes(many.sandbox) == []
 
 
@@ -121,9 +121,9 @@ def test_prune_deletes_what_the_task_owns_and_does_not_list(many: Many) -> None:
     many(*wanted())
     kept = wanted()[:10]
     prune = {"prune": True, "prune_filters": owned}
-    with pytest.raises(OptionError, match="prune needs prune_filters and max_deletes") as caught:
+    with pytest.raises(OptionError, match="prune requires prune_filters and max_deletes") as caught:
         many(*kept, **prune)
-    assert "which records this task owns" in caught.value.hint
+    assert "selects the records that this task owns" in caught.value.hint
     with pytest.raises(OptionError, match="auth_records is empty"):
         many(**prune, max_deletes=50)
     with pytest.raises(OptionError, match=r"authentication records to delete, more than max_deletes \(1\)"):
@@ -141,7 +141,7 @@ def test_records_are_deleted_by_ids_and_by_filters_that_are_resolved_first(many:
     with pytest.raises(OptionError, match="either ids or filters") as caught:
         many(state="absent")
     assert caught.value.hint == "To delete an authentication record by name, use qualys_was_auth_record."
-    with pytest.raises(OptionError, match="needs max_deletes"):
+    with pytest.raises(OptionError, match="requires max_deletes"):
         many(state="absent", filters=[{"field": "isUsed", "value": False}])
     done = many(state="absent", ids=[31001, 31002, 99])
     assert [record["id"] for record in done.values["deleted"]] == [31001, 31002]

@@ -104,7 +104,7 @@ def test_the_ceiling_counts_what_would_be_purged(living: Sandbox) -> None:
 
 def test_unclear_selections_are_refused(living: Sandbox) -> None:
     refused(living, OptionError, "Either ids or filters")
-    refused(living, OptionError, "filters needs max_purges", filters=[{"field": "name", "value": "x"}])
+    refused(living, OptionError, "filters requires max_purges", filters=[{"field": "name", "value": "x"}])
     refused(living, NotFound, "Qualys has no web application 7", ids=[7, with_findings(living, 1)[0]])
 
 
@@ -231,5 +231,5 @@ def test_a_purge_after_which_nothing_can_be_read_happened_and_failed(living: San
     )
     result = go(living, ids=[key])
     assert result.changed
-    assert "was carried out, but reading it again failed" in str(result.error)
+    assert "was done, but reading it again failed" in str(result.error)
     assert [item["id"] for item in result.values["purged"]] == [key]

@@ -235,32 +235,32 @@ def test_a_new_application_needs_no_more_than_a_name_and_a_url(estate_of: Estate
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"name": "new"}, "url is needed to create the web application 'new'"),
-        ({"name": "new", "url": ""}, "url is needed"),
+        ({"name": "new"}, "url is required to create the web application 'new'"),
+        ({"name": "new", "url": ""}, "url is required"),
         ({"id": 1, "name": "new", "url": "https://a.test/"}, "id: there is no web application 1"),
-        ({"id": APP, "name": ""}, "name: a web application cannot be without one"),
-        ({"id": APP, "url": " "}, "url: a web application cannot be without one"),
-        ({"name": ""}, "id or name is needed"),
-        ({"name": "  ", "url": "https://a.test/"}, "id or name is needed"),
+        ({"id": APP, "name": ""}, "name: a web application must have one"),
+        ({"id": APP, "url": " "}, "url: a web application must have one"),
+        ({"name": ""}, "id or name is required"),
+        ({"name": "  ", "url": "https://a.test/"}, "id or name is required"),
         ({"id": APP, "tags": ["no such tag"]}, "tags: there is no tag named 'no such tag'"),
         ({"id": APP, "tags_add": ["Prod"]}, "tags_?a?d?d?: there is no tag named 'Prod'"),
         ({"id": APP, "auth_records": ["x"]}, "auth_records: there is no authentication record named 'x'"),
         ({"id": APP, "default_profile": "x"}, "default_profile: there is no option profile named 'x'"),
         ({"id": APP, "dns_overrides": ["x"]}, "dns_overrides: there is no DNS override named 'x'"),
-        ({"id": APP, "headers": ["nonsense-canary"]}, "headers: an entry is not of the form"),
-        ({"id": APP, "url_excludelist": [5]}, "url_excludelist: an entry is neither a text nor"),
+        ({"id": APP, "headers": ["nonsense-canary"]}, "headers: an entry does not have the form"),
+        ({"id": APP, "url_excludelist": [5]}, "url_excludelist: an entry is neither text nor"),
         ({"id": APP, "url_excludelist": [{"value": "a", "regexp": True}]}, "url_excludelist: an entry is neither"),
         ({"id": APP, "tags": ["prod"], "tags_add": ["uat"]}, "tags: set cannot be combined"),
-        ({"id": APP, "tags": ["prod"], "tags_mode": "add", "tags_add": ["uat"]}, "say the same thing twice"),
+        ({"id": APP, "tags": ["prod"], "tags_mode": "add", "tags_add": ["uat"]}, "cannot be combined"),
         ({"id": APP, "domains_add": ["a"], "domains_remove": ["a"]}, "both added and removed"),
         ({"id": APP, "tags_add": ["sox"], "tags_remove": ["sox"]}, "tags: 1 entries are both added and removed"),
         ({"id": APP, "attributes_add": {"a": "b"}, "attributes_remove": ["a"]}, "both added and removed"),
         ({"id": APP, "headers": [f"X-New: {MARKER}"]}, "headers: X-New has the value VALUE_REDACTED"),
         (
             {"id": APP, "crawling_scripts": [{**PLAIN_SCRIPT, "name": "n", "data": MARKER}]},
-            "a script that is not there",
+            "the application has no such script",
         ),
-        ({"id": APP, "comments": ["bell\x07"]}, r"contents holds the character U\+0007"),
+        ({"id": APP, "comments": ["bell\x07"]}, r"contents contains the character U\+0007"),
         ({"id": APP, "crawling_scripts": [SCRIPT, SCRIPT | {"data": "x"}]}, "the same entry is listed twice"),
     ],
 )
@@ -304,7 +304,7 @@ def test_two_tags_of_one_name_need_an_id(estate_of: Estate) -> None:
     tags = estate_of.sandbox.qualys.tags
     tags[tags.ids[4]]["name"] = "prod"
     estate_of(id=APP, tags=[])
-    with pytest.raises(AmbiguousMatch, match="tags: 'prod' names several tags"):
+    with pytest.raises(AmbiguousMatch, match="tags: 'prod' matches several tags"):
         estate_of(id=APP, tags=["prod"])
     estate_of(id=APP, tags=[str(tags.ids[4])])
     # What the application holds already needs no look-up, and so is not ambiguous.

@@ -127,7 +127,7 @@ def test_an_application_that_vanishes_before_its_update_is_told(sandbox: Sandbox
     _vanish_after_read(sandbox)
     with pytest.raises(NotFound, match="vanished while it was being updated") as caught:
         manage(sandbox, id=APP, use_sitemap=True)
-    assert "run again" in caught.value.hint
+    assert "Run again" in caught.value.hint
 
 
 @answers
@@ -156,7 +156,7 @@ def test_an_application_that_vanishes_after_its_update_is_an_error(sandbox: Sand
     sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"}, skip=1)
     done = manage(sandbox, id=APP, use_sitemap=True)
     assert isinstance(done.error, NotFound)
-    assert f"update of the web application {APP} as done, but does not have it any more" in done.error.message
+    assert f"update of the web application {APP} as done, but does not list it any more" in done.error.message
     assert (done.changed, done.values["webapp"]) == (False, None)
 
 
@@ -164,7 +164,7 @@ def test_an_application_that_does_not_show_after_its_create_is_told(sandbox: San
     sandbox.faults.add(kind="response_code", code="NOT_FOUND", match={"route": "/get/"})
     done = manage(sandbox, name="new", url="https://new.test/")
     assert (done.changed, done.error, done.values["webapp"]["url"]) == (True, None, "https://new.test/")
-    assert "create of the web application 'new' as done, but does not have it" in done.warnings[0]
+    assert "create of the web application 'new' as done, but does not list it" in done.warnings[0]
 
 
 def test_many_tell_which_are_gone_after_their_write(sandbox: Sandbox) -> None:
@@ -174,7 +174,7 @@ def test_many_tell_which_are_gone_after_their_write(sandbox: Sandbox) -> None:
         done = webapp.run_many(webapps_options(*wanted), client, False)
     gone, new = done.values["results"]
     assert (gone["changed"], gone["failed"], gone["fields"]) == (False, True, [])
-    assert "does not have it any more" in gone["msg"]
+    assert "does not list it any more" in gone["msg"]
     assert (new["changed"], new["failed"]) == (True, False)
 
 

@@ -149,7 +149,7 @@ def test_refused_credentials_send_nothing_more_and_each_item_says_so(many: Many)
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ([{}], r"webapps\[0\]: id or name is needed"),
+        ([{}], r"webapps\[0\]: id or name is required"),
         ([{"name": "a", "url": "https://a.test/"}, {"url": "https://b.test/"}], r"webapps\[1\]: id or name"),
         ([{"id": APP}, {"id": APP, "scope": "ALL"}], f"more than once.*{APP}"),
         ([{"name": "a", "url": "https://a.test/"}, {"name": "a", "url": "https://b.test/"}], "more than once.*a"),
@@ -168,10 +168,10 @@ def test_a_mistake_in_the_list_is_found_before_anything_is_written(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"name": "new"}, "url is needed to create the web application 'new'"),
+        ({"name": "new"}, "url is required to create the web application 'new'"),
         ({"id": 5, "tags": ["prod"]}, "id: there is no web application 5"),
         ({"id": APP, "tags": ["no such tag"]}, "there is no tag named 'no such tag'"),
-        ({"id": APP, "headers": ["no colon"]}, "is not of the form 'Name: value'"),
+        ({"id": APP, "headers": ["no colon"]}, "does not have the form 'Name: value'"),
     ],
 )
 @pytest.mark.parametrize("check", [True, False])
@@ -268,11 +268,15 @@ def test_an_application_that_is_renamed_in_the_same_task_is_spared(many: Many) -
 @pytest.mark.parametrize(
     ("wanted", "options", "words"),
     [
-        ([], {"prune_filters": ALL, "max_deletes": 99}, "webapps is empty, and prune would delete everything"),
-        ([{"id": APP}], {}, "prune needs prune_filters and max_deletes"),
-        ([{"id": APP}], {"prune_filters": ALL}, "prune needs prune_filters and max_deletes"),
-        ([{"id": APP}], {"prune_filters": [], "max_deletes": 9}, "prune needs prune_filters"),
-        ([{"id": APP}], {"prune_filters": [{"field": "x", "value": 1}], "max_deletes": 9}, "x is not a field"),
+        ([], {"prune_filters": ALL, "max_deletes": 99}, "webapps is empty, so prune would delete everything"),
+        ([{"id": APP}], {}, "prune requires prune_filters and max_deletes"),
+        ([{"id": APP}], {"prune_filters": ALL}, "prune requires prune_filters and max_deletes"),
+        ([{"id": APP}], {"prune_filters": [], "max_deletes": 9}, "prune requires prune_filters"),
+        (
+            [{"id": APP}],
+            {"prune_filters": [{"field": "x", "value": 1}], "max_deletes": 9},
+            "x is not a known search field",
+        ),
         ([{"id": APP}], {"prune_filters": ALL, "max_deletes": 18}, "matches 19 web applications to delete"),
         ([{"id": APP, "scope": "LIMIT"}], {"prune_filters": ALL, "max_deletes": 0}, r"max_deletes \(0\)"),
     ],
@@ -300,7 +304,7 @@ def test_nothing_is_pruned_after_a_failure(many: Many) -> None:
     assert many.deletions() == []
     assert len(many.ids()) == 20
     # It is said that the deletions were not carried out, and how many there would have been.
-    assert "nothing was pruned: 19 applications that would have been deleted stayed" in done.error.hint
+    assert "nothing was pruned: 19 applications that would have been deleted remain" in done.error.hint
     assert "others were carried out" not in done.error.hint
 
 
@@ -308,7 +312,7 @@ def test_without_prune_a_failure_says_that_the_others_were_carried_out(many: Man
     many.sandbox.faults.add(kind="response_code", code="UNAUTHORIZED", match={"route": "/update/"}, times=1)
     done = many({"id": APP, "cancel_after": 99}, {"id": APP + 1, "cancel_after": 99}, workers=1)
     assert isinstance(done.error, PartialFailure)
-    assert done.error.hint.endswith("the others were carried out.")
+    assert done.error.hint.endswith("the others were written.")
 
 
 # Absent
@@ -346,12 +350,12 @@ def test_applications_are_deleted_by_id_or_by_filter_and_then_are_gone(many: Man
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "needs either ids or filters"),
-        ({"ids": []}, "needs either ids or filters"),
-        ({"filters": [], "max_deletes": 5}, "needs either ids or filters"),
-        ({"ids": [APP], "filters": ALL, "max_deletes": 5}, "needs either ids or filters"),
-        ({"filters": ALL}, "filters with state absent needs max_deletes"),
-        ({"filters": [{"field": "nonsense", "value": 1}], "max_deletes": 5}, "nonsense is not a field"),
+        ({}, "requires either ids or filters"),
+        ({"ids": []}, "requires either ids or filters"),
+        ({"filters": [], "max_deletes": 5}, "requires either ids or filters"),
+        ({"ids": [APP], "filters": ALL, "max_deletes": 5}, "requires either ids or filters"),
+        ({"filters": ALL}, "filters with state absent requires max_deletes"),
+        ({"filters": [{"field": "nonsense", "value": 1}], "max_deletes": 5}, "nonsense is not a known search field"),
     ],
 )
 def test_a_deletion_without_a_target_is_refused_before_any_request(

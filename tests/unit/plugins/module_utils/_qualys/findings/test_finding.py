@@ -226,16 +226,16 @@ def test_ids_that_do_not_exist_are_named(living: Sandbox) -> None:
 
 
 BAD: dict[str, tuple[str, dict[str, Any]]] = {
-    "nothing": ("Nothing is asked for", {}),
-    "no-reason": ("needs reason", {"state": "ignored"}),
-    "comment-alone": ("comment goes with state ignored", {"severity": 3, "comment": "x"}),
-    "reason-active": ("reason goes with state ignored", {"state": "active", "reason": "FALSE_POSITIVE"}),
-    "severity-comment": ("severity_comment goes with severity", IGNORE | {"severity_comment": "x"}),
-    "both-severities": ("contradict", {"severity": 3, "restore_severity": True}),
-    "days": ("not a number of days", IGNORE | {"reactivate_in": 0}),
-    "both-ends": ("exclude each other", IGNORE | {"reactivate_in": 1, "reactivate_date": "2099-01-31"}),
+    "nothing": ("The task asks for no change", {}),
+    "no-reason": ("requires reason", {"state": "ignored"}),
+    "comment-alone": ("comment is only allowed with state: ignored", {"severity": 3, "comment": "x"}),
+    "reason-active": ("reason is only allowed with state: ignored", {"state": "active", "reason": "FALSE_POSITIVE"}),
+    "severity-comment": ("severity_comment is only allowed with severity", IGNORE | {"severity_comment": "x"}),
+    "both-severities": ("cannot be combined", {"severity": 3, "restore_severity": True}),
+    "days": ("not a valid number of days", IGNORE | {"reactivate_in": 0}),
+    "both-ends": ("cannot be combined", IGNORE | {"reactivate_in": 1, "reactivate_date": "2099-01-31"}),
     "past": ("in the past", IGNORE | {"reactivate_date": "2001-01-31"}),
-    "no-date": ("not a date", IGNORE | {"reactivate_date": ""}),
+    "no-date": ("not a valid date", IGNORE | {"reactivate_date": ""}),
     "timeout": ("wait_timeout: -1", {"retest": True, "wait_timeout": -1}),
     "interval": ("poll_interval: 0", {"retest": True, "poll_interval": 0}),
 }
@@ -251,11 +251,11 @@ SELECTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "none": ("Either ids or filters", {}),
     "empty": ("Either ids or filters", {"ids": [], "filters": []}),
     "both": ("Either ids or filters", {"ids": [1], "filters": [{"field": "qid", "value": 1}]}),
-    "no-ceiling": ("filters needs max_changes", {"filters": [{"field": "qid", "value": 1}]}),
+    "no-ceiling": ("filters requires max_changes", {"filters": [{"field": "qid", "value": 1}]}),
     "negative": ("max_changes: -1", {"ids": [1], "max_changes": -1}),
-    "word": ("'shop' is not an id", {"ids": ["shop"]}),
-    "digits": ("is not an id", {"ids": ["١٢"]}),
-    "field": ("color is not a field", {"filters": [{"field": "color", "value": 1}], "max_changes": 1}),
+    "word": ("not a valid id of a finding: 'shop'", {"ids": ["shop"]}),
+    "digits": ("not a valid id", {"ids": ["١٢"]}),
+    "field": ("color is not a known search field", {"filters": [{"field": "color", "value": 1}], "max_changes": 1}),
 }
 
 
@@ -473,4 +473,4 @@ def test_a_retest_that_cannot_be_watched_fails(living: Sandbox) -> None:
 def test_an_empty_answer_about_a_retest_is_no_answer(living: Sandbox) -> None:
     [record] = plain_findings(living, 1)
     living.faults.add({"match": {"route": "retestStatus"}, "kind": "status", "status": 200, "body": SUCCESS})
-    refused(living, PerimeterError, "with nothing", ids=[record["id"]], retest=True)
+    refused(living, PerimeterError, "without a record", ids=[record["id"]], retest=True)

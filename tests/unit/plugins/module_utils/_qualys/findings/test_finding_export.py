@@ -233,7 +233,7 @@ def test_a_snapshot_that_stays_short_is_marked_and_warned_about(estate: Sandbox,
     assert done.values["complete"] is False
     assert done.values["records"] < done.values["total"] == 700
     assert len(done.warnings) == 1
-    assert "not complete" in done.warnings[0]
+    assert "marked as incomplete" in done.warnings[0]
     if not check:
         assert manifest(tmp_path / "a")["complete"] is False
         assert manifest(tmp_path / "a")["records"] == len(lines(tmp_path / "a"))

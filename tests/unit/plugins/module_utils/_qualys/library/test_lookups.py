@@ -107,9 +107,9 @@ def test_every_field_and_operator_is_accepted_by_the_server(living: Sandbox, res
 
 
 def test_unknown_fields_are_refused(living: Sandbox) -> None:
-    with pytest.raises(OptionError, match="url is not a field"):
+    with pytest.raises(OptionError, match="url is not a known search field"):
         go(living, "tags", filters=[{"field": "url", "value": "x"}])
-    with pytest.raises(OptionError, match="is not a value of ruleType"):
+    with pytest.raises(OptionError, match="is not a valid value of ruleType"):
         go(living, "tags", filters=[{"field": "ruleType", "value": "x"}])
     with pytest.raises(OptionError, match="limit: -1"):
         go(living, "tags", limit=-1)

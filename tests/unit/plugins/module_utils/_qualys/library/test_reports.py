@@ -139,15 +139,15 @@ def test_tags_mean_the_applications_that_have_all_of_them(make: Reports) -> None
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"name": ""}, "name is needed"),
+        ({"name": ""}, "name is required"),
         ({"targets": None}, "takes webapps or tags"),
         ({"targets": {"scans": [1]}}, "takes webapps or tags"),
-        ({"type": "WAS_SCAN_REPORT"}, "takes scans"),
-        ({"type": "WAS_SCAN_REPORT", "targets": {"scans": [1], "tags": ["prod"]}}, "takes scans"),
-        ({"format": "PDF_ENCRYPTED"}, "file_password goes with"),
-        ({"format": "PDF_ENCRYPTED", "file_password": SECRET}, "recipients goes with"),
-        ({"file_password": SECRET}, "file_password goes with"),
-        ({"recipients": ["a@example.com"]}, "recipients goes with"),
+        ({"type": "WAS_SCAN_REPORT"}, "takes only scans"),
+        ({"type": "WAS_SCAN_REPORT", "targets": {"scans": [1], "tags": ["prod"]}}, "takes only scans"),
+        ({"format": "PDF_ENCRYPTED"}, "file_password is required with"),
+        ({"format": "PDF_ENCRYPTED", "file_password": SECRET}, "recipients is required with"),
+        ({"file_password": SECRET}, "file_password is required with"),
+        ({"recipients": ["a@example.com"]}, "recipients is required with"),
         ({"template": "nope"}, "template: there is no report template"),
         ({"wait_timeout": "1"}, "wait_timeout"),
         ({"poll_interval": "0s"}, "poll_interval"),
@@ -182,7 +182,7 @@ def test_storage_that_is_full_has_a_way_out(make: Reports) -> None:
     make.sandbox.switches["report_storage"] = "full"
     with pytest.raises(VendorError, match="OTHER_ERROR") as caught:
         make()
-    assert "delete reports" in caught.value.hint
+    assert "Delete reports" in caught.value.hint
     make.sandbox.switches["report_storage"] = "free"
     make.fault("create/was/report", "response_code", code="OTHER_ERROR", message="something else")
     with pytest.raises(VendorError) as caught:
@@ -325,7 +325,7 @@ def test_a_refusal_in_xml_is_no_file() -> None:
         reports._judge(answer(body), "download", "XML")
     with pytest.raises(VendorError, match="no responseCode"):
         reports._judge(answer(b"<ServiceResponse/>"), "download", "XML")
-    with pytest.raises(BadResponse, match="half an error"):
+    with pytest.raises(BadResponse, match="an incomplete error"):
         reports._judge(answer(b"<ServiceResponse><responseCode>"), "download", "XML")
 
 

@@ -102,7 +102,7 @@ def test_a_file_that_others_can_read_is_told(living: Sandbox, tmp_path: Path) ->
     dest.chmod(0o644)
     result = go(living, *give(living, SCRIPT), dest=dest)
     assert not result.changed
-    assert "read by others" in result.warnings[0]
+    assert "Other users can read" in result.warnings[0]
     dest.write_text("other")
     assert go(living, *give(living, SCRIPT), dest=dest).changed
     assert dest.stat().st_mode & 0o777 == 0o600
@@ -143,8 +143,12 @@ def test_every_envelope_is_taken_apart(living: Sandbox, body: str) -> None:
 
 DETAILS = "<responseErrorDetails><errorMessage>No</errorMessage></responseErrorDetails>"
 ODD: dict[str, tuple[type[PerimeterError], str, str]] = {
-    "page": (BadResponse, "HTML page that is no Selenium script", "<!DOCTYPE html><html><h1>Please log in</h1></html>"),
-    "nothing": (BadResponse, "with nothing", ""),
+    "page": (
+        BadResponse,
+        "HTML page that is not a Selenium script",
+        "<!DOCTYPE html><html><h1>Please log in</h1></html>",
+    ),
+    "nothing": (BadResponse, "with an empty body", ""),
     "half": (BadResponse, "not XML", "<ServiceResponse><responseCode>SUCC"),
     "refusal": (
         VendorError,

@@ -56,7 +56,7 @@ def test_without_the_right_to_read_tags_they_come_by_id_and_can_be_written(estat
     estate.switches["tag_permission"] = "denied"
     done = webapps(estate, detail="full")
     (warning,) = done.warnings
-    assert "names of tags could not be looked up, so that ids are shown" in warning
+    assert "names of tags could not be looked up, so ids are shown" in warning
     assert "permission for tags" in warning
     by_id = {record["name"]: str(key) for key, record in estate.qualys.tags.items()}
     for app, before in zip(done.values["webapps"], named, strict=True):

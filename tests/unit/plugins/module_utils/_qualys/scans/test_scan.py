@@ -111,7 +111,7 @@ def test_a_default_login_that_the_application_lacks_is_refused_before_the_launch
 def test_a_profile_is_needed_unless_the_application_has_one(scans: Scans) -> None:
     scans.sandbox.qualys.webapps[APP].pop("defaultProfile")
     for check in (True, False):
-        with pytest.raises(OptionError, match="profile is needed"):
+        with pytest.raises(OptionError, match="profile is required"):
             scans(check=check)
     assert scans(state="launched", profile="CI quick").values["scan"]["profile"] == "CI quick"
 
@@ -121,22 +121,22 @@ def test_a_profile_is_needed_unless_the_application_has_one(scans: Scans) -> Non
     [
         ({"webapp": "no such app"}, "webapp: there is no web application named"),
         ({"webapp": "999"}, "webapp: there is no web application 999"),
-        ({"webapp": " "}, "webapp and name are needed"),
-        ({"name": ""}, "webapp and name are needed"),
+        ({"webapp": " "}, "webapp and name are required"),
+        ({"name": ""}, "webapp and name are required"),
         ({"profile": "no such profile"}, "profile: there is no option profile"),
         ({"auth_record": "nobody"}, "auth_record: there is no authentication record"),
         ({"cancel_after": 0}, "cancel_after"),
-        ({"cancel_after": 2, "cancel_time": "06:00"}, "cancel_after and cancel_time exclude each other"),
+        ({"cancel_after": 2, "cancel_time": "06:00"}, "cancel_after and cancel_time cannot be combined"),
         ({"scan_proxy": "office"}, "scan_proxy: 'office' is not an id"),
         ({"dns_override": "nope"}, "dns_override: there is no DNS override"),
-        ({"tags_match": "ANY"}, "tags_match goes with tags"),
+        ({"tags_match": "ANY"}, "tags_match is only allowed with tags"),
         ({"wait_timeout": "long"}, "wait_timeout"),
         ({"poll_interval": "0s"}, "poll_interval"),
         ({"resume_within": "7"}, "resume_within"),
-        ({"scanner": {"type": "INTERNAL"}}, "friendly_name goes with"),
-        ({"scanner": {"type": "EXTERNAL", "friendly_name": "x"}}, "friendly_name goes with"),
-        ({"scanner": {"type": "EXTERNAL", "tags": ["prod"]}}, "tags go with"),
-        ({"scanner": {"type": "scannerTags"}}, "tags go with"),
+        ({"scanner": {"type": "INTERNAL"}}, "friendly_name is required with"),
+        ({"scanner": {"type": "EXTERNAL", "friendly_name": "x"}}, "friendly_name is required with"),
+        ({"scanner": {"type": "EXTERNAL", "tags": ["prod"]}}, "tags is required with"),
+        ({"scanner": {"type": "scannerTags"}}, "tags is required with"),
         ({"scanner": {"type": "scannerTags", "tags": ["nope"]}}, "scanner.tags: there is no tag"),
     ],
 )

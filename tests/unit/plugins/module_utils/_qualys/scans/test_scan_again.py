@@ -62,7 +62,7 @@ def test_once_more_adopts_what_came_of_it_and_never_the_old_scan(scans: Scans) -
 def test_a_scan_under_way_is_not_run_once_more(scans: Scans) -> None:
     slow(scans)
     old = int(scans(state="launched").values["scan"]["id"])
-    with pytest.raises(OptionError, match=f"again: the scan {old} is .*only one that has ended"):
+    with pytest.raises(OptionError, match=f"again: the scan {old} is .*only a scan that has ended"):
         scans(again=old)
     with pytest.raises(NotFound, match="again: there is no scan 1"):
         scans(again=1)
@@ -81,7 +81,7 @@ def test_once_more_is_never_sent_twice(scans: Scans, fault: str) -> None:
 
 @pytest.mark.parametrize("state", ["canceled", "absent"])
 def test_once_more_is_for_launches_only(scans: Scans, state: str) -> None:
-    with pytest.raises(OptionError, match=f"again does not go with the state {state}"):
+    with pytest.raises(OptionError, match=f"again cannot be combined with state: {state}"):
         scans(again=1, state=state)
 
 
@@ -145,7 +145,7 @@ def test_tags_mean_the_applications_that_have_them_all(scans: Scans) -> None:
         app["tags"] = tags if key in SEVERAL[:2] else tags[:1]
     result = scans(tags=[str(tag) for tag in tags], name="weekly", state="launched")
     assert apps_of(result) == SEVERAL[:2]
-    with pytest.raises(OptionError, match="no web application has them all"):
+    with pytest.raises(OptionError, match="no web application has all of these tags"):
         scans(tags=[str(list(scans.sandbox.qualys.tags.ids)[-1]), str(tags[0])], name="weekly", state="launched")
 
 
@@ -171,7 +171,7 @@ def test_tags_can_be_combined_and_excluded(scans: Scans, options: dict[str, Any]
     if meant:
         assert apps_of(scans(**wanted)) == [SEVERAL[place] for place in meant]
         return
-    with pytest.raises(OptionError, match="no web application has one of them without having excluded_tags"):
+    with pytest.raises(OptionError, match="no web application has any of these tags and none of excluded_tags"):
         scans(**wanted)
 
 
@@ -191,7 +191,7 @@ def test_scans_without_a_result_fail_together(scans: Scans) -> None:
     scans.sandbox.switches["scan_outcome"] = "no_host_alive"
     result = scans(webapps=[str(key) for key in SEVERAL], name="weekly")
     assert isinstance(result.error, PartialFailure)
-    assert "3 of 3 scans have no result that counts" in result.error.message
+    assert "3 of 3 scans have no conclusive result" in result.error.message
     assert len(result.values["scans"]) == 3
 
 
@@ -200,10 +200,10 @@ def test_scans_without_a_result_fail_together(scans: Scans) -> None:
     [
         ({"webapps": [], "name": "x"}, "must not be empty"),
         ({"tags": [], "name": "x"}, "must not be empty"),
-        ({"webapps": [str(APP)]}, "name is needed"),
-        ({"webapps": [str(APP)], "name": "x", "state": "canceled"}, "do not go with the state canceled"),
+        ({"webapps": [str(APP)]}, "name is required"),
+        ({"webapps": [str(APP)], "name": "x", "state": "canceled"}, "cannot be combined with state: canceled"),
         ({"webapps": ["no such one"], "name": "x"}, "webapps: "),
-        ({"webapps": [str(APP)], "name": "x", "excluded_tags": ["prod"]}, "excluded_tags goes with tags"),
+        ({"webapps": [str(APP)], "name": "x", "excluded_tags": ["prod"]}, "excluded_tags is only allowed with tags"),
         ({"tags": ["no such tag"], "name": "x"}, "tags: there is no tag"),
         ({"tags": ["prod"], "excluded_tags": ["no such tag"], "name": "x"}, "excluded_tags: there is no tag"),
     ],

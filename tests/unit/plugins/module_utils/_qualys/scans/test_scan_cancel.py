@@ -120,7 +120,7 @@ def test_a_name_that_several_running_scans_have_is_refused(scans: Scans) -> None
     with client_of(scans.sandbox) as client:
         client.write("launch", "wasscan", data)
     for state in ("canceled", "absent"):
-        with pytest.raises(AmbiguousMatch, match="2 scans are meant"):
+        with pytest.raises(AmbiguousMatch, match="matches 2 scans"):
             scans(state=state)
 
 
@@ -199,13 +199,13 @@ def test_a_filter_deletes_what_it_means_once(scans: Scans) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "filters needs max_deletes"),
+        ({}, "filters requires max_deletes"),
         ({"max_deletes": 2}, "would change 3 scans, more than max_deletes"),
         ({"max_deletes": -1}, "max_deletes"),
         ({"max_deletes": 9, "filters": []}, "neither may be empty"),
-        ({"max_deletes": 9, "filters": [{"field": "nmae", "value": "x"}]}, "nmae is not a field"),
-        ({"max_deletes": 9, "state": "canceled"}, "filters does not go with the state canceled"),
-        ({"max_deletes": 9, "filters": None, "id": 1}, "max_deletes goes with filters"),
+        ({"max_deletes": 9, "filters": [{"field": "nmae", "value": "x"}]}, "nmae is not a known search field"),
+        ({"max_deletes": 9, "state": "canceled"}, "filters cannot be combined with state: canceled"),
+        ({"max_deletes": 9, "filters": None, "id": 1}, "max_deletes is only allowed with filters"),
     ],
 )
 def test_a_filter_that_is_too_wide_or_wrong_deletes_nothing(scans: Scans, options: dict[str, Any], words: str) -> None:

@@ -89,9 +89,9 @@ def test_all_scans_are_listed_counted_and_cut(estate: Sandbox) -> None:
 def test_filters_select_and_are_checked(estate: Sandbox) -> None:
     good = info(estate, filters=[{"field": "resultsStatus", "value": ["FINISHED", "SUCCESSFUL"]}])
     assert {scan["conclusive"] for scan in good.values["scans"]} == {True}
-    with pytest.raises(OptionError, match=r"webApp\.url is not a field"):
+    with pytest.raises(OptionError, match=r"webApp\.url is not a known search field"):
         info(estate, filters=[{"field": "webApp.url", "value": "x"}])
-    with pytest.raises(OptionError, match="not a value of status"):
+    with pytest.raises(OptionError, match="not a valid value of status"):
         info(estate, filters=[{"field": "status", "value": "DONE"}])
 
 
@@ -130,7 +130,7 @@ def test_unknown_words_are_counted(sandbox: Sandbox) -> None:
 
 
 def test_results_of_many_need_a_limit(estate: Sandbox) -> None:
-    with pytest.raises(OptionError, match="results needs id or limit"):
+    with pytest.raises(OptionError, match="results requires id or limit"):
         info(estate, results=True)
 
 

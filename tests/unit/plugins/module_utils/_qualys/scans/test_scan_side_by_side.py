@@ -63,7 +63,7 @@ def test_what_no_time_is_left_for_is_not_launched_and_said_to_be(scans: Scans) -
     assert [scan["conclusive"] for scan in result.values["scans"]] == [True, False, False]
     assert (scans.launches, result.values["scans"][2]["id"]) == (2, None)
     assert result.error is not None
-    assert "2 of 3 scans have no result" in result.error.message
+    assert "2 of 3 scans have no conclusive result" in result.error.message
 
 
 def test_one_refused_launch_does_not_hide_the_others(scans: Scans) -> None:
@@ -72,7 +72,7 @@ def test_one_refused_launch_does_not_hide_the_others(scans: Scans) -> None:
     ends = [scan["end_reason"] for scan in result.values["scans"]]
     assert ends == ["not_launched", "finished", "finished"]
     assert result.error is not None
-    assert "1 of 3 scans have no result" in result.error.message
+    assert "1 of 3 scans have no conclusive result" in result.error.message
 
 
 @pytest.mark.parametrize("ceiling", [None, 1])
@@ -80,7 +80,7 @@ def test_many_scans_warn_of_what_one_scan_warns_of(scans: Scans, ceiling: int | 
     scans.sandbox.switches["scan_outcome"] = "no_links"
     one = scans(webapp=SEVERAL[0], name="alone")
     assert [warning.partition(", ")[2] for warning in one.warnings] == [
-        "but crawled no link: look whether it saw anything."
+        "but crawled no link: check whether it reached the application."
     ]
     many = scans(webapps=SEVERAL, name="weekly", max_running=ceiling)
     assert [warning.split()[1] for warning in many.warnings] == [scan["id"] for scan in many.values["scans"]]
@@ -90,7 +90,10 @@ def test_many_scans_warn_of_what_one_scan_warns_of(scans: Scans, ceiling: int | 
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"max_running": 0}, "not a number of scans"), ({"max_running": 2, "state": "launched"}, "state finished only")],
+    [
+        ({"max_running": 0}, "not a valid number of scans"),
+        ({"max_running": 2, "state": "launched"}, "only allowed with state: finished"),
+    ],
 )
 def test_a_ceiling_that_makes_no_sense_is_refused(scans: Scans, options: dict[str, object], words: str) -> None:
     with pytest.raises(OptionError, match=words):

@@ -420,7 +420,7 @@ def test_a_name_that_several_have_needs_an_application(schedules: Schedules) -> 
     table = schedules.sandbox.qualys.schedules
     other = table.new_id()
     table[other] = type(schedules.named(NEW["name"])[0])({**second, "id": other, "target": {"webApp": {"id": APP + 1}}})
-    with pytest.raises(AmbiguousMatch, match="names several schedules"):
+    with pytest.raises(AmbiguousMatch, match="matches several schedules"):
         schedules(name=NEW["name"], type="DISCOVERY")
     for word in (str(APP + 1), "Checkout (prod)"):
         assert schedules(name=NEW["name"], webapp=word).values["schedule"]["id"] == other
@@ -446,18 +446,18 @@ def test_a_recurrence_of_zero_scans_has_no_end(schedules: Schedules) -> None:
         ({"type": "ONCE", "every": 2}, "ONCE does not have every"),
         ({"type": "DAILY", "days": ["MONDAY"]}, "DAILY does not have days"),
         ({"type": "WEEKLY", "day": 1, "order": "LAST"}, "WEEKLY does not have day, order"),
-        ({"type": "DAILY", "every": 0}, "every is 0"),
-        ({"type": "DAILY", "every": 366}, "every is 366"),
-        ({"type": "WEEKLY", "days": ["MONDAY"], "every": 53}, "every is 53"),
-        ({"type": "WEEKLY"}, "WEEKLY needs days"),
-        ({"type": "WEEKLY", "days": []}, "WEEKLY needs days"),
+        ({"type": "DAILY", "every": 0}, "every must not be 0"),
+        ({"type": "DAILY", "every": 366}, "every must not be 366"),
+        ({"type": "WEEKLY", "days": ["MONDAY"], "every": 53}, "every must not be 53"),
+        ({"type": "WEEKLY"}, "WEEKLY requires days"),
+        ({"type": "WEEKLY", "days": []}, "WEEKLY requires days"),
         ({"type": "MONTHLY"}, "either day, or order and weekday"),
-        ({"type": "MONTHLY", "day": 32}, "day is 32"),
+        ({"type": "MONTHLY", "day": 32}, "day must not be 32"),
         ({"type": "MONTHLY", "day": 3, "order": "LAST", "weekday": "MONDAY"}, "either day"),
         ({"type": "MONTHLY", "order": "LAST"}, "either day"),
         ({"type": "MONTHLY", "weekday": "MONDAY"}, "either day"),
-        ({"type": "MONTHLY", "day": 3, "every": 13}, "every is 13"),
-        ({"type": "DAILY", "count": -1}, "count is -1"),
+        ({"type": "MONTHLY", "day": 3, "every": 13}, "every must not be 13"),
+        ({"type": "DAILY", "count": -1}, "count must not be -1"),
     ],
 )
 def test_a_recurrence_that_cannot_be_is_refused(written: dict[str, Any], words: str) -> None:
@@ -484,18 +484,18 @@ def test_each_recurrence_comes_back_as_it_was_written(schedules: Schedules, writ
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"name": " "}, "id or name is needed"),
-        ({**NEW, "webapp": None}, "webapp or tags is needed"),
-        ({**NEW, "start": None}, "start is needed"),
-        ({**NEW, "recurrence": None}, "recurrence is needed"),
-        ({**NEW, "start": "soon"}, "start: 'soon' is not a time"),
+        ({"name": " "}, "id or name is required"),
+        ({**NEW, "webapp": None}, "webapp or tags is required"),
+        ({**NEW, "start": None}, "start is required"),
+        ({**NEW, "recurrence": None}, "recurrence is required"),
+        ({**NEW, "start": "soon"}, "start: 'soon' is not a valid time"),
         ({**NEW, "webapp": "nope"}, "webapp: there is no web application"),
         ({**NEW, "profile": "nope"}, "profile: there is no option profile"),
         ({**NEW, "auth_record": "nope"}, "auth_record: there is no"),
-        ({**NEW, "tags_add": ["prod"]}, "exclude each other"),
+        ({**NEW, "tags_add": ["prod"]}, "cannot be combined"),
         ({**NEW, "cancel_after": -1}, "cancel_after: -1"),
-        ({**NEW, "time_zone": ""}, "time_zone: a schedule cannot be without"),
-        ({**NEW, "scanner": {"type": "INTERNAL"}}, "friendly_name goes with"),
+        ({**NEW, "time_zone": ""}, "time_zone: a schedule must have one"),
+        ({**NEW, "scanner": {"type": "INTERNAL"}}, "friendly_name is required with"),
         ({"id": 1, "type": "DISCOVERY"}, "there is no schedule 1"),
     ],
 )
@@ -513,9 +513,9 @@ def test_a_schedule_cannot_lose_what_it_needs(schedules: Schedules, monkeypatch:
     schedule_id = int(
         schedules(**{**NEW, "webapp": None, "tags": ["prod"], "profile": "CI quick"}).values["schedule"]["id"]
     )
-    with pytest.raises(OptionError, match="cannot be without both"):
+    with pytest.raises(OptionError, match="must have one of them"):
         schedules(id=schedule_id, tags=[])
-    with pytest.raises(OptionError, match="name: a schedule cannot be without one"):
+    with pytest.raises(OptionError, match="name: a schedule must have one"):
         schedules(id=schedule_id, name=" ")
     real = schedule_fields._recurrence
     # A form that is not known here.
@@ -531,7 +531,7 @@ def test_a_schedule_cannot_lose_what_it_needs(schedules: Schedules, monkeypatch:
 
 def test_a_profile_is_not_taken_away(schedules: Schedules) -> None:
     schedule_id = schedules.fresh(profile="CI quick")
-    with pytest.raises(OptionError, match="profile: a schedule cannot be without"):
+    with pytest.raises(OptionError, match="profile: the option profile of a schedule cannot be removed"):
         schedules(id=schedule_id, profile="")
 
 

@@ -533,7 +533,7 @@ def test_a_wrong_variable_is_named_before_anything_is_sent(plays: Plays, name: s
 
 
 def test_an_unknown_filter_field_is_named(plays: Plays) -> None:
-    assert "filters: colour is not a field" in str(plays.failure("unknown field")["msg"])
+    assert "filters: colour is not a known search field" in str(plays.failure("unknown field")["msg"])
 
 
 def test_the_role_works_in_a_play_of_ones_own(plays: Plays) -> None:

@@ -233,7 +233,7 @@ WRONG_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"pasword": CANARY},
         "pasword is not an option of appsec.perimeter.qualys_was. Did you mean password?",
     ),
-    "filter": ({"filters": [{"field": "colour", "value": "red"}]}, "filters: colour is not a field"),
+    "filter": ({"filters": [{"field": "colour", "value": "red"}]}, "filters: colour is not a known search field"),
     "no-field": ({"filters": [{"value": "red"}]}, "filters[0] is not a mapping of field, operator and value."),
     "detail": ({"fields": ["last_scan"]}, "fields: last_scan requires detail: full."),
     "field": ({"fields": ["colour"]}, "fields: colour is not a field of a web application."),

@@ -18,7 +18,7 @@ import typing as t
 
 from .._base.errors import FileError
 from .._records.coerce import bounded, items, text
-from .._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
+from .._records.files.claims import claim_faults, content_faults, manifest_problem
 from .._records.files.ndjson import Unreadable
 from .._records.files.snapshot_reader import BadLine, BadManifest, Record, SnapshotLines, read_manifest, record_of
 from .._records.times import parse_time, utc_text
@@ -97,9 +97,7 @@ def open_snapshot(path: pathlib.Path) -> CheckedSnapshot:
     try:
         manifest = read_manifest(path)
     except BadManifest as error:
-        missing = error.kind == "missing" and not path.exists()
-        words = "there is no such file" if missing else MANIFEST_PROBLEMS[error.kind][1] + str(error)
-        raise _refused(path, words) from error
+        raise _refused(path, manifest_problem(path, error)[1]) from error
     for _code, words in claim_faults(manifest):
         raise _refused(path, words)
     return CheckedSnapshot(path, manifest, parse_time(manifest["finished"]), _identity(manifest))

@@ -20,6 +20,7 @@ from .._base.log_text import short
 from .._records.attack_families import finding_columns
 from .._records.codec import dump_line
 from .._records.coerce import bounded, mapping
+from .._records.files.claims import claim_faults, content_faults, manifest_problem
 from .._records.files.ndjson import Unreadable
 from .._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from .._records.identity import finding_digest
@@ -37,13 +38,6 @@ COLUMNS: dict[str, str] = {
 """Columns of the file that :func:`write_findings` writes, with their types in DuckDB."""
 
 _AGAIN = "Export the findings again, completely."
-_MANIFEST = {
-    "missing": "has no manifest beside it, so it may be incomplete",
-    "unreadable": "has a manifest that cannot be read",
-    "damaged": "has a manifest that is not JSON",
-    "foreign": "has something else in the place of its manifest",
-    "version": "has a manifest of another version of this collection",
-}
 
 
 @dataclasses.dataclass
@@ -128,15 +122,9 @@ def _manifest(path: pathlib.Path) -> Record:
     try:
         manifest = read_manifest(path)
     except BadManifest as error:
-        missing = error.kind == "missing" and not path.exists()
-        why = "does not exist" if missing else _MANIFEST[error.kind]
-        raise FileError(f"findings: {path} {why}.", hint=_AGAIN) from error
-    if manifest.get("stream") != "findings":
-        raise FileError(f"findings: {path} is not a snapshot of findings, according to its manifest.", hint=_AGAIN)
-    if manifest.get("complete") is not True:
-        raise FileError(f"findings: {path} is not complete, according to its manifest.", hint=_AGAIN)
-    if manifest.get("since") is not None:
-        raise FileError(f"findings: {path} holds only what changed since a time.", hint=_AGAIN)
+        raise _refused(path, manifest_problem(path, error)[1]) from error
+    for _code, words in claim_faults(manifest):
+        raise _refused(path, words)
     return manifest
 
 
@@ -146,21 +134,24 @@ def _read(path: pathlib.Path, manifest: Record) -> t.Iterator[Record]:
         for number, line in lines:
             yield _finding(path, number, line)
     except Unreadable as error:
-        raise FileError(f"findings: {path} cannot be read: {error}.", hint=_AGAIN) from error
-    same_bytes, same_number = lines.fits(manifest)
-    if not (same_bytes and same_number):
-        raise FileError(f"findings: {path} is not the file that its manifest describes.", hint=_AGAIN)
+        raise _refused(path, f"it cannot be read: {error}") from error
+    for _code, words in content_faults(manifest, lines):
+        raise _refused(path, words)
+
+
+def _refused(path: pathlib.Path, words: str) -> FileError:
+    return FileError(f"findings: {path} cannot be correlated: {words}.", hint=_AGAIN)
 
 
 def _finding(path: pathlib.Path, number: int, line: bytes) -> Record:
     try:
         record = record_of(line)
     except BadLine as error:
-        raise FileError(f"findings: line {number} of {path} {error}.", hint=_AGAIN) from error
+        raise _refused(path, f"line {number} {error}") from error
     if record["record"] == "gap":
-        raise FileError(f"findings: {path} has a gap, so it is not complete.", hint=_AGAIN)
+        raise _refused(path, "it has a gap, so it is not complete")
     if record["record"] != "finding":
         kind = short(str(record["record"]), 40)
-        raise FileError(f"findings: line {number} of {path} is not a finding but a record of kind {kind}.", hint=_AGAIN)
+        raise _refused(path, f"line {number} is not a finding but a record of kind {kind}")
     record["asset"] = mapping(record.get("asset"))
     return record

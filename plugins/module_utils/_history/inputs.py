@@ -19,7 +19,7 @@ from .._base.errors import FileError, OptionError
 from .._base.log_text import short
 from .._records.codec import dumps_sorted
 from .._records.coerce import bounded
-from .._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
+from .._records.files.claims import claim_faults, content_faults, manifest_problem
 from .._records.files.ndjson import Unreadable, read_documents, read_lines
 from .._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from .._records.files.snapshot_scope import covers, filters_of
@@ -132,8 +132,7 @@ def _open(path: pathlib.Path) -> FindingSource:
     try:
         manifest = read_manifest(path)
     except BadManifest as error:
-        words = MANIFEST_PROBLEMS[error.kind][1] + str(error)
-        raise FileError(f"findings: {path}: {words}.", hint=_AGAIN) from error
+        raise FileError(f"findings: {path}: {manifest_problem(path, error)[1]}.", hint=_AGAIN) from error
     for _code, words in claim_faults(manifest):
         raise FileError(f"findings: {path}: {words}.", hint=_AGAIN)
     source = bounded(manifest.get("source")) or ""

@@ -17,6 +17,7 @@ import typing as t
 from .._base.errors import FileError, OptionError
 from .._base.files import reason, sha256_of
 from .._records.codec import dumps_sorted
+from .._records.files.claims import manifest_problem
 from .._records.files.ndjson import Unreadable, read_lines
 from .._records.files.snapshot_reader import BadLine, BadManifest, read_manifest, record_of
 from .._records.model import SCHEMA
@@ -179,7 +180,7 @@ def _snapshot(path: pathlib.Path) -> Feed:
     except BadManifest as error:
         if error.kind != "missing" or _first_record(path) not in ("match", ""):
             raise FileError(
-                f"snapshots: the manifest of {path} is {_WORDS[error.kind]}.",
+                f"snapshots: {path}: {manifest_problem(path, error)[1]}.",
                 hint="Give a file of an export module with the manifest beside it, or one of the correlate module.",
             ) from error
         manifest = _of_matches(path, told)
@@ -200,15 +201,6 @@ def _snapshot(path: pathlib.Path) -> Feed:
     feed.record = {"record": "snapshot", "schema": SCHEMA, "source": source, "file": path.name, **record}
     feed.days[taken.date()] = [Piece(path, path.name, told.st_size, told.st_mtime_ns, manifest.get("sha256"))]
     return feed
-
-
-_WORDS = {
-    "missing": "missing",
-    "unreadable": "unreadable",
-    "damaged": "damaged",
-    "foreign": "something else",
-    "version": "of another release",
-}
 
 
 def _first_record(path: pathlib.Path) -> str:

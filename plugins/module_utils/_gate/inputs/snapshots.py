@@ -17,7 +17,7 @@ import typing as t
 
 from ..._base.log_text import short
 from ..._records.coerce import bounded, items, mapping
-from ..._records.files.claims import MANIFEST_PROBLEMS, claim_faults, content_faults
+from ..._records.files.claims import claim_faults, content_faults, manifest_problem
 from ..._records.files.ndjson import Unreadable
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.files.snapshot_scope import covers
@@ -68,8 +68,7 @@ def open_snapshot(path: pathlib.Path) -> Snapshot:
     try:
         snapshot.manifest = read_manifest(path)
     except BadManifest as error:
-        code, words = MANIFEST_PROBLEMS[error.kind]
-        snapshot.problem(code, words + str(error))
+        snapshot.problem(*manifest_problem(path, error))
     else:
         for code, words in claim_faults(snapshot.manifest):
             snapshot.problem(code, words)

@@ -9,27 +9,41 @@ Each fault is a code and the end of a sentence. A gate records it; other readers
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 from ..._base.log_text import short
 from ..coerce import bounded
 from ..times import read_time
-from .snapshot_reader import SnapshotLines
+from .snapshot_reader import BadManifest, SnapshotLines
 from .types import MANIFEST, mistyped
 
 Fault = tuple[str, str]
 
 _OTHER_VERSION = ("manifest_damaged", "the file beside it is not a manifest of this version")
-MANIFEST_PROBLEMS = {
+_MANIFEST_PROBLEMS = {
     "missing": ("manifest_missing", "there is no manifest beside it, so its scope is unknown"),
     "unreadable": ("manifest_missing", "its manifest cannot be read: "),
     "damaged": ("manifest_damaged", "its manifest is not JSON"),
     "foreign": _OTHER_VERSION,
     "version": _OTHER_VERSION,
 }
-"""Why no manifest can be used, by the kind of :class:`BadManifest`: a code and a sentence."""
+"""Why no manifest can be used, by the kind of :class:`BadManifest`: a code and the end of a sentence."""
 UNCOUNTED_SOURCES = ("indusface",)
 """Sources whose announced totals never match their lists, so a comparison would prove nothing."""
+
+
+def manifest_problem(path: pathlib.Path, error: BadManifest) -> Fault:
+    """Return why a snapshot has no usable manifest.
+
+    Args:
+        path: the snapshot.
+        error: from reading its manifest.
+    """
+    if error.kind == "missing" and not path.exists():
+        return "manifest_missing", "there is no such file"
+    code, words = _MANIFEST_PROBLEMS[error.kind]
+    return code, words + str(error)
 
 
 def manifest_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
@@ -64,14 +78,19 @@ def claim_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
     yield from time_faults(manifest)
 
 
-def content_faults(manifest: t.Mapping[str, t.Any], lines: SnapshotLines) -> t.Iterator[Fault]:
-    """Yield the reasons why a snapshot that was read to its end does not match its manifest."""
+def file_faults(manifest: t.Mapping[str, t.Any], lines: SnapshotLines) -> t.Iterator[Fault]:
+    """Yield the reasons why a file that was read to its end is not the one that a manifest describes."""
     same_bytes, same_number = lines.fits(manifest)
     if not same_bytes:
         yield "findings_changed", "its SHA-256 is not the one that its manifest states"
     if not same_number:
         stated = short(str(manifest.get("records")), 20)
         yield "count_mismatch", f"it holds {lines.records} records, and its manifest states {stated}"
+
+
+def content_faults(manifest: t.Mapping[str, t.Any], lines: SnapshotLines) -> t.Iterator[Fault]:
+    """Yield the reasons why a snapshot that was read to its end does not match its manifest, or is not complete."""
+    yield from file_faults(manifest, lines)
     counted = not (bounded(manifest.get("source")) or "").startswith(UNCOUNTED_SOURCES)
     if counted and manifest.get("announced_after") != lines.records:
         announced = short(str(manifest.get("announced_after")), 20)

@@ -23,8 +23,8 @@ from ..._base.errors import FileError
 from ..._base.files import reason
 from ..._records import codec
 from ..._records.coerce import bounded, items, mapping, number, score, whole
+from ..._records.files.claims import file_faults, manifest_problem
 from ..._records.files.ndjson import Unreadable, stream_files
-from ..._records.files.snapshot import manifest_path
 from ..._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from ..._records.model import SCHEMA, Asset, Evidence, Finding, Ignored, Manifest, Owasp, Wasc
 from .. import text
@@ -33,12 +33,6 @@ from .records import Gaps
 
 _NEWER = "It was written by a newer version of this collection: update, or export again."
 _AGAIN = "Export the snapshot again."
-_MANIFEST_PROBLEMS = {
-    "unreadable": ("cannot read {place}: ", ""),
-    "damaged": ("the manifest {place} is not JSON", _AGAIN),
-    "foreign": ("{place} is not the manifest of a snapshot", _AGAIN),
-    "version": (f"the manifest {{place}} has a schema other than {SCHEMA}", _NEWER),
-}
 _LINE_PROBLEMS = {
     "json": ("is not JSON", _AGAIN),
     "record": ("is not a record of this collection", "Give files written by a finding_export module."),
@@ -329,9 +323,8 @@ def _manifest_of(path: pathlib.Path) -> Manifest | None:
     except BadManifest as error:
         if error.kind == "missing":
             return None
-        words, hint = _MANIFEST_PROBLEMS[error.kind]
-        words = words.format(place=manifest_path(path))
-        raise FileError(f"findings: {words}{error}.", hint=hint) from error
+        hint = _NEWER if error.kind == "version" else _AGAIN
+        raise FileError(f"findings: {path}: {manifest_problem(path, error)[1]}.", hint=hint) from error
 
 
 def _whole_manifest(raw: dict[str, t.Any]) -> Manifest:
@@ -353,13 +346,9 @@ def _whole_manifest(raw: dict[str, t.Any]) -> Manifest:
 
 
 def _check_manifest(path: pathlib.Path, manifest: Manifest, lines: SnapshotLines) -> None:
-    hint = "The file and its manifest do not belong together: export the snapshot again."
-    same_bytes, same_number = lines.fits(manifest)
-    if not same_bytes:
-        raise FileError(f"findings: {path} does not have the SHA-256 that its manifest states.", hint=hint)
-    if not same_number:
-        stated = manifest.get("records")
-        raise FileError(f"findings: {path} holds {lines.records} records, and its manifest states {stated}.", hint=hint)
+    for _code, words in file_faults(manifest, lines):
+        hint = "The file and its manifest do not belong together: export the snapshot again."
+        raise FileError(f"findings: {path}: {words}.", hint=hint)
 
 
 @contextlib.contextmanager

@@ -251,10 +251,12 @@ def test_values_of_wrong_types_are_read_as_far_as_they_go(tmp_path: Path, findin
 BAD_SNAPSHOTS: dict[str, dict[str, Any]] = {
     "is not complete": {"complete": False},
     "holds only what changed": {"since": "2026-11-01T00:00:00Z"},
-    "is not a snapshot of findings": {"stream": "webapps"},
-    "is not the file that its manifest describes": {"sha256": "0" * 64},
-    "manifest of another version": {"schema": 2},
-    "something else in the place": {"record": "finding"},
+    "holds webapps, not findings": {"stream": "webapps"},
+    "its SHA-256 is not the one that its manifest states": {"sha256": "0" * 64},
+    "its manifest states 7": {"records": 7},
+    "does not say when it was made": {"finished": None},
+    "is not a manifest of this version": {"schema": 2},
+    "the file beside it is not a manifest": {"record": "finding"},
 }
 
 
@@ -267,16 +269,16 @@ def test_a_snapshot_that_proves_nothing_is_refused(tmp_path: Path, words: str, m
 
 @pytest.mark.parametrize(
     ("record", "words"),
-    [(gap(), "has a gap"), (event(1), "record of kind event"), ([1], "line 2 of .* is not a record")],
+    [(gap(), "has a gap"), (event(1), "record of kind event"), ([1], "line 2 is not a record")],
 )
 def test_a_snapshot_of_something_else_is_refused(tmp_path: Path, record: Any, words: str) -> None:
     file = snapshot(tmp_path / "f.ndjson", [finding(1), record])
     with pytest.raises(FileError, match=words):
         correlate(tmp_path, findings=[file], events=[tmp_path / "log"])
     file.with_name("f.ndjson.manifest.json").unlink()
-    with pytest.raises(FileError, match="has no manifest"):
+    with pytest.raises(FileError, match="there is no manifest beside it"):
         correlate(tmp_path, findings=[file], events=[tmp_path / "log"])
-    with pytest.raises(FileError, match="does not exist"):
+    with pytest.raises(FileError, match="there is no such file"):
         correlate(tmp_path, findings=[tmp_path / "nothing"], events=[tmp_path / "log"])
 
 

@@ -284,8 +284,9 @@ def test_a_snapshot_of_something_else_is_refused(tmp_path: Path, record: Any, wo
 
 def test_the_newest_snapshot_holds_and_twins_are_two(tmp_path: Path) -> None:
     old = snapshot(
-        tmp_path / "a.ndjson", [finding(1, "https://shop.example.com/old"), finding(2)], finished="2026-11-01T00:00:00Z"
-    )
+        tmp_path / "a.ndjson", [finding(1, "https://shop.example.com/old"), finding(2)],
+        started="2026-11-01T00:00:00Z", finished="2026-11-01T00:00:00Z",
+    )  # fmt: skip
     new = snapshot(tmp_path / "b.ndjson", [finding(1), finding(1)])
     log = stream(tmp_path / "log", [event(1)])
     result = correlate(tmp_path, findings=[old, new], events=[log])

@@ -222,7 +222,7 @@ def test_a_line_that_is_no_finding_is_refused(desk: Desk, line: Any, words: str)
         ("scans", [{**scan(), "id": None}], "has no id"),
         ("webapps", [{"name": "shop"}], "has no id"),
         ("findings", ["{folder}"], "nothing was ever collected in"),
-        ("findings", ["/nowhere/findings.ndjson"], "there is no manifest beside it"),
+        ("findings", ["/nowhere/findings.ndjson"], "there is no such file"),
         ("policy", {"critical": "soon"}, "policy: critical is 'soon', which is not a number of days"),
         ("horizon", "soon", "horizon: 'soon' is not a duration"),
         ("run_id", "x" * 201, "run_id is longer than 200 characters"),

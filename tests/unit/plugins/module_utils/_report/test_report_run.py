@@ -212,8 +212,8 @@ def test_gap_records_make_it_incomplete(tmp_path: pathlib.Path) -> None:
     [
         ({"sha256": "0" * 64}, "SHA-256"),
         ({"records": 2}, "records"),
-        ({"schema": 2}, "schema"),
-        ({"record": "finding"}, "not the manifest"),
+        ({"schema": 2}, "is not a manifest of this version. It was written by a newer version"),
+        ({"record": "finding"}, "the file beside it is not a manifest"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(

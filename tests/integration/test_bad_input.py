@@ -258,7 +258,7 @@ def test_vanished_records(tmp_path: Path, sandbox: Sandbox, login: dict[str, str
     run = play(tmp_path, tasks, login, sandbox)
     assert run["finding"]["findings"] == []
     assert run["webapp"]["webapps"] == []
-    assert_clear(run["update"], "Checkout (prod)", "vanished", "run again")
+    assert_clear(run["update"], "Checkout (prod)", "vanished", "Run again")
     assert_clear(run["delete"], "1 of the web applications", "NOT_FOUND")
     assert [record["id"] for record in run["delete"]["deleted"]] == [410005]
     assert run["delete"].changed

@@ -393,6 +393,6 @@ def test_the_role_scan_alone_tells_how_each_scan_ended_and_fails_for_one_that_pr
         zip(ids, ["finished", "no_web_service", "finished"], strict=True)
     )
     assert gate.sandbox.counters.writes == 3
-    handed = task(run, "Hand the figures to the jobs that follow")["ansible_stats"]["data"]["scan_result"]
+    handed = task(run, "Hand the results to the jobs that follow")["ansible_stats"]["data"]["scan_result"]
     assert (handed["applications"], handed["conclusive"], handed["end_reasons"][ids[1]]) == (3, 2, "no_web_service")
     assert summary(run).splitlines()[1].startswith(f"Application {ids[1]}: scan ")

@@ -282,6 +282,7 @@ def demo(session: nox.Session) -> None:
 
 
 def _outer_core(session: nox.Session, core: str) -> None:
+    session.env["TEST_NEW_PYTHON"] = "1"
     install(session, need_core(session, core), "-r", str(TEST_REQUIREMENTS))
     show_versions(session)
     controller_passed = run_controller_tests(session)

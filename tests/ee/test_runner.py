@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 from tests.ee.conftest import BIN
 from tests.integration.conftest import login_to
 from tests.integration.log_kit import environment, log_sandbox
-from tests.integration.runner import base_environment
+from tests.integration.runner import base_environment, kept_environment
 from tests.sandbox import Sandbox
 
 PROJECT = ROOT / "docs" / "awx" / "project"
@@ -53,9 +53,9 @@ def run_job(
     shutil.copytree(project, folder / "project")
     (folder / "env").mkdir()
     credentials = environment(sandbox, folder.parent / "state") | login_to(sandbox)
-    given = base_environment(folder / "of-the-job", installed) | credentials
-    # AWX has callbacks of its own.
-    given = {name: value for name, value in given.items() if "CALLBACK" not in name}
+    given = base_environment(folder / "of-the-job", installed) | kept_environment(installed) | credentials
+    # The callback of the tests keeps payloads; what it writes is not read here, as AWX has callbacks of its own.
+    given["TEST_RESULTS"] = os.devnull
     given["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     (folder / "env" / "envvars").write_text(json.dumps(given), encoding="utf-8")
     (folder / "env" / "extravars").write_text(json.dumps(variables), encoding="utf-8")

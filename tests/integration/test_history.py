@@ -48,7 +48,7 @@ def test_the_example_records_once_and_then_only_the_trend(ansible: Ansible) -> N
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no driver": ({"database_url": f"mysql://u:{SECRET}@h/db"}, ("database_url", "mysql", "sqlite or postgresql")),
     "no server": ({"database_url": f"postgresql://u:{SECRET}@127.0.0.1:1/db"}, ("127.0.0.1:1/db", "nothing listens")),
-    "no file": ({"findings": ["/nowhere/f.ndjson"]}, ("/nowhere/f.ndjson", "manifest")),
+    "no file": ({"findings": ["/nowhere/f.ndjson"]}, ("/nowhere/f.ndjson", "no such file")),
     "no data": ({"findings": []}, ("nothing was ever recorded",)),
     "no horizon": ({"horizon": "soon"}, ("horizon", "soon", "7d")),
     "no severity": ({"policy": {"grave": 1}}, ("policy", "grave", "critical")),

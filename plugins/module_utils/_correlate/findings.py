@@ -20,7 +20,7 @@ from .._base.log_text import short
 from .._records.attack_families import finding_columns
 from .._records.codec import dump_line
 from .._records.coerce import bounded, mapping
-from .._records.files.claims import claim_faults, content_faults, manifest_problem
+from .._records.files.claims import file_faults, manifest_problem, whole_faults
 from .._records.files.ndjson import Unreadable
 from .._records.files.snapshot_reader import BadLine, BadManifest, SnapshotLines, read_manifest, record_of
 from .._records.identity import finding_digest
@@ -123,7 +123,7 @@ def _manifest(path: pathlib.Path) -> Record:
         manifest = read_manifest(path)
     except BadManifest as error:
         raise _refused(path, manifest_problem(path, error)[1]) from error
-    for _code, words in claim_faults(manifest):
+    for _code, words in whole_faults(manifest):
         raise _refused(path, words)
     return manifest
 
@@ -135,7 +135,7 @@ def _read(path: pathlib.Path, manifest: Record) -> t.Iterator[Record]:
             yield _finding(path, number, line)
     except Unreadable as error:
         raise _refused(path, f"it cannot be read: {error}") from error
-    for _code, words in content_faults(manifest, lines):
+    for _code, words in file_faults(manifest, lines):
         raise _refused(path, words)
 
 

@@ -46,14 +46,19 @@ def manifest_problem(path: pathlib.Path, error: BadManifest) -> Fault:
     return code, words + str(error)
 
 
-def manifest_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
-    """Yield the reasons why a manifest proves nothing."""
+def whole_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield the reasons why a snapshot does not have all findings of its scope, as far as its manifest says so."""
     if manifest.get("stream") != "findings":
         yield "manifest_damaged", f"it holds {short(str(manifest.get('stream')), 40)}, not findings"
     if manifest.get("complete") is not True:
         yield "incomplete", "its manifest says that it is not complete"
     if manifest.get("since") is not None:
         yield "incomplete", "it holds only what changed since a time, not everything"
+
+
+def manifest_faults(manifest: t.Mapping[str, t.Any]) -> t.Iterator[Fault]:
+    """Yield the reasons why a manifest proves nothing."""
+    yield from whole_faults(manifest)
     if bounded(manifest.get("source")) is None:
         yield "manifest_damaged", "its manifest names no source"
     if not isinstance(manifest.get("filters"), list):

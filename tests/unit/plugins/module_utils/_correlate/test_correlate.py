@@ -254,7 +254,6 @@ BAD_SNAPSHOTS: dict[str, dict[str, Any]] = {
     "holds webapps, not findings": {"stream": "webapps"},
     "its SHA-256 is not the one that its manifest states": {"sha256": "0" * 64},
     "its manifest states 7": {"records": 7},
-    "does not say when it was made": {"finished": None},
     "is not a manifest of this version": {"schema": 2},
     "the file beside it is not a manifest": {"record": "finding"},
 }

@@ -485,15 +485,13 @@ def build(session: nox.Session) -> None:
         names = workbench.module_names()
         if not names:
             session.error("There is no module under plugins/modules")
-        for name in names:
-            shown = session.run("ansible-doc", "--type", "module", "--json", name, silent=True, env=environment)
-            if not workbench.shows_documentation(str(shown), name):
-                session.log(str(shown))
-                session.error(f"ansible-doc cannot show {name} of the installed artifact")
-            session.log(f"ansible-doc shows {name}")
-        for playbook in sorted((ROOT / "playbooks").glob("*.yml")):
-            name = f"appsec.perimeter.{playbook.stem}"
-            session.run("ansible-playbook", "--syntax-check", "-i", "localhost,", name, env=environment)
+        shown = str(session.run("ansible-doc", "--type", "module", "--json", *names, silent=True, env=environment))
+        if without := [name for name in names if not workbench.shows_documentation(shown, name)]:
+            session.log(shown)
+            session.error(f"ansible-doc cannot show {', '.join(without)} of the installed artifact")
+        session.log(f"ansible-doc shows {len(names)} modules")
+        playbooks = [f"appsec.perimeter.{path.stem}" for path in sorted((ROOT / "playbooks").glob("*.yml"))]
+        session.run("ansible-playbook", "--syntax-check", "-i", "localhost,", *playbooks, env=environment)
 
 
 @nox.session(python=BASE_PYTHON)

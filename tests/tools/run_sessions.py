@@ -97,7 +97,9 @@ class Run:
     name: str
     process: subprocess.Popen[bytes]
     started: float
+    status: int | None = None
     seconds: float = 0.0
+    cpu_s: float = 0.0
     count: Count = field(default_factory=Count)
     detail: str = ""
 
@@ -109,7 +111,17 @@ class Run:
     @property
     def ok(self) -> bool:
         """Whether the session succeeded."""
-        return self.process.returncode == 0
+        return self.status == 0
+
+    def ended(self) -> bool:
+        """Whether the session has ended; its processor time includes that of every process that was waited for."""
+        if self.status is None:
+            pid, status, used = os.wait4(self.process.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                self.process.returncode = self.status
+                self.cpu_s = used.ru_utime + used.ru_stime
+        return self.status is not None
 
 
 def say(text: str, since: float) -> None:
@@ -222,7 +234,7 @@ def show_failure(run: Run) -> None:
 def stop(runs: list[Run]) -> None:
     """End running sessions, with everything that they started."""
     for run in runs:
-        if run.process.poll() is None:
+        if not run.ended():
             os.killpg(run.process.pid, signal.SIGTERM)
     for run in runs:
         run.process.wait()
@@ -238,7 +250,7 @@ def run_all(names: list[str], jobs: int, since: float) -> list[Run]:
                 running.append(start(waiting.pop(0)))
                 say(f"start   {running[-1].name}", since)
             time.sleep(0.2)
-            for run in [item for item in running if item.process.poll() is not None]:
+            for run in [item for item in running if item.ended()]:
                 running.remove(run)
                 finish(run)
                 done.append(run)
@@ -261,10 +273,10 @@ def show_table(runs: list[Run], since: float) -> bool:
     """Print each session with its result and time, then the totals; return whether all succeeded."""
     total = Count()
     print()
-    print(f"{'session':<14} {'result':<7} {'seconds':>8}  detail")
+    print(f"{'session':<14} {'result':<7} {'seconds':>8} {'of CPU':>8}  detail")
     for run in runs:
         total.add(run.count)
-        print(f"{run.name:<14} {'ok' if run.ok else 'FAILED':<7} {run.seconds:>8.1f}  {run.detail}".rstrip())
+        print(f"{run.name:<14} {'ok' if run.ok else 'FAILED':<7} {run.seconds:>8.1f} {run.cpu_s:>8.1f}  {run.detail}".rstrip())
     for run in runs:
         for line in left_out(run.name):
             print(f"  {run.name}: {line}")

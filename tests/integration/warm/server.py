@@ -72,39 +72,59 @@ def main(address: str, kind: str) -> None:
         gc.collect()
         gc.freeze()
         print("ready", flush=True)
-        _serve(listener, controller)
+        Server(listener, controller).serve()
 
 
-def _serve(listener: socket.socket, controller: Controller | None) -> None:
-    """Fork for each request; the fork waits for its module, so that this process never waits for one."""
-    while True:
-        ready = select.select([listener, sys.stdin], [], [], 1.0)[0]
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if sys.stdin in ready:
-            return
-        if listener in ready:
-            connection = listener.accept()[0]
-            if os.fork() == 0:
-                listener.close()
-                _answer(connection, controller)
-            connection.close()
+class Server:
+    """Forks for each request, and answers it when the fork has ended."""
 
+    def __init__(self, listener: socket.socket, controller: Controller | None) -> None:
+        self._listener = listener
+        self._controller = controller
+        self._poll = select.poll()
+        self._running: dict[int, tuple[int, socket.socket]] = {}
 
-def _answer(connection: socket.socket, controller: Controller | None) -> None:
-    """Run what is asked for in a process of its own, and send its exit status. Never returns."""
-    request, streams = _receive(connection)
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        _become(request, streams, controller)
-    for stream in streams:
-        os.close(stream)
-    status = os.waitpid(child, 0)[1]
-    with contextlib.suppress(OSError):
-        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+    def serve(self) -> None:
+        """Serve until standard input ends."""
+        self._poll.register(self._listener, select.POLLIN)
+        self._poll.register(sys.stdin, select.POLLIN)
+        while True:
+            for number, _event in self._poll.poll():
+                if number == sys.stdin.fileno():
+                    return
+                if number == self._listener.fileno():
+                    self._begin(self._listener.accept()[0])
+                else:
+                    self._end(number)
+
+    def _begin(self, connection: socket.socket) -> None:
+        request, streams = _receive(connection)
+        child = os.fork()
+        if child == 0:
+            self._close(connection)
+            _become(request, streams, self._controller)
+        for stream in streams:
+            os.close(stream)
+        # It becomes readable when the process ends.
+        handle = os.pidfd_open(child)
+        self._poll.register(handle, select.POLLIN)
+        self._running[handle] = (child, connection)
+
+    def _close(self, connection: socket.socket) -> None:
+        """Close, in a fork, what is the server's."""
+        for inherited in (self._listener, connection, *(waiting for _child, waiting in self._running.values())):
+            inherited.close()
+        for handle in self._running:
+            os.close(handle)
+
+    def _end(self, handle: int) -> None:
+        child, connection = self._running.pop(handle)
+        self._poll.unregister(handle)
+        os.close(handle)
+        status = os.waitpid(child, 0)[1]
+        # Whoever asked may have been killed meanwhile.
+        with contextlib.suppress(OSError), connection:
+            connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:

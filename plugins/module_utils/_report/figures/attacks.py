@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
 import typing as t
 
 from ..._records.coerce import items
@@ -101,7 +102,7 @@ class AttackTally:
             service = self.services.setdefault(source, [0, 0, "", ""])
         service[0] += 1
         service[1] += bad
-        hour = _hour(time[:13]) if isinstance(time, str) else ""
+        hour = _hour(time[:13]) if isinstance(time, str) and _within_hour(time[13:19]) else ""
         if not hour:
             self.undated += 1
             return
@@ -162,6 +163,12 @@ def _word(value: t.Any) -> str:
 def _hour(value: str) -> str:
     """The value when it is an hour such as ``2026-11-20T09``, else an empty text."""
     return value if len(value) == 13 and value[10:11] == "T" and text.read_time(f"{value}:00:00Z") else ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _within_hour(value: str) -> bool:
+    """Whether the value has minutes and seconds such as ``:59:07``."""
+    return re.fullmatch(r":[0-5][0-9]:[0-5][0-9]", value) is not None
 
 
 _HOURS_SHOWN = 72

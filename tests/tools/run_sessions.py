@@ -276,7 +276,8 @@ def show_table(runs: list[Run], since: float) -> bool:
     print(f"{'session':<14} {'result':<7} {'seconds':>8} {'of CPU':>8}  detail")
     for run in runs:
         total.add(run.count)
-        print(f"{run.name:<14} {'ok' if run.ok else 'FAILED':<7} {run.seconds:>8.1f} {run.cpu_s:>8.1f}  {run.detail}".rstrip())
+        result = "ok" if run.ok else "FAILED"
+        print(f"{run.name:<14} {result:<7} {run.seconds:>8.1f} {run.cpu_s:>8.1f}  {run.detail}".rstrip())
     for run in runs:
         for line in left_out(run.name):
             print(f"  {run.name}: {line}")

@@ -93,9 +93,10 @@ def test_times_that_are_none_are_counted_and_a_far_one_makes_no_long_timeline() 
 
 @pytest.mark.parametrize("rest", ["", ":", ":1:02", ":60:00", ":00:61", ":<b>00", ":\u0661\u0661:00", "     "])
 def test_an_hour_with_minutes_that_are_none_is_no_time(rest: str) -> None:
-    figures = tally_of([attacks.event(time=f"2026-11-19T09{rest}Z"), attacks.event(time="2026-11-19T10:20:30Z")]).figures()
+    good = "2026-11-19T10:20:30Z"
+    figures = tally_of(attacks.event(time=time) for time in (f"2026-11-19T09{rest}Z", good)).figures()
     assert figures["undated"] == 1
-    assert (figures["first"], figures["last"]) == ("2026-11-19T10:20:30Z",) * 2
+    assert (figures["first"], figures["last"]) == (good, good)
 
 
 def test_no_event_is_kept_however_many_there_are() -> None:

@@ -44,8 +44,8 @@ lint: $(VENV)/installed ## ruff, mypy, ansible-lint, documentation and changelog
 format: $(VENV)/installed ## format the Python files
 	@$(VENV)/bin/python -m nox --session format
 
-sanity: $(VENV)/installed ## ansible-test sanity with every supported ansible-core
-	@$(RUN) sanity-2.16 sanity-2.18 sanity-2.19 sanity-newest
+sanity: $(VENV)/installed ## every check of ansible-test sanity with every supported ansible-core
+	@EVERY_CHECK=1 $(RUN) sanity-2.16 sanity-2.18 sanity-2.19 sanity-newest
 
 assets: ## rebuild the generated assets of the report
 	@$(PYTHON) docs/report-assets/build.py

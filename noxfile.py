@@ -90,14 +90,18 @@ CI_FILES = (
 """The ready CI files, each with its schema and the options for checking it."""
 PYLINT = ("--test", "pylint", "plugins/", "extensions/", "roles/", "docs/")
 """Pylint on what users get. It takes as long on the tests, which ruff checks."""
-WITHOUT_PYLINT = ("--skip-test", "pylint")
-SANITY: dict[str, tuple[tuple[str, ...], ...]] = {
-    "2.16": ((),),
-    "2.18": (WITHOUT_PYLINT,),
-    "2.19": (WITHOUT_PYLINT,),
-    "newest": (WITHOUT_PYLINT, PYLINT),
+IMPORT = ("--test", "import", "--python")
+LONGEST_CHECKS = ("pylint", "import")
+"""They take half of the time of a sanity run, so ``make test`` runs them at both ends of the range: what both ends have
+in common, those between them have as well. ``make sanity`` runs them everywhere."""
+WITHOUT_LONGEST = tuple(word for name in LONGEST_CHECKS for word in ("--skip-test", name))
+EVERY_CHECK: dict[str, tuple[tuple[str, ...], ...]] = dict.fromkeys(CORES, ((),)) | {
+    "newest": (("--skip-test", "pylint"), PYLINT)
 }
-"""The runs of ``ansible-test``. Pylint is skipped in the middle of the range, because both ends run it."""
+SANITY = EVERY_CHECK if os.environ.get("EVERY_CHECK") else EVERY_CHECK | {
+    "2.18": (WITHOUT_LONGEST,), "2.19": (WITHOUT_LONGEST,), "newest": (WITHOUT_LONGEST, PYLINT, IMPORT)
+}  # fmt: skip
+"""The runs of ``ansible-test`` for each version of ansible-core."""
 CODE = ("plugins", "roles", "extensions", "tests", "docs", "noxfile.py")
 
 
@@ -399,17 +403,18 @@ def _sanity(session: nox.Session, core: str) -> None:
     tree = workbench.copy_tree(
         session.name, without=workbench.RECORDED if core == "newest" else workbench.NOT_FOR_USERS
     )
-    # The newest version imports and compiles with every installed Python, the older ones with the session's Python.
+    # The newest version compiles with every installed Python, the older ones with the session's Python.
     version = str(session.run("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])", silent=True)).strip()
     own = () if core == "newest" else ("--python", version)
     environment = {"HOME": str(home), "PATH": workbench.path_with_interpreters(("3.11", *workbench.NEWEST_FIRST))}
     output = ""
     with session.chdir(tree):
         for arguments in SANITY[core]:
-            command = ("ansible-test", "sanity", "--color", "no", *arguments, *own, *session.posargs)
+            more = (version,) if arguments == IMPORT else own
+            command = ("ansible-test", "sanity", "--color", "no", *arguments, *more, *session.posargs)
             output += str(session.run(*command, silent=True, env=environment))
     session.log(output)
-    left_out = ("pylint",) if SANITY[core] == (WITHOUT_PYLINT,) else ()
+    left_out = LONGEST_CHECKS if SANITY[core] == (WITHOUT_LONGEST,) else ()
     missing = [name for name in workbench.sanity_gaps(output) if name not in left_out]
     if missing:
         session.error(f"ansible-test ended well without running {', '.join(missing)}")

@@ -15,7 +15,9 @@ class FilterModule:
         """Return the filters to Ansible."""
         return filters_in(
             "_variable_filters",
-            "async_dir",
             "from_environment",
+        ) | filters_in(
+            "_switch_filters",
+            "async_dir",
             "switch",
         )

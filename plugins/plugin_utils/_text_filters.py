@@ -8,12 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base import log_text
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.cells import safe_cell
 
 
 def to_csv_safe(value: t.Any) -> str:
     """One value as a cell that no spreadsheet evaluates."""
-    return csv_writer.safe_cell(None if value is None else str(value))
+    return safe_cell(None if value is None else str(value))
 
 
 def to_log_safe(value: t.Any, limit: int = 300) -> t.Any:

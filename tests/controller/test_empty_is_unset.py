@@ -30,7 +30,7 @@ from ansible_collections.appsec.perimeter.plugins.doc_fragments import _connecti
 from ansible_collections.appsec.perimeter.plugins.inventory import qualys_was
 from ansible_collections.appsec.perimeter.plugins.module_utils._http.environment import with_environment
 from ansible_collections.appsec.perimeter.plugins.module_utils._module import argspec
-from ansible_collections.appsec.perimeter.plugins.plugin_utils._variable_filters import switch
+from ansible_collections.appsec.perimeter.plugins.plugin_utils._switch_filters import switch
 from tests.conftest import ROOT
 
 LOOKUP = re.compile(r"lookup\('(?:ansible\.builtin\.)?env', *'([A-Za-z_]+)'([^)]*)\)")

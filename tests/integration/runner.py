@@ -146,7 +146,7 @@ def warm_interpreter(kind: str, variables: Mapping[str, str]) -> str:
         variables: of the run.
     """
     start = {name: variables[name] for name in ("PATH", "LC_ALL", "PYTHONPATH", "TEST_BYTECODE")}
-    return warm.interpreter(kind, tuple(sorted((start | SETTINGS).items())))
+    return warm.interpreter(kind, tuple(sorted((start | SETTINGS | {"TEST_TREE": str(IMPORT_TREE)}).items())))
 
 
 def _made(folder: Path) -> Path:

@@ -30,3 +30,13 @@ def test_the_check_finds_a_client() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_no_filter_imports_a_client_or_a_database(file: str) -> None:
     assert not imported(f"{PACKAGE}.{file}") & set(SLOW)
+
+
+@pytest.mark.parametrize(("file", "behind"), [
+    ("_switch_filters", set()),
+    ("_text_filters", {"_base.log_text", "_records.times", "_report.cells", "_report.text"}),
+])  # fmt: skip
+def test_what_many_tasks_use_imports_next_to_nothing(file: str, behind: set[str]) -> None:
+    room = "ansible_collections.appsec.perimeter.plugins.module_utils."
+    files = {name.removeprefix(room) for name in imported(f"{PACKAGE}.{file}") if name.startswith(room)}
+    assert {name for name in files if "." in name} <= behind

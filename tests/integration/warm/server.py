@@ -3,9 +3,8 @@
 """A Python that has started already: it forks for each module that Ansible runs, or for each ``ansible-playbook``.
 
 Most of the time of a module goes into starting Python and importing what every module imports. This program has done
-both: the standard library, requests, and Ansible's own ``module_utils``. What belongs to the collection still comes
-from the payload of each module, so that a file which Ansible leaves out of a payload is missed here too. Ansible starts
-``launcher.py`` in the place of Python. For ``ansible-playbook``, see ``controller.py``.
+both: the standard library, requests, Ansible's own ``module_utils``, and the collection's (``collection.py``). Ansible
+starts ``launcher.py`` in the place of Python. For ``ansible-playbook``, see ``controller.py``.
 
 A request has the arguments, the environment, the folder and the umask, with the three standard streams as file
 descriptors; the answer is the exit status. Both sides are the same Python, so that ``marshal`` is their format.
@@ -20,6 +19,7 @@ import gc
 import importlib
 import marshal
 import os
+import pathlib
 import select
 import socket
 import sys
@@ -29,6 +29,7 @@ import traceback
 import types
 from typing import Any
 
+from collection import Collection
 from controller import Controller
 
 IMPORTED = (
@@ -63,9 +64,11 @@ def main(address: str, kind: str) -> None:
         kind: what it runs, ``modules`` or ``playbooks``.
     """
     controller = Controller() if kind == "playbooks" else None
-    for name in () if controller else IMPORTED:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    if controller is None:
+        for name in IMPORTED:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        Collection(pathlib.Path(os.environ["TEST_TREE"])).serve()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(address)
         listener.listen(64)

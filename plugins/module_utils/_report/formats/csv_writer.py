@@ -12,26 +12,15 @@ no line can begin with a workflow command.
 from __future__ import annotations
 
 import csv
-import re
 import typing as t
 
-from ..._base.log_text import without_workflow_marks
-from .. import text
+from ..cells import safe_cell
 from ..figures import collect
 from ..figures.rows import FindingRow, FormatWriter
 from ..figures.standing import decided_by, decision_label
 from ..inputs import owasp
 from ..inputs.matches import CLASS_LABELS
 from ..inputs.model import ReportInput
-
-# A spreadsheet reads a cell that begins like this as a formula; some skip blanks and quotes first, and East Asian
-# editions accept other forms of the signs too: small, full-width, raised, lowered and doubled ones, and the minus sign.
-# Tabs and line ends are visible escapes already when this expression is used.
-_OTHER_FORMS = (
-    "\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\u207a\u207b\u207c\u208a\u208b\u208c\u2a75\u2a76\u2212\ufb29"
-)
-_FORMULA = re.compile(rf"[\s\"'`]*[=+\-@{_OTHER_FORMS}]")
-
 
 COLUMNS = (
     "severity",
@@ -83,18 +72,6 @@ COLUMNS = (
     "attack",
     "attack_events",
 )
-
-
-def safe_cell(value: str | None) -> str:
-    """Text for one cell: one visible line that no spreadsheet evaluates and no pipeline executes."""
-    if not value:
-        return ""
-    # Most cells are harmless at first sight, and there are millions of them.
-    if value[0].isalnum() and value.isprintable() and "##" not in value:
-        return value
-    starts_with_control = value[0] in "\t\r\n"
-    shown = without_workflow_marks(text.visible(value))
-    return f"'{shown}" if starts_with_control or _FORMULA.match(shown) else shown
 
 
 def names_of(items: t.Iterable[t.Mapping[str, t.Any]]) -> str:

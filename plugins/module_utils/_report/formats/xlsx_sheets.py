@@ -10,11 +10,11 @@ from __future__ import annotations
 import typing as t
 
 from ..._records.model import SEVERITIES
+from ..cells import safe_cell
 from ..figures import collect, executive
 from ..inputs import model
 from ..inputs.attack_figures import ACTION_LABELS
 from ..inputs.model import ReportInput
-from .csv_writer import safe_cell
 
 Cell = t.Union[str, int, float, None]
 Row = t.Sequence[Cell]

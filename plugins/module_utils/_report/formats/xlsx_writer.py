@@ -20,13 +20,13 @@ import typing as t
 
 from ..._base.errors import MissingLibrary
 from .. import text
+from ..cells import safe_cell
 from ..figures import rows
 from ..figures.standing import decision_label
 from ..inputs import owasp
 from ..inputs.matches import CLASS_LABELS
 from ..inputs.model import ReportInput
 from . import csv_writer, xlsx_sheets
-from .csv_writer import safe_cell
 from .xlsx_sheets import Row, Sheet
 
 MAX_ROWS = 1_000_000

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.log_text import without_workflow_marks
 from ansible_collections.appsec.perimeter.plugins.module_utils._report import text
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.cells import safe_cell
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.figures import collect
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats import csv_writer, markdown_writer
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.html import assets
@@ -233,7 +234,7 @@ def test_visible_escapes_are_readable() -> None:
     ],
 )
 def test_cells(value: str, cell: str) -> None:
-    assert csv_writer.safe_cell(value) == cell
+    assert safe_cell(value) == cell
 
 
 @pytest.mark.parametrize(

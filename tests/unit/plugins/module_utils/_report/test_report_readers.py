@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats.csv_writer import safe_cell
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.cells import safe_cell
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.formats.junit_writer import MAX_BYTES
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._gate import gate_kit
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import factory

@@ -9,6 +9,7 @@ Code is found by its source's hash, as in Python's own hash-based ``.pyc`` files
 from __future__ import annotations
 
 import _imp
+import hashlib
 import marshal
 import os
 import sys
@@ -66,10 +67,39 @@ def keep_templates() -> None:
     """Keep the bytecode of templates: Jinja makes Python of them in the process of each task."""
     from jinja2.environment import Environment
 
-    def from_template(_environment: Environment, source: str, filename: str) -> types.CodeType:
-        return kept(filename, source.encode(), lambda: compile(source, filename, "exec"))
+    compiled = Environment.compile
 
-    Environment._compile = from_template  # type: ignore[method-assign]
+    def compile_once(
+        environment: Environment, source: object, name: str | None = None, filename: str | None = None, **how: object
+    ) -> typing.Any:
+        folder = os.environ.get("TEST_PAYLOADS")
+        if how or not folder or not isinstance(source, str):
+            return compiled(environment, source, name, filename, **how)  # type: ignore[call-overload]
+        facts = (source, name, filename, _settings_of(environment))
+        path = os.path.join(folder, f"template-{hashlib.sha256(repr(facts).encode()).hexdigest()}")
+        try:
+            with open(path, "rb") as file:
+                return marshal.loads(file.read())
+        except OSError:
+            code = compiled(environment, source, name, filename)
+            keep(path, code)
+            return code
+
+    Environment.compile = compile_once  # type: ignore[assignment]
+
+
+def _settings_of(environment: typing.Any) -> tuple[object, ...]:
+    """What decides, beside its text, what a template becomes."""
+    marks = ("block", "variable", "comment")
+    words = [getattr(environment, f"{mark}_{end}_string") for mark in marks for end in ("start", "end")]
+    others = ("line_statement_prefix", "line_comment_prefix", "trim_blocks", "lstrip_blocks", "newline_sequence",
+              "keep_trailing_newline", "optimized", "autoescape")  # fmt: skip
+    bits = sys.modules.get("ansible._internal._templating._jinja_bits")
+    context = bits._TemplateCompileContext.current(optional=True) if bits else None
+    return (
+        type(environment).__qualname__, *words, *(getattr(environment, name) for name in others),
+        sorted(environment.extensions), context and context.escape_backslashes,
+    )  # fmt: skip
 
 
 if FOLDER:

@@ -116,7 +116,8 @@ class Collection:
     def _of(self, name: str, loader: Any) -> types.ModuleType | None:
         """The imported module, if it is that of this zip file; it is imported with what it needs, or not at all."""
         module = self._modules.get(name)
-        entry = loader._files.get(f"{loader.prefix}{name.rpartition('.')[2]}.py")
+        files = loader._get_files() if hasattr(loader, "_get_files") else loader._files
+        entry = files.get(f"{loader.prefix}{name.rpartition('.')[2]}.py")
         if module is None or entry is None or (entry[3], entry[7]) != self._source[name]:
             return None
         self._checking.add(name)

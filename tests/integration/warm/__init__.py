@@ -52,7 +52,7 @@ def interpreter(kind: str, environment: tuple[tuple[str, str], ...]) -> str:
 
 
 def _end(server: subprocess.Popen[bytes], folder: Path) -> None:
-    assert server.stdin is not None
-    server.stdin.close()
-    server.wait(10)
+    # Closes both pipes, and waits.
+    with server:
+        pass
     shutil.rmtree(folder)

@@ -97,21 +97,10 @@ def on_duckdb(made: Path) -> Iterator[Ask]:
 
 
 @pytest.fixture(scope="session")
-def monkeypatch_session() -> Iterator[pytest.MonkeyPatch]:
-    """Changes to the environment, until the end."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="session")
-def on_spark(
-    made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch_session: pytest.MonkeyPatch
-) -> Iterator[Ask]:
+def on_spark(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """One session for all tests, as its start takes ten seconds. Its time zone is not UTC."""
     from pyspark.sql import SparkSession
 
-    # Most of the time of such small queries would go into the compiler that is for long runs.
-    monkeypatch_session.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto")
     folder = tmp_path_factory.mktemp("spark")
     builder = SparkSession.builder.master("local[2]").appName("perimeter")
     for name, value in {
@@ -125,7 +114,10 @@ def on_spark(
         "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} -Duser.timezone=America/New_York",
     }.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with pytest.MonkeyPatch.context() as environment:
+        # Java's optimizing compiler is for long runs: it takes longer than these small queries.
+        environment.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto")
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     session.sql(f"SET lake={made}")
     for statement in statements(SQL / "spark.sql"):

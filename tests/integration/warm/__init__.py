@@ -52,7 +52,9 @@ def interpreter(kind: str, environment: tuple[tuple[str, str], ...]) -> str:
 
 
 def _end(server: subprocess.Popen[bytes], folder: Path) -> None:
-    # Closes both pipes, and waits.
-    with server:
-        pass
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.close()
+    server.wait(10)
+    server.stdout.close()
     shutil.rmtree(folder)

@@ -68,18 +68,22 @@ def find_chromium() -> str:
     return found
 
 
-class Page:
-    """One tab, with everything that it logged, asked for and threw since it was opened."""
+class Chromium:
+    """A running Chromium, in which each page has a profile of its own.
+
+    Args:
+        timeout: seconds that it may take for an answer.
+    """
 
     def __init__(self, timeout: float = 60.0) -> None:
         self._timeout = timeout
         self._stack = contextlib.ExitStack()
         self._number = 0
         self._buffer = b""
-        self._session: str | None = None
-        self.events: list[dict[str, t.Any]] = []
+        self.pages: dict[str, list[dict[str, t.Any]]] = {}
+        """The events of each page, by its session."""
 
-    def __enter__(self) -> Page:
+    def __enter__(self) -> Chromium:
         try:
             self._start()
         except BaseException:
@@ -89,7 +93,6 @@ class Page:
 
     def __exit__(self, *_details: object) -> None:
         with contextlib.suppress(BrowserError, OSError):
-            self._session = None
             self.send("Browser.close")
         self._stack.close()
 
@@ -111,44 +114,43 @@ class Page:
             os.close(end)
         for end in (self._commands, self._answers):
             self._stack.callback(os.close, end)
-        self._attach()
 
-    def _attach(self) -> None:
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network", "DOM", "Audits"):
-            self.send(f"{domain}.enable")
-        self.media()
-        self.send(
-            "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
-        )
-
-    # --- Protocol ---
-
-    def send(self, method: str, **params: t.Any) -> dict[str, t.Any]:
+    def send(self, method: str, session: str | None = None, **params: t.Any) -> dict[str, t.Any]:
         """Send a command and wait for its answer; events that come first are kept."""
-        self._number += 1
-        message: dict[str, t.Any] = {"id": self._number, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        number = self._write(method, session, params)
         deadline = time.monotonic() + self._timeout
         while True:
             answer = self._receive(deadline)
-            if answer.get("id") == self._number:
+            if answer.get("id") == number:
                 if "error" in answer:
                     raise BrowserError(f"{method}: {answer['error'].get('message')}")
                 return t.cast(dict[str, t.Any], answer["result"])
             self._event(answer)
 
+    def wait_for(self, method: str, session: str | None) -> dict[str, t.Any]:
+        """Wait for an event of a page that has not come yet."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            message = self._receive(deadline)
+            self._event(message)
+            if message.get("method") == method and message.get("sessionId") == session:
+                return t.cast(dict[str, t.Any], message["params"])
+
+    def _write(self, method: str, session: str | None, params: dict[str, t.Any]) -> int:
+        self._number += 1
+        message: dict[str, t.Any] = {"id": self._number, "method": method, "params": params}
+        if session:
+            message["sessionId"] = session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        return self._number
+
     def _event(self, message: dict[str, t.Any]) -> None:
-        if "method" in message:
-            self.events.append(message)
+        session = message.get("sessionId")
+        if "method" in message and session in self.pages:
+            self.pages[session].append(message)
         # A dialog blocks the page; it is on record in the events.
         if message.get("method") == "Page.javascriptDialogOpening":
-            self._number += 1
-            dismiss = {"id": self._number, "method": "Page.handleJavaScriptDialog", "params": {"accept": False}}
-            os.write(self._commands, json.dumps(dismiss | {"sessionId": self._session}).encode() + b"\0")
+            self._write("Page.handleJavaScriptDialog", session, {"accept": False})
 
     def _receive(self, deadline: float) -> dict[str, t.Any]:
         while b"\0" not in self._buffer:
@@ -162,14 +164,61 @@ class Page:
         message, _zero, self._buffer = self._buffer.partition(b"\0")
         return t.cast(dict[str, t.Any], json.loads(message))
 
+
+class Page:
+    """One tab, with everything that it logged, asked for and threw since it was opened.
+
+    Args:
+        chromium: in which it opens; without one, it starts its own.
+    """
+
+    def __init__(self, chromium: Chromium | None = None) -> None:
+        self._stack = contextlib.ExitStack()
+        self._given = chromium
+        self._session: str | None = None
+        self.events: list[dict[str, t.Any]] = []
+
+    def __enter__(self) -> Page:
+        try:
+            self._chromium = self._given or self._stack.enter_context(Chromium())
+            self._attach()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._stack.close()
+
+    def _attach(self) -> None:
+        profile = self._chromium.send("Target.createBrowserContext")["browserContextId"]
+        self._stack.callback(self._leave, profile)
+        target = self._chromium.send("Target.createTarget", url="about:blank", browserContextId=profile)["targetId"]
+        session = self._chromium.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = session
+        self._chromium.pages[session] = self.events
+        for domain in ("Page", "Runtime", "Log", "Network", "DOM", "Audits"):
+            self.send(f"{domain}.enable")
+        self.media()
+        self.send(
+            "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+
+    def _leave(self, profile: str) -> None:
+        if self._session:
+            del self._chromium.pages[self._session]
+        with contextlib.suppress(BrowserError, OSError):
+            self._chromium.send("Target.disposeBrowserContext", browserContextId=profile)
+
+    # --- Protocol ---
+
+    def send(self, method: str, **params: t.Any) -> dict[str, t.Any]:
+        """Send a command and wait for its answer; events that come first are kept."""
+        return self._chromium.send(method, self._session, **params)
+
     def wait_for(self, method: str) -> dict[str, t.Any]:
         """Wait for an event that has not come yet."""
-        deadline = time.monotonic() + self._timeout
-        while True:
-            message = self._receive(deadline)
-            self._event(message)
-            if message.get("method") == method:
-                return t.cast(dict[str, t.Any], message["params"])
+        return self._chromium.wait_for(method, self._session)
 
     # --- What a person does ---
 

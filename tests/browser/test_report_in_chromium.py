@@ -16,7 +16,7 @@ import typing as t
 import pytest
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
-from ansible_collections.appsec.perimeter.tests.browser.devtools import BrowserError, Page
+from ansible_collections.appsec.perimeter.tests.browser.devtools import BrowserError, Chromium, Page
 from ansible_collections.appsec.perimeter.tests.tools import workbench
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._report import (
     attack_factory,
@@ -37,13 +37,20 @@ def make(folder: pathlib.Path, findings: t.Iterable[factory.Record], **options: 
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Page]:
+def chromium() -> t.Iterator[Chromium]:
+    """One for all tests; each page has a profile of its own."""
+    with Chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory, chromium: Chromium) -> t.Iterator[Page]:
     """The report of every payload in every text."""
     folder = tmp_path_factory.mktemp("hostile")
     webapps = [{"id": str(number), "name": payload} for number, payload in enumerate(factory.PAYLOADS)]
     title = "<script>window.__pwned=8</script>[[script]]"
     path = make(folder, factory.hostile_findings(), title=title, webapps=webapps)
-    with Page() as page:
+    with Page(chromium) as page:
         page.open(path)
         yield page
 
@@ -68,8 +75,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture
-def page(estate: pathlib.Path) -> t.Iterator[Page]:
-    with Page() as opened:
+def page(estate: pathlib.Path, chromium: Chromium) -> t.Iterator[Page]:
+    with Page(chromium) as opened:
         opened.viewport(1300, 900)
         opened.open(estate)
         yield opened
@@ -133,9 +140,9 @@ def test_payloads_made_no_elements(hostile: Page) -> None:
     assert "<script>window.__pwned=8</script>" in hostile.evaluate("document.title")
 
 
-def test_the_policy_would_stop_a_payload_that_got_in(estate: pathlib.Path) -> None:
+def test_the_policy_would_stop_a_payload_that_got_in(estate: pathlib.Path, chromium: Chromium) -> None:
     """The wall behind the wall: a script, a style, an image and a request put in on purpose are all refused."""
-    with Page() as page:
+    with Page(chromium) as page:
         page.open(estate)
         page.evaluate(
             "(() => { const s = document.createElement('script');"
@@ -308,8 +315,8 @@ def test_prints_the_static_table_without_controls(page: Page) -> None:
     assert page.evaluate(f"{lines}.filter((row) => getComputedStyle(row).display !== 'none').length") == 100
 
 
-def test_without_a_script_the_report_is_whole(estate: pathlib.Path) -> None:
-    with Page() as page:
+def test_without_a_script_the_report_is_whole(estate: pathlib.Path, chromium: Chromium) -> None:
+    with Page(chromium) as page:
         page.send("Emulation.setScriptExecutionDisabled", value=True)
         page.open(estate)
         root = page.send("DOM.getDocument", depth=0)["root"]["nodeId"]
@@ -319,9 +326,9 @@ def test_without_a_script_the_report_is_whole(estate: pathlib.Path) -> None:
         assert page.send("DOM.getBoxModel", nodeId=box)["model"]["height"] > 5000
 
 
-def test_fifty_thousand_findings_open_and_answer(tmp_path: pathlib.Path) -> None:
+def test_fifty_thousand_findings_open_and_answer(tmp_path: pathlib.Path, chromium: Chromium) -> None:
     path = make(tmp_path, factory.estate_findings(50_000))
-    with Page() as page:
+    with Page(chromium) as page:
         page.open(path)
         timing = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
         assert timing < 10_000
@@ -336,13 +343,13 @@ def test_fifty_thousand_findings_open_and_answer(tmp_path: pathlib.Path) -> None
         assert_quiet(page)
 
 
-def test_the_verdict_and_the_decisions_are_shown_and_filter(tmp_path: pathlib.Path) -> None:
+def test_the_verdict_and_the_decisions_are_shown_and_filter(tmp_path: pathlib.Path, chromium: Chromium) -> None:
     path = tmp_path / "report.html"
     hostile = [record | {"source": "qualys"} for record in factory.hostile_findings()]
     findings = [*factory.estate_findings(60), *hostile]
     report = format_kit.report_of(findings, gate=format_kit.gate_of(tmp_path, findings))
     path.write_bytes(format_kit.render_bytes("html", report))
-    with Page() as page:
+    with Page(chromium) as page:
         page.open(path)
         assert page.evaluate("document.querySelector('#verdict strong').textContent") == "Fail (code 10)"
         decisions = "[...document.querySelector('select[name=decision]').options].map((option) => option.textContent)"
@@ -362,13 +369,13 @@ def test_a_missing_browser_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
 
-def test_the_details_say_what_it_means_and_hostile_words_stay_text(tmp_path: pathlib.Path) -> None:
+def test_the_details_say_what_it_means_and_hostile_words_stay_text(tmp_path: pathlib.Path, chromium: Chromium) -> None:
     words = "\n".join(payload for payload in factory.PAYLOADS if len(payload) < 1000)
     entry = {"qid": 150001, "title": words, "diagnosis": words, "solution_text": f"Encode output.\n{words}"}
     knowledge = tmp_path / "knowledge.json"
     knowledge.write_text(json.dumps([entry]))
     findings = [factory.finding(1, rule_id="150001", source="qualys", status="open")]
-    with Page() as page:
+    with Page(chromium) as page:
         page.open(make(tmp_path, findings, knowledge=knowledge))
         assert page.evaluate("document.querySelectorAll('#remediation [data-rule] h4').length") == 2
         page.evaluate("document.querySelector('#explorer .expand').click()")
@@ -380,9 +387,9 @@ def test_the_details_say_what_it_means_and_hostile_words_stay_text(tmp_path: pat
         assert page.complaints() == []
 
 
-def test_the_whole_report_is_readable_in_both_schemes_and_narrow(whole: pathlib.Path) -> None:
+def test_the_whole_report_is_readable_in_both_schemes_and_narrow(whole: pathlib.Path, chromium: Chromium) -> None:
     contrast = pathlib.Path(__file__).with_name("contrast.js").read_text()
-    with Page() as page:
+    with Page(chromium) as page:
         page.viewport(1300, 900)
         page.open(whole)
         page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
@@ -398,11 +405,11 @@ def test_the_whole_report_is_readable_in_both_schemes_and_narrow(whole: pathlib.
         assert_quiet(page)
 
 
-def test_charts_are_read_with_the_arrow_keys_and_with_the_mouse(whole: pathlib.Path) -> None:
+def test_charts_are_read_with_the_arrow_keys_and_with_the_mouse(whole: pathlib.Path, chromium: Chromium) -> None:
     left, right, home = ("ArrowLeft", 37), ("ArrowRight", 39), ("Home", 36)
     chart = "document.querySelector('#attacks .chart')"
     readout = f"{chart}.querySelector('.readout').textContent"
-    with Page() as page:
+    with Page(chromium) as page:
         page.viewport(1300, 900)
         page.open(whole)
         labels = page.evaluate(f"[...{chart}.querySelectorAll('.column')].map((column) => column.dataset.label)")
@@ -421,8 +428,8 @@ def test_charts_are_read_with_the_arrow_keys_and_with_the_mouse(whole: pathlib.P
         assert_quiet(page)
 
 
-def test_what_is_attacked_comes_first_and_filters(whole: pathlib.Path) -> None:
-    with Page() as page:
+def test_what_is_attacked_comes_first_and_filters(whole: pathlib.Path, chromium: Chromium) -> None:
+    with Page(chromium) as page:
         page.open(whole)
         first = column(page, 9)
         hit = [words for words in first if words == "Attacked, not blocked"]
@@ -434,10 +441,12 @@ def test_what_is_attacked_comes_first_and_filters(whole: pathlib.Path) -> None:
         assert_quiet(page)
 
 
-def test_twenty_thousand_findings_are_there_in_two_seconds_and_sort_at_once(tmp_path: pathlib.Path) -> None:
+def test_twenty_thousand_findings_are_there_in_two_seconds_and_sort_at_once(
+    tmp_path: pathlib.Path, chromium: Chromium
+) -> None:
     path = make(tmp_path, factory.estate_findings(20_000))
     sort = "document.querySelector('[data-column={}] .sort').click()"
-    with Page() as page:
+    with Page(chromium) as page:
         page.open(path)
         timing = "performance.getEntriesByType('navigation')[0].domInteractive"
         # What a person waits for is the processor; a test machine has other things to do at the same time.
@@ -453,8 +462,8 @@ PATIENCE = 5
 AXE = workbench.axe_core()
 
 
-def test_axe_finds_nothing_serious(whole: pathlib.Path) -> None:
-    with Page() as page:
+def test_axe_finds_nothing_serious(whole: pathlib.Path, chromium: Chromium) -> None:
+    with Page(chromium) as page:
         page.viewport(1300, 900)
         page.open(whole)
         page.click("#explorer .expand")

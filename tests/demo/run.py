@@ -125,6 +125,9 @@ def environment(url: str = "", password: str = "") -> dict[str, str]:
     """The environment of every command: the caller's without what would interfere; credentials only here."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
     own = {"ANSIBLE_CONFIG": str(CONFIG), "ANSIBLE_HOME": str(DEMO / "home"), "ANSIBLE_NOCOLOR": "1"}
+    # Its test keeps the bytecode of modules, which each process of a module compiles otherwise.
+    if path := os.environ.get("DEMO_PYTHONPATH"):
+        own["PYTHONPATH"] = path
     # The sandbox is on this machine, whatever proxy leads out of it.
     proxy = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost") if url else {}
     qualys = {"QUALYS_WAS_URL": url, "QUALYS_WAS_USERNAME": USERNAME, "QUALYS_WAS_PASSWORD": password} if url else {}

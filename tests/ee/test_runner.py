@@ -14,12 +14,14 @@ from typing import Any
 
 import ansible_runner
 import pytest
+from ansible_runner.utils import get_callback_dir
 
 from tests.conftest import ROOT
 from tests.ee.conftest import BIN
 from tests.integration.conftest import login_to
 from tests.integration.log_kit import environment, log_sandbox
-from tests.integration.runner import base_environment, kept_environment
+from tests.integration.runner import WARM, base_environment, kept_environment, warm_interpreter
+from tests.integration.warm.launcher import FIXED_AT_START
 from tests.sandbox import Sandbox
 
 PROJECT = ROOT / "docs" / "awx" / "project"
@@ -57,16 +59,41 @@ def run_job(
     # The callback of the tests keeps payloads; what it writes is not read here, as AWX has callbacks of its own.
     given["TEST_RESULTS"] = os.devnull
     given["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    if WARM:
+        keep_warm(folder, given)
     (folder / "env" / "envvars").write_text(json.dumps(given), encoding="utf-8")
     (folder / "env" / "extravars").write_text(json.dumps(variables), encoding="utf-8")
-    done = ansible_runner.run(
-        private_data_dir=str(folder), playbook=f"{playbook}.yml", inventory="localhost,", quiet=True, ident="job"
-    )
+    with pytest.MonkeyPatch.context() as environ:
+        # It hands its own environment on, and no Python is warm for other variables that take effect at its start.
+        for name in [name for name in os.environ if name.startswith(FIXED_AT_START)]:
+            environ.delenv(name)
+        done = ansible_runner.run(
+            private_data_dir=str(folder), playbook=f"{playbook}.yml", inventory="localhost,", quiet=True, ident="job"
+        )
     stats: dict[str, Any] = {}
     for event in (folder / "artifacts" / "job" / "job_events").glob("*.json"):
         told = json.loads(event.read_text(encoding="utf-8"))
         stats |= told.get("event_data", {}).get("artifact_data") or {}
     return Job(done.status, (folder / "artifacts" / "job" / "stdout").read_text(encoding="utf-8"), stats)
+
+
+def keep_warm(folder: Path, given: dict[str, str]) -> None:
+    """Let a job find an ``ansible-playbook`` first, and a Python for modules, that have started already.
+
+    Args:
+        folder: the private data directory.
+        given: the variables of the job, to which this adds.
+    """
+    modules = warm_interpreter("modules", given)
+    # Read while Ansible is imported, so it has to be what ansible-runner makes of it.
+    callbacks = os.pathsep.join((given["ANSIBLE_CALLBACK_PLUGINS"], get_callback_dir()))
+    playbooks = warm_interpreter("playbooks", given, ANSIBLE_CALLBACK_PLUGINS=callbacks)
+    program = folder / "bin" / "ansible-playbook"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {playbooks} {BIN / program.name} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    given["PATH"] = f"{program.parent}{os.pathsep}{given['PATH']}"
+    given |= {"ANSIBLE_PYTHON_INTERPRETER": modules, "TEST_INTERPRETER": modules}
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,10 @@ def on_spark(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} -Duser.timezone=America/New_York",
     }.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with pytest.MonkeyPatch.context() as environment:
+        # Java's optimizing compiler is for long runs: it takes longer than these small queries.
+        environment.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto")
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     session.sql(f"SET lake={made}")
     for statement in statements(SQL / "spark.sql"):

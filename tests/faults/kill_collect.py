@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
 import datetime as dt
 import gzip
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / ".build")]
 
 from tests.conftest import make_import_tree  # noqa: E402
+from tests.faults.forks import Fork  # noqa: E402
 from tests.sandbox import Sandbox  # noqa: E402
 
 ANCHOR = dt.datetime(2026, 11, 20, 20, tzinfo=dt.UTC)
@@ -49,8 +46,6 @@ PAGE_SIZE = 5
 """Events a page instead of 1,000, so that a window has several pages, which can shift."""
 MEDDLING = 4
 """How often something changes while a collector reads."""
-FAILED = 3
-"""Exit code of a run that ended early with an error of the service, as the faults make some do."""
 FAULTS = (
     {"kind": "status", "status": 503, "probability": 0.03, "times": -1},
     {"kind": "status", "status": 429, "probability": 0.03, "times": -1},
@@ -60,8 +55,12 @@ FAULTS = (
 )
 
 
-def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
-    """The process that is killed: one run of the collector."""
+def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
+    """What the process does that is killed: one run of the collector.
+
+    Returns:
+        An error of the service that ended it early, as the faults make some do, or nothing.
+    """
     from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast import export
     from ansible_collections.appsec.perimeter.plugins.module_utils._edgecast.client import connect
 
@@ -77,8 +76,8 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
         "state_dir": f"{folder}/state", "first_run": "lookback", "lookback": f"{LOOKBACK_HOURS}h", "compress": compress,
     }  # fmt: skip
     with connect(params, {}) as client:
-        print("ready", flush=True)
-        return ended(export.run(params, client, False, clock=lambda: moment))
+        begin()
+        return str(export.run(params, client, False, clock=lambda: moment).error or "")
 
 
 def do_not_wait() -> None:
@@ -89,18 +88,11 @@ def do_not_wait() -> None:
     governor.WaitBudget.wait = lambda self, _seconds, *, reason="": real(self, 0.001, reason=reason)
 
 
-def ended(result: Any) -> int:
-    """The exit code of a process that came to its end."""
-    if result.error is not None:
-        print(result.error, file=sys.stderr)
-    return 0 if result.error is None else FAILED
-
-
 class Campaign:
     """The sandbox, the directory, and one run after the other."""
 
-    SCRIPT = __file__
-    """The process that is killed."""
+    WORK: Callable[..., str] = staticmethod(collect_once)
+    """What the process does that is killed."""
     SETTINGS: dict[str, Any] = {"edgecast": {"records": 2000, "days": 1}}
     FAULTS: tuple[dict[str, Any], ...] = FAULTS
 
@@ -114,17 +106,10 @@ class Campaign:
         self.killed_at_work = 0
         self.duration = 0.5
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Fork:
         """A collector that has begun to work."""
-        command = [sys.executable, self.SCRIPT, "--worker", self.sandbox.url, self.folder, self.now.isoformat()]
-        if self.random.random() < 0.5:
-            command.append("--compress")
-        environment = {**os.environ, "no_proxy": "*"}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            raise SystemExit(f"the collector did not start: {process.communicate()[1]}")
-        return process
+        compress = self.random.random() < 0.5
+        return Fork(self.WORK, self.sandbox.url, self.folder, self.now.isoformat(), compress)
 
     def note_what_is_durable(self, begun: dt.datetime) -> None:
         """Remember when the first run began that left a segment or a position."""
@@ -136,11 +121,10 @@ class Campaign:
     def finish(self) -> None:
         """One run that may end, without faults."""
         self.sandbox.faults.clear()
-        process = self.start()
-        errors = process.communicate(timeout=120)[1]
+        error = self.start().result(120)
         self.note_what_is_durable(self.now)
-        if process.returncode != 0:
-            raise SystemExit(f"the collector failed: {errors}")
+        if error:
+            raise SystemExit(f"the collector failed: {error}")
 
     def kill_one(self) -> None:
         """One run that is killed, at an instant between its beginning and a bit after its usual end."""
@@ -148,21 +132,16 @@ class Campaign:
         process = self.start()
         begun = time.monotonic()
         instant = self.random.uniform(0, self.duration * 1.1)
-        try:
-            for _part in range(MEDDLING):
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(instant / MEDDLING)
-                self.meddle()
-            process.wait(0)
+        for _part in range(MEDDLING):
+            process.ended(instant / MEDDLING)
+            self.meddle()
+        if process.ended(0):
             # How long an undisturbed run takes, for instants that are spread over it.
             self.duration = (self.duration + time.monotonic() - begun) / 2
-        except subprocess.TimeoutExpired:
+        else:
             self.killed_at_work += 1
         process.kill()
-        errors = process.communicate()[1]
         self.note_what_is_durable(moment)
-        if process.returncode not in (-signal.SIGKILL, 0, FAILED):
-            raise SystemExit(f"the collector failed inside: {errors}")
 
     def meddle(self) -> None:
         """Something changes while the collector reads: late events, which shift the pages."""
@@ -238,16 +217,12 @@ def campaign(kills: int, seed: int, kind: type[Campaign] = Campaign) -> str:
     return f"{runs} runs, {kills} of them killed at work, {fired} faults: each of {len(found)} records is there once."
 
 
-def main(kind: type[Campaign], work: Callable[[str, str, str, bool], int], about: str | None) -> int:
-    """Entry point of a campaign: ``work`` is the process that is killed."""
+def main(kind: type[Campaign], about: str | None) -> int:
+    """Entry point of a campaign."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--worker", nargs=3, metavar=("URL", "FOLDER", "NOW"), help=argparse.SUPPRESS)
-    parser.add_argument("--compress", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        return work(*options.worker, options.compress)
     seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     print(campaign(options.kills, seed, kind))
@@ -255,4 +230,4 @@ def main(kind: type[Campaign], work: Callable[[str, str, str, bool], int], about
 
 
 if __name__ == "__main__":
-    sys.exit(main(Campaign, collect_once, __doc__))
+    sys.exit(main(Campaign, __doc__))

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / ".build")]
 
-from tests.faults.kill_collect import ANCHOR, Campaign, Content, do_not_wait, ended, main  # noqa: E402
+from tests.faults.kill_collect import ANCHOR, Campaign, Content, do_not_wait, main  # noqa: E402
 from tests.sandbox import Sandbox  # noqa: E402
 from tests.sandbox.indusface.seed import ScanLog  # noqa: E402
 
@@ -26,8 +27,8 @@ OVERLAP_DAYS = 2
 STEP_HOURS = 5
 
 
-def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
-    """The process that is killed: one run of the collector."""
+def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
+    """What the process does that is killed: one run of the collector; returns its error."""
     from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import client, scan_log_export
 
     moment = dt.datetime.fromisoformat(now)
@@ -40,14 +41,14 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
         "lookback": f"{LOOKBACK_DAYS}d", "compress": compress,
     }  # fmt: skip
     with client.connect(params, {}) as connected:
-        print("ready", flush=True)
-        return ended(scan_log_export.run(params, connected, False, clock=lambda: moment))
+        begin()
+        return str(scan_log_export.run(params, connected, False, clock=lambda: moment).error or "")
 
 
 class ScanLogCampaign(Campaign):
     """Scan logs that come late, and change."""
 
-    SCRIPT = __file__
+    WORK = staticmethod(collect_once)
     SETTINGS = {"indusface": {"records": 60, "days": 12}}
     FAULTS = (
         {"kind": "status", "status": 503, "probability": 0.1, "times": -1},
@@ -106,4 +107,4 @@ class ScanLogCampaign(Campaign):
 
 
 if __name__ == "__main__":
-    sys.exit(main(ScanLogCampaign, collect_once, __doc__))
+    sys.exit(main(ScanLogCampaign, __doc__))

@@ -13,11 +13,10 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / ".build")]
 
 from tests.conftest import make_import_tree  # noqa: E402
+from tests.faults.forks import Fork  # noqa: E402
 
 START = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -32,17 +32,19 @@ RECORDS = 400
 """Records of a new day."""
 
 
-def write_once(folder: str, today: str) -> int:
-    """The process that is killed: one run of the module's logic."""
+def write_once(begin: Callable[[], None], folder: str, today: str) -> None:
+    """What the process does that is killed: one run of the module's logic.
+
+    Raises:
+        SystemExit: it has an error, or warnings.
+    """
     from tests.unit.plugins.module_utils.lake_kit import lake
 
-    print("ready", flush=True)
+    begin()
     now = dt.datetime.fromisoformat(today)
     result = lake(Path(folder, "lake"), [Path(folder, "stream")], now=now)
     if result.error or result.warnings:
-        print(result.error, result.warnings, file=sys.stderr)
-        return 1
-    return 0
+        raise SystemExit(f"{result.error} {result.warnings}")
 
 
 class Campaign:
@@ -84,41 +86,24 @@ class Campaign:
         late = [(self.random.randrange(self.days), self.random.randrange(RECORDS * 2)) for _item in range(5)]
         self.add(late)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Fork:
         """A run that has begun to work."""
-        today = (START + self.days * DAY).isoformat()
-        process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", self.folder, today],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            raise SystemExit(f"the run did not start: {process.communicate()[1]}")
-        return process
+        return Fork(write_once, self.folder, (START + self.days * DAY).isoformat())
 
     def kill_one(self) -> None:
         """One run that is killed, at an instant between its beginning and a bit after its usual end."""
         process = self.start()
         begun = time.monotonic()
-        try:
-            process.wait(self.random.uniform(0, self.duration * 1.1))
+        if process.ended(self.random.uniform(0, self.duration * 1.1)):
             self.duration = (self.duration + time.monotonic() - begun) / 2
-        except subprocess.TimeoutExpired:
+        else:
             self.killed_at_work += 1
             self.duration *= 1.02  # on a slow machine, later instants have to come up too
         process.kill()
-        errors = process.communicate()[1]
-        if process.returncode not in (-signal.SIGKILL, 0):
-            raise SystemExit(f"the run failed: {errors}")
 
     def finish(self) -> None:
         """One run that may end."""
-        process = self.start()
-        errors = process.communicate(timeout=120)[1]
-        if process.returncode != 0:
-            raise SystemExit(f"the run failed: {errors}")
+        self.start().result(120)
 
     def remove_a_day(self) -> None:
         """The segments of a day are removed, as ``retain_days`` of an export does, once the lake has them."""
@@ -189,10 +174,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--worker", nargs=2, metavar=("FOLDER", "TODAY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        return write_once(*options.worker)
     seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     print(campaign(options.kills, seed))

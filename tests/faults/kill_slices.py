@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from tests.faults.kill_collect import (  # noqa: E402
     Campaign,
     Content,
     do_not_wait,
-    ended,
     main,
 )
 from tests.sandbox import Sandbox  # noqa: E402
@@ -35,8 +35,8 @@ PAGE_SIZE = 4
 SLICE_PAGES = 3
 
 
-def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
-    """The process that is killed: one run of the collector."""
+def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
+    """What the process does that is killed: one run of the collector; returns its error."""
     from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import alert_export, client
     from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk import reader
 
@@ -51,14 +51,14 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
         "first_run": "lookback", "lookback": f"{LOOKBACK_HOURS}h", "lag": f"{LAG_S}s", "compress": compress,
     }  # fmt: skip
     with client.connect(params, {}) as connected:
-        print("ready", flush=True)
-        return ended(alert_export.run(params, connected, False, clock=lambda: moment))
+        begin()
+        return str(alert_export.run(params, connected, False, clock=lambda: moment).error or "")
 
 
 class AlertCampaign(Campaign):
     """Logs in order, in slices."""
 
-    SCRIPT = __file__
+    WORK = staticmethod(collect_once)
     SETTINGS = {"scutum": {"records": 2000, "days": 1, "page_size": PAGE_SIZE}}
     FAULTS = FAULTS
 
@@ -96,4 +96,4 @@ class AlertCampaign(Campaign):
 
 
 if __name__ == "__main__":
-    sys.exit(main(AlertCampaign, collect_once, __doc__))
+    sys.exit(main(AlertCampaign, __doc__))

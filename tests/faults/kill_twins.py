@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from tests.faults.kill_collect import (  # noqa: E402
     Campaign,
     Content,
     do_not_wait,
-    ended,
     main,
 )
 from tests.sandbox.carbon_black.rows import Row  # noqa: E402
@@ -34,8 +34,8 @@ OVERLAP_S = 600
 """The service's default, of the collector."""
 
 
-def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
-    """The process that is killed: one run of the collector."""
+def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
+    """What the process does that is killed: one run of the collector; returns its error."""
     from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black import client, export, listing
 
     moment = dt.datetime.fromisoformat(now)
@@ -49,14 +49,14 @@ def collect_once(url: str, folder: str, now: str, compress: bool) -> int:
         "first_run": "lookback", "lookback": f"{LOOKBACK_HOURS}h", "lag": f"{LAG_S}s", "compress": compress,
     }  # fmt: skip
     with client.connect(params, {}) as connected:
-        print("ready", flush=True)
-        return ended(export.run(params, connected, False, clock=lambda: moment))
+        begin()
+        return str(export.run(params, connected, False, clock=lambda: moment).error or "")
 
 
 class TwinCampaign(Campaign):
     """Rows of the same key and different contents."""
 
-    SCRIPT = __file__
+    WORK = staticmethod(collect_once)
     SETTINGS = {"carbon_black": {"records": 800, "days": 1}}
     FAULTS = FAULTS
 
@@ -97,4 +97,4 @@ class TwinCampaign(Campaign):
 
 
 if __name__ == "__main__":
-    sys.exit(main(TwinCampaign, collect_once, __doc__))
+    sys.exit(main(TwinCampaign, __doc__))

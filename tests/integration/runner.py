@@ -138,15 +138,17 @@ def kept_environment(collections_path: Path, python_path: str = "") -> dict[str,
     }
 
 
-def warm_interpreter(kind: str, variables: Mapping[str, str]) -> str:
+def warm_interpreter(kind: str, variables: Mapping[str, str], **settings: str) -> str:
     """A program that runs scripts of a kind in a Python that has started already.
 
     Args:
         kind: ``modules`` or ``playbooks``.
         variables: of the run.
+        settings: that are other than usual and have to be right before Ansible is imported.
     """
     start = {name: variables[name] for name in ("PATH", "LC_ALL", "PYTHONPATH", "TEST_BYTECODE")}
-    return warm.interpreter(kind, tuple(sorted((start | SETTINGS | {"TEST_TREE": str(IMPORT_TREE)}).items())))
+    start |= SETTINGS | {"TEST_TREE": str(IMPORT_TREE)} | settings
+    return warm.interpreter(kind, tuple(sorted(start.items())))
 
 
 def _made(folder: Path) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.runner import BYTECODE, COMPILED
 from tests.tools import workbench
 
 # The demo installs an ansible-core of its own, so that one session is enough.
@@ -41,10 +42,16 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The caller's, without what belongs to the tests, and with what the demo must not listen to."""
+    """The caller's, without what belongs to the tests, and with what the demo must not listen to.
+
+    The bytecode of modules is kept (tests/integration/compiled), which changes nothing of what they do.
+    """
     ours = ("ANSIBLE_", "COV", "PERIMETER_", "MAKE", "MFLAGS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | {"ANSIBLE_CONFIG": "/nowhere", "QUALYS_WAS_PLATFORM": "eu1", "PERIMETER_PROXY": "::"} | extra
+    BYTECODE.mkdir(parents=True, exist_ok=True)
+    compiled = {"DEMO_PYTHONPATH": str(COMPILED), "TEST_BYTECODE": str(BYTECODE)}
+    unheard = {"ANSIBLE_CONFIG": "/nowhere", "QUALYS_WAS_PLATFORM": "eu1", "PERIMETER_PROXY": "::"}
+    return kept | compiled | unheard | extra
 
 
 def _listen_to_ctrl_c() -> None:

@@ -32,8 +32,8 @@ class Sizes:
 
 
 QUICK = Sizes(
-    findings=3_000, fewer_findings=600, more_findings=3_000, webapps=60, differing=6, loop=3, latency_ms=5, rounds=1,
-    floor_pages=4, events=20_000, fewer_events=5_000, event_rounds=1,
+    findings=1_000, fewer_findings=600, more_findings=1_200, webapps=60, differing=6, loop=3, latency_ms=5, rounds=1,
+    floor_pages=4, events=5_000, fewer_events=2_500, event_rounds=1,
 )  # fmt: skip
 
 

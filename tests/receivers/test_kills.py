@@ -13,17 +13,15 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.source import Identity
 from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.stream import (
     Stream,
@@ -32,6 +30,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk.strea
     new_owner,
     write_stream,
 )
+from tests.faults.forks import Fork
 from tests.faults.kill_history import campaign
 from tests.faults.seeds import choose_seed
 from tests.sandbox import Sandbox
@@ -40,18 +39,6 @@ from tests.unit.plugins.module_utils.deliver_kit import event, http_options
 KILLS = int(os.environ.get("PERIMETER_KILLS", "20"))
 RECORDS = 12_000
 SEGMENTS = 24
-DELIVER = """
-import json, sys
-from tests.conftest import make_import_tree
-sys.path.insert(0, str(make_import_tree()))
-from ansible_collections.appsec.perimeter.plugins.module_utils._deliver.run import run
-print("begin", flush=True)
-result = run(json.load(sys.stdin), False)
-if result.error is not None:
-    raise result.error
-print(json.dumps(result.values), flush=True)
-"""
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def make_spool(root: Path, poison: frozenset[int] = frozenset()) -> None:
@@ -75,23 +62,13 @@ def make_spool(root: Path, poison: frozenset[int] = frozenset()) -> None:
         os.utime(path, (1_000 + hour, 1_000 + hour))
 
 
-def start(params: dict[str, object]) -> subprocess.Popen[bytes]:
-    """A delivery in a process of its own, which has begun."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", DELIVER],
-        cwd=ROOT,
-        bufsize=0,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(params).encode())
-    process.stdin.close()
-    process.stdin = None
-    assert process.stdout.readline() == b"begin\n"
-    return process
+def deliver(begin: Callable[[], None], params: dict[str, object]) -> dict[str, Any]:
+    """What the process does that is killed: one delivery."""
+    begin()
+    result = run(params, False)
+    if result.error is not None:
+        raise result.error
+    return result.values
 
 
 def deliver_with_kills(params: dict[str, object], *, anew: bool) -> tuple[dict[str, Any], int]:
@@ -103,22 +80,16 @@ def deliver_with_kills(params: dict[str, object], *, anew: bool) -> tuple[dict[s
     """
     chance, killed = random.Random(choose_seed()), 0
     while killed < KILLS:
-        process = start(params)
-        time.sleep(chance.uniform(0.0, 6.0 / KILLS))
-        ended = process.poll()
-        process.send_signal(signal.SIGKILL)
-        _out, err = process.communicate()
-        assert ended in (None, 0), err.decode()
-        killed += ended is None
-        if ended == 0:
+        process = Fork(deliver, params)
+        ended = process.ended(chance.uniform(0.0, 6.0 / KILLS))
+        process.kill()
+        killed += not ended
+        if ended:
             if not anew:
                 break
             # Everything was delivered: begin anew with a lost position, so that all of it comes again.
             shutil.rmtree(str(params["state_dir"]))
-    process = start(params)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err.decode()
-    values = json.loads(out)
+    values = Fork(deliver, params).result(120)
     assert values["complete"]
     return values, killed
 

@@ -53,6 +53,8 @@ def interpreter(kind: str, environment: tuple[tuple[str, str], ...]) -> str:
 
 def _end(server: subprocess.Popen[bytes], folder: Path) -> None:
     assert server.stdin is not None
+    assert server.stdout is not None
     server.stdin.close()
     server.wait(10)
+    server.stdout.close()
     shutil.rmtree(folder)

@@ -171,6 +171,17 @@ class Ansible:
         self._fresh = fresh
         self._serial = 0
 
+    def environment(self) -> dict[str, str]:
+        """The environment of a program, with all that is kept of earlier runs."""
+        variables = base_environment(self.folder, self.collections_path)
+        if self._fresh:
+            return variables
+        variables |= kept_environment(self.collections_path, variables.get("PYTHONPATH", ""))
+        if WARM:
+            modules = warm_interpreter("modules", variables)
+            variables |= {"ANSIBLE_PYTHON_INTERPRETER": modules, "TEST_INTERPRETER": modules}
+        return variables
+
     def program(
         self, *arguments: str, environment: Mapping[str, str] | None = None, results: Path | None = None
     ) -> Run:
@@ -181,16 +192,11 @@ class Ansible:
             environment: additions to the clean environment; an empty value removes a variable.
             results: where the callback writes.
         """
-        variables = base_environment(self.folder, self.collections_path)
+        variables = self.environment()
         name, *rest = arguments
         command = [str(BIN / name), *rest]
-        if not self._fresh:
-            variables |= kept_environment(self.collections_path, variables.get("PYTHONPATH", ""))
-            if WARM and name in WARM_PROGRAMS:
-                command.insert(0, warm_interpreter("playbooks", variables))
-            if WARM:
-                modules = warm_interpreter("modules", variables)
-                variables |= {"ANSIBLE_PYTHON_INTERPRETER": modules, "TEST_INTERPRETER": modules}
+        if WARM and not self._fresh and name in WARM_PROGRAMS:
+            command.insert(0, warm_interpreter("playbooks", variables))
         variables |= dict(environment or {})
         variables |= {"TEST_RESULTS": str(results or os.devnull)}
         done = subprocess.run(

@@ -124,10 +124,11 @@ def test_a_catalog_is_imported_applied_and_compared(estate: Estate) -> None:
     for run in (imported, applied, drifted, mended):
         nothing_is_obeyed(run)
 
-    # The walk sees a single mark that is missing.
+    # The walk sees a single mark that is missing. A mistake in another file ends the run once the catalog is read.
     bare = re.sub(r'name: !unsafe ("\{\{)', r"name: \1", text, count=1)
     assert bare != text
     (folder / "webapps.yml").write_text(bare, encoding="utf-8")
+    (folder / "mistake.yml").write_text("webapp: []\n", encoding="utf-8")
     with pytest.raises(AssertionError, match=r"webapps\.name-braces"):
         estate.playbook("appsec.perimeter.drift", **catalog)
 

@@ -3,12 +3,14 @@
 """A machine of a CI system: runs the commands of a definition, with stand-ins for what comes from package registries.
 
 ``python3 -m venv`` makes a real virtual environment; its ``pip`` lends it the packages of this one, and
-``ansible-galaxy`` installs this tree. Its ``ansible-playbook`` is the real one, led to the sandbox.
+``ansible-galaxy`` installs this tree. Its ``ansible-playbook`` is the real one, led to the sandbox. Unless a job has to
+be whole, it runs in a Python that has started already, as in runner.py; payloads and bytecode are kept in any case.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,8 +18,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import ROOT
-from tests.integration.runner import BYTECODE, COMPILED
+from tests.conftest import ROOT, make_import_tree
+from tests.integration.runner import BIN, COMPILED, SETTINGS, WARM, kept_environment, warm_interpreter
 from tests.tools import ci_definitions
 
 PIP = """
@@ -51,11 +53,15 @@ with open(folder / "playbook.jsonl", "a") as file:
     file.write(json.dumps([sys.argv[1:], os.getcwd(), sorted(os.listdir()), dict(os.environ)]) + "\\n")
 os.environ.pop("QUALYS_WAS_PLATFORM")
 os.environ.update(json.loads((folder / "sandbox.json").read_text()))
-# What every run compiles is kept, as in runner.py.
-os.environ.update(TEST_BYTECODE={bytecode!r}, PYTHONPATH={compiled!r})
+os.environ.update({kept!r})
+sys.argv[0] = {program!r}
+if {warm!r} and not (folder / "whole").exists():
+    # They take effect when Python starts, and the warm one has started without them.
+    del os.environ["PYTHONSAFEPATH"], os.environ["PYTHONNOUSERSITE"]
+    os.environ.update(TEST_INTERPRETER={modules!r})
+    os.execv({warm!r}, [{warm!r}, *sys.argv])
 runpy.run_path(os.path.join({compiled!r}, "sitecustomize.py"))
 from ansible.cli.playbook import main
-sys.argv[0] = "ansible-playbook"
 main(sys.argv)
 """
 VENV = """
@@ -120,15 +126,21 @@ class Machine:
     def _tools(self) -> None:
         tools = self.folder / "tools"
         tools.mkdir()
-        BYTECODE.mkdir(parents=True, exist_ok=True)
+        # The output of a job has no colours in any case, but the warm Python has to have the same setting.
+        same = ("ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_NOCOLOR")
+        kept = kept_environment(make_import_tree()) | {name: SETTINGS[name] for name in same}
+        start = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **kept}
         values = {
             "notes": str(self.notes),
             "tools": str(tools),
             "root": str(ROOT),
             "python": sys.executable,
             "lent": sysconfig.get_path("purelib") + "\n",
-            "bytecode": str(BYTECODE),
             "compiled": str(COMPILED),
+            "kept": kept | {"TEST_RESULTS": os.devnull},
+            "program": str(BIN / "ansible-playbook"),
+            "warm": warm_interpreter("playbooks", start) if WARM else "",
+            "modules": warm_interpreter("modules", start) if WARM else "",
         }
         for name, text in (("pip", PIP), ("ansible-galaxy", GALAXY), ("ansible-playbook", PLAYBOOK), ("venv", VENV)):
             (tools / f"{name}.py").write_text(text.format(**values), encoding="utf-8")
@@ -166,9 +178,15 @@ class Machine:
         self.git("push", "--quiet", "--force", str(self.remote), f"HEAD:{ref}", at=clone)
         return self.git("rev-parse", "HEAD", at=clone)
 
-    def run(self, number: int | None = None) -> Job:
-        """Run the job, for the main branch or for a pull request."""
+    def run(self, number: int | None = None, *, whole: bool = False) -> Job:
+        """Run the job, for the main branch or for a pull request.
+
+        Args:
+            number: of the pull request.
+            whole: whether its environment starts each Python of the playbook, so that nothing of it is left out.
+        """
         self._runs += 1
+        (self.notes / "whole").touch() if whole else (self.notes / "whole").unlink(missing_ok=True)
         temp = self.folder / f"temp-{self._runs}"
         temp.mkdir()
         repository = f"file://{self.remote.parent}/{self.remote.stem}"

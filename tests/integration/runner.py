@@ -34,6 +34,8 @@ _payloads = tempfile.TemporaryDirectory(prefix="payloads-")
 PREFIX = "appsec.perimeter."
 TIMEOUT_S = 300
 WARM = bool(os.environ.get("TEST_WARM"))
+WARM_PROGRAMS = ("ansible-playbook", "ansible-inventory")
+"""What the Python for playbooks can become: it has imported nearly all that these use."""
 Task = dict[str, Any]
 
 SETTINGS = {
@@ -163,15 +165,24 @@ class Ansible:
         folder: for playbooks, results and everything temporary.
         collections_path: folder that holds ``ansible_collections``.
         fresh: whether each run makes payloads and bytecode anew, as a user's does; for what is measured.
-        warm_modules: whether modules, as playbooks, may run in a Python that has started already.
     """
 
-    def __init__(self, folder: Path, collections_path: Path, *, fresh: bool = False, warm_modules: bool = True) -> None:
+    def __init__(self, folder: Path, collections_path: Path, *, fresh: bool = False) -> None:
         self.folder = folder
         self.collections_path = collections_path
         self._fresh = fresh
-        self._warm_modules = warm_modules
         self._serial = 0
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a program, with all that is kept of earlier runs."""
+        variables = base_environment(self.folder, self.collections_path)
+        if self._fresh:
+            return variables
+        variables |= kept_environment(self.collections_path, variables.get("PYTHONPATH", ""))
+        if WARM:
+            modules = warm_interpreter("modules", variables)
+            variables |= {"ANSIBLE_PYTHON_INTERPRETER": modules, "TEST_INTERPRETER": modules}
+        return variables
 
     def program(
         self, *arguments: str, environment: Mapping[str, str] | None = None, results: Path | None = None
@@ -183,16 +194,11 @@ class Ansible:
             environment: additions to the clean environment; an empty value removes a variable.
             results: where the callback writes.
         """
-        variables = base_environment(self.folder, self.collections_path)
+        variables = self.environment()
         name, *rest = arguments
         command = [str(BIN / name), *rest]
-        if not self._fresh:
-            variables |= kept_environment(self.collections_path, variables.get("PYTHONPATH", ""))
-            if WARM and name == "ansible-playbook":
-                command.insert(0, warm_interpreter("playbooks", variables))
-            if WARM and self._warm_modules:
-                modules = warm_interpreter("modules", variables)
-                variables |= {"ANSIBLE_PYTHON_INTERPRETER": modules, "TEST_INTERPRETER": modules}
+        if WARM and not self._fresh and name in WARM_PROGRAMS:
+            command.insert(0, warm_interpreter("playbooks", variables))
         variables |= dict(environment or {})
         variables |= {"TEST_RESULTS": str(results or os.devnull)}
         done = subprocess.run(

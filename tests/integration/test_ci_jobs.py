@@ -176,7 +176,8 @@ def test_the_copied_folder_judges_twice_and_obeys_no_pull_request(shop: Shop, tm
     tree = attack(tmp_path / "attack", stolen)
     pull_request(shop, tree, main)
     attack(machine.workspace, stolen)
-    third = machine.run(number=7)
+    # What reaches ansible-playbook is the same in each system, as the notes below show.
+    third = machine.run(number=7, whole=machine.system == "github")
     assert (third.code, third.verdict["verdict"]) == (10, "fail"), tell(third)
     assert not stolen.exists(), stolen.read_text(encoding="utf-8")
     differ = [note for note in third.notes if "not in force until merged" in note]
@@ -184,11 +185,12 @@ def test_the_copied_folder_judges_twice_and_obeys_no_pull_request(shop: Shop, tm
     assert machine.git("rev-parse", "perimeter-baseline") == commit
     for job in (first, second, third):
         assert not [secret for secret in (CANARY, TOKEN) if secret in job.output + json.dumps(job.verdict)]
-    (_arguments, folder, listed, variables) = machine.noted("playbook")[-1]
-    assert listed == []
-    assert str(machine.workspace) not in json.dumps([folder, variables])
-    assert isinstance(variables, dict)
-    assert not [name for name in variables if name.startswith(("PERIMETER_JOB", "PIP_", "PYTHONPATH", "GIT"))]
+    for _arguments, folder, listed, variables in machine.noted("playbook"):
+        assert listed == []
+        assert str(machine.workspace) not in json.dumps([folder, variables])
+        assert isinstance(variables, dict)
+        assert (variables["PYTHONSAFEPATH"], variables["PYTHONNOUSERSITE"]) == ("1", "1")
+        assert not [name for name in variables if name.startswith(("PERIMETER_JOB", "PIP_", "PYTHONPATH", "GIT"))]
 
 
 @pytest.mark.parametrize("shop", ["gitlab"], indirect=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._gate.decide.gate
 )
 from tests.conftest import ROOT
 from tests.integration.conftest import login_to
-from tests.integration.runner import BIN, Ansible, Run, TaskResult, base_environment
+from tests.integration.runner import BIN, Ansible, Run, TaskResult
 from tests.sandbox import Sandbox
 from tests.sandbox.qualys.kb import CATALOG
 
@@ -332,7 +333,7 @@ def test_the_program_of_the_job_ends_with_the_code_and_obeys_no_finding(gate: Ga
         "PERIMETER_GATE_FORMATS": '["html", "markdown", "junit", "gitlab", "gitlab_annotations"]',
         **dict.fromkeys(empty, ""),
     }
-    base = base_environment(tmp_path, gate.ansible.collections_path)
+    base = gate.ansible.environment() | {"TEST_RESULTS": os.devnull}
     environment = base | gate.environment | variables | {"PATH": f"{BIN}:{base['PATH']}"}
     exit_command = f"python -I '{ROOT}/roles/gate/files/gate_job' exit gate/gate.json \"$PERIMETER_RUN_ID\""
     script = ["set -eu", "rm -rf gate", "ansible-playbook appsec.perimeter.gate || true", exit_command]

@@ -24,7 +24,7 @@ from tests.integration.conftest import login_to
 from tests.integration.runner import Ansible, Run
 from tests.integration.test_collect import SERVICES, environment
 from tests.sandbox import Sandbox
-from tests.sandbox.infect import KNOWLEDGE, Infection, infect, poisoned_knowledge
+from tests.sandbox.infect import FORMS, KNOWLEDGE, Infection, infect, poisoned_knowledge
 
 EXAMPLES = ROOT / "docs" / "examples" / "qualys_was"
 SHOWN_BY_EXAMPLES = ("webapps_list", "webapps_verbose", "schedules_read", "option_profiles", "tags")
@@ -60,7 +60,8 @@ class Estate:
 @pytest.fixture
 def estate(ansible: Ansible) -> Iterator[Estate]:
     with Sandbox(
-        webapps=28, findings=60,
+        # Each has another form of text in its name.
+        webapps=len(FORMS), findings=60,
         edgecast={"records": 30, "days": 1}, scutum={"records": 30, "days": 1},
         indusface={"records": 8, "days": 2}, carbon_black={"records": 30, "days": 1},
     ) as sandbox:  # fmt: skip
@@ -107,7 +108,7 @@ def test_a_catalog_is_imported_applied_and_compared(estate: Estate) -> None:
     imported = estate.playbook("appsec.perimeter.import_estate", **catalog)
     assert imported.status == 0, imported.output
     text = (folder / "webapps.yml").read_text(encoding="utf-8")
-    assert text.count("!unsafe") > 3 * 28
+    assert text.count("!unsafe") > 3 * len(FORMS)
     applied = estate.playbook("appsec.perimeter.apply", **catalog)
     assert applied.status == 0, applied.output
     assert re.search(r"changed=0 ", applied.stdout), applied.output
@@ -123,10 +124,11 @@ def test_a_catalog_is_imported_applied_and_compared(estate: Estate) -> None:
     for run in (imported, applied, drifted, mended):
         nothing_is_obeyed(run)
 
-    # The walk sees a single mark that is missing.
+    # The walk sees a single mark that is missing. A mistake in another file ends the run once the catalog is read.
     bare = re.sub(r'name: !unsafe ("\{\{)', r"name: \1", text, count=1)
     assert bare != text
     (folder / "webapps.yml").write_text(bare, encoding="utf-8")
+    (folder / "mistake.yml").write_text("webapp: []\n", encoding="utf-8")
     with pytest.raises(AssertionError, match=r"webapps\.name-braces"):
         estate.playbook("appsec.perimeter.drift", **catalog)
 
@@ -169,22 +171,27 @@ def test_logs_are_collected_and_delivered(estate: Estate) -> None:
     assert all(f"/ran/{service}." in collected for service in SERVICES)
 
 
-def used(kind: str, *, keys: str | None = None) -> list[dict[str, Any]]:
-    """Tasks that use a result in the ways of a play: kept, printed, in loops, in labels, as JSON and back."""
-    texts = f"{kind} | to_json | from_json"
-    tasks: list[dict[str, Any]] = [
-        {"ansible.builtin.set_fact": {f"{kind}_kept": f"{{{{ {kind} }}}}", f"{kind}_copy": f"{{{{ {texts} }}}}"}},
-        {"ansible.builtin.set_fact": {f"{kind}_text": f"{{{{ {kind}_kept | to_nice_yaml }}}}"}},
-        {"ansible.builtin.set_fact": {f"{kind}_read": f"{{{{ {kind}_text | from_yaml }}}}"}},
-        {"ansible.builtin.debug": {"msg": f"{{{{ {kind}_kept }}}} {{{{ {kind}_copy }}}} {{{{ {kind}_read }}}}"}},
-    ]
-    if keys:
-        tasks.append({
+def used(kinds: dict[str, str]) -> list[dict[str, Any]]:
+    """Tasks that use results in the ways of a play: kept, printed, in loops, in labels, as JSON and back.
+
+    Args:
+        kinds: for the name of each result, what a loop goes over.
+    """
+    kept = {f"{kind}_kept": f"{{{{ {kind} }}}}" for kind in kinds}
+    kept |= {f"{kind}_copy": f"{{{{ {kind} | to_json | from_json }}}}" for kind in kinds}
+    texts = {f"{kind}_text": f"{{{{ {kind}_kept | to_nice_yaml }}}}" for kind in kinds}
+    read = {f"{kind}_read": f"{{{{ {kind}_text | from_yaml }}}}" for kind in kinds}
+    shown = [f"{{{{ {kind}_{what} }}}}" for kind in kinds for what in ("kept", "copy", "read")]
+    items = " + ".join(f"(({keys}) | list)" for keys in kinds.values())
+    return [
+        *({"ansible.builtin.set_fact": facts} for facts in (kept, texts, read)),
+        {"ansible.builtin.debug": {"msg": " ".join(shown)}},
+        {
             "ansible.builtin.debug": {"msg": "{{ item }}"},
-            "loop": f"{{{{ ({keys}) | list }}}}",
+            "loop": f"{{{{ {items} }}}}",
             "loop_control": {"label": "{{ item }}"},
-        })  # fmt: skip
-    return tasks
+        },
+    ]
 
 
 YESTERDAY = (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)).isoformat()
@@ -213,9 +220,10 @@ INFOS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def test_results_of_modules_and_filters_are_data_in_a_play(estate: Estate) -> None:
-    tasks: list[dict[str, Any]] = []
-    for name, (module, options, keys) in INFOS.items():
-        tasks += [{f"appsec.perimeter.{module}": options, "register": name}, *used(name, keys=f"{name}.{keys}")]
+    tasks: list[dict[str, Any]] = [
+        {f"appsec.perimeter.{module}": options, "register": name} for name, (module, options, _keys) in INFOS.items()
+    ]
+    tasks += used({name: f"{name}.{keys}" for name, (_module, _options, keys) in INFOS.items()})
     formats = ("sarif", "junit", "gitlab", "ocsf", "csv", "markdown")
     made = {f"made_{name}": f"{{{{ findings.findings | appsec.perimeter.to_{name} }}}}" for name in formats}
     made["made_catalog"] = "{{ apps.webapps | appsec.perimeter.to_catalog('webapps') }}"
@@ -225,7 +233,7 @@ def test_results_of_modules_and_filters_are_data_in_a_play(estate: Estate) -> No
         {"ansible.builtin.debug": {"msg": "".join(f"{{{{ {name} }}}}" for name in made)}},
         {"ansible.builtin.copy": {"content": "{{ made_catalog }}", "dest": file, "mode": "0600"}},
         {"ansible.builtin.include_vars": {"file": file, "name": "made_read"}},
-        *used("made_read", keys="made_read.webapps | map(attribute='attributes') | map('list') | flatten"),
+        *used({"made_read": "made_read.webapps | map(attribute='attributes') | map('list') | flatten"}),
         {
             "name": "Name them",
             "ansible.builtin.debug": {"msg": "{{ apps | appsec.perimeter.to_log_safe }}"},
@@ -308,7 +316,7 @@ def test_examples_print_nothing_that_is_obeyed(estate: Estate, ansible: Ansible)
     names = [str(EXAMPLES / f"{name}.yml") for name in SHOWN_BY_EXAMPLES]
     run = estate.playbook("-i", "localhost,", *names)
     assert run.status == 0, run.output
-    assert run.output.count("/ran/webapps.name-") > 28
+    assert run.output.count("/ran/webapps.name-") > len(FORMS)
     nothing_is_obeyed(run)
 
 

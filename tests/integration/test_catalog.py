@@ -337,8 +337,8 @@ def make_hostile(sandbox: Sandbox, template: str) -> None:
         apps[12]["attributes"] = [{"name": template, "value": template}]
 
 
-def test_an_estate_comes_back_unchanged(ansible: Ansible) -> None:
-    with Sandbox(webapps=60, findings=0) as sandbox:
+def test_an_estate_of_500_comes_back_unchanged(ansible: Ansible) -> None:
+    with Sandbox(webapps=500, findings=0) as sandbox:
         trap = ansible.folder / "executed"
         template = "{{ lookup('ansible.builtin.pipe', 'touch " + str(trap) + "') }}"
         make_hostile(sandbox, template)
@@ -363,7 +363,7 @@ def test_an_estate_comes_back_unchanged(ansible: Ansible) -> None:
         applied = catalog.run("apply")
         assert applied.status == 0, applied.output
         assert recap(applied)["changed"] == 0
-        assert "Web applications: 0 created, 0 updated, 0 deleted, 60 unchanged, 0 not in the catalog." in summary(
+        assert "Web applications: 0 created, 0 updated, 0 deleted, 500 unchanged, 0 not in the catalog." in summary(
             applied
         )
 

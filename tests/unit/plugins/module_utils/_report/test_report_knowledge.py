@@ -26,6 +26,7 @@ from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._repor
     COMMAND,
     HIDDEN,
     SLOW,
+    Shape,
     shape_of,
 )
 

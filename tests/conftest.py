@@ -10,6 +10,7 @@ of a module on its way to the target.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from pathlib import Path
 
@@ -35,3 +36,15 @@ def make_import_tree() -> Path:
 
 if str(make_import_tree()) not in sys.path:
     sys.path.insert(0, str(IMPORT_TREE))
+
+
+def pytest_collection() -> None:
+    """What is collected lives to the end, so looking for garbage in it is of no use."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on, garbage is looked for in what the tests make, and less often: they make much that is no garbage."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20)
+    gc.enable()

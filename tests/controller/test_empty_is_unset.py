@@ -9,6 +9,7 @@ off, or fails, where nobody has set anything.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -71,13 +72,17 @@ def trusted(data: Any) -> Any:
     return trust(data) if trust and isinstance(data, str) else data
 
 
+@functools.cache
 def read(path: Path) -> Any:
     """A file of a role or a playbook. Full names of plugins need the finder of collections, which programs install."""
     return trusted(yaml.safe_load(path.read_text(encoding="utf-8").replace("ansible.builtin.env", "env"))) or {}
 
 
-def values(path: Path) -> dict[str, str]:
-    """What the values of a file that ask the environment come to, with everything random or timed taken out."""
+def values(path: Path, only: str | None = None) -> dict[str, str]:
+    """What the values of a file that ask the environment come to, with everything random or timed taken out.
+
+    ``only`` is the place of the one that is asked for; without it, all are.
+    """
     loader = DataLoader()
     data = read(path)
     # What a task of the role gate makes of its variables.
@@ -89,7 +94,9 @@ def values(path: Path) -> dict[str, str]:
             variables |= read(beside)
     templar = Templar(loader, variables=variables)
     asked = {where: value for where, value in flat(data) if isinstance(value, str) and LOOKUP.search(value)}
-    return {where: re.sub(r"\d+", "0", _result(templar, value)) for where, value in asked.items()}
+    return {
+        where: re.sub(r"\d+", "0", _result(templar, value)) for where, value in asked.items() if only in (None, where)
+    }
 
 
 def _result(templar: Templar, value: str) -> str:
@@ -170,11 +177,8 @@ def test_a_switch_that_is_no_word_for_yes_or_no_is_refused(
 
     def judged(word: str) -> tuple[list[str], Any]:
         environment.setenv(SWITCH_DEFAULTS[role, option], word)
-        (found,) = (
-            ast.literal_eval(value)
-            for where, value in values(ROOT / "roles" / role / "defaults" / "main.yml").items()
-            if where == f".{option}"
-        )
+        (value,) = values(ROOT / "roles" / role / "defaults" / "main.yml", only=f".{option}").values()
+        found = ast.literal_eval(value)
         return validator.validate({option: found}).error_messages, found
 
     for word in ("ture", "enabled", "-"):
@@ -260,7 +264,8 @@ def test_no_code_asks_whether_a_variable_is_there() -> None:
     """``environ.get`` gives text that is false when empty; ``in`` and ``is None`` would take empty for set."""
     found = []
     for path in sorted((ROOT / "plugins").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)) if "environ" in source else ():
             if isinstance(node, ast.Compare) and any(
                 isinstance(step, (ast.In, ast.NotIn, ast.Is, ast.IsNot)) for step in node.ops
             ):

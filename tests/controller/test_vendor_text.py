@@ -8,11 +8,13 @@ The whole way, with roles and playbooks, is in tests/integration/test_hostile_te
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ansible.template
+import jinja2
 import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
@@ -49,6 +51,27 @@ def _plugins() -> None:
     init_plugin_loader([])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _expressions_are_compiled_once() -> Iterator[None]:
+    """Jinja would compile the same few expressions thousands of times, which takes most of the time of these tests."""
+    own = {*USES, "{{ x }}", "{{ x }}{{ x | string }}"}
+    compiled: dict[tuple[Any, ...], Any] = {}
+    compile_anew = jinja2.Environment.compile
+
+    def compile_once(environment: jinja2.Environment, source: Any, *arguments: Any, **options: Any) -> Any:
+        # A header in a hostile text makes an environment with other marks.
+        if source not in own or environment.variable_start_string != "{{":
+            return compile_anew(environment, source, *arguments, **options)
+        key = (type(environment), source, arguments, *options.items())
+        if key not in compiled:
+            compiled[key] = compile_anew(environment, source, *arguments, **options)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", compile_once)
+        yield
+
+
 @pytest.fixture
 def infection(tmp_path: Path) -> Infection:
     return Infection(tmp_path / "ran")
@@ -64,12 +87,23 @@ def from_file(text: str) -> Any:
     return DataLoader().load(trusted("".join(text)))
 
 
+@functools.cache
+def templar() -> Templar:
+    """One for all texts: each new one looks for the plugins of the filters again."""
+    return Templar(DataLoader())
+
+
+def evaluate(expression: str, value: Any) -> Any:
+    """What an expression of a play comes to when ``x`` has this value."""
+    templar().available_variables = {"x": value}
+    return templar().template(trusted(expression))
+
+
 def use(value: Any) -> None:
     """Evaluate the value in the ways of a play, and what comes of it again."""
     for expression in USES:
-        once = Templar(DataLoader(), variables={"x": value}).template(trusted(expression))
-        again = Templar(DataLoader(), variables={"x": once}).template(trusted("{{ x }}"))
-        Templar(DataLoader(), variables={"x": again}).template(trusted("{{ x }}{{ x | string }}"))
+        again = evaluate("{{ x }}", evaluate(expression, value))
+        evaluate("{{ x }}{{ x | string }}", again)
 
 
 def records(infection: Infection) -> Iterator[dict[str, Any]]:
@@ -169,8 +203,7 @@ def test_what_filters_give_is_data_only(infection: Infection) -> None:
 
 def use_all(results: list[Any]) -> None:
     for expression in ("{{ x }}", "{{ x | string }}", "{{ x | to_json }}"):
-        once = Templar(DataLoader(), variables={"x": results}).template(trusted(expression))
-        Templar(DataLoader(), variables={"x": once}).template(trusted("{{ x }}"))
+        evaluate("{{ x }}", evaluate(expression, results))
 
 
 def test_what_is_printed_holds_no_command_of_a_ci_system(infection: Infection) -> None:

@@ -145,13 +145,15 @@ def imports(tree: ast.Module, package: list[str]) -> list[Import]:
             for child in node.orelse:
                 visit(child, guarded, typing_only)
         else:
-            for inner in ast.iter_child_nodes(node):
+            # Imports are statements, and no expression contains one.
+            for inner in (child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)):
                 visit(inner, guarded, typing_only)
 
     visit(tree, False, False)
     return found
 
 
+@functools.cache
 def file_imports(root: Path, path: Path) -> list[Import]:
     """Every import of one file of the collection."""
     return imports(parse(path), package_of(root, path))
@@ -200,8 +202,7 @@ def imports_point_one_way(root: Path) -> list[str]:
         for importing, imported in NEIGHBOURS
         if imported not in graph.get(importing, ())
     ]
-    circle = _circle(graph)
-    if circle:
+    if circle := _circle(graph):
         problems.append(f"plugins/module_utils: rooms import each other in a circle: {circle}")
     return problems
 
@@ -342,10 +343,9 @@ def modules_hold_no_logic(root: Path) -> list[str]:
 
 def only_python_travels(root: Path) -> list[str]:
     """Ansible ships only Python files with a module."""
-    base = root / "plugins" / "module_utils"
     return [
         f"{_where(root, path)}: only .py files travel with a module"
-        for path in sorted(base.rglob("*"))
+        for path in sorted((root / "plugins" / "module_utils").rglob("*"))
         if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     ]
 
@@ -424,6 +424,7 @@ def sandbox_is_independent(root: Path) -> list[str]:
     return problems
 
 
+@functools.cache
 def module_section(path: Path, name: str) -> Any:
     """The parsed DOCUMENTATION, EXAMPLES or RETURN of a module, or None."""
     for node in parse(path).body:
@@ -438,6 +439,7 @@ def module_documents(path: Path) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
+@functools.cache
 def _fragment(root: Path, name: str) -> dict[str, Any]:
     """A documentation fragment of this collection; a fragment of another collection counts as empty."""
     file, dot, variant = name.removeprefix("appsec.perimeter.").partition(".")
@@ -499,8 +501,7 @@ def action_groups_are_complete(root: Path) -> list[str]:
     expected = expected_action_groups(root)
     problems = []
     for name in sorted(set(groups) | set(expected)):
-        listed = groups.get(name, [])
-        wanted = expected.get(name, set())
+        listed, wanted = groups.get(name, []), expected.get(name, set())
         problems += [f"meta/runtime.yml: group {name} lacks {module}" for module in sorted(wanted - set(listed))]
         problems += [
             f"meta/runtime.yml: group {name} lists {module}, no such module" for module in sorted(set(listed) - wanted)
@@ -554,8 +555,7 @@ def types_suit_sanity(root: Path) -> list[str]:
     problems = []
     for path in python_files(root / "plugins"):
         for node in parse(path).body:
-            union = isinstance(node, ast.Assign) and any(_is_union(part) for part in ast.walk(node.value))
-            if union:
+            if isinstance(node, ast.Assign) and any(_is_union(part) for part in ast.walk(node.value)):
                 problems.append(f"{_where(root, path, node.lineno)}: ansible-test refuses | in an alias of types")
             if isinstance(node, ast.FunctionDef) and node.body[0].lineno == node.lineno:
                 problems.append(f"{_where(root, path, node.lineno)}: ansible-test refuses a function in one line")

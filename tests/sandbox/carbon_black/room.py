@@ -66,7 +66,7 @@ class CarbonBlack(LogRoom[CarbonBlackSettings]):
     @cached_property
     def rows(self) -> list[Row]:
         """All rows, in the order in which they came to be."""
-        return seeded(self.settings.records, self.settings.days, self.settings.burst, self._anchor)
+        return list(seeded(self.settings.records, self.settings.days, self.settings.burst, self._anchor))
 
     def controls(self) -> dict[str, Callable[..., None]]:
         """Rows can be added and removed, and tokens withdrawn, while clients read."""

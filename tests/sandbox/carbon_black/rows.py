@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,8 +78,12 @@ def make_row(number: int, time: datetime) -> Row:
     return Row(shown, time, labels)
 
 
-def seeded(records: int, days: float, burst: int, anchor: datetime) -> list[Row]:
-    """Rows over the days before the anchor, every third at the time of the one before; ``burst`` more in one second."""
+@functools.lru_cache(maxsize=4)
+def seeded(records: int, days: float, burst: int, anchor: datetime) -> tuple[Row, ...]:
+    """Rows over the days before the anchor, every third at the time of the one before; ``burst`` more in one second.
+
+    They are kept for the next reset, as no row changes.
+    """
     step = days * 86400 / max(1, records)
     rows = [
         make_row(number, anchor - timedelta(seconds=int((number + (0 if number and number % 3 == 0 else 1)) * step)))
@@ -86,4 +91,4 @@ def seeded(records: int, days: float, burst: int, anchor: datetime) -> list[Row]
     ]
     moment = anchor - timedelta(seconds=int(days * 43200))
     rows += [make_row(records + number, moment) for number in range(burst)]
-    return rows
+    return tuple(rows)

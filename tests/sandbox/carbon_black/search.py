@@ -55,7 +55,7 @@ def row_test(body: Mapping[str, Any], switches: Switches, now: datetime) -> Test
         raise Refused(400, "query must be a string")
     if query:
         tests.append(lambda row: query.casefold() in row.shown["full_tag"].casefold())
-    return lambda row: all(test(row) for test in tests)
+    return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
 
 
 def _list_test(name: str, value: Any) -> Test:

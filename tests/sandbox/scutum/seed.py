@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -98,8 +99,12 @@ def alert(number: int, ts: datetime, visible: datetime, seed: int) -> Alert:
     return Alert(ts, f"{stamp:013d}_{595 + number % 5}_{59000 + number}", fields, visible, number)
 
 
-def alerts(count: int, days: float, anchor: datetime, seed: int, late_every: int, late_s: float) -> list[Alert]:
-    """``count`` records over the days before the anchor, some of them in the same second, every n-th of them late."""
+@functools.lru_cache(maxsize=4)
+def alerts(count: int, days: float, anchor: datetime, seed: int, late_every: int, late_s: float) -> tuple[Alert, ...]:
+    """``count`` records over the days before the anchor, some of them in the same second, every n-th of them late.
+
+    They are kept for the next reset, as no record changes.
+    """
     span = days * 86400
     made: list[Alert] = []
     for number in range(count):
@@ -108,4 +113,4 @@ def alerts(count: int, days: float, anchor: datetime, seed: int, late_every: int
         ts = anchor - timedelta(seconds=age)
         late = late_every and number % late_every == late_every - 1
         made.append(alert(number, ts, ts + timedelta(seconds=late_s) if late else ts, seed))
-    return made
+    return tuple(made)

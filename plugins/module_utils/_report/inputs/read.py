@@ -13,7 +13,9 @@ from __future__ import annotations
 import array
 import contextlib
 import hashlib
+import itertools
 import json
+import operator
 import os
 import pathlib
 import tempfile
@@ -165,7 +167,13 @@ class FindingList(list[Finding]):
     """Findings in memory, in report order: for filters and tests."""
 
     def __init__(self, findings: t.Iterable[t.Mapping[str, t.Any]]) -> None:
-        super().__init__(sorted(map(as_finding, findings), key=lambda item: (sort_key(item), json.dumps(item))))
+        by_key = operator.itemgetter(0)
+        keyed = sorted(((sort_key(finding), finding) for finding in map(as_finding, findings)), key=by_key)
+        super().__init__()
+        for _key, group in itertools.groupby(keyed, key=by_key):
+            equal = [finding for _same, finding in group]
+            # Equal keys are rare, and writing a finding as JSON takes longer than everything else here.
+            self.extend(sorted(equal, key=json.dumps) if len(equal) > 1 else equal)
 
     def encoded(self) -> t.Iterator[tuple[Finding, str]]:
         """Each finding with its compact ASCII JSON."""

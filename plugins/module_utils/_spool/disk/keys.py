@@ -18,7 +18,7 @@ import enum
 import hashlib
 import typing as t
 
-_SMALLEST = 1 << 10
+_SMALLEST = 1 << 6
 _RECORD = 20
 """Layout of a packed entry: key, content, and time in seconds since 1970."""
 _MASK32 = 0xFFFFFFFF

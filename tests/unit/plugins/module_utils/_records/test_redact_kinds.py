@@ -216,7 +216,7 @@ REPEATED = [
 
 
 @pytest.mark.parametrize("piece", REPEATED)
-@pytest.mark.parametrize(("end", "size"), [("", 120_000), ("token:", 300_000)])
+@pytest.mark.parametrize(("end", "size"), [("", 40_000), ("token:", 100_000)])
 def test_hostile_text_takes_time_that_grows_with_its_length_only(piece: str, end: str, size: int) -> None:
     def taken(size: int) -> float:
         text = piece * (size // len(piece)) + end
@@ -227,4 +227,4 @@ def test_hostile_text_takes_time_that_grows_with_its_length_only(piece: str, end
     taken(1_000)
     # Four times the length may take about four times as long, and never sixteen times. A machine with other work shows
     # in one of several tries.
-    assert any((large := taken(size)) < 0.2 or large < 10 * taken(size // 4) for _try in range(3))
+    assert any((large := taken(size)) < 0.02 or large < 7 * taken(size // 4) for _try in range(3))

@@ -22,6 +22,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs im
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.gate_view import read_gate
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.model import Place
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.places import read_places
+from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.read import FindingList
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.inputs.scans import read_scan_inputs
 from ansible_collections.appsec.perimeter.plugins.module_utils._report.run import run
 from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._gate import gate_kit
@@ -238,3 +239,9 @@ def test_scans_are_read_from_the_directory_of_a_stream(tmp_path: Path, compress:
     folder.mkdir()
     (folder / "a.ndjson").write_bytes(gzip.compress(line.encode()) if compress else line.encode())
     assert [(scan.application, scan.id) for scan in read_scan_inputs([str(tmp_path)]).scans()] == [("shop", "7")]
+
+
+def test_findings_that_differ_in_nothing_that_sorts_them_have_one_order() -> None:
+    findings = [factory.finding(1, status=status) for status in ("open", "fixed", "new")]
+    assert FindingList(findings) == FindingList(findings[::-1])
+    assert [item["status"] for item in FindingList(findings)] == ["fixed", "new", "open"]

@@ -7,6 +7,7 @@ Each case is a program of its own, since the process of the tests has threads an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -31,7 +32,7 @@ from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.api.clien
 from ansible_collections.appsec.perimeter.plugins.module_utils._qualys.findings import finding_export as export
 from ansible_collections.appsec.perimeter.plugins.module_utils._vendor import crew
 
-connection, cores, exports, settings = json.loads(sys.argv[1])
+cores, exports, settings = json.loads(sys.argv[1])
 crew.usable_cores = lambda: cores
 session.backoff = lambda _attempt, **_options: 0.0
 export.FEW = 0
@@ -47,7 +48,7 @@ def counted(self):
 
 crew.Crew.__enter__ = counted
 told = []
-for options in exports:
+for connection, options in exports:
     with connect(connection, {}) as client:
         try:
             told.append(export.run(options, client, False).values)
@@ -62,9 +63,10 @@ print(json.dumps([told, sizes, children]))
 """
 
 
-def exports(sandbox: Sandbox, cores: int, *options: Any, **settings: Any) -> tuple[list[Any], list[int]]:
-    """Make exports in a process of its own, which may use so many cores."""
-    argument = json.dumps([connection(sandbox, max_connections=4, retries=1), cores, list(options), settings])
+def exports(given: list[tuple[Sandbox, Any]], cores: int, **settings: Any) -> tuple[list[Any], list[int]]:
+    """Make exports, each from its sandbox, in a process of its own, which may use so many cores."""
+    wanted = [(connection(sandbox, max_connections=4, retries=1), options) for sandbox, options in given]
+    argument = json.dumps([cores, wanted, settings])
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM, argument],
         env={"PATH": os.defpath, "PYTHONPATH": str(IMPORT_TREE), "LC_ALL": "C.UTF-8"},
@@ -93,9 +95,9 @@ def test_files_and_results_are_the_same_with_any_number_of_workers(estate: Sandb
     for cores in (1, 2, 4):
         folder = tmp_path / str(cores)
         folder.mkdir()
-        options = [export_options(folder / name, **own) for name, own in variants.items()]
+        wanted = [(estate, export_options(folder / name, **own)) for name, own in variants.items()]
         results, sizes = exports(
-            estate, cores, *options, IDS_PER_SEARCH=30, PAGE_SIZES={"verbose": 40, "summary": 50, "full": 20}
+            wanted, cores, IDS_PER_SEARCH=30, PAGE_SIZES={"verbose": 40, "summary": 50, "full": 20}
         )
         workers = 0 if cores == 1 else cores
         assert sizes == [workers] * 5 + [0], "findings that are read one by one wait more than they work"
@@ -125,26 +127,44 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder for each fault, which the exports shall leave empty."""
+    return {name: tmp_path_factory.mktemp("fault") for name in FAULTS}
+
+
+@pytest.fixture(scope="module")
+def errors(folders: dict[str, Path]) -> list[dict[str, Any]]:
+    """What the export says to each fault, without workers and with two. One process makes the exports of all faults."""
+    found = []
+    with contextlib.ExitStack() as stack:
+        estates = [stack.enter_context(Sandbox(webapps=200, findings=700)) for _name in FAULTS]
+        for estate, fault in zip(estates, FAULTS.values(), strict=True):
+            estate.faults.add({**fault, "match": {"route": "/search/"}, "times": -1})
+        for cores in (1, 2):
+            wanted = [
+                (estate, export_options(folder / "a")) for estate, folder in zip(estates, folders.values(), strict=True)
+            ]
+            results, sizes = exports(wanted, cores, PAGE_SIZES={"verbose": 700})
+            assert sizes == [0 if cores == 1 else 2] * len(FAULTS)
+            found.append(dict(zip(FAULTS, results, strict=True)))
+    return found
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_an_answer_that_cannot_be_used_is_the_same_error_with_workers(
-    estate: Sandbox, tmp_path: Path, name: str
+    errors: list[dict[str, Any]], folders: dict[str, Path], name: str
 ) -> None:
-    errors = []
-    for cores in (1, 2):
-        estate.faults.clear()
-        estate.faults.add({**FAULTS[name], "match": {"route": "/search/"}, "times": -1})
-        results, sizes = exports(estate, cores, export_options(tmp_path / "a"), PAGE_SIZES={"verbose": 700})
-        assert sizes == ([0] if cores == 1 else [2])
-        errors.append(results)
-    assert errors[0] == errors[1]
-    assert isinstance(errors[0][0], list)
-    assert list(tmp_path.iterdir()) == []
+    alone, shared = (found[name] for found in errors)
+    assert alone == shared
+    assert isinstance(alone, list)
+    assert list(folders[name].iterdir()) == []
 
 
 def test_with_workers_pages_are_as_large_as_their_budget_allows(estate: Sandbox, tmp_path: Path) -> None:
     def searches(cores: int, **settings: Any) -> int:
         estate.reset_counters()
-        exports(estate, cores, export_options(tmp_path / "a"), PAGE_SIZES={"verbose": 20}, **settings)
+        exports([(estate, export_options(tmp_path / "a"))], cores, PAGE_SIZES={"verbose": 20}, **settings)
         return int(estate.counters.snapshot()["by_route"]["POST /qps/rest/3.0/search/was/finding"])
 
     in_place, small, large = searches(1), searches(2, FEWEST=1, MOST=20), searches(2)

@@ -85,7 +85,8 @@ def measure_sparse(bench: Bench, certificates: Certificates, folder: Path, clien
     """A first run over many days, with few events in each."""
     events, days = bench.sizes.fewer_events, bench.sizes.sparse_days
     with serving(certificates, *sandbox_of(events, days, bench.sizes.latency_ms)) as server:
-        runs = {name: collect(python, server, folder, events, days, 1) for name, python in clients.items()}
+        rounds = bench.sizes.event_rounds
+        runs = {name: collect(python, server, folder, events, days, rounds) for name, python in clients.items()}
         loops = {name: loop(python, server, folder, days) for name, python in clients.items()}
     bench.numbers["collect"]["sparse"] = {"runs": runs, "loops": loops}
     for name, run in runs.items():

@@ -90,15 +90,15 @@ CI_FILES = (
 """The ready CI files, each with its schema and the options for checking it."""
 PYLINT = ("--test", "pylint", "plugins/", "extensions/", "roles/", "docs/")
 """Pylint on what users get. It takes as long on the tests, which ruff checks."""
-IMPORT = ("--test", "import", "--python")
+IMPORT = ("--test", "import")
 LONGEST_CHECKS = ("pylint", "import")
-"""They take half of the time of a sanity run, so ``make test`` runs them at both ends of the range: what both ends have
-in common, those between them have as well. ``make sanity`` runs them everywhere."""
+"""They take half of the time of a sanity run, so ``make test`` runs them at both ends of the range, each with its own
+Python: what both have in common, those between them have as well. ``make sanity`` runs them everywhere."""
 WITHOUT_LONGEST = tuple(word for name in LONGEST_CHECKS for word in ("--skip-test", name))
-EVERY_CHECK: dict[str, tuple[tuple[str, ...], ...]] = dict.fromkeys(CORES, ((),)) | {
+ALL_CHECKS: dict[str, tuple[tuple[str, ...], ...]] = dict.fromkeys(CORES, ((),)) | {
     "newest": (("--skip-test", "pylint"), PYLINT)
 }
-SANITY = EVERY_CHECK if os.environ.get("EVERY_CHECK") else EVERY_CHECK | {
+SANITY = ALL_CHECKS if os.environ.get("EVERY_CHECK") else ALL_CHECKS | {
     "2.18": (WITHOUT_LONGEST,), "2.19": (WITHOUT_LONGEST,), "newest": (WITHOUT_LONGEST, PYLINT, IMPORT)
 }  # fmt: skip
 """The runs of ``ansible-test`` for each version of ansible-core."""
@@ -405,13 +405,12 @@ def _sanity(session: nox.Session, core: str) -> None:
     )
     # The newest version compiles with every installed Python, the older ones with the session's Python.
     version = str(session.run("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])", silent=True)).strip()
-    own = () if core == "newest" else ("--python", version)
     environment = {"HOME": str(home), "PATH": workbench.path_with_interpreters(("3.11", *workbench.NEWEST_FIRST))}
     output = ""
     with session.chdir(tree):
         for arguments in SANITY[core]:
-            more = (version,) if arguments == IMPORT else own
-            command = ("ansible-test", "sanity", "--color", "no", *arguments, *more, *session.posargs)
+            own = ("--python", version) if core != "newest" or arguments == IMPORT else ()
+            command = ("ansible-test", "sanity", "--color", "no", *arguments, *own, *session.posargs)
             output += str(session.run(*command, silent=True, env=environment))
     session.log(output)
     left_out = LONGEST_CHECKS if SANITY[core] == (WITHOUT_LONGEST,) else ()

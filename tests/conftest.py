@@ -44,7 +44,7 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """From here on, garbage is looked for in what the tests make, and less often: they make much that is no garbage."""
+    """From here on, only objects of the tests are searched for garbage, and less often: most are still in use."""
     gc.freeze()
     gc.set_threshold(20_000, 20)
     gc.enable()

@@ -81,7 +81,7 @@ def read(path: Path) -> Any:
 def values(path: Path, only: str | None = None) -> dict[str, str]:
     """What the values of a file that ask the environment come to, with everything random or timed taken out.
 
-    ``only`` is the place of the one that is asked for; without it, all are.
+    ``only`` is the place of the one value to return; by default, all are returned.
     """
     loader = DataLoader()
     data = read(path)

@@ -3,7 +3,8 @@
 """Processes that are killed: each is a fork of one Python that has imported what they run.
 
 A new Python would spend more time on imports than on the work in which it is killed. The one that forks runs no code of
-its own and has no thread, so that a fork has what a new Python would have.
+its own and has no thread. Its forks differ from new ones in one thing: all have the same hash seed. So what has to do
+with the hashes of an earlier process is done in a new Python.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ IMPORTED = (
     "requests", "urllib3", "jmespath", "duckdb", "psycopg", "sqlalchemy.dialects.postgresql.psycopg",
 )  # fmt: skip
 START_S = 60
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(list(IMPORTED))
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(list(IMPORTED))
+_new = multiprocessing.get_context("spawn")
 
 
 class Fork:
@@ -38,14 +40,16 @@ class Fork:
     Args:
         work: a function of a module. It calls its first argument when it begins what may be killed.
         arguments: the other arguments.
+        new: whether it is a new Python instead, with a hash seed of its own.
 
     Raises:
         SystemExit: it ended before.
     """
 
-    def __init__(self, work: Callable[..., Any], *arguments: Any) -> None:
-        self._pipe, pipe = _context.Pipe(duplex=False)
-        self._process = _context.Process(target=_run, args=(pipe, work, arguments))
+    def __init__(self, work: Callable[..., Any], *arguments: Any, new: bool = False) -> None:
+        make: Any = (_new if new else _forks).Process
+        self._pipe, pipe = multiprocessing.Pipe(duplex=False)
+        self._process = make(target=_run, args=(pipe, work, arguments), daemon=True)
         self._process.start()
         pipe.close()
         self._receive(START_S)
@@ -60,11 +64,11 @@ class Fork:
         Raises:
             SystemExit: its work had failed.
         """
-        ended = self.ended(0)
-        self._process.kill()
-        self._process.join()
-        if ended:
-            self._receive(0)
+        if self.ended(0):
+            self.result(START_S)
+        else:
+            self._process.kill()
+            self._process.join()
 
     def result(self, seconds: float) -> Any:
         """What the work returned, after at most so many seconds.
@@ -73,7 +77,10 @@ class Fork:
             SystemExit: it failed, or took longer.
         """
         result = self._receive(seconds)
-        self._process.join()
+        self._process.join(seconds)
+        if self._process.exitcode != 0:
+            self._process.kill()
+            raise SystemExit(f"the process answered, and ended with {self._process.exitcode}")
         return result
 
     def _receive(self, seconds: float) -> Any:

@@ -56,7 +56,7 @@ FAULTS = (
 
 
 def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
-    """What the process does that is killed: one run of the collector.
+    """What the killed process does: one run of the collector.
 
     Returns:
         An error of the service that ended it early, as the faults make some do, or nothing.
@@ -92,7 +92,7 @@ class Campaign:
     """The sandbox, the directory, and one run after the other."""
 
     WORK: Callable[..., str] = staticmethod(collect_once)
-    """What the process does that is killed."""
+    """What the killed process does."""
     SETTINGS: dict[str, Any] = {"edgecast": {"records": 2000, "days": 1}}
     FAULTS: tuple[dict[str, Any], ...] = FAULTS
 
@@ -106,10 +106,10 @@ class Campaign:
         self.killed_at_work = 0
         self.duration = 0.5
 
-    def start(self) -> Fork:
-        """A collector that has begun to work."""
+    def start(self, *, new: bool = False) -> Fork:
+        """A collector that has begun to work; ``new``: in a new Python."""
         compress = self.random.random() < 0.5
-        return Fork(self.WORK, self.sandbox.url, self.folder, self.now.isoformat(), compress)
+        return Fork(self.WORK, self.sandbox.url, self.folder, self.now.isoformat(), compress, new=new)
 
     def note_what_is_durable(self, begun: dt.datetime) -> None:
         """Remember when the first run began that left a segment or a position."""
@@ -121,7 +121,7 @@ class Campaign:
     def finish(self) -> None:
         """One run that may end, without faults."""
         self.sandbox.faults.clear()
-        error = self.start().result(120)
+        error = self.start(new=True).result(120)
         self.note_what_is_durable(self.now)
         if error:
             raise SystemExit(f"the collector failed: {error}")

@@ -28,7 +28,7 @@ STEP_HOURS = 5
 
 
 def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
-    """What the process does that is killed: one run of the collector; returns its error."""
+    """What the killed process does: one run of the collector; returns its error."""
     from ansible_collections.appsec.perimeter.plugins.module_utils._indusface import client, scan_log_export
 
     moment = dt.datetime.fromisoformat(now)

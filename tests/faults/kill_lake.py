@@ -33,7 +33,7 @@ RECORDS = 400
 
 
 def write_once(begin: Callable[[], None], folder: str, today: str) -> None:
-    """What the process does that is killed: one run of the module's logic.
+    """What the killed process does: one run of the module's logic.
 
     Raises:
         SystemExit: it has an error, or warnings.
@@ -86,9 +86,9 @@ class Campaign:
         late = [(self.random.randrange(self.days), self.random.randrange(RECORDS * 2)) for _item in range(5)]
         self.add(late)
 
-    def start(self) -> Fork:
-        """A run that has begun to work."""
-        return Fork(write_once, self.folder, (START + self.days * DAY).isoformat())
+    def start(self, *, new: bool = False) -> Fork:
+        """A run that has begun to work; ``new``: in a new Python."""
+        return Fork(write_once, self.folder, (START + self.days * DAY).isoformat(), new=new)
 
     def kill_one(self) -> None:
         """One run that is killed, at an instant between its beginning and a bit after its usual end."""
@@ -103,7 +103,7 @@ class Campaign:
 
     def finish(self) -> None:
         """One run that may end."""
-        self.start().result(120)
+        self.start(new=True).result(120)
 
     def remove_a_day(self) -> None:
         """The segments of a day are removed, as ``retain_days`` of an export does, once the lake has them."""

@@ -36,7 +36,7 @@ SLICE_PAGES = 3
 
 
 def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
-    """What the process does that is killed: one run of the collector; returns its error."""
+    """What the killed process does: one run of the collector; returns its error."""
     from ansible_collections.appsec.perimeter.plugins.module_utils._scutum import alert_export, client
     from ansible_collections.appsec.perimeter.plugins.module_utils._spool.disk import reader
 

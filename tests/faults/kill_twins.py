@@ -35,7 +35,7 @@ OVERLAP_S = 600
 
 
 def collect_once(begin: Callable[[], None], url: str, folder: str, now: str, compress: bool) -> str:
-    """What the process does that is killed: one run of the collector; returns its error."""
+    """What the killed process does: one run of the collector; returns its error."""
     from ansible_collections.appsec.perimeter.plugins.module_utils._carbon_black import client, export, listing
 
     moment = dt.datetime.fromisoformat(now)

@@ -183,7 +183,7 @@ class Machine:
 
         Args:
             number: of the pull request.
-            whole: whether its environment starts each Python of the playbook, so that nothing of it is left out.
+            whole: whether each Python of the playbook starts anew.
         """
         self._runs += 1
         (self.notes / "whole").touch() if whole else (self.notes / "whole").unlink(missing_ok=True)

@@ -146,7 +146,7 @@ def warm_interpreter(kind: str, variables: Mapping[str, str], **settings: str) -
     Args:
         kind: ``modules`` or ``playbooks``.
         variables: of the run.
-        settings: that are other than usual and have to be right before Ansible is imported.
+        settings: that differ from ``SETTINGS`` and must be set before Ansible is imported.
     """
     start = {name: variables[name] for name in ("PATH", "LC_ALL", "PYTHONPATH", "TEST_BYTECODE")}
     start |= SETTINGS | {"TEST_TREE": str(IMPORT_TREE)} | settings

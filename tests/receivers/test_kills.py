@@ -63,7 +63,7 @@ def make_spool(root: Path, poison: frozenset[int] = frozenset()) -> None:
 
 
 def deliver(begin: Callable[[], None], params: dict[str, object]) -> dict[str, Any]:
-    """What the process does that is killed: one delivery."""
+    """What the killed process does: one delivery."""
     begin()
     result = run(params, False)
     if result.error is not None:
@@ -89,7 +89,7 @@ def deliver_with_kills(params: dict[str, object], *, anew: bool) -> tuple[dict[s
                 break
             # Everything was delivered: begin anew with a lost position, so that all of it comes again.
             shutil.rmtree(str(params["state_dir"]))
-    values = Fork(deliver, params).result(120)
+    values = Fork(deliver, params, new=True).result(120)
     assert values["complete"]
     return values, killed
 

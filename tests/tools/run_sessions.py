@@ -273,7 +273,7 @@ def show_table(runs: list[Run], since: float) -> bool:
     """Print each session with its result and time, then the totals; return whether all succeeded."""
     total = Count()
     print()
-    print(f"{'session':<14} {'result':<7} {'seconds':>8} {'of CPU':>8}  detail")
+    print(f"{'session':<14} {'result':<7} {'seconds':>8} {'CPU':>8}  detail")
     for run in runs:
         total.add(run.count)
         result = "ok" if run.ok else "FAILED"

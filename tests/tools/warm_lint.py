@@ -3,7 +3,7 @@
 """ansible-lint, whose ``ansible-playbook --syntax-check`` of each playbook and role is a fork of a warm one.
 
 Four fifths of each of these checks go into importing Ansible, which tests/integration/warm does once. They find what
-they would find otherwise, and ansible-lint does nothing else in another way.
+they would find otherwise; everything else in ansible-lint is unchanged.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run(command: list[str], *, env: dict[str, str], bytecode: str, **options: An
 
     Args:
         command: the program and its arguments.
-        env: its environment. The warm Python gets that of the first call; the others are the same.
+        env: its environment; each different one has a warm Python of its own.
         bytecode: a folder.
         options: of ``subprocess.run``.
     """

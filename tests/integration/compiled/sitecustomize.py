@@ -69,11 +69,15 @@ def keep_templates() -> None:
 
     compiled = Environment.compile
 
+    def from_template(_environment: Environment, source: str, filename: str) -> types.CodeType:
+        return kept(filename, source.encode(), lambda: compile(source, filename, "exec"))
+
     def compile_once(
         environment: Environment, source: object, name: str | None = None, filename: str | None = None, **how: object
     ) -> typing.Any:
         folder = os.environ.get("TEST_PAYLOADS")
-        if how or not folder or not isinstance(source, str):
+        # An optimizer calls filters that have only constants: what they return may differ from one time to the next.
+        if how or not folder or not isinstance(source, str) or environment.optimized:
             return compiled(environment, source, name, filename, **how)  # type: ignore[call-overload]
         facts = (source, name, filename, _settings_of(environment))
         path = os.path.join(folder, f"template-{hashlib.sha256(repr(facts).encode()).hexdigest()}")
@@ -85,6 +89,7 @@ def keep_templates() -> None:
             keep(path, code)
             return code
 
+    Environment._compile = from_template  # type: ignore[method-assign]
     Environment.compile = compile_once  # type: ignore[assignment]
 
 
@@ -93,7 +98,7 @@ def _settings_of(environment: typing.Any) -> tuple[object, ...]:
     marks = ("block", "variable", "comment")
     words = [getattr(environment, f"{mark}_{end}_string") for mark in marks for end in ("start", "end")]
     others = ("line_statement_prefix", "line_comment_prefix", "trim_blocks", "lstrip_blocks", "newline_sequence",
-              "keep_trailing_newline", "optimized", "autoescape")  # fmt: skip
+              "keep_trailing_newline", "autoescape")  # fmt: skip
     bits = sys.modules.get("ansible._internal._templating._jinja_bits")
     context = bits._TemplateCompileContext.current(optional=True) if bits else None
     return (

@@ -54,6 +54,8 @@ IMPORTED = (
     "zipfile",
 )
 """What modules import, of everything that is not in the collection."""
+REQUEST_S = 5
+"""For one request, which a launcher sends at once."""
 
 
 def main(address: str, kind: str) -> None:
@@ -101,7 +103,14 @@ class Server:
                     self._end(number)
 
     def _begin(self, connection: socket.socket) -> None:
-        request, streams = _receive(connection)
+        connection.settimeout(REQUEST_S)
+        try:
+            request, streams = _receive(connection)
+        except (OSError, EOFError, ValueError, TypeError):
+            # The launcher was killed before it had sent everything.
+            connection.close()
+            return
+        connection.settimeout(None)
         child = os.fork()
         if child == 0:
             self._close(connection)

@@ -66,7 +66,8 @@ class CarbonBlack(LogRoom[CarbonBlackSettings]):
     @cached_property
     def rows(self) -> list[Row]:
         """All rows, in the order in which they came to be."""
-        return list(seeded(self.settings.records, self.settings.days, self.settings.burst, self._anchor))
+        made = seeded(self.settings.records, self.settings.days, self.settings.burst, self._anchor)
+        return [replace(row, shown=dict(row.shown)) for row in made]
 
     def controls(self) -> dict[str, Callable[..., None]]:
         """Rows can be added and removed, and tokens withdrawn, while clients read."""

@@ -82,7 +82,7 @@ def make_row(number: int, time: datetime) -> Row:
 def seeded(records: int, days: float, burst: int, anchor: datetime) -> tuple[Row, ...]:
     """Rows over the days before the anchor, every third at the time of the one before; ``burst`` more in one second.
 
-    They are kept for the next reset, as no row changes.
+    They are kept for the next reset: whoever changes rows takes copies.
     """
     step = days * 86400 / max(1, records)
     rows = [

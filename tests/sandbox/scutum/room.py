@@ -69,7 +69,7 @@ class Scutum(LogRoom[ScutumSettings]):
         """All records, in the order of the vendor."""
         chosen = self.settings
         made = alerts(chosen.records, chosen.days, self._anchor, self.seed, chosen.late_every, chosen.late_s)
-        return sorted(made, key=lambda item: item.order)
+        return [replace(item, fields=dict(item.fields)) for item in sorted(made, key=lambda item: item.order)]
 
     # Controls
 

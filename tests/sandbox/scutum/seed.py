@@ -103,7 +103,7 @@ def alert(number: int, ts: datetime, visible: datetime, seed: int) -> Alert:
 def alerts(count: int, days: float, anchor: datetime, seed: int, late_every: int, late_s: float) -> tuple[Alert, ...]:
     """``count`` records over the days before the anchor, some of them in the same second, every n-th of them late.
 
-    They are kept for the next reset, as no record changes.
+    They are kept for the next reset: whoever changes records takes copies.
     """
     span = days * 86400
     made: list[Alert] = []

@@ -27,7 +27,8 @@ TEMPORARY = ".segment-"
 """Prefix of temporary names. Query engines do not read such files, and they can always be deleted."""
 
 _COMPACT = "%Y%m%dT%H%M%SZ"
-_NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)(?:-([1-9]\d*))?\.ndjson(?:\.gz)?")
+_TIME = r"(\d{8}T(?:[01]\d|2[0-3])\d{4}Z)"
+_NAME = re.compile(rf"{_TIME}-{_TIME}(?:-([1-9]\d*))?\.ndjson(?:\.gz)?", re.ASCII)
 _FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 
 

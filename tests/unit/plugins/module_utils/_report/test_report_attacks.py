@@ -92,7 +92,7 @@ def test_times_that_are_none_are_counted_and_a_far_one_makes_no_long_timeline() 
 
 
 @pytest.mark.parametrize("rest", ["", ":", ":1:02", ":60:00", ":00:61", ":<b>00", ":\u0661\u0661:00", "     "])
-def test_an_hour_with_minutes_that_are_none_is_no_time(rest: str) -> None:
+def test_an_hour_with_invalid_minutes_is_no_time(rest: str) -> None:
     good = "2026-11-19T10:20:30Z"
     figures = tally_of(attacks.event(time=time) for time in (f"2026-11-19T09{rest}Z", good)).figures()
     assert figures["undated"] == 1

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.appsec.perimeter.plugins.module_utils._base.log_text import without_workflow_marks
@@ -42,6 +42,13 @@ ANY_TEXT = st.one_of(
     ).map("".join),
 )
 SLOW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+
+def and_every_payload(test: t.Any) -> t.Any:
+    """Try all payloads beside the texts that hypothesis makes."""
+    for payload in factory.PAYLOADS:
+        test = example(payload)(test)
+    return test
 
 
 def report_of(findings: list[factory.Record], **more: t.Any) -> ReportInput:
@@ -123,6 +130,7 @@ def poisoned_report(payload: str) -> ReportInput:
 
 
 @SLOW
+@and_every_payload
 @given(ANY_TEXT)
 def test_html_has_the_same_elements_whatever_the_text(payload: str) -> None:
     plain, hostile = harmless_shape(), shape_of(render("html", poisoned_report(payload)))
@@ -136,6 +144,7 @@ def test_html_has_the_same_elements_whatever_the_text(payload: str) -> None:
 
 
 @SLOW
+@and_every_payload
 @given(ANY_TEXT)
 def test_the_json_island_gives_the_text_back(payload: str) -> None:
     page = render("html", report_of([factory.poisoned(payload)]))

@@ -27,6 +27,7 @@ from ansible_collections.appsec.perimeter.tests.unit.plugins.module_utils._repor
     HIDDEN,
     SLOW,
     Shape,
+    and_every_payload,
     shape_of,
 )
 
@@ -176,6 +177,7 @@ def harmless_headings() -> int:
 
 
 @SLOW
+@and_every_payload
 @given(ANY_TEXT)
 def test_hostile_texts_make_no_markup(payload: str) -> None:
     plain, hostile = harmless_shape(), shape_of(render("html", poisoned(payload)))

@@ -67,6 +67,7 @@ def ten_jobs(folder: str) -> tuple[list[int], int, int]:
     with Sandbox(webapps=3, findings=0, latency_ms=20, switches={"concurrency_limit": 2}) as sandbox:
         told, wrong = start(JOBS, sandbox.url, sandbox.username, sandbox.password, folder).communicate(timeout=120)
         counted = sandbox.counters.snapshot()
+    assert told, wrong
     *answers, last = told.splitlines()
     codes: list[int] = json.loads(last)
     assert answers == [str([3] * 6)] * codes.count(0), wrong

@@ -27,6 +27,8 @@ def test_the_name_of_a_segment_is_its_window(rest: str) -> None:
         "20261309T223000Z-20270101T000000Z.ndjson",
         "20260230T223000Z-20260510T000000Z.ndjson",
         "20260509T226000Z-20260510T000000Z.ndjson",
+        "20260509T223000Z-20260510T240000Z.ndjson",
+        "20260509T223000Z-\u0662\u0660260510T000000Z.ndjson",
         "20260509T223000-20260510T000000.ndjson",
     ],
 )
